@@ -1,0 +1,108 @@
+"""Does a map point at where the object is?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..explainers.network import FloatArray
+from ..explainers.view import View
+from .family import MetricFamily
+from .metric import Masks, Metric, Scores, pixel_order, rankable
+
+
+class PointingGame(Metric):
+    """1 where some pixel close to the map's maximum lies in a box of the label, else 0.
+
+    Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016), section 4.2. Of several maxima one is drawn
+    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a box.
+
+    Args:
+        num_labels: how many classes the network has.
+        tolerance: pixels; a box is hit where its distance (Euclidean, between pixel centres) from the maximum is
+            below this.
+        name: see ``Metric``.
+
+    Raises:
+        ValueError: if num_labels is below 1 or the tolerance is not above 0.
+    """
+
+    needs_boxes = True
+
+    def __init__(self, num_labels: int, tolerance: float = 15, name: str | None = None) -> None:
+        super().__init__(num_labels, name)
+        if not tolerance > 0:
+            raise ValueError(f"tolerance must be above 0 pixels, got {tolerance}")
+        self.tolerance = tolerance
+
+    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
+        masks = required(masks, self)
+        scores = np.full(len(maps), np.nan)
+        for question in np.flatnonzero(rankable(maps) & masks.any(axis=(1, 2))):
+            peak = pixel_order(view, question, maps[question])[0]
+            row, column = divmod(int(peak), maps.shape[2])
+            rows, columns = np.nonzero(masks[question])
+            scores[question] = np.hypot(rows - row, columns - column).min() < self.tolerance
+        return scores
+
+
+class IoSR(Metric):
+    """Intersection over salient region: the share of the salient pixels that lie in a box of the label, in 0..1.
+
+    A pixel is salient where the map exceeds ``threshold`` times its maximum. NaN for a constant map, one that is not
+    finite or has no positive value, or a label without a box.
+
+    Args:
+        num_labels: how many classes the network has.
+        threshold: share of the maximum, in 0..1 (1 excluded).
+        name: see ``Metric``.
+
+    Raises:
+        ValueError: if num_labels is below 1 or the threshold lies outside.
+    """
+
+    needs_boxes = True
+
+    def __init__(self, num_labels: int, threshold: float = 0.5, name: str | None = None) -> None:
+        super().__init__(num_labels, name)
+        if not 0 <= threshold < 1:
+            raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
+        self.threshold = threshold
+
+    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
+        masks = required(masks, self)
+        largest = maps.max(axis=(1, 2), keepdims=True)
+        salient = maps > self.threshold * largest
+        scored = rankable(maps) & (largest[:, 0, 0] > 0) & masks.any(axis=(1, 2))
+        inside = (salient & masks).sum(axis=(1, 2)) / salient.sum(axis=(1, 2)).clip(min=1)
+        return np.where(scored, inside, np.nan)
+
+
+class Localization(MetricFamily):
+    """The localization metrics as the old package constructs them.
+
+    Args:
+        num_labels: how many classes the network has.
+        metric: "PointingGame" or "IoSR".
+        options: the member's own: ``tolerance`` or ``threshold``.
+
+    Raises:
+        ValueError: if the metric is unknown or an option does not fit.
+    """
+
+    members: ClassVar = {"PointingGame": PointingGame, "IoSR": IoSR}
+
+    def __init__(self, num_labels: int, metric: str = "PointingGame", **options: Any) -> None:
+        super().__init__(num_labels, metric, **options)
+
+
+def required(masks: Masks | None, metric: Metric) -> Masks:
+    """The masks, which a localization metric cannot do without.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if masks is None:
+        raise ValueError(f"{metric.name} needs the places of the labels: a dataset with a bboxes column, or a mask")
+    return masks

@@ -1,0 +1,104 @@
+"""The contract of a metric, and the direct call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor
+
+from ..explainers.explainer import Explainer, image_array, question_view
+from ..explainers.network import FloatArray
+from ..explainers.view import View, asked_labels
+
+Scores = npt.NDArray[np.float64]
+Masks = npt.NDArray[np.bool_]
+
+
+class Metric(ABC):
+    """Scores maps, one number a question; NaN where a question cannot be scored.
+
+    A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
+
+    Args:
+        num_labels: how many classes the network has.
+        name: under which it appears in tables and records; the class name by default.
+
+    Raises:
+        ValueError: if num_labels is below 1.
+    """
+
+    higher_is_better: ClassVar[bool] = True
+    needs_boxes: bool = False
+
+    def __init__(self, num_labels: int, name: str | None = None) -> None:
+        if isinstance(num_labels, bool) or not isinstance(num_labels, int) or num_labels < 1:
+            raise ValueError(f"num_labels must be a whole number from 1, got {num_labels!r}")
+        self.num_labels = num_labels
+        self.name = name or type(self).__name__
+
+    @abstractmethod
+    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
+        """Scores (Q,) of maps (Q, H, W) that answer the view's questions.
+
+        Masks (Q, H, W) say where the asked label is; all False where nobody knows.
+        """
+
+    def evaluate(
+        self,
+        explainer: Explainer,
+        inputs: Tensor,
+        targets: Any,
+        saliency: Tensor | npt.NDArray[Any] | None = None,
+        mask: Tensor | npt.NDArray[Any] | None = None,
+    ) -> Scores:
+        """Score an explainer on images.
+
+        Args:
+            explainer: what to score.
+            inputs: (N, C, H, W), as the network takes them.
+            targets: as for the explainer: an int, (N,) or (N, L).
+            saliency: its maps (N, 1, H, W) or (N, L, H, W), where they are there already.
+            mask: where the targets are, shaped as the maps, true or above 0 inside; localization needs it.
+
+        Returns:
+            Scores (N,), or (N, L) for targets (N, L); NaN where a question cannot be scored.
+
+        Raises:
+            TypeError: if something is of another type.
+            ValueError: if shapes do not fit, or the mask is needed and missing.
+        """
+        if not isinstance(explainer, Explainer):
+            raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
+        if mask is None and self.needs_boxes:
+            raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
+        images = image_array(inputs)
+        labels = asked_labels(targets, len(images))
+        shape = (*labels.shape, *images.shape[2:])
+        view = question_view(explainer, images, labels)
+        maps = explainer.attribute(view) if saliency is None else _shaped(saliency, shape, "saliency")
+        masks = None if mask is None else _shaped(mask, shape, "mask") > 0
+        scores = self.score(view, maps.astype(np.float32, copy=False), masks)
+        return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
+
+
+def rankable(maps: FloatArray) -> Masks:
+    """Which maps (Q, H, W) have an order: finite ones that are not constant. Answers (Q,)."""
+    flat = maps.reshape(len(maps), -1)
+    finite = np.isfinite(flat).all(axis=1)
+    return finite & (flat.min(axis=1, initial=np.inf) < flat.max(axis=1, initial=-np.inf))
+
+
+def pixel_order(view: View, question: int, saliency: FloatArray) -> npt.NDArray[np.intp]:
+    """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
+    chance = view.generator(int(view.rows[question]), "pixel order").random(saliency.size)
+    return np.lexsort((chance, -saliency.reshape(-1)))
+
+
+def _shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
+    array = values.asnumpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return array.reshape(-1, *shape[2:])

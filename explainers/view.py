@@ -1,0 +1,129 @@
+"""What explainers and metrics see: a batch of images, the questions asked of them, and the passes made for them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor
+
+from .network import Derivatives, FloatArray, IntArray, Network
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an explainer asks of the shared passes.
+
+    Attributes:
+        gradients: whether it reads the differentiated pass.
+        layers: layers to tap in that pass; "" is the image itself.
+    """
+
+    gradients: bool = False
+    layers: frozenset[str] = frozenset()
+
+    @staticmethod
+    def together(needs: Iterable[Needs]) -> Needs:
+        """What serves all of them."""
+        needs = list(needs)
+        layers = frozenset().union(*(need.layers for need in needs))
+        return Needs(any(need.gradients for need in needs), layers)
+
+
+class View:
+    """A batch of images and the (image, label) questions asked of them.
+
+    Explainers that read gradients share one differentiated pass, which runs when the first of them asks.
+
+    Args:
+        network: where passes run.
+        images: (N, C, H, W).
+        rows: (Q,), which image each question is about.
+        labels: (Q,), which label it asks about.
+        needs: what all explainers of the view need together.
+        sample_ids: (N,), stable names of the images, by default 0..N-1.
+        seed: what randomness starts from.
+        logits: (N, classes) of the images, where they are known already.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        images: FloatArray,
+        rows: IntArray,
+        labels: IntArray,
+        *,
+        needs: Needs | None = None,
+        sample_ids: IntArray | None = None,
+        seed: int = 0,
+        logits: FloatArray | None = None,
+    ) -> None:
+        self.network, self.images, self.rows, self.labels = network, images, rows, labels
+        self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
+        self._needs, self._seed, self._logits = needs or Needs(), seed, logits
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.images.shape[2], self.images.shape[3]
+
+    @cached_property
+    def asked_images(self) -> FloatArray:
+        """The image of each question, (Q, C, H, W)."""
+        return self.images[self.rows]
+
+    @cached_property
+    def logits(self) -> FloatArray:
+        """Logits (N, classes) of the untouched images; a pass only where nobody knew them yet."""
+        return self.network.logits(self.images) if self._logits is None else self._logits
+
+    @cached_property
+    def derivatives(self) -> Derivatives:
+        """The pass that differentiates each question's logit, with every layer tapped that any explainer needs."""
+        return self.network.differentiate(self.asked_images, self.labels, self._needs.layers)
+
+    def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Output of a layer for each question, and the gradient of the question's logit with respect to it."""
+        return self.derivatives.activations[name], self.derivatives.gradients[name]
+
+    def generator(self, row: int, purpose: str) -> np.random.Generator:
+        """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
+        return np.random.default_rng((self._seed, int(self.sample_ids[row]), zlib.crc32(purpose.encode())))
+
+    def asked_probabilities(
+        self, logits: FloatArray, questions: IntArray, activation_fn: Callable[[Tensor], Tensor]
+    ) -> FloatArray:
+        """Probability (M,) of the label of question ``questions[m]`` under the logits (M, classes)."""
+        return self.network.activated(logits, activation_fn)[np.arange(len(logits)), self.labels[questions]]
+
+
+def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
+    """Targets as labels (N, L), one row an image.
+
+    Args:
+        targets: an int, for all images; or (N,) or (N, L) integers as a Tensor, array, list or tuple.
+        images: N.
+
+    Raises:
+        TypeError: if they are not integers.
+        ValueError: if their shape does not fit or one is negative.
+    """
+    labels = targets.asnumpy() if isinstance(targets, Tensor) else np.asarray(targets)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"targets must be integers, got {labels.dtype}")
+    if labels.ndim == 0:
+        labels = np.full((images, 1), labels)
+    elif labels.ndim == 1 and len(labels) == images:
+        labels = labels[:, None]
+    elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
+        raise ValueError(
+            f"targets must be an int, ({images},) or ({images}, labels) for {images} images, got shape {labels.shape}"
+        )
+    if labels.min() < 0:
+        raise ValueError(f"targets must not be negative, got {labels.min()}")
+    return labels.astype(np.int64)

@@ -1,0 +1,138 @@
+"""The runner that users construct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore.dataset as ds
+from mindspore import Tensor, nn
+
+from ..benchmarks import Metric
+from ..explainers import Explainer
+from ..explainers.network import DEFAULT_PASS_SIZE
+from ..summary_format.pictures import Statistics
+from .engine import execute
+from .plan import Plan, PlanError, checked_sequence
+from .result import RunResult
+
+
+class ImageClassificationRunner:
+    """Explains a dataset with every registered explainer, scores the explanations, and writes a summary folder.
+
+    Args:
+        summary_dir: where to write; made if missing. One run a folder.
+        data: the dataset and its class names, in the order of the network's outputs. Columns by position: image
+            float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
+            padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
+            one or two may be missing. Batched datasets, with one more axis in front, are read alike.
+        network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
+        activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
+            several.
+        mean: what was subtracted from the pixels, for each channel or for all; with std, original images are shown in
+            true colours. Statistics above 1 mean that pixels ran from 0 to 255 before, else from 0 to 1.
+        std: what they were divided by then.
+        seed: what all randomness starts from; every sample draws from a generator of its own.
+        pass_size: images a pass; results depend on no other size.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if pass_size is below 1.
+    """
+
+    def __init__(
+        self,
+        summary_dir: str | Path,
+        data: tuple[ds.Dataset, Sequence[str]],
+        network: nn.Cell,
+        activation_fn: Callable[[Tensor], Tensor],
+        *,
+        mean: Statistics | None = None,
+        std: Statistics | None = None,
+        seed: int = 0,
+        pass_size: int = DEFAULT_PASS_SIZE,
+    ) -> None:
+        self._dataset, self._class_names = _checked_data(data)
+        if not isinstance(network, nn.Cell):
+            raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
+        if not callable(activation_fn):
+            raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
+        if pass_size < 1:
+            raise ValueError(f"pass_size must be at least 1, got {pass_size}")
+        self._summary_dir = Path(summary_dir)
+        self._network, self._activation_fn = network, activation_fn
+        self._mean, self._std, self._seed, self._pass_size = mean, std, seed, pass_size
+        self._explainers: tuple[Explainer, ...] = ()
+        self._metrics: tuple[Metric, ...] = ()
+
+    def register_saliency(self, explainers: Sequence[Explainer], benchmarkers: Sequence[Metric] | None = None) -> None:
+        """Choose the saliency methods and what scores them; once.
+
+        Args:
+            explainers: at least one, bound to the runner's network, with different names.
+            benchmarkers: metrics, with different names.
+
+        Raises:
+            TypeError: if they are of another type.
+            ValueError: if there is no explainer, or something was registered before.
+        """
+        if self._explainers:
+            raise ValueError("register_saliency was called before; give all explainers and benchmarkers in one call")
+        explainers = checked_sequence(explainers, Explainer, "explainers")
+        self._metrics = checked_sequence(benchmarkers or (), Metric, "benchmarkers")
+        if not explainers:
+            raise ValueError("explainers must hold at least one explainer")
+        self._explainers = explainers
+
+    def plan(self, limit: int | None = None) -> Plan:
+        """What ``run`` would do.
+
+        Args:
+            limit: only the first so many samples.
+
+        Raises:
+            PlanError: if nothing is registered.
+        """
+        if not self._explainers:
+            raise PlanError(["nothing is registered; call register_saliency first"])
+        return Plan(
+            self._summary_dir,
+            self._dataset,
+            self._class_names,
+            self._network,
+            self._activation_fn,
+            self._explainers,
+            self._metrics,
+            self._mean,
+            self._std,
+            self._seed,
+            self._pass_size,
+            limit,
+        )
+
+    def run(self, *, overwrite: bool = False, limit: int | None = None) -> RunResult:
+        """Work through the dataset and write the summary.
+
+        Args:
+            overwrite: replace the run that the summary folder holds; without it such a folder is refused.
+            limit: only the first so many samples.
+
+        Returns:
+            Scores, counts and paths.
+
+        Raises:
+            PlanError: with everything found wrong, before anything is written.
+            SampleError: at a sample whose shapes do not fit those before it.
+            OSError: if the folder cannot be written.
+        """
+        return execute(self.plan(limit), overwrite=overwrite)
+
+
+def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TypeError("data must be a pair (dataset, class names)")
+    dataset, names = data
+    if not isinstance(dataset, ds.Dataset):
+        raise TypeError(f"data[0] must be a mindspore.dataset.Dataset, got {type(dataset).__name__}")
+    return dataset, checked_sequence(names, str, "data[1]")

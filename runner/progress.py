@@ -1,0 +1,54 @@
+"""How far a run is: a bar in a terminal or notebook, a logged line a minute elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from types import TracebackType
+
+from tqdm.auto import tqdm
+
+from ..explainers.explainer import in_notebook
+
+LOG_EVERY_SECONDS = 60.0
+_log = logging.getLogger("explainrun")
+
+
+class Progress:
+    """Counts samples on stderr; a context manager.
+
+    Args:
+        total: how many there will be, or None if nobody knows.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        self._total, self._done, self._doing = total, 0, ""
+        self._logged = time.monotonic()
+        silent = not (sys.stderr.isatty() or in_notebook())
+        self._bar = tqdm(total=total, unit="sample", file=sys.stderr, disable=silent, dynamic_ncols=True)
+
+    def doing(self, what: str) -> None:
+        """Name what is at work now."""
+        self._doing = what
+        self._bar.set_postfix_str(what)
+        self._log_now_and_then()
+
+    def advance(self, samples: int) -> None:
+        """Count samples as done."""
+        self._done += samples
+        self._bar.update(samples)
+        self._log_now_and_then()
+
+    def _log_now_and_then(self) -> None:
+        if self._bar.disable and time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
+            self._logged = time.monotonic()
+            _log.info("%d of %s samples, at %s", self._done, self._total or "?", self._doing)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()

@@ -1,0 +1,125 @@
+"""What a run found: one score for each (question, explainer, metric), and the tables made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tabulate import tabulate
+
+from ..explainers.network import Passes
+from ..summary_format import Score
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Scores summed up.
+
+    Attributes:
+        mean: over the scored questions; NaN if there are none.
+        count: how many questions were scored.
+        unscored: how many could not be.
+    """
+
+    mean: float
+    count: int
+    unscored: int
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64]) -> Aggregate:
+        """Sum up scores, NaN meaning unscored."""
+        scored = values[np.isfinite(values)]
+        return cls(float(scored.mean()) if scored.size else float("nan"), scored.size, values.size - scored.size)
+
+
+@dataclass
+class Scores:
+    """The scores of a run.
+
+    Attributes:
+        class_names: name of each label.
+        explainers: names, in the order in which they were registered.
+        metrics: names, likewise.
+        sample_ids: the sample of each question.
+        labels: the label of each question.
+        values: for each (explainer, metric) one score a question, NaN where it could not be computed.
+    """
+
+    class_names: tuple[str, ...]
+    explainers: tuple[str, ...]
+    metrics: tuple[str, ...]
+    sample_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+
+    def aggregate(self, explainer: str, metric: str, label: int | None = None) -> Aggregate:
+        """Mean, count and unscored of one explainer in one metric, over all questions or those on one label."""
+        values = np.asarray(self.values.get((explainer, metric), []), np.float64)
+        return Aggregate.of(values if label is None else values[np.asarray(self.labels, np.int64) == label])
+
+    def records(self) -> tuple[Score, ...]:
+        """The aggregates as the summary holds them."""
+        return tuple(
+            Score(
+                explainer,
+                metric,
+                self.aggregate(explainer, metric).mean,
+                tuple(self.aggregate(explainer, metric, label).mean for label in range(len(self.class_names))),
+            )
+            for explainer in self.explainers
+            for metric in self.metrics
+        )
+
+    def table(self, style: str = "simple") -> str:
+        """Explainers by metrics: means, and in brackets how many questions could not be scored, where any."""
+        rows = [[explainer, *(self._cell(explainer, metric) for metric in self.metrics)] for explainer in self.explainers]
+        return str(tabulate(rows, ["explainer", *self.metrics], tablefmt=style, disable_numparse=True))
+
+    def _cell(self, explainer: str, metric: str) -> str:
+        found = self.aggregate(explainer, metric)
+        return f"{found.mean:.4f}" + (f" ({found.unscored} unscored)" if found.unscored else "")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What ``run()`` returns; prints itself in a terminal and in a notebook.
+
+    Attributes:
+        summary_dir: where the records are, for the viewer.
+        scores: of every explainer in every metric.
+        samples: how many samples were read.
+        questions: how many (image, label) pairs were explained.
+        unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
+            no place in the viewer.
+        not_computed: what gave NaN or infinity and was left out of the records, with how often.
+        passes: what the network was asked for.
+        seconds: wall time.
+    """
+
+    summary_dir: Path
+    scores: Scores
+    samples: int
+    questions: int
+    unrecorded: tuple[int, ...]
+    not_computed: dict[str, int]
+    passes: Passes
+    seconds: float
+
+    def summary_line(self) -> str:
+        """The run in one line."""
+        parts = [f"{self.samples} samples, {self.questions} questions in {self.seconds:.1f} s"]
+        if self.unrecorded:
+            parts.append(f"{len(self.unrecorded)} samples without any label to explain")
+        parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items() if times]
+        return "; ".join([*parts, f"passes: {self.passes}"])
+
+    def __str__(self) -> str:
+        table = [self.scores.table()] if self.scores.metrics else []
+        return "\n".join([*table, self.summary_line(), f"summary: {self.summary_dir}"])
+
+    def _repr_html_(self) -> str:
+        table = self.scores.table("html") if self.scores.metrics else ""
+        return f"{table}<p>{escape(self.summary_line())}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"

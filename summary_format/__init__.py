@@ -1,0 +1,30 @@
+"""What a run writes and how it is read back. Knows nothing of networks."""
+
+from .folder import RunFolder, find_runs, read_manifest, remove_runs
+from .frames import BrokenRecordError
+from .pictures import heatmap_picture, jpeg, original_picture, png
+from .reader import Summary, read_records, read_summary
+from .records import Heatmap, Metadata, Prediction, SampleRecord, Score, ScoresRecord
+from .writer import SummaryWriter
+
+__all__ = [
+    "BrokenRecordError",
+    "Heatmap",
+    "Metadata",
+    "Prediction",
+    "RunFolder",
+    "SampleRecord",
+    "Score",
+    "ScoresRecord",
+    "Summary",
+    "SummaryWriter",
+    "find_runs",
+    "heatmap_picture",
+    "jpeg",
+    "original_picture",
+    "png",
+    "read_manifest",
+    "read_records",
+    "read_summary",
+    "remove_runs",
+]

@@ -1,0 +1,92 @@
+"""Record framing of an event file: length, its CRC, payload, its CRC, as TFRecord has it.
+
+Layout of one frame, little endian: ``u64 length``, ``u32 masked_crc(length)``, payload, ``u32 masked_crc(payload)``,
+where the CRC is CRC-32C (Castagnoli), rotated and offset so that a CRC of data holding CRCs stays sound.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import google_crc32c
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_MASK_DELTA = 0xA282EAD8
+
+
+class BrokenRecordError(ValueError):
+    """A record that cannot be read. The records before it are sound.
+
+    Attributes:
+        path: the file.
+        index: number of the record in the file, from 0.
+        offset: byte at which the record starts.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, index: int, offset: int, reason: str) -> None:
+        super().__init__(f"{path}: record {index} at byte {offset}: {reason}")
+        self.path, self.index, self.offset, self.reason = path, index, offset, reason
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One payload and where it stands in its file."""
+
+    index: int
+    offset: int
+    payload: bytes
+
+
+def masked_crc(data: bytes) -> int:
+    """CRC-32C of the data, rotated right by 15 bits and offset."""
+    crc = int(google_crc32c.value(data))
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def framed(payload: bytes) -> bytes:
+    """The payload with its header and footer."""
+    length = struct.pack("<Q", len(payload))
+    return b"".join((length, _FOOTER.pack(masked_crc(length)), payload, _FOOTER.pack(masked_crc(payload))))
+
+
+def read_frames(path: str | Path) -> Iterator[Frame]:
+    """The frames of a file in order, each checked against both of its CRCs.
+
+    Memory stays at the size of the largest record that the file really holds, whatever a damaged length says.
+
+    Raises:
+        BrokenRecordError: at the first frame that is cut short or fails a CRC.
+        OSError: if the file cannot be read.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        index = offset = 0
+        while offset < size:
+            payload = _payload(file.read(_HEADER.size), size - offset, path, index, offset)
+            body = file.read(payload + _FOOTER.size)
+            data = body[:payload]
+            if len(body) < payload + _FOOTER.size:
+                raise BrokenRecordError(path, index, offset, "the file ends within its payload")
+            if _FOOTER.unpack(body[payload:])[0] != masked_crc(data):
+                raise BrokenRecordError(path, index, offset, "the CRC of its payload does not match")
+            yield Frame(index, offset, data)
+            index, offset = index + 1, offset + _HEADER.size + len(body)
+
+
+def _payload(header: bytes, left: int, path: Path, index: int, offset: int) -> int:
+    """Length of the payload that the header announces, once the header is known to be sound."""
+    if len(header) < _HEADER.size:
+        raise BrokenRecordError(path, index, offset, "the file ends within its header")
+    length, crc = _HEADER.unpack(header)
+    if crc != masked_crc(header[:8]):
+        raise BrokenRecordError(path, index, offset, "the CRC of its length does not match")
+    if length > left - _HEADER.size - _FOOTER.size:
+        raise BrokenRecordError(path, index, offset, "the file ends within its payload")
+    return int(length)

@@ -1,0 +1,81 @@
+"""Pictures of a run: the original image as a person sees it, and the map that the viewer colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Statistics = Sequence[float] | float
+
+
+def original_picture(
+    image: npt.NDArray[np.generic], mean: Statistics | None = None, std: Statistics | None = None
+) -> Image.Image:
+    """The image before it was normalised, as RGB.
+
+    Args:
+        image: (C, H, W) with 1 channel (grey), 3 (RGB) or 4 (of which the first three are shown).
+        mean: what was subtracted, for each channel or for all.
+        std: what the rest was divided by. Statistics above 1 mean that pixels ran from 0 to 255 before, others that
+            they ran from 0 to 1.
+
+    Returns:
+        The true colours where mean and std are given, and for uint8 images; else the colours stretched so that the
+        smallest value is black and the largest white (a constant image is black).
+
+    Raises:
+        ValueError: if the number of channels is another, or the statistics do not fit it.
+    """
+    channels = image.shape[0] if image.ndim == 3 else 0
+    if channels not in (1, 3, 4):
+        raise ValueError(f"an image must be (C, H, W) with 1, 3 or 4 channels, got shape {image.shape}")
+    pixels = image.astype(np.float64)
+    if mean is not None and std is not None:
+        scale, offset = _per_channel(std, channels, "std"), _per_channel(mean, channels, "mean")
+        pixels = pixels * scale + offset
+        if max(scale.max(), offset.max()) <= 1.0:
+            pixels *= 255.0
+    elif image.dtype != np.uint8:
+        pixels = unit_range(pixels) * 255.0
+    levels = pixels.clip(0.0, 255.0).round().astype(np.uint8)
+    colours = levels[[0, 0, 0]] if channels == 1 else levels[:3]
+    return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
+
+
+def heatmap_picture(saliency: npt.NDArray[np.floating]) -> Image.Image:
+    """A map (H, W) as 8-bit grey, smallest value black and largest white; a constant map is black."""
+    return Image.fromarray((unit_range(saliency.astype(np.float64)) * 255.0).round().astype(np.uint8))
+
+
+def unit_range(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The values moved and scaled to 0..1; all zero where they are all equal."""
+    low, high = values.min(), values.max()
+    span = high - low
+    return (values - low) / span if span > 0 else np.zeros_like(values)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """The picture as JPEG, colours unsubsampled."""
+    return _encoded(picture, "JPEG", quality=95, subsampling=0)
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as PNG, exact."""
+    return _encoded(picture, "PNG", compress_level=1)
+
+
+def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _per_channel(statistics: Statistics, channels: int, name: str) -> npt.NDArray[np.float64]:
+    values = np.atleast_1d(np.asarray(statistics, np.float64))
+    if values.ndim != 1 or values.size not in (1, channels):
+        raise ValueError(f"{name} must hold one number or one for each of {channels} channels, got {statistics}")
+    return np.broadcast_to(values, (channels,))[:, None, None]

@@ -1,0 +1,176 @@
+"""What an event file says, as plain values, and its form on the wire.
+
+Order in a file: one ``Metadata``, then a ``SampleRecord`` for every sample, then one ``ScoresRecord``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+
+from ._gen import records_pb2 as wire
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Names that the other records refer to: class names (by index), explainers and metrics."""
+
+    labels: tuple[str, ...]
+    explainers: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A label and its probability in 0..1."""
+
+    label: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Where the picture of one explainer's map for one label lies, relative to the summary folder."""
+
+    explainer: str
+    label: int
+    path: str
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """One sample.
+
+    Attributes:
+        sample_id: position in the dataset, from 0.
+        image_path: the original picture, relative to the summary folder.
+        truth: the true labels with their probabilities.
+        predicted: the labels whose probability exceeds 0.5.
+        heatmaps: one for every explainer and explained label.
+    """
+
+    sample_id: int
+    image_path: str
+    truth: tuple[Prediction, ...] = ()
+    predicted: tuple[Prediction, ...] = ()
+    heatmaps: tuple[Heatmap, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one metric says of one explainer: in all and by label; NaN where nothing could be scored."""
+
+    explainer: str
+    metric: str
+    total: float
+    per_label: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoresRecord:
+    """All scores of a run, explainer by explainer, the metrics of each in the same order."""
+
+    scores: tuple[Score, ...] = field(default=())
+
+
+Record = Metadata | SampleRecord | ScoresRecord
+
+
+def encode(record: Record, wall_time: float) -> bytes:
+    """The record as a serialised ``Event``.
+
+    Args:
+        record: what to write.
+        wall_time: seconds since the epoch.
+
+    Raises:
+        ValueError: if a probability is not finite or a score is infinite (the viewer's pages break on those).
+    """
+    event = wire.Event(wall_time=wall_time, step=1)
+    if isinstance(record, Metadata):
+        event.explain.metadata.label.extend(record.labels)
+        event.explain.metadata.explain_method.extend(record.explainers)
+        event.explain.metadata.benchmark_method.extend(record.metrics)
+    elif isinstance(record, SampleRecord):
+        _encode_sample(record, event.explain)
+    else:
+        _encode_scores(record, event.explain)
+    return bytes(event.SerializeToString(deterministic=True))
+
+
+def decode(payload: bytes) -> tuple[Record, float]:
+    """The record and its wall time.
+
+    Raises:
+        ValueError: if the payload is no event of ours.
+    """
+    event = wire.Event()
+    try:
+        event.ParseFromString(payload)
+    except DecodeError as error:
+        raise ValueError(f"not an event: {error}") from None
+    explain = event.explain
+    if explain.HasField("metadata"):
+        meta = explain.metadata
+        labels, explainers = tuple(meta.label), tuple(meta.explain_method)
+        return Metadata(labels, explainers, tuple(meta.benchmark_method)), event.wall_time
+    if explain.benchmark:
+        return _decode_scores(explain), event.wall_time
+    if explain.HasField("sample_id"):
+        return _decode_sample(explain), event.wall_time
+    raise ValueError("an event that holds neither metadata nor a sample nor scores")
+
+
+def _encode_sample(record: SampleRecord, explain: wire.Explain) -> None:
+    explain.sample_id = record.sample_id
+    explain.image_path = record.image_path
+    explain.ground_truth_label.extend(item.label for item in record.truth)
+    inference = explain.inference
+    inference.SetInParent()
+    inference.ground_truth_prob.extend(_finite(item, record) for item in record.truth)
+    inference.predicted_label.extend(item.label for item in record.predicted)
+    inference.predicted_prob.extend(_finite(item, record) for item in record.predicted)
+    for map_ in record.heatmaps:
+        explain.explanation.add(explain_method=map_.explainer, label=map_.label, heatmap_path=map_.path)
+
+
+def _finite(item: Prediction, record: SampleRecord) -> float:
+    if not math.isfinite(item.probability):
+        raise ValueError(f"sample {record.sample_id}: probability of label {item.label} is {item.probability}")
+    return item.probability
+
+
+def _encode_scores(record: ScoresRecord, explain: wire.Explain) -> None:
+    for score in record.scores:
+        if any(math.isinf(value) for value in (score.total, *score.per_label)):
+            raise ValueError(f"infinite score of {score.explainer} in {score.metric}")
+        explain.benchmark.add(
+            explain_method=score.explainer,
+            benchmark_method=score.metric,
+            total_score=score.total,
+            label_score=score.per_label,
+        )
+
+
+def _decode_sample(explain: wire.Explain) -> SampleRecord:
+    inference = explain.inference
+    truth = zip(explain.ground_truth_label, inference.ground_truth_prob, strict=False)
+    predicted = zip(inference.predicted_label, inference.predicted_prob, strict=False)
+    maps = (Heatmap(item.explain_method, item.label, item.heatmap_path) for item in explain.explanation)
+    return SampleRecord(
+        explain.sample_id,
+        explain.image_path,
+        tuple(Prediction(*pair) for pair in truth),
+        tuple(Prediction(*pair) for pair in predicted),
+        tuple(maps),
+    )
+
+
+def _decode_scores(explain: wire.Explain) -> ScoresRecord:
+    scores = (
+        Score(item.explain_method, item.benchmark_method, item.total_score, tuple(item.label_score))
+        for item in explain.benchmark
+    )
+    return ScoresRecord(tuple(scores))
