@@ -60,7 +60,8 @@ class InsertionAUC(Metric):
 
     def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
         fractions, curves = self.curves(view, maps)
-        return ((curves[:, 1:] + curves[:, :-1]) / 2.0 * np.diff(fractions)).sum(axis=1)
+        areas: Scores = ((curves[:, 1:] + curves[:, :-1]) / 2.0 * np.diff(fractions)).sum(axis=1)
+        return areas
 
     def curves(self, view: View, maps: FloatArray) -> tuple[Scores, Scores]:
         """The fractions of uncovered pixels (steps + 1,) and the probability at each, (Q, steps + 1)."""

@@ -88,13 +88,15 @@ def rankable(maps: FloatArray) -> Masks:
     """Which maps (Q, H, W) have an order: finite ones that are not constant. Answers (Q,)."""
     flat = maps.reshape(len(maps), -1)
     finite = np.isfinite(flat).all(axis=1)
-    return finite & (flat.min(axis=1, initial=np.inf) < flat.max(axis=1, initial=-np.inf))
+    ordered: Masks = finite & (flat.min(axis=1) < flat.max(axis=1))
+    return ordered
 
 
 def pixel_order(view: View, question: int, saliency: FloatArray) -> npt.NDArray[np.intp]:
     """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
     chance = view.generator(int(view.rows[question]), "pixel order").random(saliency.size)
-    return np.lexsort((chance, -saliency.reshape(-1)))
+    order: npt.NDArray[np.intp] = np.lexsort((chance, -saliency.reshape(-1)))
+    return order
 
 
 def _shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:

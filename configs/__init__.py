@@ -1,0 +1,1 @@
+"""Ready-to-run configs, and the bundled example that they run on."""

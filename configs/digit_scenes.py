@@ -135,7 +135,7 @@ def scene_dataset(
 
 def normalized(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """An (H, W, 3) RGB image as the float32 (3, H, W) that the bundled network takes."""
-    scaled = (image.astype(np.float32) / 255.0 - np.float32(MEAN)) / np.float32(STD)
+    scaled = (image.astype(np.float32) / 255.0 - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32)
 
 
@@ -196,9 +196,7 @@ def _free_place(shape: tuple[int, ...], taken: list[Box], rng: np.random.Generat
     return None
 
 
-def _paste(
-    canvas: npt.NDArray[np.float64], ink: npt.NDArray[np.float64], box: Box, rng: np.random.Generator
-) -> None:
+def _paste(canvas: npt.NDArray[np.float64], ink: npt.NDArray[np.float64], box: Box, rng: np.random.Generator) -> None:
     """Blend the ink in, in a tone well lighter or well darker than what lies beneath."""
     x, y, width, height = box
     patch = canvas[y : y + height, x : x + width]

@@ -38,6 +38,8 @@ class GradCAM(Explainer):
     def attribute(self, view: View) -> FloatArray:
         activation, gradient = view.layer(self.layer)
         if activation.ndim != 4:
-            raise ValueError(f"GradCAM needs a layer of shape (N, channels, h, w), {self.layer!r} is {activation.shape}")
+            raise ValueError(
+                f"GradCAM needs a layer of shape (N, channels, h, w), {self.layer!r} is {activation.shape}"
+            )
         weights = gradient.mean(axis=(2, 3), keepdims=True)
         return resized(np.maximum((weights * activation).sum(axis=1), 0.0), view.size)

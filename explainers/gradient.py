@@ -18,7 +18,8 @@ class Gradient(Explainer):
     needs = Needs(gradients=True)
 
     def attribute(self, view: View) -> FloatArray:
-        return np.abs(view.derivatives.input_gradient).max(axis=1)
+        largest: FloatArray = np.abs(view.derivatives.input_gradient).max(axis=1)
+        return largest
 
 
 class InputXGradient(Explainer):
@@ -31,4 +32,5 @@ class InputXGradient(Explainer):
     needs = Needs(gradients=True)
 
     def attribute(self, view: View) -> FloatArray:
-        return (view.asked_images * view.derivatives.input_gradient).sum(axis=1)
+        summed: FloatArray = (view.asked_images * view.derivatives.input_gradient).sum(axis=1)
+        return summed

@@ -54,11 +54,11 @@ def saliency_to_image(
 
 
 def resized(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Maps (Q, h, w) at another (height, width): bilinear, half-pixel centres, in float32."""
+    """Float32 maps (Q, h, w) at another (height, width): bilinear, half-pixel centres."""
     height, width = size
     if maps.shape[1:] == size:
         return maps
-    made = [Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR) for one in np.float32(maps)]
+    made = [Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR) for one in maps]
     return np.stack([np.asarray(one) for one in made])
 
 

@@ -106,7 +106,7 @@ class Network:
             ValueError: if there are no rows, or the network does not return (N, classes).
         """
         rows = iter(rows)
-        parts = []
+        parts: list[FloatArray] = []
         while chunk := list(islice(rows, self.pass_size)):
             with _one_at_a_time, _evaluating(self.cell):
                 logits = _checked_logits(self.cell(Tensor(self._full(np.stack(chunk)))), self.cell)
@@ -153,7 +153,9 @@ class Network:
             chunk = slice(first, first + self.pass_size)
             rows = len(images[chunk])
             with _one_at_a_time, _evaluating(self.cell):
-                parts.append(_differentiated(self.cell, self._full(images[chunk]), self._full(labels[chunk]), layers, rows))
+                parts.append(
+                    _differentiated(self.cell, self._full(images[chunk]), self._full(labels[chunk]), layers, rows)
+                )
             self._count("differentiate", rows)
         joined = _joined(parts)
         if INPUT_LAYER in set(taps):

@@ -99,7 +99,8 @@ class View:
         self, logits: FloatArray, questions: IntArray, activation_fn: Callable[[Tensor], Tensor]
     ) -> FloatArray:
         """Probability (M,) of the label of question ``questions[m]`` under the logits (M, classes)."""
-        return self.network.activated(logits, activation_fn)[np.arange(len(logits)), self.labels[questions]]
+        probabilities = self.network.activated(logits, activation_fn)
+        return np.take_along_axis(probabilities, self.labels[questions][:, None], axis=1)[:, 0]
 
 
 def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:

@@ -1,8 +1,30 @@
-"""What runs, on which samples, in which order."""
+"""What runs, on which samples, in which order.
 
-from .image_classification_runner import ImageClassificationRunner
-from .plan import Plan, PlanError
-from .result import RunResult, Scores
-from .samples import SampleError
+The names below are imported when first used, so that the command line answers without loading MindSpore.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .image_classification_runner import ImageClassificationRunner
+    from .plan import Plan, PlanError
+    from .result import RunResult, Scores
+    from .samples import SampleError
+
+_HOMES = {
+    "ImageClassificationRunner": "image_classification_runner",
+    "Plan": "plan",
+    "PlanError": "plan",
+    "RunResult": "result",
+    "SampleError": "samples",
+    "Scores": "result",
+}
 
 __all__ = ["ImageClassificationRunner", "Plan", "PlanError", "RunResult", "SampleError", "Scores"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

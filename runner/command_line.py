@@ -28,7 +28,9 @@ def main() -> None:
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value, as in data.options.count=20.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value, as in data.options.count=20."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 def run(config: Path, summary_dir: str | None, limit: int | None, settings: tuple[str, ...], overwrite: bool) -> None:
     """Run what CONFIG, a YAML file, describes."""

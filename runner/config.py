@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -109,27 +110,30 @@ def build_runner(config: RunConfig) -> ImageClassificationRunner:
             problems.append(f"{where}: {_first_line(error)}")
             return None
 
-    network = attempt("network", lambda: _network(config.network))
-    dataset = attempt("data", lambda: _made(config.data))
+    network = attempt("network", partial(_network, config.network))
+    dataset = attempt("data", partial(_made, config.data))
     activation = ACTIVATIONS[config.activation]()
-    classes = len(config.class_names)
-    explainers = [
-        attempt(f"explainers[{i}]", lambda entry=entry: _registered(EXPLAINERS, entry, {"network": network}))
-        for i, entry in enumerate(config.explainers)
-        if network is not None
-    ]
-    given = {"num_labels": classes, "activation_fn": activation}
-    metrics = [
-        attempt(f"metrics[{i}]", lambda entry=entry: _registered(METRICS, entry, given))
-        for i, entry in enumerate(config.metrics)
-    ]
+    given = {"network": network, "num_labels": len(config.class_names), "activation_fn": activation}
+    sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
+    makers = {
+        section: [
+            attempt(f"{section}[{i}]", partial(_maker, registry, entry, given)) for i, entry in enumerate(entries)
+        ]
+        for section, registry, entries in sections
+    }
+    if problems:
+        raise PlanError(problems)
+    made = {
+        section: [attempt(f"{section}[{i}]", make) for i, make in enumerate(of_section)]
+        for section, of_section in makers.items()
+    }
     if problems:
         raise PlanError(problems)
     runner = ImageClassificationRunner(
         config.summary_dir, (dataset, config.class_names), network, activation,
         mean=config.mean, std=config.std, seed=config.seed, pass_size=config.pass_size,
     )  # fmt: skip
-    runner.register_saliency(explainers, metrics)
+    runner.register_saliency(made["explainers"], made["metrics"])
     return runner
 
 
@@ -181,8 +185,10 @@ def _network(section: NetworkSection) -> nn.Cell:
     return network
 
 
-def _registered(registry: Registry, entry: str | dict[str, dict[str, Any] | None], given: Mapping[str, Any]) -> Any:
-    """Make what an entry names, handing it those given arguments that its constructor takes."""
+def _maker(
+    registry: Registry, entry: str | dict[str, dict[str, Any] | None], given: Mapping[str, Any]
+) -> Callable[[], Any]:
+    """What makes the thing that an entry names, handed those given arguments that its constructor takes."""
     if isinstance(entry, dict) and len(entry) != 1:
         raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry}")
     name, options = (entry, None) if isinstance(entry, str) else next(iter(entry.items()))
@@ -191,7 +197,7 @@ def _registered(registry: Registry, entry: str | dict[str, dict[str, Any] | None
     for option in options or {}:
         if option not in parameters or option in given:
             raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
-    return made(**{key: value for key, value in given.items() if key in parameters}, **(options or {}))
+    return partial(made, **{key: value for key, value in given.items() if key in parameters}, **(options or {}))
 
 
 def _first_line(error: Exception) -> str:

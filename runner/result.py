@@ -75,7 +75,9 @@ class Scores:
 
     def table(self, style: str = "simple") -> str:
         """Explainers by metrics: means, and in brackets how many questions could not be scored, where any."""
-        rows = [[explainer, *(self._cell(explainer, metric) for metric in self.metrics)] for explainer in self.explainers]
+        rows = [
+            [explainer, *(self._cell(explainer, metric) for metric in self.metrics)] for explainer in self.explainers
+        ]
         return str(tabulate(rows, ["explainer", *self.metrics], tablefmt=style, disable_numparse=True))
 
     def _cell(self, explainer: str, metric: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -77,21 +77,19 @@ def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
         source = source.children[0]
     if isinstance(source, ds.GeneratorDataset) and getattr(source, "source_len", -1) < 0:
         return limit
-    batches, rows = dataset.get_dataset_size(), dataset.get_batch_size()
-    total = batches * max(rows, 1)
+    total: int = dataset.get_dataset_size() * max(dataset.get_batch_size(), 1)
     return total if limit is None else min(total, limit)
 
 
 def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
     """The samples of one row, as image, labels and boxes, missing columns as None."""
-    image, labels, boxes = (*row, None, None)[:3]
-    if image.ndim == 3:
+    shape = row[0].shape
+    if len(shape) not in (3, 4):
+        raise SampleError(f"images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}")
+    singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
+    for single in singles:
+        image, labels, boxes = (*single, None, None)[:3]
         yield image, labels, boxes
-    elif image.ndim == 4:
-        for i in range(len(image)):
-            yield image[i], None if labels is None else labels[i], None if boxes is None else boxes[i]
-    else:
-        raise SampleError(f"images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {image.shape}")
 
 
 def _sample(
@@ -112,7 +110,7 @@ def _sample(
     truth = tuple(int(label) for label in np.unique(given[kept]))
     if boxes is None:
         return Sample(sample_id, image, truth, None)
-    rows = np.asarray(boxes, np.float32).reshape(-1, 4) if boxes.size % 4 == 0 else None
-    if rows is None or len(rows) != len(given):
+    rows = np.atleast_2d(np.asarray(boxes, np.float32))
+    if rows.shape != (len(given), 4):
         raise SampleError(f"sample {sample_id}: {len(given)} labels need boxes ({len(given)}, 4), got {boxes.shape}")
     return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth})

@@ -15,11 +15,13 @@ import shutil
 import socket
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 _EVENT_FILE = re.compile(r"events\.summary\.(\d+)\..*_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
+_OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
 
 
@@ -49,13 +51,17 @@ class RunFolder:
             OSError: if a folder cannot be made.
         """
         root = Path(root)
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        earlier = [run.timestamp for run in find_runs(root)]
-        timestamp = max([int(time.time()), *(before + 1 for before in earlier)])
+        make_private_folder(root)
         host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-        run = cls(root, timestamp, root / f"events.summary.{timestamp}.{device}.{host}_explain")
-        run.data.mkdir(mode=0o700)
-        return run
+        taken = [int(match[1]) for path in root.iterdir() if (match := _OURS.match(path.name))]
+        for timestamp in count(max([int(time.time()), *(before + 1 for before in taken)])):
+            run = cls(root, timestamp, root / f"events.summary.{timestamp}.{device}.{host}_explain")
+            try:
+                run.data.mkdir(mode=0o700)
+            except FileExistsError:  # another run began in this second
+                continue
+            return run
+        raise AssertionError("unreachable: seconds do not end")
 
     @property
     def data(self) -> Path:
@@ -87,12 +93,12 @@ class RunFolder:
             OSError: if it exists already or cannot be written.
         """
         path = self.root / relative
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
             file.write(data)
 
     def write_manifest(self, *, saliency_map: bool, benchmark: bool) -> None:
-        """Say that the run is finished and what is in it; whole or not at all, since half a manifest stops the viewer."""
+        """Say that the run is finished and what is in it; atomically, since half a manifest stops the viewer."""
         content = {
             "saliency_map": saliency_map,
             "benchmark": benchmark,
@@ -100,6 +106,12 @@ class RunFolder:
             "hierarchical_occlusion": False,
         }
         write_atomically(self.manifest, json.dumps(content))
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and those above it, the new ones for their owner alone."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,7 @@ def original_picture(
     return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
 
 
-def heatmap_picture(saliency: npt.NDArray[np.floating]) -> Image.Image:
+def heatmap_picture(saliency: npt.NDArray[np.floating[Any]]) -> Image.Image:
     """A map (H, W) as 8-bit grey, smallest value black and largest white; a constant map is black."""
     return Image.fromarray((unit_range(saliency.astype(np.float64)) * 255.0).round().astype(np.uint8))
 

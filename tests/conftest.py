@@ -1,0 +1,101 @@
+"""Toy networks with literal weights, shared by all tests. No image is square, no box is centred."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mindspore as ms
+import mindspore.dataset as ds
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+
+class Linear(nn.Cell):
+    """logits[k] = sum of weights[k] * image + bias[k]; counts its calls and remembers how many images each had."""
+
+    def __init__(self, weights, bias=0.0):
+        super().__init__()
+        self.weights = ms.Parameter(Tensor(np.asarray(weights, np.float32)))
+        self.bias = ms.Parameter(Tensor(np.full(len(weights), bias, np.float32)))
+        self.calls = []
+
+    def construct(self, x):
+        self.calls.append(x.shape[0])
+        return ops.matmul(x.reshape(x.shape[0], -1), self.weights.reshape(len(self.weights), -1).T) + self.bias
+
+
+class TwoChannels(nn.Cell):
+    """On images (N, 1, 2, 4): channels x and 2 - x, rectified; logit 0 weighs them, logit 1 adds up the first.
+
+    Its dropout and batch norm (whose statistics make it the identity) have train flags to be kept.
+    """
+
+    WEIGHTS = np.array([[[1, 0, 0, 0], [0, 0, 0, 3]], [[0, 0, 0, 0], [-2, 0, 0, 0]]], np.float32)
+    IMAGE = np.array([[[[1, 2, 0, 3], [0, 1, 4, 1]]]], np.float32)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 1, has_bias=True)
+        self.conv.weight.set_data(Tensor(np.array([1, -1], np.float32).reshape(2, 1, 1, 1)))
+        self.conv.bias.set_data(Tensor(np.array([0, 2], np.float32)))
+        self.norm = nn.BatchNorm2d(2, eps=1e-5)
+        self.norm.moving_variance.set_data(Tensor(np.full(2, 1 - 1e-5, np.float32)))
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(p=0.5)
+        self.head = nn.Dense(16, 2, has_bias=False)
+        only_first = np.concatenate([np.ones(8), np.zeros(8)])
+        self.head.weight.set_data(Tensor(np.stack([self.WEIGHTS.ravel(), only_first]).astype(np.float32)))
+
+    def construct(self, x):
+        x = self.relu(self.norm(self.conv(x)))
+        return self.head(self.dropout(x).reshape(x.shape[0], -1))
+
+
+@pytest.fixture
+def linear():
+    return Linear
+
+
+@pytest.fixture
+def two_channels():
+    return TwoChannels
+
+
+def found(network):
+    """All that must be as before: values, flags, hooks."""
+    return {
+        "parameters": [(p.name, p.requires_grad, p.asnumpy().tobytes()) for p in network.get_parameters()],
+        "cells": [
+            (name, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags()), hook_counts(cell))
+            for name, cell in network.cells_and_names()
+        ],
+    }
+
+
+def hook_counts(cell):
+    """Registered hooks by kind; MindSpore itself makes the empty dicts at a cell's first call."""
+    return {
+        name: len(value) for name, value in vars(cell).items() if "hook" in name and isinstance(value, dict) and value
+    }
+
+
+@pytest.fixture
+def state():
+    return found
+
+
+def make_dataset(rows, columns=("image", "labels", "bboxes")):
+    """A dataset of literal rows."""
+    rows = [tuple(np.asarray(value) for value in row) for row in rows]
+    return ds.GeneratorDataset(rows, list(columns[: len(rows[0])]), shuffle=False, num_parallel_workers=1)
+
+
+@pytest.fixture
+def dataset():
+    return make_dataset
+
+
+@pytest.fixture
+def repository():
+    return Path(__file__).resolve().parent.parent

@@ -1,0 +1,364 @@
+"""The runner end to end on toys: what is asked, what it costs, what is written, what is left."""
+
+import json
+
+import mindspore.dataset as ds
+import numpy as np
+import pytest
+from mindspore import nn
+from PIL import Image
+
+from explainrun.benchmarks import Faithfulness, InsertionAUC, IoSR, Localization, Metric, PointingGame
+from explainrun.explainers import Explainer, GradCAM, Gradient, InputXGradient
+from explainrun.runner import ImageClassificationRunner, PlanError, SampleError
+from explainrun.summary_format import read_summary
+
+NAMES = ["zero", "one"]
+
+
+class Fixed(Explainer):
+    """Maps given by (sample, label)."""
+
+    def __init__(self, network, maps, name=None):
+        super().__init__(network, name)
+        self.maps = maps
+
+    def attribute(self, view):
+        asked = zip(view.sample_ids[view.rows], view.labels, strict=True)
+        return np.stack([self.maps.get((int(i), int(label)), np.zeros(view.size)) for i, label in asked]).astype(
+            np.float32
+        )
+
+
+def scenes(count, seed=0):
+    """Rows on TwoChannels' images: image, labels (padded), boxes in the right column."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        labels = np.array([[0, -1], [1, 0], [-1, 1], [7, 0]][i % 4], np.int32)
+        yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
+
+
+def test_what_is_asked_and_recorded(linear, dataset, tmp_path):
+    # Sigmoid of the sum of the left and of the right half, minus 1: labels 0 and 1.
+    network = linear([[[[1, 1, 0, 0]]], [[[0, 0, 1, 1]]]], bias=-1.0)
+    rows = [
+        ([[[3, 0, 0, 0]]], [1, -1]),  # truth 1, predicted 0: both asked
+        ([[[0, 0, 3, 0]]], [1, 1]),  # the same label twice, and predicted: asked once
+        ([[[0, 0, 0, 0]]], [2, -5]),  # only padding, nothing predicted: nothing to ask
+        ([[[2, 0, 2, 0]]], [0, 9]),  # truth 0, predicted both
+    ]
+    rows = [(np.float32(image), np.int32(labels), np.zeros((2, 4), np.int32)) for image, labels in rows]
+    explainer = Gradient(network)
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([explainer])
+    result = runner.run()
+    assert list(zip(result.scores.sample_ids, result.scores.labels, strict=True)) == [
+        (0, 0),
+        (0, 1),
+        (1, 1),
+        (3, 0),
+        (3, 1),
+    ]
+    assert (result.samples, result.questions, result.unrecorded) == (4, 5, (2,))
+    summary = read_summary(tmp_path)
+    assert sorted(summary.samples) == [0, 1, 3]
+    first = summary.samples[0]
+    assert [(p.label, round(p.probability, 4)) for p in first.truth] == [(1, 0.2689)]  # sigmoid(-1)
+    assert [(p.label, round(p.probability, 4)) for p in first.predicted] == [(0, 0.8808)]  # sigmoid(2)
+    assert [(h.explainer, h.label) for h in first.heatmaps] == [("Gradient", 0), ("Gradient", 1)]
+    assert np.asarray(Image.open(tmp_path / first.heatmaps[1].path)).tolist() == [[0, 0, 255, 255]]
+    assert np.asarray(Image.open(tmp_path / first.image_path)).shape == (1, 4, 3)
+    assert summary.metadata.labels == tuple(NAMES)
+    assert "1 samples without any label to explain" in str(result)
+
+
+def test_boxes_are_x_y_width_height_and_go_with_their_label(linear, dataset, tmp_path):
+    # Height 6, width 30. Label 0 has boxes in the top right corner and at the bottom left, label 1 in the middle.
+    network = linear(np.zeros((2, 1, 6, 30)))
+    boxes = np.array([[26, 0, 4, 2], [12, 3, 2, 3], [0, 5, 3, 1]], np.int32)
+    row = (np.zeros((1, 6, 30), np.float32), np.array([0, 1, 0], np.int32), boxes)
+    map_ = np.zeros((6, 30), np.float32)
+    map_[0:3, 25:30] = 1  # 15 salient pixels, 8 of them in the corner box
+    map_[0, 26] = 1.5
+    maps = {(0, 0): map_, (0, 1): np.roll(map_, -13, axis=1)}  # peak of label 1 at x 13, y 0: 3 pixels above its box
+    fixed = Fixed(network, maps)
+    runner = ImageClassificationRunner(tmp_path, (dataset([row]), NAMES), network, nn.Sigmoid())
+    near = PointingGame(2, tolerance=2, name="near")
+    runner.register_saliency([fixed], [near, Localization(2), IoSR(2, threshold=0.4)])
+    scores = runner.run().scores.values
+    assert scores["Fixed", "near"] == [1, 0]
+    assert scores["Fixed", "PointingGame"] == [1, 1]
+    assert scores["Fixed", "IoSR"] == [8 / 15, 0]
+
+
+def test_passes_and_reading(two_channels, tmp_path):
+    reads = []
+
+    def rows():
+        for i, row in enumerate(scenes(10)):
+            reads.append(i)
+            yield row
+
+    network = two_channels()
+    data = ds.GeneratorDataset(rows, ["image", "labels", "bboxes"], shuffle=False, num_parallel_workers=1)
+    metrics = [InsertionAUC(2, nn.Sigmoid(), steps=4), PointingGame(2), IoSR(2)]
+    explainers = [Gradient(network), InputXGradient(network), GradCAM(network, "relu")]
+    runner = ImageClassificationRunner(tmp_path, (data, NAMES), network, nn.Sigmoid())
+    runner.register_saliency(explainers, metrics)
+    result = runner.run()
+    assert reads == list(range(10))
+    scored = sum(result.scores.aggregate(e.name, "InsertionAUC").count for e in explainers)
+    images = {"infer": 10, "differentiate": result.questions, "perturb": scored * 3 + 1}
+    assert dict(result.passes.images) == images
+    assert result.passes.made["infer"] == 1  # one pass of 16 holds the ten images
+    assert result.passes.made["differentiate"] == -(-result.questions // 16)  # one for all three explainers
+
+
+@pytest.mark.parametrize("batch", [1, 7, 32])
+def test_the_reading_batch_changes_nothing(two_channels, dataset, tmp_path, batch):
+    network = two_channels()
+
+    def run(data, folder):
+        runner = ImageClassificationRunner(folder, (data, NAMES), network, nn.Sigmoid())
+        metrics = [InsertionAUC(2, nn.Sigmoid(), steps=4), PointingGame(2, tolerance=1)]
+        runner.register_saliency([InputXGradient(network), GradCAM(network, "conv")], metrics)
+        return runner.run()
+
+    one = run(dataset(list(scenes(70))), tmp_path / "one")
+    batched = run(dataset(list(scenes(70))).batch(batch), tmp_path / "batched")
+    assert one.samples == batched.samples == 70
+    for key, values in one.scores.values.items():
+        assert np.array_equal(values, batched.scores.values[key], equal_nan=True)
+    pictures = []
+    for folder in ("one", "batched"):
+        data = next((tmp_path / folder).glob("_explain_*"))
+        pictures.append({path.relative_to(data): path.read_bytes() for path in data.rglob("*.png")})
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 2 * one.questions
+
+
+@pytest.mark.parametrize("shape", ["N", "NK"])
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_inputs_of_every_kind(linear, dataset, tmp_path, shape, batched, channels):
+    network = linear(np.zeros((2, channels, 3, 5)))
+    labels = [0, 1, -1] if shape == "N" else [[0, 1], [-1, -1], [1, -1]]
+    rows = [(np.full((channels, 3, 5), i, np.float32), np.int32(labels[i])) for i in range(3)]
+    data = dataset(rows)
+    runner = ImageClassificationRunner(tmp_path, (data.batch(2) if batched else data, NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)])
+    result = runner.run()
+    asked = list(zip(result.scores.sample_ids, result.scores.labels, strict=True))
+    assert asked == ([(0, 0), (1, 1)] if shape == "N" else [(0, 0), (0, 1), (2, 1)])
+    assert len(result.unrecorded) == 1
+
+
+def test_images_alone(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 3, 5)))
+    runner = ImageClassificationRunner(
+        tmp_path, (dataset([(np.ones((1, 3, 5), np.float32),)]), NAMES), network, nn.Sigmoid()
+    )
+    runner.register_saliency([Gradient(network)], [InsertionAUC(2, nn.Sigmoid(), steps=2)])
+    result = runner.run()
+    assert result.scores.labels == [0, 1]
+    assert read_summary(tmp_path).samples[0].truth == ()
+
+
+def test_scores_are_summed_up_by_label_with_what_was_not_scored(linear, dataset, tmp_path):
+    network = linear(np.zeros((3, 1, 2, 4)))
+    rows = [(np.zeros((1, 2, 4), np.float32), np.int32([label])) for label in (0, 0, 1)]
+
+    class Given(Metric):
+        def score(self, view, maps, masks=None):
+            return np.array([0.25, np.nan, 0.75])
+
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), ["a", "b", "c"]), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)], [Given(3)])
+    result = runner.run()
+    total = result.scores.aggregate("Gradient", "Given")
+    assert (total.mean, total.count, total.unscored) == (0.5, 2, 1)
+    by_label = [result.scores.aggregate("Gradient", "Given", label) for label in range(3)]
+    assert [(a.count, a.unscored) for a in by_label] == [(1, 1), (1, 0), (0, 0)]
+    written = read_summary(tmp_path).scores["Gradient", "Given"]
+    np.testing.assert_array_equal([written.total, *written.per_label], [0.5, 0.25, 0.75, np.nan])
+    assert "0.5000 (1 unscored)" in str(result)
+    assert "<table" in result._repr_html_()
+
+
+def test_what_is_not_finite_is_counted_and_kept_out_of_the_records(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 1, 2)))
+    images = [[[[1, 1]]], [[[3e38, 3e38]]], [[[2, 1]]]]  # the sum of the second is infinite
+    rows = [(np.float32(image), np.int32([0])) for image in images]
+    fixed = Fixed(network, {(0, 0): np.array([[np.nan, 1]]), (0, 1): np.array([[1, 0]]), (2, 0): np.array([[0, 1]])})
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([fixed], [InsertionAUC(2, nn.Sigmoid(), steps=2)])
+    result = runner.run()
+    assert result.not_computed == {"network output": 1, "Fixed map": 1}
+    assert np.isnan(result.scores.values["Fixed", "InsertionAUC"]).tolist() == [True, False, False, True]
+    summary = read_summary(tmp_path)
+    assert sorted(summary.samples) == [0, 2]
+    assert [h.label for h in summary.samples[0].heatmaps] == [1]
+    assert "1 x network output not computed" in str(result)
+    assert "1 x Fixed map not computed" in str(result)
+
+
+class Breaks(Explainer):
+    def attribute(self, view):
+        raise RuntimeError("in the middle")
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_network_is_left_as_found(two_channels, dataset, state, tmp_path, breaks):
+    network = two_channels()
+    network.set_train(True)
+    network.relu.set_train(False)
+    network.set_grad(True)
+    before = state(network)
+    network.set_grad(False)
+    network.set_train(False)
+    output = network(dataset(list(scenes(4))).batch(4).create_tuple_iterator().__next__()[0]).asnumpy()
+    network.set_train(True)
+    network.relu.set_train(False)
+    network.set_grad(True)
+    explainers = [GradCAM(network, "relu"), Gradient(network), *([Breaks(network)] if breaks else [])]
+    runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(4))), NAMES), network, nn.Sigmoid())
+    runner.register_saliency(explainers, [InsertionAUC(2, nn.Sigmoid(), steps=2)])
+    if breaks:
+        with pytest.raises(RuntimeError, match="in the middle"):
+            runner.run()
+        assert not list(tmp_path.rglob("manifest.json"))
+    else:
+        runner.run()
+    assert state(network) == before
+    network.set_grad(False)
+    network.set_train(False)
+    again = network(dataset(list(scenes(4))).batch(4).create_tuple_iterator().__next__()[0]).asnumpy()
+    assert output.tobytes() == again.tobytes()
+
+
+def test_one_run_a_folder_unless_it_is_to_be_replaced(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    def runner():
+        made = ImageClassificationRunner(tmp_path, (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
+        made.register_saliency([Gradient(network)])
+        return made
+
+    runner().run()
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(PlanError, match="holds a run already; name another folder, or set overwrite"):
+        runner().run()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == first
+    result = runner().run(overwrite=True, limit=2)
+    assert result.samples == 2
+    assert len(list(tmp_path.glob("events*"))) == 1
+    assert json.loads(next(tmp_path.rglob("manifest.json")).read_text())["saliency_map"] is True
+
+
+def test_wrong_plans_say_everything_at_once_and_write_nothing(two_channels, linear, dataset, tmp_path):
+    network, other = two_channels(), linear(np.zeros((2, 1, 2, 4)))
+    target = tmp_path / "summary"
+    rows = [row[:2] for row in scenes(3)]
+    runner = ImageClassificationRunner(target, (dataset(rows), ["same", "same", " "]), network, nn.Sigmoid(), mean=0.5)
+    runner.register_saliency(
+        [Gradient(network), Gradient(other), GradCAM(network, "relu", name="a/b")],
+        [PointingGame(2), Faithfulness(3, nn.Sigmoid(), metric="InsertionAUC")],
+    )
+    with pytest.raises(PlanError) as caught:
+        runner.run()
+    told = "\n".join(caught.value.problems)
+    for words in (
+        "PointingGame needs a third dataset column of boxes, the dataset has ['image', 'labels']",
+        "class name 'same' stands 2 times",
+        "class name 2 is blank",
+        "explainer name 'Gradient' stands 2 times",
+        "explainer name 'a/b' cannot be a folder name",
+        "Gradient explains another network than the runner's",
+        "PointingGame was made for 2 labels, there are 3 class names",
+        "mean and std go together",
+    ):
+        assert words in told
+    assert len(caught.value.problems) == 8
+    assert not target.exists()
+    assert other.calls == []
+
+
+def row_of(image, labels=(0,), boxes=((0, 0, 1, 1),)):
+    return np.float32(image), np.int32(labels), np.int32(boxes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row_of(np.zeros((2, 2, 4)))], "sample 0: images must have 1, 3 or 4 channels first, got shape (2, 2, 4)"),
+        ([row_of(np.zeros((2, 4)))], "images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives (2, 4)"),
+        ([row_of(np.full((1, 2, 4), np.nan))], "sample 0: the image holds NaN or infinity"),
+        ([row_of(np.zeros((1, 2, 4)), (0, 1))], "sample 0: 2 labels need boxes (2, 4), got (1, 4)"),
+        ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, 1),))], "sample 0: 1 labels need boxes (1, 4), got (1, 3)"),
+        ([row_of(np.zeros((1, 2, 4))), row_of(np.zeros((1, 4, 2)))], "sample 1: the image is (1, 4, 2), those before"),
+        ([], "the dataset is empty"),
+    ],
+)
+def test_samples_that_do_not_fit(two_channels, dataset, tmp_path, rows, words):
+    network = two_channels()
+    data = dataset(rows) if rows else dataset([row_of(np.zeros((1, 2, 4)))]).filter(lambda *_: False)
+    runner = ImageClassificationRunner(tmp_path / "out", (data, NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(PlanError) as caught:
+        runner.run()
+    assert words in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_late_sample_that_does_not_fit_stops_the_run_without_a_manifest(two_channels, dataset, tmp_path):
+    network = two_channels()
+    rows = [row_of(np.zeros((1, 2, 4)))] * 20 + [row_of(np.zeros((1, 3, 4)))]
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid(), pass_size=4)
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(SampleError, match="sample 20: the image is"):
+        runner.run()
+    assert len(read_summary(tmp_path).samples) == 16  # what was committed before can be read
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_class_names_and_statistics_are_checked_with_the_first_pass(two_channels, dataset, tmp_path):
+    network = two_channels()
+    names = ["a", "b", "c"]
+    runner = ImageClassificationRunner(
+        tmp_path / "out", (dataset(list(scenes(2))), names), network, nn.Sigmoid(), mean=[1, 2, 3], std=1
+    )
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(PlanError) as caught:
+        runner.run()
+    assert caught.value.problems == (
+        "the network has 2 outputs, there are 3 class names",
+        "mean must hold one number or one for each of 1 channels, got [1, 2, 3]",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_path):
+    network, data = two_channels(), (dataset(list(scenes(2))), NAMES)
+    for wrong, error, words in (
+        ({"data": data[0]}, TypeError, "data must be a pair"),
+        ({"data": (list(scenes(2)), NAMES)}, TypeError, r"data\[0\] must be a mindspore.dataset.Dataset, got list"),
+        ({"data": (data[0], [0, 1])}, TypeError, r"data\[1\]\[0\] must be a str object, got int"),
+        ({"network": "net"}, TypeError, "network must be a mindspore.nn.Cell, got str"),
+        ({"activation_fn": "sigmoid"}, TypeError, "activation_fn must be a Cell or a function, got str"),
+        ({"pass_size": 0}, ValueError, "pass_size must be at least 1, got 0"),
+    ):
+        arguments = {"data": data, "network": network, "activation_fn": nn.Sigmoid()} | wrong
+        with pytest.raises(error, match=words):
+            ImageClassificationRunner(tmp_path, **arguments)
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid())
+    with pytest.raises(PlanError, match="nothing is registered; call register_saliency first"):
+        runner.run()
+    with pytest.raises(TypeError, match="explainers must be a list of Explainer objects, got Gradient"):
+        runner.register_saliency(Gradient(network))
+    with pytest.raises(TypeError, match=r"benchmarkers\[0\] must be a Metric object, got str"):
+        runner.register_saliency([Gradient(network)], ["IoSR"])
+    with pytest.raises(ValueError, match="at least one explainer"):
+        runner.register_saliency([])
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(ValueError, match="register_saliency was called before"):
+        runner.register_saliency([Gradient(network)])

@@ -1,0 +1,121 @@
+"""Records on disk: framing, every byte guarded, values back as given."""
+
+import math
+
+import pytest
+
+from explainrun.summary_format import (
+    BrokenRecordError,
+    Heatmap,
+    Metadata,
+    Prediction,
+    RunFolder,
+    SampleRecord,
+    Score,
+    ScoresRecord,
+    SummaryWriter,
+    read_records,
+    read_summary,
+)
+from explainrun.summary_format.frames import framed, masked_crc, read_frames
+
+METADATA = Metadata(("zero", 'ünïcode / "quoted"', "<b>"), ("Gradient", "GradCAM"), ("InsertionAUC",))
+SAMPLES = [
+    SampleRecord(
+        0, "_explain_1/a.jpg", (Prediction(2, 0.25),), (Prediction(1, 0.75),), (Heatmap("GradCAM", 2, "b.png"),)
+    ),
+    SampleRecord(1, "_explain_1/c.jpg", (), (Prediction(0, 0.5625),)),
+]
+SCORES = ScoresRecord(
+    (Score("Gradient", "InsertionAUC", 0.5, (0.25, math.nan, 0.75)), Score("GradCAM", "InsertionAUC", 1.0))
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder.create(tmp_path / "summary", "CPU")
+    with SummaryWriter(folder) as writer:
+        for record in (METADATA, *SAMPLES, SCORES):
+            writer.write(record)
+    return folder
+
+
+def test_masked_crc_is_that_of_tfrecord():
+    # CRC-32C of "123456789" is 0xE3069283 (the check value of RFC 3720's polynomial).
+    crc = 0xE3069283
+    assert masked_crc(b"123456789") == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    assert framed(b"abc")[:8] == (3).to_bytes(8, "little")
+
+
+def test_values_come_back(run):
+    summary = read_summary(run.root)
+    assert summary.metadata == METADATA
+    assert summary.samples == {0: SAMPLES[0], 1: SAMPLES[1]}
+    assert summary.scores["GradCAM", "InsertionAUC"].total == 1.0
+    per_label = summary.scores["Gradient", "InsertionAUC"].per_label
+    assert (per_label[0], math.isnan(per_label[1]), per_label[2]) == (0.25, True, 0.75)
+    assert [type(record) for record in read_records(run.event_file)] == [
+        Metadata,
+        SampleRecord,
+        SampleRecord,
+        ScoresRecord,
+    ]
+
+
+def test_every_flipped_byte_is_found_and_its_record_named(run, tmp_path):
+    data = run.event_file.read_bytes()
+    starts = [frame.offset for frame in read_frames(run.event_file)]
+    copy = tmp_path / "flipped"
+    for position in range(len(data)):
+        copy.write_bytes(data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :])
+        record = max(i for i, start in enumerate(starts) if start <= position)
+        with pytest.raises(BrokenRecordError, match=f"record {record} at byte {starts[record]}: ") as caught:
+            list(read_records(copy))
+        assert caught.value.index == record
+
+
+def test_a_file_cut_at_any_byte_gives_its_whole_records_and_names_the_torn_one(run, tmp_path):
+    data = run.event_file.read_bytes()
+    frames = list(read_frames(run.event_file))
+    ends = {0, len(data), *(frame.offset for frame in frames)}
+    copy = tmp_path / "cut"
+    for length in range(len(data)):
+        copy.write_bytes(data[:length])
+        found = []
+        if length in ends:
+            found.extend(read_frames(copy))
+        else:
+            with pytest.raises(BrokenRecordError, match="the file ends within its"):
+                found.extend(read_frames(copy))
+        assert found == [frame for frame in frames if frame.offset + 16 + len(frame.payload) <= length]
+
+
+def test_a_huge_length_is_refused_without_memory(tmp_path):
+    length = (2**63).to_bytes(8, "little")
+    (tmp_path / "huge").write_bytes(length + masked_crc(length).to_bytes(4, "little") + b"x" * 100)
+    with pytest.raises(BrokenRecordError, match="record 0 at byte 0: the file ends within its payload"):
+        list(read_frames(tmp_path / "huge"))
+
+
+def test_sound_frames_with_other_content_are_named(run, tmp_path):
+    junk = tmp_path / "junk"
+    junk.write_bytes(run.event_file.read_bytes() + framed(b"\xff\xff\xff"))
+    with pytest.raises(BrokenRecordError, match=r"record 4 at byte .*: not an event"):
+        list(read_records(junk))
+    with pytest.raises(FileNotFoundError, match=r"no run in .*: it holds no events.summary"):
+        read_summary(tmp_path)
+    junk.write_bytes(run.event_file.read_bytes()[[frame.offset for frame in read_frames(run.event_file)][1] :])
+    with pytest.raises(BrokenRecordError, match="does not begin with metadata"):
+        read_summary(junk)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (SampleRecord(7, "a.jpg", (Prediction(1, math.nan),)), "sample 7: probability of label 1 is nan"),
+        (ScoresRecord((Score("GradCAM", "IoSR", math.inf),)), "infinite score of GradCAM in IoSR"),
+    ],
+)
+def test_numbers_that_break_the_viewer_are_refused(tmp_path, record, words):
+    with SummaryWriter(RunFolder.create(tmp_path, "CPU")) as writer, pytest.raises(ValueError, match=words):
+        writer.write(record)

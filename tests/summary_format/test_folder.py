@@ -1,0 +1,65 @@
+"""Names, permissions and leftovers of a summary folder."""
+
+import json
+import re
+import stat
+
+import pytest
+
+from explainrun.summary_format import RunFolder, SummaryWriter, find_runs, read_manifest, remove_runs
+
+
+def test_names_are_those_the_viewer_looks_for(tmp_path):
+    run = RunFolder.create(tmp_path / "deep" / "summary", "Ascend")
+    assert re.fullmatch(rf"events\.summary\.{run.timestamp}\.Ascend\.[A-Za-z0-9-]+_explain", run.event_file.name)
+    assert run.timestamp < 2**32  # seconds: the viewer fails on milliseconds
+    assert run.image_path(12_345) == f"_explain_{run.timestamp}/origin_images/12000/12345.jpg"
+    assert run.heatmap_path("GradCAM", 999, 3) == f"_explain_{run.timestamp}/heatmap/GradCAM/0/999_3.png"
+
+
+def test_only_the_owner_reads_and_nobody_writes(tmp_path):
+    run = RunFolder.create(tmp_path / "summary", "CPU")
+    with SummaryWriter(run):
+        pass
+    run.write_file(run.heatmap_path("GradCAM", 1, 2), b"picture")
+    run.write_manifest(saliency_map=True, benchmark=False)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in run.root.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o400}
+    with pytest.raises(FileExistsError):
+        run.write_file(run.heatmap_path("GradCAM", 1, 2), b"another")
+
+
+def test_the_manifest_means_finished(tmp_path):
+    run = RunFolder.create(tmp_path, "CPU")
+    assert not run.finished
+    assert read_manifest(run) is None
+    run.write_manifest(saliency_map=True, benchmark=False)
+    assert run.finished
+    assert (
+        json.loads(run.manifest.read_text())
+        == read_manifest(run)
+        == {
+            "saliency_map": True,
+            "benchmark": False,
+            "uncertainty": False,
+            "hierarchical_occlusion": False,
+        }
+    )
+    assert [path.name for path in run.data.iterdir()] == ["manifest.json"]
+
+
+def test_runs_within_a_second_stay_apart_and_are_removed_alone(tmp_path):
+    runs = [RunFolder.create(tmp_path, "CPU") for _ in range(2)]
+    with SummaryWriter(runs[0]):
+        later = RunFolder.create(tmp_path, "CPU")
+    with SummaryWriter(later):
+        pass
+    assert len({run.timestamp for run in [runs[0], later]}) == 2
+    assert [run.timestamp for run in find_runs(tmp_path)] == [runs[0].timestamp, later.timestamp]
+    kept = [tmp_path / name for name in ("notes.txt", "events.summary.x_explain", "events.out.1.CPU.a_explain")]
+    for path in kept:
+        path.write_text("mine")
+    (tmp_path / "_explain_mine").mkdir()
+    remove_runs(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*(path.name for path in kept), "_explain_mine"])

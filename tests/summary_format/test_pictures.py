@@ -1,0 +1,62 @@
+"""Colours of originals and greys of maps."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainrun.summary_format import heatmap_picture, jpeg, original_picture, png
+
+TRUE = np.array([[[0, 51, 102, 153]], [[255, 204, 10, 20]], [[1, 2, 3, 4]]], np.uint8)  # (3, 1, 4)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def shown(*arguments):
+    picture = original_picture(*arguments)
+    assert picture.mode == "RGB"
+    return np.asarray(picture).transpose(2, 0, 1)
+
+
+def test_true_colours_come_back_from_both_conventions():
+    mean, std = np.array(MEAN).reshape(3, 1, 1), np.array(STD).reshape(3, 1, 1)
+    unit = ((TRUE / 255 - mean) / std).astype(np.float32)
+    assert shown(unit, MEAN, STD).tolist() == TRUE.tolist()
+    bytes_ = ((TRUE - mean * 255) / (std * 255)).astype(np.float32)
+    assert shown(bytes_, np.array(MEAN) * 255, np.array(STD) * 255).tolist() == TRUE.tolist()
+    assert shown((TRUE / 255).astype(np.float32), 0.0, 1.0).tolist() == TRUE.tolist()
+    assert shown(TRUE).tolist() == TRUE.tolist()
+
+
+def test_without_statistics_colours_are_stretched():
+    values = np.array([[[-1, 0, 1, 3]]] * 3, np.float32)
+    assert shown(values)[0].tolist() == [[0, 64, 128, 255]]
+    assert shown(np.full((3, 2, 5), 7.0, np.float32)).max() == 0
+
+
+def test_grey_and_four_channels():
+    assert shown(TRUE[:1]).tolist() == TRUE[[0, 0, 0]].tolist()
+    assert shown(np.concatenate([TRUE, TRUE[:1]])).tolist() == TRUE.tolist()
+    with pytest.raises(ValueError, match=r"1, 3 or 4 channels, got shape \(2, 1, 4\)"):
+        original_picture(TRUE[:2])
+    with pytest.raises(ValueError, match="mean must hold one number or one for each of 1 channels"):
+        original_picture(TRUE[:1], MEAN, 1.0)
+
+
+def test_maps_are_stretched_and_constant_ones_black():
+    map_ = np.array([[-2, 0, 2], [1, -2, -2]], np.float32)
+    assert np.asarray(heatmap_picture(map_)).tolist() == [[0, 128, 255], [191, 0, 0]]
+    assert heatmap_picture(map_).mode == "L"
+    assert np.asarray(heatmap_picture(np.full((2, 3), 5.0, np.float32))).max() == 0
+
+
+def test_encodings():
+    map_ = np.random.default_rng(0).random((9, 5)).astype(np.float32)
+    picture = heatmap_picture(map_)
+    back = Image.open(io.BytesIO(png(picture)))
+    assert (back.format, back.mode, back.size) == ("PNG", "L", (5, 9))
+    assert np.array_equal(np.asarray(back), np.asarray(picture))
+    smooth = Image.fromarray(np.full((9, 5, 3), (200, 10, 60), np.uint8))
+    back = Image.open(io.BytesIO(jpeg(smooth)))
+    assert (back.format, back.mode) == ("JPEG", "RGB")
+    assert np.abs(np.asarray(back, int) - np.asarray(smooth, int)).max() <= 2
