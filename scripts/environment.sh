@@ -1,0 +1,40 @@
+# Sourced by the scripts beside it. Sets $root, and by `environment FOLDER REQUIREMENT...` makes or renews a virtual
+# environment in $root/FOLDER and sets $bin to its programs.
+
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+
+fits() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
+}
+
+find_python() {
+    looked=""
+    for candidate in ${EXPLAINRUN_PYTHON:-} python3.12 python3.11 python3.10 python3 python \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[012]*/bin/python /usr/local/bin/python3.1[012] /opt/*/bin/python3.1[012]; do
+        looked="$looked $candidate"
+        if fits "$candidate"; then
+            python=$candidate
+            return 0
+        fi
+    done
+    echo "Explainrun needs Python 3.10, 3.11 or 3.12 with the modules venv and ensurepip (Debian: python3-venv)." >&2
+    echo "Looked at:$looked" >&2
+    echo "Name one with EXPLAINRUN_PYTHON=/path/to/python." >&2
+    return 2
+}
+
+environment() {
+    folder=$root/$1
+    shift
+    bin=$folder/bin
+    wanted=$(cat "$root/setup.cfg" "$root/pyproject.toml" "$root/tests/oracles/requirements.txt" | cksum; echo "$root $*")
+    if [ -x "$bin/python" ] && fits "$bin/python" && [ "$(cat "$folder/made-for" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    find_python || exit 2
+    echo "Setting up $folder with $("$python" --version)" >&2
+    rm -rf "$folder"
+    "$python" -m venv "$folder"
+    (cd "$root" && "$bin/python" -m pip install --quiet --disable-pip-version-check "$@") >&2
+    echo "$wanted" > "$folder/made-for"
+}

@@ -1,0 +1,152 @@
+"""A trained ResNet-20 in both frameworks, and real photos; see README for where they come from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import h5py
+import mindspore as ms
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from mindspore import Tensor, nn, ops
+
+HEIGHT, WIDTH = 32, 26
+STAGES = ((16, 1), (32, 2), (64, 2))
+MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
+STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
+
+
+class Block(nn.Cell):
+    def __init__(self, inside, outside, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, outside, 3, stride, pad_mode="pad", padding=1)
+        self.bn1 = nn.BatchNorm2d(outside)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outside, outside, 3, 1, pad_mode="pad", padding=1)
+        self.bn2 = nn.BatchNorm2d(outside)
+        self.relu2 = nn.ReLU()
+        self.stride, self.added = stride, outside - inside
+
+    def construct(self, x):
+        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        if self.added:  # every second pixel, channels padded with zeros; strided slices have no gradient on CPU
+            x = ops.pad(ops.max_pool2d(x, 1, self.stride), (0, 0, 0, 0, self.added // 2, self.added // 2))
+        return self.relu2(out + x)
+
+
+class ResNet20(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, pad_mode="pad", padding=1)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
+        inside, stages = 16, []
+        for outside, stride in STAGES:
+            blocks = [Block(inside if i == 0 else outside, outside, stride if i == 0 else 1) for i in range(3)]
+            stages.append(nn.SequentialCell(blocks))
+            inside = outside
+        self.layer1, self.layer2, self.layer3 = stages
+        self.linear = nn.Dense(64, 10)
+
+    def construct(self, x):
+        x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean((2, 3)))
+
+
+class TorchBlock(torch.nn.Module):
+    def __init__(self, inside, outside, stride):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(outside)
+        self.relu1 = torch.nn.ReLU()
+        self.conv2 = torch.nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+        self.bn2 = torch.nn.BatchNorm2d(outside)
+        self.relu2 = torch.nn.ReLU()
+        self.stride, self.added = stride, outside - inside
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        if self.added:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.added // 2, self.added // 2))
+        return self.relu2(out + x)
+
+
+class TorchResNet20(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(16)
+        self.relu = torch.nn.ReLU()
+        inside = 16
+        for index, (outside, stride) in enumerate(STAGES, start=1):
+            blocks = [TorchBlock(inside if i == 0 else outside, outside, stride if i == 0 else 1) for i in range(3)]
+            setattr(self, f"layer{index}", torch.nn.Sequential(*blocks))
+            inside = outside
+        self.linear = torch.nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean((2, 3)))
+
+
+@pytest.fixture(scope="session")
+def data(request):
+    folder = request.config.rootpath.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"NOT COMPARED: the trained ResNet-20 and the photos are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(data):
+    with np.load(data / "cifar10_resnet20.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.fixture(scope="session")
+def torch_network(weights):
+    network = TorchResNet20()
+    network.load_state_dict(OrderedDict((name, torch.tensor(value)) for name, value in weights.items()), strict=False)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def network(weights):
+    names = {"running_mean": "moving_mean", "running_var": "moving_variance"}
+    made = ResNet20()
+    for parameter in made.get_parameters():
+        owner, _, kind = parameter.name.rpartition(".")
+        is_norm = "bn" in owner
+        kind = (
+            {"gamma": "weight", "beta": "bias", **{ours: theirs for theirs, ours in names.items()}}[kind]
+            if is_norm
+            else kind
+        )
+        parameter.set_data(Tensor(weights[f"{owner}.{kind}"], ms.float32))
+    made.set_train(False)
+    return made
+
+
+@pytest.fixture(scope="session")
+def photos(data, torch_network):
+    """64 photos (32 x 26) and their labels, none of whose ReLU inputs is nearer to zero than 1e-5."""
+    with h5py.File(data / "cifar10_400.h5") as file:
+        images, labels = file["images"][:, :, :, 3 : 3 + WIDTH], file["labels"][:]
+    images = ((images / np.float32(255) - MEAN) / STD).astype(np.float32)
+    nearest = torch.full((len(images),), torch.inf)
+
+    def note(module, inputs, output):
+        torch.minimum(nearest, inputs[0].abs().flatten(1).amin(1), out=nearest)
+
+    hooks = [
+        module.register_forward_hook(note) for module in torch_network.modules() if isinstance(module, torch.nn.ReLU)
+    ]
+    with torch.no_grad():
+        torch_network(torch.tensor(images))
+    for hook in hooks:
+        hook.remove()
+    chosen = np.flatnonzero(nearest.numpy() > 1e-5)[:64]
+    assert len(chosen) == 64
+    return images[chosen], labels[chosen].astype(np.int64)

@@ -1,0 +1,55 @@
+"""Our maps against captum's on the same trained network and real photos."""
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import InputXGradient as CaptumInputXGradient
+from captum.attr import LayerAttribution, LayerGradCam, Saliency
+from explainrun.explainers import GradCAM, Gradient, InputXGradient, Network
+from mindspore import Tensor
+
+
+def largest_difference(ours, theirs):
+    """Largest difference, relative to each map's largest value; printed as the figure of agreement."""
+    scale = np.abs(theirs).max(axis=(1, 2), keepdims=True)
+    assert (scale > 0).all()
+    difference = float((np.abs(ours - theirs) / scale).max())
+    print(f"largest difference relative to the map's largest value: {difference:.1e}")
+    return difference
+
+
+def test_logits(network, torch_network, photos):
+    images, labels = photos
+    with torch.no_grad():
+        theirs = torch_network(torch.tensor(images)).numpy()
+    ours = Network(network).logits(images)
+    assert np.abs(ours - theirs).max() <= 1e-4
+    assert (ours.argmax(1) == labels).mean() > 0.6  # the network sees what it was trained on, though cropped
+
+
+def test_gradient(network, torch_network, photos):
+    images, labels = photos
+    theirs = Saliency(torch_network).attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
+    ours = Gradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+    assert largest_difference(ours, theirs.amax(1).numpy()) <= 1e-4
+
+
+def test_input_x_gradient(network, torch_network, photos):
+    images, labels = photos
+    method = CaptumInputXGradient(torch_network)
+    theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels)).detach()
+    ours = InputXGradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+    assert largest_difference(ours, theirs.sum(1).numpy()) <= 1e-4
+
+
+@pytest.mark.parametrize("layer", ["layer1", "layer2", "layer3", "layer3.1"])
+def test_gradcam(network, torch_network, photos, layer):
+    images, labels = photos
+    method = LayerGradCam(torch_network, torch_network.get_submodule(layer))
+    theirs = method.attribute(torch.tensor(images), torch.tensor(labels), relu_attributions=True)
+    theirs = LayerAttribution.interpolate(theirs, images.shape[2:], "bilinear").detach().numpy()[:, 0]
+    ours = GradCAM(network, layer=layer)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+    seen = theirs.max(axis=(1, 2)) > 0  # an all-zero map has no scale: there ours must be zero too
+    assert seen.mean() > 0.5
+    assert not ours[~seen].any()
+    assert largest_difference(ours[seen], theirs[seen]) <= 1e-4

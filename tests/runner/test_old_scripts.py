@@ -1,0 +1,76 @@
+"""Scripts that users of mindspore_xai have, nothing but their import lines changed."""
+
+import numpy as np
+import pytest
+
+SCRIPT = """
+import numpy as np
+import mindspore as ms
+import mindspore.nn as nn
+from mindspore import Tensor, context, load_checkpoint, load_param_into_net
+from explainrun.explainers import GradCAM, Gradient, saliency_to_image
+from explainrun.benchmarks import Faithfulness, Localization
+from explainrun.runner import ImageClassificationRunner
+
+from common import classes, digit_network, load_dataset
+
+context.set_context(mode=context.PYNATIVE_MODE)
+num_classes = 10
+net = digit_network(num_classes)
+param_dict = load_checkpoint(CHECKPOINT)
+load_param_into_net(net, param_dict)
+
+# one image
+test_ds = load_dataset().batch(4)
+images, labels, bboxes = next(test_ds.create_tuple_iterator())
+grad_cam = GradCAM(net, layer="block6")
+saliency = grad_cam(images[0:1], targets=3, show=False)
+print(saliency.shape)
+picture = saliency_to_image(saliency.asnumpy()[0, 0], None, with_alpha=True)
+
+# a batch
+saliencies = grad_cam(images, targets=Tensor([5, 5, 5, 5], dtype=ms.int32))
+print(saliencies.shape)
+
+# a metric on one image
+mask = np.zeros([1, 1, 112, 112])
+mask[:, :, 60:100, 80:112] = 1
+localization = Localization(num_classes)
+score = localization.evaluate(grad_cam, images[0:1], targets=5, mask=Tensor(mask, dtype=ms.float32))
+print(score.shape)
+
+# the runner
+activation_fn = nn.Sigmoid()
+gradient = Gradient(net)
+faithfulness = Faithfulness(num_labels=num_classes, metric="InsertionAUC", activation_fn=activation_fn)
+data = (load_dataset(), classes)
+explainers = [grad_cam, gradient]
+benchmarkers = [faithfulness, localization]
+runner = ImageClassificationRunner(summary_dir="./summary_dir", network=net, activation_fn=activation_fn, data=data)
+runner.register_saliency(explainers, benchmarkers)
+runner.run()
+"""
+
+COMMON = """
+from explainrun.configs.digit_network import DigitNetwork as digit_network
+from explainrun.configs.digit_scenes import CLASS_NAMES, scene_dataset
+classes = list(CLASS_NAMES)
+def load_dataset():
+    return scene_dataset(count=4)
+"""
+
+
+@pytest.fixture
+def old_script(tmp_path, repository, monkeypatch):
+    (tmp_path / "common.py").write_text(COMMON)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return {"CHECKPOINT": str(repository / "configs" / "digit_network.ckpt")}
+
+
+def test_explainers_metrics_and_runner(old_script, tmp_path, capsys):
+    exec(compile(SCRIPT, "old_script.py", "exec"), old_script)
+    assert capsys.readouterr().out.split("\n")[:3] == ["(1, 1, 112, 112)", "(4, 1, 112, 112)", "(1,)"]
+    assert len(list((tmp_path / "summary_dir").glob("events.summary.*_explain"))) == 1
+    assert np.isfinite(old_script["saliencies"].asnumpy()).all()
+    assert old_script["picture"].mode == "RGBA"
