@@ -138,13 +138,21 @@ def build_runner(config: RunConfig) -> ImageClassificationRunner:
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the value at a dotted key; a number picks an element of a list, a missing mapping is made."""
+    inner: Any = content
     *sections, last = key.split(".")
-    for section in sections:
-        inner = content.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise PlanError([f"cannot set {key}: {section} is no mapping"])
-        content = inner
-    content[last] = value
+    for depth, section in enumerate((*sections, last)):
+        if isinstance(inner, list) and section.isdigit() and int(section) < len(inner):
+            place: Any = int(section)
+        elif isinstance(inner, dict):
+            place = section
+        else:
+            above = ".".join(sections[:depth])
+            raise PlanError([f"cannot set {key}: {above} is neither a mapping nor a list with an element {section}"])
+        if depth == len(sections):
+            inner[place] = value
+        else:
+            inner = inner[place] if isinstance(inner, list) else inner.setdefault(place, {})
 
 
 def _said(problem: Any) -> str:

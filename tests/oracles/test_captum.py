@@ -5,8 +5,9 @@ import pytest
 import torch
 from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
-from explainrun.explainers import GradCAM, Gradient, InputXGradient, Network
 from mindspore import Tensor
+
+from explainrun.explainers import GradCAM, Gradient, InputXGradient, Network
 
 
 def largest_difference(ours, theirs):

@@ -131,7 +131,17 @@ def test_layers_options_and_values_are_checked(quickstart):
     (told,) = problems(quickstart(), {"network.checkpoin": "x"})
     assert told == "unknown key 'network.checkpoin'; did you mean 'checkpoint'?"
     (told,) = problems(quickstart(), {"activation.kind": "x"})
-    assert told == "cannot set activation.kind: activation is no mapping"
+    assert told == "cannot set activation.kind: activation is neither a mapping nor a list with an element kind"
+    (told,) = problems(quickstart(), {"metrics.3.x": 1})
+    assert told == "cannot set metrics.3.x: metrics is neither a mapping nor a list with an element 3"
+
+
+def test_values_are_set_by_dotted_key(quickstart):
+    overrides = {"metrics.0.InsertionAUC.steps": 5, "data.options.count": 9, "explainers.1": "Gradient", "seed": 3}
+    config = load_config(quickstart(), overrides)
+    assert config.metrics[0] == {"InsertionAUC": {"steps": 5}}
+    assert config.data.options == {"split": "test", "count": 9}
+    assert (config.explainers[1], config.seed) == ("Gradient", 3)
 
 
 def test_a_checkpoint_that_does_not_fit_or_is_none(quickstart, tmp_path):
