@@ -1,17 +1,29 @@
 """Metrics that score explainers: maps in, one number a question out."""
 
 from ..explainers.registry import Registry
-from .faithfulness import Faithfulness, InsertionAUC
+from .faithfulness import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization import IoSR, Localization, PointingGame
 from .metric import Metric
 
 METRICS = Registry(
     "metric",
     {
+        "NaiveFaithfulness": "explainrun.benchmarks.faithfulness:NaiveFaithfulness",
+        "DeletionAUC": "explainrun.benchmarks.faithfulness:DeletionAUC",
         "InsertionAUC": "explainrun.benchmarks.faithfulness:InsertionAUC",
         "PointingGame": "explainrun.benchmarks.localization:PointingGame",
         "IoSR": "explainrun.benchmarks.localization:IoSR",
     },
 )
 
-__all__ = ["METRICS", "Faithfulness", "InsertionAUC", "IoSR", "Localization", "Metric", "PointingGame"]
+__all__ = [
+    "METRICS",
+    "DeletionAUC",
+    "Faithfulness",
+    "InsertionAUC",
+    "IoSR",
+    "Localization",
+    "Metric",
+    "NaiveFaithfulness",
+    "PointingGame",
+]

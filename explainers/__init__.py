@@ -2,7 +2,7 @@
 
 from .cam import GradCAM
 from .explainer import Explainer
-from .gradient import Gradient, InputXGradient
+from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
 from .images import saliency_to_image
 from .network import Network
 from .registry import Registry
@@ -13,15 +13,19 @@ EXPLAINERS = Registry(
     {
         "Gradient": "explainrun.explainers.gradient:Gradient",
         "InputXGradient": "explainrun.explainers.gradient:InputXGradient",
+        "GuidedBackprop": "explainrun.explainers.gradient:GuidedBackprop",
+        "Deconvolution": "explainrun.explainers.gradient:Deconvolution",
         "GradCAM": "explainrun.explainers.cam:GradCAM",
     },
 )
 
 __all__ = [
     "EXPLAINERS",
+    "Deconvolution",
     "Explainer",
     "GradCAM",
     "Gradient",
+    "GuidedBackprop",
     "InputXGradient",
     "Needs",
     "Network",

@@ -1,11 +1,14 @@
-"""Explainers that read the gradient of the logit with respect to the image."""
+"""Explainers that read the gradient of the logit with respect to the image, plain or rectified."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 
 from .explainer import Explainer
 from .network import FloatArray
+from .rectified import Rule
 from .view import Needs, View
 
 
@@ -15,11 +18,34 @@ class Gradient(Explainer):
     Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks (2013), section 3.1.
     """
 
-    needs = Needs(gradients=True)
+    rule: ClassVar[Rule] = "plain"
+    needs = Needs.gradient()
 
     def attribute(self, view: View) -> FloatArray:
-        largest: FloatArray = np.abs(view.derivatives.input_gradient).max(axis=1)
+        largest: FloatArray = np.abs(view.derivatives(self.rule).input_gradient).max(axis=1)
         return largest
+
+
+class GuidedBackprop(Gradient):
+    """As ``Gradient``, but a ReLU lets back only what is positive, and only where its input was.
+
+    Springenberg et al.: Striving for Simplicity (2014), section 3.4. Holds for ReLU and ReLU6, as cells or functions;
+    other activations keep their gradient. A network without any of the two is refused.
+    """
+
+    rule = "guided"
+    needs = Needs.gradient(rule="guided")
+
+
+class Deconvolution(Gradient):
+    """As ``Gradient``, but a ReLU lets back only what is positive, wherever its input was.
+
+    Zeiler, Fergus: Visualizing and Understanding Convolutional Networks (2013), section 2.1. Holds for ReLU and ReLU6,
+    as cells or functions; other activations keep their gradient. A network without any of the two is refused.
+    """
+
+    rule = "deconvolution"
+    needs = Needs.gradient(rule="deconvolution")
 
 
 class InputXGradient(Explainer):
@@ -29,8 +55,8 @@ class InputXGradient(Explainer):
     Shrikumar et al.: Not Just a Black Box (2016).
     """
 
-    needs = Needs(gradients=True)
+    needs = Needs.gradient()
 
     def attribute(self, view: View) -> FloatArray:
-        summed: FloatArray = (view.asked_images * view.derivatives.input_gradient).sum(axis=1)
+        summed: FloatArray = (view.asked_images * view.derivatives().input_gradient).sum(axis=1)
         return summed

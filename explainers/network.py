@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from .rectified import Rule, backward_rule
 from .registry import nearest
 
 FloatArray = npt.NDArray[np.float32]
@@ -35,7 +36,8 @@ _one_at_a_time = threading.RLock()  # two threads running forwards give silent g
 
 @dataclass
 class Passes:
-    """What a network was asked for, by kind of pass ("infer", "differentiate", "perturb").
+    """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
+    a backward each, the last two by their rule) and "perturb".
 
     Attributes:
         made: how many passes ran.
@@ -131,7 +133,9 @@ class Network:
                 parts.append(activation_fn(Tensor(self._full(chunk))).asnumpy()[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
-    def differentiate(self, images: FloatArray, labels: IntArray, taps: Iterable[str] = ()) -> Derivatives:
+    def differentiate(
+        self, images: FloatArray, labels: IntArray, taps: Iterable[str] = (), rule: Rule = "plain"
+    ) -> Derivatives:
         """Differentiate the logit of each image's label, one forward and one backward a pass.
 
         Args:
@@ -139,26 +143,28 @@ class Network:
             labels: (Q,), the logit to differentiate for each image.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
                 several times in a pass, its last run is kept.
+            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution".
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
-                depend on it, there are no images, or MindSpore is in graph mode (which ignores hooks in silence).
+                depend on it, no ReLU ran for another rule than plain, there are no images, or MindSpore is in graph
+                mode (which ignores hooks in silence).
         """
         require_pynative()
         if not len(images):
             raise ValueError("no images to differentiate")
-        layers = sorted(set(taps) - {INPUT_LAYER})
+        taps = set(taps)
+        layers = sorted(taps - {INPUT_LAYER})
         parts: list[Derivatives] = []
         for first in range(0, len(images), self.pass_size):
             chunk = slice(first, first + self.pass_size)
+            full, asked = self._full(images[chunk]), self._full(labels[chunk])
             rows = len(images[chunk])
-            with _one_at_a_time, _evaluating(self.cell):
-                parts.append(
-                    _differentiated(self.cell, self._full(images[chunk]), self._full(labels[chunk]), layers, rows)
-                )
-            self._count("differentiate", rows)
+            with _one_at_a_time, _evaluating(self.cell), backward_rule(rule):
+                parts.append(_differentiated(self.cell, full, asked, layers, rows))
+            self._count("differentiate" if rule == "plain" else rule, rows)
         joined = _joined(parts)
-        if INPUT_LAYER in set(taps):
+        if INPUT_LAYER in taps:
             joined.activations[INPUT_LAYER] = images
             joined.gradients[INPUT_LAYER] = joined.input_gradient
         return joined

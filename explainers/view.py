@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from .network import Derivatives, FloatArray, IntArray, Network
+from .rectified import Rule
 
 
 @dataclass(frozen=True)
@@ -20,25 +21,31 @@ class Needs:
     """What an explainer asks of the shared passes.
 
     Attributes:
-        gradients: whether it reads the differentiated pass.
-        layers: layers to tap in that pass; "" is the image itself.
+        layers: for each backward rule whose differentiated pass it reads, the layers to tap in that pass; "" is the
+            image itself.
     """
 
-    gradients: bool = False
-    layers: frozenset[str] = frozenset()
+    layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
 
-    @staticmethod
-    def together(needs: Iterable[Needs]) -> Needs:
-        """What serves all of them."""
-        needs = list(needs)
-        layers = frozenset().union(*(need.layers for need in needs))
-        return Needs(any(need.gradients for need in needs), layers)
+    @classmethod
+    def gradient(cls, *layers: str, rule: Rule = "plain") -> Needs:
+        """One differentiated pass, with these layers tapped."""
+        return cls({rule: frozenset(layers)})
+
+    @classmethod
+    def together(cls, needs: Iterable[Needs]) -> Needs:
+        """What serves all of them: one pass a rule."""
+        union: dict[Rule, frozenset[str]] = {}
+        for need in needs:
+            for rule, layers in need.layers.items():
+                union[rule] = union.get(rule, frozenset()) | layers
+        return cls(union)
 
 
 class View:
     """A batch of images and the (image, label) questions asked of them.
 
-    Explainers that read gradients share one differentiated pass, which runs when the first of them asks.
+    Explainers that read gradients share one differentiated pass a rule, which runs when the first of them asks.
 
     Args:
         network: where passes run.
@@ -66,6 +73,7 @@ class View:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
+        self._derivatives: dict[Rule, Derivatives] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,14 +90,17 @@ class View:
         """Logits (N, classes) of the untouched images; a pass only where nobody knew them yet."""
         return self.network.logits(self.images) if self._logits is None else self._logits
 
-    @cached_property
-    def derivatives(self) -> Derivatives:
-        """The pass that differentiates each question's logit, with every layer tapped that any explainer needs."""
-        return self.network.differentiate(self.asked_images, self.labels, self._needs.layers)
+    def derivatives(self, rule: Rule = "plain") -> Derivatives:
+        """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
+        if rule not in self._derivatives:
+            layers = self._needs.layers.get(rule, frozenset())
+            self._derivatives[rule] = self.network.differentiate(self.asked_images, self.labels, layers, rule)
+        return self._derivatives[rule]
 
     def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Output of a layer for each question, and the gradient of the question's logit with respect to it."""
-        return self.derivatives.activations[name], self.derivatives.gradients[name]
+        derivatives = self.derivatives()
+        return derivatives.activations[name], derivatives.gradients[name]
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""

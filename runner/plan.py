@@ -137,7 +137,7 @@ def _network_problems(plan: Plan) -> list[str]:
         for explainer in plan.explainers
         if explainer.network is not plan.network
     ]
-    if plan.needs.gradients:
+    if plan.needs.layers:
         try:
             require_pynative()
         except ValueError as error:

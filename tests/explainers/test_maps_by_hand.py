@@ -56,6 +56,18 @@ def test_upsampling_has_half_pixel_centres_and_keeps_height_and_width_apart():
     assert resized(np.full((2, 3, 5), 1.1, np.float32), (7, 11)).max() == np.float32(1.1)
 
 
+def test_gradcam_of_several_layers_averages_maps_of_equal_height(two_channels):
+    # conv: gradients reach x and 2 - x as [[1,0,0,0],[0,0,0,3]] and [[0,0,0,0],[-2,0,0,0]]; the same mean weights, but
+    # the feature maps are not cut: 0.5 x - 0.25 (2 - x) = 0.75 x - 0.5, at most 2.5.
+    network, image = two_channels(), Tensor(two_channels.IMAGE)
+    conv = np.maximum(0.75 * two_channels.IMAGE[0, 0] - 0.5, 0)
+    np.testing.assert_allclose(GradCAM(network, "conv")(image, 0).asnumpy()[0, 0], conv, atol=1e-6)
+    fused = GradCAM(network, ["relu", "conv"])(image, 0).asnumpy()[0, 0]
+    np.testing.assert_allclose(fused, (np.array(GRAD_CAM) / 2 + conv / 2.5) / 2, atol=1e-6)
+    with pytest.raises(ValueError, match="layer must name at least one layer"):
+        GradCAM(network, [])
+
+
 @pytest.mark.parametrize(
     ("targets", "shape"),
     [(1, (3, 1, 2, 4)), ([0, 1, 0], (3, 1, 2, 4)), (np.array([[0, 1]] * 3), (3, 2, 2, 4))],

@@ -18,15 +18,24 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
 
+SHARED = nn.ReLU()
+RECTIFIERS = {  # how a variant of the network makes its ReLUs
+    "cells": nn.ReLU,
+    "functional": lambda: ops.relu,
+    "shared": lambda: SHARED,
+    "relu6": nn.ReLU6,
+}
+
+
 class Block(nn.Cell):
-    def __init__(self, inside, outside, stride):
+    def __init__(self, inside, outside, stride, rectifier):
         super().__init__()
         self.conv1 = nn.Conv2d(inside, outside, 3, stride, pad_mode="pad", padding=1)
         self.bn1 = nn.BatchNorm2d(outside)
-        self.relu1 = nn.ReLU()
+        self.relu1 = rectifier()
         self.conv2 = nn.Conv2d(outside, outside, 3, 1, pad_mode="pad", padding=1)
         self.bn2 = nn.BatchNorm2d(outside)
-        self.relu2 = nn.ReLU()
+        self.relu2 = rectifier()
         self.stride, self.added = stride, outside - inside
 
     def construct(self, x):
@@ -37,14 +46,16 @@ class Block(nn.Cell):
 
 
 class ResNet20(nn.Cell):
-    def __init__(self):
+    def __init__(self, rectifier=nn.ReLU):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, 1, pad_mode="pad", padding=1)
         self.bn1 = nn.BatchNorm2d(16)
-        self.relu = nn.ReLU()
+        self.relu = rectifier()
         inside, stages = 16, []
         for outside, stride in STAGES:
-            blocks = [Block(inside if i == 0 else outside, outside, stride if i == 0 else 1) for i in range(3)]
+            blocks = [
+                Block(inside if i == 0 else outside, outside, stride if i == 0 else 1, rectifier) for i in range(3)
+            ]
             stages.append(nn.SequentialCell(blocks))
             inside = outside
         self.layer1, self.layer2, self.layer3 = stages
@@ -55,15 +66,22 @@ class ResNet20(nn.Cell):
         return self.linear(x.mean((2, 3)))
 
 
+class TorchReLU6(torch.nn.ReLU):
+    """ReLU6 that captum takes for a ReLU: it overrides the rule of that class alone."""
+
+    def forward(self, x):
+        return F.relu6(x)
+
+
 class TorchBlock(torch.nn.Module):
-    def __init__(self, inside, outside, stride):
+    def __init__(self, inside, outside, stride, rectifier):
         super().__init__()
         self.conv1 = torch.nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
         self.bn1 = torch.nn.BatchNorm2d(outside)
-        self.relu1 = torch.nn.ReLU()
+        self.relu1 = rectifier()
         self.conv2 = torch.nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.bn2 = torch.nn.BatchNorm2d(outside)
-        self.relu2 = torch.nn.ReLU()
+        self.relu2 = rectifier()
         self.stride, self.added = stride, outside - inside
 
     def forward(self, x):
@@ -74,14 +92,16 @@ class TorchBlock(torch.nn.Module):
 
 
 class TorchResNet20(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, rectifier=torch.nn.ReLU):
         super().__init__()
         self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = torch.nn.BatchNorm2d(16)
-        self.relu = torch.nn.ReLU()
+        self.relu = rectifier()
         inside = 16
         for index, (outside, stride) in enumerate(STAGES, start=1):
-            blocks = [TorchBlock(inside if i == 0 else outside, outside, stride if i == 0 else 1) for i in range(3)]
+            blocks = [
+                TorchBlock(inside if i == 0 else outside, outside, stride if i == 0 else 1, rectifier) for i in range(3)
+            ]
             setattr(self, f"layer{index}", torch.nn.Sequential(*blocks))
             inside = outside
         self.linear = torch.nn.Linear(64, 10)
@@ -105,44 +125,58 @@ def weights(data):
         return {name: file[name] for name in file.files}
 
 
-@pytest.fixture(scope="session")
-def torch_network(weights):
-    network = TorchResNet20()
-    network.load_state_dict(OrderedDict((name, torch.tensor(value)) for name, value in weights.items()), strict=False)
-    return network.eval()
+def torch_with(weights, rectifier):
+    made = TorchResNet20(rectifier)
+    made.load_state_dict(OrderedDict((name, torch.tensor(value)) for name, value in weights.items()), strict=False)
+    return made.eval()
 
 
-@pytest.fixture(scope="session")
-def network(weights):
-    names = {"running_mean": "moving_mean", "running_var": "moving_variance"}
-    made = ResNet20()
+def mindspore_with(weights, rectifier):
+    names = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+    made = ResNet20(rectifier)
     for parameter in made.get_parameters():
         owner, _, kind = parameter.name.rpartition(".")
-        is_norm = "bn" in owner
-        kind = (
-            {"gamma": "weight", "beta": "bias", **{ours: theirs for theirs, ours in names.items()}}[kind]
-            if is_norm
-            else kind
-        )
-        parameter.set_data(Tensor(weights[f"{owner}.{kind}"], ms.float32))
+        parameter.set_data(Tensor(weights[f"{owner}.{names.get(kind, kind)}"], ms.float32))
     made.set_train(False)
     return made
 
 
 @pytest.fixture(scope="session")
+def torch_network(weights):
+    return torch_with(weights, torch.nn.ReLU)
+
+
+@pytest.fixture(scope="session")
+def network(weights):
+    return mindspore_with(weights, nn.ReLU)
+
+
+@pytest.fixture(scope="session", params=RECTIFIERS)
+def variant(request, weights, data):
+    """The network with its ReLUs made in one of four ways, its like in PyTorch, and photos away from their kinks."""
+    theirs = torch_with(weights, TorchReLU6 if request.param == "relu6" else torch.nn.ReLU)
+    kinks = (0.0, 6.0) if request.param == "relu6" else (0.0,)
+    return mindspore_with(weights, RECTIFIERS[request.param]), theirs, *photos_off_kinks(data, theirs, kinks)
+
+
+@pytest.fixture(scope="session")
 def photos(data, torch_network):
-    """64 photos (32 x 26) and their labels, none of whose ReLU inputs is nearer to zero than 1e-5."""
+    return photos_off_kinks(data, torch_network, (0.0,))
+
+
+def photos_off_kinks(data, torch_network, kinks):
+    """64 photos (32 x 26) and their labels, none of whose ReLU inputs is nearer to a kink than 1e-5."""
     with h5py.File(data / "cifar10_400.h5") as file:
         images, labels = file["images"][:, :, :, 3 : 3 + WIDTH], file["labels"][:]
     images = ((images / np.float32(255) - MEAN) / STD).astype(np.float32)
     nearest = torch.full((len(images),), torch.inf)
 
     def note(module, inputs, output):
-        torch.minimum(nearest, inputs[0].abs().flatten(1).amin(1), out=nearest)
+        for kink in kinks:
+            torch.minimum(nearest, (inputs[0] - kink).abs().flatten(1).amin(1), out=nearest)
 
-    hooks = [
-        module.register_forward_hook(note) for module in torch_network.modules() if isinstance(module, torch.nn.ReLU)
-    ]
+    rectifiers = [module for module in torch_network.modules() if isinstance(module, torch.nn.ReLU)]
+    hooks = [module.register_forward_hook(note) for module in rectifiers]
     with torch.no_grad():
         torch_network(torch.tensor(images))
     for hook in hooks:

@@ -1,5 +1,8 @@
 """Our maps against captum's on the same trained network and real photos."""
 
+import warnings
+
+import captum.attr
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from mindspore import Tensor
 
-from explainrun.explainers import GradCAM, Gradient, InputXGradient, Network
+from explainrun.explainers import Deconvolution, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network
 
 
 def largest_difference(ours, theirs):
@@ -54,3 +57,14 @@ def test_gradcam(network, torch_network, photos, layer):
     assert seen.mean() > 0.5
     assert not ours[~seen].any()
     assert largest_difference(ours[seen], theirs[seen]) <= 1e-4
+
+
+@pytest.mark.parametrize("explainer", [GuidedBackprop, Deconvolution])
+def test_rectified_rules(variant, explainer):
+    network, torch_network, images, labels = variant
+    method = getattr(captum.attr, explainer.__name__)(torch_network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
+    ours = explainer(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+    assert largest_difference(ours, theirs.abs().amax(1).numpy()) <= 1e-4

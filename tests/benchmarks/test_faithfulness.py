@@ -1,4 +1,4 @@
-"""InsertionAUC by hand, against a slow twin, and where it has no answer."""
+"""Faithfulness metrics by hand, against slow twins, and where they have no answer."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from explainrun.benchmarks import Faithfulness, InsertionAUC
+from explainrun.benchmarks import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from explainrun.explainers import Gradient, InputXGradient, Network, View
 
 
@@ -48,7 +48,67 @@ def test_both_ends_a_baseline_and_the_normalised_curve(linear):
     np.testing.assert_allclose(curves, [[-2 / 7, 3 / 7, 4 / 7, 1], [-2 / 9, 7 / 9, 8 / 9, 1]])
 
 
-def slow(cell, image, label, map_, steps, order):
+def test_deletion_by_hand(linear):
+    # The same pixels covered best first: 1, .3, 0; area (.65 + .15) / 2, and one minus that.
+    image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
+    metric = DeletionAUC(1, same, steps=2)
+    view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
+    np.testing.assert_allclose(metric.curves(view, image[:, 0])[1], [[1, 0.3, 0]], atol=1e-6)
+    np.testing.assert_allclose(metric.score(view, image[:, 0]), [0.6], atol=1e-6)
+    np.testing.assert_allclose(metric.score(view, -image[:, 0]), [0.4], atol=1e-6)
+    baseline = DeletionAUC(1, same, steps=2, baseline=-0.5, normalized=True)
+    np.testing.assert_allclose(baseline.curves(view, image[:, 0])[1], [[1, -0.7, -2]], atol=1e-6)
+
+
+def test_deletion_of_a_constant_answer_is_its_complement(linear):
+    # Whatever is covered the probability stays 0.8: the area is 0.8, which the old package gave as 0.775.
+    cell = linear(np.zeros((1, 1, 3, 7)), bias=0.8)
+    image = np.random.default_rng(0).normal(size=(1, 1, 3, 7)).astype(np.float32)
+    for steps in (None, 1, 5, 21):
+        np.testing.assert_allclose(
+            DeletionAUC(1, same, steps).score(view_of(cell, image, [0]), image[:, 0]), [0.2], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            InsertionAUC(1, same, steps).score(view_of(cell, image, [0]), image[:, 0]), [0.8], atol=1e-6
+        )
+
+
+def test_naive_faithfulness_by_hand(linear):
+    # Covering a pixel of a sum takes that pixel away: drops 4, 1, 2 against saliency 3, 2, 1.
+    image = np.array([[[[4, 1, 2]]]], np.float32)
+    view = view_of(linear(np.ones((1, 1, 1, 3))), image, [0])
+    metric = NaiveFaithfulness(1, same, steps=3)
+    saliency = np.array([[[3, 2, 1]]], np.float32)
+    r = (1 * (4 - 7 / 3) - 1 * (2 - 7 / 3)) / np.sqrt(2 * ((4 - 7 / 3) ** 2 + (1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2))
+    np.testing.assert_allclose(metric.score(view, saliency), [(1 + r) / 2], rtol=1e-6)
+    np.testing.assert_allclose(metric.score(view, image[:, 0]), [1])
+    np.testing.assert_allclose(metric.score(view, -image[:, 0]), [0], atol=1e-7)
+    assert np.isnan(NaiveFaithfulness(1, same, steps=1).score(view, saliency)).all()  # one group has no correlation
+    flat = view_of(linear(np.zeros((1, 1, 1, 3))), image, [0])
+    assert np.isnan(metric.score(flat, saliency)).all()  # nor have drops that are all equal
+
+
+def slow_naive(cell, image, label, map_, steps, order):
+    """One group at a time, correlation by NumPy."""
+    softmax = nn.Softmax()
+    pixels = map_.size
+    whole = softmax(cell(Tensor(image[None]))).asnumpy()[0, label]
+    saliency, drops = [], []
+    for i in range(steps):
+        group = order[i * pixels // steps : (i + 1) * pixels // steps]
+        covered = image.copy()
+        for pixel in group:
+            covered[:, pixel // map_.shape[1], pixel % map_.shape[1]] = 0
+        saliency.append(np.mean([map_.ravel()[pixel] for pixel in group]))
+        drops.append(whole - softmax(cell(Tensor(covered[None]))).asnumpy()[0, label])
+    return (1 + np.corrcoef(saliency, drops)[0, 1]) / 2
+
+
+def slow_deletion(cell, image, label, map_, steps, order):
+    return 1 - slow(cell, image, label, map_, steps, order, deletes=True)
+
+
+def slow(cell, image, label, map_, steps, order, deletes=False):
     """One image at a time, one mask at a time."""
     height, width = map_.shape
     points = []
@@ -56,23 +116,27 @@ def slow(cell, image, label, map_, steps, order):
         shown = np.zeros((height, width), bool)
         for pixel in order[: i * height * width // steps]:
             shown[pixel // width, pixel % width] = True
+        shown ^= deletes
         probability = nn.Softmax()(cell(Tensor(np.where(shown, image, 0)[None].astype(np.float32)))).asnumpy()[0, label]
         points.append((i * height * width // steps / (height * width), probability))
     return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
 
 
-@pytest.mark.parametrize("steps", [None, 1, 2, 7, 35, 100])
-def test_slow_twin(linear, steps):
+@pytest.mark.parametrize("steps", [None, 2, 7, 35, 100])
+@pytest.mark.parametrize(
+    ("metric", "twin"), [(InsertionAUC, slow), (DeletionAUC, slow_deletion), (NaiveFaithfulness, slow_naive)]
+)
+def test_slow_twins(linear, steps, metric, twin):
     rng = np.random.default_rng(3)
     images = rng.normal(size=(4, 3, 5, 7)).astype(np.float32)
     cell = linear(rng.normal(size=(6, 3, 5, 7)))
     rows, labels = np.array([0, 0, 1, 3, 3, 3]), np.array([2, 5, 0, 1, 2, 3])
     maps = rng.normal(size=(6, 5, 7)).astype(np.float32)
-    found = InsertionAUC(6, nn.Softmax(), steps=steps).score(view_of(cell, images, labels, rows), maps)
+    found = metric(6, nn.Softmax(), steps=steps).score(view_of(cell, images, labels, rows), maps)
     pieces = min(steps or 5, 35)
     for found_one, row, label, map_ in zip(found, rows, labels, maps, strict=True):
         order = np.argsort(-map_.ravel())
-        assert found_one == pytest.approx(slow(cell, images[row], label, map_, pieces, order), abs=1e-6)
+        assert found_one == pytest.approx(twin(cell, images[row], label, map_, pieces, order), abs=1e-5)
 
 
 def test_equal_pixels_fall_in_the_samples_own_order(linear):
@@ -88,11 +152,12 @@ def test_equal_pixels_fall_in_the_samples_own_order(linear):
     assert metric.score(view_of(cell, images[1:], [1], sample_ids=np.array([9]), seed=1), maps[1:])[0] != both[1]
 
 
-def test_what_cannot_be_ranked_is_not_scored_and_costs_no_pass(linear):
+@pytest.mark.parametrize("metric", [InsertionAUC, DeletionAUC, NaiveFaithfulness])
+def test_what_cannot_be_ranked_is_not_scored_and_costs_no_pass(linear, metric):
     cell = linear(np.ones((1, 1, 2, 3)))
     images = np.ones((3, 1, 2, 3), np.float32)
     maps = np.stack([np.full((2, 3), 0.7), [[0, 1, np.nan], [0, 0, 0]], [[0, 1, np.inf], [0, 0, 0]]]).astype(np.float32)
-    assert np.isnan(InsertionAUC(1, same).score(view_of(cell, images, [0, 0, 0]), maps)).all()
+    assert np.isnan(metric(1, same).score(view_of(cell, images, [0, 0, 0]), maps)).all()
     assert cell.calls == []
 
 
@@ -105,6 +170,9 @@ def test_needs_its_curve_once_and_the_ends_no_more_than_once(linear):
         metric.score(view, of_explainer)
     # two explainers, four questions, five inner points each; one covered image; three whole images
     assert dict(view.network.passes.images) == {"perturb": 2 * 4 * 5 + 1, "infer": 3}
+    DeletionAUC(2, same, steps=6).score(view, maps[0])
+    NaiveFaithfulness(2, same, steps=6).score(view, maps[0])
+    assert dict(view.network.passes.images) == {"perturb": 2 * 4 * 5 + 1 + 4 * 5 + 4 * 6, "infer": 3}
 
 
 def test_direct_call(linear):

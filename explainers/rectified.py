@@ -1,0 +1,73 @@
+"""Other backward rules for ReLU and ReLU6, wherever in a network they are called.
+
+The rules hang on the primitives that cells (``nn.ReLU``, ``nn.ReLU6``, ``mint.nn.ReLU``) and functions (``ops.relu``,
+``ops.ReLU()``, ``ops.relu6``, ``mint.nn.functional.relu``) all end in, so it does not matter how a network calls them,
+nor how often it runs one cell in a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from mindspore import Tensor, nn, ops
+
+Rule = Literal["plain", "guided", "deconvolution"]
+
+_CEILINGS: dict[type[Any], float | None] = {ops.ReLU: None, ops.ReLU6: 6.0}
+
+
+class _Rectifier(nn.Cell):
+    """A rectifier with the backward rule of guided backpropagation or deconvolution."""
+
+    def __init__(self, rule: Rule, primitive: type[Any]) -> None:
+        super().__init__()
+        self._guided = rule == "guided"
+        self._forward: Callable[[Any, Tensor], Tensor] = primitive.__call__
+        self._primitive, self._ceiling = primitive(), _CEILINGS[primitive]
+        self.runs = 0
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self._forward(self._primitive, x)
+
+    def bprop(self, x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
+        gradient = ops.maximum(dout, ops.zeros_like(dout))
+        if self._guided:
+            passing = out > 0
+            if self._ceiling is not None:
+                passing = passing.logical_and(out < self._ceiling)
+            gradient = gradient * passing.astype(gradient.dtype)
+        return (gradient,)
+
+
+@contextmanager
+def backward_rule(rule: Rule) -> Iterator[None]:
+    """Within, every ReLU and ReLU6 that runs gets the rule; "plain" changes nothing.
+
+    Raises:
+        ValueError: if no rectifier ran within, since the gradient would be the plain one under another name.
+    """
+    if rule == "plain":
+        yield
+        return
+    found = {primitive: primitive.__dict__["__call__"] for primitive in _CEILINGS}
+    rectifiers = {primitive: _Rectifier(rule, primitive) for primitive in _CEILINGS}
+    try:
+        for primitive, rectifier in rectifiers.items():
+            primitive.__call__ = _calling(rectifier)
+        yield
+    finally:
+        for primitive, call in found.items():
+            primitive.__call__ = call
+    if not any(rectifier.runs for rectifier in rectifiers.values()):
+        raise ValueError(f"no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient")
+
+
+def _calling(rectifier: _Rectifier) -> Callable[[Any, Tensor], Tensor]:
+    def call(primitive: Any, x: Tensor) -> Tensor:
+        rectifier.runs += 1
+        result: Tensor = rectifier(x)
+        return result
+
+    return call
