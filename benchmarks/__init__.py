@@ -7,6 +7,7 @@ from .metric import Metric
 
 METRICS = Registry(
     "metric",
+    "explainrun.metrics",
     {
         "NaiveFaithfulness": "explainrun.benchmarks.faithfulness:NaiveFaithfulness",
         "DeletionAUC": "explainrun.benchmarks.faithfulness:DeletionAUC",

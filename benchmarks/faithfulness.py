@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor, nn
+from mindspore import nn
 
-from ..explainers.network import FloatArray
+from ..explainers.network import Activation, FloatArray, checked_activation
 from ..explainers.view import View
 from .family import MetricFamily
-from .metric import Masks, Metric, Scores, pixel_order, rankable
-
-Activation = Callable[[Tensor], Tensor]
+from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number, whole_number
 
 
 class _Perturbing(Metric):
@@ -42,13 +40,9 @@ class _Perturbing(Metric):
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, name)
-        if not callable(activation_fn):
-            raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
-        if steps is not None and steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        if not np.isfinite(baseline):
-            raise ValueError(f"baseline must be finite, got {baseline}")
-        self.activation_fn, self.steps, self.baseline = activation_fn, steps, float(baseline)
+        self.activation_fn = checked_activation(activation_fn)
+        self.steps = None if steps is None else whole_number(steps, "steps")
+        self.baseline = real_number(baseline, "baseline")
 
     def _counts(self, size: tuple[int, int]) -> npt.NDArray[np.int64]:
         """How many pixels are taken after 0, 1, ... steps."""
@@ -218,7 +212,7 @@ class Faithfulness(MetricFamily):
 
     Args:
         num_labels: how many classes the network has.
-        activation_fn: from logits (N, classes) to probabilities.
+        activation_fn: from logits (N, classes) to probabilities; ``nn.Softmax()`` by default.
         metric: "NaiveFaithfulness", "DeletionAUC" or "InsertionAUC".
         options: the member's own, such as ``steps`` and ``baseline``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 from ..explainers.network import FloatArray
@@ -28,9 +29,13 @@ class MetricFamily(Metric):
     def __init__(self, num_labels: int, metric: str, **options: Any) -> None:
         if metric not in self.members:
             raise ValueError(f"{type(self).__name__} has no metric {metric!r}; {nearest(metric, self.members)}")
+        known = signature(self.members[metric]).parameters
+        for option in options:
+            if option not in known:
+                raise ValueError(f"{metric} has no option {option!r}; {nearest(option, set(known) - {'num_labels'})}")
         self.member = self.members[metric](num_labels, **options)
         super().__init__(num_labels, self.member.name)
-        self.needs_boxes = self.member.needs_boxes
+        self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
 
     def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
         return self.member.score(view, maps, masks)

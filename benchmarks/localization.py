@@ -9,7 +9,7 @@ import numpy as np
 from ..explainers.network import FloatArray
 from ..explainers.view import View
 from .family import MetricFamily
-from .metric import Masks, Metric, Scores, pixel_order, rankable
+from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number
 
 
 class PointingGame(Metric):
@@ -32,9 +32,9 @@ class PointingGame(Metric):
 
     def __init__(self, num_labels: int, tolerance: float = 15, name: str | None = None) -> None:
         super().__init__(num_labels, name)
-        if not tolerance > 0:
+        self.tolerance = real_number(tolerance, "tolerance")
+        if self.tolerance <= 0:
             raise ValueError(f"tolerance must be above 0 pixels, got {tolerance}")
-        self.tolerance = tolerance
 
     def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
         masks = required(masks, self)
@@ -66,9 +66,9 @@ class IoSR(Metric):
 
     def __init__(self, num_labels: int, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(num_labels, name)
-        if not 0 <= threshold < 1:
+        self.threshold = real_number(threshold, "threshold")
+        if not 0 <= self.threshold < 1:
             raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
-        self.threshold = threshold
 
     def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
         masks = required(masks, self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,11 @@ class Metric(ABC):
         ValueError: if num_labels is below 1.
     """
 
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: bool = True
     needs_boxes: bool = False
 
     def __init__(self, num_labels: int, name: str | None = None) -> None:
-        if isinstance(num_labels, bool) or not isinstance(num_labels, int) or num_labels < 1:
-            raise ValueError(f"num_labels must be a whole number from 1, got {num_labels!r}")
-        self.num_labels = num_labels
+        self.num_labels = whole_number(num_labels, "num_labels")
         self.name = name or type(self).__name__
 
     @abstractmethod
@@ -68,7 +66,7 @@ class Metric(ABC):
 
         Raises:
             TypeError: if something is of another type.
-            ValueError: if shapes do not fit, or the mask is needed and missing.
+            ValueError: if shapes do not fit, a target is out of range, or the mask is needed and missing.
         """
         if not isinstance(explainer, Explainer):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
@@ -76,12 +74,36 @@ class Metric(ABC):
             raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
+        if labels.max() >= self.num_labels:
+            raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         shape = (*labels.shape, *images.shape[2:])
         view = question_view(explainer, images, labels)
         maps = explainer.attribute(view) if saliency is None else _shaped(saliency, shape, "saliency")
         masks = None if mask is None else _shaped(mask, shape, "mask") > 0
         scores = self.score(view, maps.astype(np.float32, copy=False), masks)
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
+
+
+def whole_number(value: Any, name: str) -> int:
+    """A whole number from 1.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+    return int(value)
+
+
+def real_number(value: Any, name: str) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
 
 
 def rankable(maps: FloatArray) -> Masks:

@@ -6,7 +6,7 @@ of the test split holds only handwriting that no training scene holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,13 +86,7 @@ class DigitScenes(Sequence[Scene]):
         Columns: image float32 (3, 112, 112), normalised with ``MEAN`` and ``STD``; labels int32 (3,), padded
         with -1; bboxes int32 (3, 4) as x, y, width, height, padded with 0.
         """
-
-        def rows() -> Iterator[tuple[npt.NDArray[Any], ...]]:
-            for scene in self:
-                arrays = {"image": normalized(scene.image), **_padded(scene)}
-                yield tuple(arrays[name] for name in columns)
-
-        return ds.GeneratorDataset(rows, list(columns), shuffle=False, num_parallel_workers=1)
+        return ds.GeneratorDataset(_Rows(self, columns), list(columns), shuffle=False, num_parallel_workers=1)
 
     def write_hdf5(self, path: str | Path) -> None:
         """Write images uint8 (N, 3, 112, 112), labels (N, 3), bboxes (N, 3, 4), and class_names, mean, std."""
@@ -120,6 +114,21 @@ class DigitScenes(Sequence[Scene]):
         canvas += rng.normal(0.0, 0.02, canvas.shape)
         image = (canvas.clip(0.0, 1.0) * 255.0).round().astype(np.uint8)
         return Scene(image, tuple(labels), tuple(boxes))
+
+
+class _Rows:
+    """Scenes by index as the rows of a dataset, which so knows its length without making them all."""
+
+    def __init__(self, scenes: DigitScenes, columns: Sequence[Column]) -> None:
+        self._scenes, self._columns = scenes, columns
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        scene: Scene = self._scenes[int(index)]
+        arrays = {"image": normalized(scene.image), **_padded(scene)}
+        return tuple(arrays[name] for name in self._columns)
 
 
 def scene_dataset(

@@ -10,6 +10,7 @@ from .view import Needs, View
 
 EXPLAINERS = Registry(
     "explainer",
+    "explainrun.explainers",
     {
         "Gradient": "explainrun.explainers.gradient:Gradient",
         "InputXGradient": "explainrun.explainers.gradient:InputXGradient",

@@ -27,22 +27,24 @@ class GradCAM(Explainer):
         name: see ``Explainer``.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
         ValueError: if there is no such layer (the nearest names are offered), or an empty list is given.
     """
 
     def __init__(self, network: nn.Cell, layer: str | Sequence[str] = "", name: str | None = None) -> None:
         super().__init__(network, name)
-        self.layers = (layer,) if isinstance(layer, str) else tuple(layer)
-        if not self.layers:
+        if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
+            raise TypeError(f"layer must be a layer's name or a list of names, got {layer!r}")
+        self.layer = (layer,) if isinstance(layer, str) else tuple(layer)
+        if not self.layer:
             raise ValueError("layer must name at least one layer, got none")
-        for one in self.layers:
+        for one in self.layer:
             if one:
                 find_layer(network, one)
-        self.needs = Needs.gradient(*self.layers)
+        self.needs = Needs.gradient(*self.layer)
 
     def attribute(self, view: View) -> FloatArray:
-        maps = [resized(self._map(view, layer), view.size) for layer in self.layers]
+        maps = [resized(self._map(view, layer), view.size) for layer in self.layer]
         if len(maps) == 1:
             return maps[0]
         fused: FloatArray = np.mean([map_ / largest(map_) for map_ in maps], axis=0, dtype=np.float32)

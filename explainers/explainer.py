@@ -75,11 +75,10 @@ class Explainer(ABC):
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
         maps = self.attribute(question_view(self, images, labels)).reshape(*labels.shape, *images.shape[2:])
-        show = in_notebook() if show is None else show
-        if ret == "image" or show:
+        if ret == "image" or show or (show is None and in_notebook() and _has_picture(images, maps)):
             overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
-            if show:
+            if show or (show is None and in_notebook()):
                 _display([picture for row in overlays for picture in row])
             if ret == "image":
                 return overlays if np.ndim(targets) == 2 else [row[0] for row in overlays]
@@ -97,19 +96,26 @@ def image_array(inputs: Any) -> FloatArray:
 
     Raises:
         TypeError: if they are something else.
-        ValueError: if they are not four-dimensional or there are none.
+        ValueError: if they are not four-dimensional, there are none, or one holds NaN or infinity.
     """
     if not isinstance(inputs, (Tensor, np.ndarray)):
         raise TypeError(f"inputs must be a Tensor or an array, got {type(inputs).__name__}")
     images = inputs.asnumpy() if isinstance(inputs, Tensor) else inputs
     if images.ndim != 4 or not len(images):
         raise ValueError(f"inputs must be images of shape (N, C, H, W), got shape {images.shape}")
+    if not np.isfinite(images).all():
+        raise ValueError("inputs hold NaN or infinity")
     return images.astype(np.float32, copy=False)
 
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     return "ipykernel" in sys.modules and hasattr(sys.modules.get("IPython"), "display")
+
+
+def _has_picture(images: FloatArray, maps: FloatArray) -> bool:
+    """Whether there is anything to show without being asked to: colours, and numbers throughout."""
+    return images.shape[1] in (1, 3, 4) and bool(np.isfinite(maps).all())
 
 
 def _display(pictures: Sequence[Image.Image]) -> None:

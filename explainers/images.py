@@ -36,8 +36,13 @@ def saliency_to_image(
         RGB, or RGBA if with_alpha.
 
     Raises:
+        TypeError: if original is no PIL image or cm cannot be called.
         ValueError: if the map is not two-dimensional or holds NaN or infinity.
     """
+    if original is not None and not isinstance(original, Image.Image):
+        raise TypeError(f"original must be a PIL image, got {type(original).__name__}")
+    if cm is not None and not callable(cm):
+        raise TypeError(f"cm must be a colour map such as matplotlib.colormaps['jet'], got {cm!r}")
     values = np.asarray(saliency.asnumpy() if isinstance(saliency, Tensor) else saliency, np.float64)
     if values.ndim < 2 or values.size != values.shape[-2] * values.shape[-1]:
         raise ValueError(f"saliency must be one map (H, W), got shape {values.shape}")
@@ -58,8 +63,18 @@ def resized(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
     height, width = size
     if maps.shape[1:] == size:
         return maps
-    made = [Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR) for one in maps]
-    return np.stack([np.asarray(one) for one in made])
+    across: FloatArray = _interpolating(maps.shape[1], height) @ maps @ _interpolating(maps.shape[2], width).T
+    return across
+
+
+def _interpolating(before: int, after: int) -> FloatArray:
+    """The matrix (after, before) that brings one axis to another length, edges repeated."""
+    places = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)
+    left = np.minimum(places.astype(int), max(before - 2, 0))
+    weights = np.zeros((after, before), np.float32)
+    weights[np.arange(after), left] = 1 - (places - left)
+    weights[np.arange(after), np.minimum(left + 1, before - 1)] += (places - left).astype(np.float32)
+    return weights
 
 
 def _viridis() -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:

@@ -26,6 +26,7 @@ from .registry import nearest
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Activation = Callable[[Tensor], Tensor]
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
@@ -112,11 +113,11 @@ class Network:
         while chunk := list(islice(rows, self.pass_size)):
             with _one_at_a_time, _evaluating(self.cell):
                 logits = _checked_logits(self.cell(Tensor(self._full(np.stack(chunk)))), self.cell)
-                parts.append(logits.asnumpy()[: len(chunk)])
+                parts.append(_array(logits)[: len(chunk)])
             self._count(kind, len(chunk))
         if not parts:
             raise ValueError("no images to run the network on")
-        return np.concatenate(parts).astype(np.float32, copy=False)
+        return np.concatenate(parts)
 
     def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
         """Logits (classes,) of an image (C, H, W) whose every value is the same; asked once, then remembered."""
@@ -124,13 +125,13 @@ class Network:
             self._uniform[value, shape] = self.pooled_logits([np.full(shape, value, np.float32)])[0]
         return self._uniform[value, shape]
 
-    def activated(self, logits: FloatArray, activation_fn: Callable[[Tensor], Tensor]) -> FloatArray:
+    def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of the pass size so that bits depend on nothing else."""
         parts = []
         with _one_at_a_time:
             for first in range(0, len(logits), self.pass_size):
                 chunk = logits[first : first + self.pass_size]
-                parts.append(activation_fn(Tensor(self._full(chunk))).asnumpy()[: len(chunk)])
+                parts.append(_array(activation_fn(Tensor(self._full(chunk))))[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
     def differentiate(
@@ -177,6 +178,27 @@ class Network:
         """
         return find_layer(self.cell, name)
 
+    def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
+        """Every layer's dotted name, class, and the shape of its output for these images.
+
+        The shape is None for a layer that does not run, or whose output is no tensor.
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def note(name: str, output: Any) -> None:
+            if isinstance(output, Tensor):
+                shapes[name] = tuple(output.shape)
+
+        named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
+        require_pynative()
+        with ExitStack() as stack, _one_at_a_time, _evaluating(self.cell):
+            for name, cell in named:
+                hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
+                stack.callback(hook.remove)
+            self.cell(Tensor(images))
+        self._count("infer", len(images))
+        return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
+
     def _full(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         lacking = self.pass_size - len(rows)
         if not self._fill or lacking == 0:
@@ -188,6 +210,20 @@ class Network:
         self.passes.images[kind] += images
 
 
+def checked_activation(activation_fn: Any) -> Activation:
+    """A function from logits to probabilities.
+
+    Raises:
+        TypeError: if it cannot be called, or is a class whose brackets were forgotten.
+    """
+    if isinstance(activation_fn, type):
+        raise TypeError(f"activation_fn must be an object, got the class; write {activation_fn.__name__}()")
+    if not callable(activation_fn):
+        raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
+    checked: Activation = activation_fn
+    return checked
+
+
 def choose_fast_convolutions() -> None:
     """On CPU, keep oneDNN off the AVX-512 code whose convolutions are 60 to 100 times slower, unless the user chose.
 
@@ -195,7 +231,7 @@ def choose_fast_convolutions() -> None:
     """
     if "ONEDNN_MAX_CPU_ISA" not in os.environ and ms.get_context("device_target") == "CPU":
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-        _log.info("set ONEDNN_MAX_CPU_ISA=AVX2: MindSpore's CPU convolutions are far slower with AVX-512")
+        _log.info("Explainrun has set ONEDNN_MAX_CPU_ISA=AVX2, since MindSpore's CPU convolutions crawl with AVX-512")
 
 
 choose_fast_convolutions()
@@ -231,10 +267,17 @@ def find_layer(network: nn.Cell, name: str) -> nn.Cell:
 
 @contextmanager
 def _evaluating(network: nn.Cell) -> Iterator[None]:
-    """Inference mode within, everything as it was afterwards."""
+    """Inference mode within, everything as it was afterwards.
+
+    Batch norm that was told to use batch statistics always would change its parameters and tie images to their
+    neighbours, so it too uses its moving statistics within.
+    """
     cells = [cell for _, cell in network.cells_and_names()]
     found = [(cell, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags())) for cell in cells]
+    by_batch = [cell for cell in cells if getattr(cell, "use_batch_statistics", None)]
     try:
+        for cell in by_batch:
+            cell.use_batch_statistics = False
         if any(cell.training for cell in cells):
             network.set_train(False)
         for cell in cells:
@@ -247,6 +290,8 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
             cell.get_flags().update(flags)
             cell.requires_grad = requires_grad
             cell.phase = phase
+        for cell in by_batch:
+            cell.use_batch_statistics = True
 
 
 class _Tap:
@@ -281,7 +326,7 @@ class _Tap:
         gradient = self.gradients[-1]
         if gradient is None:
             raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient")
-        return self.output.asnumpy()[:rows], gradient.asnumpy()[:rows]
+        return _array(self.output)[:rows], _array(gradient)[:rows]
 
 
 @contextmanager
@@ -306,8 +351,8 @@ def _differentiated(
         (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
     return Derivatives(
-        logits.asnumpy()[:rows],
-        gradient.asnumpy()[:rows],
+        _array(logits)[:rows],
+        _array(gradient)[:rows],
         {name: activation for name, (activation, _) in kept.items()},
         {name: slope for name, (_, slope) in kept.items()},
     )
@@ -323,6 +368,14 @@ def _joined(parts: list[Derivatives]) -> Derivatives:
         join(lambda part: part.activations),
         join(lambda part: part.gradients),
     )
+
+
+def _array(values: Any) -> FloatArray:
+    """A Tensor of any precision, or an array, as float32."""
+    if isinstance(values, Tensor):
+        values = values.astype(ms.float32).asnumpy()
+    array: FloatArray = np.asarray(values, np.float32)
+    return array
 
 
 def _one_hot(labels: IntArray, classes: int) -> FloatArray:

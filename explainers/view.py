@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from .network import Derivatives, FloatArray, IntArray, Network
+from .network import Activation, Derivatives, FloatArray, IntArray, Network
 from .rectified import Rule
 
 
@@ -98,7 +98,13 @@ class View:
         return self._derivatives[rule]
 
     def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
-        """Output of a layer for each question, and the gradient of the question's logit with respect to it."""
+        """Output of a layer for each question, and the gradient of the question's logit with respect to it.
+
+        Raises:
+            ValueError: if no explainer of the view needs that layer.
+        """
+        if name not in self._needs.layers.get("plain", ()):
+            raise ValueError(f"layer {name!r} was not tapped: an explainer must name it in its needs")
         derivatives = self.derivatives()
         return derivatives.activations[name], derivatives.gradients[name]
 
@@ -106,9 +112,7 @@ class View:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
         return np.random.default_rng((self._seed, int(self.sample_ids[row]), zlib.crc32(purpose.encode())))
 
-    def asked_probabilities(
-        self, logits: FloatArray, questions: IntArray, activation_fn: Callable[[Tensor], Tensor]
-    ) -> FloatArray:
+    def asked_probabilities(self, logits: FloatArray, questions: IntArray, activation_fn: Activation) -> FloatArray:
         """Probability (M,) of the label of question ``questions[m]`` under the logits (M, classes)."""
         probabilities = self.network.activated(logits, activation_fn)
         return np.take_along_axis(probabilities, self.labels[questions][:, None], axis=1)[:, 0]

@@ -24,6 +24,10 @@ _HOMES = {
 __all__ = ["ImageClassificationRunner", "Plan", "PlanError", "RunResult", "SampleError", "Scores"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,15 +6,21 @@ Exit codes: 0 fine, 2 bad input, 3 the run failed.
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
+from tabulate import tabulate
 
 EXIT_BAD_INPUT = 2
 EXIT_RUN_FAILED = 3
+
+# MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,29 +34,75 @@ def main() -> None:
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value, as in data.options.count=20."
-)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 def run(config: Path, summary_dir: str | None, limit: int | None, settings: tuple[str, ...], overwrite: bool) -> None:
     """Run what CONFIG, a YAML file, describes."""
-    # MindSpore takes seconds to import: not for --help.
     from .config import build_runner, load_config  # noqa: PLC0415
-    from .plan import PlanError  # noqa: PLC0415
-    from .samples import SampleError  # noqa: PLC0415
 
     overrides = dict(map(_setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
+    with _told():
+        loaded, problems = load_config(config, overrides)
+        runner = build_runner(loaded, problems, config.parent, overwrite=overwrite)
+        click.echo(runner.run(overwrite=overwrite, limit=loaded.limit))
+
+
+@main.command()
+@click.argument("network")
+@click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
+def layers(network: str, input_shape: str | None) -> None:
+    """List the layers of NETWORK: names, kinds and output shapes.
+
+    NETWORK is a config (.yaml), package.module:factory, file.py:factory or mindcv:NAME.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    from ..explainers import Network  # noqa: PLC0415
+
+    with _told():
+        cell, shape = _cell_and_shape(network, input_shape)
+        rows = Network(cell).layers(np.zeros((1, *shape), np.float32))
+        told = [
+            (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
+        ]
+        click.echo(tabulate(told, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"]))
+
+
+@main.command(name="list")
+def list_() -> None:
+    """List the explainers and metrics that can be named in a config, with their options."""
+    from ..benchmarks import METRICS  # noqa: PLC0415
+    from ..explainers import EXPLAINERS  # noqa: PLC0415
+
+    with _told():
+        click.echo(_options_table("explainer", EXPLAINERS, ("network",)))
+        click.echo()
+        click.echo(_options_table("metric", METRICS, ("num_labels", "activation_fn")))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors in words, without a traceback unless the environment asks for it."""
+    from .plan import PlanError  # noqa: PLC0415
+    from .samples import SampleError  # noqa: PLC0415
+
     try:
-        loaded = load_config(config, overrides)
-        result = build_runner(loaded).run(overwrite=overwrite, limit=loaded.limit)
-    except PlanError as error:
-        click.echo(f"explainrun: {error}", err=True)
+        yield
+    except (PlanError, click.UsageError) as error:
+        message = error.format_message() if isinstance(error, click.UsageError) else error
+        click.echo(f"explainrun: {message}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except (SampleError, OSError) as error:
         click.echo(f"explainrun: the run failed: {error}", err=True)
         sys.exit(EXIT_RUN_FAILED)
-    click.echo(result)
+    except Exception as error:
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        line = next((line for line in str(error).splitlines() if line.strip()), "")
+        told = f"explainrun: the run failed: {type(error).__name__}: {line}"
+        click.echo(f"{told} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
+        sys.exit(EXIT_RUN_FAILED)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -61,3 +113,43 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except yaml.YAMLError:
         raise click.BadParameter(f"the value of {text!r} is no YAML", param_hint="--set") from None
+
+
+def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
+    """The network that was named and the shape of an image for it."""
+    from .config import network_of, sample_shape  # noqa: PLC0415
+    from .networks import load_network  # noqa: PLC0415
+    from .plan import PlanError  # noqa: PLC0415
+
+    shape = None if input_shape is None else _shape(input_shape)
+    if network.endswith((".yaml", ".yml")):
+        return network_of(Path(network)), shape or sample_shape(Path(network))
+    if shape is None:
+        raise click.UsageError("give the shape of an image with --input-shape C,H,W, or name a config")
+    try:
+        return load_network(network), shape
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        raise PlanError([f"network: {error}"]) from error
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise click.UsageError(f"--input-shape must be three positive numbers C,H,W, got {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def _options_table(kind: str, registry: Mapping[str, Any], given: tuple[str, ...]) -> str:
+    from inspect import Parameter, signature  # noqa: PLC0415
+
+    rows = []
+    for name in registry:
+        parameters = signature(registry[name]).parameters.values()
+        options = (
+            option.name if option.default is Parameter.empty else f"{option.name}={option.default!r}"
+            for option in parameters
+            if option.name not in given
+        )
+        what = (registry[name].__doc__ or "").strip().splitlines() or [""]
+        rows.append((name, ", ".join(options), what[0]))
+    return str(tabulate(rows, [kind, "options", "what it does"], maxcolwidths=[None, 40, 70]))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
@@ -12,44 +12,70 @@ from typing import Any, Literal
 import mindspore as ms
 import yaml
 from mindspore import nn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..benchmarks import METRICS
-from ..explainers import EXPLAINERS, Registry
+from ..explainers import EXPLAINERS, Network, Registry
 from ..explainers.registry import nearest
+from .datasets import csv_dataset, hdf5_dataset
+from .engine import examine
 from .image_classification_runner import ImageClassificationRunner
+from .networks import load_network, make
 from .plan import PlanError
+from .samples import read_samples
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+Entry = Any  # a name, or a mapping from one name to its options
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Factory(_Section):
-    """Something a Python function makes: "package.module:function" and its arguments."""
+class NetworkSection(_Section):
+    """The classifier: its factory ("package.module:factory", "file.py:factory", "mindcv:NAME") and its checkpoint."""
 
-    factory: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    factory: str
     options: dict[str, Any] = {}
-
-
-class NetworkSection(Factory):
-    """The classifier, and the checkpoint to load into it (relative to the config file)."""
-
     checkpoint: str | None = None
+
+
+class DataSection(_Section):
+    """The dataset: a factory of a MindSpore dataset, an HDF5 file, or a CSV of pictures; one of the three.
+
+    Attributes:
+        factory: "package.module:factory" or "file.py:factory", called with the options.
+        hdf5: a file with images, and optionally labels and bboxes.
+        csv: a file with the columns image, label and x, y, width, height.
+        folder, size, channels: where the CSV's pictures are, and (height, width) and channels to bring them to.
+    """
+
+    factory: str | None = None
+    options: dict[str, Any] = {}
+    hdf5: str | None = None
+    csv: str | None = None
+    folder: str | None = None
+    size: tuple[int, int] | None = None
+    channels: int = 3
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSection:
+        if sum(source is not None for source in (self.factory, self.hdf5, self.csv)) != 1:
+            raise ValueError("name one source: factory, hdf5 or csv")
+        return self
 
 
 class RunConfig(_Section):
     """A whole run.
 
     Attributes:
-        summary_dir: where to write, relative to the working directory.
+        summary_dir: where to write, relative to the working directory; all other paths are relative to the config.
         network: makes the Cell.
         activation: "sigmoid" (several labels an image) or "softmax" (one).
         data: makes the MindSpore dataset.
-        class_names: in the order of the network's outputs.
+        class_names: in the order of the network's outputs, or the path of a text file with one a line.
         mean, std, seed, pass_size: as ``ImageClassificationRunner`` takes them.
+        device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         explainers, metrics: names, or one-entry mappings from a name to its options.
         limit: only the first so many samples.
     """
@@ -57,84 +83,150 @@ class RunConfig(_Section):
     summary_dir: str
     network: NetworkSection
     activation: Literal["sigmoid", "softmax"]
-    data: Factory
-    class_names: list[str]
+    data: DataSection
+    class_names: list[str | int] | str
     mean: list[float] | float | None = None
     std: list[float] | float | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     pass_size: int = Field(default=16, ge=1)
-    explainers: list[str | dict[str, dict[str, Any] | None]] = Field(min_length=1)
-    metrics: list[str | dict[str, dict[str, Any] | None]] = []
+    device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
+    explainers: list[Entry] = Field(min_length=1)
+    metrics: list[Entry] = []
     limit: int | None = Field(default=None, ge=1)
 
 
-def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, refusing a key that stands twice in a mapping, of which it would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key, times in Counter(map(str, keys)).items() if times > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[str]]:
     """Read a config file.
 
     Args:
         path: the YAML file.
-        overrides: values by dotted key ("data.options.count") that replace the file's.
+        overrides: values by dotted key ("data.options.count", "metrics.0.InsertionAUC.steps") that replace the file's.
+
+    Returns:
+        The config without its unknown keys, and a sentence on each of those, for ``build_runner`` to tell with what
+        else is wrong.
 
     Raises:
-        PlanError: if the file cannot be read, is no YAML mapping, or holds unknown keys or wrong values; all of those
-            at once.
+        PlanError: if the file cannot be read, is no YAML mapping, or holds wrong values; all of those at once.
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PlanError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
         raise PlanError([f"{path} must hold a mapping, it holds {type(content).__name__}"])
     for key, value in (overrides or {}).items():
         _set(content, key, value)
-    try:
-        config = RunConfig.model_validate(content)
-    except ValidationError as error:
-        raise PlanError([_said(problem) for problem in error.errors()]) from error
-    return _beside(config, path.parent)
+    unknown: list[str] = []
+    while True:
+        try:
+            return RunConfig.model_validate(content), unknown
+        except ValidationError as error:
+            found = error.errors()
+            extra = [problem for problem in found if problem["type"] == "extra_forbidden"]
+            unknown += [_said(problem) for problem in extra]
+            if not extra:
+                raise PlanError([*unknown, *map(_said, found)]) from error
+            for problem in extra:
+                _remove(content, problem["loc"])
 
 
-def build_runner(config: RunConfig) -> ImageClassificationRunner:
+def build_runner(
+    config: RunConfig, problems: list[str], folder: Path = Path(), *, overwrite: bool = False
+) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
-    Raises:
-        PlanError: with everything in it that cannot be made.
-    """
-    problems: list[str] = []
+    Args:
+        config: what to run.
+        problems: what is known to be wrong already.
+        folder: what the config's paths, but for summary_dir, are relative to.
+        overwrite: whether an earlier run in the summary folder is fine.
 
-    def attempt(where: str, make: Callable[[], Any]) -> Any:
+    Raises:
+        PlanError: with everything wrong that can be found without a run, the problems given included.
+    """
+    problems = list(problems)
+
+    def attempt(where: str, make_it: Callable[[], Any]) -> Any:
         try:
-            return make()
-        except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
+            return make_it()
+        except Exception as error:
             problems.append(f"{where}: {_first_line(error)}")
             return None
 
-    network = attempt("network", partial(_network, config.network))
-    dataset = attempt("data", partial(_made, config.data))
+    attempt("device", partial(_choose_device, config.device))
+    network = attempt("network", partial(_network, config.network, folder))
+    class_names = attempt("class_names", partial(_class_names, config.class_names, folder)) or []
+    dataset = attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
-    given = {"network": network, "num_labels": len(config.class_names), "activation_fn": activation}
+    given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
+    registered: dict[str, list[Any]] = {}
     sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
-    makers = {
-        section: [
+    for section, registry, entries in sections:
+        makers = [
             attempt(f"{section}[{i}]", partial(_maker, registry, entry, given)) for i, entry in enumerate(entries)
         ]
-        for section, registry, entries in sections
-    }
-    if problems:
-        raise PlanError(problems)
-    made = {
-        section: [attempt(f"{section}[{i}]", make) for i, make in enumerate(of_section)]
-        for section, of_section in makers.items()
-    }
-    if problems:
+        made = [
+            attempt(f"{section}[{i}]", maker)
+            for i, maker in enumerate(makers)
+            if maker is not None and (network is not None or "network" not in maker.keywords)
+        ]
+        registered[section] = [one for one in made if one is not None]
+    if network is None or dataset is None or not class_names:
         raise PlanError(problems)
     runner = ImageClassificationRunner(
-        config.summary_dir, (dataset, config.class_names), network, activation,
+        config.summary_dir, (dataset, class_names), network, activation,
         mean=config.mean, std=config.std, seed=config.seed, pass_size=config.pass_size,
     )  # fmt: skip
-    runner.register_saliency(made["explainers"], made["metrics"])
+    if registered["explainers"]:
+        runner.register_saliency(registered["explainers"], registered["metrics"])
+    if problems and registered["explainers"]:
+        problems += examine(runner.plan(config.limit), Network(network), overwrite=overwrite)[0]
+    if problems:
+        raise PlanError(problems)
     return runner
+
+
+def network_of(path: Path) -> nn.Cell:
+    """The network of a config file.
+
+    Raises:
+        PlanError: if it cannot be made.
+    """
+    config, _ = load_config(path)
+    try:
+        return _network(config.network, path.parent)
+    except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise PlanError([f"network: {_first_line(error)}"]) from error
+
+
+def sample_shape(path: Path) -> tuple[int, ...]:
+    """Shape (C, H, W) of the first image of a config's data.
+
+    Raises:
+        PlanError: if the data cannot be read or is empty.
+    """
+    config, _ = load_config(path)
+    try:
+        names = _class_names(config.class_names, path.parent)
+        sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
+    except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise PlanError([f"data: {_first_line(error)}"]) from error
+    if sample is None:
+        raise PlanError(["the dataset is empty"])
+    return sample.image.shape
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
@@ -155,51 +247,58 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
             inner = inner[place] if isinstance(inner, list) else inner.setdefault(place, {})
 
 
+def _remove(content: Any, where: tuple[Any, ...]) -> None:
+    for part in where[:-1]:
+        content = content[part]
+    del content[where[-1]]
+
+
 def _said(problem: Any) -> str:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = RunConfig.model_fields if len(problem["loc"]) == 1 else NetworkSection.model_fields
-        return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), known)}"
+        sections: dict[Any, type[_Section]] = {"network": NetworkSection, "data": DataSection}
+        section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
+        return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"
     if problem["type"] == "missing":
         return f"the key {where!r} is missing"
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
 
 
-def _beside(config: RunConfig, folder: Path) -> RunConfig:
-    """The config with its checkpoint's path made relative to the config file's folder."""
-    if config.network.checkpoint is None:
-        return config
-    network = config.network.model_copy(update={"checkpoint": str(folder / config.network.checkpoint)})
-    return config.model_copy(update={"network": network})
+def _choose_device(device: str) -> None:
+    if device not in ("auto", ms.get_context("device_target")):
+        ms.set_device(device)
 
 
-def _made(section: Factory) -> Any:
-    module, _, name = section.factory.partition(":")
-    return getattr(import_module(module), name)(**section.options)
+def _network(section: NetworkSection, folder: Path) -> nn.Cell:
+    return load_network(section.factory, section.checkpoint, folder, **section.options)
 
 
-def _network(section: NetworkSection) -> nn.Cell:
-    network = _made(section)
-    if not isinstance(network, nn.Cell):
-        raise TypeError(f"{section.factory} must make a mindspore.nn.Cell, it made a {type(network).__name__}")
-    if section.checkpoint is not None:
-        missing, unused = ms.load_param_into_net(network, ms.load_checkpoint(section.checkpoint), strict_load=True)
-        if missing or unused:
-            raise ValueError(
-                f"the checkpoint {section.checkpoint} does not fit: it lacks {missing or 'nothing'} "
-                f"and has {unused or 'nothing'} too much"
-            )
-    return network
+def _class_names(given: list[str | int] | str, folder: Path) -> list[str]:
+    names = (
+        [str(name) for name in given] if isinstance(given, list) else (folder / given).read_text("utf-8").splitlines()
+    )
+    if not names:
+        raise ValueError("there are none")
+    return names
 
 
-def _maker(
-    registry: Registry, entry: str | dict[str, dict[str, Any] | None], given: Mapping[str, Any]
-) -> Callable[[], Any]:
+def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+    section, statistics = config.data, {"mean": config.mean, "std": config.std}
+    if section.hdf5 is not None:
+        return hdf5_dataset(folder / section.hdf5, **statistics)
+    if section.csv is not None:
+        pictures = None if section.folder is None else folder / section.folder
+        return csv_dataset(folder / section.csv, class_names, pictures, section.size, section.channels, **statistics)
+    return make(section.factory or "", folder, **section.options)
+
+
+def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any]) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes."""
-    if isinstance(entry, dict) and len(entry) != 1:
-        raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry}")
-    name, options = (entry, None) if isinstance(entry, str) else next(iter(entry.items()))
+    name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
+    if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
+        raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry!r}")
     made = registry[name]
     parameters = signature(made).parameters
     for option in options or {}:
@@ -209,4 +308,7 @@ def _maker(
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What an error says, in one line; which kind it is where its words alone do not tell."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    plain = isinstance(error, (ValueError, OSError, ImportError)) and line
+    return line if plain else f"{type(error).__name__}: {line}"

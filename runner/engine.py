@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 
 import mindspore as ms
 import numpy as np
 
+from ..explainers import Explainer
 from ..explainers.network import FloatArray, IntArray, Network
 from ..explainers.view import View
 from ..summary_format import (
@@ -43,6 +44,7 @@ class Batch:
     images: FloatArray
     logits: FloatArray
     probabilities: FloatArray
+    maps: dict[str, FloatArray] = field(default_factory=dict)  # by explainer, where they were made while examining
 
     def finite(self, row: int) -> bool:
         """Whether the network gave this sample numbers."""
@@ -69,7 +71,7 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
 
     Args:
         plan: what to do.
-        overwrite: remove the runs that the summary folder holds first.
+        overwrite: remove the other runs that the summary folder holds, once this one is finished.
 
     Raises:
         PlanError: with everything found wrong before anything is written.
@@ -77,16 +79,15 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
         OSError: if the folder cannot be written.
     """
     began = time.monotonic()
-    plan.check(overwrite=overwrite)
     network = Network(plan.network, plan.pass_size, fill=True)
-    batches = _batches(plan, network)
-    first = _first_batch(plan, batches)
-    if overwrite:
-        remove_runs(plan.summary_dir)
+    problems, first, groups = examine(plan, network, overwrite=overwrite)
+    if problems or first is None:
+        raise PlanError(problems)
+    batches = chain([first], (inferred(plan, network, group) for group in groups))
     work = Work(plan, network, RunFolder.create(plan.summary_dir, ms.get_context("device_target")))
     with Progress(sample_count(plan.dataset, plan.limit)) as progress, SummaryWriter(work.folder) as writer:
         writer.write(Metadata(plan.class_names, work.scores.explainers, work.scores.metrics))
-        for batch in chain([first], batches):
+        for batch in batches:
             for record in work.records(batch, progress):
                 writer.write(record)
             writer.commit()
@@ -94,6 +95,8 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
         if work.scores.metrics:
             writer.write(ScoresRecord(work.scores.records()))
     work.folder.write_manifest(saliency_map=work.questions > 0, benchmark=bool(work.scores.metrics))
+    if overwrite:
+        remove_runs(plan.summary_dir, keep=work.folder)
     return work.result(time.monotonic() - began)
 
 
@@ -115,6 +118,7 @@ class Work:
         )
         self.samples = self.questions = 0
         self._unrecorded: list[int] = []
+        self._beyond = 0
         self._not_computed: Counter[str] = Counter()
 
     def records(self, batch: Batch, progress: Progress) -> Iterator[SampleRecord]:
@@ -125,6 +129,7 @@ class Work:
             for heatmap, row in self._explained(batch, rows, labels, progress):
                 heatmaps[row].append(heatmap)
         self.samples += len(batch.samples)
+        self._beyond += sum(len(sample.beyond) for sample in batch.samples)
         self.questions += len(rows)
         for row, sample in enumerate(batch.samples):
             if not batch.finite(row):
@@ -137,13 +142,15 @@ class Work:
     def result(self, seconds: float) -> RunResult:
         """What was found."""
         return RunResult(
-            self.plan.summary_dir,
+            self.plan.summary_dir.absolute(),
             self.scores,
             self.samples,
             self.questions,
             tuple(self._unrecorded),
+            self._beyond,
             dict(self._not_computed),
             self.network.passes,
+            self.plan.described(),
             seconds,
         )
 
@@ -151,24 +158,23 @@ class Work:
         self, batch: Batch, rows: IntArray, labels: IntArray, progress: Progress
     ) -> Iterator[tuple[Heatmap, int]]:
         """Every explainer's maps scored and drawn; the heatmaps with their rows in the batch."""
-        ids = np.array([sample.id for sample in batch.samples])
-        view = View(
-            self.network, batch.images, rows, labels,
-            needs=self.plan.needs, sample_ids=ids, seed=self.plan.seed, logits=batch.logits,
-        )  # fmt: skip
+        view = view_of(self.plan, self.network, batch)
         asked = [(batch.samples[row], int(label)) for row, label in zip(rows, labels, strict=True)]
         masks = np.stack([sample.mask(label) for sample, label in asked]) if self.plan.needs_boxes else None
         self.scores.sample_ids.extend(sample.id for sample, _ in asked)
         self.scores.labels.extend(label for _, label in asked)
         for explainer in self.plan.explainers:
             progress.doing(explainer.name)
-            maps = explainer.attribute(view)
-            if maps.shape != (len(rows), *view.size):
-                raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(rows)} questions of {view.size}")
+            maps = batch.maps.get(explainer.name)
+            if maps is None:
+                maps = attributed(explainer, view)
             for metric in self.plan.metrics:
                 progress.doing(f"{explainer.name}, {metric.name}")
                 kept = self.scores.values.setdefault((explainer.name, metric.name), [])
-                kept.extend(metric.score(view, maps, masks).tolist())
+                scores = metric.score(view, maps, masks)
+                if scores.shape != rows.shape:
+                    raise ValueError(f"{metric.name} gave scores {scores.shape} for {len(rows)} questions")
+                kept.extend(scores.tolist())
             for row, (sample, label), map_ in zip(rows, asked, maps, strict=True):
                 if np.isfinite(map_).all():
                     path = self.folder.heatmap_path(explainer.name, sample.id, label)
@@ -187,8 +193,63 @@ class Work:
         return SampleRecord(sample.id, path, told(sample.truth), told(batch.predicted(row)), tuple(heatmaps))
 
 
-def _batches(plan: Plan, network: Network) -> Iterator[Batch]:
-    """The dataset in work batches, each inferred."""
+def examine(plan: Plan, network: Network, *, overwrite: bool) -> tuple[list[str], Batch | None, Iterator[list[Sample]]]:
+    """Everything that can be found wrong before anything is written, the first batch inferred, and those to come.
+
+    The pass that shows whether class names fit the network's outputs is the one that infers the first batch, so
+    nothing is asked twice.
+    """
+    problems = plan.problems(overwrite=overwrite)
+    groups = _groups(plan)
+    try:
+        samples = next(groups, [])
+    except SampleError as error:
+        return [*problems, str(error)], None, groups
+    problems += _sample_problems(plan, samples)
+    if not samples:
+        return problems, None, groups
+    try:
+        first = inferred(plan, network, samples)
+    except (ValueError, TypeError, RuntimeError) as error:
+        message = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {message}")
+        return problems, None, groups
+    problems += _output_problems(plan, first)
+    if not problems:
+        problems += _map_problems(plan, network, first)
+    return problems, first, groups
+
+
+def inferred(plan: Plan, network: Network, samples: list[Sample]) -> Batch:
+    """A work batch with what the network says of it."""
+    images = np.stack([sample.pixels for sample in samples])
+    logits = network.logits(images)
+    return Batch(samples, images, logits, network.activated(logits, plan.activation_fn))
+
+
+def view_of(plan: Plan, network: Network, batch: Batch) -> View:
+    """The view of a batch that all explainers and metrics share."""
+    rows, labels = batch.questions()
+    ids = np.array([sample.id for sample in batch.samples])
+    return View(
+        network, batch.images, rows, labels, needs=plan.needs, sample_ids=ids, seed=plan.seed, logits=batch.logits
+    )
+
+
+def attributed(explainer: Explainer, view: View) -> FloatArray:
+    """An explainer's maps (Q, H, W), float32.
+
+    Raises:
+        ValueError: if it gives another shape.
+    """
+    maps = explainer.attribute(view)
+    if maps.shape != (len(view.rows), *view.size):
+        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(view.rows)} questions of {view.size}")
+    return maps.astype(np.float32, copy=False)
+
+
+def _groups(plan: Plan) -> Iterator[list[Sample]]:
+    """The dataset in work batches, all images of one shape."""
     samples = read_samples(plan.dataset, len(plan.class_names), plan.limit)
     shape: tuple[int, ...] | None = None
     while group := list(islice(samples, plan.batch_size)):
@@ -199,34 +260,54 @@ def _batches(plan: Plan, network: Network) -> Iterator[Batch]:
                     f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
                     f"bring all images to one size in the dataset"
                 )
-        images = np.stack([sample.pixels for sample in group])
-        logits = network.logits(images)
-        yield Batch(group, images, logits, network.activated(logits, plan.activation_fn))
+        yield group
 
 
-def _first_batch(plan: Plan, batches: Iterator[Batch]) -> Batch:
-    """The first batch, with what only it can tell about the plan.
-
-    Raises:
-        PlanError: if there is none, its shapes do not fit, the network refuses it, or the class names, mean or std do
-            not fit.
-    """
+def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
+    """What the first work batch tells about the plan."""
+    if not samples:
+        return ["the dataset is empty"]
+    problems = []
+    beyond = [label for sample in samples for label in sample.beyond]
+    if beyond and not any(sample.truth for sample in samples):
+        problems.append(
+            f"the labels of all {len(samples)} first samples lie outside 0..{len(plan.class_names) - 1}, as far as "
+            f"{max(beyond)}; are class names missing?"
+        )
+    classes = len(plan.class_names)
+    if classes > 2 and all(s.given == classes and not s.beyond and set(s.truth) <= {0, 1} for s in samples):
+        problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
     try:
-        first = next(batches, None)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise PlanError([str(error)]) from error
-    if first is None:
-        raise PlanError(["the dataset is empty"])
+        original_picture(samples[0].image, plan.mean, plan.std)
+    except ValueError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
+    """What making the first batch's maps tells about the plan; the maps are kept, so none is made twice."""
+    view, problems = view_of(plan, network, first), []
+    if len(view.rows):
+        for explainer in plan.explainers:
+            try:
+                first.maps[explainer.name] = attributed(explainer, view)
+            except ValueError as error:
+                problems.append(f"{explainer.name}: {error}")
+    return problems
+
+
+def _output_problems(plan: Plan, first: Batch) -> list[str]:
+    """What the network's outputs tell about the plan."""
     problems = []
     classes = first.logits.shape[1]
     if classes != len(plan.class_names):
         problems.append(f"the network has {classes} outputs, there are {len(plan.class_names)} class names")
+    probabilities = first.probabilities[np.isfinite(first.probabilities)]
     if first.probabilities.shape != first.logits.shape:
         problems.append(f"activation_fn gives {first.probabilities.shape} for logits {first.logits.shape}")
-    try:
-        original_picture(first.samples[0].image, plan.mean, plan.std)
-    except ValueError as error:
-        problems.append(str(error))
-    if problems:
-        raise PlanError(problems)
-    return first
+    elif probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-5):
+        problems.append(
+            f"activation_fn must give probabilities in 0..1, it gives {probabilities.min():.4g} to "
+            f"{probabilities.max():.4g}; use nn.Softmax() or nn.Sigmoid()"
+        )
+    return problems

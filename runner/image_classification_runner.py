@@ -10,10 +10,12 @@ import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
+from ..benchmarks.metric import whole_number
 from ..explainers import Explainer
-from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.network import DEFAULT_PASS_SIZE, checked_activation
 from ..summary_format.pictures import Statistics
 from .engine import execute
+from .keywords import checks_keywords
 from .plan import Plan, PlanError, checked_sequence
 from .result import RunResult
 
@@ -38,9 +40,10 @@ class ImageClassificationRunner:
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if pass_size is below 1.
+        ValueError: if pass_size is no whole number from 1, or seed none from 0.
     """
 
+    @checks_keywords
     def __init__(
         self,
         summary_dir: str | Path,
@@ -56,16 +59,17 @@ class ImageClassificationRunner:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(network, nn.Cell):
             raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
-        if not callable(activation_fn):
-            raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
-        if pass_size < 1:
-            raise ValueError(f"pass_size must be at least 1, got {pass_size}")
+        if not isinstance(summary_dir, (str, Path)):
+            raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
-        self._network, self._activation_fn = network, activation_fn
-        self._mean, self._std, self._seed, self._pass_size = mean, std, seed, pass_size
+        self._network, self._activation_fn = network, checked_activation(activation_fn)
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed must be a whole number from 0, got {seed!r}")
+        self._mean, self._std, self._seed, self._pass_size = mean, std, seed, whole_number(pass_size, "pass_size")
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
 
+    @checks_keywords
     def register_saliency(self, explainers: Sequence[Explainer], benchmarkers: Sequence[Metric] | None = None) -> None:
         """Choose the saliency methods and what scores them; once.
 
@@ -93,6 +97,7 @@ class ImageClassificationRunner:
 
         Raises:
             PlanError: if nothing is registered.
+            ValueError: if limit is no whole number from 1.
         """
         if not self._explainers:
             raise PlanError(["nothing is registered; call register_saliency first"])
@@ -108,14 +113,16 @@ class ImageClassificationRunner:
             self._std,
             self._seed,
             self._pass_size,
-            limit,
+            None if limit is None else whole_number(limit, "limit"),
         )
 
+    @checks_keywords
     def run(self, *, overwrite: bool = False, limit: int | None = None) -> RunResult:
         """Work through the dataset and write the summary.
 
         Args:
-            overwrite: replace the run that the summary folder holds; without it such a folder is refused.
+            overwrite: once finished, remove the runs that the summary folder held; without it such a folder is
+                refused.
             limit: only the first so many samples.
 
         Returns:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,8 @@ class Plan:
         """Whether a metric asks where labels are."""
         return any(metric.needs_boxes for metric in self.metrics)
 
-    def check(self, *, overwrite: bool) -> None:
-        """Find what is wrong.
-
-        Raises:
-            PlanError: with every problem found.
-        """
+    def problems(self, *, overwrite: bool) -> list[str]:
+        """What is wrong with it as far as nothing is read, a sentence each."""
         problems = [
             *_dataset_problems(self),
             *_name_problems("class name", self.class_names),
@@ -97,12 +94,32 @@ class Plan:
             *_metric_problems(self),
             *_folder_problems(self.summary_dir, overwrite=overwrite),
         ]
-        if self.limit is not None and self.limit < 1:
-            problems.append(f"limit must be at least 1, got {self.limit}")
         if (self.mean is None) != (self.std is None):
             problems.append("mean and std go together: give both or neither")
-        if problems:
-            raise PlanError(problems)
+        return problems
+
+    def described(self) -> dict[str, Any]:
+        """The plan in plain values: what a reader needs to make the run again."""
+        return {
+            "summary_dir": str(self.summary_dir),
+            "network": type(self.network).__name__,
+            "activation_fn": getattr(self.activation_fn, "__name__", type(self.activation_fn).__name__),
+            "columns": list(self.dataset.get_col_names()),
+            "class_names": list(self.class_names),
+            "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
+            "metrics": {metric.name: options_of(metric) for metric in self.metrics},
+            **{name: getattr(self, name) for name in ("mean", "std", "seed", "pass_size", "limit")},
+        }
+
+
+def options_of(thing: Any) -> dict[str, Any]:
+    """The options of an explainer or metric, by the names under which its constructor takes them."""
+    thing = getattr(thing, "member", thing)
+    names = signature(type(thing)).parameters
+    plain = (bool, int, float, str, tuple, list, type(None))
+    return {
+        name: getattr(thing, name) for name in names if isinstance(getattr(thing, name, ...), plain) and name != "name"
+    }
 
 
 def _dataset_problems(plan: Plan) -> list[str]:
@@ -127,6 +144,9 @@ def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) ->
             f"{kind} {name!r} cannot be a folder name: it holds / or \\ or starts with a dot"
             for name in names
             if set(name) & set("/\\\0") or name.startswith(".")
+        ]
+        problems += [
+            f"{kind} {name[:20]!r}... is too long for a folder name" for name in names if len(name.encode()) > 200
         ]
     return problems
 
@@ -158,10 +178,14 @@ def _folder_problems(folder: Path, *, overwrite: bool) -> list[str]:
     if folder.exists() and not folder.is_dir():
         return [f"summary_dir {folder} is a file"]
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        return [f"summary_dir {folder} lies under a file"]
     if not os.access(above, os.W_OK | os.X_OK):
         return [f"summary_dir {folder} cannot be written"]
-    if folder.exists() and find_runs(folder) and not overwrite:
-        return [f"summary_dir {folder} holds a run already; name another folder, or set overwrite to replace that run"]
+    runs = find_runs(folder) if folder.exists() else []
+    if runs and not overwrite:
+        kind = "a finished" if runs[-1].finished else "an unfinished"
+        return [f"summary_dir {folder} holds {kind} run; name another folder, or say overwrite to replace it"]
     return []
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tabulate import tabulate
 
 from ..explainers.network import Passes
+from ..explainers.registry import nearest
 from ..summary_format import Score
 
 
@@ -55,10 +58,31 @@ class Scores:
     labels: list[int] = field(default_factory=list)
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
-    def aggregate(self, explainer: str, metric: str, label: int | None = None) -> Aggregate:
-        """Mean, count and unscored of one explainer in one metric, over all questions or those on one label."""
+    def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:
+        """Mean, count and unscored of one explainer in one metric, over all questions or those on one label.
+
+        Args:
+            explainer: its name in the run.
+            metric: its name in the run.
+            label: an index or a class name.
+
+        Raises:
+            ValueError: if the run has no such explainer, metric or label; the nearest are offered.
+        """
+        for kind, name, known in (("explainer", explainer, self.explainers), ("metric", metric, self.metrics)):
+            if name not in known:
+                raise ValueError(f"the run has no {kind} {name!r}; {nearest(name, known)}")
         values = np.asarray(self.values.get((explainer, metric), []), np.float64)
-        return Aggregate.of(values if label is None else values[np.asarray(self.labels, np.int64) == label])
+        if label is None:
+            return Aggregate.of(values)
+        return Aggregate.of(values[np.asarray(self.labels, np.int64) == self._index(label)])
+
+    def _index(self, label: int | str) -> int:
+        if isinstance(label, str) and label in self.class_names:
+            return self.class_names.index(label)
+        if isinstance(label, int) and 0 <= label < len(self.class_names):
+            return label
+        raise ValueError(f"no label {label!r}; give an index below {len(self.class_names)} or a class name")
 
     def records(self) -> tuple[Score, ...]:
         """The aggregates as the summary holds them."""
@@ -80,24 +104,44 @@ class Scores:
         ]
         return str(tabulate(rows, ["explainer", *self.metrics], tablefmt=style, disable_numparse=True))
 
-    def _cell(self, explainer: str, metric: str) -> str:
-        found = self.aggregate(explainer, metric)
+    def label_table(self, metric: str, style: str = "simple") -> str:
+        """Labels by explainers in one metric, with how many questions each label has.
+
+        Raises:
+            ValueError: if the metric is none of the run's.
+        """
+        if metric not in self.metrics:
+            raise ValueError(f"no metric {metric!r}; {nearest(metric, self.metrics)}")
+        times = Counter(self.labels)
+        rows = [
+            [name, times[label], *(self._cell(explainer, metric, label) for explainer in self.explainers)]
+            for label, name in enumerate(self.class_names)
+        ]
+        headers = [f"{metric} by label", "questions", *self.explainers]
+        return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True))
+
+    def _cell(self, explainer: str, metric: str, label: int | None = None) -> str:
+        found = self.aggregate(explainer, metric, label)
+        if not found.count:
+            return f"- ({found.unscored} unscored)" if found.unscored else "-"
         return f"{found.mean:.4f}" + (f" ({found.unscored} unscored)" if found.unscored else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """What ``run()`` returns; prints itself in a terminal and in a notebook.
 
     Attributes:
-        summary_dir: where the records are, for the viewer.
+        summary_dir: where the records are, for the viewer; absolute.
         scores: of every explainer in every metric.
         samples: how many samples were read.
         questions: how many (image, label) pairs were explained.
         unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
             no place in the viewer.
+        beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
         passes: what the network was asked for.
+        plan: the resolved plan, in plain values.
         seconds: wall time.
     """
 
@@ -106,15 +150,20 @@ class RunResult:
     samples: int
     questions: int
     unrecorded: tuple[int, ...]
+    beyond: int
     not_computed: dict[str, int]
     passes: Passes
+    plan: dict[str, Any]
     seconds: float
 
     def summary_line(self) -> str:
         """The run in one line."""
-        parts = [f"{self.samples} samples, {self.questions} questions in {self.seconds:.1f} s"]
+        read, asked = _counted(self.samples, "sample"), _counted(self.questions, "question")
+        parts = [f"{read}, {asked} in {self.seconds:.1f} s"]
         if self.unrecorded:
-            parts.append(f"{len(self.unrecorded)} samples without any label to explain")
+            parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
+        if self.beyond:
+            parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items() if times]
         return "; ".join([*parts, f"passes: {self.passes}"])
 
@@ -122,6 +171,12 @@ class RunResult:
         table = [self.scores.table()] if self.scores.metrics else []
         return "\n".join([*table, self.summary_line(), f"summary: {self.summary_dir}"])
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         table = self.scores.table("html") if self.scores.metrics else ""
         return f"{table}<p>{escape(self.summary_line())}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+
+
+def _counted(times: int, what: str) -> str:
+    return f"{times} {what}{'s' * (times != 1)}"

@@ -31,12 +31,16 @@ class Sample:
         truth: its true labels, ascending, each once.
         boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
             dataset without that column.
+        beyond: labels that are no class and no padding (not negative); they are ignored and counted.
+        given: how many entries the labels column had.
     """
 
     id: int
     image: npt.NDArray[Any]
     truth: tuple[int, ...]
     boxes: dict[int, FloatArray] | None
+    beyond: tuple[int, ...] = ()
+    given: int = 0
 
     @property
     def pixels(self) -> FloatArray:
@@ -44,17 +48,32 @@ class Sample:
         return self.image.astype(np.float32, copy=False)
 
     def mask(self, label: int) -> npt.NDArray[np.bool_]:
-        """Where the label is, (H, W): the pixels whose centres lie in one of its boxes. All False without a box."""
+        """Where the label is, (H, W): the pixels whose centres lie in one of its boxes. All False without a box.
+
+        A box too small to hold a pixel's centre stands for the pixel that holds its own.
+        """
         height, width = self.image.shape[1:]
         covered = np.zeros((height, width), bool)
-        rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
         for x, y, box_width, box_height in (self.boxes or {}).get(label, ()):
-            covered |= (rows > y) & (rows < y + box_height) & (columns > x) & (columns < x + box_width)
+            if box_width > 0 and box_height > 0:
+                covered |= _inside(y, box_height, height)[:, None] & _inside(x, box_width, width)
         return covered
 
 
+def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
+    """Which pixels of an axis a box covers."""
+    centres = np.arange(pixels) + 0.5
+    inside: npt.NDArray[np.bool_] = (centres > start) & (centres < start + length)
+    if not inside.any():
+        inside[int(np.clip(start + length / 2, 0, pixels - 1))] = True
+    return inside
+
+
 def read_samples(dataset: ds.Dataset, num_classes: int, limit: int | None = None) -> Iterator[Sample]:
-    """The samples of a dataset in order, reading its source once and no further than the limit asks.
+    """The samples of a dataset in order, reading its source once.
+
+    MindSpore reads some rows ahead, so of a source somewhat more than the limit is read. (``Dataset.take`` would
+    cure that, and make the user's dataset useless for a second run.)
 
     Args:
         dataset: columns [image], [image, labels] or [image, labels, bboxes], batched or not.
@@ -71,14 +90,19 @@ def read_samples(dataset: ds.Dataset, num_classes: int, limit: int | None = None
 
 
 def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
-    """How many samples there will be, or None where only reading them all would tell."""
-    source = dataset
-    while source.children:
-        source = source.children[0]
-    if isinstance(source, ds.GeneratorDataset) and getattr(source, "source_len", -1) < 0:
-        return limit
+    """How many samples there will be at most, or None where only reading them all would tell."""
+    parts = [dataset]
+    for part in parts:
+        parts.extend(part.children)
+    if any(_length_unknown(part) for part in parts):
+        return None
     total: int = dataset.get_dataset_size() * max(dataset.get_batch_size(), 1)
     return total if limit is None else min(total, limit)
+
+
+def _length_unknown(part: ds.Dataset) -> bool:
+    generated = isinstance(part, ds.GeneratorDataset) and getattr(part, "source_len", -1) < 0
+    return generated or type(part).__name__ == "FilterDataset"
 
 
 def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
@@ -108,9 +132,26 @@ def _sample(
         raise SampleError(f"sample {sample_id}: labels must be one integer or a row of them, got {given!r}")
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
+    beyond = tuple(int(label) for label in given[given >= num_classes])
     if boxes is None:
-        return Sample(sample_id, image, truth, None)
+        return Sample(sample_id, image, truth, None, beyond, given.size)
     rows = np.atleast_2d(np.asarray(boxes, np.float32))
     if rows.shape != (len(given), 4):
         raise SampleError(f"sample {sample_id}: {len(given)} labels need boxes ({len(given)}, 4), got {boxes.shape}")
-    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth})
+    _check_boxes(sample_id, rows[kept], image.shape[1:])
+    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond, given.size)
+
+
+def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:
+    """Refuse boxes that are no x, y, width, height in pixels; one of no size says that a label has none."""
+    height, width = size
+    for x, y, box_width, box_height in boxes:
+        told = f"sample {sample_id}: the box {[float(f'{v:g}') for v in (x, y, box_width, box_height)]}"
+        if not np.isfinite([x, y, box_width, box_height]).all() or box_width < 0 or box_height < 0:
+            raise SampleError(f"{told} must be finite, of a width and height not below 0")
+        if 0 < box_width < 1 and 0 < box_height < 1:
+            raise SampleError(f"{told} is smaller than a pixel; boxes are in pixels, not shares of the image")
+        if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
+            raise SampleError(
+                f"{told} lies outside the image of {width} x {height} pixels; boxes are x, y, width, height"
+            )

@@ -1,16 +1,22 @@
 # Sourced by the scripts beside it. Sets $root, and by `environment FOLDER REQUIREMENT...` makes or renews a virtual
 # environment in $root/FOLDER and sets $bin to its programs.
 
-root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
 
 fits() {
     "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
 }
 
 find_python() {
+    if [ -n "${EXPLAINRUN_PYTHON:-}" ]; then
+        python=$EXPLAINRUN_PYTHON
+        fits "$python" && return 0
+        echo "EXPLAINRUN_PYTHON=$python is no Python 3.10, 3.11 or 3.12 with the modules venv and ensurepip." >&2
+        return 2
+    fi
     looked=""
-    for candidate in ${EXPLAINRUN_PYTHON:-} python3.12 python3.11 python3.10 python3 python \
-        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[012]*/bin/python /usr/local/bin/python3.1[012] /opt/*/bin/python3.1[012]; do
+    for candidate in python3.12 python3.11 python3.10 python3 python \
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[012]*/bin/python /usr/local/bin/python3.1[012] /opt/*/bin/python3.1[012]; do
         looked="$looked $candidate"
         if fits "$candidate"; then
             python=$candidate

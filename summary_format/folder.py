@@ -143,13 +143,14 @@ def find_runs(root: str | Path) -> list[RunFolder]:
     return sorted(runs, key=lambda run: (run.timestamp, run.event_file.name))
 
 
-def remove_runs(root: str | Path) -> None:
-    """Remove the event files and data folders of all runs in a summary folder, and nothing else."""
+def remove_runs(root: str | Path, keep: RunFolder | None = None) -> None:
+    """Remove the event files and data folders of all runs in a summary folder but one, and nothing else."""
     root = Path(root)
     for run in find_runs(root):
-        run.event_file.unlink()
+        if keep is None or run.event_file.name != keep.event_file.name:
+            run.event_file.unlink()
     for path in root.glob("_explain_*"):
-        if _DATA_FOLDER.fullmatch(path.name) and path.is_dir():
+        if _DATA_FOLDER.fullmatch(path.name) and path.is_dir() and (keep is None or path.name != keep.data.name):
             shutil.rmtree(path)
 
 

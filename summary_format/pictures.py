@@ -21,12 +21,12 @@ def original_picture(
     Args:
         image: (C, H, W) with 1 channel (grey), 3 (RGB) or 4 (of which the first three are shown).
         mean: what was subtracted, for each channel or for all.
-        std: what the rest was divided by. Statistics above 1 mean that pixels ran from 0 to 255 before, others that
-            they ran from 0 to 1.
+        std: what the rest was divided by. Pixels are taken to have run from 0 to 255, where a statistic
+            exceeds 10 or a restored pixel 2, else from 0 to 1.
 
     Returns:
-        The true colours where mean and std are given, and for uint8 images; else the colours stretched so that the
-        smallest value is black and the largest white (a constant image is black).
+        An image of uint8 as it is; the true colours where mean and std are given; else the colours stretched so
+        that the smallest value is black and the largest white (a constant image is black).
 
     Raises:
         ValueError: if the number of channels is another, or the statistics do not fit it.
@@ -37,9 +37,8 @@ def original_picture(
     pixels = image.astype(np.float64)
     if mean is not None and std is not None:
         scale, offset = _per_channel(std, channels, "std"), _per_channel(mean, channels, "mean")
-        pixels = pixels * scale + offset
-        if max(scale.max(), offset.max()) <= 1.0:
-            pixels *= 255.0
+        if image.dtype != np.uint8:
+            pixels = _restored(pixels, scale, offset)
     elif image.dtype != np.uint8:
         pixels = unit_range(pixels) * 255.0
     levels = pixels.clip(0.0, 255.0).round().astype(np.uint8)
@@ -73,6 +72,15 @@ def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def _restored(
+    pixels: npt.NDArray[np.float64], scale: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Pixels of 0..255 from normalised ones."""
+    pixels = pixels * scale + offset
+    of_bytes = max(scale.max(), offset.max()) > 10.0 or pixels.max() > 2.0
+    return pixels if of_bytes else pixels * 255.0
 
 
 def _per_channel(statistics: Statistics, channels: int, name: str) -> npt.NDArray[np.float64]:

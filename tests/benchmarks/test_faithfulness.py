@@ -194,8 +194,8 @@ def test_direct_call(linear):
         (lambda: Faithfulness(3, nn.Softmax(), metric="InsertionAUK"), ValueError, "did you mean 'InsertionAUC'"),
         (lambda: InsertionAUC(0, nn.Softmax()), ValueError, "num_labels must be a whole number from 1, got 0"),
         (lambda: InsertionAUC(2, "softmax"), TypeError, "activation_fn must be a Cell or a function, got str"),
-        (lambda: InsertionAUC(2, same, steps=0), ValueError, "steps must be at least 1, got 0"),
-        (lambda: InsertionAUC(2, same, baseline=np.nan), ValueError, "baseline must be finite"),
+        (lambda: InsertionAUC(2, same, steps=0), ValueError, "steps must be a whole number from 1, got 0"),
+        (lambda: InsertionAUC(2, same, baseline=np.nan), ValueError, "baseline must be a finite number, got nan"),
     ],
 )
 def test_bad_options(make, error, words):

@@ -53,7 +53,10 @@ def test_gradcam_of_the_input_weighs_channels_by_their_mean_gradient(linear):
 def test_upsampling_has_half_pixel_centres_and_keeps_height_and_width_apart():
     assert resized(np.array([[[0, 4]]], np.float32), (1, 4)).tolist() == [[[0, 1, 3, 4]]]
     assert resized(np.array([[[0], [4]]], np.float32), (4, 1)).tolist() == [[[0], [1], [3], [4]]]
-    assert resized(np.full((2, 3, 5), 1.1, np.float32), (7, 11)).max() == np.float32(1.1)
+    assert np.abs(resized(np.full((2, 3, 5), 1.1, np.float32), (7, 11)) - 1.1).max() < 1e-6
+    # smaller than the map: still two neighbours a pixel, as the paper's own code and captum have it
+    assert resized(np.array([[[0, 1, 2, 9, 4, 8]]], np.float32), (1, 2)).tolist() == [[[1, 4]]]
+    assert resized(np.array([[[3]]], np.float32), (2, 3)).tolist() == [[[3] * 3] * 2]
 
 
 def test_gradcam_of_several_layers_averages_maps_of_equal_height(two_channels):

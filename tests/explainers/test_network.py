@@ -217,3 +217,43 @@ def test_fast_convolutions_are_chosen_unless_the_user_chose(given, expected):
     code = "import explainrun.explainers, os; print(os.environ['ONEDNN_MAX_CPU_ISA'])"
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.split()[-1] == expected
+
+
+class ByBatch(nn.Cell):
+    """Batch norm told to use batch statistics always, which would change its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1, use_batch_statistics=True)
+
+    def construct(self, x):
+        return self.norm(x).sum((1, 2, 3)).reshape(-1, 1)
+
+
+def test_batch_norm_by_batch_is_frozen_and_left_as_found(state):
+    cell, rows = ByBatch(), images(5)
+    before = state(cell)
+    network = Network(cell)
+    together = network.logits(rows)
+    np.testing.assert_allclose(network.logits(rows[2:3]), together[2:3], rtol=1e-5)
+    network.differentiate(rows, np.zeros(5, int))
+    assert state(cell) == before
+    assert cell.norm.use_batch_statistics is True
+
+
+def test_half_precision_comes_out_as_float32(two_channels):
+    cell, whole = two_channels(), two_channels()
+    cell.to_float(ms.float16)
+    seen = Network(cell).differentiate(two_channels.IMAGE, np.array([0]), ["conv"])
+    assert {array.dtype for array in (seen.logits, seen.activations["conv"], seen.gradients["conv"])} == {
+        np.dtype("f4")
+    }
+    maps = GradCAM(cell, "conv")(Tensor(two_channels.IMAGE), 0).asnumpy()
+    np.testing.assert_allclose(maps, GradCAM(whole, "conv")(Tensor(two_channels.IMAGE), 0).asnumpy(), atol=1e-2)
+
+
+def test_layers_and_their_shapes(two_channels):
+    found = Network(two_channels()).layers(two_channels.IMAGE)
+    assert found[:2] == [("conv", "Conv2d", (1, 2, 2, 4)), ("norm", "BatchNorm2d", (1, 2, 2, 4))]
+    assert found[-1] == ("head", "Dense", (1, 2))
+    assert [shape for name, _, shape in Network(Awkward("fine")).layers(images(1)) if name == "idle"] == [None]

@@ -7,6 +7,9 @@ import sys
 import pytest
 import yaml
 
+from explainrun.benchmarks import METRICS
+from explainrun.configs.digit_scenes import DigitScenes
+from explainrun.explainers import EXPLAINERS
 from explainrun.runner import PlanError
 from explainrun.runner.config import build_runner, load_config
 from explainrun.summary_format import read_summary
@@ -18,8 +21,10 @@ def quickstart(repository, tmp_path):
     configs = repository / "configs"
     shutil.copy(configs / "digit_network.ckpt", tmp_path)
     content = yaml.safe_load((configs / "quickstart.yaml").read_text())
+    content["summary_dir"] = str(tmp_path / "summary")
     content["data"]["options"]["count"] = 6
-    content["metrics"][0]["InsertionAUC"]["steps"] = 2
+    for metric in ("InsertionAUC", "DeletionAUC"):
+        next(entry for entry in content["metrics"] if metric in entry)[metric]["steps"] = 2
 
     def write(**changes):
         path = tmp_path / f"config{len(list(tmp_path.iterdir()))}.yaml"
@@ -55,11 +60,11 @@ def test_runs_a_config(quickstart, tmp_path):
     assert "Traceback" not in done.stderr
     summary = read_summary(tmp_path / "out")
     assert sorted(summary.samples) == [0, 1, 2]
-    assert summary.metadata.explainers == ("Gradient", "InputXGradient", "GradCAM")
-    assert summary.metadata.metrics == ("InsertionAUC", "PointingGame", "IoSR")
+    assert summary.metadata.explainers == ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "GradCAM")
+    assert summary.metadata.metrics == ("InsertionAUC", "DeletionAUC", "PointingGame", "IoSR")
     again = explainrun(*arguments)
     assert again.returncode == 2
-    assert "holds a run already" in again.stderr
+    assert "holds a finished run" in again.stderr
     assert explainrun(*arguments, "--overwrite").returncode == 0
 
 
@@ -94,9 +99,30 @@ def test_a_run_that_fails_later_has_an_exit_code_of_its_own(quickstart, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_whatever_a_users_code_raises_is_told_in_a_line(quickstart, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import mindspore.dataset as ds, numpy as np\n"
+        "class Rows:\n"
+        "    def __len__(self): return 80\n"
+        "    def __getitem__(self, i):\n"
+        "        if i == 70: raise KeyError('path')\n"
+        "        return np.zeros((3, 112, 112), np.float32), np.int32([1])\n"
+        "def rows(): return ds.GeneratorDataset(Rows(), ['image', 'labels'], shuffle=False)\n"
+        "def broken(): return {}['path']\n"
+    )
+    config = quickstart(data={"factory": "mine:rows"}, explainers=["Gradient"], metrics=[])  # found beside the config
+    done = explainrun("run", config)
+    assert (done.returncode, "Traceback" in done.stderr.splitlines()[0]) == (3, False)
+    assert "explainrun: the run failed: RuntimeError:" in done.stderr
+    done = explainrun("run", quickstart(data={"factory": "mine:broken"}))
+    assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (2, "explainrun: data: KeyError: 'path'")
+    done = explainrun("run", quickstart(data={"factory": "mine2:rows"}))
+    assert f"modules on Python's path and in {tmp_path} are found" in done.stderr
+
+
 def problems(path, overrides=None):
     with pytest.raises(PlanError) as caught:
-        build_runner(load_config(path, overrides))
+        build_runner(*load_config(path, overrides), path.parent)
     return caught.value.problems
 
 
@@ -113,7 +139,7 @@ def test_all_that_is_wrong_in_a_config_is_listed_at_once(quickstart):
     ]  # fmt: skip
     text = "\n".join(told)
     for words in (
-        "has no attribute 'Digits'",
+        "has no factory 'Digits'; did you mean 'DigitNetwork'",
         "No module named 'no_such_module'",
         "GradCAM has no option 'layr'; did you mean 'layer'",
         "an entry is a name or a mapping from one name to its options",
@@ -138,22 +164,47 @@ def test_layers_options_and_values_are_checked(quickstart):
 
 def test_values_are_set_by_dotted_key(quickstart):
     overrides = {"metrics.0.InsertionAUC.steps": 5, "data.options.count": 9, "explainers.1": "Gradient", "seed": 3}
-    config = load_config(quickstart(), overrides)
+    config, unknown = load_config(quickstart(), overrides)
+    assert unknown == []
     assert config.metrics[0] == {"InsertionAUC": {"steps": 5}}
     assert config.data.options == {"split": "test", "count": 9}
     assert (config.explainers[1], config.seed) == ("Gradient", 3)
 
 
+def test_faults_of_every_kind_are_told_in_one_go(quickstart, tmp_path):
+    (tmp_path / "summary").write_text("a file")
+    path = quickstart(
+        sumary="x",
+        class_names=["0", "0", *"23456789", "ten"],
+        explainers=["Gradient", "Gradient", {"GradCAM": {"layer": "blok6"}}],
+        metrics=["IoSR", {"PointingGame": {"tolerance": 0}}],
+        data={"factory": "explainrun.configs.digit_scenes:scene_dataset", "options": {"columns": ["image", "labels"]}},
+        network={"factory": "explainrun.configs.digit_network:DigitNetwork"},
+    )
+    assert problems(path) == (
+        "unknown key 'sumary'; did you mean 'summary_dir'?",
+        "explainers[2]: DigitNetwork has no layer 'blok6'; did you mean 'block6' or 'block5' or 'block4'?",
+        "metrics[1]: tolerance must be above 0 pixels, got 0",
+        "IoSR needs a third dataset column of boxes, the dataset has ['image', 'labels']",
+        "class name '0' stands 2 times",
+        "explainer name 'Gradient' stands 2 times",
+        f"summary_dir {tmp_path / 'summary'} is a file",
+        "the network has 10 outputs, there are 11 class names",
+    )
+
+
 def test_a_checkpoint_that_does_not_fit_or_is_none(quickstart, tmp_path):
     network = {"factory": "explainrun.configs.digit_network:DigitNetwork", "checkpoint": "digit_network.ckpt"}
     (told,) = problems(quickstart(network=network | {"options": {"num_classes": 12}}))
-    assert told.startswith("network: ")
-    assert "head" in told
+    assert told == (
+        f"network: the checkpoint {tmp_path / 'digit_network.ckpt'} does not fit: "
+        "it has head.weight (10, 128) instead of (12, 128), has head.bias (10,) instead of (12,)"
+    )
     (told,) = problems(quickstart(network=network | {"checkpoint": "none.ckpt"}))
-    assert "none.ckpt" in told
+    assert told == f"network: no checkpoint {tmp_path / 'none.ckpt'}"
     (tmp_path / "junk.ckpt").write_bytes(b"junk")
     (told,) = problems(quickstart(network=network | {"checkpoint": "junk.ckpt"}))
-    assert "junk.ckpt" in told
+    assert told == f"network: {tmp_path / 'junk.ckpt'} is no MindSpore checkpoint"
 
 
 def test_files_that_are_no_config(tmp_path):
@@ -162,6 +213,7 @@ def test_files_that_are_no_config(tmp_path):
         ("[1, 2]", "must hold a mapping, it holds list"),
         ("a: [", "cannot read"),
         ("a: !!python/none", "cannot read"),
+        ("a: 1\nb: {c: 1, c: 2}", "the key 'c' stands twice"),
     ):
         path.write_text(text)
         with pytest.raises(PlanError, match=words):
@@ -172,3 +224,57 @@ def test_help_comes_without_mindspore():
     code = "import sys; from explainrun.runner import command_line; print('mindspore' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "False"
+
+
+def test_files_named_in_a_config(quickstart, tmp_path):
+    DigitScenes("test", 4).write_hdf5(tmp_path / "scenes.h5")
+    (tmp_path / "names.txt").write_text("\n".join("0123456789"))
+    (tmp_path / "nets.py").write_text("from explainrun.configs.digit_network import DigitNetwork\n")
+    config = quickstart(
+        data={"hdf5": "scenes.h5"},
+        class_names="names.txt",
+        network={"factory": "nets.py:DigitNetwork", "checkpoint": "digit_network.ckpt"},
+        device="CPU",
+    )
+    done = explainrun("run", config)
+    assert done.returncode == 0, done.stderr
+    direct = explainrun("run", quickstart(summary_dir=str(tmp_path / "direct")), "--limit", 4)
+    assert done.stdout.split("\n")[:5] == direct.stdout.split("\n")[:5]  # the same scores as from the dataset factory
+
+
+def test_sources_devices_and_class_files_that_do_not_fit(quickstart, tmp_path):
+    (told,) = problems(quickstart(data={"hdf5": "a.h5", "csv": "a.csv"}))
+    assert told.startswith("data: name one source: factory, hdf5 or csv, got")
+    told = problems(quickstart(data={"hdf5": "none.h5"}, class_names="none.txt", device="CPU"))
+    assert [problem.split(":")[0] for problem in told] == ["class_names", "data"]
+    (told,) = problems(quickstart(device="TPU"))
+    assert told == "device: input should be 'auto', 'CPU', 'GPU' or 'Ascend', got 'TPU'"
+
+
+def test_layers_of_a_config_and_of_a_factory(quickstart):
+    of_config = explainrun("layers", quickstart())
+    assert of_config.returncode == 0, of_config.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in of_config.stdout.splitlines()[2:]}
+    assert lines["block1.conv"] == ["Conv2d", "24x56x56"]
+    assert lines["block6"] == ["ConvBlock", "128x14x14"]
+    assert lines["head"] == ["Dense", "10"]
+    factory = "explainrun.configs.digit_network:DigitNetwork"
+    of_factory = explainrun("layers", factory, "--input-shape", "3,56,40")
+    assert ["block6", "ConvBlock", "128x7x5"] in [line.split() for line in of_factory.stdout.splitlines()]
+    for arguments, words in (
+        ((factory,), "give the shape of an image with --input-shape C,H,W"),
+        ((factory, "--input-shape", "3,56"), "must be three positive numbers C,H,W, got '3,56'"),
+        ((factory + "s", "--input-shape", "3,56,40"), "has no factory 'DigitNetworks'; did you mean 'DigitNetwork'"),
+    ):
+        done = explainrun("layers", *arguments)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert words in done.stderr
+
+
+def test_list_names_every_explainer_and_metric_with_options():
+    done = explainrun("list")
+    assert done.returncode == 0, done.stderr
+    for name in (*EXPLAINERS, *METRICS):
+        assert f"\n{name}" in done.stdout
+    assert "layer='', name=None" in done.stdout
+    assert "tolerance=15, name=None" in done.stdout

@@ -2,6 +2,7 @@
 
 import json
 
+import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from mindspore import nn
 from PIL import Image
 
 from explainrun.benchmarks import Faithfulness, InsertionAUC, IoSR, Localization, Metric, PointingGame
-from explainrun.explainers import Explainer, GradCAM, Gradient, InputXGradient
+from explainrun.explainers import Deconvolution, Explainer, GradCAM, Gradient, GuidedBackprop, InputXGradient
 from explainrun.runner import ImageClassificationRunner, PlanError, SampleError
-from explainrun.summary_format import read_summary
+from explainrun.summary_format import find_runs, read_summary
 
 NAMES = ["zero", "one"]
 
@@ -69,7 +70,7 @@ def test_what_is_asked_and_recorded(linear, dataset, tmp_path):
     assert np.asarray(Image.open(tmp_path / first.heatmaps[1].path)).tolist() == [[0, 0, 255, 255]]
     assert np.asarray(Image.open(tmp_path / first.image_path)).shape == (1, 4, 3)
     assert summary.metadata.labels == tuple(NAMES)
-    assert "1 samples without any label to explain" in str(result)
+    assert "1 sample without any label to explain; 2 labels beyond the class names ignored" in str(result)
 
 
 def test_boxes_are_x_y_width_height_and_go_with_their_label(linear, dataset, tmp_path):
@@ -246,7 +247,7 @@ def test_one_run_a_folder_unless_it_is_to_be_replaced(two_channels, dataset, tmp
 
     runner().run()
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(PlanError, match="holds a run already; name another folder, or set overwrite"):
+    with pytest.raises(PlanError, match="holds a finished run; name another folder, or say overwrite"):
         runner().run()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == first
     result = runner().run(overwrite=True, limit=2)
@@ -276,15 +277,16 @@ def test_wrong_plans_say_everything_at_once_and_write_nothing(two_channels, line
         "Gradient explains another network than the runner's",
         "PointingGame was made for 2 labels, there are 3 class names",
         "mean and std go together",
+        "the network has 2 outputs, there are 3 class names",
     ):
         assert words in told
-    assert len(caught.value.problems) == 8
+    assert len(caught.value.problems) == 9
     assert not target.exists()
     assert other.calls == []
 
 
 def row_of(image, labels=(0,), boxes=((0, 0, 1, 1),)):
-    return np.float32(image), np.int32(labels), np.int32(boxes)
+    return np.float32(image), np.int32(labels), np.float32(boxes)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +298,9 @@ def row_of(image, labels=(0,), boxes=((0, 0, 1, 1),)):
         ([row_of(np.zeros((1, 2, 4)), (0, 1))], "sample 0: 2 labels need boxes (2, 4), got (1, 4)"),
         ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, 1),))], "sample 0: 1 labels need boxes (1, 4), got (1, 3)"),
         ([row_of(np.zeros((1, 2, 4))), row_of(np.zeros((1, 4, 2)))], "sample 1: the image is (1, 4, 2), those before"),
+        ([row_of(np.zeros((1, 2, 4)), boxes=((0.1, 0.1, 0.5, 0.4),))], "boxes are in pixels, not shares of the image"),
+        ([row_of(np.zeros((1, 2, 4)), boxes=((4, 0, 1, 1),))], "sample 0: the box [4.0, 0.0, 1.0, 1.0] lies outside"),
+        ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, -1, 1),))], "must be finite, of a width and height not below 0"),
         ([], "the dataset is empty"),
     ],
 )
@@ -331,8 +336,8 @@ def test_class_names_and_statistics_are_checked_with_the_first_pass(two_channels
     with pytest.raises(PlanError) as caught:
         runner.run()
     assert caught.value.problems == (
-        "the network has 2 outputs, there are 3 class names",
         "mean must hold one number or one for each of 1 channels, got [1, 2, 3]",
+        "the network has 2 outputs, there are 3 class names",
     )
     assert not (tmp_path / "out").exists()
 
@@ -345,7 +350,7 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
         ({"data": (data[0], [0, 1])}, TypeError, r"data\[1\]\[0\] must be a str object, got int"),
         ({"network": "net"}, TypeError, "network must be a mindspore.nn.Cell, got str"),
         ({"activation_fn": "sigmoid"}, TypeError, "activation_fn must be a Cell or a function, got str"),
-        ({"pass_size": 0}, ValueError, "pass_size must be at least 1, got 0"),
+        ({"pass_size": 0}, ValueError, "pass_size must be a whole number from 1, got 0"),
     ):
         arguments = {"data": data, "network": network, "activation_fn": nn.Sigmoid()} | wrong
         with pytest.raises(error, match=words):
@@ -362,3 +367,267 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
     runner.register_saliency([Gradient(network)])
     with pytest.raises(ValueError, match="register_saliency was called before"):
         runner.register_saliency([Gradient(network)])
+
+
+def test_five_gradient_explainers_cost_three_differentiated_passes(two_channels, dataset, tmp_path):
+    network = two_channels()
+    kinds = (Gradient, InputXGradient, GradCAM, GuidedBackprop, Deconvolution)
+    explainers = [kind(network, layer="relu") if kind is GradCAM else kind(network) for kind in kinds]
+    runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(6))), NAMES), network, nn.Sigmoid())
+    runner.register_saliency(explainers)
+    result = runner.run()
+    assert result.questions <= 16
+    assert dict(result.passes.made) == {"infer": 1, "differentiate": 1, "guided": 1, "deconvolution": 1}
+
+
+def test_mistyped_keywords_are_answered_with_the_nearest(two_channels, dataset, tmp_path):
+    network, data = two_channels(), (dataset(list(scenes(2))), NAMES)
+    with pytest.raises(
+        TypeError, match="ImageClassificationRunner takes no keyword 'activation'; did you mean 'activation_fn'"
+    ):
+        ImageClassificationRunner(tmp_path, data, network, activation=nn.Sigmoid())
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid())
+    with pytest.raises(TypeError, match="register_saliency takes no keyword 'expaliners'; did you mean 'explainers'"):
+        runner.register_saliency(expaliners=[Gradient(network)])
+    with pytest.raises(TypeError, match="run takes no keyword 'overwite'; did you mean 'overwrite'"):
+        runner.run(overwite=True)
+
+
+def test_labels_that_are_all_out_of_range_are_a_problem_but_padding_is_not(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    def run(labels, folder):
+        rows = [(np.zeros((1, 2, 4), np.float32), np.int32(label)) for label in labels]
+        runner = ImageClassificationRunner(tmp_path / folder, (dataset(rows), NAMES), network, nn.Sigmoid())
+        runner.register_saliency([Gradient(network)])
+        return runner.run()
+
+    with pytest.raises(PlanError, match=r"the labels of all 2 first samples lie outside 0..1, as far as 7; are class"):
+        run([[2, -1], [7, 3]], "a")
+    assert run([[2, -1], [7, 1]], "b").samples == 2
+    assert run([[-1, -1], [-1, -1]], "c").samples == 2
+
+
+def test_graph_mode_and_a_folder_that_is_none_are_problems(two_channels, dataset, tmp_path):
+    network = two_channels()
+    (tmp_path / "file").write_text("")
+    runner = ImageClassificationRunner(
+        tmp_path / "file" / "deep", (dataset(list(scenes(2))), NAMES), network, nn.Sigmoid()
+    )
+    runner.register_saliency([Gradient(network)])
+    ms.set_context(mode=ms.GRAPH_MODE)
+    try:
+        with pytest.raises(PlanError) as caught:
+            runner.run()
+    finally:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+    assert "gradient explainers need PyNative mode" in caught.value.problems[0]
+    assert caught.value.problems[1].endswith("lies under a file")
+    wide = dataset([(np.zeros((1, 2, 4), np.float32),) + (np.int32([0]),) * 3], "abcd")
+    runner = ImageClassificationRunner(tmp_path / "x", (wide, NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(
+        PlanError, match=r"the dataset has the columns \['a', 'b', 'c', 'd'\]; it must have image, labels"
+    ):
+        runner.run()
+
+
+def test_an_explainer_serves_two_runners(two_channels, dataset, tmp_path):
+    network = two_channels()
+    explainer, metric = GradCAM(network, "relu"), InsertionAUC(2, nn.Sigmoid(), steps=2)
+    found = []
+    for folder in ("one", "two"):
+        runner = ImageClassificationRunner(tmp_path / folder, (dataset(list(scenes(5))), NAMES), network, nn.Sigmoid())
+        runner.register_saliency([explainer], [metric])
+        found.append(runner.run().scores.values["GradCAM", "InsertionAUC"])
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_the_result_tells_labels_and_the_resolved_plan(two_channels, dataset, tmp_path):
+    network = two_channels()
+    runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(5))), NAMES), network, nn.Sigmoid(), seed=3)
+    runner.register_saliency(
+        [GradCAM(network, ["relu", "conv"], name="fused")],
+        [Faithfulness(2, nn.Sigmoid(), metric="DeletionAUC", steps=2, baseline=0.5), Localization(2)],
+    )
+    result = runner.run(limit=4)
+    assert result.plan["explainers"] == {"fused": {"layer": ("relu", "conv")}}
+    deletion = {"num_labels": 2, "steps": 2, "baseline": 0.5, "normalized": False}
+    assert result.plan["metrics"] == {"DeletionAUC": deletion, "PointingGame": {"num_labels": 2, "tolerance": 15}}
+    assert {name: result.plan[name] for name in ("seed", "limit", "pass_size")} == {
+        "seed": 3,
+        "limit": 4,
+        "pass_size": 16,
+    }
+    table = result.scores.label_table("DeletionAUC").splitlines()
+    assert table[0].split() == ["DeletionAUC", "by", "label", "questions", "fused"]
+    asked = result.scores.labels
+    assert [line.split()[:2] for line in table[2:]] == [["zero", str(asked.count(0))], ["one", str(asked.count(1))]]
+    with pytest.raises(ValueError, match="no metric 'Deletion'; did you mean 'DeletionAUC'"):
+        result.scores.label_table("Deletion")
+
+
+def tied(count):
+    """Rows on 2 x 4 pixels whose maps will be tied everywhere but in one pixel."""
+    rng = np.random.default_rng(2)
+    return [(rng.normal(size=(1, 2, 4)).astype(np.float32), np.int32([0])) for _ in range(count)]
+
+
+class OnePixel(Explainer):
+    """Every pixel but the first is equally unimportant."""
+
+    def attribute(self, view):
+        maps = np.zeros((len(view.rows), *view.size), np.float32)
+        maps[:, 0, 0] = 1
+        return maps
+
+
+def test_equal_pixels_fall_by_seed_and_sample_and_not_by_place_in_a_batch(linear, dataset, tmp_path):
+    network = linear(np.random.default_rng(0).normal(size=(2, 1, 2, 4)))
+
+    def scores(folder, **options):
+        data = (dataset(tied(24)), NAMES)
+        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), **options)
+        runner.register_saliency([OnePixel(network)], [InsertionAUC(2, nn.Sigmoid())])
+        result = runner.run()
+        asked = zip(result.scores.sample_ids, result.scores.labels, strict=True)
+        return dict(zip(asked, result.scores.values["OnePixel", "InsertionAUC"], strict=True))
+
+    whole, cut = scores("whole"), scores("cut", pass_size=2)  # work batches of 64 and of 8 samples
+    assert whole.keys() == cut.keys()
+    np.testing.assert_allclose(list(whole.values()), list(cut.values()), rtol=1e-5)
+    assert sum(a != b for a, b in zip(whole.values(), scores("seed", seed=1).values(), strict=True)) > 12
+
+
+def test_every_pass_of_a_run_has_the_same_shape(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 2, 4)))
+    runner = ImageClassificationRunner(tmp_path, (dataset(tied(21)), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network), OnePixel(network)], [InsertionAUC(2, nn.Sigmoid(), steps=3)])
+    runner.run()
+    assert set(network.calls) == {16}
+
+
+def test_originals_are_shown_in_true_colours_where_statistics_are_given(linear, dataset, tmp_path):
+    network = linear(np.zeros((1, 3, 16, 24)))
+    colour = np.array([200, 40, 90], np.float32).reshape(3, 1, 1)
+    image = np.broadcast_to((colour / 255 - 0.4) / 0.2, (3, 16, 24)).astype(np.float32)
+    data = (dataset([(image, np.int32([0]))]), ["only"])
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid(), mean=0.4, std=[0.2] * 3)
+    runner.register_saliency([Gradient(network)])
+    runner.run()
+    shown = np.asarray(Image.open(tmp_path / read_summary(tmp_path).samples[0].image_path))
+    assert shown.shape == (16, 24, 3)
+    np.testing.assert_allclose(shown[7, 9], colour.ravel(), atol=2)
+
+
+def test_any_box_of_a_label_can_be_hit(linear, dataset, tmp_path):
+    network = linear(np.zeros((1, 1, 6, 30)))
+    maps = {(i, 0): peaked(6, 30, *place) for i, place in enumerate([(0, 28), (5, 1), (3, 12)])}
+    row = (np.zeros((1, 6, 30), np.float32), np.int32([0, 0]), np.int32([[26, 0, 4, 2], [0, 5, 3, 1]]))
+    runner = ImageClassificationRunner(tmp_path, (dataset([row] * 3), ["only"]), network, nn.Sigmoid())
+    runner.register_saliency([Fixed(network, maps)], [PointingGame(1, tolerance=1)])
+    assert runner.run().scores.values["Fixed", "PointingGame"] == [1, 1, 0]
+
+
+def peaked(height, width, row, column):
+    map_ = np.zeros((height, width), np.float32)
+    map_[row, column] = 1
+    return map_
+
+
+def test_finished_batches_can_be_read_while_the_next_is_at_work(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 2, 4)))
+    seen = []
+
+    class Looks(Gradient):
+        def attribute(self, view):
+            seen.append(len(read_summary(tmp_path).samples) if list(tmp_path.glob("events*")) else None)
+            return super().attribute(view)
+
+    runner = ImageClassificationRunner(tmp_path, (dataset(tied(20)), NAMES), network, nn.Sigmoid(), pass_size=2)
+    runner.register_saliency([Looks(network)])
+    runner.run()
+    assert seen == [None, 8, 16]  # nothing is written before the first batch is known to work
+
+
+def test_a_layer_without_maps_is_a_problem_and_costs_no_earlier_run(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    def runner(explainer):
+        made = ImageClassificationRunner(tmp_path, (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
+        made.register_saliency([explainer])
+        return made
+
+    runner(Gradient(network)).run()
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    with pytest.raises(PlanError, match=r"GradCAM: GradCAM needs a layer of shape \(N, channels, h, w\), 'head' is"):
+        runner(GradCAM(network, "head")).run(overwrite=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_an_earlier_run_is_removed_only_once_the_new_one_is_finished(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    def runner(rows):
+        made = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid(), pass_size=1)
+        made.register_saliency([Gradient(network)])
+        return made
+
+    good = list(scenes(6))
+    runner(good).run()
+    with pytest.raises(SampleError):
+        runner([*good[:5], row_of(np.zeros((1, 4, 2)), (0, 1), ((0, 0, 1, 1),) * 2)]).run(overwrite=True)
+    assert [run.finished for run in find_runs(tmp_path)] == [True, False]
+    with pytest.raises(PlanError, match="holds an unfinished run"):
+        runner(good).run()
+    runner(good).run(overwrite=True)
+    assert [run.finished for run in find_runs(tmp_path)] == [True]
+
+
+def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    class Short(Metric):
+        def score(self, view, maps, masks=None):
+            return np.zeros(1)
+
+    def runner(activation_fn, metrics=()):
+        made = ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(9))), NAMES), network, activation_fn)
+        made.register_saliency([Gradient(network)], metrics)
+        return made
+
+    with pytest.raises(
+        PlanError, match=r"activation_fn must give probabilities in 0..1, it gives -.*; use nn.Softmax\(\)"
+    ):
+        runner(lambda logits: logits).run()
+    assert runner(lambda logits: 1 / (1 + np.exp(-logits.asnumpy()))).run(limit=2).samples == 2
+    with pytest.raises(TypeError, match=r"activation_fn must be an object, got the class; write Softmax\(\)"):
+        runner(nn.Softmax)
+    with pytest.raises(ValueError, match=r"Short gave scores \(1,\) for"):
+        runner(nn.Sigmoid(), [Short(2)]).run(overwrite=True)
+    with pytest.raises(ValueError, match="seed must be a whole number from 0, got -1"):
+        ImageClassificationRunner(tmp_path, (dataset(list(scenes(2))), NAMES), network, nn.Sigmoid(), seed=-1)
+
+
+def test_rows_of_zeros_and_ones_are_no_label_indices(linear, dataset, tmp_path):
+    network = linear(np.zeros((4, 1, 2, 4)))
+    rows = [(np.zeros((1, 2, 4), np.float32), np.int32(hot)) for hot in ([0, 0, 1, 0], [1, 0, 0, 1])]
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), list("abcd")), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)])
+    with pytest.raises(PlanError, match="labels look like rows of 0 and 1 for each class; give the indices"):
+        runner.run()
+
+
+def test_names_in_the_scores_are_checked(two_channels, dataset, tmp_path):
+    network = two_channels()
+    runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(5))), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)], [PointingGame(2)])
+    scores = runner.run().scores
+    assert scores.aggregate("Gradient", "PointingGame", "one") == scores.aggregate("Gradient", "PointingGame", 1)
+    with pytest.raises(ValueError, match="the run has no explainer 'gradient'; did you mean 'Gradient'"):
+        scores.aggregate("gradient", "PointingGame")
+    with pytest.raises(ValueError, match="the run has no metric 'Pointing'; did you mean 'PointingGame'"):
+        scores.aggregate("Gradient", "Pointing")
+    for label in (2, "two"):
+        with pytest.raises(ValueError, match=r"no label .*; give an index below 2 or a class name"):
+            scores.aggregate("Gradient", "PointingGame", label)

@@ -26,6 +26,13 @@ def test_true_colours_come_back_from_both_conventions():
     assert shown(bytes_, np.array(MEAN) * 255, np.array(STD) * 255).tolist() == TRUE.tolist()
     assert shown((TRUE / 255).astype(np.float32), 0.0, 1.0).tolist() == TRUE.tolist()
     assert shown(TRUE).tolist() == TRUE.tolist()
+    assert shown(TRUE, 0.0, 1.0).tolist() == TRUE.tolist()  # 8-bit pixels are shown as they are
+    assert shown(TRUE.astype(np.float32), 0.0, 1.0).tolist() == TRUE.tolist()
+    dark = (TRUE > 200).astype(np.uint8)
+    assert (
+        shown(((dark - mean * 255) / (std * 255)).astype(np.float32), np.array(MEAN) * 255, np.array(STD) * 255).max()
+        == 1
+    )
 
 
 def test_without_statistics_colours_are_stretched():

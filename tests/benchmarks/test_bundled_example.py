@@ -1,0 +1,54 @@
+"""Scores tell good maps from bad ones on the bundled network and scenes."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from explainrun.benchmarks import DeletionAUC, InsertionAUC, IoSR, NaiveFaithfulness, PointingGame
+from explainrun.configs.digit_network import DigitNetwork
+from explainrun.configs.digit_scenes import DigitScenes, normalized
+from explainrun.explainers import GradCAM, GuidedBackprop, InputXGradient, Needs, Network, View
+
+METRICS = [
+    InsertionAUC(10, nn.Sigmoid(), steps=16),
+    DeletionAUC(10, nn.Sigmoid(), steps=16),
+    NaiveFaithfulness(10, nn.Sigmoid(), steps=49),
+    PointingGame(10, tolerance=3),
+    IoSR(10),
+]
+
+
+@pytest.fixture(scope="module")
+def example(request):
+    network = DigitNetwork()
+    checkpoint = request.config.rootpath / "configs" / "digit_network.ckpt"
+    ms.load_param_into_net(network, ms.load_checkpoint(str(checkpoint)))
+    scenes = DigitScenes("test", 12, first=300)
+    asked = [(row, label) for row, scene in enumerate(scenes) for label in sorted(set(scene.labels))]
+    rows, labels = np.array(asked).T
+    masks = np.zeros((len(asked), 112, 112), bool)
+    for mask, (row, label) in zip(masks, asked, strict=True):
+        for of_box, (x, y, width, height) in zip(scenes[row].labels, scenes[row].boxes, strict=True):
+            if of_box == label:
+                mask[y : y + height, x : x + width] = True
+    explainers = [GuidedBackprop(network), GradCAM(network, "block6"), InputXGradient(network)]
+    needs = Needs.together(explainer.needs for explainer in explainers)
+    images = np.stack([normalized(scene.image) for scene in scenes])
+    view = View(Network(network, fill=True), images, rows, labels, needs=needs)
+    maps = {explainer.name: explainer.attribute(view) for explainer in explainers}
+    maps["random"] = np.random.default_rng(0).random(masks.shape).astype(np.float32)
+    maps["inverted"] = maps["GradCAM"].max() - maps["GradCAM"]
+    scores = {name: {metric.name: metric.score(view, of, masks) for metric in METRICS} for name, of in maps.items()}
+    return {name: {metric: np.nanmean(values) for metric, values in of.items()} for name, of in scores.items()}
+
+
+@pytest.mark.parametrize("explainer", ["GuidedBackprop", "GradCAM", "InputXGradient"])
+@pytest.mark.parametrize("metric", [metric.name for metric in METRICS])
+def test_explainers_beat_a_random_map(example, explainer, metric):
+    assert example[explainer][metric] > example["random"][metric], example
+
+
+def test_deletion_ranks_good_above_random_above_inverted(example):
+    good, random, inverted = (example[name]["DeletionAUC"] for name in ("GradCAM", "random", "inverted"))
+    assert good > random > inverted

@@ -1,0 +1,26 @@
+"""An explainer and a metric that another package gives."""
+
+from explainrun.benchmarks import Metric
+from explainrun.explainers import Explainer, Needs
+
+
+class SquaredGradient(Explainer):
+    """Sum over the channels of the squared gradient, times ``scale``."""
+
+    needs = Needs.gradient()
+
+    def __init__(self, network, scale=1.0, name=None):
+        super().__init__(network, name)
+        self.scale = scale
+
+    def attribute(self, view):
+        return self.scale * (view.derivatives().input_gradient ** 2).sum(axis=1)
+
+
+class Spread(Metric):
+    """Share of the pixels above half of the map's maximum."""
+
+    higher_is_better = False
+
+    def score(self, view, maps, masks=None):
+        return (maps > maps.max(axis=(1, 2), keepdims=True) / 2).mean(axis=(1, 2))
