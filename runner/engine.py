@@ -91,7 +91,6 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
             for record in work.records(batch, progress):
                 writer.write(record)
             writer.commit()
-            progress.advance(len(batch.samples))
         if work.scores.metrics:
             writer.write(ScoresRecord(work.scores.records()))
     work.folder.write_manifest(saliency_map=work.questions > 0, benchmark=bool(work.scores.metrics))
@@ -124,6 +123,8 @@ class Work:
     def records(self, batch: Batch, progress: Progress) -> Iterator[SampleRecord]:
         """Explain and score a batch, write its pictures, and give its records in sample order."""
         rows, labels = batch.questions()
+        if not len(rows):
+            progress.advance(len(batch.samples))
         heatmaps: dict[int, list[Heatmap]] = {row: [] for row in range(len(batch.samples))}
         if len(rows):
             for heatmap, row in self._explained(batch, rows, labels, progress):
@@ -182,6 +183,7 @@ class Work:
                     yield Heatmap(explainer.name, label, path), int(row)
                 else:
                     self._not_computed[f"{explainer.name} map"] += 1
+            progress.advance(len(batch.samples) / len(self.plan.explainers))
 
     def _record(self, sample: Sample, batch: Batch, row: int, heatmaps: list[Heatmap]) -> SampleRecord:
         path = self.folder.image_path(sample.id)

@@ -23,7 +23,7 @@ class Progress:
     """
 
     def __init__(self, total: int | None) -> None:
-        self._total, self._done, self._doing = total, 0, ""
+        self._total, self._done, self._doing = total, 0.0, ""
         self._logged = time.monotonic()
         silent = not (sys.stderr.isatty() or in_notebook())
         self._bar = tqdm(total=total, unit="sample", file=sys.stderr, disable=silent, dynamic_ncols=True)
@@ -34,16 +34,20 @@ class Progress:
         self._bar.set_postfix_str(what)
         self._log_now_and_then()
 
-    def advance(self, samples: int) -> None:
-        """Count samples as done."""
+    def advance(self, samples: float) -> None:
+        """Count samples as done; a share of one counts too."""
         self._done += samples
-        self._bar.update(samples)
+        self._bar.update(self._whole - self._bar.n)
         self._log_now_and_then()
+
+    @property
+    def _whole(self) -> int:
+        return int(self._done + 1e-6)
 
     def _log_now_and_then(self) -> None:
         if self._bar.disable and time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
-            _log.info("%d of %s samples, at %s", self._done, self._total or "?", self._doing)
+            _log.info("%d of %s samples, at %s", self._whole, self._total or "?", self._doing)
 
     def __enter__(self) -> Progress:
         return self
