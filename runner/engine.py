@@ -11,6 +11,7 @@ from itertools import chain, islice
 import mindspore as ms
 import numpy as np
 
+from ..benchmarks.metric import Masks
 from ..explainers import Explainer
 from ..explainers.network import FloatArray, IntArray, Network
 from ..explainers.view import View
@@ -93,7 +94,7 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
             writer.commit()
         if work.scores.metrics:
             writer.write(ScoresRecord(work.scores.records()))
-    work.folder.write_manifest(saliency_map=work.questions > 0, benchmark=bool(work.scores.metrics))
+    work.folder.write_manifest(saliency_map=work.drawn > 0, benchmark=bool(work.scores.metrics))
     if overwrite:
         remove_runs(plan.summary_dir, keep=work.folder)
     return work.result(time.monotonic() - began)
@@ -115,7 +116,7 @@ class Work:
             tuple(explainer.name for explainer in plan.explainers),
             tuple(metric.name for metric in plan.metrics),
         )
-        self.samples = self.questions = 0
+        self.samples = self.questions = self.drawn = 0
         self._unrecorded: list[int] = []
         self._beyond = 0
         self._not_computed: Counter[str] = Counter()
@@ -169,21 +170,27 @@ class Work:
             maps = batch.maps.get(explainer.name)
             if maps is None:
                 maps = attributed(explainer, view)
-            for metric in self.plan.metrics:
-                progress.doing(f"{explainer.name}, {metric.name}")
-                kept = self.scores.values.setdefault((explainer.name, metric.name), [])
-                scores = metric.score(view, maps, masks)
-                if scores.shape != rows.shape:
-                    raise ValueError(f"{metric.name} gave scores {scores.shape} for {len(rows)} questions")
-                kept.extend(scores.tolist())
+            self._score(explainer, maps, view, masks, progress)
             for row, (sample, label), map_ in zip(rows, asked, maps, strict=True):
                 if np.isfinite(map_).all():
                     path = self.folder.heatmap_path(explainer.name, sample.id, label)
                     self.folder.write_file(path, png(heatmap_picture(map_)))
+                    self.drawn += 1
                     yield Heatmap(explainer.name, label, path), int(row)
                 else:
                     self._not_computed[f"{explainer.name} map"] += 1
             progress.advance(len(batch.samples) / len(self.plan.explainers))
+
+    def _score(
+        self, explainer: Explainer, maps: FloatArray, view: View, masks: Masks | None, progress: Progress
+    ) -> None:
+        """Keep what every metric says of an explainer's maps."""
+        for metric in self.plan.metrics:
+            progress.doing(f"{explainer.name}, {metric.name}")
+            scores = metric.score(view, maps, masks)
+            if scores.shape != view.rows.shape:
+                raise ValueError(f"{metric.name} gave scores {scores.shape} for {len(view.rows)} questions")
+            self.scores.values.setdefault((explainer.name, metric.name), []).extend(scores.tolist())
 
     def _record(self, sample: Sample, batch: Batch, row: int, heatmaps: list[Heatmap]) -> SampleRecord:
         path = self.folder.image_path(sample.id)
