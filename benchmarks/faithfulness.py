@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import nn
 
-from ..explainers.network import Activation, FloatArray, checked_activation
+from ..explainers.tensors import Activation, FloatArray, checked_activation
 from ..explainers.view import View
 from .family import MetricFamily
 from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number, whole_number

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any, ClassVar
 
-from ..explainers.network import FloatArray
 from ..explainers.registry import nearest
+from ..explainers.tensors import FloatArray
 from ..explainers.view import View
 from .metric import Masks, Metric, Scores
 

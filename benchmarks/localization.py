@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..explainers.network import FloatArray
+from ..explainers.tensors import FloatArray
 from ..explainers.view import View
 from .family import MetricFamily
 from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from ..explainers.explainer import Explainer, image_array, question_view
-from ..explainers.network import FloatArray
+from ..explainers.tensors import FloatArray
 from ..explainers.view import View, asked_labels
 
 Scores = npt.NDArray[np.float64]

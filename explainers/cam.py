@@ -9,7 +9,8 @@ from mindspore import nn
 
 from .explainer import Explainer
 from .images import resized
-from .network import FloatArray, find_layer
+from .network import find_layer
+from .tensors import FloatArray
 from .view import Needs, View
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from ..summary_format import original_picture
 from .images import saliency_to_image
-from .network import FloatArray, Network
+from .network import Network
+from .tensors import FloatArray
 from .view import Needs, View, asked_labels
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from .explainer import Explainer
-from .network import FloatArray
 from .rectified import Rule
+from .tensors import FloatArray
 from .view import Needs, View
 
 

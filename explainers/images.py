@@ -11,7 +11,7 @@ from mindspore import Tensor
 from PIL import Image
 
 from ..summary_format.pictures import unit_range
-from .network import FloatArray
+from .tensors import FloatArray
 
 _OPACITY = 1.2  # how strongly a map covers the picture beneath: 1 leaves its largest value just opaque
 

@@ -6,8 +6,6 @@ network bit for bit as it found it, exceptions included.
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,24 +19,30 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from .dropout import RATE_WITHOUT_LAYER, dropout_layers, last_dense
 from .rectified import Rule, backward_rule
 from .registry import nearest
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-Activation = Callable[[Tensor], Tensor]
+from .tensors import (
+    Activation,
+    FloatArray,
+    IntArray,
+    as_array,
+    checked_logits,
+    choose_fast_convolutions,
+    one_hot,
+    require_pynative,
+)
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 
-_log = logging.getLogger("explainrun")
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
 
 @dataclass
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
-    a backward each, the last two by their rule) and "perturb".
+    a backward each, the last two by their rule), "dropout" and "perturb".
 
     Attributes:
         made: how many passes ran.
@@ -112,8 +116,8 @@ class Network:
         parts: list[FloatArray] = []
         while chunk := list(islice(rows, self.pass_size)):
             with _one_at_a_time, _evaluating(self.cell):
-                logits = _checked_logits(self.cell(Tensor(self._full(np.stack(chunk)))), self.cell)
-                parts.append(_array(logits)[: len(chunk)])
+                logits = checked_logits(self.cell(Tensor(self._full(np.stack(chunk)))), self.cell)
+                parts.append(as_array(logits)[: len(chunk)])
             self._count(kind, len(chunk))
         if not parts:
             raise ValueError("no images to run the network on")
@@ -131,7 +135,7 @@ class Network:
         with _one_at_a_time:
             for first in range(0, len(logits), self.pass_size):
                 chunk = logits[first : first + self.pass_size]
-                parts.append(_array(activation_fn(Tensor(self._full(chunk))))[: len(chunk)])
+                parts.append(as_array(activation_fn(Tensor(self._full(chunk))))[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
     def differentiate(
@@ -169,6 +173,32 @@ class Network:
             joined.activations[INPUT_LAYER] = images
             joined.gradients[INPUT_LAYER] = joined.input_gradient
         return joined
+
+    def dropout_logits(self, images: FloatArray, generators: Sequence[np.random.Generator], samples: int) -> FloatArray:
+        """Logits (samples, N, classes) under Monte Carlo dropout: only dropout acts, batch norm stays frozen.
+
+        Gal, Ghahramani: Dropout as a Bayesian Approximation (2016). Each image's masks come from its own generator, so
+        they do not depend on what stands beside it. Takes ``samples`` passes for each pass of images.
+
+        Args:
+            images: (N, C, H, W).
+            generators: one an image.
+            samples: how many times to draw masks.
+
+        Raises:
+            ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
+        """
+        require_pynative()
+        parts = []
+        for first in range(0, len(images), self.pass_size):
+            chunk = slice(first, first + self.pass_size)
+            rows, full = len(images[chunk]), Tensor(self._full(images[chunk]))
+            with _one_at_a_time, _evaluating(self.cell), _dropping(self.cell, generators[chunk]):
+                drawn = [as_array(checked_logits(self.cell(full), self.cell))[:rows] for _ in range(samples)]
+            for _ in range(samples):
+                self._count("dropout", rows)
+            parts.append(np.stack(drawn))
+        return np.concatenate(parts, axis=1)
 
     def layer(self, name: str) -> nn.Cell:
         """The cell of that dotted name.
@@ -208,46 +238,6 @@ class Network:
     def _count(self, kind: str, images: int) -> None:
         self.passes.made[kind] += 1
         self.passes.images[kind] += images
-
-
-def checked_activation(activation_fn: Any) -> Activation:
-    """A function from logits to probabilities.
-
-    Raises:
-        TypeError: if it cannot be called, or is a class whose brackets were forgotten.
-    """
-    if isinstance(activation_fn, type):
-        raise TypeError(f"activation_fn must be an object, got the class; write {activation_fn.__name__}()")
-    if not callable(activation_fn):
-        raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
-    checked: Activation = activation_fn
-    return checked
-
-
-def choose_fast_convolutions() -> None:
-    """On CPU, keep oneDNN off the AVX-512 code whose convolutions are 60 to 100 times slower, unless the user chose.
-
-    It helps only before the process's first convolution, hence also when this module is imported.
-    """
-    if "ONEDNN_MAX_CPU_ISA" not in os.environ and ms.get_context("device_target") == "CPU":
-        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-        _log.info("Explainrun has set ONEDNN_MAX_CPU_ISA=AVX2, since MindSpore's CPU convolutions crawl with AVX-512")
-
-
-choose_fast_convolutions()
-
-
-def require_pynative() -> None:
-    """Refuse graph mode, where MindSpore ignores hooks without a word.
-
-    Raises:
-        ValueError: in graph mode.
-    """
-    if ms.get_context("mode") == ms.GRAPH_MODE:
-        raise ValueError(
-            "gradient explainers need PyNative mode, MindSpore is in graph mode; "
-            "call mindspore.set_context(mode=mindspore.PYNATIVE_MODE) first"
-        )
 
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:
@@ -294,6 +284,31 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
             cell.use_batch_statistics = True
 
 
+@contextmanager
+def _dropping(network: nn.Cell, generators: Sequence[np.random.Generator]) -> Iterator[None]:
+    """Dropout layers act within, each image's masks from its generator; images without one are left whole."""
+
+    def dropped(values: Tensor, rate: float, by_channel: bool) -> Tensor:
+        axes = values.shape[1:2] + (1,) * (values.ndim - 2) if by_channel else values.shape[1:]
+        masks = np.ones((values.shape[0], *axes), np.float32)
+        for mask, generator in zip(masks, generators, strict=False):
+            mask[...] = (generator.random(axes, np.float32) >= rate) / max(1.0 - rate, 1e-12)
+        return values * Tensor(masks).astype(values.dtype)
+
+    layers = dropout_layers(network)
+    with ExitStack() as stack:
+        for cell, rate, by_channel in layers:
+
+            def act(_cell: Any, _inputs: Any, out: Tensor, rate: float = rate, by_channel: bool = by_channel) -> Tensor:
+                return dropped(out, rate, by_channel)
+
+            stack.callback(cell.register_forward_hook(act).remove)
+        if not layers:
+            before = lambda _cell, inputs: (dropped(inputs[0], RATE_WITHOUT_LAYER, False), *inputs[1:])  # noqa: E731
+            stack.callback(last_dense(network).register_forward_pre_hook(before).remove)
+        yield
+
+
 class _Tap:
     """Keeps the output of a cell's last run and the gradient that reaches it."""
 
@@ -326,7 +341,7 @@ class _Tap:
         gradient = self.gradients[-1]
         if gradient is None:
             raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient")
-        return _array(self.output)[:rows], _array(gradient)[:rows]
+        return as_array(self.output)[:rows], as_array(gradient)[:rows]
 
 
 @contextmanager
@@ -344,15 +359,15 @@ def _differentiated(
     """One pass; what lies past the first ``rows`` images only filled it up."""
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = _checked_logits(cell(batch), cell)
-        return (logits * Tensor(_one_hot(labels, logits.shape[1]))).sum(), logits
+        logits = checked_logits(cell(batch), cell)
+        return (logits * Tensor(one_hot(labels, logits.shape[1]))).sum(), logits
 
     with _tapped(cell, layers) as taps:
         (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
     return Derivatives(
-        _array(logits)[:rows],
-        _array(gradient)[:rows],
+        as_array(logits)[:rows],
+        as_array(gradient)[:rows],
         {name: activation for name, (activation, _) in kept.items()},
         {name: slope for name, (_, slope) in kept.items()},
     )
@@ -368,24 +383,3 @@ def _joined(parts: list[Derivatives]) -> Derivatives:
         join(lambda part: part.activations),
         join(lambda part: part.gradients),
     )
-
-
-def _array(values: Any) -> FloatArray:
-    """A Tensor of any precision, or an array, as float32."""
-    if isinstance(values, Tensor):
-        values = values.astype(ms.float32).asnumpy()
-    array: FloatArray = np.asarray(values, np.float32)
-    return array
-
-
-def _one_hot(labels: IntArray, classes: int) -> FloatArray:
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"targets must lie in 0..{classes - 1}, got {labels.min()} to {labels.max()}")
-    return np.eye(classes, dtype=np.float32)[labels]
-
-
-def _checked_logits(output: Any, cell: nn.Cell) -> Tensor:
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"{type(cell).__name__} must return logits of shape (N, classes), it returned {what}")
-    return output

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from .network import Activation, Derivatives, FloatArray, IntArray, Network
+from .network import Derivatives, Network
 from .rectified import Rule
+from .tensors import Activation, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,17 @@ class View:
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
-        return np.random.default_rng((self._seed, int(self.sample_ids[row]), zlib.crc32(purpose.encode())))
+        return keyed_generator(self._seed, int(self.sample_ids[row]), purpose)
 
     def asked_probabilities(self, logits: FloatArray, questions: IntArray, activation_fn: Activation) -> FloatArray:
         """Probability (M,) of the label of question ``questions[m]`` under the logits (M, classes)."""
         probabilities = self.network.activated(logits, activation_fn)
         return np.take_along_axis(probabilities, self.labels[questions][:, None], axis=1)[:, 0]
+
+
+def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Generator:
+    """The random numbers of one sample for one purpose."""
+    return np.random.default_rng((seed, sample_id, zlib.crc32(purpose.encode())))
 
 
 def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:

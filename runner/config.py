@@ -65,6 +65,12 @@ class DataSection(_Section):
         return self
 
 
+class UncertaintySection(_Section):
+    """Monte Carlo dropout."""
+
+    samples: int = Field(default=20, ge=2)
+
+
 class RunConfig(_Section):
     """A whole run.
 
@@ -76,6 +82,7 @@ class RunConfig(_Section):
         class_names: in the order of the network's outputs, or the path of a text file with one a line.
         mean, std, seed, pass_size: as ``ImageClassificationRunner`` takes them.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
+        uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         explainers, metrics: names, or one-entry mappings from a name to its options.
         limit: only the first so many samples.
     """
@@ -92,6 +99,7 @@ class RunConfig(_Section):
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     explainers: list[Entry] = Field(min_length=1)
     metrics: list[Entry] = []
+    uncertainty: UncertaintySection | None = None
     limit: int | None = Field(default=None, ge=1)
 
 
@@ -192,6 +200,8 @@ def build_runner(
     )  # fmt: skip
     if registered["explainers"]:
         runner.register_saliency(registered["explainers"], registered["metrics"])
+    if config.uncertainty is not None:
+        runner.register_uncertainty(config.uncertainty.samples)
     if problems and registered["explainers"]:
         problems += examine(runner.plan(config.limit), Network(network), overwrite=overwrite)[0]
     if problems:
@@ -257,7 +267,11 @@ def _said(problem: Any) -> str:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        sections: dict[Any, type[_Section]] = {"network": NetworkSection, "data": DataSection}
+        sections: dict[Any, type[_Section]] = {
+            "network": NetworkSection,
+            "data": DataSection,
+            "uncertainty": UncertaintySection,
+        }
         section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
         return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"
     if problem["type"] == "missing":

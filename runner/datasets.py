@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..explainers.network import FloatArray
 from ..explainers.registry import nearest
+from ..explainers.tensors import FloatArray
 from ..summary_format.pictures import Statistics
 
 PADDING = -1

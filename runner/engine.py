@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 import mindspore as ms
@@ -13,8 +13,10 @@ import numpy as np
 
 from ..benchmarks.metric import Masks
 from ..explainers import Explainer
-from ..explainers.network import FloatArray, IntArray, Network
-from ..explainers.view import View
+from ..explainers.dropout import Spread, spread
+from ..explainers.network import Network
+from ..explainers.tensors import FloatArray, IntArray
+from ..explainers.view import View, keyed_generator
 from ..summary_format import (
     Heatmap,
     Metadata,
@@ -45,15 +47,30 @@ class Batch:
     images: FloatArray
     logits: FloatArray
     probabilities: FloatArray
+    spread: Spread | None = None
     maps: dict[str, FloatArray] = field(default_factory=dict)  # by explainer, where they were made while examining
 
     def finite(self, row: int) -> bool:
         """Whether the network gave this sample numbers."""
-        return bool(np.isfinite(self.logits[row]).all() and np.isfinite(self.probabilities[row]).all())
+        given = [self.logits[row], self.probabilities[row]]
+        if self.spread is not None:
+            given.append(self.spread.sd[row].astype(np.float32))
+        return bool(np.isfinite(np.concatenate(given)).all())
 
     def predicted(self, row: int) -> list[int]:
         """Labels whose probability exceeds 0.5, ascending."""
         return [int(label) for label in np.flatnonzero(self.probabilities[row] > PREDICTED_ABOVE)]
+
+    def told(self, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
+        """What is recorded of a sample's labels."""
+
+        def spread_of(label: int) -> tuple[float, float, float] | None:
+            found = self.spread
+            if found is None:
+                return None
+            return float(found.sd[row, label]), float(found.low[row, label]), float(found.high[row, label])
+
+        return tuple(Prediction(label, float(self.probabilities[row, label]), spread_of(label)) for label in labels)
 
     def questions(self) -> tuple[IntArray, IntArray]:
         """Rows and labels asked: truth united with predictions, ascending; none of a sample without finite numbers."""
@@ -94,7 +111,11 @@ def execute(plan: Plan, *, overwrite: bool = False) -> RunResult:
             writer.commit()
         if work.scores.metrics:
             writer.write(ScoresRecord(work.scores.records()))
-    work.folder.write_manifest(saliency_map=work.drawn > 0, benchmark=bool(work.scores.metrics))
+    work.folder.write_manifest(
+        saliency_map=work.drawn > 0,
+        benchmark=bool(work.scores.metrics),
+        uncertainty=plan.dropout_samples > 0 and work.recorded > 0,
+    )
     if overwrite:
         remove_runs(plan.summary_dir, keep=work.folder)
     return work.result(time.monotonic() - began)
@@ -116,7 +137,7 @@ class Work:
             tuple(explainer.name for explainer in plan.explainers),
             tuple(metric.name for metric in plan.metrics),
         )
-        self.samples = self.questions = self.drawn = 0
+        self.samples = self.questions = self.drawn = self.recorded = 0
         self._unrecorded: list[int] = []
         self._beyond = 0
         self._not_computed: Counter[str] = Counter()
@@ -139,6 +160,7 @@ class Work:
             elif not (sample.truth or batch.predicted(row)):
                 self._unrecorded.append(sample.id)
             else:
+                self.recorded += 1
                 yield self._record(sample, batch, row, heatmaps[row])
 
     def result(self, seconds: float) -> RunResult:
@@ -196,10 +218,8 @@ class Work:
         path = self.folder.image_path(sample.id)
         self.folder.write_file(path, jpeg(original_picture(sample.image, self.plan.mean, self.plan.std)))
 
-        def told(labels: Iterable[int]) -> tuple[Prediction, ...]:
-            return tuple(Prediction(label, float(batch.probabilities[row, label])) for label in labels)
-
-        return SampleRecord(sample.id, path, told(sample.truth), told(batch.predicted(row)), tuple(heatmaps))
+        truth, predicted = (batch.told(row, labels) for labels in (sample.truth, batch.predicted(row)))
+        return SampleRecord(sample.id, path, truth, predicted, tuple(heatmaps))
 
 
 def examine(plan: Plan, network: Network, *, overwrite: bool) -> tuple[list[str], Batch | None, Iterator[list[Sample]]]:
@@ -218,7 +238,7 @@ def examine(plan: Plan, network: Network, *, overwrite: bool) -> tuple[list[str]
     if not samples:
         return problems, None, groups
     try:
-        first = inferred(plan, network, samples)
+        first = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
     except (ValueError, TypeError, RuntimeError) as error:
         message = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {message}")
@@ -233,7 +253,16 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> Batch:
     """A work batch with what the network says of it."""
     images = np.stack([sample.pixels for sample in samples])
     logits = network.logits(images)
-    return Batch(samples, images, logits, network.activated(logits, plan.activation_fn))
+    found = _spread(plan, network, samples, images) if plan.dropout_samples else None
+    return Batch(samples, images, logits, network.activated(logits, plan.activation_fn), found)
+
+
+def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> Spread:
+    """How the batch's probabilities spread under dropout."""
+    generators = [keyed_generator(plan.seed, sample.id, "dropout") for sample in samples]
+    logits = network.dropout_logits(images, generators, plan.dropout_samples)
+    flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)
+    return spread(flat.reshape(logits.shape))
 
 
 def view_of(plan: Plan, network: Network, batch: Batch) -> View:

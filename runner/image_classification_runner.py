@@ -12,7 +12,8 @@ from mindspore import Tensor, nn
 from ..benchmarks import Metric
 from ..benchmarks.metric import whole_number
 from ..explainers import Explainer
-from ..explainers.network import DEFAULT_PASS_SIZE, checked_activation
+from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.tensors import checked_activation
 from ..summary_format.pictures import Statistics
 from .engine import execute
 from .keywords import checks_keywords
@@ -68,6 +69,7 @@ class ImageClassificationRunner:
         self._mean, self._std, self._seed, self._pass_size = mean, std, seed, whole_number(pass_size, "pass_size")
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
+        self._dropout_samples = 0
 
     @checks_keywords
     def register_saliency(self, explainers: Sequence[Explainer], benchmarkers: Sequence[Metric] | None = None) -> None:
@@ -89,6 +91,24 @@ class ImageClassificationRunner:
             raise ValueError("explainers must hold at least one explainer")
         self._explainers = explainers
 
+    @checks_keywords
+    def register_uncertainty(self, samples: int = 20) -> None:
+        """Have the spread of every probability under Monte Carlo dropout recorded; the viewer shows it.
+
+        Where the network has no dropout layer, one of rate 0.5 is put before its last dense layer while explaining.
+
+        Args:
+            samples: how many dropout masks to draw for each image; each costs a pass.
+
+        Raises:
+            ValueError: if samples is no whole number from 2, or uncertainty was registered before.
+        """
+        if self._dropout_samples:
+            raise ValueError("register_uncertainty was called before")
+        if whole_number(samples, "samples") < 2:
+            raise ValueError(f"samples must be at least 2, got {samples}")
+        self._dropout_samples = samples
+
     def plan(self, limit: int | None = None) -> Plan:
         """What ``run`` would do.
 
@@ -99,7 +119,7 @@ class ImageClassificationRunner:
             PlanError: if nothing is registered.
             ValueError: if limit is no whole number from 1.
         """
-        if not self._explainers:
+        if not (self._explainers or self._dropout_samples):
             raise PlanError(["nothing is registered; call register_saliency first"])
         return Plan(
             self._summary_dir,
@@ -114,6 +134,7 @@ class ImageClassificationRunner:
             self._seed,
             self._pass_size,
             None if limit is None else whole_number(limit, "limit"),
+            self._dropout_samples,
         )
 
     @checks_keywords

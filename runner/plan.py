@@ -15,7 +15,9 @@ from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..explainers import Explainer
-from ..explainers.network import DEFAULT_PASS_SIZE, require_pynative
+from ..explainers.dropout import dropout_layers, last_dense
+from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
 from ..summary_format import find_runs
 from ..summary_format.pictures import Statistics
@@ -53,6 +55,7 @@ class Plan:
         seed: what randomness starts from.
         pass_size: images a pass.
         limit: how many samples at most.
+        dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
     """
 
     summary_dir: Path
@@ -67,6 +70,7 @@ class Plan:
     seed: int = 0
     pass_size: int = DEFAULT_PASS_SIZE
     limit: int | None = None
+    dropout_samples: int = 0
 
     @property
     def batch_size(self) -> int:
@@ -108,7 +112,7 @@ class Plan:
             "class_names": list(self.class_names),
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
-            **{name: getattr(self, name) for name in ("mean", "std", "seed", "pass_size", "limit")},
+            **{name: getattr(self, name) for name in ("mean", "std", "seed", "pass_size", "limit", "dropout_samples")},
         }
 
 
@@ -157,11 +161,18 @@ def _network_problems(plan: Plan) -> list[str]:
         for explainer in plan.explainers
         if explainer.network is not plan.network
     ]
-    if plan.needs.layers:
+    if plan.needs.layers or plan.dropout_samples:
         try:
             require_pynative()
         except ValueError as error:
             problems.append(str(error))
+    if plan.dropout_samples:
+        try:
+            _ = dropout_layers(plan.network) or last_dense(plan.network)
+        except ValueError as error:
+            problems.append(str(error))
+    if not plan.explainers:
+        problems.append("uncertainty is registered without saliency, beside which the viewer shows it")
     return problems
 
 

@@ -11,7 +11,7 @@ import mindspore.dataset as ds
 import numpy as np
 import numpy.typing as npt
 
-from ..explainers.network import FloatArray
+from ..explainers.tensors import FloatArray
 
 CHANNELS = (1, 3, 4)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes

@@ -97,12 +97,12 @@ class RunFolder:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
             file.write(data)
 
-    def write_manifest(self, *, saliency_map: bool, benchmark: bool) -> None:
+    def write_manifest(self, *, saliency_map: bool, benchmark: bool, uncertainty: bool) -> None:
         """Say that the run is finished and what is in it; atomically, since half a manifest stops the viewer."""
         content = {
             "saliency_map": saliency_map,
             "benchmark": benchmark,
-            "uncertainty": False,
+            "uncertainty": uncertainty,
             "hierarchical_occlusion": False,
         }
         write_atomically(self.manifest, json.dumps(content))

@@ -6,6 +6,7 @@ Order in a file: one ``Metadata``, then a ``SampleRecord`` for every sample, the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
@@ -24,10 +25,18 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A label and its probability in 0..1."""
+    """A label and its probability in 0..1.
+
+    Attributes:
+        label: its index.
+        probability: what the network says.
+        spread: standard deviation and lower and upper end of the 95 % interval under dropout; on every prediction of a
+            run or on none.
+    """
 
     label: int
     probability: float
+    spread: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,28 @@ def _encode_sample(record: SampleRecord, explain: wire.Explain) -> None:
     inference.ground_truth_prob.extend(_finite(item, record) for item in record.truth)
     inference.predicted_label.extend(item.label for item in record.predicted)
     inference.predicted_prob.extend(_finite(item, record) for item in record.predicted)
+    _encode_spreads(record.truth, inference, "ground_truth_prob")
+    _encode_spreads(record.predicted, inference, "predicted_prob")
     for map_ in record.heatmaps:
         explain.explanation.add(explain_method=map_.explainer, label=map_.label, heatmap_path=map_.path)
+
+
+_SPREAD_FIELDS = ("sd", "itl95_low", "itl95_hi")
+
+
+def _encode_spreads(items: tuple[Prediction, ...], inference: wire.Explain.Inference, prefix: str) -> None:
+    for place, suffix in enumerate(_SPREAD_FIELDS):
+        values = [item.spread[place] for item in items if item.spread is not None]
+        getattr(inference, f"{prefix}_{suffix}").extend(values)
+
+
+def _decode_predictions(
+    labels: Iterable[int], inference: wire.Explain.Inference, prefix: str
+) -> tuple[Prediction, ...]:
+    spreads = list(zip(*(getattr(inference, f"{prefix}_{suffix}") for suffix in _SPREAD_FIELDS), strict=False))
+    pairs = list(zip(labels, getattr(inference, prefix), strict=False))
+    padded = spreads if len(spreads) == len(pairs) else [None] * len(pairs)
+    return tuple(Prediction(*pair, spread) for pair, spread in zip(pairs, padded, strict=True))
 
 
 def _finite(item: Prediction, record: SampleRecord) -> float:
@@ -156,14 +185,12 @@ def _encode_scores(record: ScoresRecord, explain: wire.Explain) -> None:
 
 def _decode_sample(explain: wire.Explain) -> SampleRecord:
     inference = explain.inference
-    truth = zip(explain.ground_truth_label, inference.ground_truth_prob, strict=False)
-    predicted = zip(inference.predicted_label, inference.predicted_prob, strict=False)
     maps = (Heatmap(item.explain_method, item.label, item.heatmap_path) for item in explain.explanation)
     return SampleRecord(
         explain.sample_id,
         explain.image_path,
-        tuple(Prediction(*pair) for pair in truth),
-        tuple(Prediction(*pair) for pair in predicted),
+        _decode_predictions(explain.ground_truth_label, inference, "ground_truth_prob"),
+        _decode_predictions(inference.predicted_label, inference, "predicted_prob"),
         tuple(maps),
     )
 

@@ -158,8 +158,8 @@ def test_layers_options_and_values_are_checked(quickstart):
     assert told == "unknown key 'network.checkpoin'; did you mean 'checkpoint'?"
     (told,) = problems(quickstart(), {"activation.kind": "x"})
     assert told == "cannot set activation.kind: activation is neither a mapping nor a list with an element kind"
-    (told,) = problems(quickstart(), {"metrics.3.x": 1})
-    assert told == "cannot set metrics.3.x: metrics is neither a mapping nor a list with an element 3"
+    (told,) = problems(quickstart(), {"metrics.9.x": 1})
+    assert told == "cannot set metrics.9.x: metrics is neither a mapping nor a list with an element 9"
 
 
 def test_values_are_set_by_dotted_key(quickstart):

@@ -288,3 +288,24 @@ def test_names_in_the_scores_are_checked(two_channels, dataset, tmp_path):
     for label in (2, "two"):
         with pytest.raises(ValueError, match=r"no label .*; give an index below 2 or a class name"):
             scores.aggregate("Gradient", "PointingGame", label)
+
+
+def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, dataset, tmp_path):
+    def runner(network):
+        return ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
+
+    alone = runner(two_channels())
+    alone.register_uncertainty()
+    with pytest.raises(PlanError, match="uncertainty is registered without saliency"):
+        alone.run()
+    with pytest.raises(ValueError, match="register_uncertainty was called before"):
+        alone.register_uncertainty()
+    with pytest.raises(ValueError, match="samples must be at least 2, got 1"):
+        runner(two_channels()).register_uncertainty(1)
+    network = linear(np.zeros((2, 1, 2, 4)))
+    without = runner(network)
+    without.register_saliency([Gradient(network)])
+    without.register_uncertainty()
+    with pytest.raises(PlanError, match=r"^uncertainty needs a dropout layer, or a dense one to put dropout before$"):
+        without.run()
+    assert not (tmp_path / "x").exists()

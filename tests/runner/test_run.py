@@ -1,5 +1,7 @@
 """The runner end to end on toys: what is asked, what it costs, what is written, what is left."""
 
+import json
+
 import mindspore.dataset as ds
 import numpy as np
 import pytest
@@ -361,3 +363,23 @@ def test_finished_batches_can_be_read_while_the_next_is_at_work(linear, dataset,
     runner.register_saliency([Looks(network)])
     runner.run()
     assert seen == [None, 8, 16]  # nothing is written before the first batch is known to work
+
+
+def test_uncertainty_is_recorded_on_every_prediction(two_channels, dataset, tmp_path):
+    network = two_channels()
+
+    def run(folder, **options):
+        data = (dataset(list(scenes(9))), NAMES)
+        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), **options)
+        runner.register_saliency([Gradient(network)])
+        runner.register_uncertainty(samples=30)
+        return runner.run(), read_summary(tmp_path / folder)
+
+    result, summary = run("a")
+    assert result.passes.made["dropout"] == 30
+    assert json.loads(next((tmp_path / "a").rglob("manifest.json")).read_text())["uncertainty"] is True
+    told = [item for sample in summary.samples.values() for item in (*sample.truth, *sample.predicted)]
+    assert all(0 <= low <= high <= 1 and sd >= 0 for sd, low, high in (item.spread for item in told))
+    assert max(item.spread[0] for item in told) > 0.05
+    assert run("b", pass_size=2)[1].samples[3].truth[0].spread == pytest.approx(summary.samples[3].truth[0].spread)
+    assert run("c", seed=1)[1].samples[3].truth[0].spread != pytest.approx(summary.samples[3].truth[0].spread)

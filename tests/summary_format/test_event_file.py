@@ -24,7 +24,7 @@ SAMPLES = [
     SampleRecord(
         0, "_explain_1/a.jpg", (Prediction(2, 0.25),), (Prediction(1, 0.75),), (Heatmap("GradCAM", 2, "b.png"),)
     ),
-    SampleRecord(1, "_explain_1/c.jpg", (), (Prediction(0, 0.5625),)),
+    SampleRecord(1, "_explain_1/c.jpg", (), (Prediction(0, 0.5625, (0.125, 0.25, 0.75)),)),
 ]
 SCORES = ScoresRecord(
     (Score("Gradient", "InsertionAUC", 0.5, (0.25, math.nan, 0.75)), Score("GradCAM", "InsertionAUC", 1.0))

@@ -22,7 +22,7 @@ def test_only_the_owner_reads_and_nobody_writes(tmp_path):
     with SummaryWriter(run):
         pass
     run.write_file(run.heatmap_path("GradCAM", 1, 2), b"picture")
-    run.write_manifest(saliency_map=True, benchmark=False)
+    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in run.root.rglob("*")}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o400}
@@ -34,7 +34,7 @@ def test_the_manifest_means_finished(tmp_path):
     run = RunFolder.create(tmp_path, "CPU")
     assert not run.finished
     assert read_manifest(run) is None
-    run.write_manifest(saliency_map=True, benchmark=False)
+    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False)
     assert run.finished
     assert (
         json.loads(run.manifest.read_text())

@@ -2,8 +2,8 @@
 
     python odd_runs.py FOLDER
 
-Grey and four-channel images, images alone, a sample of five labels beside one of none and no confident prediction, and
-a run of nothing else; class names with slashes, brackets and letters outside ASCII.
+Grey and four-channel images (these with uncertainty), images alone, a sample of five labels beside one of none and no
+confident prediction, and a run of nothing else; class names with slashes, brackets and letters outside ASCII.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def run(folder: Path, channels: int, labels: list[list[int]] | None, bias: float
         [Gradient(network), GuidedBackprop(network), GradCAM(network, ["relu", "conv"])],
         [metric(6, activation, steps=4) for metric in (InsertionAUC, DeletionAUC, NaiveFaithfulness)],
     )
+    if channels == 4:
+        runner.register_uncertainty(samples=5)
     print(folder.name, runner.run(), sep="\n")
 
 

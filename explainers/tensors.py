@@ -1,0 +1,90 @@
+"""MindSpore's tensors and settings: what arrays are called here, what must be set, what is refused."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor, nn
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Activation = Callable[[Tensor], Tensor]
+
+_log = logging.getLogger("explainrun")
+
+
+def checked_activation(activation_fn: Any) -> Activation:
+    """A function from logits to probabilities.
+
+    Raises:
+        TypeError: if it cannot be called, or is a class whose brackets were forgotten.
+    """
+    if isinstance(activation_fn, type):
+        raise TypeError(f"activation_fn must be an object, got the class; write {activation_fn.__name__}()")
+    if not callable(activation_fn):
+        raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
+    checked: Activation = activation_fn
+    return checked
+
+
+def choose_fast_convolutions() -> None:
+    """On CPU, keep oneDNN off the AVX-512 code whose convolutions are 60 to 100 times slower, unless the user chose.
+
+    It helps only before the process's first convolution, hence also when this module is imported.
+    """
+    if "ONEDNN_MAX_CPU_ISA" not in os.environ and ms.get_context("device_target") == "CPU":
+        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+        _log.info("Explainrun has set ONEDNN_MAX_CPU_ISA=AVX2, since MindSpore's CPU convolutions crawl with AVX-512")
+
+
+choose_fast_convolutions()
+
+
+def require_pynative() -> None:
+    """Refuse graph mode, where MindSpore ignores hooks without a word.
+
+    Raises:
+        ValueError: in graph mode.
+    """
+    if ms.get_context("mode") == ms.GRAPH_MODE:
+        raise ValueError(
+            "gradient explainers need PyNative mode, MindSpore is in graph mode; "
+            "call mindspore.set_context(mode=mindspore.PYNATIVE_MODE) first"
+        )
+
+
+def as_array(values: Any) -> FloatArray:
+    """A Tensor of any precision, or an array, as float32."""
+    if isinstance(values, Tensor):
+        values = values.astype(ms.float32).asnumpy()
+    array: FloatArray = np.asarray(values, np.float32)
+    return array
+
+
+def one_hot(labels: IntArray, classes: int) -> FloatArray:
+    """Rows (N, classes) of zeros with a 1 at the label.
+
+    Raises:
+        ValueError: if a label is out of range.
+    """
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"targets must lie in 0..{classes - 1}, got {labels.min()} to {labels.max()}")
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def checked_logits(output: Any, cell: nn.Cell) -> Tensor:
+    """What a network returned, if it is logits (N, classes).
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"{type(cell).__name__} must return logits of shape (N, classes), it returned {what}")
+    return output
