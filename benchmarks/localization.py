@@ -40,8 +40,7 @@ class PointingGame(Metric):
         masks = required(masks, self)
         scores = np.full(len(maps), np.nan)
         for question in np.flatnonzero(rankable(maps) & masks.any(axis=(1, 2))):
-            peak = pixel_order(view, question, maps[question])[0]
-            row, column = divmod(int(peak), maps.shape[2])
+            row, column = divmod(_peak(view, question, maps[question]), maps.shape[2])
             rows, columns = np.nonzero(masks[question])
             scores[question] = np.hypot(rows - row, columns - column).min() < self.tolerance
         return scores
@@ -95,6 +94,12 @@ class Localization(MetricFamily):
 
     def __init__(self, num_labels: int, metric: str = "PointingGame", **options: Any) -> None:
         super().__init__(num_labels, metric, **options)
+
+
+def _peak(view: View, question: int, saliency: FloatArray) -> int:
+    """Flat index of the largest value; where several pixels have it, the one that ``pixel_order`` puts first."""
+    peaks = np.flatnonzero(saliency == saliency.max())
+    return int(peaks[0] if len(peaks) == 1 else pixel_order(view, question, saliency)[0])
 
 
 def required(masks: Masks | None, metric: Metric) -> Masks:

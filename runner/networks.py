@@ -86,13 +86,13 @@ def _load(network: nn.Cell, path: Path) -> None:
 
 def _imported(name: str, folder: Path) -> Any:
     """A module that Python finds, or that lies in the folder."""
-    sys.path.append(str(folder.absolute()))
+    found, sys.path = sys.path, [*sys.path, str(folder.absolute())]
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{error}; modules on Python's path and in {folder.absolute()} are found") from error
     finally:
-        sys.path.pop()
+        sys.path = found
 
 
 def _from_file(path: Path) -> Any:

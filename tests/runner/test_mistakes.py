@@ -309,3 +309,16 @@ def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, 
     with pytest.raises(PlanError, match=r"^uncertainty needs a dropout layer, or a dense one to put dropout before$"):
         without.run()
     assert not (tmp_path / "x").exists()
+
+
+def test_metrics_of_one_name_and_a_folder_that_cannot_be_written(two_channels, dataset, tmp_path, monkeypatch):
+    network = two_channels()
+    runner = ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)], [PointingGame(2), PointingGame(2, tolerance=3)])
+    monkeypatch.setattr("explainrun.runner.plan.os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(PlanError) as caught:
+        runner.run()
+    assert caught.value.problems == (
+        "metric name 'PointingGame' stands 2 times",
+        f"summary_dir {tmp_path / 'x'} cannot be written",
+    )
