@@ -295,16 +295,17 @@ def _dropping(network: nn.Cell, generators: Sequence[np.random.Generator]) -> It
             mask[...] = (generator.random(axes, np.float32) >= rate) / max(1.0 - rate, 1e-12)
         return values * Tensor(masks).astype(values.dtype)
 
+    def after(rate: float, by_channel: bool) -> Callable[[Any, Any, Tensor], Tensor]:
+        return lambda _cell, _inputs, output: dropped(output, rate, by_channel)
+
+    def before(_cell: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (dropped(inputs[0], RATE_WITHOUT_LAYER, False), *inputs[1:])
+
     layers = dropout_layers(network)
     with ExitStack() as stack:
         for cell, rate, by_channel in layers:
-
-            def act(_cell: Any, _inputs: Any, out: Tensor, rate: float = rate, by_channel: bool = by_channel) -> Tensor:
-                return dropped(out, rate, by_channel)
-
-            stack.callback(cell.register_forward_hook(act).remove)
+            stack.callback(cell.register_forward_hook(after(rate, by_channel)).remove)
         if not layers:
-            before = lambda _cell, inputs: (dropped(inputs[0], RATE_WITHOUT_LAYER, False), *inputs[1:])  # noqa: E731
             stack.callback(last_dense(network).register_forward_pre_hook(before).remove)
         yield
 
