@@ -383,3 +383,15 @@ def test_uncertainty_is_recorded_on_every_prediction(two_channels, dataset, tmp_
     assert max(item.spread[0] for item in told) > 0.05
     assert run("b", pass_size=2)[1].samples[3].truth[0].spread == pytest.approx(summary.samples[3].truth[0].spread)
     assert run("c", seed=1)[1].samples[3].truth[0].spread != pytest.approx(summary.samples[3].truth[0].spread)
+
+
+def test_a_run_without_a_question_says_that_it_has_no_maps(linear, dataset, tmp_path):
+    network = linear(np.zeros((2, 1, 2, 4)), bias=-1.0)
+    rows = [(np.ones((1, 2, 4), np.float32), np.int32([-1]))] * 2
+    runner = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)], [InsertionAUC(2, nn.Sigmoid())])
+    result = runner.run()
+    assert (result.questions, result.unrecorded) == (0, (0, 1))
+    manifest = json.loads(next(tmp_path.rglob("manifest.json")).read_text())
+    assert manifest["saliency_map"] is False
+    assert read_summary(tmp_path).samples == {}
