@@ -200,14 +200,6 @@ class Network:
             parts.append(np.stack(drawn))
         return np.concatenate(parts, axis=1)
 
-    def layer(self, name: str) -> nn.Cell:
-        """The cell of that dotted name.
-
-        Raises:
-            ValueError: if there is none; it offers the nearest names.
-        """
-        return find_layer(self.cell, name)
-
     def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images.
 
