@@ -14,7 +14,7 @@ from PIL import Image
 from ..summary_format import original_picture
 from .images import saliency_to_image
 from .network import Network
-from .tensors import FloatArray
+from .tensors import FloatArray, checked_network
 from .view import Needs, View, asked_labels
 
 
@@ -35,9 +35,7 @@ class Explainer(ABC):
     needs = Needs()
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
-        if not isinstance(network, nn.Cell):
-            raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
-        self.network = network
+        self.network = checked_network(network)
         self.name = name or type(self).__name__
 
     @abstractmethod

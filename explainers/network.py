@@ -28,6 +28,7 @@ from .tensors import (
     IntArray,
     as_array,
     checked_logits,
+    checked_network,
     choose_fast_convolutions,
     one_hot,
     require_pynative,
@@ -89,12 +90,10 @@ class Network:
     """
 
     def __init__(self, cell: nn.Cell, pass_size: int = DEFAULT_PASS_SIZE, *, fill: bool = False) -> None:
-        if not isinstance(cell, nn.Cell):
-            raise TypeError(f"network must be a mindspore.nn.Cell, got {type(cell).__name__}")
         if pass_size < 1:
             raise ValueError(f"pass_size must be at least 1, got {pass_size}")
         choose_fast_convolutions()
-        self.cell = cell
+        self.cell = checked_network(cell)
         self.pass_size = pass_size
         self.passes = Passes()
         self._fill = fill

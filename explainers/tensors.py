@@ -19,6 +19,17 @@ Activation = Callable[[Tensor], Tensor]
 _log = logging.getLogger("explainrun")
 
 
+def checked_network(network: Any) -> nn.Cell:
+    """A network.
+
+    Raises:
+        TypeError: if it is no ``mindspore.nn.Cell``.
+    """
+    if not isinstance(network, nn.Cell):
+        raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
+    return network
+
+
 def checked_activation(activation_fn: Any) -> Activation:
     """A function from logits to probabilities.
 

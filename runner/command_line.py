@@ -84,7 +84,7 @@ def list_() -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors in words, without a traceback unless the environment asks for it."""
-    from .plan import PlanError  # noqa: PLC0415
+    from .plan import PlanError, first_line  # noqa: PLC0415
     from .samples import SampleError  # noqa: PLC0415
 
     try:
@@ -99,8 +99,7 @@ def _told() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("EXPLAINRUN_TRACEBACK"):
             raise
-        line = next((line for line in str(error).splitlines() if line.strip()), "")
-        told = f"explainrun: the run failed: {type(error).__name__}: {line}"
+        told = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
         click.echo(f"{told} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
         sys.exit(EXIT_RUN_FAILED)
 

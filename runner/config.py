@@ -21,7 +21,7 @@ from .datasets import csv_dataset, hdf5_dataset
 from .engine import examine
 from .image_classification_runner import ImageClassificationRunner
 from .networks import load_network, make
-from .plan import PlanError
+from .plan import PlanError, first_line
 from .samples import read_samples
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
@@ -322,7 +322,7 @@ def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any]) -> partia
 
 
 def _first_line(error: Exception) -> str:
-    """What an error says, in one line; which kind it is where its words alone do not tell."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    plain = isinstance(error, (ValueError, OSError, ImportError)) and line
+    """What an error says, in one line, with its kind where its words alone do not tell."""
+    line = first_line(error)
+    plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__
     return line if plain else f"{type(error).__name__}: {line}"

@@ -31,7 +31,7 @@ from ..summary_format import (
     png,
     remove_runs,
 )
-from .plan import Plan, PlanError
+from .plan import Plan, PlanError, first_line
 from .progress import Progress
 from .result import RunResult, Scores
 from .samples import Sample, SampleError, read_samples, sample_count
@@ -240,8 +240,7 @@ def examine(plan: Plan, network: Network, *, overwrite: bool) -> tuple[list[str]
     try:
         first = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
     except (ValueError, TypeError, RuntimeError) as error:
-        message = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {message}")
+        problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {first_line(error)}")
         return problems, None, groups
     problems += _output_problems(plan, first)
     if not problems:
@@ -312,8 +311,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
             f"the labels of all {len(samples)} first samples lie outside 0..{len(plan.class_names) - 1}, as far as "
             f"{max(beyond)}; are class names missing?"
         )
-    classes = len(plan.class_names)
-    if classes > 2 and all(s.given == classes and not s.beyond and set(s.truth) <= {0, 1} for s in samples):
+    if all(sample.looks_multi_hot for sample in samples):
         problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
     try:
         original_picture(samples[0].image, plan.mean, plan.std)

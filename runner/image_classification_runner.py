@@ -13,7 +13,7 @@ from ..benchmarks import Metric
 from ..benchmarks.metric import whole_number
 from ..explainers import Explainer
 from ..explainers.network import DEFAULT_PASS_SIZE
-from ..explainers.tensors import checked_activation
+from ..explainers.tensors import checked_activation, checked_network
 from ..summary_format.pictures import Statistics
 from .engine import execute
 from .keywords import checks_keywords
@@ -58,12 +58,10 @@ class ImageClassificationRunner:
         pass_size: int = DEFAULT_PASS_SIZE,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
-        if not isinstance(network, nn.Cell):
-            raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
         if not isinstance(summary_dir, (str, Path)):
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
-        self._network, self._activation_fn = network, checked_activation(activation_fn)
+        self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed must be a whole number from 0, got {seed!r}")
         self._mean, self._std, self._seed, self._pass_size = mean, std, seed, whole_number(pass_size, "pass_size")

@@ -200,6 +200,11 @@ def _folder_problems(folder: Path, *, overwrite: bool) -> list[str]:
     return []
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]:
     """A list or tuple of instances as a tuple.
 

@@ -32,7 +32,7 @@ class Sample:
         boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
             dataset without that column.
         beyond: labels that are no class and no padding (not negative); they are ignored and counted.
-        given: how many entries the labels column had.
+        looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
     """
 
     id: int
@@ -40,7 +40,7 @@ class Sample:
     truth: tuple[int, ...]
     boxes: dict[int, FloatArray] | None
     beyond: tuple[int, ...] = ()
-    given: int = 0
+    looks_multi_hot: bool = False
 
     @property
     def pixels(self) -> FloatArray:
@@ -134,12 +134,13 @@ def _sample(
     truth = tuple(int(label) for label in np.unique(given[kept]))
     beyond = tuple(int(label) for label in given[given >= num_classes])
     if boxes is None:
-        return Sample(sample_id, image, truth, None, beyond, given.size)
+        multi_hot = given.size == num_classes > 2 and bool(np.isin(given, (0, 1)).all())
+        return Sample(sample_id, image, truth, None, beyond, multi_hot)
     rows = np.atleast_2d(np.asarray(boxes, np.float32))
     if rows.shape != (len(given), 4):
         raise SampleError(f"sample {sample_id}: {len(given)} labels need boxes ({len(given)}, 4), got {boxes.shape}")
     _check_boxes(sample_id, rows[kept], image.shape[1:])
-    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond, given.size)
+    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond)
 
 
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:

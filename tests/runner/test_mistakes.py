@@ -275,6 +275,22 @@ def test_rows_of_zeros_and_ones_are_no_label_indices(linear, dataset, tmp_path):
         runner.run()
 
 
+def test_padded_labels_and_several_boxes_are_not_taken_for_rows_of_zeros_and_ones(linear, dataset, tmp_path):
+    network = linear(np.zeros((3, 1, 2, 4)))
+
+    def asked(folder, rows):
+        runner = ImageClassificationRunner(tmp_path / folder, (dataset(rows), list("abc")), network, nn.Sigmoid())
+        runner.register_saliency([Gradient(network)])
+        scores = runner.run().scores
+        return list(zip(scores.sample_ids, scores.labels, strict=True))
+
+    image = np.zeros((1, 2, 4), np.float32)
+    padded = [(image, np.int32([0, 1, -1])), (image, np.int32([1, -1, -1]))]
+    assert asked("padded", padded) == [(0, 0), (0, 1), (1, 1)]
+    boxed = [(image, np.int32([0, 0, 1]), np.int32([[0, 0, 1, 1], [1, 0, 1, 1], [2, 0, 1, 1]]))]
+    assert asked("boxed", boxed) == [(0, 0), (0, 1)]
+
+
 def test_names_in_the_scores_are_checked(two_channels, dataset, tmp_path):
     network = two_channels()
     runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(5))), NAMES), network, nn.Sigmoid())
