@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from mindspore import nn
 
-from ..explainers.tensors import Activation, FloatArray, checked_activation
-from ..explainers.view import View
+from ..explainers.tensors import Activation, checked_activation
+from .explanation import Covering, Explanation, Image
 from .family import MetricFamily
-from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number, whole_number
+from .metric import Metric, Scores, real_number, whole_number
 
 
 class _Perturbing(Metric):
@@ -44,32 +44,14 @@ class _Perturbing(Metric):
         self.steps = None if steps is None else whole_number(steps, "steps")
         self.baseline = real_number(baseline, "baseline")
 
-    def _counts(self, size: tuple[int, int]) -> npt.NDArray[np.int64]:
+    def _edges(self, size: tuple[int, int]) -> list[int]:
         """How many pixels are taken after 0, 1, ... steps."""
         pixels = size[0] * size[1]
         steps = min(self.steps or isqrt(pixels), pixels)
-        return np.arange(steps + 1) * pixels // steps
+        return [step * pixels // steps for step in range(steps + 1)]
 
-    def _covered(self, image: FloatArray) -> FloatArray:
-        return np.full_like(image, self.baseline)
-
-    def _uncovered_probabilities(self, view: View, questions: npt.NDArray[np.intp]) -> FloatArray:
-        """Probability of each question's label on the untouched image, known already where the run inferred it."""
-        return view.asked_probabilities(view.logits[view.rows[questions]], questions, self.activation_fn)
-
-    def _covered_probabilities(self, view: View, questions: npt.NDArray[np.intp]) -> FloatArray:
-        """Probability of each question's label on the baseline alone, asked once a run."""
-        logits = view.network.uniform_logits(self.baseline, view.images.shape[1:])
-        repeated = np.broadcast_to(logits, (len(questions), len(logits)))
-        return view.asked_probabilities(repeated, questions, self.activation_fn)
-
-    def _probabilities(
-        self, view: View, images: Iterable[FloatArray], questions: npt.NDArray[np.intp], each: int
-    ) -> FloatArray:
-        """Probabilities (questions, each) of perturbed images, so many for each question, pooled into full passes."""
-        logits = view.network.pooled_logits(images)
-        asked = view.asked_probabilities(logits, np.repeat(questions, each), self.activation_fn)
-        return asked.reshape(len(questions), each)
+    def _covering(self, spans: Iterable[tuple[int, int]]) -> Covering:
+        return Covering(tuple(Image(*span, self.baseline) for span in spans), self.activation_fn)
 
 
 class _CurveAUC(_Perturbing):
@@ -99,43 +81,25 @@ class _CurveAUC(_Perturbing):
         super().__init__(num_labels, activation_fn, steps, baseline, name)
         self.normalized = normalized
 
-    def areas(self, view: View, maps: FloatArray) -> Scores:
+    def areas(self, explanation: Explanation) -> Scores:
         """Area (Q,) under each question's curve, by trapezoids; NaN for a map without order."""
-        fractions, curves = self.curves(view, maps)
+        fractions, curves = self.curves(explanation)
         summed: Scores = ((curves[:, 1:] + curves[:, :-1]) / 2.0 * np.diff(fractions)).sum(axis=1)
         return summed
 
-    def curves(self, view: View, maps: FloatArray) -> tuple[Scores, Scores]:
+    def curves(self, explanation: Explanation) -> tuple[Scores, Scores]:
         """The fractions of pixels taken (steps + 1,) and the probability at each, (Q, steps + 1)."""
-        counts = self._counts(view.size)
-        curves = np.full((len(maps), len(counts)), np.nan)
-        scored = np.flatnonzero(rankable(maps))
-        if len(scored):
-            inner = counts[1:-1]
-            if len(inner):
-                curves[scored, 1:-1] = self._probabilities(
-                    view, self._partly(view, maps, scored, inner), scored, len(inner)
-                )
-            whole, bare = self._uncovered_probabilities(view, scored), self._covered_probabilities(view, scored)
-            curves[scored, 0], curves[scored, -1] = (bare, whole) if self.uncovers else (whole, bare)
-            if self.normalized:
-                of_whole = whole.astype(np.float64)[:, None]
-                divided = np.full((len(scored), len(counts)), np.nan)
-                curves[scored] = np.divide(curves[scored], of_whole, out=divided, where=of_whole != 0)
-        return counts / counts[-1], curves
+        size = explanation.view.size
+        curves = explanation.probabilities(self.covering(size))
+        if self.normalized:
+            whole = curves[:, -1:] if self.uncovers else curves[:, :1]
+            curves = np.divide(curves, whole, out=np.full_like(curves, np.nan), where=whole != 0)
+        edges = np.array(self._edges(size))
+        return edges / edges[-1], curves
 
-    def _partly(
-        self, view: View, maps: FloatArray, questions: npt.NDArray[np.intp], counts: npt.NDArray[np.int64]
-    ) -> Iterator[FloatArray]:
-        for question in questions:
-            image = view.images[view.rows[question]]
-            ends = (self._covered(image), image) if self.uncovers else (image, self._covered(image))
-            partly, goal = (end.reshape(len(image), -1) for end in ends)
-            partly = partly.copy()
-            order = pixel_order(view, question, maps[question])
-            for newly in np.split(order[: counts[-1]], counts[:-1]):
-                partly[:, newly] = goal[:, newly]
-                yield partly.reshape(image.shape).copy()
+    def covering(self, size: tuple[int, int]) -> Covering:
+        edges = self._edges(size)
+        return self._covering((edge, edges[-1]) if self.uncovers else (0, edge) for edge in edges)
 
 
 class InsertionAUC(_CurveAUC):
@@ -150,8 +114,8 @@ class InsertionAUC(_CurveAUC):
 
     uncovers = True
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        return self.areas(view, maps)
+    def score(self, explanation: Explanation) -> Scores:
+        return self.areas(explanation)
 
 
 class DeletionAUC(_CurveAUC):
@@ -162,8 +126,8 @@ class DeletionAUC(_CurveAUC):
 
     uncovers = False
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        return 1.0 - self.areas(view, maps)
+    def score(self, explanation: Explanation) -> Scores:
+        return 1.0 - self.areas(explanation)
 
 
 class NaiveFaithfulness(_Perturbing):
@@ -175,28 +139,20 @@ class NaiveFaithfulness(_Perturbing):
     one that is not finite, or drops that are all equal are scored NaN.
     """
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        counts = self._counts(view.size)
-        scores = np.full(len(maps), np.nan)
-        scored = np.flatnonzero(rankable(maps))
-        if len(scored) and len(counts) > 2:
-            groups = [np.split(pixel_order(view, question, maps[question]), counts[1:-1]) for question in scored]
-            hurt = self._probabilities(view, self._without(view, scored, groups), scored, len(counts) - 1)
-            drops = self._uncovered_probabilities(view, scored)[:, None] - hurt.astype(np.float64)
-            for question, of_question, drop in zip(scored, groups, drops, strict=True):
-                flat = maps[question].reshape(-1).astype(np.float64)
-                scores[question] = (1.0 + pearson(np.array([flat[group].mean() for group in of_question]), drop)) / 2.0
+    def score(self, explanation: Explanation) -> Scores:
+        edges = self._edges(explanation.view.size)
+        found = explanation.probabilities(self.covering(explanation.view.size))
+        drops = found[:, :1] - found[:, 1:]
+        scores = np.full(len(drops), np.nan)
+        for question in np.flatnonzero(explanation.rankable):
+            falling = explanation.maps[question].reshape(-1)[explanation.order(question)].astype(np.float64)
+            means = np.array([group.mean() for group in np.split(falling, edges[1:-1])])
+            scores[question] = (1.0 + pearson(means, drops[question])) / 2.0
         return scores
 
-    def _without(
-        self, view: View, questions: npt.NDArray[np.intp], groups: list[list[npt.NDArray[np.intp]]]
-    ) -> Iterator[FloatArray]:
-        for question, of_question in zip(questions, groups, strict=True):
-            image = view.images[view.rows[question]]
-            for group in of_question:
-                without = image.reshape(len(image), -1).copy()
-                without[:, group] = self.baseline
-                yield without.reshape(image.shape)
+    def covering(self, size: tuple[int, int]) -> Covering:
+        edges = self._edges(size)
+        return self._covering([(0, 0), *pairwise(edges)])
 
 
 def pearson(first: Scores, second: Scores) -> float:

@@ -7,9 +7,8 @@ from inspect import signature
 from typing import Any, ClassVar
 
 from ..explainers.registry import nearest
-from ..explainers.tensors import FloatArray
-from ..explainers.view import View
-from .metric import Masks, Metric, Scores
+from .explanation import Covering, Explanation
+from .metric import Metric, Scores
 
 
 class MetricFamily(Metric):
@@ -37,5 +36,8 @@ class MetricFamily(Metric):
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        return self.member.score(view, maps, masks)
+    def score(self, explanation: Explanation) -> Scores:
+        return self.member.score(explanation)
+
+    def covering(self, size: tuple[int, int]) -> Covering | None:
+        return self.member.covering(size)

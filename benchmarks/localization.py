@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..explainers.tensors import FloatArray
-from ..explainers.view import View
+from .explanation import Explanation, Masks
 from .family import MetricFamily
-from .metric import Masks, Metric, Scores, pixel_order, rankable, real_number
+from .metric import Metric, Scores, real_number
 
 
 class PointingGame(Metric):
@@ -36,11 +35,11 @@ class PointingGame(Metric):
         if self.tolerance <= 0:
             raise ValueError(f"tolerance must be above 0 pixels, got {tolerance}")
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        masks = required(masks, self)
+    def score(self, explanation: Explanation) -> Scores:
+        maps, masks = explanation.maps, required(explanation.masks, self)
         scores = np.full(len(maps), np.nan)
-        for question in np.flatnonzero(rankable(maps) & masks.any(axis=(1, 2))):
-            row, column = divmod(_peak(view, question, maps[question]), maps.shape[2])
+        for question in np.flatnonzero(explanation.rankable & masks.any(axis=(1, 2))):
+            row, column = divmod(_peak(explanation, question), maps.shape[2])
             rows, columns = np.nonzero(masks[question])
             scores[question] = np.hypot(rows - row, columns - column).min() < self.tolerance
         return scores
@@ -69,11 +68,11 @@ class IoSR(Metric):
         if not 0 <= self.threshold < 1:
             raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
 
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        masks = required(masks, self)
+    def score(self, explanation: Explanation) -> Scores:
+        maps, masks = explanation.maps, required(explanation.masks, self)
         largest = maps.max(axis=(1, 2), keepdims=True)
         salient = maps > self.threshold * largest
-        scored = rankable(maps) & (largest[:, 0, 0] > 0) & masks.any(axis=(1, 2))
+        scored = explanation.rankable & (largest[:, 0, 0] > 0) & masks.any(axis=(1, 2))
         inside = (salient & masks).sum(axis=(1, 2)) / salient.sum(axis=(1, 2)).clip(min=1)
         return np.where(scored, inside, np.nan)
 
@@ -96,10 +95,11 @@ class Localization(MetricFamily):
         super().__init__(num_labels, metric, **options)
 
 
-def _peak(view: View, question: int, saliency: FloatArray) -> int:
-    """Flat index of the largest value; where several pixels have it, the one that ``pixel_order`` puts first."""
+def _peak(explanation: Explanation, question: int) -> int:
+    """Flat index of the largest value; where several pixels have it, the one that the pixel order puts first."""
+    saliency = explanation.maps[question]
     peaks = np.flatnonzero(saliency == saliency.max())
-    return int(peaks[0] if len(peaks) == 1 else pixel_order(view, question, saliency)[0])
+    return int(peaks[0] if len(peaks) == 1 else explanation.order(question)[0])
 
 
 def required(masks: Masks | None, metric: Metric) -> Masks:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from ..explainers.explainer import Explainer, image_array, question_view
-from ..explainers.tensors import FloatArray
+from ..explainers.explainer import Explainer, answers, image_array
+from ..explainers.network import Network
 from ..explainers.view import View, asked_labels
+from .explanation import Covering, Explanation
 
 Scores = npt.NDArray[np.float64]
-Masks = npt.NDArray[np.bool_]
 
 
 class Metric(ABC):
@@ -38,11 +38,17 @@ class Metric(ABC):
         self.name = name or type(self).__name__
 
     @abstractmethod
-    def score(self, view: View, maps: FloatArray, masks: Masks | None = None) -> Scores:
-        """Scores (Q,) of maps (Q, H, W) that answer the view's questions.
+    def score(self, explanation: Explanation) -> Scores:
+        """Scores (Q,) of an explainer's maps, one for each question of ``explanation.view``."""
 
-        Masks (Q, H, W) say where the asked label is; all False where nobody knows.
+    def covering(self, size: tuple[int, int]) -> Covering | None:
+        """The covered images that it is going to ask ``explanation.probabilities`` about, on images (H, W); if any.
+
+        The images of all metrics of a run share full passes, and one that several ask about runs once. So a metric
+        needs as many images through the network as its covering has, for each question whose map has an order, less
+        those that another metric needs as well, the untouched one and the one covered throughout (asked once a run).
         """
+        return None
 
     def evaluate(
         self,
@@ -77,10 +83,11 @@ class Metric(ABC):
         if labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         shape = (*labels.shape, *images.shape[2:])
-        view = question_view(explainer, images, labels)
-        maps = explainer.attribute(view) if saliency is None else _shaped(saliency, shape, "saliency")
+        rows = np.repeat(np.arange(len(images)), labels.shape[1])
+        view = View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
+        maps = answers(explainer, images, labels) if saliency is None else _shaped(saliency, shape, "saliency")
         masks = None if mask is None else _shaped(mask, shape, "mask") > 0
-        scores = self.score(view, maps.astype(np.float32, copy=False), masks)
+        scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
 
 
@@ -104,21 +111,6 @@ def real_number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value!r}")
     return float(value)
-
-
-def rankable(maps: FloatArray) -> Masks:
-    """Which maps (Q, H, W) have an order: finite ones that are not constant. Answers (Q,)."""
-    flat = maps.reshape(len(maps), -1)
-    finite = np.isfinite(flat).all(axis=1)
-    ordered: Masks = finite & (flat.min(axis=1) < flat.max(axis=1))
-    return ordered
-
-
-def pixel_order(view: View, question: int, saliency: FloatArray) -> npt.NDArray[np.intp]:
-    """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
-    chance = view.generator(int(view.rows[question]), "pixel order").random(saliency.size)
-    order: npt.NDArray[np.intp] = np.lexsort((chance, -saliency.reshape(-1)))
-    return order
 
 
 def _shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:

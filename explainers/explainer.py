@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from ..summary_format import original_picture
 from .images import saliency_to_image
 from .network import Network
-from .tensors import FloatArray, checked_network
+from .tensors import FloatArray, IntArray, checked_network
 from .view import Needs, View, asked_labels
 
 
@@ -41,6 +41,14 @@ class Explainer(ABC):
     @abstractmethod
     def attribute(self, view: View) -> FloatArray:
         """Maps (Q, H, W), one a question of the view, in the sign and scale of the method."""
+
+    def images_needed(self, images: int, questions: int) -> Mapping[str, int]:
+        """How many images it runs through the network itself, to answer so many questions on so many images.
+
+        By kind of pass. The differentiated passes that it ``needs`` are not among them: those take one image a
+        question, for all explainers that read a pass of the same rule.
+        """
+        return {}
 
     @overload
     def __call__(
@@ -73,7 +81,7 @@ class Explainer(ABC):
             raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
-        maps = self.attribute(question_view(self, images, labels)).reshape(*labels.shape, *images.shape[2:])
+        maps = answers(self, images, labels).reshape(*labels.shape, *images.shape[2:])
         if ret == "image" or show or (show is None and in_notebook() and _has_picture(images, maps)):
             overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
@@ -84,10 +92,50 @@ class Explainer(ABC):
         return Tensor(maps)
 
 
-def question_view(explainer: Explainer, images: FloatArray, labels: Any) -> View:
-    """The view that asks labels (N, L) of images (N, C, H, W), for one explainer on its own."""
+def attribute_together(
+    explainers: Sequence[Explainer], view: View
+) -> tuple[dict[str, FloatArray], dict[str, ValueError]]:
+    """Maps (Q, H, W) of several explainers, by name, and the errors of those that refused.
+
+    Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
+    made once for all of them and none is held longer than they look at it.
+    """
+    sharing = [explainer for explainer in explainers if explainer.needs.layers]
+    others = [explainer for explainer in explainers if not explainer.needs.layers]
+    found: dict[str, list[FloatArray]] = {explainer.name: [] for explainer in explainers}
+    errors: dict[str, ValueError] = {}
+    for group, parts in ((sharing, view.parts(view.network.pass_size)), (others, [view])):
+        for part in parts if group else ():
+            for explainer in group:
+                try:
+                    if explainer.name not in errors:
+                        found[explainer.name].append(_attributed(explainer, part))
+                except ValueError as error:
+                    errors[explainer.name] = error
+    return {name: np.concatenate(maps) for name, maps in found.items() if name not in errors}, errors
+
+
+def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
+    """An explainer's maps (N * L, H, W) for labels (N, L) of images; a label that stands twice is asked once.
+
+    Raises:
+        ValueError: if it gives maps of another shape, or refuses.
+    """
     rows = np.repeat(np.arange(len(images)), labels.shape[1])
-    return View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
+    pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
+    view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    maps, errors = attribute_together([explainer], view)
+    if errors:
+        raise errors[explainer.name]
+    asked: FloatArray = maps[explainer.name][place.reshape(-1)]
+    return asked
+
+
+def _attributed(explainer: Explainer, view: View) -> FloatArray:
+    maps = explainer.attribute(view)
+    if maps.shape != (len(view.rows), *view.size):
+        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(view.rows)} questions of {view.size}")
+    return maps.astype(np.float32, copy=False)
 
 
 def image_array(inputs: Any) -> FloatArray:

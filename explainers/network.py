@@ -7,10 +7,9 @@ network bit for bit as it found it, exceptions included.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -19,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from .compiled import compiled
 from .dropout import RATE_WITHOUT_LAYER, dropout_layers, last_dense
+from .passes import Passes
 from .rectified import Rule, backward_rule
 from .registry import nearest
 from .tensors import (
@@ -36,25 +37,9 @@ from .tensors import (
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
+COMPILED_AGREES = 1e-5
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
-
-
-@dataclass
-class Passes:
-    """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
-    a backward each, the last two by their rule), "dropout" and "perturb".
-
-    Attributes:
-        made: how many passes ran.
-        images: how many images they held, copies that only fill up a pass left out.
-    """
-
-    made: Counter[str] = field(default_factory=Counter)
-    images: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{self.made[kind]} {kind} ({self.images[kind]} images)" for kind in self.made) or "none"
 
 
 @dataclass(frozen=True)
@@ -97,6 +82,7 @@ class Network:
         self.pass_size = pass_size
         self.passes = Passes()
         self._fill = fill
+        self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
     def logits(self, images: FloatArray, kind: str = "infer") -> FloatArray:
@@ -106,27 +92,55 @@ class Network:
     def pooled_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> FloatArray:
         """Logits (M, classes) of single images (C, H, W), drawn one by one into full passes.
 
-        Only one pass of images is held at a time, so the rows may be a generator without end in sight.
-
         Raises:
             ValueError: if there are no rows, or the network does not return (N, classes).
         """
-        rows = iter(rows)
-        parts: list[FloatArray] = []
-        while chunk := list(islice(rows, self.pass_size)):
-            with _one_at_a_time, _evaluating(self.cell):
-                logits = checked_logits(self.cell(Tensor(self._full(np.stack(chunk)))), self.cell)
-                parts.append(as_array(logits)[: len(chunk)])
-            self._count(kind, len(chunk))
+        parts = list(self.streamed_logits(rows, kind))
         if not parts:
             raise ValueError("no images to run the network on")
         return np.concatenate(parts)
+
+    def streamed_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> Iterator[FloatArray]:
+        """The same, pass by pass (up to ``pass_size``, classes), so that memory holds one pass however many rows.
+
+        Raises:
+            ValueError: if the network does not return (N, classes).
+        """
+        rows = iter(rows)
+        while chunk := list(islice(rows, self.pass_size)):
+            full = self._full(np.stack(chunk))
+            with _one_at_a_time, self.passes.counted(kind, len(chunk)), _evaluating(self.cell):
+                logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
+            yield logits
 
     def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
         """Logits (classes,) of an image (C, H, W) whose every value is the same; asked once, then remembered."""
         if (value, shape) not in self._uniform:
             self._uniform[value, shape] = self.pooled_logits([np.full(shape, value, np.float32)])[0]
         return self._uniform[value, shape]
+
+    def compile(self, images: FloatArray) -> None:
+        """Run forward passes compiled from now on, where they give the same numbers; takes two passes to see.
+
+        Passes with hooks or gradients stay as they are, since compiled ones ignore hooks.
+
+        Args:
+            images: (N, C, H, W), of which the first pass is tried; all later ones must have its shape.
+
+        Raises:
+            ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
+                where that is less); says so. Nothing has changed then.
+        """
+        first = images[: self.pass_size]
+        plain = self.pooled_logits(first, "compile")
+        with _one_at_a_time, self.passes.counted("compile", len(first)), _evaluating(self.cell):
+            forward, output = compiled(self.cell, Tensor(self._full(first)))
+            found = as_array(checked_logits(output, self.cell))[: len(first)]
+        if not np.array_equal(found, plain, equal_nan=True):
+            apart = np.abs(found - plain).max()
+            if not apart <= COMPILED_AGREES * max(1.0, np.abs(plain).max()):
+                raise ValueError(f"compiled, the network gives logits that are {apart:.2g} apart")
+        self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of the pass size so that bits depend on nothing else."""
@@ -164,9 +178,13 @@ class Network:
             chunk = slice(first, first + self.pass_size)
             full, asked = self._full(images[chunk]), self._full(labels[chunk])
             rows = len(images[chunk])
-            with _one_at_a_time, _evaluating(self.cell), backward_rule(rule):
+            with (
+                _one_at_a_time,
+                self.passes.counted(pass_kind(rule), rows),
+                _evaluating(self.cell),
+                backward_rule(rule),
+            ):
                 parts.append(_differentiated(self.cell, full, asked, layers, rows))
-            self._count("differentiate" if rule == "plain" else rule, rows)
         joined = _joined(parts)
         if INPUT_LAYER in taps:
             joined.activations[INPUT_LAYER] = images
@@ -193,9 +211,10 @@ class Network:
             chunk = slice(first, first + self.pass_size)
             rows, full = len(images[chunk]), Tensor(self._full(images[chunk]))
             with _one_at_a_time, _evaluating(self.cell), _dropping(self.cell, generators[chunk]):
-                drawn = [as_array(checked_logits(self.cell(full), self.cell))[:rows] for _ in range(samples)]
-            for _ in range(samples):
-                self._count("dropout", rows)
+                drawn = []
+                for _ in range(samples):
+                    with self.passes.counted("dropout", rows):
+                        drawn.append(as_array(checked_logits(self.cell(full), self.cell))[:rows])
             parts.append(np.stack(drawn))
         return np.concatenate(parts, axis=1)
 
@@ -212,12 +231,11 @@ class Network:
 
         named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
         require_pynative()
-        with ExitStack() as stack, _one_at_a_time, _evaluating(self.cell):
+        with ExitStack() as stack, _one_at_a_time, self.passes.counted("infer", len(images)), _evaluating(self.cell):
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)
             self.cell(Tensor(images))
-        self._count("infer", len(images))
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     def _full(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -226,9 +244,10 @@ class Network:
             return np.ascontiguousarray(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
 
-    def _count(self, kind: str, images: int) -> None:
-        self.passes.made[kind] += 1
-        self.passes.images[kind] += images
+
+def pass_kind(rule: Rule) -> str:
+    """The kind under which a differentiated pass of that rule is counted."""
+    return "differentiate" if rule == "plain" else rule
 
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:

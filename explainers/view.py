@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from mindspore import Tensor
 
 from .network import Derivatives, Network
 from .rectified import Rule
-from .tensors import Activation, FloatArray, IntArray
+from .tensors import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class View:
         needs: what all explainers of the view need together.
         sample_ids: (N,), stable names of the images, by default 0..N-1.
         seed: what randomness starts from.
-        logits: (N, classes) of the images, where they are known already.
+        logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class View:
         needs: Needs | None = None,
         sample_ids: IntArray | None = None,
         seed: int = 0,
-        logits: FloatArray | None = None,
+        logits: FloatArray | Callable[[], FloatArray] | None = None,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
@@ -89,7 +89,9 @@ class View:
     @cached_property
     def logits(self) -> FloatArray:
         """Logits (N, classes) of the untouched images; a pass only where nobody knew them yet."""
-        return self.network.logits(self.images) if self._logits is None else self._logits
+        if self._logits is None:
+            return self.network.logits(self.images)
+        return self._logits() if callable(self._logits) else self._logits
 
     def derivatives(self, rule: Rule = "plain") -> Derivatives:
         """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
@@ -97,6 +99,21 @@ class View:
             layers = self._needs.layers.get(rule, frozenset())
             self._derivatives[rule] = self.network.differentiate(self.asked_images, self.labels, layers, rule)
         return self._derivatives[rule]
+
+    def parts(self, size: int) -> Iterator[View]:
+        """Views of so many of the questions each, in order, which share nothing but the images."""
+        for first in range(0, len(self.rows), size):
+            some = slice(first, first + size)
+            yield View(
+                self.network,
+                self.images,
+                self.rows[some],
+                self.labels[some],
+                needs=self._needs,
+                sample_ids=self.sample_ids,
+                seed=self._seed,
+                logits=lambda: self.logits,
+            )
 
     def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Output of a layer for each question, and the gradient of the question's logit with respect to it.
@@ -112,11 +129,6 @@ class View:
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
         return keyed_generator(self._seed, int(self.sample_ids[row]), purpose)
-
-    def asked_probabilities(self, logits: FloatArray, questions: IntArray, activation_fn: Activation) -> FloatArray:
-        """Probability (M,) of the label of question ``questions[m]`` under the logits (M, classes)."""
-        probabilities = self.network.activated(logits, activation_fn)
-        return np.take_along_axis(probabilities, self.labels[questions][:, None], axis=1)[:, 0]
 
 
 def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Generator:

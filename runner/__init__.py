@@ -11,17 +11,30 @@ if TYPE_CHECKING:
     from .plan import Plan, PlanError
     from .result import RunResult, Scores
     from .samples import SampleError
+    from .stopping import RunStopped
+    from .work import NotComputedError
 
 _HOMES = {
     "ImageClassificationRunner": "image_classification_runner",
+    "NotComputedError": "work",
     "Plan": "plan",
     "PlanError": "plan",
     "RunResult": "result",
+    "RunStopped": "stopping",
     "SampleError": "samples",
     "Scores": "result",
 }
 
-__all__ = ["ImageClassificationRunner", "Plan", "PlanError", "RunResult", "SampleError", "Scores"]
+__all__ = [
+    "ImageClassificationRunner",
+    "NotComputedError",
+    "Plan",
+    "PlanError",
+    "RunResult",
+    "RunStopped",
+    "SampleError",
+    "Scores",
+]
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
 """The ``explainrun`` command.
 
-Exit codes: 0 fine, 2 bad input, 3 the run failed.
+Exit codes: 0 fine, 2 bad input, 3 the run failed or was stopped, and can be gone on with by the same command.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import click
 import yaml
 from tabulate import tabulate
 
+from .stopping import EXIT_RESUMABLE, RunStopped
+
 EXIT_BAD_INPUT = 2
-EXIT_RUN_FAILED = 3
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
@@ -35,17 +36,34 @@ def main() -> None:
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
-@click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
-def run(config: Path, summary_dir: str | None, limit: int | None, settings: tuple[str, ...], overwrite: bool) -> None:
-    """Run what CONFIG, a YAML file, describes."""
+@click.option("--overwrite", is_flag=True, help="Begin anew and replace the run that the folder holds.")
+@click.option("--no-resume", is_flag=True, help="Begin anew where the folder holds this run, unfinished.")
+@click.option("--profile", is_flag=True, help="Show passes made and needed, and where the time went.")
+def run(
+    config: Path,
+    summary_dir: str | None,
+    limit: int | None,
+    settings: tuple[str, ...],
+    overwrite: bool,
+    no_resume: bool,
+    profile: bool,
+) -> None:
+    """Run what CONFIG, a YAML file, describes.
+
+    An unfinished run of the same config in the same folder is gone on with; a finished one is left as it is. After
+    exit code 3 run the same again to go on.
+    """
     from .config import build_runner, load_config  # noqa: PLC0415
 
     overrides = dict(map(_setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
     with _told():
         loaded, problems = load_config(config, overrides)
-        runner = build_runner(loaded, problems, config.parent, overwrite=overwrite)
-        click.echo(runner.run(overwrite=overwrite, limit=loaded.limit))
+        runner = build_runner(loaded, problems, config.parent, overwrite=overwrite, resume=not no_resume)
+        result = runner.run(overwrite=overwrite, resume=not no_resume, limit=loaded.limit)
+        click.echo(result)
+        if profile:
+            click.echo(f"\n{result.profile()}")
 
 
 @main.command()
@@ -84,8 +102,10 @@ def list_() -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors in words, without a traceback unless the environment asks for it."""
+    from ..summary_format import BrokenRecordError  # noqa: PLC0415
     from .plan import PlanError, first_line  # noqa: PLC0415
     from .samples import SampleError  # noqa: PLC0415
+    from .work import NotComputedError  # noqa: PLC0415
 
     try:
         yield
@@ -93,15 +113,18 @@ def _told() -> Iterator[None]:
         message = error.format_message() if isinstance(error, click.UsageError) else error
         click.echo(f"explainrun: {message}", err=True)
         sys.exit(EXIT_BAD_INPUT)
-    except (SampleError, OSError) as error:
+    except (RunStopped, KeyboardInterrupt) as error:
+        click.echo(f"explainrun: {str(error) or 'stopped before anything was written'}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except (SampleError, NotComputedError, BrokenRecordError, OSError) as error:
         click.echo(f"explainrun: the run failed: {error}", err=True)
-        sys.exit(EXIT_RUN_FAILED)
+        sys.exit(EXIT_RESUMABLE)
     except Exception as error:
         if os.environ.get("EXPLAINRUN_TRACEBACK"):
             raise
         told = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
         click.echo(f"{told} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
-        sys.exit(EXIT_RUN_FAILED)
+        sys.exit(EXIT_RESUMABLE)
 
 
 def _setting(text: str) -> tuple[str, Any]:

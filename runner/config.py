@@ -18,9 +18,10 @@ from ..benchmarks import METRICS
 from ..explainers import EXPLAINERS, Network, Registry
 from ..explainers.registry import nearest
 from .datasets import csv_dataset, hdf5_dataset
-from .engine import examine
+from .examination import examine
 from .image_classification_runner import ImageClassificationRunner
 from .networks import load_network, make
+from .opening import opening
 from .plan import PlanError, first_line
 from .samples import read_samples
 
@@ -80,7 +81,7 @@ class RunConfig(_Section):
         activation: "sigmoid" (several labels an image) or "softmax" (one).
         data: makes the MindSpore dataset.
         class_names: in the order of the network's outputs, or the path of a text file with one a line.
-        mean, std, seed, pass_size: as ``ImageClassificationRunner`` takes them.
+        mean, std, seed, pass_size, strict, jit: as ``ImageClassificationRunner`` takes them.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         explainers, metrics: names, or one-entry mappings from a name to its options.
@@ -96,6 +97,8 @@ class RunConfig(_Section):
     std: list[float] | float | None = None
     seed: int = Field(default=0, ge=0)
     pass_size: int = Field(default=16, ge=1)
+    strict: bool = False
+    jit: Literal["auto", "on", "off"] = "auto"
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     explainers: list[Entry] = Field(min_length=1)
     metrics: list[Entry] = []
@@ -152,7 +155,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def build_runner(
-    config: RunConfig, problems: list[str], folder: Path = Path(), *, overwrite: bool = False
+    config: RunConfig, problems: list[str], folder: Path = Path(), *, overwrite: bool = False, resume: bool = True
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -160,7 +163,8 @@ def build_runner(
         config: what to run.
         problems: what is known to be wrong already.
         folder: what the config's paths, but for summary_dir, are relative to.
-        overwrite: whether an earlier run in the summary folder is fine.
+        overwrite: as ``run`` will be told.
+        resume: likewise.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
@@ -197,13 +201,17 @@ def build_runner(
     runner = ImageClassificationRunner(
         config.summary_dir, (dataset, class_names), network, activation,
         mean=config.mean, std=config.std, seed=config.seed, pass_size=config.pass_size,
+        strict=config.strict, jit=config.jit,
     )  # fmt: skip
+    runner.config = config.model_dump(exclude={"summary_dir", "limit", "strict"})
     if registered["explainers"]:
         runner.register_saliency(registered["explainers"], registered["metrics"])
     if config.uncertainty is not None:
         runner.register_uncertainty(config.uncertainty.samples)
     if problems and registered["explainers"]:
-        problems += examine(runner.plan(config.limit), Network(network), overwrite=overwrite)[0]
+        plan = runner.plan(config.limit)
+        problems += opening(plan, overwrite=overwrite, resume=resume).problems
+        problems += examine(plan, Network(network)).problems
     if problems:
         raise PlanError(problems)
     return runner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..explainers.tensors import checked_activation, checked_network
 from ..summary_format.pictures import Statistics
 from .engine import execute
 from .keywords import checks_keywords
-from .plan import Plan, PlanError, checked_sequence
+from .plan import JIT, Plan, PlanError, checked_sequence
 from .result import RunResult
 
 
@@ -38,10 +38,16 @@ class ImageClassificationRunner:
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
         pass_size: images a pass; results depend on no other size.
+        strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
+        jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
+            which makes it an error if it does not, or "off".
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if pass_size is no whole number from 1, or seed none from 0.
+        ValueError: if pass_size is no whole number from 1, seed none from 0, or jit another word.
+
+    Attributes:
+        config: what it was made from, in plain values, if from a config; becomes part of the plan.
     """
 
     @checks_keywords
@@ -56,6 +62,8 @@ class ImageClassificationRunner:
         std: Statistics | None = None,
         seed: int = 0,
         pass_size: int = DEFAULT_PASS_SIZE,
+        strict: bool = False,
+        jit: str = "auto",
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
@@ -65,6 +73,10 @@ class ImageClassificationRunner:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed must be a whole number from 0, got {seed!r}")
         self._mean, self._std, self._seed, self._pass_size = mean, std, seed, whole_number(pass_size, "pass_size")
+        if jit not in JIT:
+            raise ValueError(f"jit must be one of {', '.join(JIT)}, got {jit!r}")
+        self._strict, self._jit = strict, jit
+        self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
         self._dropout_samples = 0
@@ -133,26 +145,36 @@ class ImageClassificationRunner:
             self._pass_size,
             None if limit is None else whole_number(limit, "limit"),
             self._dropout_samples,
+            self._strict,
+            self._jit,
+            self.config,
         )
 
     @checks_keywords
-    def run(self, *, overwrite: bool = False, limit: int | None = None) -> RunResult:
+    def run(self, *, overwrite: bool = False, resume: bool = True, limit: int | None = None) -> RunResult:
         """Work through the dataset and write the summary.
 
+        If the folder holds an unfinished run of the same plan, goes on with it, and the end is that of a run never
+        interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
+
         Args:
-            overwrite: once finished, remove the runs that the summary folder held; without it such a folder is
-                refused.
+            overwrite: begin anew whatever the folder holds, and once finished remove the runs that were there.
+            resume: False to begin an unfinished run of the same plan anew.
             limit: only the first so many samples.
 
         Returns:
             Scores, counts and paths.
 
         Raises:
-            PlanError: with everything found wrong, before anything is written.
+            PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
+                among that.
             SampleError: at a sample whose shapes do not fit those before it.
-            OSError: if the folder cannot be written.
+            NotComputedError: where something is not finite, if strict.
+            FolderInUseError: if another run is writing to the folder.
+            RunStopped: after a signal; it ends the process with exit code 3 if nobody catches it.
+            OSError: if the folder cannot be written. What is committed is kept: run again to go on.
         """
-        return execute(self.plan(limit), overwrite=overwrite)
+        return execute(self.plan(limit), overwrite=overwrite, resume=resume)
 
 
 def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
 import mindspore.dataset as ds
+import numpy as np
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..explainers import Explainer
 from ..explainers.dropout import dropout_layers, last_dense
 from ..explainers.network import DEFAULT_PASS_SIZE
-from ..explainers.tensors import require_pynative
+from ..explainers.tensors import as_array, require_pynative
 from ..explainers.view import Needs
-from ..summary_format import find_runs
 from ..summary_format.pictures import Statistics
-from .samples import COLUMNS
+from .samples import COLUMNS, sample_count
 
+_OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
+JIT = ("auto", "on", "off")
+_DIGEST_LENGTH = 16
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
 
 
@@ -56,6 +64,9 @@ class Plan:
         pass_size: images a pass.
         limit: how many samples at most.
         dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
+        strict: whether a network output or a map that is not finite is an error.
+        jit: "auto", "on" or "off": whether forward passes run compiled.
+        config: what the plan was made from, in plain values, if from a config.
     """
 
     summary_dir: Path
@@ -71,6 +82,9 @@ class Plan:
     pass_size: int = DEFAULT_PASS_SIZE
     limit: int | None = None
     dropout_samples: int = 0
+    strict: bool = False
+    jit: str = "auto"
+    config: Mapping[str, Any] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -87,43 +101,68 @@ class Plan:
         """Whether a metric asks where labels are."""
         return any(metric.needs_boxes for metric in self.metrics)
 
-    def problems(self, *, overwrite: bool) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong with it as far as nothing is read, a sentence each."""
         problems = [
             *_dataset_problems(self),
             *_name_problems("class name", self.class_names),
             *_name_problems("explainer name", [explainer.name for explainer in self.explainers], in_path=True),
-            *_name_problems("metric name", [metric.name for metric in self.metrics]),
+            *_name_problems("metric name", [metric.name for metric in self.metrics], in_path=True),
             *_network_problems(self),
             *_metric_problems(self),
-            *_folder_problems(self.summary_dir, overwrite=overwrite),
+            *folder_problems(self.summary_dir),
         ]
         if (self.mean is None) != (self.std is None):
             problems.append("mean and std go together: give both or neither")
         return problems
 
+    @cached_property
     def described(self) -> dict[str, Any]:
-        """The plan in plain values: what a reader needs to make the run again."""
-        return {
+        """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart."""
+        plain = {
             "summary_dir": str(self.summary_dir),
-            "network": type(self.network).__name__,
-            "activation_fn": getattr(self.activation_fn, "__name__", type(self.activation_fn).__name__),
+            "network": {"class": type(self.network).__name__, "weights": weights_digest(self.network)},
+            "activation_fn": _named(self.activation_fn),
             "columns": list(self.dataset.get_col_names()),
+            "samples": sample_count(self.dataset, self.limit),
             "class_names": list(self.class_names),
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
-            **{name: getattr(self, name) for name in ("mean", "std", "seed", "pass_size", "limit", "dropout_samples")},
+            **{name: getattr(self, name) for name in _OPTIONS},
+            "device": ms.get_context("device_target"),
+            "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
+            "config": self.config,
         }
+        described: dict[str, Any] = json.loads(json.dumps(plain, default=_named))
+        return described
 
 
 def options_of(thing: Any) -> dict[str, Any]:
-    """The options of an explainer or metric, by the names under which its constructor takes them."""
+    """The class of an explainer or metric and its options, by the names under which its constructor takes them."""
     thing = getattr(thing, "member", thing)
-    names = signature(type(thing)).parameters
-    plain = (bool, int, float, str, tuple, list, type(None))
-    return {
-        name: getattr(thing, name) for name in names if isinstance(getattr(thing, name, ...), plain) and name != "name"
-    }
+    given = {name: getattr(thing, name, ...) for name in signature(type(thing)).parameters}
+    left_out = ("network", "num_labels", "name")  # the plan has those itself
+    options = {name: value for name, value in given.items() if value is not ... and name not in left_out}
+    return {"class": type(thing).__name__, **options}
+
+
+def weights_digest(network: nn.Cell) -> str:
+    """A checksum of a network's layers and the values of its parameters."""
+    digest = hashlib.sha256()
+    for name, cell in network.cells_and_names():
+        digest.update(f"{name} {type(cell).__qualname__}".encode())
+    for name, parameter in network.parameters_and_names():
+        digest.update(f"{name} {parameter.shape} {parameter.dtype}".encode())
+        digest.update(as_array(parameter).tobytes())
+    return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _named(value: Any) -> str:
+    """A few words for what JSON cannot hold: an array's checksum, a function's or class's name."""
+    if isinstance(value, (np.ndarray, Tensor)):
+        array = as_array(value)
+        return f"array {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()[:_DIGEST_LENGTH]}"
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _dataset_problems(plan: Plan) -> list[str]:
@@ -185,19 +224,21 @@ def _metric_problems(plan: Plan) -> list[str]:
     ]
 
 
-def _folder_problems(folder: Path, *, overwrite: bool) -> list[str]:
+def folder_problems(folder: Path) -> list[str]:
+    """Why nothing can be written to a folder, whatever it holds."""
     if folder.exists() and not folder.is_dir():
         return [f"summary_dir {folder} is a file"]
-    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    above = existing(folder)
     if not above.is_dir():
         return [f"summary_dir {folder} lies under a file"]
     if not os.access(above, os.W_OK | os.X_OK):
         return [f"summary_dir {folder} cannot be written"]
-    runs = find_runs(folder) if folder.exists() else []
-    if runs and not overwrite:
-        kind = "a finished" if runs[-1].finished else "an unfinished"
-        return [f"summary_dir {folder} holds {kind} run; name another folder, or say overwrite to replace it"]
     return []
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def first_line(error: Exception) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from tabulate import tabulate
 
-from ..explainers.network import Passes
 from ..explainers.registry import nearest
-from ..summary_format import Score
+from ..summary_format import Results, Score
+from .profile import profile_table
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,20 @@ class Scores:
     sample_ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Results) -> Scores:
+        """The scores that a run's results hold."""
+        questions = results.questions
+        pairs = [(explainer, metric) for explainer in results.explainers for metric in results.metrics]
+        return cls(
+            results.class_names,
+            results.explainers,
+            results.metrics,
+            questions[:, 0].tolist(),
+            questions[:, 1].tolist(),
+            {pair: results.scores(*pair).tolist() for pair in pairs},
+        )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:
         """Mean, count and unscored of one explainer in one metric, over all questions or those on one label.
@@ -140,9 +154,10 @@ class RunResult:
             no place in the viewer.
         beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
-        passes: what the network was asked for.
+        costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
         plan: the resolved plan, in plain values.
-        seconds: wall time.
+        seconds: wall time, of all starts where there were several.
+        finished_before: whether the folder held the run already, so that nothing was done.
     """
 
     summary_dir: Path
@@ -152,9 +167,36 @@ class RunResult:
     unrecorded: tuple[int, ...]
     beyond: int
     not_computed: dict[str, int]
-    passes: Passes
+    costs: dict[str, dict[str, float]]
     plan: dict[str, Any]
     seconds: float
+    finished_before: bool = False
+
+    @classmethod
+    def of(
+        cls, results: Results, summary_dir: Path, seconds: float | None = None, *, finished_before: bool = False
+    ) -> RunResult:
+        """What a finished run's archive says."""
+        recorded = np.isin(results.samples, results.recorded)
+        not_computed = {"network output": int((~results.computed).sum())}
+        not_computed |= {f"{name} map": int((~results.computed_maps(name)).sum()) for name in results.explainers}
+        return cls(
+            summary_dir.absolute(),
+            Scores.of(results),
+            len(results.samples),
+            len(results.questions),
+            tuple(results.samples[results.computed & ~recorded].tolist()),
+            int(results.beyond.sum()),
+            {what: times for what, times in not_computed.items() if times},
+            results.costs,
+            results.plan,
+            sum(results.costs["seconds"].values()) if seconds is None else seconds,
+            finished_before,
+        )
+
+    def profile(self, style: str = "simple") -> str:
+        """Passes made and needed by kind, and where the time went, as tables."""
+        return profile_table(self.costs, style)
 
     def summary_line(self) -> str:
         """The run in one line."""
@@ -164,12 +206,16 @@ class RunResult:
             parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
         if self.beyond:
             parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
-        parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items() if times]
-        return "; ".join([*parts, f"passes: {self.passes}"])
+        parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
+        passes = ", ".join(
+            f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()
+        )
+        return "; ".join([*parts, f"passes: {passes or 'none'}"])
 
     def __str__(self) -> str:
         table = [self.scores.table()] if self.scores.metrics else []
-        return "\n".join([*table, self.summary_line(), f"summary: {self.summary_dir}"])
+        before = ["finished before, nothing was done; overwrite to run again"] if self.finished_before else []
+        return "\n".join([*table, self.summary_line(), *before, f"summary: {self.summary_dir}"])
 
     __repr__ = __str__
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
 
+import google_crc32c
 import mindspore.dataset as ds
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,13 @@ class Sample:
     boxes: dict[int, FloatArray] | None
     beyond: tuple[int, ...] = ()
     looks_multi_hot: bool = False
+
+    @property
+    def digest(self) -> int:
+        """A checksum of what the dataset gave, by which a run that goes on knows its samples again."""
+        boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
+        said = repr((self.image.shape, str(self.image.dtype), self.truth, self.beyond, boxes)).encode()
+        return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
 
     @property
     def pixels(self) -> FloatArray:

@@ -2,20 +2,29 @@
 
 from .folder import RunFolder, find_runs, read_manifest, remove_runs
 from .frames import BrokenRecordError
+from .lock import FolderInUseError, FolderLock
 from .pictures import heatmap_picture, jpeg, original_picture, png
 from .reader import Summary, read_records, read_summary
 from .records import Heatmap, Metadata, Prediction, SampleRecord, Score, ScoresRecord
+from .results import Results
+from .segments import Explained, SampleBatch, Segments
 from .writer import SummaryWriter
 
 __all__ = [
     "BrokenRecordError",
+    "Explained",
+    "FolderInUseError",
+    "FolderLock",
     "Heatmap",
     "Metadata",
     "Prediction",
+    "Results",
     "RunFolder",
+    "SampleBatch",
     "SampleRecord",
     "Score",
     "ScoresRecord",
+    "Segments",
     "Summary",
     "SummaryWriter",
     "find_runs",

@@ -3,26 +3,32 @@
 ``events.summary.<seconds>.<device>.<host>_explain``   the records
 ``_explain_<seconds>/origin_images/<thousand>/<id>.jpg``
 ``_explain_<seconds>/heatmap/<explainer>/<thousand>/<id>_<label>.png``
+``_explain_<seconds>/plan.json``                        written first: what the run does
+``_explain_<seconds>/segments/``                        finished work, while the run is not
+``_explain_<seconds>/partial/``                         files that are being written
+``_explain_<seconds>/results.h5``                       maps and scores, at the end
 ``_explain_<seconds>/manifest.json``                    written last: the run is finished
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from .disk import make_folder, make_new_folder, remove, remove_tree, replace, write_new
+
 _EVENT_FILE = re.compile(r"events\.summary\.(\d+)\..*_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
 _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
+_serial = count()  # tells apart the files that this process is writing
 
 
 @dataclass(frozen=True)
@@ -40,26 +46,28 @@ class RunFolder:
     event_file: Path
 
     @classmethod
-    def create(cls, root: str | Path, device: str) -> RunFolder:
+    def create(cls, root: str | Path, device: str, state: Mapping[str, Any] | None = None) -> RunFolder:
         """Make the folders of a run that begins now.
 
         Args:
             root: the summary folder; made if missing.
             device: "CPU", "GPU" or "Ascend"; becomes part of the event file's name.
+            state: what a later start must know of the run, in plain values.
 
         Raises:
             OSError: if a folder cannot be made.
         """
         root = Path(root)
-        make_private_folder(root)
+        make_folder(root)
         host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
         taken = [int(match[1]) for path in root.iterdir() if (match := _OURS.match(path.name))]
         for timestamp in count(max([int(time.time()), *(before + 1 for before in taken)])):
             run = cls(root, timestamp, root / f"events.summary.{timestamp}.{device}.{host}_explain")
             try:
-                run.data.mkdir(mode=0o700)
+                make_new_folder(run.data)
             except FileExistsError:  # another run began in this second
                 continue
+            run.write_state(state or {})
             return run
         raise AssertionError("unreachable: seconds do not end")
 
@@ -74,6 +82,16 @@ class RunFolder:
         return self.data / "manifest.json"
 
     @property
+    def segments(self) -> Path:
+        """Where finished work lies while the run is not."""
+        return self.data / "segments"
+
+    @property
+    def archive(self) -> Path:
+        """Maps and scores of the finished run."""
+        return self.data / "results.h5"
+
+    @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return self.manifest.is_file()
@@ -86,16 +104,26 @@ class RunFolder:
         """Path of the picture of one map, relative to the root."""
         return f"{self.data.name}/heatmap/{explainer}/{_bucket(sample_id)}/{sample_id}_{label}.png"
 
-    def write_file(self, relative: str, data: bytes) -> None:
-        """Write a new file, readable by its owner alone, making the folders above it.
+    def partial(self) -> Path:
+        """A fresh path for a file to be written at before it gets its name."""
+        make_folder(self.data / "partial")
+        return self.data / "partial" / str(next(_serial))
+
+    def write_file(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """Write a file that is there either whole or not at all, even after a power cut.
+
+        Args:
+            path: in the root; what stands there is replaced.
+            data: its content.
+            durable: make its name durable at once; its content always is.
 
         Raises:
-            OSError: if it exists already or cannot be written.
+            OSError: if it cannot be written.
         """
-        path = self.root / relative
-        make_private_folder(path.parent)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
-            file.write(data)
+        partial = self.partial()
+        write_new(partial, data)
+        make_folder(path.parent)
+        replace(partial, path, durable=durable)
 
     def write_manifest(self, *, saliency_map: bool, benchmark: bool, uncertainty: bool) -> None:
         """Say that the run is finished and what is in it; atomically, since half a manifest stops the viewer."""
@@ -105,41 +133,33 @@ class RunFolder:
             "uncertainty": uncertainty,
             "hierarchical_occlusion": False,
         }
-        write_atomically(self.manifest, json.dumps(content))
+        self.write_file(self.manifest, json.dumps(content).encode())
 
+    def state(self) -> dict[str, Any] | None:
+        """What ``write_state`` wrote; None where it did not come to that."""
+        path = self.data / "plan.json"
+        return json.loads(path.read_text("utf-8"))["state"] if path.is_file() else None
 
-def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it, the new ones for their owner alone."""
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Keep what a later start must know of the run."""
+        content = {"event_file": self.event_file.name, "state": state}
+        self.write_file(self.data / "plan.json", json.dumps(content, indent=1).encode())
 
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file, readable by its owner alone, that is there either whole or not at all, even after a power cut."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def sweep(self) -> None:
+        """Remove what is of no use any more: half-written files, and a finished run's segments."""
+        remove_tree(self.data / "partial")
+        if self.finished:
+            remove_tree(self.segments)
 
 
 def find_runs(root: str | Path) -> list[RunFolder]:
     """The runs in a summary folder, oldest first; finished ones and others."""
     root = Path(root)
-    found = (_EVENT_FILE.fullmatch(path.name) for path in root.glob("events.summary.*_explain"))
-    runs = [RunFolder(root, int(match[1]), root / match[0]) for match in found if match]
+    events = {match[0]: int(match[1]) for path in root.glob("events.*") if (match := _EVENT_FILE.fullmatch(path.name))}
+    for path in root.glob("_explain_*/plan.json"):
+        if match := _DATA_FOLDER.fullmatch(path.parent.name):
+            events.setdefault(json.loads(path.read_text("utf-8"))["event_file"], int(match[1]))
+    runs = [RunFolder(root, timestamp, root / name) for name, timestamp in events.items()]
     return sorted(runs, key=lambda run: (run.timestamp, run.event_file.name))
 
 
@@ -148,10 +168,23 @@ def remove_runs(root: str | Path, keep: RunFolder | None = None) -> None:
     root = Path(root)
     for run in find_runs(root):
         if keep is None or run.event_file.name != keep.event_file.name:
-            run.event_file.unlink()
+            remove(run.event_file)
     for path in root.glob("_explain_*"):
         if _DATA_FOLDER.fullmatch(path.name) and path.is_dir() and (keep is None or path.name != keep.data.name):
-            shutil.rmtree(path)
+            remove_tree(path)
+
+
+def sweep(root: Path) -> None:
+    """Remove what starts that were killed left of runs that never began: data folders that hold no file of a run."""
+    runs = {run.data.name for run in find_runs(root)}
+    for path in root.glob("_explain_*"):
+        if (
+            _DATA_FOLDER.fullmatch(path.name)
+            and path.name not in runs
+            and path.is_dir()
+            and all(inside.name == "partial" for inside in path.iterdir())
+        ):
+            remove_tree(path)
 
 
 def read_manifest(run: RunFolder) -> dict[str, Any] | None:

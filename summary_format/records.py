@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 
 from ._gen import records_pb2 as wire
 
+PREDICTED_ABOVE = 0.5  # the viewer's own threshold
+
 
 @dataclass(frozen=True)
 class Metadata:

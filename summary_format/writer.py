@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from types import TracebackType
 
-from .folder import RunFolder, sync_folder
+from .disk import append, open_new, replace
+from .folder import RunFolder
 from .frames import framed
 from .records import Record, encode
 
@@ -16,29 +18,43 @@ class SummaryWriter:
 
     Args:
         run: where to write.
+        records: what the file begins with; they replace what it holds, at once.
 
     Raises:
-        OSError: if the event file exists already or cannot be made.
+        ValueError: if a record holds a number that the viewer cannot show.
+        OSError: if the event file cannot be written.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, records: Iterable[Record] = ()) -> None:
         self._path = run.event_file
-        self._file = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb")  # noqa: SIM115
-        sync_folder(run.root)
+        self._waiting: list[bytes] = []
+        for record in records:
+            self.write(record)
+        partial = run.partial()
+        self._file = open_new(partial)
+        try:
+            self.commit()
+            replace(partial, self._path)
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def write(self, record: Record) -> None:
-        """Append one record.
+        """Append one record; ``commit`` puts it on the disk.
 
         Raises:
             ValueError: if it holds a number that the viewer cannot show.
-            OSError: if the disk refuses.
         """
-        self._file.write(framed(encode(record, time.time())))
+        self._waiting.append(framed(encode(record, time.time())))
 
     def commit(self) -> None:
-        """Make everything written so far durable."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Make everything written so far durable.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        waiting, self._waiting = self._waiting, []
+        append(self._file, b"".join(waiting), self._path)
 
     def __enter__(self) -> SummaryWriter:
         return self
@@ -47,6 +63,7 @@ class SummaryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.commit()
+            if kind is None:
+                self.commit()
         finally:
-            self._file.close()
+            os.close(self._file)

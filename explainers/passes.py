@@ -1,0 +1,43 @@
+"""What a network was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Passes:
+    """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
+    a backward each, the last two by their rule), "dropout", "perturb", and "compile" (which tries a compiled forward).
+
+    Attributes:
+        made: how many passes ran.
+        images: how many images they held, copies that only fill up a pass left out.
+        seconds: how long they took.
+    """
+
+    made: Counter[str] = field(default_factory=Counter)
+    images: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{self.made[kind]} {kind} ({self.images[kind]} images)" for kind in self.made) or "none"
+
+    @contextmanager
+    def counted(self, kind: str, images: int) -> Iterator[None]:
+        """Count the pass that runs within; one that fails does not count."""
+        began = time.perf_counter()
+        yield
+        self.seconds[kind] += time.perf_counter() - began
+        self.made[kind] += 1
+        self.images[kind] += images
+
+    def drained(self) -> Passes:
+        """What was counted since the last call, which starts anew."""
+        counted = Passes(self.made, self.images, self.seconds)
+        self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
+        return counted

@@ -1,0 +1,174 @@
+"""A batch of samples with what the network says of them, and the records made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from ..benchmarks.explanation import Masks
+from ..explainers.dropout import spread
+from ..explainers.network import Network
+from ..explainers.tensors import FloatArray, IntArray
+from ..explainers.view import View, keyed_generator
+from ..summary_format import Explained, Heatmap, Prediction, RunFolder, SampleBatch, SampleRecord
+from ..summary_format.records import PREDICTED_ABOVE
+from .plan import Plan
+from .samples import Sample, SampleError, read_samples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples with what the network says of them.
+
+    Attributes:
+        samples: as the dataset gave them.
+        said: what the network says of them, and what is asked.
+        maps: by explainer, where they were made while examining the plan.
+    """
+
+    samples: list[Sample]
+    said: SampleBatch
+    maps: dict[str, FloatArray] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> FloatArray:
+        """(N, C, H, W), as the network takes them."""
+        return np.stack([sample.pixels for sample in self.samples])
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """(Q,) which sample each question is about."""
+        return np.searchsorted(self.said.ids, self.said.questions[:, 0])
+
+    @property
+    def labels(self) -> IntArray:
+        """(Q,) which label each question asks about."""
+        labels: IntArray = self.said.questions[:, 1]
+        return labels
+
+    def masks(self) -> Masks:
+        """(Q, H, W) where the asked labels are."""
+        return np.stack([self.samples[row].mask(int(label)) for row, label in zip(self.rows, self.labels, strict=True)])
+
+    def view(self, plan: Plan, network: Network) -> View:
+        """The view that all explainers and metrics share."""
+        return View(
+            network,
+            self.images,
+            self.rows,
+            self.labels,
+            needs=plan.needs,
+            sample_ids=self.said.ids,
+            seed=plan.seed,
+            logits=self.said.logits,
+        )
+
+
+def read_batches(plan: Plan) -> Iterator[list[Sample]]:
+    """The dataset in work batches, all images of one shape.
+
+    Raises:
+        SampleError: at a sample that does not fit.
+    """
+    samples = read_samples(plan.dataset, len(plan.class_names), plan.limit)
+    shape: tuple[int, ...] | None = None
+    while group := list(islice(samples, plan.batch_size)):
+        shape = shape or group[0].image.shape
+        for sample in group:
+            if sample.image.shape != shape:
+                raise SampleError(
+                    f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
+                    f"bring all images to one size in the dataset"
+                )
+        yield group
+
+
+def inferred(plan: Plan, network: Network, samples: list[Sample]) -> SampleBatch:
+    """What the network says of samples, and what is asked of them."""
+    images = np.stack([sample.pixels for sample in samples])
+    logits = network.logits(images)
+    said = SampleBatch(
+        ids=np.array([sample.id for sample in samples]),
+        digests=digests(samples),
+        truth=_padded([sample.truth for sample in samples]),
+        logits=logits,
+        probabilities=network.activated(logits, plan.activation_fn),
+        spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
+        questions=np.zeros((0, 2), np.int64),
+        beyond=np.array([len(sample.beyond) for sample in samples]),
+    )
+    return replace(said, questions=_questions(said)) if said.probabilities.shape == logits.shape else said
+
+
+def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
+    """(N,) by which samples are known again."""
+    return np.array([sample.digest for sample in samples], np.uint32)
+
+
+def predicted(said: SampleBatch, row: int) -> list[int]:
+    """Labels whose probability exceeds 0.5, ascending."""
+    return [int(label) for label in np.flatnonzero(said.probabilities[row] > PREDICTED_ABOVE)]
+
+
+def recorded(said: SampleBatch) -> list[int]:
+    """Rows of the samples that have a place in the records: the network gave numbers, and there is a label to show."""
+    return [int(row) for row in np.flatnonzero(said.computed) if _truth(said, row) or predicted(said, row)]
+
+
+def sample_records(said: SampleBatch, explained: Mapping[str, Explained], run: RunFolder) -> Iterator[SampleRecord]:
+    """The records of a batch whose every explainer is through, in sample order."""
+    heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in said.ids}
+    for name, of_explainer in explained.items():
+        for sample_id, label in said.questions[of_explainer.computed].tolist():
+            path = run.heatmap_path(name, sample_id, label)
+            heatmaps[sample_id].append(Heatmap(name, label, path))
+    for row in recorded(said):
+        sample_id = int(said.ids[row])
+        truth, above = (_told(said, row, labels) for labels in (_truth(said, row), predicted(said, row)))
+        yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, tuple(heatmaps[sample_id]))
+
+
+def _questions(said: SampleBatch) -> IntArray:
+    """Truth united with predictions, ascending; nothing is asked of a sample for which the network gives no numbers."""
+    asked = [
+        (int(said.ids[row]), label)
+        for row in np.flatnonzero(said.computed)
+        for label in sorted({*_truth(said, row), *predicted(said, row)})
+    ]
+    return np.array(asked, np.int64).reshape(-1, 2)
+
+
+def _truth(said: SampleBatch, row: int) -> list[int]:
+    return [int(label) for label in said.truth[row] if label >= 0]
+
+
+def _told(said: SampleBatch, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
+    """What is recorded of a sample's labels."""
+
+    def spread_of(label: int) -> tuple[float, float, float] | None:
+        if not len(said.spread):
+            return None
+        sd, low, high = said.spread[:, row, label].tolist()
+        return sd, low, high
+
+    return tuple(Prediction(label, float(said.probabilities[row, label]), spread_of(label)) for label in labels)
+
+
+def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
+    """Labels (N, K) of N samples, padded with -1 to the longest."""
+    longest = max(map(len, rows))
+    return np.array([[*row, *(-1,) * (longest - len(row))] for row in rows], np.int64).reshape(len(rows), longest)
+
+
+def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> npt.NDArray[np.float64]:
+    """How the batch's probabilities spread under dropout."""
+    generators = [keyed_generator(plan.seed, sample.id, "dropout") for sample in samples]
+    logits = network.dropout_logits(images, generators, plan.dropout_samples)
+    flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)
+    found = spread(flat.reshape(logits.shape))
+    return np.stack([found.sd, found.low, found.high])

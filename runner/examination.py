@@ -1,0 +1,142 @@
+"""Everything that can be found wrong with a plan before anything is written."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..explainers.explainer import attribute_together
+from ..explainers.network import Network
+from ..summary_format import original_picture
+from .batch import Batch, inferred, read_batches
+from .plan import Plan, existing, first_line
+from .samples import Sample, SampleError
+
+_log = logging.getLogger("explainrun")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What looking at a plan and its first batch gave.
+
+    Attributes:
+        problems: what is wrong, a sentence each.
+        first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
+            that.
+        groups: the batches after it.
+        compiled: whether forward passes run compiled.
+    """
+
+    problems: list[str]
+    first: Batch | None
+    groups: Iterator[list[Sample]]
+    compiled: bool = False
+
+
+def examine(plan: Plan, network: Network, total: int | None = None) -> Examination:
+    """Look at a plan, its first batch and what the network says of it.
+
+    Args:
+        plan: what is to run.
+        network: where passes run.
+        total: how many samples there are, if known; to see whether the disk holds their maps.
+    """
+    problems, groups = plan.problems(), read_batches(plan)
+    try:
+        samples = next(groups, [])
+    except SampleError as error:
+        return Examination([*problems, str(error)], None, groups)
+    problems += _sample_problems(plan, samples)
+    if not samples:
+        return Examination(problems, None, groups)
+    try:
+        compiled = not problems and _compiled(plan, network, samples, problems)
+        said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
+    except (ValueError, TypeError, RuntimeError) as error:
+        problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {first_line(error)}")
+        return Examination(problems, None, groups)
+    first = Batch(samples, said)
+    problems += _output_problems(plan, first)
+    if not problems:
+        problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
+    return Examination(problems, first, groups, compiled)
+
+
+def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: list[str]) -> bool:
+    """Have forward passes compiled, as far as the plan wants and the network allows."""
+    if plan.jit == "off":
+        return False
+    try:
+        network.compile(np.stack([sample.pixels for sample in samples[: plan.pass_size]]))
+    except ValueError as error:
+        if plan.jit == "on":
+            problems.append(f"jit is on, but {error}; set it to auto or off")
+        else:
+            _log.info("forward passes are not compiled: %s", error)
+        return False
+    return True
+
+
+def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
+    """What the first work batch tells about the plan."""
+    if not samples:
+        return ["the dataset is empty"]
+    problems = []
+    beyond = [label for sample in samples for label in sample.beyond]
+    if beyond and not any(sample.truth for sample in samples):
+        problems.append(
+            f"the labels of all {len(samples)} first samples lie outside 0..{len(plan.class_names) - 1}, as far as "
+            f"{max(beyond)}; are class names missing?"
+        )
+    if all(sample.looks_multi_hot for sample in samples):
+        problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
+    try:
+        original_picture(samples[0].image, plan.mean, plan.std)
+    except ValueError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
+    """What making the first batch's maps tells about the plan; the maps are kept, so none is made twice.
+
+    Of explainers that make passes of their own, which may be many, the maps are left for later.
+    """
+    if not len(first.rows):
+        return []
+    asked = (len(first.samples), len(first.rows))
+    cheap = [one for one in plan.explainers if one.needs.layers or not one.images_needed(*asked)]
+    maps, errors = attribute_together(cheap, first.view(plan, network))
+    first.maps.update(maps)
+    return [f"{name}: {first_line(error)}" for name, error in errors.items()]
+
+
+def _output_problems(plan: Plan, first: Batch) -> list[str]:
+    """What the network's outputs tell about the plan."""
+    problems = []
+    logits, probabilities = first.said.logits, first.said.probabilities
+    if logits.shape[1] != len(plan.class_names):
+        problems.append(f"the network has {logits.shape[1]} outputs, there are {len(plan.class_names)} class names")
+    finite = probabilities[np.isfinite(probabilities)]
+    if probabilities.shape != logits.shape:
+        problems.append(f"activation_fn gives {probabilities.shape} for logits {logits.shape}")
+    elif finite.size and not (finite.min() >= 0 and finite.max() <= 1 + 1e-5):
+        problems.append(
+            f"activation_fn must give probabilities in 0..1, it gives {finite.min():.4g} to "
+            f"{finite.max():.4g}; use nn.Softmax() or nn.Sigmoid()"
+        )
+    return problems
+
+
+def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
+    """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
+    pixels = int(np.prod(first.images.shape[2:]))
+    each = len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)
+    needed, free = each * (total or len(first.samples)), shutil.disk_usage(existing(plan.summary_dir)).free
+    if needed <= free:
+        return []
+    return [f"the maps need about {needed / 1e9:.1f} GB, {plan.summary_dir} has {free / 1e9:.1f} GB left"]

@@ -1,0 +1,83 @@
+"""What a summary folder holds already, and what that means for a plan: begin, go on, be done, or refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..summary_format import RunFolder, find_runs
+from .plan import Plan
+
+_MAKING = ("versions", "device")  # what a finished run need not share
+_SHOWN_DIFFERENCES = 8
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a run of a plan finds its folder.
+
+    Attributes:
+        run: the run that is there and of the same plan, to go on with or finished; None to begin one.
+        replaces: whether the runs that were there before go once this one is finished.
+        problems: why it cannot run.
+    """
+
+    run: RunFolder | None
+    replaces: bool
+    problems: tuple[str, ...] = ()
+
+
+def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
+    """Look at the folder that a plan writes to.
+
+    Args:
+        plan: what is to run.
+        overwrite: begin anew whatever is there.
+        resume: go on with an unfinished run of the plan, instead of beginning anew.
+    """
+    runs = find_runs(plan.summary_dir)
+    if not runs or overwrite:
+        return Opening(None, bool(runs))
+    run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
+    state = run.state()
+    if not state:
+        said = f"summary_dir {plan.summary_dir} holds {kind} run that does not say what it does"
+        return Opening(None, False, (f"{said}; name another folder, or say overwrite to replace it",))
+    apart = differences(state["plan"], plan.described, () if not run.finished else _MAKING)
+    if apart:
+        told = "; ".join(apart[:_SHOWN_DIFFERENCES] + ["..."] * (len(apart) > _SHOWN_DIFFERENCES))
+        said = f"summary_dir {plan.summary_dir} holds {kind} run of another plan ({told})"
+        return Opening(None, False, (f"{said}; name another folder, or say overwrite to replace it",))
+    if run.finished or resume:
+        return Opening(run, bool(state["replaces"]))
+    return Opening(None, True)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
+    """What tells two described plans apart, a few words each; where they are written does not."""
+    first, second = (
+        {key: value for key, value in _flat(plan) if key.split(".")[0] not in (*ignored, "summary_dir", "strict")}
+        for plan in (before, now)
+    )
+    return [
+        f"{key} was {_short(first, key)}, is {_short(second, key)}"
+        for key in [*first, *(key for key in second if key not in first)]
+        if first.get(key, ...) != second.get(key, ...)
+    ]
+
+
+def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings by dotted key; tuples as lists, as JSON gives them back."""
+    if isinstance(value, Mapping):
+        if not value and where:
+            yield where, {}
+        for key, inner in value.items():
+            yield from _flat(inner, f"{where}.{key}" if where else str(key))
+    else:
+        yield where, list(value) if isinstance(value, tuple) else value
+
+
+def _short(values: Mapping[str, Any], key: str) -> str:
+    told = repr(values[key]) if key in values else "not there"
+    return told if len(told) <= 60 else f"{told[:57]}..."

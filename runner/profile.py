@@ -1,0 +1,112 @@
+"""What a run costs: passes made and needed, and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from tabulate import tabulate
+
+from ..benchmarks import Metric
+from ..explainers import Explainer
+from ..explainers.network import Network, pass_kind
+
+Costs = Mapping[str, Mapping[str, float]]
+
+
+class Profile:
+    """Counts what is done and what would have to be done, until it is handed on with a commit.
+
+    Passes needed, by kind, in passes of P images, ragged ones filled up:
+
+    ===============  ==================================================================================================
+    infer            ceil(N / P) for each batch of N samples
+    differentiate,   ceil(Q / P) for a batch's Q questions, by backward rule, where any explainer reads that pass
+    guided, ...
+    an explainer's   ceil(``images_needed`` / P), for each explainer and batch
+    own
+    perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
+                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
+    dropout          ``samples`` times ceil(N / P)
+    compile          2 a start, or 1 where the network turns out not to compile; none with jit off
+    ===============  ==================================================================================================
+
+    Args:
+        network: where passes run.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._needed: Counter[str] = Counter()
+        self._baselines: set[float] = set()
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Count what happens within as a part of the run's time."""
+        began = time.perf_counter()
+        yield
+        self._seconds[part] += time.perf_counter() - began
+
+    def need(self, kind: str, images: int, times: int = 1) -> None:
+        """Count passes that these images need."""
+        if images:
+            self._needed[kind] += times * self._passes(images)
+
+    def need_compiling(self, passes: int) -> None:
+        """Count the passes that try a compiled forward."""
+        self._needed["compile"] += passes
+
+    def need_maps(self, explainers: Iterable[Explainer], samples: int, questions: int) -> None:
+        """Count what explainers need that make their maps of a batch together."""
+        explainers = list(explainers)
+        for rule in sorted({rule for explainer in explainers for rule in explainer.needs.layers}):
+            self.need(pass_kind(rule), questions)
+        for explainer in explainers:
+            for kind, images in explainer.images_needed(samples, questions).items():
+                self.need(kind, images)
+
+    def need_scores(self, metrics: Iterable[Metric], size: tuple[int, int], rankable: int) -> None:
+        """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
+        pixels = size[0] * size[1]
+        coverings = [covering for metric in metrics if (covering := metric.covering(size)) is not None]
+        self.need("perturb", rankable * len(set().union(*(covering.passing(pixels) for covering in coverings))))
+        throughout = {image.baseline for c in coverings for image in c.images if image.last - image.first == pixels}
+        if rankable:
+            self._needed["perturb"] += len(throughout - self._baselines)
+            self._baselines |= throughout
+
+    def drained(self) -> Costs:
+        """Everything counted since the last call."""
+        passes = self._network.passes.drained()
+        costs: dict[str, Mapping[str, float]] = {
+            "made": dict(passes.made),
+            "images": dict(passes.images),
+            "pass_seconds": dict(passes.seconds),
+            "needed": {kind: times for kind, times in self._needed.items() if times},
+            "seconds": dict(self._seconds),
+        }
+        self._seconds.clear()
+        self._needed.clear()
+        return costs
+
+    def _passes(self, images: int) -> int:
+        return -(-images // self._network.pass_size)
+
+
+def profile_table(costs: Costs, style: str = "simple") -> str:
+    """Two tables: passes made and needed by kind, and where the time went."""
+    made, needed = costs.get("made", {}), costs.get("needed", {})
+    images, took = costs.get("images", {}), costs.get("pass_seconds", {})
+    passes = [
+        (kind, made.get(kind, 0), needed.get(kind, 0), images.get(kind, 0), took.get(kind, 0.0))
+        for kind in dict.fromkeys([*made, *needed])
+    ]
+    seconds = costs.get("seconds", {})
+    whole = sum(seconds.values()) or 1.0
+    parts = [(part, took, f"{took / whole:.0%}") for part, took in sorted(seconds.items(), key=lambda item: -item[1])]
+    first = tabulate(passes, ["passes", "made", "needed", "images", "seconds"], tablefmt=style, floatfmt=".2f")
+    second = tabulate(parts, ["part of the run", "seconds", "share"], tablefmt=style, floatfmt=".2f")
+    return f"{first}\n\n{second}"

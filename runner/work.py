@@ -1,0 +1,237 @@
+"""The batches of a run: what is not committed yet is inferred, explained, scored, drawn and committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import count
+
+import numpy as np
+import numpy.typing as npt
+
+from ..benchmarks.explanation import Covering, Explanation
+from ..explainers import Explainer
+from ..explainers.explainer import attribute_together
+from ..explainers.network import Network
+from ..explainers.tensors import FloatArray
+from ..explainers.view import View
+from ..summary_format import (
+    Explained,
+    SampleBatch,
+    Segments,
+    SummaryWriter,
+    heatmap_picture,
+    jpeg,
+    original_picture,
+    png,
+)
+from .batch import Batch, digests, inferred, recorded, sample_records
+from .committing import Committer, Picture
+from .plan import Plan, PlanError
+from .profile import Profile
+from .progress import Progress
+from .samples import Sample
+
+
+class NotComputedError(RuntimeError):
+    """The network's output or a map is not finite, and the plan is strict."""
+
+
+class Work:
+    """Takes a run's batches from samples to commits.
+
+    Args:
+        plan: what to do.
+        network: where passes run.
+        segments: what is committed.
+        committer: what commits.
+        writer: of the event file.
+        profile: what everything is counted in.
+        progress: where it is shown.
+        stop: called between commits; raises where the run shall stop.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        network: Network,
+        segments: Segments,
+        committer: Committer,
+        writer: SummaryWriter,
+        profile: Profile,
+        progress: Progress,
+        stop: Callable[[], None],
+    ) -> None:
+        self.plan, self.network, self.segments = plan, network, segments
+        self._committer, self._writer, self._stop = committer, writer, stop
+        self._profile, self._progress = profile, progress
+        self._was_compiled = bool((segments.run.state() or {}).get("compiled"))
+
+    def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
+        """Do what is not committed yet of all batches; the first may be known from its examination with the plan."""
+        for index in count():
+            with self._profile.timed("reading"):
+                samples = next(groups, None)
+            if samples is None:
+                break
+            if first is None and self._was_compiled and self.segments.missing(index):
+                self._compile(samples)
+            self.batch(index, samples, first if index == 0 else None)
+        if self.segments.has_samples(index):
+            raise PlanError(["the dataset ends earlier than it did when the run began; begin anew with overwrite"])
+
+    def batch(self, index: int, samples: list[Sample], first: Batch | None = None) -> None:
+        """Do what is not committed yet of a batch.
+
+        Args:
+            index: its number.
+            samples: as the dataset gives them.
+            first: the same with what is known of it, where it was examined with the plan.
+
+        Raises:
+            PlanError: if part of it is committed and the samples are not the ones of then.
+            NotComputedError: where something is not finite, if the plan is strict.
+            RunStopped: if the run shall stop here.
+            OSError: if something could not be written.
+        """
+        missing = set(self.segments.missing(index))
+        if self.segments.has_samples(index):
+            batch = Batch(samples, self.segments.samples(index))
+            _check_same(batch)
+        else:
+            batch = first or Batch(samples, self._inferred(samples))
+            self._commit_samples(index, batch)
+        every = self.plan.explainers
+        self._progress.advance(len(samples) * (len(every) - len(missing)) / len(every))
+        self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+
+    def _compile(self, samples: list[Sample]) -> None:
+        """Go on as the run began."""
+        self._was_compiled = False
+        try:
+            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.pass_size]]))
+        except ValueError as error:
+            raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
+        finally:
+            self._profile.need_compiling(self.network.passes.made["compile"])
+
+    def _inferred(self, samples: list[Sample]) -> SampleBatch:
+        self._progress.doing("inference")
+        need_inference(self._profile, self.plan, len(samples))
+        with self._profile.timed("inference"):
+            return inferred(self.plan, self.network, samples)
+
+    def _commit_samples(self, index: int, batch: Batch) -> None:
+        unknown = batch.said.ids[~batch.said.computed]
+        if len(unknown) and self.plan.strict:
+            raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
+        pictures = [
+            (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
+            for sample in (batch.samples[row] for row in recorded(batch.said))
+        ]
+        said = replace(batch.said, costs=self._profile.drained())
+        self._commit(pictures, partial(self.segments.write_samples, index, said))
+
+    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
+        """Commit what each explainer and the metrics say of a batch, and with the last the batch's records."""
+        view = batch.view(self.plan, self.network)
+        masks = batch.masks() if self.plan.needs_boxes and len(batch.rows) else None
+        for place, explainer in enumerate(explainers):
+            self._progress.doing(explainer.name)
+            maps = self._maps(explainer, explainers[place:], batch, view)
+            computed = np.isfinite(maps).all(axis=(1, 2))
+            if self.plan.strict and not computed.all():
+                sample_id, label = batch.said.questions[~computed][0]
+                which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
+                raise NotComputedError(f"{which} is not finite, and the run is strict")
+            scores = self._scores(Explanation(explainer, view, maps, masks, self._coverings(view.size)))
+            explained = Explained(scores, computed, self._profile.drained())
+            then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
+            if explainer is explainers[-1]:
+                then.append(partial(self._write_records, index))
+            self._commit(self._heatmaps(explainer, batch, maps, computed), *then)
+            self._progress.advance(len(batch.samples) / len(self.plan.explainers))
+
+    def _commit(self, pictures: Iterable[Picture], *then: Callable[[], None]) -> None:
+        """Hand work to the disk, and stop here if the run shall."""
+        with self._profile.timed("waiting for the disk"):
+            self._committer.commit(pictures, *then)
+        self._stop()
+
+    def _maps(self, explainer: Explainer, left: list[Explainer], batch: Batch, view: View) -> FloatArray:
+        """An explainer's maps (Q, H, W), made together with those of all that share its passes and are left."""
+        if not len(view.rows):
+            return np.zeros((0, *view.size), np.float32)
+        if explainer.name not in batch.maps:
+            together = [other for other in left if other.needs.layers] if explainer.needs.layers else [explainer]
+            self._profile.need_maps(together, len(batch.samples), len(view.rows))
+            with self._profile.timed("maps"):
+                maps, errors = attribute_together(together, view)
+            for error in errors.values():
+                raise error
+            batch.maps.update(maps)
+        return batch.maps.pop(explainer.name)
+
+    def _scores(self, explanation: Explanation) -> npt.NDArray[np.float64]:
+        """(metrics, Q) what every metric says."""
+        metrics, questions = self.plan.metrics, len(explanation.maps)
+        if not questions:
+            return np.zeros((len(metrics), 0))
+        self._profile.need_scores(metrics, explanation.view.size, int(explanation.rankable.sum()))
+        with self._profile.timed("covered images"):
+            explanation.prepare()
+        found = []
+        for metric in metrics:
+            self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
+            with self._profile.timed(metric.name):
+                scores = metric.score(explanation)
+            if scores.shape != (questions,):
+                raise ValueError(f"{metric.name} gave scores {scores.shape} for {questions} questions")
+            found.append(np.where(np.isfinite(scores), scores, np.nan))
+        return np.array(found, np.float64).reshape(len(metrics), questions)
+
+    def _coverings(self, size: tuple[int, int]) -> list[Covering]:
+        return [covering for metric in self.plan.metrics if (covering := metric.covering(size)) is not None]
+
+    def _heatmaps(
+        self, explainer: Explainer, batch: Batch, maps: FloatArray, computed: npt.NDArray[np.bool_]
+    ) -> Iterator[Picture]:
+        for question in np.flatnonzero(computed):
+            sample_id, label = batch.said.questions[question].tolist()
+            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
+
+    def _write_records(self, index: int) -> None:
+        """Put a batch's records into the event file, from its segments."""
+        explained = {name: self.segments.explained(index, name) for name in self.segments.explainers}
+        for record in sample_records(self.segments.samples(index), explained, self.segments.run):
+            self._writer.write(record)
+        self._writer.commit()
+
+
+def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
+    """Count the passes that infer so many samples."""
+    profile.need("infer", samples)
+    profile.need("dropout", samples, plan.dropout_samples)
+
+
+def _check_same(batch: Batch) -> None:
+    """Refuse to go on with other samples than those that the run began with."""
+    given, kept = digests(batch.samples), batch.said.digests
+    same = given[: len(kept)] == kept[: len(given)]
+    if len(given) != len(kept) or not same.all():
+        which = int(batch.samples[int(np.argmin(same)) if not same.all() else -1].id)
+        raise PlanError(
+            [
+                f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "
+                f"shuffle=False and without random transforms, or begin anew with overwrite"
+            ]
+        )
+
+
+def _original(sample: Sample, plan: Plan) -> bytes:
+    return jpeg(original_picture(sample.image, plan.mean, plan.std))
+
+
+def _heatmap(map_: FloatArray) -> bytes:
+    return png(heatmap_picture(map_))

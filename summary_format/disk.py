@@ -1,0 +1,117 @@
+"""Every change that a run makes to the file system, made durable; an error names the path that it is about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+OWNER_READS = 0o400  # the viewer runs as the same user
+OWNER_ENTERS = 0o700
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Name the path in an ``OSError`` that names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, the new ones for their owner alone."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        with suppress(FileExistsError):
+            os.mkdir(missing, OWNER_ENTERS)
+        sync_folder(missing.parent)
+
+
+def make_new_folder(folder: Path) -> None:
+    """Make a folder in one that is there.
+
+    Raises:
+        FileExistsError: if it is there already.
+        OSError: if it cannot be made.
+    """
+    os.mkdir(folder, OWNER_ENTERS)
+    sync_folder(folder.parent)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a new file, durably, readable by its owner alone.
+
+    Raises:
+        OSError: if it exists already or the disk refuses.
+    """
+    handle = open_new(path)
+    try:
+        append(handle, data, path)
+    finally:
+        os.close(handle)
+
+
+def open_new(path: Path) -> int:
+    """A handle on a new file, readable by its owner alone.
+
+    Raises:
+        OSError: if it exists already or cannot be made.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_READS)
+
+
+def append(handle: int, data: bytes, path: Path) -> None:
+    """Write at a handle's place and make everything durable that was written through it."""
+    with about(path):
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+
+
+def write_at(handle: int, data: bytes | memoryview, offset: int, path: Path) -> None:
+    """Write at an offset; ``sync`` makes it durable."""
+    with about(path):
+        left = memoryview(data)
+        while left:
+            written = os.pwrite(handle, left, offset)
+            left, offset = left[written:], offset + written
+
+
+def sync(handle: int, path: Path) -> None:
+    """Make what was written through a handle durable."""
+    with about(path):
+        os.fsync(handle)
+
+
+def replace(source: Path, target: Path, *, durable: bool = True) -> None:
+    """Give a file its final name, at once and whole; not durable until ``sync_folder`` where asked so."""
+    os.replace(source, target)
+    if durable:
+        sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with about(folder):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file; one that is gone already is fine."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all it holds; one that is gone already is fine."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)

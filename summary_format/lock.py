@@ -1,0 +1,168 @@
+"""One writer a summary folder.
+
+The lock file is held by a POSIX record lock, which the kernel lets go when its process dies, however it dies; so the
+next start on the same host, or on another one where the file system passes locks on, takes over at once. Where it does
+not, the file's age tells: its holder touches it every few seconds, and one left alone for ``STALE_SECONDS`` is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .disk import make_folder, remove, write_at
+
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+
+# Record locks do not tell two runs of one process apart, and closing a second handle would let go of the first's.
+_held: set[Path] = set()
+_changing = threading.Lock()
+
+
+class FolderInUseError(OSError):
+    """Another run is writing to the folder."""
+
+
+class FolderLock:
+    """Holds a summary folder for this run alone; a context manager.
+
+    Args:
+        root: the summary folder; made if missing, and removed again at the end if nothing was put there.
+
+    Raises:
+        FolderInUseError: at entering, if another run holds it; says who.
+        OSError: if the lock file cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.path = root, root / ".explainrun.lock"
+        self._place = root.resolve()
+        self._lost: str | None = None
+        self._done = threading.Event()
+
+    def check(self) -> None:
+        """Make sure that the folder is still this run's.
+
+        Raises:
+            FolderInUseError: if another run took it over, since this one was silent for too long.
+            OSError: if the lock file cannot be kept alive.
+        """
+        if self._lost is not None:
+            raise FolderInUseError(f"lost the lock on {self.root}: {self._lost}; run again to go on")
+
+    def __enter__(self) -> FolderLock:
+        self._made = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
+        make_folder(self.root)
+        try:
+            self._acquire()
+        except BaseException:
+            self._leave_no_folder()
+            raise
+        self._beating = threading.Thread(target=self._beat, name="explainrun-lock", daemon=True)
+        self._beating.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._beating.join()
+        try:
+            if self._lost is None:
+                remove(self.path)  # before the record lock goes, so that nobody finds a file without one
+        finally:
+            os.close(self._file)
+            with _changing:
+                _held.discard(self._place)
+            self._leave_no_folder()
+
+    def _acquire(self) -> None:
+        with _changing:
+            if self._place in _held:
+                raise FolderInUseError(self._told("this process, in another run"))
+            while not self._claimed():  # its last holder removed the file between its opening and its locking
+                pass
+            _held.add(self._place)
+
+    def _claimed(self) -> bool:
+        """Open and lock the file; False if it is not the one under its name any more."""
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._claim()
+            if self._still_there():
+                signature = json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode()
+                write_at(self._file, signature.ljust(os.fstat(self._file).st_size), 0, self.path)
+                return True
+        except BaseException:
+            os.close(self._file)
+            raise
+        os.close(self._file)
+        return False
+
+    def _claim(self) -> None:
+        """Take the record lock, and make sure that no holder whom it does not tell of is alive."""
+        told_of = True
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise FolderInUseError(self._told(_name(_holder(self._file)))) from None
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                raise
+            told_of = False  # a file system without record locks
+        holder = _holder(self._file)
+        age = time.time() - os.fstat(self._file).st_mtime
+        elsewhere = holder.get("host") != socket.gethostname()
+        if holder and age < STALE_SECONDS and (elsewhere or not told_of):
+            left = STALE_SECONDS - age
+            raise FolderInUseError(
+                self._told(f"{_name(holder)}, alive {age:.0f} s ago; if it is dead, the folder is free in {left:.0f} s")
+            )
+
+    def _still_there(self) -> bool:
+        """Whether the open file is the one under the lock's name."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.stat(self.path), os.fstat(self._file))
+        return False
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT_SECONDS):
+            try:
+                if not self._still_there():
+                    self._lost = "the lock file was removed or replaced"
+                    return
+                os.utime(self._file)
+            except OSError as error:
+                self._lost = str(error)
+                return
+
+    def _leave_no_folder(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):
+                os.rmdir(folder)
+
+    def _told(self, who: str) -> str:
+        return f"another run is writing to {self.root}: {who}"
+
+
+def _holder(file: int) -> dict[str, Any]:
+    """What the lock file says of who writes; nothing where nobody said it yet."""
+    with suppress(ValueError):
+        said = json.loads(os.pread(file, 4096, 0))
+        if isinstance(said, dict):
+            return said
+    return {}
+
+
+def _name(holder: dict[str, Any]) -> str:
+    return f"process {holder.get('pid', '?')} on {holder.get('host', 'an unknown host')}"

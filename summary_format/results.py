@@ -1,0 +1,237 @@
+"""Reading what a run computed: maps, scores, predictions and plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from .archive import SCHEMA_VERSION, SPREAD, check_archive, joined, tables
+from .folder import RunFolder, find_runs
+from .frames import BrokenRecordError
+from .records import PREDICTED_ABOVE
+from .segments import Array, Segments
+
+
+class Results:
+    """What a run computed. Of an unfinished run, what is complete so far: its first samples, with all explainers.
+
+    Nothing is held in memory but what was asked for.
+
+    Args:
+        path: a summary folder, of which the newest run is read, or a ``results.h5``.
+
+    Attributes:
+        finished: whether the run came to its end.
+        plan: what it did, in plain values: options, seed, versions, device, and the config it was made from.
+        class_names: name of each label.
+        explainers: names, in the order in which they were registered.
+        metrics: names, likewise.
+        costs: "passes", "images", "needed" and "seconds", each by kind.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        BrokenRecordError: if the archive or a segment is damaged; nothing damaged is ever parsed.
+        ValueError: if the archive is of a newer version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        self._source: _Source = _Archive(path) if path.is_file() else _source(path)
+        self.finished = isinstance(self._source, _Archive)
+        self.plan, self.costs = self._source.plan, self._source.costs
+        self.class_names: tuple[str, ...] = tuple(self.plan["class_names"])
+        self.explainers, self.metrics = tuple(self.plan["explainers"]), tuple(self.plan["metrics"])
+
+    @property
+    def samples(self) -> Array:
+        """(N,) ids: positions in the dataset."""
+        return self._source.table("samples/id")
+
+    @property
+    def truth(self) -> Array:
+        """(N, K) true labels, ascending, padded with -1."""
+        return self._source.table("samples/truth")
+
+    @property
+    def probabilities(self) -> Array:
+        """(N, classes)."""
+        return self._source.table("samples/probabilities")
+
+    @property
+    def computed(self) -> Array:
+        """(N,) whether the network gave numbers."""
+        return self._source.table("samples/computed")
+
+    @property
+    def recorded(self) -> Array:
+        """Ids of the samples that are in the event file: those with numbers and a label, true or predicted."""
+        labelled = (self.truth >= 0).any(axis=1) | (self.probabilities > PREDICTED_ABOVE).any(axis=1)
+        ids: Array = self.samples[self.computed & labelled]
+        return ids
+
+    @property
+    def beyond(self) -> Array:
+        """(N,) how many labels of the sample are no class and no padding."""
+        return self._source.table("samples/beyond")
+
+    @property
+    def uncertainty(self) -> Array | None:
+        """(3, N, classes): standard deviation, lower and upper end of the 95 % interval; None without uncertainty."""
+        if not self.plan.get("dropout_samples"):
+            return None
+        return np.stack([self._source.table(f"samples/{name}") for name in SPREAD])
+
+    @property
+    def questions(self) -> Array:
+        """(Q, 2): the sample id and label of each question, in the order of maps and scores."""
+        return np.stack([self._source.table("questions/sample"), self._source.table("questions/label")], axis=1)
+
+    def scores(self, explainer: str, metric: str) -> Array:
+        """(Q,) what a metric says of an explainer, NaN where it could not be computed.
+
+        Raises:
+            ValueError: if the run has no such explainer or metric.
+        """
+        self._check("explainer", explainer, self.explainers)
+        self._check("metric", metric, self.metrics)
+        return self._source.table(f"explainers/{explainer}/scores/{metric}")
+
+    def computed_maps(self, explainer: str) -> Array:
+        """(Q,) which of an explainer's maps are finite.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/computed")
+
+    def maps(self, explainer: str, first: int = 0, last: int | None = None) -> Array:
+        """(questions, H, W) the maps of the questions ``first`` to ``last`` (excluded), float32, as they were computed.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        total = len(self._source.table("questions/label"))
+        return self._source.maps(explainer, first, total if last is None else min(last, total))
+
+    def map(self, explainer: str, sample: int, label: int) -> Array:
+        """(H, W) one map.
+
+        Raises:
+            ValueError: if the run has no such explainer, or did not ask that label of that sample.
+        """
+        places = np.flatnonzero((self.questions == (sample, label)).all(axis=1))
+        if not len(places):
+            raise ValueError(f"the run did not ask label {label} of sample {sample}")
+        one: Array = self.maps(explainer, int(places[0]), int(places[0]) + 1)[0]
+        return one
+
+    def frame(self) -> Any:
+        """A pandas ``DataFrame``, one row for each (question, explainer, metric).
+
+        Columns: sample, label, class_name, true, probability, explainer, metric, score.
+
+        Raises:
+            ModuleNotFoundError: if pandas is not installed.
+        """
+        import pandas  # noqa: PLC0415 - only where it is there
+
+        questions, ids = self.questions, self.samples
+        rows = np.searchsorted(ids, questions[:, 0])
+        asked = pandas.DataFrame(
+            {
+                "sample": questions[:, 0],
+                "label": questions[:, 1],
+                "class_name": [self.class_names[label] for label in questions[:, 1]],
+                "true": (self.truth[rows] == questions[:, 1:]).any(axis=1),
+                "probability": self.probabilities[rows, questions[:, 1]],
+            }
+        )
+        parts = [
+            asked.assign(explainer=explainer, metric=metric, score=self.scores(explainer, metric))
+            for explainer in self.explainers
+            for metric in self.metrics
+        ]
+        empty = asked.iloc[:0].assign(explainer="", metric="", score=0.0)
+        return pandas.concat(parts, ignore_index=True) if parts else empty
+
+    def _check(self, kind: str, name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            raise ValueError(f"the run has no {kind} {name!r}; it has {', '.join(known) or 'none'}")
+
+
+class _Source(Protocol):
+    plan: dict[str, Any]
+    costs: dict[str, Any]
+
+    def table(self, name: str) -> Array: ...
+
+    def maps(self, explainer: str, first: int, last: int) -> Array: ...
+
+
+class _Archive:
+    """A ``results.h5``."""
+
+    def __init__(self, path: Path) -> None:
+        check_archive(path)
+        self._path = path
+        with h5py.File(path) as file:
+            version = int(file.attrs["schema_version"])
+            if version > SCHEMA_VERSION:
+                raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
+            self.plan = json.loads(file["plan"].asstr()[()])
+            self.costs = json.loads(file["costs"].asstr()[()])
+
+    def table(self, name: str) -> Array:
+        with h5py.File(self._path) as file:
+            values: Array = file[name][...]
+        return values
+
+    def maps(self, explainer: str, first: int, last: int) -> Array:
+        with h5py.File(self._path) as file:
+            values: Array = file[f"explainers/{explainer}/maps"][first:last]
+        return values
+
+
+class _Unfinished:
+    """The segments of a run, as far as their batches are complete now."""
+
+    def __init__(self, run: RunFolder, plan: dict[str, Any]) -> None:
+        self.plan = plan
+        self._segments = Segments(run, tuple(plan["explainers"]))
+        self._batches = list(self._segments.batches())
+        self.costs = self._segments.costs()
+
+    def table(self, name: str) -> Array:
+        metrics = tuple(self.plan["metrics"])
+        if not self._batches:
+            return np.zeros((0, 2) if name.endswith(("truth", "probabilities")) else 0, np.int64)
+        return joined([tables(samples, explained, metrics)[name] for samples, explained in self._batches])
+
+    def maps(self, explainer: str, first: int, last: int) -> Array:
+        found, start = [np.zeros((0, 0, 0), np.float32)], 0
+        for batch, (samples, _) in enumerate(self._batches):
+            count = len(samples.questions)
+            if start < last and first < start + count:
+                found.append(self._segments.maps(batch, explainer)[max(first - start, 0) : last - start])
+            start += count
+        return np.concatenate(found[1:]) if len(found) > 1 else found[0]
+
+
+def _source(folder: Path) -> _Source:
+    runs = find_runs(folder)
+    if not runs:
+        raise FileNotFoundError(f"no run in {folder}")
+    run = runs[-1]
+    if run.finished:
+        return _Archive(run.archive)
+    state = run.state()
+    if state is None:
+        raise BrokenRecordError(run.data / "plan.json", 0, 0, "the run does not say what it does")
+    return _Unfinished(run, state["plan"])

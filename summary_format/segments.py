@@ -1,0 +1,186 @@
+"""Finished work of a run that is not: one file for what the network says of a batch of samples, and one for what each
+explainer and the metrics say of that batch.
+
+A segment is a file of frames (see ``frames``): first an ``npz`` of everything small, then, of an explainer's segment,
+an ``npy`` of its maps. It is written aside, made durable and given its name, so one that is there is whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .folder import RunFolder
+from .frames import BrokenRecordError, framed, read_frames
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SampleBatch:
+    """Samples of a batch, what the network says of them, and what was asked of it.
+
+    Attributes:
+        ids: (N,) positions in the dataset.
+        digests: (N,) checksums of what the dataset gave, by which a later start knows the samples again.
+        truth: (N, K) true labels, ascending, padded with -1.
+        logits: (N, classes).
+        probabilities: (N, classes).
+        spread: (3, N, classes), standard deviation and 95 % interval under dropout; (0, N, classes) without.
+        questions: (Q, 2), each question's sample id and label.
+        beyond: (N,) how many of its labels are no class and no padding.
+        costs: passes and seconds that it took.
+    """
+
+    ids: Array
+    digests: Array
+    truth: Array
+    logits: Array
+    probabilities: Array
+    spread: Array
+    questions: Array
+    beyond: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def computed(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the network gave numbers."""
+        given = np.concatenate([self.logits, self.probabilities, *self.spread], axis=1)
+        finite: npt.NDArray[np.bool_] = np.isfinite(given).all(axis=1)
+        return finite
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one explainer and the metrics say of a batch's questions.
+
+    Attributes:
+        scores: (metrics, Q), NaN where not computed.
+        computed: (Q,) whether the map is finite, hence has a picture.
+        costs: passes and seconds that it took.
+    """
+
+    scores: Array
+    computed: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Segments:
+    """The segments of a run.
+
+    Args:
+        run: whose they are.
+        explainers: its explainers, by whose names the files go.
+    """
+
+    def __init__(self, run: RunFolder, explainers: tuple[str, ...]) -> None:
+        self.run, self.explainers = run, explainers
+
+    def has_samples(self, batch: int) -> bool:
+        """Whether that batch's samples are committed."""
+        return self._samples_path(batch).is_file()
+
+    def missing(self, batch: int) -> tuple[str, ...]:
+        """The explainers whose part of the batch is not committed."""
+        return tuple(name for name in self.explainers if not self._explained_path(batch, name).is_file())
+
+    def complete(self) -> int:
+        """How many batches from the first on are committed with all explainers."""
+        return next(batch for batch in count() if not self.has_samples(batch) or self.missing(batch))
+
+    def write_samples(self, batch: int, samples: SampleBatch) -> None:
+        """Commit a batch's samples.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.run.write_file(self._samples_path(batch), framed(_packed(samples)))
+
+    def write_explained(self, batch: int, name: str, explained: Explained, maps: Array) -> None:
+        """Commit an explainer's part of a batch: its maps (Q, H, W) and what else is said of them.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, maps, allow_pickle=False)
+        self.run.write_file(self._explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
+
+    def samples(self, batch: int) -> SampleBatch:
+        """A batch's samples.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        return SampleBatch(**_unpacked(self._samples_path(batch)))
+
+    def explained(self, batch: int, name: str) -> Explained:
+        """An explainer's part of a batch, without its maps.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        return Explained(**_unpacked(self._explained_path(batch, name)))
+
+    def maps(self, batch: int, name: str) -> Array:
+        """An explainer's maps (Q, H, W) of a batch.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        path = self._explained_path(batch, name)
+        frame = next(islice(read_frames(path), 1, None), None)
+        if frame is None:
+            raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
+        maps: Array = np.load(io.BytesIO(frame.payload), allow_pickle=False)
+        return maps
+
+    def batches(self) -> Iterator[tuple[SampleBatch, dict[str, Explained]]]:
+        """The complete batches in order, without maps.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        for batch in range(self.complete()):
+            yield self.samples(batch), {name: self.explained(batch, name) for name in self.explainers}
+
+    def costs(self) -> dict[str, dict[str, float]]:
+        """What the complete batches took, added up."""
+        total: dict[str, Counter[str]] = {}
+        for samples, explained in self.batches():
+            for costs in (samples.costs, *(said.costs for said in explained.values())):
+                for what, by_kind in costs.items():
+                    total.setdefault(what, Counter()).update(by_kind)
+        return {what: dict(by_kind) for what, by_kind in total.items()}
+
+    def _samples_path(self, batch: int) -> Path:
+        return self.run.segments / f"{batch:06d}.samples"
+
+    def _explained_path(self, batch: int, name: str) -> Path:
+        return self.run.segments / f"{batch:06d}.{name}.maps"
+
+
+def _packed(part: SampleBatch | Explained) -> bytes:
+    """A dataclass of arrays and plain values as an ``npz``."""
+    arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in vars(part).items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(path: Path) -> dict[str, Any]:
+    frame = next(read_frames(path), None)
+    if frame is None:
+        raise BrokenRecordError(path, 0, 0, "the file is empty")
+    with np.load(io.BytesIO(frame.payload), allow_pickle=False) as packed:
+        arrays = {name: packed[name] for name in packed.files}
+    return {name: json.loads(str(value)) if value.dtype.kind == "U" else value for name, value in arrays.items()}
