@@ -1,6 +1,7 @@
 """Metrics that score explainers: maps in, one number a question out."""
 
 from ..explainers.registry import Registry
+from .explanation import CoveredImage, Covering, Explanation
 from .faithfulness import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization import IoSR, Localization, PointingGame
 from .metric import Metric
@@ -19,7 +20,10 @@ METRICS = Registry(
 
 __all__ = [
     "METRICS",
+    "CoveredImage",
+    "Covering",
     "DeletionAUC",
+    "Explanation",
     "Faithfulness",
     "InsertionAUC",
     "IoSR",

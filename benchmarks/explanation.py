@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..explainers import Explainer
+from ..explainers.network import ACTIVATED_TOGETHER
 from ..explainers.tensors import Activation, FloatArray
 from ..explainers.view import View
 
 Masks = npt.NDArray[np.bool_]
-Pairs = list[tuple[int, "Image"]]
+Pairs = list[tuple[int, "CoveredImage"]]
 
 
-class Image(NamedTuple):
+class CoveredImage(NamedTuple):
     """A covered image of a question: pixels of rank ``first`` to ``last`` (excluded) have the value ``baseline``.
 
     Rank 0 is the most salient pixel.
@@ -38,10 +39,10 @@ class Covering:
         activation_fn: from logits to probabilities.
     """
 
-    images: tuple[Image, ...]
+    images: tuple[CoveredImage, ...]
     activation_fn: Activation
 
-    def passing(self, pixels: int) -> set[Image]:
+    def passing(self, pixels: int) -> set[CoveredImage]:
         """The images that each question must send through the network: neither untouched nor covered throughout."""
         return {image for image in self.images if 0 < image.last - image.first < pixels}
 
@@ -70,7 +71,7 @@ class Explanation:
     ) -> None:
         self.explainer, self.view, self.maps, self.masks = explainer, view, maps, masks
         self._coverings = list(coverings)
-        self._found: dict[tuple[int, Image], FloatArray] = {}  # by activation and image, (Q,)
+        self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
 
     @cached_property
     def rankable(self) -> Masks:
@@ -111,13 +112,13 @@ class Explanation:
         passing = sorted(set().union(*(covering.passing(pixels) for covering in coverings)))
         pairs: Pairs = [(question, image) for question in scored for image in passing]
         place = 0
-        for logits in self.view.network.streamed_logits(self._covered(scored, passing)):
+        for logits in _gathered(self.view.network.streamed_logits(self._covered(scored, passing))):
             self._keep(logits, pairs[place : place + len(logits)], activations)
             place += len(logits)
         for image in images.difference(passing) if scored else ():
             self._keep(self._known(image, scored), [(question, image) for question in scored], activations)
 
-    def _covered(self, questions: list[int], images: list[Image]) -> Iterator[FloatArray]:
+    def _covered(self, questions: list[int], images: list[CoveredImage]) -> Iterator[FloatArray]:
         """The covered images (C, H, W) of each question in turn."""
         for question in questions:
             untouched = self.view.images[self.view.rows[question]]
@@ -127,7 +128,7 @@ class Explanation:
             for first, last, baseline in images:
                 yield np.where((ranks >= first) & (ranks < last), np.float32(baseline), untouched)
 
-    def _known(self, image: Image, questions: list[int]) -> FloatArray:
+    def _known(self, image: CoveredImage, questions: list[int]) -> FloatArray:
         """Logits (questions, classes) of images that nobody has to run again: untouched, or covered throughout."""
         if image.first == image.last:
             untouched: FloatArray = self.view.logits[self.view.rows[questions]]
@@ -141,3 +142,15 @@ class Explanation:
             probabilities = self.view.network.activated(logits, activation_fn)
             for row, (question, image) in enumerate(pairs):
                 self._found[key, image][question] = probabilities[row, self.view.labels[question]]
+
+
+def _gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
+    """Rows of several parts below one another, as many as are activated together."""
+    waiting: list[FloatArray] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= ACTIVATED_TOGETHER:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

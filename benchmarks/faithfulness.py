@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from ..explainers.tensors import Activation, checked_activation
-from .explanation import Covering, Explanation, Image
+from .explanation import CoveredImage, Covering, Explanation
 from .family import MetricFamily
 from .metric import Metric, Scores, real_number, whole_number
 
@@ -51,7 +51,7 @@ class _Perturbing(Metric):
         return [step * pixels // steps for step in range(steps + 1)]
 
     def _covering(self, spans: Iterable[tuple[int, int]]) -> Covering:
-        return Covering(tuple(Image(*span, self.baseline) for span in spans), self.activation_fn)
+        return Covering(tuple(CoveredImage(*span, self.baseline) for span in spans), self.activation_fn)
 
 
 class _CurveAUC(_Perturbing):

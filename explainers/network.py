@@ -38,6 +38,7 @@ from .tensors import (
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 COMPILED_AGREES = 1e-5
+ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
@@ -143,12 +144,13 @@ class Network:
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
-        """Probabilities (N, classes) from logits, in chunks of the pass size so that bits depend on nothing else."""
+        """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else."""
         parts = []
         with _one_at_a_time:
-            for first in range(0, len(logits), self.pass_size):
-                chunk = logits[first : first + self.pass_size]
-                parts.append(as_array(activation_fn(Tensor(self._full(chunk))))[: len(chunk)])
+            for first in range(0, len(logits), ACTIVATED_TOGETHER):
+                chunk = logits[first : first + ACTIVATED_TOGETHER]
+                full = self._full(chunk, ACTIVATED_TOGETHER)
+                parts.append(as_array(activation_fn(Tensor(full)))[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
     def differentiate(
@@ -238,8 +240,8 @@ class Network:
             self.cell(Tensor(images))
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
-    def _full(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        lacking = self.pass_size - len(rows)
+    def _full(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
+        lacking = (size or self.pass_size) - len(rows)
         if not self._fill or lacking == 0:
             return np.ascontiguousarray(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])

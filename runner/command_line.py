@@ -102,7 +102,7 @@ def list_() -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors in words, without a traceback unless the environment asks for it."""
-    from ..summary_format import BrokenRecordError  # noqa: PLC0415
+    from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
     from .plan import PlanError, first_line  # noqa: PLC0415
     from .samples import SampleError  # noqa: PLC0415
     from .work import NotComputedError  # noqa: PLC0415
@@ -116,8 +116,12 @@ def _told() -> Iterator[None]:
     except (RunStopped, KeyboardInterrupt) as error:
         click.echo(f"explainrun: {str(error) or 'stopped before anything was written'}", err=True)
         sys.exit(EXIT_RESUMABLE)
-    except (SampleError, NotComputedError, BrokenRecordError, OSError) as error:
-        click.echo(f"explainrun: the run failed: {error}", err=True)
+    except (SampleError, NotComputedError, BrokenRecordError, FolderInUseError) as error:
+        click.echo(f"explainrun: {error}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except OSError as error:
+        told = f"explainrun: the run failed: {error}; what is committed is kept, run again to go on"
+        click.echo(told, err=True)
         sys.exit(EXIT_RESUMABLE)
     except Exception as error:
         if os.environ.get("EXPLAINRUN_TRACEBACK"):

@@ -56,8 +56,9 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
     """What tells two described plans apart, a few words each; where they are written does not."""
+    before, now = ({**plan, "config": _sources(plan["config"])} for plan in (before, now))
     first, second = (
-        {key: value for key, value in _flat(plan) if key.split(".")[0] not in (*ignored, "summary_dir", "strict")}
+        {key: value for key, value in _flat(plan) if not key.startswith((*ignored, "summary_dir", "strict"))}
         for plan in (before, now)
     )
     return [
@@ -67,15 +68,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tupl
     ]
 
 
+def _sources(config: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What a config says that the plan does not say itself."""
+    return {key: value for key, value in (config or {}).items() if key in ("network", "data")}
+
+
 def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings by dotted key; tuples as lists, as JSON gives them back."""
+    """The leaves of nested mappings by dotted key."""
     if isinstance(value, Mapping):
         if not value and where:
             yield where, {}
         for key, inner in value.items():
             yield from _flat(inner, f"{where}.{key}" if where else str(key))
     else:
-        yield where, list(value) if isinstance(value, tuple) else value
+        yield where, value
 
 
 def _short(values: Mapping[str, Any], key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +132,7 @@ class Plan:
             "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
             "config": self.config,
         }
-        described: dict[str, Any] = json.loads(json.dumps(plain, default=_named))
+        described: dict[str, Any] = _plain(plain)
         return described
 
 
@@ -157,11 +156,21 @@ def weights_digest(network: nn.Cell) -> str:
     return digest.hexdigest()[:_DIGEST_LENGTH]
 
 
-def _named(value: Any) -> str:
-    """A few words for what JSON cannot hold: an array's checksum, a function's or class's name."""
+def _plain(value: Any) -> Any:
+    """What JSON gives back as it was: an array becomes its checksum, a function or object its name or class."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, (np.ndarray, Tensor)):
         array = as_array(value)
         return f"array {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()[:_DIGEST_LENGTH]}"
+    return value if isinstance(value, (bool, int, float, str, type(None))) else _named(value)
+
+
+def _named(value: Any) -> str:
     return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 

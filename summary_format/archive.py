@@ -46,10 +46,11 @@ def write_archive(segments: Segments, plan: Mapping[str, Any]) -> None:
     partial, final = segments.run.partial(), segments.run.archive
     handle = open_new(partial)
     try:
-        file = _Unfailing(handle, partial)
-        with h5py.File(file, "w", userblock_size=_HEADER_BYTES, libver=("v110", "v110")) as archive:
+        with (
+            _Unfailing(handle, partial) as file,
+            h5py.File(file, "w", userblock_size=_HEADER_BYTES, libver=("v110", "v110")) as archive,
+        ):
             _fill(archive, segments, plan)
-        file.check()
         write_at(handle, _header(handle), 0, partial)
         sync(handle, partial)
     finally:
@@ -137,7 +138,7 @@ def _header(handle: int) -> bytes:
 
 
 class _Unfailing(io.RawIOBase):
-    """The file that HDF5 writes to, which remembers an error instead of raising it: HDF5 cannot close a file after one.
+    """The file that HDF5 writes to, which raises an error only at its end: HDF5 cannot close a file after one.
 
     Args:
         handle: where bytes go.
@@ -148,9 +149,8 @@ class _Unfailing(io.RawIOBase):
         self._handle, self._path, self._place = handle, path, 0
         self._error: OSError | None = None
 
-    def check(self) -> None:
-        """Raise the first error there was."""
-        if self._error is not None:
+    def __exit__(self, *_: object) -> None:
+        if self._error is not None:  # what HDF5 made of it is of no interest
             raise self._error
 
     def readable(self) -> bool:

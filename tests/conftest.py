@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import mindspore as ms
@@ -99,3 +100,12 @@ def dataset():
 @pytest.fixture
 def repository():
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def how_runs_differ(repository):
+    """What tells the ends of two runs apart; the harness that kills runs compares them by it."""
+    spec = importlib.util.spec_from_file_location("kill_harness", repository / "scripts" / "kill_harness.py")
+    harness = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(harness)
+    return harness.how_runs_differ

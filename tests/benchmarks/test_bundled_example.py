@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from explainrun.benchmarks import DeletionAUC, InsertionAUC, IoSR, NaiveFaithfulness, PointingGame
+from explainrun.benchmarks import DeletionAUC, Explanation, InsertionAUC, IoSR, NaiveFaithfulness, PointingGame
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes, normalized
 from explainrun.explainers import GradCAM, GuidedBackprop, InputXGradient, Needs, Network, View
@@ -39,7 +39,8 @@ def example(request):
     maps = {explainer.name: explainer.attribute(view) for explainer in explainers}
     maps["random"] = np.random.default_rng(0).random(masks.shape).astype(np.float32)
     maps["inverted"] = maps["GradCAM"].max() - maps["GradCAM"]
-    scores = {name: {metric.name: metric.score(view, of, masks) for metric in METRICS} for name, of in maps.items()}
+    explanations = {name: Explanation(explainers[0], view, of, masks) for name, of in maps.items()}
+    scores = {name: {metric.name: metric.score(of) for metric in METRICS} for name, of in explanations.items()}
     return {name: {metric: np.nanmean(values) for metric, values in of.items()} for name, of in scores.items()}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from explainrun.benchmarks import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
+from explainrun.benchmarks import DeletionAUC, Explanation, Faithfulness, InsertionAUC, NaiveFaithfulness
 from explainrun.explainers import Gradient, InputXGradient, Network, View
 
 
@@ -19,20 +19,24 @@ def view_of(cell, images, labels, rows=None, **options):
     return View(Network(cell), images, rows, np.asarray(labels), **options)
 
 
+def explained(view, maps):
+    return Explanation(Gradient(view.network.cell), view, maps)
+
+
 def test_by_hand(linear):
     # The logit is the sum of the pixels .4 .3 .2 .1. Halves of the pixels, best first: 0, .7, 1; area (.35 + .85) / 2.
     image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
     metric = InsertionAUC(1, same, steps=2)
     view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
-    np.testing.assert_allclose(metric.curves(view, image[:, 0])[1], [[0, 0.7, 1]], atol=1e-6)
-    np.testing.assert_allclose(metric.score(view, image[:, 0]), [0.6], atol=1e-6)
-    np.testing.assert_allclose(metric.score(view, -image[:, 0]), [0.25 * 0.3 * 2 + 0.25], atol=1e-6)
+    np.testing.assert_allclose(metric.curves(explained(view, image[:, 0]))[1], [[0, 0.7, 1]], atol=1e-6)
+    np.testing.assert_allclose(metric.score(explained(view, image[:, 0])), [0.6], atol=1e-6)
+    np.testing.assert_allclose(metric.score(explained(view, -image[:, 0])), [0.25 * 0.3 * 2 + 0.25], atol=1e-6)
 
 
 def test_last_piece_is_larger_where_steps_do_not_divide_the_pixels(linear):
     image = np.array([[[[0.4, 0.3, 0.2, 0.1, 0.0]]]], np.float32)
     fractions, curves = InsertionAUC(1, same, steps=2).curves(
-        view_of(linear(np.ones((1, 1, 1, 5))), image, [0]), image[:, 0]
+        explained(view_of(linear(np.ones((1, 1, 1, 5))), image, [0]), image[:, 0])
     )
     assert fractions.tolist() == [0, 0.4, 1]
     np.testing.assert_allclose(curves, [[0, 0.7, 1]], atol=1e-6)
@@ -42,9 +46,9 @@ def test_both_ends_a_baseline_and_the_normalised_curve(linear):
     image = np.array([[[[4, 0, 2]]], [[[0, 0, 8]]]], np.float32)
     view = view_of(linear(np.ones((1, 1, 1, 3)), bias=1.0), image, [0, 0])
     maps = np.array([[[3, 2, 1]], [[1, 2, 3]]], np.float32)
-    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0).curves(view, maps)
+    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0).curves(explained(view, maps))
     assert curves.tolist() == [[-2, 3, 4, 7], [-2, 7, 8, 9]]
-    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0, normalized=True).curves(view, maps)
+    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0, normalized=True).curves(explained(view, maps))
     np.testing.assert_allclose(curves, [[-2 / 7, 3 / 7, 4 / 7, 1], [-2 / 9, 7 / 9, 8 / 9, 1]])
 
 
@@ -53,11 +57,11 @@ def test_deletion_by_hand(linear):
     image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
     metric = DeletionAUC(1, same, steps=2)
     view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
-    np.testing.assert_allclose(metric.curves(view, image[:, 0])[1], [[1, 0.3, 0]], atol=1e-6)
-    np.testing.assert_allclose(metric.score(view, image[:, 0]), [0.6], atol=1e-6)
-    np.testing.assert_allclose(metric.score(view, -image[:, 0]), [0.4], atol=1e-6)
+    np.testing.assert_allclose(metric.curves(explained(view, image[:, 0]))[1], [[1, 0.3, 0]], atol=1e-6)
+    np.testing.assert_allclose(metric.score(explained(view, image[:, 0])), [0.6], atol=1e-6)
+    np.testing.assert_allclose(metric.score(explained(view, -image[:, 0])), [0.4], atol=1e-6)
     baseline = DeletionAUC(1, same, steps=2, baseline=-0.5, normalized=True)
-    np.testing.assert_allclose(baseline.curves(view, image[:, 0])[1], [[1, -0.7, -2]], atol=1e-6)
+    np.testing.assert_allclose(baseline.curves(explained(view, image[:, 0]))[1], [[1, -0.7, -2]], atol=1e-6)
 
 
 def test_deletion_of_a_constant_answer_is_its_complement(linear):
@@ -66,10 +70,10 @@ def test_deletion_of_a_constant_answer_is_its_complement(linear):
     image = np.random.default_rng(0).normal(size=(1, 1, 3, 7)).astype(np.float32)
     for steps in (None, 1, 5, 21):
         np.testing.assert_allclose(
-            DeletionAUC(1, same, steps).score(view_of(cell, image, [0]), image[:, 0]), [0.2], atol=1e-6
+            DeletionAUC(1, same, steps).score(explained(view_of(cell, image, [0]), image[:, 0])), [0.2], atol=1e-6
         )
         np.testing.assert_allclose(
-            InsertionAUC(1, same, steps).score(view_of(cell, image, [0]), image[:, 0]), [0.8], atol=1e-6
+            InsertionAUC(1, same, steps).score(explained(view_of(cell, image, [0]), image[:, 0])), [0.8], atol=1e-6
         )
 
 
@@ -80,12 +84,14 @@ def test_naive_faithfulness_by_hand(linear):
     metric = NaiveFaithfulness(1, same, steps=3)
     saliency = np.array([[[3, 2, 1]]], np.float32)
     r = (1 * (4 - 7 / 3) - 1 * (2 - 7 / 3)) / np.sqrt(2 * ((4 - 7 / 3) ** 2 + (1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2))
-    np.testing.assert_allclose(metric.score(view, saliency), [(1 + r) / 2], rtol=1e-6)
-    np.testing.assert_allclose(metric.score(view, image[:, 0]), [1])
-    np.testing.assert_allclose(metric.score(view, -image[:, 0]), [0], atol=1e-7)
-    assert np.isnan(NaiveFaithfulness(1, same, steps=1).score(view, saliency)).all()  # one group has no correlation
+    np.testing.assert_allclose(metric.score(explained(view, saliency)), [(1 + r) / 2], rtol=1e-6)
+    np.testing.assert_allclose(metric.score(explained(view, image[:, 0])), [1])
+    np.testing.assert_allclose(metric.score(explained(view, -image[:, 0])), [0], atol=1e-7)
+    assert np.isnan(
+        NaiveFaithfulness(1, same, steps=1).score(explained(view, saliency))
+    ).all()  # one group has no correlation
     flat = view_of(linear(np.zeros((1, 1, 1, 3))), image, [0])
-    assert np.isnan(metric.score(flat, saliency)).all()  # nor have drops that are all equal
+    assert np.isnan(metric.score(explained(flat, saliency))).all()  # nor have drops that are all equal
 
 
 def slow_naive(cell, image, label, map_, steps, order):
@@ -132,7 +138,7 @@ def test_slow_twins(linear, steps, metric, twin):
     cell = linear(rng.normal(size=(6, 3, 5, 7)))
     rows, labels = np.array([0, 0, 1, 3, 3, 3]), np.array([2, 5, 0, 1, 2, 3])
     maps = rng.normal(size=(6, 5, 7)).astype(np.float32)
-    found = metric(6, nn.Softmax(), steps=steps).score(view_of(cell, images, labels, rows), maps)
+    found = metric(6, nn.Softmax(), steps=steps).score(explained(view_of(cell, images, labels, rows), maps))
     pieces = min(steps or 5, 35)
     for found_one, row, label, map_ in zip(found, rows, labels, maps, strict=True):
         order = np.argsort(-map_.ravel())
@@ -146,10 +152,11 @@ def test_equal_pixels_fall_in_the_samples_own_order(linear):
     maps = np.zeros((2, 4, 6), np.float32)
     maps[:, 0, 0] = 1
     metric = InsertionAUC(2, nn.Sigmoid(), steps=6)
-    both = metric.score(view_of(cell, images, [0, 1], sample_ids=np.array([7, 9])), maps)
-    alone = metric.score(view_of(cell, images[1:], [1], sample_ids=np.array([9])), maps[1:])
+    both = metric.score(explained(view_of(cell, images, [0, 1], sample_ids=np.array([7, 9])), maps))
+    alone = metric.score(explained(view_of(cell, images[1:], [1], sample_ids=np.array([9])), maps[1:]))
     assert alone[0] == both[1]
-    assert metric.score(view_of(cell, images[1:], [1], sample_ids=np.array([9]), seed=1), maps[1:])[0] != both[1]
+    reseeded = view_of(cell, images[1:], [1], sample_ids=np.array([9]), seed=1)
+    assert metric.score(explained(reseeded, maps[1:]))[0] != both[1]
 
 
 @pytest.mark.parametrize("metric", [InsertionAUC, DeletionAUC, NaiveFaithfulness])
@@ -157,7 +164,7 @@ def test_what_cannot_be_ranked_is_not_scored_and_costs_no_pass(linear, metric):
     cell = linear(np.ones((1, 1, 2, 3)))
     images = np.ones((3, 1, 2, 3), np.float32)
     maps = np.stack([np.full((2, 3), 0.7), [[0, 1, np.nan], [0, 0, 0]], [[0, 1, np.inf], [0, 0, 0]]]).astype(np.float32)
-    assert np.isnan(metric(1, same).score(view_of(cell, images, [0, 0, 0]), maps)).all()
+    assert np.isnan(metric(1, same).score(explained(view_of(cell, images, [0, 0, 0]), maps))).all()
     assert cell.calls == []
 
 
@@ -167,11 +174,11 @@ def test_needs_its_curve_once_and_the_ends_no_more_than_once(linear):
     view = view_of(cell, images, [0, 1, 0, 1], [0, 0, 1, 2])
     metric, maps = InsertionAUC(2, same, steps=6), np.random.default_rng(1).normal(size=(2, 4, 4, 9)).astype(np.float32)
     for of_explainer in maps:
-        metric.score(view, of_explainer)
+        metric.score(explained(view, of_explainer))
     # two explainers, four questions, five inner points each; one covered image; three whole images
     assert dict(view.network.passes.images) == {"perturb": 2 * 4 * 5 + 1, "infer": 3}
-    DeletionAUC(2, same, steps=6).score(view, maps[0])
-    NaiveFaithfulness(2, same, steps=6).score(view, maps[0])
+    DeletionAUC(2, same, steps=6).score(explained(view, maps[0]))
+    NaiveFaithfulness(2, same, steps=6).score(explained(view, maps[0]))
     assert dict(view.network.passes.images) == {"perturb": 2 * 4 * 5 + 1 + 4 * 5 + 4 * 6, "infer": 3}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from explainrun.benchmarks import IoSR, Localization, PointingGame
+from explainrun.benchmarks import Explanation, IoSR, Localization, PointingGame
 from explainrun.explainers import Gradient, Network, View
 
 HEIGHT, WIDTH = 10, 60
@@ -24,7 +24,7 @@ def score(linear):
         images = np.zeros((len(maps), 1, *maps.shape[1:]), np.float32)
         cell = linear(np.zeros((1, 1, *maps.shape[1:])))
         view = View(Network(cell), images, np.arange(len(maps)), np.zeros(len(maps), int))
-        scores = metric.score(view, maps, masks)
+        scores = metric.score(Explanation(Gradient(cell), view, maps, masks))
         assert cell.calls == []  # localization needs no pass
         return scores.tolist()
 
@@ -67,7 +67,9 @@ def test_one_of_several_maxima_is_drawn_by_the_sample_not_by_position(linear):
     cell = linear(np.zeros((1, 1, HEIGHT, WIDTH)))
     images, zeros = np.zeros((40, 1, HEIGHT, WIDTH), np.float32), np.zeros(40, int)
     view = View(Network(cell), images, np.arange(40), zeros)
-    hits = PointingGame(1, tolerance=1).score(view, np.stack([map_] * 40), np.stack([TOP_RIGHT] * 40))
+    hits = PointingGame(1, tolerance=1).score(
+        Explanation(Gradient(cell), view, np.stack([map_] * 40), np.stack([TOP_RIGHT] * 40))
+    )
     assert 8 <= hits.sum() <= 32
 
 

@@ -63,8 +63,11 @@ def test_runs_a_config(quickstart, tmp_path):
     assert summary.metadata.explainers == ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "GradCAM")
     assert summary.metadata.metrics == ("InsertionAUC", "DeletionAUC", "PointingGame", "IoSR")
     again = explainrun(*arguments)
-    assert again.returncode == 2
-    assert "holds a finished run" in again.stderr
+    assert again.returncode == 0
+    assert "finished before, nothing was done" in again.stdout
+    other = explainrun(*arguments, "--set", "seed=1")
+    assert other.returncode == 2
+    assert "holds a finished run of another plan (seed was 0, is 1); name another folder, or say" in other.stderr
     assert explainrun(*arguments, "--overwrite").returncode == 0
 
 

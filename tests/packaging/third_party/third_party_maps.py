@@ -22,5 +22,6 @@ class Spread(Metric):
 
     higher_is_better = False
 
-    def score(self, view, maps, masks=None):
+    def score(self, explanation):
+        maps = explanation.maps
         return (maps > maps.max(axis=(1, 2), keepdims=True) / 2).mean(axis=(1, 2))

@@ -1,0 +1,133 @@
+"""Kill a run at random instants, start it again until it finishes, and compare its end with a run never interrupted.
+
+    python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--seed N]
+
+Exit code 0 if both ends are the same, wall times and pass counts aside, and no stray file stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from explainrun.summary_format import find_runs
+from explainrun.summary_format.archive import check_archive
+from explainrun.summary_format.reader import read_records
+from explainrun.summary_format.records import SampleRecord
+
+_TIMES = re.compile(rb"_explain_\d+|events\.summary\.\d+")
+
+
+def how_runs_differ(first: Path, second: Path) -> list[str]:
+    """What tells the ends of two runs apart, a few words each: records, pictures, archive and names of files.
+
+    Wall times and pass counts do not count, nor do the seconds since the epoch in names and paths.
+    """
+    differences = []
+    files = [
+        {_TIMES.sub(b"<run>", str(path.relative_to(folder)).encode()): path for path in folder.rglob("*")}
+        for folder in (first, second)
+    ]
+    for name in sorted(files[0].keys() ^ files[1].keys()):
+        differences.append(f"{name.decode()} is in one folder only")
+    for name in sorted(files[0].keys() & files[1].keys()):
+        alike = name.endswith((b".jpg", b".png", b"manifest.json"))  # the others hold times
+        if alike and files[0][name].read_bytes() != files[1][name].read_bytes():
+            differences.append(f"{name.decode()} differs")
+    runs = [find_runs(folder)[-1] for folder in (first, second)]
+    records = [[repr(record) for record in read_records(run.event_file)] for run in runs]
+    plain = [[_TIMES.sub(b"<run>", record.encode()) for record in of_run] for of_run in records]
+    if plain[0] != plain[1]:
+        differences.append("the event files differ")
+    ids = [record.sample_id for record in read_records(runs[1].event_file) if isinstance(record, SampleRecord)]
+    if ids != sorted(set(ids)):
+        differences.append("a sample stands twice in an event file, or out of order")
+    for run in runs:
+        check_archive(run.archive)
+    archives = [_datasets(run.archive) for run in runs]
+    for name in sorted(archives[0].keys() | archives[1].keys()):
+        values = [archive.get(name) for archive in archives]
+        if values[0] is None or values[1] is None or values[0].dtype != values[1].dtype or _differ(*values):
+            differences.append(f"results.h5: {name} differs")
+    return differences
+
+
+def _differ(first: Any, second: Any) -> bool:
+    return first.shape != second.shape or first.tobytes() != second.tobytes()
+
+
+def _datasets(path: Path) -> dict[str, Any]:
+    """All datasets of an archive but its costs, and its plan but for where it was written."""
+    found: dict[str, Any] = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and name not in ("costs", "plan"):
+            found[name] = np.asarray(item.asstr()[...], str) if item.dtype.kind == "O" else item[...]
+
+    with h5py.File(path) as archive:
+        archive.visititems(keep)
+    return found
+
+
+def killed_run(command: list[str], kills: int, life: float, seed: int) -> int:
+    """Start a command again and again, killing it at random instants of its life; gives how often it was killed.
+
+    The instants are spread over the life of an uninterrupted run, start-up included, so that early and late stages are
+    hit alike; what is committed shortens later lives, and once all kills are spent the command may finish.
+    """
+    chance, done = random.Random(seed), 0
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if done < kills:
+            try:
+                process.wait(chance.uniform(0.0, life))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                done += 1
+                continue
+        _, told = process.communicate()
+        if process.returncode != 0:
+            raise SystemExit(f"the run failed with {process.returncode} after {done} kills:\n{told.decode()}")
+        return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--limit", type=int, default=40)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        explainrun = [sys.executable, "-m", "explainrun", "run", options.config, "--limit", str(options.limit)]
+        began = time.monotonic()
+        subprocess.run([*explainrun, "--summary-dir", str(whole)], check=True, stdout=subprocess.DEVNULL)
+        life = time.monotonic() - began
+        print(f"uninterrupted: {life:.1f} s", flush=True)
+        rounds = done = 0
+        while done < options.kills:  # a start that outlives its instant finishes the run: the next one begins anew
+            rounds += 1
+            target = killed / str(rounds)
+            command = [*explainrun, "--summary-dir", str(target)]
+            done += killed_run(command, options.kills - done, life, options.seed + rounds)
+            differences = how_runs_differ(whole, target)
+            print(f"run {rounds}: {done} kills so far, {len(differences)} differences", *differences, sep="\n  ")
+            if differences:
+                raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
