@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mindspore as ms
@@ -20,13 +23,27 @@ def compiled(cell: nn.Cell, images: Tensor) -> tuple[Callable[[Tensor], Any], An
         return cell(batch)
 
     run: Callable[[Tensor], Any] = ms.jit(forward)
-    before = [(inner, set(vars(inner))) for _, inner in cell.cells_and_names()]
     try:
-        output = run(images)
+        with _reports_aside():
+            output = run(images)
     except Exception as error:
-        raise ValueError(f"the network does not compile ({type(error).__name__})") from error
-    finally:
-        for inner, names in before:
-            if "_func_graph_flags" not in names:
-                vars(inner).pop("_func_graph_flags", None)  # the compiler's mark
+        raise ValueError(f"the network does not compile ({type(error).__name__}: {_first_words(error)})") from error
     return run, output
+
+
+@contextmanager
+def _reports_aside() -> Iterator[None]:
+    """Have the compiler write its reports of failure, which else go to the working folder, where they vanish."""
+    before = os.environ.get("MS_OM_PATH")
+    with TemporaryDirectory() as folder:
+        os.environ["MS_OM_PATH"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MS_OM_PATH"]
+            if before is not None:
+                os.environ["MS_OM_PATH"] = before
+
+
+def _first_words(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

@@ -38,6 +38,7 @@ from .tensors import (
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 COMPILED_AGREES = 1e-5
+_FLAGS = "_func_graph_flags"
 ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
@@ -275,6 +276,7 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
     neighbours, so it too uses its moving statistics within.
     """
     cells = [cell for _, cell in network.cells_and_names()]
+    unasked = [cell for cell in cells if _FLAGS not in vars(cell)]  # asking for flags makes an empty set of them
     found = [(cell, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags())) for cell in cells]
     by_batch = [cell for cell in cells if getattr(cell, "use_batch_statistics", None)]
     try:
@@ -292,6 +294,8 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
             cell.get_flags().update(flags)
             cell.requires_grad = requires_grad
             cell.phase = phase
+        for cell in unasked:
+            vars(cell).pop(_FLAGS, None)
         for cell in by_batch:
             cell.use_batch_statistics = True
 

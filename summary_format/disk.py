@@ -27,8 +27,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, the new ones for their owner alone."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         with suppress(FileExistsError):
-            os.mkdir(missing, OWNER_ENTERS)
-        sync_folder(missing.parent)
+            make_new_folder(missing)
 
 
 def make_new_folder(folder: Path) -> None:
@@ -38,7 +37,8 @@ def make_new_folder(folder: Path) -> None:
         FileExistsError: if it is there already.
         OSError: if it cannot be made.
     """
-    os.mkdir(folder, OWNER_ENTERS)
+    with about(folder):
+        os.mkdir(folder, OWNER_ENTERS)
     sync_folder(folder.parent)
 
 
@@ -61,7 +61,8 @@ def open_new(path: Path) -> int:
     Raises:
         OSError: if it exists already or cannot be made.
     """
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_READS)
+    with about(path):
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_READS)
 
 
 def append(handle: int, data: bytes, path: Path) -> None:
@@ -90,24 +91,25 @@ def sync(handle: int, path: Path) -> None:
 
 def replace(source: Path, target: Path, *, durable: bool = True) -> None:
     """Give a file its final name, at once and whole; not durable until ``sync_folder`` where asked so."""
-    os.replace(source, target)
+    with about(target):
+        os.replace(source, target)
     if durable:
         sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with about(folder):
+    with about(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def remove(path: Path) -> None:
     """Remove a file; one that is gone already is fine."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), about(path):
         os.unlink(path)
 
 

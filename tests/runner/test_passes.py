@@ -75,7 +75,7 @@ def expected(results, explainers, metrics, size, samples, dropout):
 
 
 MIXES = [
-    *((names, ("I", "D", "N"), 0) for names in subsets(EXPLAINERS) if names),
+    *((names, ("I",), 0) for names in subsets(EXPLAINERS) if names),
     *((("Gradient", "GuidedBackprop"), names, 0) for names in subsets(METRICS)),
     (tuple(EXPLAINERS), ("I",), 3),
 ]

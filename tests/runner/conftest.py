@@ -1,0 +1,75 @@
+"""Runs of one small plan, and ways to end them early."""
+
+import numpy as np
+import pytest
+from mindspore import nn
+
+from explainrun.benchmarks import InsertionAUC, PointingGame
+from explainrun.explainers import GradCAM, Gradient
+from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.work import Work
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nobody catches it."""
+
+
+def make_scenes(count, seed=0):
+    """Rows on TwoChannels' images: image, labels (padded), boxes in the right column."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        labels = np.array([[0, -1], [1, 0], [-1, 1], [7, 0]][i % 4], np.int32)
+        yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
+
+
+@pytest.fixture
+def scenes():
+    return make_scenes
+
+
+@pytest.fixture
+def make_runner(two_channels, dataset, tmp_path):
+    """Makes runners of one plan: two explainers on two batches, of four samples and of two."""
+    network = two_channels()
+
+    def make(folder="run", rows=None, explainers=None, **options):
+        data = dataset(list(make_scenes(6)) if rows is None else rows)
+        options = {"pass_size": 1, "jit": "off", **options}
+        made = ImageClassificationRunner(tmp_path / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), **options)
+        explainers = explainers or [Gradient(network), GradCAM(network, "relu")]
+        made.register_saliency(explainers, [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2, tolerance=1)])
+        return made
+
+    return make
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Ends a run as a kill would, once so many commits of a batch are on the disk, or before it is finished."""
+
+    def kill_run(run, batch=None, commits=0):
+        begin, commit, now = Work.batch, Work._commit, {"batch": None, "commits": 0}
+
+        def at_batch(self, index, *rest):
+            now["batch"] = index
+            begin(self, index, *rest)
+
+        def counted(self, pictures, *then):
+            commit(self, pictures, *then)
+            if now["batch"] == batch:
+                now["commits"] += 1
+                if now["commits"] == commits:
+                    self._committer.drain()
+                    raise Killed
+
+        def at_the_end(*_):
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Work, "batch", at_batch)
+            patch.setattr(Work, "_commit", counted)
+            patch.setattr("explainrun.runner.engine._finish", at_the_end)
+            with pytest.raises(Killed):
+                run()
+
+    return kill_run

@@ -1,0 +1,104 @@
+"""A fault in any write ends in one clear message, and the folder goes on to the same end."""
+
+import errno
+import os
+import threading
+
+import numpy as np
+from click.testing import CliRunner
+from mindspore import nn
+
+from explainrun.benchmarks import PointingGame
+from explainrun.explainers import Explainer
+from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.command_line import main
+from explainrun.summary_format import archive, disk, lock
+
+
+class Faulty:
+    """The ``os`` module, of which the n-th call that changes something fails."""
+
+    CHANGING = ("open", "mkdir", "write", "pwrite", "fsync", "replace", "unlink", "ftruncate")
+
+    def __init__(self, at, number):
+        self.at, self.number, self.calls, self.counting = at, number, 0, threading.Lock()
+
+    def __getattr__(self, name):
+        found = getattr(os, name)
+        return self.failing(found) if name in self.CHANGING else found
+
+    def failing(self, function):
+        def call(*arguments, **options):
+            with self.counting:
+                self.calls += 1
+                fails = self.calls == self.at
+            if fails:
+                raise OSError(self.number, os.strerror(self.number))
+            return function(*arguments, **options)
+
+        return call
+
+
+def fail(monkeypatch, at, number, action):
+    """What an action does when the n-th change to the disk fails: its error, if any, and how many changes it made."""
+    faulty = Faulty(at, number)
+    with monkeypatch.context() as patch:
+        for module in (disk, lock, archive):
+            patch.setattr(module, "os", faulty)
+        try:
+            action()
+        except OSError as error:
+            return error, faulty.calls
+    return None, faulty.calls
+
+
+class Pixels(Explainer):
+    """The image itself: costs no pass."""
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ):
+    network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(5))
+
+    def run(folder="run"):
+        data = (dataset(rows), ["zero", "one"])
+        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), pass_size=1, jit="off")
+        runner.register_saliency([Pixels(network), Pixels(network, name="again")], [PointingGame(2, tolerance=1)])
+        return runner.run()
+
+    run("whole")
+    faults = 0
+    for at in range(1, 10_000):
+        error, calls = fail(monkeypatch, at, errno.ENOSPC, run)
+        if calls < at:
+            break
+        assert error is not None, at
+        assert error.errno == errno.ENOSPC, at
+        error, _ = fail(monkeypatch, at, errno.EIO, run)  # another one in the second start
+        faults += error is not None
+        assert error is None or error.errno == errno.EIO, at
+        run()
+        assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
+        disk.remove_tree(tmp_path / "run")
+    assert at > 200
+    assert faults > 100
+
+
+def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):
+    arguments = ["run", "configs/quickstart.yaml", "--summary-dir", str(tmp_path), "--limit", "1", "--set"]
+    arguments += ["explainers=[Gradient]", "--set", "metrics=[]", "--set", "jit='off'"]
+    invoked = []
+    faulty = Faulty(40, errno.ENOSPC)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "os", faulty)
+        invoked.append(CliRunner().invoke(main, arguments))
+    assert invoked[0].exit_code == 3
+    told = [line for line in invoked[0].stderr.splitlines() if line.startswith("explainrun:")]
+    assert len(told) == 1
+    assert "No space left on device: '" in told[0]
+    assert told[0].endswith("; what is committed is kept, run again to go on")
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0
+    assert "1 sample, " in done.stdout

@@ -1,0 +1,242 @@
+"""Stop a run anywhere, start it again: the end is that of a run never interrupted."""
+
+import os
+import shutil
+import signal
+
+import mindspore.dataset as ds
+import numpy as np
+import pytest
+from mindspore import nn
+
+from explainrun.explainers import Gradient
+from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
+from explainrun.runner.work import Work
+from explainrun.summary_format import FolderInUseError, FolderLock, Results, find_runs
+from explainrun.summary_format.frames import read_frames
+
+
+@pytest.mark.parametrize(("batch", "commits"), [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)])
+def test_goes_on_after_every_commit(make_runner, kill, tmp_path, how_runs_differ, batch, commits):
+    whole = make_runner("whole").run()
+    kill(make_runner().run, batch, commits)
+    [half] = find_runs(tmp_path / "run")
+    assert not half.finished
+    so_far = Results(tmp_path / "run")
+    assert not so_far.finished
+    assert len(so_far.samples) == ([0, 4] if commits < 3 else [4, 6])[batch]
+    result = make_runner().run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert str(result).splitlines()[:4] == str(whole).splitlines()[:4]
+    assert result.costs["made"]["infer"] == whole.costs["made"]["infer"] == 6
+
+
+def test_committed_passes_are_not_made_again(make_runner, kill, two_channels):
+    whole = make_runner("whole").run().costs["made"]
+    kill(make_runner().run, 1, 3)
+    runner = make_runner()
+    runs, construct = [], two_channels.construct
+    two_channels.construct = lambda self, x: runs.append(1) or construct(self, x)
+    try:
+        result = runner.run()
+    finally:
+        two_channels.construct = construct
+    assert runs == []
+    assert result.costs["made"] == whole
+
+
+def test_an_event_file_cut_at_every_byte_is_made_whole(linear, dataset, kill, tmp_path, how_runs_differ):
+    network = linear(np.ones((2, 1, 1, 3)), bias=-9.0)
+
+    def run(folder):
+        rows = [(np.full((1, 1, 3), i, np.float32), np.int32([i % 2])) for i in range(4)]
+        runner = ImageClassificationRunner(folder, (dataset(rows), ["a", "b"]), network, nn.Sigmoid(), jit="off")
+        runner.register_saliency([Gradient(network, name="G")])
+        return runner.run()
+
+    run(tmp_path / "whole")
+    kill(lambda: run(tmp_path / "kept"))
+    [kept] = find_runs(tmp_path / "kept")
+    data, starts = kept.event_file.read_bytes(), [frame.offset for frame in read_frames(kept.event_file)]
+    assert len(starts) == 1 + 4
+    for cut in range(starts[-3], len(data) + 1):
+        folder = tmp_path / "run"
+        shutil.copytree(tmp_path / "kept", folder)
+        os.truncate(folder / kept.event_file.name, cut)
+        run(folder)
+        assert how_runs_differ(tmp_path / "whole", folder) == [], cut
+        shutil.rmtree(folder)
+
+
+def test_a_finished_run_is_told_of_and_left_alone(make_runner, tmp_path, caplog):
+    first = make_runner().run()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    caplog.set_level("INFO", "explainrun")
+    again = make_runner().run()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    assert again.finished_before
+    assert "finished before, nothing was done; overwrite to run again" in str(again)
+    assert "finished before: nothing to do" in caplog.text
+    assert str(again.scores.table()) == str(first.scores.table())
+    assert make_runner().run(resume=False).finished_before
+
+
+def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runner, kill, scenes, tmp_path):
+    kill(make_runner().run, 1, 1)
+    before = sorted(tmp_path.rglob("*"))
+    network = make_runner()._network
+
+    def refused(runner):
+        told = []
+        for resume in (True, False):
+            with pytest.raises(PlanError) as caught:
+                runner.run(resume=resume)
+            told.append(str(caught.value))
+        assert told[0] == told[1]
+        return told[0]
+
+    seed = refused(make_runner(seed=3))
+    assert "holds an unfinished run of another plan (seed was 0, is 3); name another folder, or say" in seed
+    assert "(samples was 6, is 5)" in refused(make_runner(rows=list(scenes(5))))
+    assert "explainers.GradCAM.class was 'GradCAM', is not there" in refused(
+        make_runner(explainers=[Gradient(network)])
+    )
+    network.conv.bias.set_data(network.conv.bias + 1)
+    assert "(network.weights was " in refused(make_runner())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("options", [{"resume": False}, {"overwrite": True}])
+def test_begins_anew_when_told_to(make_runner, kill, tmp_path, how_runs_differ, options):
+    make_runner("whole").run()
+    kill(make_runner().run, 1, 2)
+    kept = [tmp_path / "run" / name for name in ("notes.txt", "_explain_mine", "events.out.1.CPU.a_explain")]
+    for path in kept:
+        path.write_text("mine")
+    [half] = find_runs(tmp_path / "run")
+    make_runner().run(**options)
+    [run] = find_runs(tmp_path / "run")
+    assert run.timestamp != half.timestamp
+    for path in kept:
+        assert path.read_text() == "mine"
+        path.unlink()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+
+
+def test_an_overwriting_run_that_was_stopped_still_replaces_the_first(make_runner, kill, tmp_path):
+    make_runner().run()
+    [first] = find_runs(tmp_path / "run")
+    kill(lambda: make_runner().run(overwrite=True), 1, 1)
+    assert [run.finished for run in find_runs(tmp_path / "run")] == [True, False]
+    assert first.archive.is_file()
+    make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    assert run.finished
+    assert run.timestamp != first.timestamp
+    assert not first.data.exists()
+
+
+def test_other_samples_than_those_of_the_first_start_are_refused(make_runner, kill, scenes):
+    kill(make_runner().run, 1, 1)
+    rows = list(scenes(6))
+    rows[2] = rows[1]
+    with pytest.raises(PlanError, match=r"does not give what it gave when the run began, from sample 2 on; build it"):
+        make_runner(rows=rows).run()
+    rows = list(scenes(6))
+    rows[5] = (*rows[5][:2], rows[5][2] - 1)  # another box
+    with pytest.raises(PlanError, match="from sample 5 on"):
+        make_runner(rows=rows).run()
+
+
+def test_a_dataset_that_ends_earlier_is_refused(linear, dataset, kill, scenes, tmp_path):
+    network, count = linear(np.ones((2, 1, 2, 4))), [10]
+
+    def runner():
+        data = ds.GeneratorDataset(lambda: scenes(count[0]), ["a", "b", "c"], shuffle=False, num_parallel_workers=1)
+        made = ImageClassificationRunner(tmp_path, (data, ["x", "y"]), network, nn.Sigmoid(), pass_size=1, jit="off")
+        made.register_saliency([Gradient(network)])
+        return made
+
+    kill(runner().run, 2, 1)
+    for count[0], words in ((9, "from sample 8 on"), (8, "ends earlier than it did"), (4, "ends earlier than it did")):
+        with pytest.raises(PlanError, match=words):
+            runner().run()
+
+
+def test_a_damaged_segment_is_removed_and_made_anew(make_runner, kill, tmp_path, how_runs_differ):
+    make_runner("whole").run()
+    kill(make_runner().run)
+    [run] = find_runs(tmp_path / "run")
+    segments = sorted(run.segments.iterdir())
+    assert len(segments) == 6
+    for segment in segments:
+        data = bytearray(segment.read_bytes())
+        data[len(data) * 2 // 3] ^= 4
+        segment.unlink()
+        segment.write_bytes(data)
+        with pytest.raises(OSError, match=r"record \d at byte \d+: the CRC of its payload does not match; it is rem"):
+            make_runner().run()
+        assert not segment.exists()
+        kill(make_runner().run)
+    make_runner().run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_path, how_runs_differ, number, caplog):
+    make_runner("whole").run()
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    explain = Work._scores
+
+    def interrupted(self, explanation):
+        if explanation.explainer.name == "Gradient":
+            os.kill(os.getpid(), number)
+            assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_DFL] * 2
+        return explain(self, explanation)
+
+    caplog.set_level("INFO", "explainrun")
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "_scores", interrupted)
+        with pytest.raises(RunStopped, match=f"stopped by {number.name}; run again to go on") as caught:
+            make_runner().run()
+    assert caught.value.code == 3
+    assert f"{number.name}: stopping once the work at hand is committed; again to stop at once" in caplog.text
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+    [run] = find_runs(tmp_path / "run")
+    assert sorted(path.name for path in run.segments.iterdir()) == ["000000.Gradient.maps", "000000.samples"]
+    make_runner().run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(make_runner, tmp_path):
+    with FolderLock(tmp_path / "run"), pytest.raises(FolderInUseError, match="another run is writing to"):
+        make_runner().run()
+    make_runner().run()
+    assert not (tmp_path / "run" / ".explainrun.lock").exists()
+
+
+def test_what_is_not_finite_is_an_error_of_a_strict_run(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 1, 2)))
+
+    class Broken(Gradient):
+        def attribute(self, view):
+            maps = super().attribute(view)
+            maps[(view.rows == 2) & (view.labels == 1), 0, 0] = np.inf
+            return maps
+
+    def run(images, folder, *, strict):
+        rows = [(np.float32(image), np.int32([0])) for image in images]
+        data = (dataset(rows), ["a", "b"])
+        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), strict=strict)
+        runner.register_saliency([Broken(network)])
+        return runner.run()
+
+    good, infinite = [[[1, 1]]], [[[3e38, 3e38]]]
+    with pytest.raises(NotComputedError, match="the network's output for sample 1 is not finite, and the run is str"):
+        run([good, infinite], "output", strict=True)
+    with pytest.raises(NotComputedError, match="Broken's map for label 1 of sample 2 is not finite, and the run is st"):
+        run([good] * 3, "map", strict=True)
+    result = run([good] * 3, "map", strict=False)  # goes on with the same run
+    assert result.not_computed == {"Broken map": 1}
+    assert "1 x Broken map not computed" in str(result)
+    assert Results(tmp_path / "map").computed_maps("Broken").tolist() == [True] * 5 + [False]

@@ -1,0 +1,139 @@
+"""One writer a folder: refused at once, taken over when its holder is dead."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from explainrun.summary_format import FolderInUseError, FolderLock, lock
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from explainrun.summary_format import FolderInUseError, FolderLock
+try:
+    with FolderLock(Path(sys.argv[1])):
+        print("holds", flush=True)
+        time.sleep(float(sys.argv[2]))
+except FolderInUseError as error:
+    print("refused", error, flush=True)
+"""
+
+
+def start(folder, seconds):
+    return subprocess.Popen([sys.executable, "-c", HOLDS, str(folder), str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def test_the_second_is_refused_at_once_and_told_of_the_first(tmp_path):
+    folder = tmp_path / "new" / "run"
+    first = start(folder, 60)
+    assert first.stdout.readline() == "holds\n"
+    began = time.monotonic()
+    with pytest.raises(FolderInUseError, match=rf"another run is writing to {folder}: process {first.pid} on "):
+        FolderLock(folder).__enter__()
+    assert time.monotonic() - began < 1
+    first.kill()
+    first.wait()
+    with FolderLock(folder):  # the kernel let go of it
+        assert json.loads((folder / ".explainrun.lock").read_text())["pid"] == os.getpid()
+    assert list(folder.iterdir()) == []
+    first.stdout.close()
+
+
+def test_folders_made_for_nothing_go_again(tmp_path):
+    with FolderLock(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_started_at_the_same_moment_twenty_times(tmp_path):
+    for attempt in range(20):
+        both = [start(tmp_path / str(attempt), 1.5) for _ in range(2)]
+        said = sorted(process.communicate()[0].split()[0] for process in both)
+        assert said == ["holds", "refused"], attempt
+
+
+def test_two_runs_of_one_process(tmp_path):
+    with FolderLock(tmp_path):
+        with pytest.raises(FolderInUseError, match="this process, in another run"):
+            FolderLock(tmp_path).__enter__()
+        found = []
+        other = threading.Thread(target=lambda: found.append(start(tmp_path, 0).communicate()[0]))
+        other.start()
+        other.join()
+        assert found[0].startswith("refused")  # the attempt within has not let go of the first
+    with FolderLock(tmp_path):
+        pass
+
+
+def written_elsewhere(folder, age):
+    path = folder / ".explainrun.lock"
+    path.write_text(json.dumps({"host": "another-host", "pid": 7}))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_a_holder_on_another_host_is_believed_alive_for_a_while(tmp_path):
+    written_elsewhere(tmp_path, age=10)
+    with pytest.raises(FolderInUseError, match=r"process 7 on another-host, alive 1\d s ago; .* free in [45]\d s"):
+        FolderLock(tmp_path).__enter__()
+    path = written_elsewhere(tmp_path, age=lock.STALE_SECONDS + 1)
+    with FolderLock(tmp_path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert not path.exists()
+
+
+def test_a_lock_that_says_nothing_is_taken(tmp_path):
+    for content in (b"", b"\x00" * 40, b"[1]", b"{"):
+        (tmp_path / ".explainrun.lock").write_bytes(content)
+        with FolderLock(tmp_path):
+            pass
+
+
+def test_where_no_record_locks_are_the_age_tells(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(lock.errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(lock.fcntl, "lockf", unsupported)
+    path = tmp_path / ".explainrun.lock"
+    path.write_text(json.dumps({"host": lock.socket.gethostname(), "pid": 7}))
+    with pytest.raises(FolderInUseError, match="process 7 on"):
+        FolderLock(tmp_path).__enter__()
+    os.utime(path, (time.time() - lock.STALE_SECONDS - 1,) * 2)
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.05)
+    path = tmp_path / ".explainrun.lock"
+    with FolderLock(tmp_path) as held:
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert time.time() - path.stat().st_mtime < 10
+        held.check()
+        path.unlink()
+        path.write_text("another's")
+        while held._beating.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(FolderInUseError, match=r"lost the lock on .*: the lock file was removed or replaced"):
+            held.check()
+    assert path.read_text() == "another's"  # not ours to remove
+
+
+def test_a_stopped_process_is_refused_its_own_lock_no_longer(tmp_path):
+    first = start(tmp_path, 60)
+    assert first.stdout.readline() == "holds\n"
+    first.send_signal(signal.SIGSTOP)  # alive, though silent: on one host the kernel knows
+    os.utime(tmp_path / ".explainrun.lock", (0, 0))
+    with pytest.raises(FolderInUseError):
+        FolderLock(tmp_path).__enter__()
+    first.kill()
+    first.communicate()
