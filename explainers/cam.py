@@ -9,7 +9,7 @@ from mindspore import nn
 
 from .explainer import Explainer
 from .images import resized
-from .network import find_layer
+from .layers import find_layer
 from .tensors import FloatArray
 from .view import Needs, View
 

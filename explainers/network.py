@@ -20,9 +20,9 @@ from mindspore import Tensor, nn
 
 from .compiled import compiled
 from .dropout import RATE_WITHOUT_LAYER, dropout_layers, last_dense
-from .passes import Passes
+from .layers import find_layer
+from .passes import Passes, pass_kind
 from .rectified import Rule, backward_rule
-from .registry import nearest
 from .tensors import (
     Activation,
     FloatArray,
@@ -246,26 +246,6 @@ class Network:
         if not self._fill or lacking == 0:
             return np.ascontiguousarray(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
-
-
-def pass_kind(rule: Rule) -> str:
-    """The kind under which a differentiated pass of that rule is counted."""
-    return "differentiate" if rule == "plain" else rule
-
-
-def find_layer(network: nn.Cell, name: str) -> nn.Cell:
-    """The cell of that dotted name, such as "layer4.0.conv1".
-
-    Raises:
-        ValueError: if there is none; it offers the nearest names.
-    """
-    cell: Any = network
-    for part in name.split("."):
-        cell = getattr(cell, part, None)
-        if not isinstance(cell, nn.Cell):
-            known = [known for known, _ in network.cells_and_names() if known]
-            raise ValueError(f"{type(network).__name__} has no layer {name!r}; {nearest(name, known)}")
-    return cell
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from .rectified import Rule
+
 
 @dataclass
 class Passes:
@@ -41,3 +43,8 @@ class Passes:
         counted = Passes(self.made, self.images, self.seconds)
         self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
         return counted
+
+
+def pass_kind(rule: Rule) -> str:
+    """The kind under which a differentiated pass of that rule is counted."""
+    return "differentiate" if rule == "plain" else rule

@@ -43,7 +43,7 @@ class Committer:
         Raises:
             OSError: if an earlier piece could not be written.
         """
-        while len(self._pending) >= _PENDING:
+        while self._pending and (len(self._pending) >= _PENDING or self._pending[0].done()):
             self._pending.popleft().result()
         self._pending.append(self._commits.submit(self._work, list(pictures), then, tuple(self._pending)))
 

@@ -11,7 +11,8 @@ from tabulate import tabulate
 
 from ..benchmarks import Metric
 from ..explainers import Explainer
-from ..explainers.network import Network, pass_kind
+from ..explainers.network import Network
+from ..explainers.passes import pass_kind
 
 Costs = Mapping[str, Mapping[str, float]]
 

@@ -17,6 +17,7 @@ import re
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -136,9 +137,9 @@ class RunFolder:
         self.write_file(self.manifest, json.dumps(content).encode())
 
     def state(self) -> dict[str, Any] | None:
-        """What ``write_state`` wrote; None where it did not come to that."""
-        path = self.data / "plan.json"
-        return json.loads(path.read_text("utf-8"))["state"] if path.is_file() else None
+        """What ``write_state`` wrote; None where it is not there."""
+        kept = _read_state(self.data)
+        return None if kept is None else kept["state"]
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Keep what a later start must know of the run."""
@@ -156,9 +157,10 @@ def find_runs(root: str | Path) -> list[RunFolder]:
     """The runs in a summary folder, oldest first; finished ones and others."""
     root = Path(root)
     events = {match[0]: int(match[1]) for path in root.glob("events.*") if (match := _EVENT_FILE.fullmatch(path.name))}
-    for path in root.glob("_explain_*/plan.json"):
-        if match := _DATA_FOLDER.fullmatch(path.parent.name):
-            events.setdefault(json.loads(path.read_text("utf-8"))["event_file"], int(match[1]))
+    for path in root.glob("_explain_*/"):
+        match, kept = _DATA_FOLDER.fullmatch(path.name), _read_state(path)
+        if match and kept is not None:
+            events.setdefault(kept["event_file"], int(match[1]))
     runs = [RunFolder(root, timestamp, root / name) for name, timestamp in events.items()]
     return sorted(runs, key=lambda run: (run.timestamp, run.event_file.name))
 
@@ -190,6 +192,15 @@ def sweep(root: Path) -> None:
 def read_manifest(run: RunFolder) -> dict[str, Any] | None:
     """What a run's manifest says, or None for an unfinished run."""
     return json.loads(run.manifest.read_text("utf-8")) if run.finished else None
+
+
+def _read_state(data: Path) -> dict[str, Any] | None:
+    """What the plan file in a data folder holds; None where it is not there or no longer readable."""
+    with suppress(OSError, ValueError):
+        kept = json.loads((data / "plan.json").read_text("utf-8"))
+        if isinstance(kept, dict) and kept.keys() >= {"event_file", "state"}:
+            return kept
+    return None
 
 
 def _bucket(sample_id: int) -> int:
