@@ -1,8 +1,10 @@
 """Kill a run at random instants, start it again until it finishes, and compare its end with a run never interrupted.
 
-    python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--seed N]
+    python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--pairs N] [--seed N]
 
-Exit code 0 if both ends are the same, wall times and pass counts aside, and no stray file stays.
+Then start two processes on one folder at the same moment, several times, and see that exactly one runs.
+
+Exit code 0 if all ends are the same, wall times and pass counts aside, no stray file stays, and no pair ran together.
 """
 
 from __future__ import annotations
@@ -103,11 +105,21 @@ def killed_run(command: list[str], kills: int, life: float, seed: int) -> int:
         return done
 
 
+def started_together(command: list[str]) -> bool:
+    """Whether of two processes started at the same moment one runs and the other is refused, to go on later."""
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    refused = said[codes.index(3)] if 3 in codes else b""
+    return sorted(codes) == [0, 3] and b"another run is writing to" in refused
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     parser.add_argument("--limit", type=int, default=40)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -127,6 +139,13 @@ def main() -> None:
             print(f"run {rounds}: {done} kills so far, {len(differences)} differences", *differences, sep="\n  ")
             if differences:
                 raise SystemExit(1)
+        alone = [
+            started_together([*explainrun[:-1], "4", "--summary-dir", str(Path(folder) / f"pair{pair}")])
+            for pair in range(options.pairs)
+        ]
+        print(f"started together: exactly one ran in {sum(alone)} of {len(alone)} pairs")
+        if not all(alone):
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -196,10 +196,11 @@ def read_manifest(run: RunFolder) -> dict[str, Any] | None:
 
 def _read_state(data: Path) -> dict[str, Any] | None:
     """What the plan file in a data folder holds; None where it is not there or no longer readable."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads((data / "plan.json").read_text("utf-8"))
-        if isinstance(kept, dict) and kept.keys() >= {"event_file", "state"}:
-            return kept
+        if _EVENT_FILE.fullmatch(kept["event_file"]) and isinstance(kept["state"], dict):
+            found: dict[str, Any] = kept
+            return found
     return None
 
 

@@ -93,3 +93,24 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=rf"in the middle: '{path}'"):
         run.write_file(path, b"second")
     assert path.read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[1]",
+        "null",
+        '{"event_file": "../../mine", "state": {}}',
+        '{"event_file": 7, "state": {}}',
+        '{"state": {}}',
+    ],
+)
+def test_a_plan_file_that_is_not_ours_names_no_run(tmp_path, content):
+    run = RunFolder.create(tmp_path, "CPU")
+    path = run.data / "plan.json"
+    path.unlink()
+    path.write_text(content)
+    assert run.state() is None
+    assert find_runs(tmp_path) == []

@@ -13,36 +13,37 @@ import pytest
 from explainrun.summary_format import FolderInUseError, FolderLock, lock
 
 HOLDS = """
-import sys, time
+import sys
 from pathlib import Path
 from explainrun.summary_format import FolderInUseError, FolderLock
 try:
     with FolderLock(Path(sys.argv[1])):
         print("holds", flush=True)
-        time.sleep(float(sys.argv[2]))
+        sys.stdin.read()
 except FolderInUseError as error:
     print("refused", error, flush=True)
 """
 
 
-def start(folder, seconds):
-    return subprocess.Popen([sys.executable, "-c", HOLDS, str(folder), str(seconds)], stdout=subprocess.PIPE, text=True)
+def start(folder):
+    """A process that holds the folder until its input ends, or says that it is refused."""
+    command = [sys.executable, "-c", HOLDS, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def test_the_second_is_refused_at_once_and_told_of_the_first(tmp_path):
     folder = tmp_path / "new" / "run"
-    first = start(folder, 60)
+    first = start(folder)
     assert first.stdout.readline() == "holds\n"
     began = time.monotonic()
     with pytest.raises(FolderInUseError, match=rf"another run is writing to {folder}: process {first.pid} on "):
         FolderLock(folder).__enter__()
     assert time.monotonic() - began < 1
     first.kill()
-    first.wait()
+    first.communicate()
     with FolderLock(folder):  # the kernel let go of it
         assert json.loads((folder / ".explainrun.lock").read_text())["pid"] == os.getpid()
     assert list(folder.iterdir()) == []
-    first.stdout.close()
 
 
 def test_folders_made_for_nothing_go_again(tmp_path):
@@ -53,8 +54,10 @@ def test_folders_made_for_nothing_go_again(tmp_path):
 
 def test_two_started_at_the_same_moment_twenty_times(tmp_path):
     for attempt in range(20):
-        both = [start(tmp_path / str(attempt), 1.5) for _ in range(2)]
-        said = sorted(process.communicate()[0].split()[0] for process in both)
+        both = [start(tmp_path / str(attempt)) for _ in range(2)]
+        said = sorted(process.stdout.readline().split()[0] for process in both)
+        for process in both:
+            process.communicate()
         assert said == ["holds", "refused"], attempt
 
 
@@ -63,7 +66,7 @@ def test_two_runs_of_one_process(tmp_path):
         with pytest.raises(FolderInUseError, match="this process, in another run"):
             FolderLock(tmp_path).__enter__()
         found = []
-        other = threading.Thread(target=lambda: found.append(start(tmp_path, 0).communicate()[0]))
+        other = threading.Thread(target=lambda: found.append(start(tmp_path).communicate()[0]))
         other.start()
         other.join()
         assert found[0].startswith("refused")  # the attempt within has not let go of the first
@@ -129,7 +132,7 @@ def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path, monkeypatch):
 
 
 def test_a_stopped_process_is_refused_its_own_lock_no_longer(tmp_path):
-    first = start(tmp_path, 60)
+    first = start(tmp_path)
     assert first.stdout.readline() == "holds\n"
     first.send_signal(signal.SIGSTOP)  # alive, though silent: on one host the kernel knows
     os.utime(tmp_path / ".explainrun.lock", (0, 0))
