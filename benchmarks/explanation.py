@@ -36,7 +36,7 @@ class Covering:
 
     Attributes:
         images: without pixels covered, the untouched one; with all, the baseline alone.
-        activation_fn: from logits to probabilities.
+        activation_fn: from logits to probabilities; the same object each time, since it is known by that.
     """
 
     images: tuple[CoveredImage, ...]
@@ -70,7 +70,7 @@ class Explanation:
         coverings: Iterable[Covering] = (),
     ) -> None:
         self.explainer, self.view, self.maps, self.masks = explainer, view, maps, masks
-        self._coverings = list(coverings)
+        self._coverings, self._kept = list(coverings), list(coverings)
         self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
 
     @cached_property
@@ -97,7 +97,9 @@ class Explanation:
         """(Q, images) probability of each question's label on its covered images; NaN for a map without order."""
         keys = [(id(covering.activation_fn), image) for image in covering.images]
         if not self._found.keys() >= set(keys):
-            self._ask([*self._coverings, covering])
+            asked = [covering, *self._coverings] if not self._found else [covering]
+            self._kept.append(covering)  # alive, since it is known by its activation's identity
+            self._ask(asked)
         return np.stack([self._found[key] for key in keys], axis=1).astype(np.float64)
 
     def _ask(self, coverings: list[Covering]) -> None:
@@ -106,9 +108,9 @@ class Explanation:
         scored = [int(question) for question in np.flatnonzero(self.rankable)]
         activations = {id(covering.activation_fn): covering.activation_fn for covering in coverings}
         images = {image for covering in coverings for image in covering.images}
-        self._found = {
-            (key, image): np.full(len(self.maps), np.nan, np.float32) for key in activations for image in images
-        }
+        for key in activations:
+            for image in images:
+                self._found[key, image] = np.full(len(self.maps), np.nan, np.float32)
         passing = sorted(set().union(*(covering.passing(pixels) for covering in coverings)))
         pairs: Pairs = [(question, image) for question in scored for image in passing]
         place = 0

@@ -6,6 +6,7 @@ network bit for bit as it found it, exceptions included.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from mindspore import Tensor, nn
 from .compiled import compiled
 from .dropout import RATE_WITHOUT_LAYER, dropout_layers, last_dense
 from .layers import find_layer
-from .passes import Passes, pass_kind
+from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule, backward_rule
 from .tensors import (
     Activation,
@@ -39,6 +40,9 @@ INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 COMPILED_AGREES = 1e-5
 _FLAGS = "_func_graph_flags"
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
+)
 ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
@@ -111,7 +115,7 @@ class Network:
         rows = iter(rows)
         while chunk := list(islice(rows, self.pass_size)):
             full = self._full(np.stack(chunk))
-            with _one_at_a_time, self.passes.counted(kind, len(chunk)), _evaluating(self.cell):
+            with self._running(kind, len(chunk)):
                 logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
             yield logits
 
@@ -124,7 +128,8 @@ class Network:
     def compile(self, images: FloatArray) -> None:
         """Run forward passes compiled from now on, where they give the same numbers; takes two passes to see.
 
-        Passes with hooks or gradients stay as they are, since compiled ones ignore hooks.
+        Passes with hooks or gradients stay as they are, since compiled ones ignore hooks. The graph holds the values
+        that the parameters have now, and stays in memory as long as the process.
 
         Args:
             images: (N, C, H, W), of which the first pass is tried; all later ones must have its shape.
@@ -135,13 +140,13 @@ class Network:
         """
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
-        with _one_at_a_time, self.passes.counted("compile", len(first)), _evaluating(self.cell):
+        with self._running("compile", len(first)):
             forward, output = compiled(self.cell, Tensor(self._full(first)))
             found = as_array(checked_logits(output, self.cell))[: len(first)]
-        if not np.array_equal(found, plain, equal_nan=True):
-            apart = np.abs(found - plain).max()
-            if not apart <= COMPILED_AGREES * max(1.0, np.abs(plain).max()):
-                raise ValueError(f"compiled, the network gives logits that are {apart:.2g} apart")
+        finite = np.isfinite(plain)
+        apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - plain[finite], plain[finite]))
+        if not np.array_equal(np.isfinite(found), finite) or not apart <= COMPILED_AGREES * max(1.0, largest):
+            raise ValueError(f"compiled, the network gives logits that are {apart:.2g} apart")
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
@@ -181,12 +186,7 @@ class Network:
             chunk = slice(first, first + self.pass_size)
             full, asked = self._full(images[chunk]), self._full(labels[chunk])
             rows = len(images[chunk])
-            with (
-                _one_at_a_time,
-                self.passes.counted(pass_kind(rule), rows),
-                _evaluating(self.cell),
-                backward_rule(rule),
-            ):
+            with self._running(pass_kind(rule), rows), backward_rule(rule):
                 parts.append(_differentiated(self.cell, full, asked, layers, rows))
         joined = _joined(parts)
         if INPUT_LAYER in taps:
@@ -234,12 +234,23 @@ class Network:
 
         named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
         require_pynative()
-        with ExitStack() as stack, _one_at_a_time, self.passes.counted("infer", len(images)), _evaluating(self.cell):
+        with ExitStack() as stack, self._running("infer", len(images)):
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)
             self.cell(Tensor(images))
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
+
+    @contextmanager
+    def _running(self, kind: str, images: int) -> Iterator[None]:
+        """One pass of that kind runs within."""
+        try:
+            with _one_at_a_time, self.passes.counted(kind, images), _evaluating(self.cell):
+                yield
+        except RuntimeError as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemoryError(self.pass_size) from error
+            raise
 
     def _full(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
         lacking = (size or self.pass_size) - len(rows)

@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 from .rectified import Rule
 
 
+class OutOfMemoryError(RuntimeError):
+    """The device has no memory for a pass; says which pass size to set."""
+
+    def __init__(self, pass_size: int) -> None:
+        smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"
+        super().__init__(
+            f"the device has no memory for a pass of {pass_size} images; {smaller} (results depend on it, so a run "
+            f"that has begun goes on with its own or begins anew with overwrite)"
+        )
+
+
 @dataclass
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and

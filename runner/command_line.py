@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,7 +58,8 @@ def run(
 
     overrides = dict(map(_setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with _told():
+    with _told("" if not (overwrite or no_resume) else ", without --overwrite and --no-resume"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the run itself listens
         loaded, problems = load_config(config, overrides)
         runner = build_runner(loaded, problems, config.parent, overwrite=overwrite, resume=not no_resume)
         result = runner.run(overwrite=overwrite, resume=not no_resume, limit=loaded.limit)
@@ -100,8 +102,12 @@ def list_() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Errors in words, without a traceback unless the environment asks for it."""
+def _told(again: str = "") -> Iterator[None]:
+    """Errors in words, without a traceback unless the environment asks for it.
+
+    Args:
+        again: what to do otherwise when running again.
+    """
     from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
     from .plan import PlanError, first_line  # noqa: PLC0415
     from .samples import SampleError  # noqa: PLC0415
@@ -114,13 +120,14 @@ def _told() -> Iterator[None]:
         click.echo(f"explainrun: {message}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except (RunStopped, KeyboardInterrupt) as error:
-        click.echo(f"explainrun: {str(error) or 'stopped before anything was written'}", err=True)
+        told = f"{error}{again}" if str(error) else "stopped before anything was written"
+        click.echo(f"explainrun: {told}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except (SampleError, NotComputedError, BrokenRecordError, FolderInUseError) as error:
         click.echo(f"explainrun: {error}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except OSError as error:
-        told = f"explainrun: the run failed: {error}; what is committed is kept, run again to go on"
+        told = f"explainrun: the run failed: {error}; what is committed is kept, run again{again} to go on"
         click.echo(told, err=True)
         sys.exit(EXIT_RESUMABLE)
     except Exception as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
 import mindspore as ms
+import numpy as np
 
 from ..explainers.network import Network
 from ..summary_format import (
@@ -26,7 +27,7 @@ from ..summary_format.archive import write_archive
 from ..summary_format.disk import remove
 from ..summary_format.folder import sweep
 from ..summary_format.records import Record
-from .batch import Batch, read_batches, sample_records
+from .batch import Batch, digests, read_batches, sample_records
 from .committing import Committer
 from .examination import examine
 from .opening import Opening, opening
@@ -37,7 +38,7 @@ from .reading import read_ahead
 from .result import RunResult, Scores
 from .samples import Sample, sample_count
 from .stopping import Stopping
-from .work import Work, need_inference
+from .work import Work, check_results, need_inference
 
 _log = logging.getLogger("explainrun")
 
@@ -67,14 +68,39 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         sweep(plan.summary_dir)
         found = opening(plan, overwrite=overwrite, resume=resume)
         if found.run is not None and found.run.finished:
+            results = _finished_before(plan, found.run)
             _clear(found.run, replaces=found.replaces)
             _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
-            return RunResult.of(Results(found.run.archive), plan.summary_dir, finished_before=True)
+            return RunResult.of(results, plan.summary_dir, finished_before=True)
         profile = Profile(network)
         run, first, groups = _entered(plan, network, profile, found, stopping)
         earlier = _go(plan, network, profile, run, first, groups, stopping, lock)
+        lock.check()
         _clear(run, replaces=found.replaces)
-    return RunResult.of(Results(run.archive), plan.summary_dir, earlier + time.monotonic() - began)
+        result = RunResult.of(Results(run.archive), plan.summary_dir, earlier + time.monotonic() - began)
+    result.costs["seconds"]["joining and closing"] = sum(profile.drained()["seconds"].values())
+    return result
+
+
+def _finished_before(plan: Plan, run: RunFolder) -> Results:
+    """The results of a finished run, if they are whole, of the data that the plan has, and what it wants.
+
+    Raises:
+        PlanError: if they are not.
+        NotComputedError: if something is not finite and the plan is strict.
+    """
+    try:
+        results = Results(run.archive)
+    except (BrokenRecordError, FileNotFoundError) as error:
+        raise PlanError([f"the finished run is damaged: {error}; say overwrite to make it anew"]) from error
+    given = digests(next(read_batches(plan), []))
+    if not np.array_equal(given, results.digests[: len(given)]):
+        raise PlanError(
+            [f"summary_dir {plan.summary_dir} holds a finished run of other data; name another folder, or say "
+             f"overwrite to replace it"]
+        )  # fmt: skip
+    check_results(plan, results)
+    return results
 
 
 def _entered(
@@ -92,10 +118,12 @@ def _entered(
         raise PlanError(examined.problems)
     stopping.check()
     state = {"plan": plan.described, "compiled": examined.compiled, "replaces": found.replaces}
-    profile.need_compiling(network.passes.made["compile"])
+    if plan.jit != "off":
+        profile.need_compiling(compiled=examined.compiled)
     need_inference(profile, plan, len(examined.first.samples))
     made = [explainer for explainer in plan.explainers if explainer.name in examined.first.maps]
     profile.need_maps(made, len(examined.first.samples), len(examined.first.rows))
+    remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
     return run, examined.first, chain([examined.first.samples], examined.groups)
 
@@ -118,12 +146,18 @@ def _go(
         with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
             with (
                 Progress(sample_count(plan.dataset, plan.limit)) as progress,
-                read_ahead(groups) as ahead,
+                read_ahead(groups, check=stopping.check) as ahead,
                 Committer(run, lock.check) as committer,
             ):
                 work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
                 work.all(ahead, first)
-            _finish(plan, segments, writer)
+
+            def check() -> None:
+                stopping.check()
+                lock.check()
+
+            with profile.timed("joining"):
+                _finish(plan, segments, writer, check)
     return earlier
 
 
@@ -134,14 +168,15 @@ def _records_so_far(plan: Plan, segments: Segments) -> Iterator[Record]:
         yield from sample_records(samples, explained, segments.run)
 
 
-def _finish(plan: Plan, segments: Segments, writer: SummaryWriter) -> None:
+def _finish(plan: Plan, segments: Segments, writer: SummaryWriter, check: Callable[[], None]) -> None:
     """Join the segments, and say what was found and that the run is finished."""
     run = segments.run
-    write_archive(segments, plan.described)
+    write_archive(segments, plan.described, check)
     results = Results(run.archive)
     if plan.metrics:
         writer.write(ScoresRecord(Scores.of(results).records()))
     writer.commit()
+    check()
     run.write_manifest(
         saliency_map=any(results.computed_maps(name).any() for name in results.explainers),
         benchmark=bool(plan.metrics),

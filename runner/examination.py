@@ -135,7 +135,7 @@ def _output_problems(plan: Plan, first: Batch) -> list[str]:
 def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
     """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
     pixels = int(np.prod(first.images.shape[2:]))
-    each = len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)
+    each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined
     needed, free = each * (total or len(first.samples)), shutil.disk_usage(existing(plan.summary_dir)).free
     if needed <= free:
         return []

@@ -56,7 +56,7 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
     """What tells two described plans apart, a few words each; where they are written does not."""
-    before, now = ({**plan, "config": _sources(plan["config"])} for plan in (before, now))
+    before, now = (_compared(plan) for plan in (before, now))
     first, second = (
         {key: value for key, value in _flat(plan) if not key.startswith((*ignored, "summary_dir", "strict"))}
         for plan in (before, now)
@@ -68,9 +68,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tupl
     ]
 
 
-def _sources(config: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """What a config says that the plan does not say itself."""
-    return {key: value for key, value in (config or {}).items() if key in ("network", "data")}
+def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A plan with the order of its names, and of its config only what it does not say itself."""
+    config = {key: value for key, value in (plan["config"] or {}).items() if key in ("network", "data")}
+    orders = {f"order of {kind}": list(plan[kind]) for kind in ("explainers", "metrics")}
+    return {**plan, "config": config, **orders}
 
 
 def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
 import mindspore.dataset as ds
-import numpy as np
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..explainers import Explainer
 from ..explainers.dropout import dropout_layers, last_dense
 from ..explainers.network import DEFAULT_PASS_SIZE
-from ..explainers.tensors import as_array, require_pynative
+from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
 from ..summary_format.pictures import Statistics
+from .description import network_digest, options_of, plain
 from .samples import COLUMNS, sample_count
 
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
 JIT = ("auto", "on", "off")
-_DIGEST_LENGTH = 16
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
 
 
@@ -118,10 +115,10 @@ class Plan:
     @cached_property
     def described(self) -> dict[str, Any]:
         """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart."""
-        plain = {
+        values = {
             "summary_dir": str(self.summary_dir),
-            "network": {"class": type(self.network).__name__, "weights": weights_digest(self.network)},
-            "activation_fn": _named(self.activation_fn),
+            "network": {"class": type(self.network).__name__, "digest": network_digest(self.network)},
+            "activation_fn": self.activation_fn,
             "columns": list(self.dataset.get_col_names()),
             "samples": sample_count(self.dataset, self.limit),
             "class_names": list(self.class_names),
@@ -132,46 +129,8 @@ class Plan:
             "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
             "config": self.config,
         }
-        described: dict[str, Any] = _plain(plain)
+        described: dict[str, Any] = plain(values)
         return described
-
-
-def options_of(thing: Any) -> dict[str, Any]:
-    """The class of an explainer or metric and its options, by the names under which its constructor takes them."""
-    thing = getattr(thing, "member", thing)
-    given = {name: getattr(thing, name, ...) for name in signature(type(thing)).parameters}
-    left_out = ("network", "num_labels", "name")  # the plan has those itself
-    options = {name: value for name, value in given.items() if value is not ... and name not in left_out}
-    return {"class": type(thing).__name__, **options}
-
-
-def weights_digest(network: nn.Cell) -> str:
-    """A checksum of a network's layers and the values of its parameters."""
-    digest = hashlib.sha256()
-    for name, cell in network.cells_and_names():
-        digest.update(f"{name} {type(cell).__qualname__}".encode())
-    for name, parameter in network.parameters_and_names():
-        digest.update(f"{name} {parameter.shape} {parameter.dtype}".encode())
-        digest.update(as_array(parameter).tobytes())
-    return digest.hexdigest()[:_DIGEST_LENGTH]
-
-
-def _plain(value: Any) -> Any:
-    """What JSON gives back as it was: an array becomes its checksum, a function or object its name or class."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (np.ndarray, Tensor)):
-        array = as_array(value)
-        return f"array {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()[:_DIGEST_LENGTH]}"
-    return value if isinstance(value, (bool, int, float, str, type(None))) else _named(value)
-
-
-def _named(value: Any) -> str:
-    return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _dataset_problems(plan: Plan) -> list[str]:

@@ -29,7 +29,7 @@ class Profile:
     an explainer's   ceil(``images_needed`` / P), for each explainer and batch
     own
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
-                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
+                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once a start
     dropout          ``samples`` times ceil(N / P)
     compile          2 a start, or 1 where the network turns out not to compile; none with jit off
     ===============  ==================================================================================================
@@ -48,17 +48,19 @@ class Profile:
     def timed(self, part: str) -> Iterator[None]:
         """Count what happens within as a part of the run's time."""
         began = time.perf_counter()
-        yield
-        self._seconds[part] += time.perf_counter() - began
+        try:
+            yield
+        finally:
+            self._seconds[part] += time.perf_counter() - began
 
     def need(self, kind: str, images: int, times: int = 1) -> None:
         """Count passes that these images need."""
         if images:
             self._needed[kind] += times * self._passes(images)
 
-    def need_compiling(self, passes: int) -> None:
+    def need_compiling(self, *, compiled: bool) -> None:
         """Count the passes that try a compiled forward."""
-        self._needed["compile"] += passes
+        self._needed["compile"] += 2 if compiled else 1
 
     def need_maps(self, explainers: Iterable[Explainer], samples: int, questions: int) -> None:
         """Count what explainers need that make their maps of a batch together."""

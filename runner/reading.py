@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
@@ -28,9 +28,14 @@ class _Reader(Generic[T]):
         self._thread = threading.Thread(target=self._work, name="explainrun-reader", daemon=True)
         self._thread.start()
 
-    def values(self) -> Iterator[T]:
-        while not isinstance(value := self._read.get(), _End):
-            yield value
+    def values(self, check: Callable[[], None]) -> Iterator[T]:
+        while True:
+            check()
+            with suppress(queue.Empty):
+                value = self._read.get(timeout=_PATIENCE_SECONDS)
+                if isinstance(value, _End):
+                    break
+                yield value
         if value.error is not None:
             raise value.error
 
@@ -57,13 +62,18 @@ class _Reader(Generic[T]):
 
 
 @contextmanager
-def read_ahead(values: Iterator[T], ahead: int = 1) -> Iterator[Iterator[T]]:
+def read_ahead(values: Iterator[T], ahead: int = 1, check: Callable[[], None] = lambda: None) -> Iterator[Iterator[T]]:
     """The same values, drawn in a background thread, at most so many of them before they are asked for.
 
     An error in drawing them is raised where the value would have come.
+
+    Args:
+        values: what to draw.
+        ahead: how many may wait.
+        check: called now and then while waiting for a value; raises where nobody shall wait any longer.
     """
     reader = _Reader(values, ahead)
     try:
-        yield reader.values()
+        yield reader.values(check)
     finally:
         reader.stop()

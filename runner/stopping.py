@@ -30,7 +30,7 @@ class RunStopped(SystemExit):
 class Stopping:
     """Holds SIGINT and SIGTERM back until the work at hand is committed; a second one ends the process at once.
 
-    A context manager. In another thread than the main one signals are left alone.
+    A context manager. In another thread than the main one signals are left alone, and so are ignored ones.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,8 @@ class Stopping:
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
-            self._found = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+            heard = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+            self._found = {number: signal.signal(number, self._ask) for number in heard}
         return self
 
     def __exit__(
@@ -59,6 +60,8 @@ class Stopping:
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._asked = signal.Signals(number).name
-        for each in _SIGNALS:
+        for each in self._found:
             signal.signal(each, signal.SIG_DFL)
-        _log.info("%s: stopping once the work at hand is committed; again to stop at once", self._asked)
+        # a handler that writes may find the main thread in the middle of writing
+        said = "%s: stopping once the work at hand is committed; again to stop at once"
+        threading.Thread(target=_log.info, args=(said, self._asked), daemon=True).start()

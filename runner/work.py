@@ -18,6 +18,7 @@ from ..explainers.tensors import FloatArray
 from ..explainers.view import View
 from ..summary_format import (
     Explained,
+    Results,
     SampleBatch,
     Segments,
     SummaryWriter,
@@ -66,6 +67,7 @@ class Work:
         self.plan, self.network, self.segments = plan, network, segments
         self._committer, self._writer, self._stop = committer, writer, stop
         self._profile, self._progress = profile, progress
+        self._recorded = segments.complete()  # the event file begins with the records of so many batches
         self._was_compiled = bool((segments.run.state() or {}).get("compiled"))
 
     def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
@@ -99,12 +101,19 @@ class Work:
         if self.segments.has_samples(index):
             batch = Batch(samples, self.segments.samples(index))
             _check_same(batch)
+            check_outputs(self.plan, batch.said)
         else:
             batch = first or Batch(samples, self._inferred(samples))
             self._commit_samples(index, batch)
         every = self.plan.explainers
-        self._progress.advance(len(samples) * (len(every) - len(missing)) / len(every))
-        self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+        done = [explainer for explainer in every if explainer.name not in missing]
+        for explainer in done:
+            self._check_computed(explainer, batch, self.segments.explained(index, explainer.name).computed)
+        self._progress.advance(len(samples) * len(done) / len(every))
+        if missing:
+            self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+        elif index >= self._recorded:
+            self._commit([], partial(self._write_records, index))
 
     def _compile(self, samples: list[Sample]) -> None:
         """Go on as the run began."""
@@ -113,8 +122,7 @@ class Work:
             self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.pass_size]]))
         except ValueError as error:
             raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
-        finally:
-            self._profile.need_compiling(self.network.passes.made["compile"])
+        self._profile.need_compiling(compiled=True)
 
     def _inferred(self, samples: list[Sample]) -> SampleBatch:
         self._progress.doing("inference")
@@ -123,9 +131,7 @@ class Work:
             return inferred(self.plan, self.network, samples)
 
     def _commit_samples(self, index: int, batch: Batch) -> None:
-        unknown = batch.said.ids[~batch.said.computed]
-        if len(unknown) and self.plan.strict:
-            raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
+        check_outputs(self.plan, batch.said)
         pictures = [
             (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
             for sample in (batch.samples[row] for row in recorded(batch.said))
@@ -141,10 +147,7 @@ class Work:
             self._progress.doing(explainer.name)
             maps = self._maps(explainer, explainers[place:], batch, view)
             computed = np.isfinite(maps).all(axis=(1, 2))
-            if self.plan.strict and not computed.all():
-                sample_id, label = batch.said.questions[~computed][0]
-                which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
-                raise NotComputedError(f"{which} is not finite, and the run is strict")
+            self._check_computed(explainer, batch, computed)
             scores = self._scores(Explanation(explainer, view, maps, masks, self._coverings(view.size)))
             explained = Explained(scores, computed, self._profile.drained())
             then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
@@ -152,6 +155,12 @@ class Work:
                 then.append(partial(self._write_records, index))
             self._commit(self._heatmaps(explainer, batch, maps, computed), *then)
             self._progress.advance(len(batch.samples) / len(self.plan.explainers))
+
+    def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
+        if self.plan.strict and not computed.all():
+            sample_id, label = batch.said.questions[~computed][0]
+            which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
+            raise NotComputedError(f"{which} is not finite, and the run is strict")
 
     def _commit(self, pictures: Iterable[Picture], *then: Callable[[], None]) -> None:
         """Hand work to the disk, and stop here if the run shall."""
@@ -207,6 +216,30 @@ class Work:
         for record in sample_records(self.segments.samples(index), explained, self.segments.run):
             self._writer.write(record)
         self._writer.commit()
+
+
+def check_outputs(plan: Plan, said: SampleBatch) -> None:
+    """Refuse network outputs that are not finite, if the plan is strict.
+
+    Raises:
+        NotComputedError: then.
+    """
+    unknown = said.ids[~said.computed]
+    if len(unknown) and plan.strict:
+        raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
+
+
+def check_results(plan: Plan, results: Results) -> None:
+    """Refuse results that are not finite throughout, if the plan is strict.
+
+    Raises:
+        NotComputedError: then.
+    """
+    unfinished = [name for name in results.explainers if not results.computed_maps(name).all()]
+    if plan.strict and not results.computed.all():
+        unfinished = ["the network's output", *unfinished]
+    if plan.strict and unfinished:
+        raise NotComputedError(f"not finite throughout: {', '.join(unfinished)}; and the run is strict")
 
 
 def need_inference(profile: Profile, plan: Plan, samples: int) -> None:

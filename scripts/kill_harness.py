@@ -17,17 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from explainrun.summary_format import find_runs
+from explainrun.summary_format import RunFolder, find_runs
 from explainrun.summary_format.archive import check_archive
 from explainrun.summary_format.reader import read_records
 from explainrun.summary_format.records import SampleRecord
 
+_WITHOUT_TIMES = (b".jpg", b".png", b"manifest.json")
 _TIMES = re.compile(rb"_explain_\d+|events\.summary\.\d+")
 
 
@@ -36,33 +38,45 @@ def how_runs_differ(first: Path, second: Path) -> list[str]:
 
     Wall times and pass counts do not count, nor do the seconds since the epoch in names and paths.
     """
-    differences = []
+    stray = [
+        f"{folder.name} holds more than one run"
+        for folder in (first, second)
+        if len(find_runs(folder)) != 1 or len(list(folder.glob("_explain_*"))) != 1
+    ]
+    runs = [find_runs(folder)[-1] for folder in (first, second)]
+    return [*stray, *_files_apart(first, second), *_records_apart(*runs), *_archives_apart(*runs)]
+
+
+def _files_apart(first: Path, second: Path) -> Iterator[str]:
     files = [
         {_TIMES.sub(b"<run>", str(path.relative_to(folder)).encode()): path for path in folder.rglob("*")}
         for folder in (first, second)
     ]
-    for name in sorted(files[0].keys() ^ files[1].keys()):
-        differences.append(f"{name.decode()} is in one folder only")
-    for name in sorted(files[0].keys() & files[1].keys()):
-        alike = name.endswith((b".jpg", b".png", b"manifest.json"))  # the others hold times
-        if alike and files[0][name].read_bytes() != files[1][name].read_bytes():
-            differences.append(f"{name.decode()} differs")
-    runs = [find_runs(folder)[-1] for folder in (first, second)]
-    records = [[repr(record) for record in read_records(run.event_file)] for run in runs]
-    plain = [[_TIMES.sub(b"<run>", record.encode()) for record in of_run] for of_run in records]
+    for name in sorted(files[0].keys() | files[1].keys()):
+        if not all(name in of_run for of_run in files):
+            yield f"{name.decode()} is in one folder only"
+        elif name.endswith(_WITHOUT_TIMES) and files[0][name].read_bytes() != files[1][name].read_bytes():
+            yield f"{name.decode()} differs"
+
+
+def _records_apart(first: RunFolder, second: RunFolder) -> Iterator[str]:
+    records = [list(read_records(run.event_file)) for run in (first, second)]
+    plain = [[_TIMES.sub(b"<run>", repr(record).encode()) for record in of_run] for of_run in records]
     if plain[0] != plain[1]:
-        differences.append("the event files differ")
-    ids = [record.sample_id for record in read_records(runs[1].event_file) if isinstance(record, SampleRecord)]
+        yield "the event files differ"
+    ids = [record.sample_id for record in records[1] if isinstance(record, SampleRecord)]
     if ids != sorted(set(ids)):
-        differences.append("a sample stands twice in an event file, or out of order")
-    for run in runs:
+        yield "a sample stands twice in an event file, or out of order"
+
+
+def _archives_apart(first: RunFolder, second: RunFolder) -> Iterator[str]:
+    for run in (first, second):
         check_archive(run.archive)
-    archives = [_datasets(run.archive) for run in runs]
+    archives = [_datasets(run.archive) for run in (first, second)]
     for name in sorted(archives[0].keys() | archives[1].keys()):
         values = [archive.get(name) for archive in archives]
         if values[0] is None or values[1] is None or values[0].dtype != values[1].dtype or _differ(*values):
-            differences.append(f"results.h5: {name} differs")
-    return differences
+            yield f"results.h5: {name} differs"
 
 
 def _differ(first: Any, second: Any) -> bool:

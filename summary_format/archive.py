@@ -1,9 +1,9 @@
 """``results.h5``: everything that a finished run computed, joined from its segments.
 
-``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``truth`` (padded with -1), ``probabilities``,
-``computed``, ``beyond``, and with uncertainty ``sd``, ``low``, ``high``; ``questions/sample`` and ``label``; for each
-explainer ``explainers/<name>/maps`` (questions, H, W) and ``computed``, and for each metric
-``explainers/<name>/scores/<metric>`` (questions,).
+``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``digest`` (CRC-32C of what the dataset gave), ``truth``
+(padded with -1), ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low``, ``high``;
+``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W) and ``computed``,
+and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,12 +32,13 @@ _HEADER_BYTES = 512
 _BLOCK_BYTES = 1 << 20
 
 
-def write_archive(segments: Segments, plan: Mapping[str, Any]) -> None:
+def write_archive(segments: Segments, plan: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Join a run's complete batches into its ``results.h5``, which is there whole or not at all.
 
     Args:
         segments: of the run; of maps, memory holds those of one segment at a time.
         plan: what the run did; names its class_names, explainers and metrics.
+        check: called now and then; raises where this shall not go on.
 
     Raises:
         BrokenRecordError: if a segment is damaged.
@@ -50,7 +51,7 @@ def write_archive(segments: Segments, plan: Mapping[str, Any]) -> None:
             _Unfailing(handle, partial) as file,
             h5py.File(file, "w", userblock_size=_HEADER_BYTES, libver=("v110", "v110")) as archive,
         ):
-            _fill(archive, segments, plan)
+            _fill(archive, segments, plan, check)
         write_at(handle, _header(handle), 0, partial)
         sync(handle, partial)
     finally:
@@ -74,6 +75,7 @@ def tables(samples: SampleBatch, explained: Mapping[str, Explained], metrics: tu
     """What a batch says, but for maps, by the names under which the archive holds it."""
     found = {
         "samples/id": samples.ids,
+        "samples/digest": samples.digests,
         "samples/truth": samples.truth,
         "samples/probabilities": samples.probabilities,
         "samples/computed": samples.computed,
@@ -99,26 +101,30 @@ def joined(parts: list[Array]) -> Array:
     )
 
 
-def _fill(archive: h5py.File, segments: Segments, plan: Mapping[str, Any]) -> None:
+def _fill(archive: h5py.File, segments: Segments, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
     archive.attrs["schema_version"] = SCHEMA_VERSION
     archive["class_names"] = list(plan["class_names"])
     archive["plan"] = json.dumps(plan)
     metrics = tuple(plan["metrics"])
-    parts: dict[str, list[Array]] = {}
+    small: dict[str, list[Array]] = {}
     for samples, explained in segments.batches():
         for name, table in tables(samples, explained, metrics).items():
-            parts.setdefault(name, []).append(table)
+            small.setdefault(name, []).append(table)
     archive["costs"] = json.dumps(segments.costs())
-    for name, several in parts.items():
+    for name, several in small.items():
         archive[name] = joined(several)
     questions = len(archive["questions/label"])
     for explainer in segments.explainers:
-        _fill_maps(archive, explainer, questions, (segments.maps(i, explainer) for i in range(segments.complete())))
+        parts = (segments.maps(index, explainer) for index in range(segments.complete()))
+        _fill_maps(archive, explainer, questions, parts, check)
 
 
-def _fill_maps(archive: h5py.File, explainer: str, questions: int, parts: Iterator[Array]) -> None:
+def _fill_maps(
+    archive: h5py.File, explainer: str, questions: int, parts: Iterator[Array], check: Callable[[], None]
+) -> None:
     path, first = f"explainers/{explainer}/maps", 0
     for maps in parts:
+        check()
         if path not in archive:
             options = {"chunks": (1, *maps.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
             shape = (questions, *maps.shape[1:])

@@ -114,6 +114,10 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all it holds; one that is gone already is fine."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    """Remove a folder with all it holds; what is gone already is fine."""
+
+    def unless_gone(_function: object, _path: object, error: tuple[type[BaseException], BaseException, object]) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            raise error[1]
+
+    shutil.rmtree(folder, onerror=unless_gone)

@@ -165,15 +165,26 @@ def find_runs(root: str | Path) -> list[RunFolder]:
     return sorted(runs, key=lambda run: (run.timestamp, run.event_file.name))
 
 
-def remove_runs(root: str | Path, keep: RunFolder | None = None) -> None:
-    """Remove the event files and data folders of all runs in a summary folder but one, and nothing else."""
-    root = Path(root)
+def remove_runs(root: str | Path, keep: RunFolder | None = None, *, finished: bool = True) -> None:
+    """Remove what the runs in a summary folder have written, but for one to keep, and nothing else.
+
+    A run without a plan file is not ours, and stays.
+
+    Args:
+        root: the summary folder.
+        keep: not this one.
+        finished: finished ones as well.
+    """
     for run in find_runs(root):
-        if keep is None or run.event_file.name != keep.event_file.name:
+        kept = keep is not None and run.event_file.name == keep.event_file.name
+        if not kept and run.state() is not None and (finished or not run.finished):
             remove(run.event_file)
-    for path in root.glob("_explain_*"):
-        if _DATA_FOLDER.fullmatch(path.name) and path.is_dir() and (keep is None or path.name != keep.data.name):
-            remove_tree(path)
+            for folder in ("segments", "partial", "heatmap", "origin_images"):
+                remove_tree(run.data / folder)
+            for path in (run.manifest, run.archive, run.data / "plan.json"):  # the last says that it is ours
+                remove(path)
+            with suppress(OSError):  # something else lies there
+                run.data.rmdir()
 
 
 def sweep(root: Path) -> None:

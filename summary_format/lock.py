@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from .disk import make_folder, remove, write_at
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
+SETTLE_SECONDS = 0.5
 
 # Record locks do not tell two runs of one process apart, and closing a second handle would let go of the first's.
 _held: set[Path] = set()
@@ -46,7 +48,7 @@ class FolderLock:
 
     def __init__(self, root: Path) -> None:
         self.root, self.path = root, root / ".explainrun.lock"
-        self._place = root.resolve()
+        self._place, self._token = root.resolve(), secrets.token_hex(8)
         self._lost: str | None = None
         self._done = threading.Event()
 
@@ -78,8 +80,11 @@ class FolderLock:
         self._done.set()
         self._beating.join()
         try:
-            if self._lost is None:
+            if self._is_ours():
                 remove(self.path)  # before the record lock goes, so that nobody finds a file without one
+        except OSError:
+            if kind is None:  # else what went wrong before matters more
+                raise
         finally:
             os.close(self._file)
             with _changing:
@@ -98,10 +103,14 @@ class FolderLock:
         """Open and lock the file; False if it is not the one under its name any more."""
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            self._claim()
+            told_of = self._claim()
             if self._still_there():
-                signature = json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode()
-                write_at(self._file, signature.ljust(os.fstat(self._file).st_size), 0, self.path)
+                said = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
+                write_at(self._file, json.dumps(said).encode().ljust(os.fstat(self._file).st_size), 0, self.path)
+                if not told_of:
+                    time.sleep(SETTLE_SECONDS)  # another start may have claimed it in the same moment
+                if not self._is_ours():
+                    raise FolderInUseError(self._told(_name(_holder(self._file))))
                 return True
         except BaseException:
             os.close(self._file)
@@ -109,8 +118,11 @@ class FolderLock:
         os.close(self._file)
         return False
 
-    def _claim(self) -> None:
-        """Take the record lock, and make sure that no holder whom it does not tell of is alive."""
+    def _claim(self) -> bool:
+        """Take the record lock, and make sure that no holder whom it does not tell of is alive.
+
+        Answers whether there are record locks here.
+        """
         told_of = True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,6 +140,11 @@ class FolderLock:
             raise FolderInUseError(
                 self._told(f"{_name(holder)}, alive {age:.0f} s ago; if it is dead, the folder is free in {left:.0f} s")
             )
+        return told_of
+
+    def _is_ours(self) -> bool:
+        """Whether the lock's file says that this run holds it."""
+        return self._still_there() and _holder(self._file).get("token") == self._token
 
     def _still_there(self) -> bool:
         """Whether the open file is the one under the lock's name."""
@@ -138,8 +155,8 @@ class FolderLock:
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
             try:
-                if not self._still_there():
-                    self._lost = "the lock file was removed or replaced"
+                if not self._is_ours():
+                    self._lost = "another run took it over, or its file was removed"
                     return
                 os.utime(self._file)
             except OSError as error:

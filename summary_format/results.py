@@ -14,13 +14,13 @@ from .archive import SCHEMA_VERSION, SPREAD, check_archive, joined, tables
 from .folder import RunFolder, find_runs
 from .frames import BrokenRecordError
 from .records import PREDICTED_ABOVE
-from .segments import Array, Segments
+from .segments import Array, Explained, SampleBatch, Segments
 
 
 class Results:
     """What a run computed. Of an unfinished run, what is complete so far: its first samples, with all explainers.
 
-    Nothing is held in memory but what was asked for.
+    Maps are read when they are asked for; of an unfinished run, which may finish meanwhile, ask soon.
 
     Args:
         path: a summary folder, of which the newest run is read, or a ``results.h5``.
@@ -51,6 +51,11 @@ class Results:
     def samples(self) -> Array:
         """(N,) ids: positions in the dataset."""
         return self._source.table("samples/id")
+
+    @property
+    def digests(self) -> Array:
+        """(N,) checksums of what the dataset gave."""
+        return self._source.table("samples/digest")
 
     @property
     def truth(self) -> Array:
@@ -210,9 +215,8 @@ class _Unfinished:
 
     def table(self, name: str) -> Array:
         metrics = tuple(self.plan["metrics"])
-        if not self._batches:
-            return np.zeros((0, 2) if name.endswith(("truth", "probabilities")) else 0, np.int64)
-        return joined([tables(samples, explained, metrics)[name] for samples, explained in self._batches])
+        batches = self._batches or [_nothing(self.plan)]
+        return joined([tables(samples, explained, metrics)[name] for samples, explained in batches])
 
     def maps(self, explainer: str, first: int, last: int) -> Array:
         found, start = [np.zeros((0, 0, 0), np.float32)], 0
@@ -224,7 +228,24 @@ class _Unfinished:
         return np.concatenate(found[1:]) if len(found) > 1 else found[0]
 
 
+def _nothing(plan: dict[str, Any]) -> tuple[SampleBatch, dict[str, Explained]]:
+    """A batch without samples."""
+    classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
+    rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
+    samples = SampleBatch(none, none.astype(np.uint32), np.zeros((0, 0), np.int64), rows, rows, spread,
+                          np.zeros((0, 2), np.int64), none)  # fmt: skip
+    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool))
+    return samples, dict.fromkeys(plan["explainers"], explained)
+
+
 def _source(folder: Path) -> _Source:
+    try:
+        return _newest(folder)
+    except FileNotFoundError:
+        return _newest(folder)  # it was finished in between, which moves everything
+
+
+def _newest(folder: Path) -> _Source:
     runs = find_runs(folder)
     if not runs:
         raise FileNotFoundError(f"no run in {folder}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from explainrun.benchmarks import DeletionAUC, Explanation, Faithfulness, InsertionAUC, NaiveFaithfulness
+from explainrun.benchmarks import Covering, DeletionAUC, Explanation, Faithfulness, InsertionAUC, NaiveFaithfulness
 from explainrun.explainers import Gradient, InputXGradient, Network, View
 
 
@@ -180,6 +180,28 @@ def test_needs_its_curve_once_and_the_ends_no_more_than_once(linear):
     DeletionAUC(2, same, steps=6).score(explained(view, maps[0]))
     NaiveFaithfulness(2, same, steps=6).score(explained(view, maps[0]))
     assert dict(view.network.passes.images) == {"perturb": 2 * 4 * 5 + 1 + 4 * 5 + 4 * 6, "infer": 3}
+
+
+class Scaled(InsertionAUC):
+    """Makes its activation each time it is asked."""
+
+    def __init__(self, factor):
+        super().__init__(1, same, steps=3)
+        self.factor = factor
+
+    def covering(self, size):
+        return Covering(super().covering(size).images, lambda logits: logits * self.factor)
+
+
+def test_an_activation_made_anew_is_not_taken_for_another(linear):
+    image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
+    view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
+    alone = [Scaled(factor).score(explained(view, image[:, 0]))[0] for factor in (1.0, 0.5)]
+    metrics = [Scaled(1.0), Scaled(0.5)]
+    coverings = [metric.covering((1, 4)) for metric in metrics]
+    together = Explanation(Gradient(view.network.cell), view, image[:, 0], coverings=coverings)
+    assert [metric.score(together)[0] for metric in metrics] == alone
+    assert alone[0] == pytest.approx(2 * alone[1])
 
 
 def test_direct_call(linear):

@@ -104,6 +104,13 @@ def test_other_numbers_are_refused(two_channels, monkeypatch):
     network.compile(images(4))
 
 
+def test_what_is_not_finite_may_be_not_finite_compiled(linear):
+    cell = linear(np.ones((2, 1, 1, 2)))
+    network = Network(cell, fill=True)
+    network.compile(np.array([[[[1, 1]]], [[[3e38, 3e38]]]], np.float32))
+    assert network._forward is not cell
+
+
 def test_a_run_goes_on_as_it_began(two_channels, dataset, tmp_path, monkeypatch, caplog):
     made = ImageClassificationRunner
     network = two_channels()

@@ -71,6 +71,21 @@ def test_dropout_is_off_and_batch_norm_frozen_while_explaining(two_channels):
     assert network.norm.moving_mean.asnumpy().tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "said", ["Out of memory!", "Device(id:0) memory isn't enough and alloc memory failed", "other"]
+)
+def test_a_full_device_is_told_with_a_smaller_pass_size(linear, said):
+    class Full(linear):
+        def construct(self, x):
+            raise RuntimeError(said)
+
+    network = Network(Full(np.ones((2, 1, 2, 4))), pass_size=8)
+    words = "other" if said == "other" else "has no memory for a pass of 8 images; set pass_size to 4"
+    for call in (lambda: network.logits(images(3)), lambda: network.differentiate(images(3), np.zeros(3, int))):
+        with pytest.raises(RuntimeError, match=words):
+            call()
+
+
 def test_passes_have_one_shape_and_are_counted(linear):
     cell = linear(np.eye(8).reshape(8, 1, 2, 4))
     network = Network(cell, pass_size=4, fill=True)

@@ -54,6 +54,27 @@ def test_reading_ends_when_nobody_asks_any_more():
     until(lambda: not [thread for thread in threading.enumerate() if thread.name == "explainrun-reader"])
 
 
+def test_waiting_for_a_slow_source_can_be_ended():
+    def slow():
+        yield 1
+        time.sleep(2)
+        yield 2
+
+    asked = []
+
+    def check():
+        if asked:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with read_ahead(slow(), check=check) as ahead:
+        assert next(ahead) == 1
+        asked.append(1)
+        with pytest.raises(KeyboardInterrupt):
+            next(ahead)
+        assert time.monotonic() - began < 1
+
+
 def test_work_is_committed_in_order_after_its_pictures(tmp_path):
     run, done = RunFolder.create(tmp_path, "CPU"), []
     folder = run.data.name

@@ -126,7 +126,7 @@ def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path, monkeypatch):
         path.write_text("another's")
         while held._beating.is_alive() and time.monotonic() < deadline:
             time.sleep(0.01)
-        with pytest.raises(FolderInUseError, match=r"lost the lock on .*: the lock file was removed or replaced"):
+        with pytest.raises(FolderInUseError, match=r"lost the lock on .*: another run took it over, or its"):
             held.check()
     assert path.read_text() == "another's"  # not ours to remove
 
@@ -140,3 +140,29 @@ def test_a_stopped_process_is_refused_its_own_lock_no_longer(tmp_path):
         FolderLock(tmp_path).__enter__()
     first.kill()
     first.communicate()
+
+
+def test_a_takeover_is_noticed_where_no_record_locks_are(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(lock.errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(lock.fcntl, "lockf", unsupported)
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.05)
+    first = FolderLock(tmp_path)
+    first.__enter__()
+    first._done.set()  # its heart stops, as on a host that hangs
+    first._beating.join()
+    os.utime(first.path, (0, 0))
+    lock._held.clear()  # the second is another process
+    second = FolderLock(tmp_path)
+    second.__enter__()
+    first._done.clear()
+    first._beat()
+    with pytest.raises(FolderInUseError, match="another run took it over"):
+        first.check()
+    first.__exit__(None, None, None)
+    assert second.path.exists()
+    second.check()
+    second.__exit__(None, None, None)
+    assert not second.path.exists()

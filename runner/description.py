@@ -1,0 +1,83 @@
+"""Networks, options and functions in plain values: what JSON gives back as it was, and what tells two of them apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from inspect import signature
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from ..explainers.tensors import as_array
+
+_DIGEST_LENGTH = 16
+_LEFT_OUT = ("network", "num_labels", "name")  # the plan has those itself
+_OPTIONS = (bool, int, float, str, tuple)
+
+
+def options_of(thing: Any) -> dict[str, Any]:
+    """The class of an explainer or metric and its options, by the names under which its constructor takes them.
+
+    Read from attributes of the same names, or with an underscore before; others are not known.
+    """
+    thing = getattr(thing, "member", thing)
+    given = {name: getattr(thing, name, getattr(thing, f"_{name}", ...)) for name in signature(type(thing)).parameters}
+    options = {name: value for name, value in given.items() if value is not ... and name not in _LEFT_OUT}
+    return {"class": type(thing).__name__, **options}
+
+
+def network_digest(network: nn.Cell) -> str:
+    """A checksum of a network: its layers, the options of those that are MindSpore's own, and all parameters.
+
+    What else the user's own layers hold is not known, since it may change from call to call.
+    """
+    digest, of_every_cell = hashlib.sha256(), vars(nn.Cell()).keys()
+    for name, cell in network.cells_and_names():
+        digest.update(f"{name} {type(cell).__qualname__} {list(getattr(cell, '_primitives', {}).values())}".encode())
+        if type(cell).__module__.startswith("mindspore."):
+            options = sorted((key, value) for key, value in vars(cell).items() if key not in of_every_cell)
+            digest.update(repr([(key, value) for key, value in options if isinstance(value, _OPTIONS)]).encode())
+    for name, parameter in network.parameters_and_names():
+        digest.update(f"{name} {parameter.shape} {parameter.dtype}".encode())
+        digest.update(as_array(parameter).tobytes())
+    return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911
+    """What JSON gives back as it was: arrays, Cells and functions become their name and a checksum."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (np.ndarray, Tensor)):
+        array = as_array(value)
+        return f"array {array.shape} {_checksum(array.tobytes())}"
+    if isinstance(value, nn.Cell):
+        return f"{type(value).__qualname__} {network_digest(value)}"
+    if isinstance(value, FunctionType):
+        return f"{value.__qualname__} {_code_digest(value)}"
+    if isinstance(value, (bytes, Path)):
+        return repr(value)
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _code_digest(function: FunctionType) -> str:
+    """A checksum of what a function does: its code, its defaults and the values that it closes over."""
+    code, closed = function.__code__, [plain(cell.cell_contents) for cell in function.__closure__ or ()]
+    constants = [repr(constant) for constant in code.co_consts if not isinstance(constant, CodeType)]
+    said = (code.co_code, constants, code.co_names, plain(function.__defaults__), closed)
+    return _checksum(repr(said).encode())
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_DIGEST_LENGTH]

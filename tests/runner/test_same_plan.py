@@ -1,0 +1,166 @@
+"""What makes two plans the same, and what a folder that holds a run of one says to the other."""
+
+import shutil
+
+import numpy as np
+import pytest
+from mindspore import nn
+
+from explainrun.benchmarks import DeletionAUC, InsertionAUC
+from explainrun.explainers import Gradient, InputXGradient
+from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, engine
+from explainrun.runner.description import network_digest, options_of, plain
+from explainrun.runner.opening import differences
+from explainrun.summary_format import FolderInUseError, disk, find_runs
+
+
+def test_the_order_of_names_counts(linear, dataset, scenes, tmp_path):
+    network = linear(np.ones((2, 1, 2, 4)))
+
+    def plan(explainers, metrics):
+        made = ImageClassificationRunner(tmp_path, (dataset(list(scenes(3))), ["a", "b"]), network, nn.Sigmoid())
+        made.register_saliency(
+            [kind(network) for kind in explainers], [kind(2, nn.Sigmoid(), steps=2) for kind in metrics]
+        )
+        return made.plan().described
+
+    first = plan([Gradient, InputXGradient], [InsertionAUC, DeletionAUC])
+    assert differences(first, plan([Gradient, InputXGradient], [InsertionAUC, DeletionAUC])) == []
+    assert differences(first, plan([Gradient, InputXGradient], [DeletionAUC, InsertionAUC])) == [
+        "order of metrics was ['InsertionAUC', 'DeletionAUC'], is ['DeletionAUC', 'InsertionAUC']"
+    ]
+    [told] = differences(first, plan([InputXGradient, Gradient], [InsertionAUC, DeletionAUC]))
+    assert told.startswith("order of explainers was ")
+
+
+def layers(*inner):
+    return nn.SequentialCell([nn.Dense(4, 3, weight_init="ones", has_bias=False), *inner])
+
+
+def test_the_options_of_layers_count():
+    kinds = [(), (nn.Dropout(p=0.1),), (nn.Dropout(p=0.9),), (nn.LeakyReLU(0.1),), (nn.LeakyReLU(0.2),)]
+    kinds += [(nn.Softmax(axis=0),), (nn.Softmax(axis=1),), (nn.MaxPool2d(2, 1),), (nn.MaxPool2d(2, 2),)]
+    found = [network_digest(layers(*inner)) for inner in kinds]
+    assert len(set(found)) == len(kinds)
+    assert found == [network_digest(layers(*inner)) for inner in kinds]
+    trained = layers()
+    trained.set_train(True)
+    assert network_digest(trained) == found[0]  # as it is found, it is explained in inference mode
+
+
+def test_functions_are_told_apart_by_what_they_do():
+    def scaled(factor):
+        return lambda logits: logits * factor
+
+    assert plain(scaled(2)) == plain(scaled(2)) != plain(scaled(3))
+    assert plain(lambda x: x + 1) != plain(lambda x: x + 2)
+    assert plain(nn.Softmax(axis=1)) != plain(nn.Softmax(axis=0))
+    assert plain({1: np.float32(0.5), "b": {3, 1}, "c": b"x"}) == {"1": 0.5, "b": ["1", "3"], "c": "b'x'"}
+    assert plain(np.eye(2)) == plain(np.eye(2)) != plain(np.ones((2, 2)))
+
+
+def test_options_are_read_by_their_constructors_names():
+    class Third:
+        def __init__(self, network, scale, hidden, lost):
+            self.scale, self._hidden = scale, hidden
+
+    assert options_of(Third(None, 2.0, "x", 3)) == {"class": "Third", "scale": 2.0, "hidden": "x"}
+
+
+def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_path):
+    make_runner().run()
+    with pytest.raises(PlanError, match="holds a finished run of other data; name another folder, or say overwrite"):
+        make_runner(rows=list(scenes(6, seed=1))).run()
+    assert make_runner(rows=list(scenes(6, seed=1))).run(overwrite=True).samples == 6
+
+
+def test_a_finished_run_is_held_to_what_is_strict(linear, dataset, tmp_path):
+    network = linear(np.ones((2, 1, 1, 2)))
+    rows = [(np.float32(image), np.int32([0])) for image in ([[[1, 1]]], [[[3e38, 3e38]]])]
+
+    def run(*, strict):
+        made = ImageClassificationRunner(tmp_path, (dataset(rows), ["a", "b"]), network, nn.Sigmoid(), strict=strict)
+        made.register_saliency([Gradient(network)])
+        return made.run()
+
+    run(strict=False)
+    with pytest.raises(NotComputedError, match="not finite throughout: the network's output; and the run is strict"):
+        run(strict=True)
+    assert run(strict=False).finished_before
+
+
+def test_committed_work_is_held_to_what_is_strict(linear, dataset, kill, tmp_path):
+    network = linear(np.ones((2, 1, 1, 2)))
+    rows = [(np.float32(image), np.int32([0])) for image in ([[[1, 1]]], [[[3e38, 3e38]]])]
+
+    def run(*, strict):
+        made = ImageClassificationRunner(tmp_path, (dataset(rows), ["a", "b"]), network, nn.Sigmoid(), strict=strict)
+        made.register_saliency([Gradient(network)])
+        return made.run()
+
+    kill(lambda: run(strict=False))
+    with pytest.raises(NotComputedError, match="output for sample 1 is not finite"):
+        run(strict=True)
+
+
+def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_path):
+    make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    data = bytearray(run.archive.read_bytes())
+    data[-5] ^= 1
+    run.archive.unlink()
+    run.archive.write_bytes(data)
+    (run.segments).mkdir()
+    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; say overwrite to make it anew"):
+        make_runner().run()
+    assert run.segments.exists()
+    assert not make_runner().run(overwrite=True).finished_before
+
+
+def test_starts_that_begin_anew_do_not_pile_up(make_runner, kill, tmp_path):
+    make_runner().run()
+    for _ in range(3):
+        kill(lambda: make_runner().run(overwrite=True), 1, 2)
+        assert [run.finished for run in find_runs(tmp_path / "run")] == [True, False]
+
+
+def test_overwriting_removes_what_runs_wrote_and_nothing_else(make_runner, tmp_path):
+    make_runner().run()
+    [first] = find_runs(tmp_path / "run")
+    mine = [first.data / "notes.txt", tmp_path / "run" / "_explain_7" / "notes.txt"]
+    mine.append(tmp_path / "run" / "events.summary.1600000000.CPU.host_explain")
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    make_runner().run(overwrite=True)
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+    assert [path.name for path in first.data.iterdir()] == ["notes.txt"]
+    assert not first.event_file.exists()
+
+
+def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner, monkeypatch, tmp_path):
+    write = engine.write_archive
+
+    def lose(segments, plan, check):
+        write(segments, plan, check)
+        engine_lock[0]._lost = "another run took it over"
+
+    engine_lock, enter = [], engine.FolderLock.__enter__
+    monkeypatch.setattr(engine.FolderLock, "__enter__", lambda self: engine_lock.append(self) or enter(self))
+    monkeypatch.setattr(engine, "write_archive", lose)
+    with pytest.raises(FolderInUseError, match="lost the lock"):
+        make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    assert not run.finished
+
+
+def test_the_comparison_of_runs_sees_a_stray_one(make_runner, tmp_path, how_runs_differ):
+    make_runner("a").run()
+    make_runner("b").run()
+    assert how_runs_differ(tmp_path / "a", tmp_path / "b") == []
+    [run] = find_runs(tmp_path / "b")
+    shutil.copytree(run.data, tmp_path / "b" / "_explain_5")
+    assert how_runs_differ(tmp_path / "a", tmp_path / "b") == ["b holds more than one run"]
+    disk.remove_tree(tmp_path / "b" / "_explain_5")
+    (run.data / "partial").mkdir()
+    assert how_runs_differ(tmp_path / "a", tmp_path / "b") == ["<run>/partial is in one folder only"]
