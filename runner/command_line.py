@@ -123,8 +123,11 @@ def _told(again: str = "") -> Iterator[None]:
         told = f"{error}{again}" if str(error) else "stopped before anything was written"
         click.echo(f"explainrun: {told}", err=True)
         sys.exit(EXIT_RESUMABLE)
-    except (SampleError, NotComputedError, BrokenRecordError, FolderInUseError) as error:
+    except FolderInUseError as error:
         click.echo(f"explainrun: {error}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except (SampleError, NotComputedError, BrokenRecordError) as error:
+        click.echo(f"explainrun: the run failed: {error}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except OSError as error:
         told = f"explainrun: the run failed: {error}; what is committed is kept, run again{again} to go on"
