@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -69,22 +68,33 @@ class Batch:
         )
 
 
-def read_batches(plan: Plan) -> Iterator[list[Sample]]:
-    """The dataset in work batches, all images of one shape.
+def read_batches(plan: Plan, check: Callable[[], None] = lambda: None) -> Iterator[list[Sample]]:
+    """The dataset in work batches, all images of one shape; one batch is read ahead.
+
+    Args:
+        plan: what to read.
+        check: called before each sample; raises where nobody shall wait any longer.
 
     Raises:
         SampleError: at a sample that does not fit.
     """
-    samples = read_samples(plan.dataset, len(plan.class_names), plan.limit)
+    samples = read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.batch_size)
+    group: list[Sample] = []
     shape: tuple[int, ...] | None = None
-    while group := list(islice(samples, plan.batch_size)):
-        shape = shape or group[0].image.shape
-        for sample in group:
-            if sample.image.shape != shape:
-                raise SampleError(
-                    f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
-                    f"bring all images to one size in the dataset"
-                )
+    check()
+    for sample in samples:
+        shape = shape or sample.image.shape
+        if sample.image.shape != shape:
+            raise SampleError(
+                f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
+                f"bring all images to one size in the dataset"
+            )
+        group.append(sample)
+        if len(group) == plan.batch_size:
+            yield group
+            group = []
+        check()
+    if group:
         yield group
 
 

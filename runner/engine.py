@@ -34,7 +34,6 @@ from .opening import Opening, opening
 from .plan import Plan, PlanError, folder_problems
 from .profile import Profile
 from .progress import Progress
-from .reading import read_ahead
 from .result import RunResult, Scores
 from .samples import Sample, sample_count
 from .stopping import Stopping
@@ -109,11 +108,11 @@ def _entered(
     """The run to work on, its first batch if that is known, and its batches."""
     if found.run is not None:
         _log.info("going on with the run in %s", plan.summary_dir)
-        return found.run, None, read_batches(plan)
+        return found.run, None, read_batches(plan, stopping.check)
     if found.problems:
         raise PlanError([*found.problems, *plan.problems()])
     with profile.timed("examining the plan"):
-        examined = examine(plan, network, sample_count(plan.dataset, plan.limit))
+        examined = examine(plan, network, sample_count(plan.dataset, plan.limit), stopping.check)
     if examined.problems or examined.first is None:
         raise PlanError(examined.problems)
     stopping.check()
@@ -146,11 +145,10 @@ def _go(
         with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
             with (
                 Progress(sample_count(plan.dataset, plan.limit)) as progress,
-                read_ahead(groups, check=stopping.check) as ahead,
                 Committer(run, lock.check) as committer,
             ):
                 work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
-                work.all(ahead, first)
+                work.all(groups, first)
 
             def check() -> None:
                 stopping.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,15 +37,18 @@ class Examination:
     compiled: bool = False
 
 
-def examine(plan: Plan, network: Network, total: int | None = None) -> Examination:
+def examine(
+    plan: Plan, network: Network, total: int | None = None, check: Callable[[], None] = lambda: None
+) -> Examination:
     """Look at a plan, its first batch and what the network says of it.
 
     Args:
         plan: what is to run.
         network: where passes run.
         total: how many samples there are, if known; to see whether the disk holds their maps.
+        check: called before each sample is read, then and later; raises where nobody shall wait any longer.
     """
-    problems, groups = plan.problems(), read_batches(plan)
+    problems, groups = plan.problems(), read_batches(plan, check)
     try:
         samples = next(groups, [])
     except SampleError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -77,24 +78,40 @@ def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def read_samples(dataset: ds.Dataset, num_classes: int, limit: int | None = None) -> Iterator[Sample]:
+def read_samples(
+    dataset: ds.Dataset, num_classes: int, limit: int | None = None, ahead: int | None = None
+) -> Iterator[Sample]:
     """The samples of a dataset in order, reading its source once.
 
-    MindSpore reads some rows ahead, so of a source somewhat more than the limit is read. (``Dataset.take`` would
-    cure that, and make the user's dataset useless for a second run.)
+    MindSpore reads ahead in threads of its own, so of a source somewhat more than the limit is read. (``Dataset.take``
+    would cure that, and make the user's dataset useless for a second run.) A thread of ours that reads would not do:
+    MindSpore then crashes when the user's code raises.
 
     Args:
         dataset: columns [image], [image, labels] or [image, labels, bboxes], batched or not.
         num_classes: labels outside 0..num_classes-1 are padding.
         limit: stop after so many samples.
+        ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
 
     Raises:
         SampleError: at the first row whose shapes do not fit.
     """
-    rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
+        rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
     ids = count()
     samples = (_sample(next(ids), *single, num_classes) for row in rows for single in _singles(row))
     return islice(samples, limit)
+
+
+@contextmanager
+def _prefetching(rows: int | None) -> Iterator[None]:
+    """Pipelines that are built within read so many rows ahead, if more than by MindSpore's setting."""
+    before = ds.config.get_prefetch_size()
+    ds.config.set_prefetch_size(max(before, rows or 0))
+    try:
+        yield
+    finally:
+        ds.config.set_prefetch_size(before)
 
 
 def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What goes on beside the passes: reading ahead, and putting work on the disk."""
+"""Putting work on the disk beside the passes."""
 
 import threading
 import time
@@ -6,7 +6,6 @@ import time
 import pytest
 
 from explainrun.runner.committing import Committer
-from explainrun.runner.reading import read_ahead
 from explainrun.summary_format import RunFolder
 
 
@@ -15,64 +14,6 @@ def until(condition):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     assert condition()
-
-
-def test_values_come_in_order_and_no_more_are_drawn_than_asked_for():
-    drawn = []
-
-    def values():
-        for i in range(20):
-            drawn.append(i)
-            yield i
-
-    with read_ahead(values(), ahead=2) as ahead:
-        until(lambda: len(drawn) == 3)  # two wait, one is held
-        time.sleep(0.05)
-        assert len(drawn) == 3
-        assert list(ahead) == list(range(20))
-    assert not [thread for thread in threading.enumerate() if thread.name == "explainrun-reader"]
-
-
-def test_an_error_comes_where_the_value_would_have():
-    def values():
-        yield 1
-        raise KeyError("third row")
-
-    with read_ahead(values()) as ahead:
-        assert next(ahead) == 1
-        with pytest.raises(KeyError, match="third row"):
-            next(ahead)
-
-
-def test_reading_ends_when_nobody_asks_any_more():
-    def endless():
-        while True:
-            yield 0
-
-    with read_ahead(endless()) as ahead:
-        next(ahead)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "explainrun-reader"])
-
-
-def test_waiting_for_a_slow_source_can_be_ended():
-    def slow():
-        yield 1
-        time.sleep(2)
-        yield 2
-
-    asked = []
-
-    def check():
-        if asked:
-            raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with read_ahead(slow(), check=check) as ahead:
-        assert next(ahead) == 1
-        asked.append(1)
-        with pytest.raises(KeyboardInterrupt):
-            next(ahead)
-        assert time.monotonic() - began < 1
 
 
 def test_work_is_committed_in_order_after_its_pictures(tmp_path):
