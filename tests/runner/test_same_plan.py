@@ -74,7 +74,8 @@ def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_p
     assert make_runner(rows=list(scenes(6, seed=1))).run(overwrite=True).samples == 6
 
 
-def test_a_finished_run_is_held_to_what_is_strict(linear, dataset, tmp_path):
+@pytest.fixture
+def run_with_an_infinite_output(linear, dataset, tmp_path):
     network = linear(np.ones((2, 1, 1, 2)))
     rows = [(np.float32(image), np.int32([0])) for image in ([[[1, 1]]], [[[3e38, 3e38]]])]
 
@@ -83,24 +84,20 @@ def test_a_finished_run_is_held_to_what_is_strict(linear, dataset, tmp_path):
         made.register_saliency([Gradient(network)])
         return made.run()
 
-    run(strict=False)
+    return run
+
+
+def test_a_finished_run_is_held_to_what_is_strict(run_with_an_infinite_output):
+    run_with_an_infinite_output(strict=False)
     with pytest.raises(NotComputedError, match="not finite throughout: the network's output; and the run is strict"):
-        run(strict=True)
-    assert run(strict=False).finished_before
+        run_with_an_infinite_output(strict=True)
+    assert run_with_an_infinite_output(strict=False).finished_before
 
 
-def test_committed_work_is_held_to_what_is_strict(linear, dataset, kill, tmp_path):
-    network = linear(np.ones((2, 1, 1, 2)))
-    rows = [(np.float32(image), np.int32([0])) for image in ([[[1, 1]]], [[[3e38, 3e38]]])]
-
-    def run(*, strict):
-        made = ImageClassificationRunner(tmp_path, (dataset(rows), ["a", "b"]), network, nn.Sigmoid(), strict=strict)
-        made.register_saliency([Gradient(network)])
-        return made.run()
-
-    kill(lambda: run(strict=False))
+def test_committed_work_is_held_to_what_is_strict(run_with_an_infinite_output, kill):
+    kill(lambda: run_with_an_infinite_output(strict=False))
     with pytest.raises(NotComputedError, match="output for sample 1 is not finite"):
-        run(strict=True)
+        run_with_an_infinite_output(strict=True)
 
 
 def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_path):
