@@ -52,14 +52,15 @@ def run(
     """Run what CONFIG, a YAML file, describes.
 
     An unfinished run of the same config in the same folder is gone on with; a finished one is left as it is. After
-    exit code 3 run the same again to go on.
+    exit code 3 run the same again to go on, but without --overwrite and --no-resume, which begin anew each time.
     """
-    from .config import build_runner, load_config  # noqa: PLC0415
-
+    anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(_setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with _told("" if not (overwrite or no_resume) else ", without --overwrite and --no-resume"):
+    with _told(f" without {' and '.join(anew)}" if anew else ""):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the run itself listens
+        from .config import build_runner, load_config  # noqa: PLC0415
+
         loaded, problems = load_config(config, overrides)
         runner = build_runner(loaded, problems, config.parent, overwrite=overwrite, resume=not no_resume)
         result = runner.run(overwrite=overwrite, resume=not no_resume, limit=loaded.limit)
@@ -108,10 +109,13 @@ def _told(again: str = "") -> Iterator[None]:
     Args:
         again: what to do otherwise when running again.
     """
-    from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
-    from .plan import PlanError, first_line  # noqa: PLC0415
-    from .samples import SampleError  # noqa: PLC0415
-    from .work import NotComputedError  # noqa: PLC0415
+    try:
+        from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
+        from .plan import PlanError, first_line  # noqa: PLC0415
+        from .samples import SampleError  # noqa: PLC0415
+        from .work import NotComputedError  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(EXIT_RESUMABLE)
 
     try:
         yield
@@ -120,7 +124,7 @@ def _told(again: str = "") -> Iterator[None]:
         click.echo(f"explainrun: {message}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except (RunStopped, KeyboardInterrupt) as error:
-        told = f"{error}{again}" if str(error) else "stopped before anything was written"
+        told = str(error).replace("run again", f"run again{again}") or "stopped before anything was written"
         click.echo(f"explainrun: {told}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except FolderInUseError as error:
@@ -180,12 +184,17 @@ def _options_table(kind: str, registry: Mapping[str, Any], given: tuple[str, ...
 
     rows = []
     for name in registry:
-        parameters = signature(registry[name]).parameters.values()
+        try:
+            made = registry[name]
+        except Exception as error:  # of another package
+            rows.append((name, "", f"cannot be loaded: {type(error).__name__}: {error}"))
+            continue
+        parameters = signature(made).parameters.values()
         options = (
             option.name if option.default is Parameter.empty else f"{option.name}={option.default!r}"
             for option in parameters
             if option.name not in given
         )
-        what = (registry[name].__doc__ or "").strip().splitlines() or [""]
+        what = (made.__doc__ or "").strip().splitlines() or [""]
         rows.append((name, ", ".join(options), what[0]))
     return str(tabulate(rows, [kind, "options", "what it does"], maxcolwidths=[None, 40, 70]))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import mindspore as ms
 import yaml
 from mindspore import nn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..benchmarks import METRICS
 from ..explainers import EXPLAINERS, Network, Registry
@@ -104,6 +104,11 @@ class RunConfig(_Section):
     metrics: list[Entry] = []
     uncertainty: UncertaintySection | None = None
     limit: int | None = Field(default=None, ge=1)
+
+    @field_validator("jit", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class _Loader(yaml.SafeLoader):

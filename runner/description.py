@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from inspect import signature
+from contextlib import suppress
+from inspect import getsource, signature
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -27,13 +28,14 @@ def options_of(thing: Any) -> dict[str, Any]:
     thing = getattr(thing, "member", thing)
     given = {name: getattr(thing, name, getattr(thing, f"_{name}", ...)) for name in signature(type(thing)).parameters}
     options = {name: value for name, value in given.items() if value is not ... and name not in _LEFT_OUT}
-    return {"class": type(thing).__name__, **options}
+    return {"class": type(thing).__name__, **_source(type(thing)), **options}
 
 
 def network_digest(network: nn.Cell) -> str:
     """A checksum of a network: its layers, the options of those that are MindSpore's own, and all parameters.
 
-    What else the user's own layers hold is not known, since it may change from call to call.
+    Of the user's own layers the code counts; what they hold beside parameters and MindSpore's layers is not known,
+    since it may change from call to call.
     """
     digest, of_every_cell = hashlib.sha256(), vars(nn.Cell()).keys()
     for name, cell in network.cells_and_names():
@@ -41,6 +43,8 @@ def network_digest(network: nn.Cell) -> str:
         if type(cell).__module__.startswith("mindspore."):
             options = sorted((key, value) for key, value in vars(cell).items() if key not in of_every_cell)
             digest.update(repr([(key, value) for key, value in options if isinstance(value, _OPTIONS)]).encode())
+        else:
+            digest.update(repr(_source(type(cell))).encode())
     for name, parameter in network.parameters_and_names():
         digest.update(f"{name} {parameter.shape} {parameter.dtype}".encode())
         digest.update(as_array(parameter).tobytes())
@@ -69,6 +73,15 @@ def plain(value: Any) -> Any:  # noqa: PLR0911
     if isinstance(value, (bytes, Path)):
         return repr(value)
     return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _source(kind: type[Any]) -> dict[str, str]:
+    """A checksum of a class's code; nothing for our own, which has a version, or where there is no source."""
+    if kind.__module__.startswith("explainrun."):
+        return {}
+    with suppress(OSError, TypeError):
+        return {"code": _checksum(getsource(kind).encode())}
+    return {}
 
 
 def _code_digest(function: FunctionType) -> str:

@@ -32,7 +32,7 @@ from .committing import Committer
 from .examination import examine
 from .opening import Opening, opening
 from .plan import Plan, PlanError, folder_problems
-from .profile import Profile
+from .profile import Costs, Profile
 from .progress import Progress
 from .result import RunResult, Scores
 from .samples import Sample, sample_count
@@ -71,13 +71,14 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
             _clear(found.run, replaces=found.replaces)
             _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
             return RunResult.of(results, plan.summary_dir, finished_before=True)
-        profile = Profile(network)
+        earlier = _earlier_costs(plan, found.run)
+        profile = Profile(network, earlier)
         run, first, groups = _entered(plan, network, profile, found, stopping)
-        earlier = _go(plan, network, profile, run, first, groups, stopping, lock)
+        _go(plan, network, profile, run, first, groups, stopping, lock)
         lock.check()
         _clear(run, replaces=found.replaces)
-        result = RunResult.of(Results(run.archive), plan.summary_dir, earlier + time.monotonic() - began)
-    result.costs["seconds"]["joining and closing"] = sum(profile.drained()["seconds"].values())
+        result = RunResult.of(Results(run.archive), plan.summary_dir, _seconds(earlier) + time.monotonic() - began)
+    result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
 
@@ -111,7 +112,7 @@ def _entered(
         return found.run, None, read_batches(plan, stopping.check)
     if found.problems:
         raise PlanError([*found.problems, *plan.problems()])
-    with profile.timed("examining the plan"):
+    with profile.timed("first batch: inference and maps"):
         examined = examine(plan, network, sample_count(plan.dataset, plan.limit), stopping.check)
     if examined.problems or examined.first is None:
         raise PlanError(examined.problems)
@@ -120,8 +121,6 @@ def _entered(
     if plan.jit != "off":
         profile.need_compiling(compiled=examined.compiled)
     need_inference(profile, plan, len(examined.first.samples))
-    made = [explainer for explainer in plan.explainers if explainer.name in examined.first.maps]
-    profile.need_maps(made, len(examined.first.samples), len(examined.first.rows))
     remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
     return run, examined.first, chain([examined.first.samples], examined.groups)
@@ -136,27 +135,40 @@ def _go(
     groups: Iterator[list[Sample]],
     stopping: Stopping,
     lock: FolderLock,
-) -> float:
-    """Do what is left of a run; gives the seconds that earlier starts spent on it."""
+) -> None:
+    """Do what is left of a run."""
     run.sweep()
-    segments = Segments(run, tuple(explainer.name for explainer in plan.explainers))
+    segments = _segments(plan, run)
+    with _mended(run), SummaryWriter(run, _records_so_far(plan, segments)) as writer:
+        with (
+            Progress(sample_count(plan.dataset, plan.limit)) as progress,
+            Committer(run, lock.check) as committer,
+        ):
+            work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
+            work.all(groups, first)
+
+        def check() -> None:
+            stopping.check()
+            lock.check()
+
+        with profile.timed("joining"):
+            _finish(plan, segments, writer, check)
+
+
+def _segments(plan: Plan, run: RunFolder) -> Segments:
+    return Segments(run, tuple(explainer.name for explainer in plan.explainers))
+
+
+def _earlier_costs(plan: Plan, run: RunFolder | None) -> Costs:
+    """What the committed work of earlier starts took."""
+    if run is None:
+        return {}
     with _mended(run):
-        earlier = sum(segments.costs().get("seconds", {}).values())
-        with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
-            with (
-                Progress(sample_count(plan.dataset, plan.limit)) as progress,
-                Committer(run, lock.check) as committer,
-            ):
-                work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
-                work.all(groups, first)
+        return _segments(plan, run).costs()
 
-            def check() -> None:
-                stopping.check()
-                lock.check()
 
-            with profile.timed("joining"):
-                _finish(plan, segments, writer, check)
-    return earlier
+def _seconds(costs: Costs) -> float:
+    return sum(costs.get("seconds", {}).values())
 
 
 def _records_so_far(plan: Plan, segments: Segments) -> Iterator[Record]:

@@ -59,6 +59,7 @@ def examine(
     try:
         compiled = not problems and _compiled(plan, network, samples, problems)
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
+        check()
     except (ValueError, TypeError, RuntimeError) as error:
         problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {first_line(error)}")
         return Examination(problems, None, groups)
@@ -79,7 +80,7 @@ def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: lis
         if plan.jit == "on":
             problems.append(f"jit is on, but {error}; set it to auto or off")
         else:
-            _log.info("forward passes are not compiled: %s", error)
+            _log.warning("forward passes are not compiled: %s", error)
         return False
     return True
 
@@ -142,4 +143,7 @@ def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
     needed, free = each * (total or len(first.samples)), shutil.disk_usage(existing(plan.summary_dir)).free
     if needed <= free:
         return []
-    return [f"the maps need about {needed / 1e9:.1f} GB, {plan.summary_dir} has {free / 1e9:.1f} GB left"]
+    return [
+        f"the maps of all samples need about {needed / 1e6:,.1f} MB, in segments and joined; {plan.summary_dir} has "
+        f"{free / 1e6:,.1f} MB left"
+    ]

@@ -64,7 +64,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tupl
     return [
         f"{key} was {_short(first, key)}, is {_short(second, key)}"
         for key in [*first, *(key for key in second if key not in first)]
-        if first.get(key, ...) != second.get(key, ...)
+        if first.get(key, ...) != second.get(key, ...) and not (key == "samples" and None in (first[key], second[key]))
     ]
 
 

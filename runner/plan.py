@@ -117,10 +117,10 @@ class Plan:
         """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart."""
         values = {
             "summary_dir": str(self.summary_dir),
-            "network": {"class": type(self.network).__name__, "digest": network_digest(self.network)},
+            "network": {"class": type(self.network).__name__, "weights and layers": network_digest(self.network)},
             "activation_fn": self.activation_fn,
             "columns": list(self.dataset.get_col_names()),
-            "samples": sample_count(self.dataset, self.limit),
+            "samples": sample_count(self.dataset, None),
             "class_names": list(self.class_names),
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},

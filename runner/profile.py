@@ -29,20 +29,23 @@ class Profile:
     an explainer's   ceil(``images_needed`` / P), for each explainer and batch
     own
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
-                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once a start
+                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ``samples`` times ceil(N / P)
-    compile          2 a start, or 1 where the network turns out not to compile; none with jit off
+    compile          2, once, or 1 where the network turns out not to compile; none with jit off
     ===============  ==================================================================================================
 
     Args:
         network: where passes run.
+        earlier: what is committed by earlier starts, which holds already what a run needs once.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, earlier: Costs) -> None:
         self._network = network
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._needed: Counter[str] = Counter()
         self._baselines: set[float] = set()
+        made = earlier.get("made", {})
+        self._resumed, self._bare = "infer" in made, "perturb" in made
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -60,16 +63,15 @@ class Profile:
 
     def need_compiling(self, *, compiled: bool) -> None:
         """Count the passes that try a compiled forward."""
-        self._needed["compile"] += 2 if compiled else 1
+        if not self._resumed:
+            self._needed["compile"] += 2 if compiled else 1
 
-    def need_maps(self, explainers: Iterable[Explainer], samples: int, questions: int) -> None:
-        """Count what explainers need that make their maps of a batch together."""
-        explainers = list(explainers)
-        for rule in sorted({rule for explainer in explainers for rule in explainer.needs.layers}):
+    def need_maps(self, explainer: Explainer, samples: int, questions: int, done: Iterable[Explainer]) -> None:
+        """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""
+        for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
             self.need(pass_kind(rule), questions)
-        for explainer in explainers:
-            for kind, images in explainer.images_needed(samples, questions).items():
-                self.need(kind, images)
+        for kind, images in explainer.images_needed(samples, questions).items():
+            self.need(kind, images)
 
     def need_scores(self, metrics: Iterable[Metric], size: tuple[int, int], rankable: int) -> None:
         """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
@@ -77,7 +79,7 @@ class Profile:
         coverings = [covering for metric in metrics if (covering := metric.covering(size)) is not None]
         self.need("perturb", rankable * len(set().union(*(covering.passing(pixels) for covering in coverings))))
         throughout = {image.baseline for c in coverings for image in c.images if image.last - image.first == pixels}
-        if rankable:
+        if rankable and not self._bare:
             self._needed["perturb"] += len(throughout - self._baselines)
             self._baselines |= throughout
 

@@ -115,13 +115,18 @@ def _prefetching(rows: int | None) -> Iterator[None]:
 
 
 def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
-    """How many samples there will be at most, or None where only reading them all would tell."""
+    """How many samples there will be, or None where only reading them all would tell."""
     parts = [dataset]
     for part in parts:
         parts.extend(part.children)
     if any(_length_unknown(part) for part in parts):
         return None
-    total: int = dataset.get_dataset_size() * max(dataset.get_batch_size(), 1)
+    total: int = dataset.get_dataset_size()
+    if dataset.get_batch_size() > 1:
+        if not isinstance(dataset, ds.BatchDataset):
+            return None
+        last, size = dataset.children[0].get_dataset_size(), dataset.get_batch_size()
+        total = total * size if dataset.drop_remainder else last
     return total if limit is None else min(total, limit)
 
 

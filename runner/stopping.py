@@ -34,7 +34,7 @@ class Stopping:
     """
 
     def __init__(self) -> None:
-        self._asked: str | None = None
+        self._asked = False
         self._found: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
@@ -43,13 +43,15 @@ class Stopping:
         Raises:
             RunStopped: if a signal came.
         """
-        if self._asked is not None:
-            raise RunStopped(f"stopped by {self._asked}; run again to go on")
+        if self._asked:
+            raise RunStopped("stopped by a signal; run again to go on")
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
-            heard = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-            self._found = {number: signal.signal(number, self._ask) for number in heard}
+            found = {number: signal.getsignal(number) for number in _SIGNALS}
+            self._found = {number: how for number, how in found.items() if how not in (signal.SIG_IGN, None)}
+            for number in self._found:
+                signal.signal(number, self._ask)
         return self
 
     def __exit__(
@@ -58,10 +60,10 @@ class Stopping:
         for number, handler in self._found.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, _frame: FrameType | None) -> None:
-        self._asked = signal.Signals(number).name
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True  # which signal it was cannot be told: while compiled passes run, SIGINT comes as SIGTERM
         for each in self._found:
             signal.signal(each, signal.SIG_DFL)
         # a handler that writes may find the main thread in the middle of writing
-        said = "%s: stopping once the work at hand is committed; again to stop at once"
-        threading.Thread(target=_log.info, args=(said, self._asked), daemon=True).start()
+        said = "stopping once the work at hand is committed; another signal stops at once"
+        threading.Thread(target=_log.warning, args=(said,), daemon=True).start()

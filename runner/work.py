@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -33,6 +35,8 @@ from .plan import Plan, PlanError
 from .profile import Profile
 from .progress import Progress
 from .samples import Sample
+
+_log = logging.getLogger("explainrun")
 
 
 class NotComputedError(RuntimeError):
@@ -123,6 +127,7 @@ class Work:
         except ValueError as error:
             raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
         self._profile.need_compiling(compiled=True)
+        self._stop()
 
     def _inferred(self, samples: list[Sample]) -> SampleBatch:
         self._progress.doing("inference")
@@ -145,10 +150,12 @@ class Work:
         masks = batch.masks() if self.plan.needs_boxes and len(batch.rows) else None
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
-            maps = self._maps(explainer, explainers[place:], batch, view)
+            with _named(explainer.name, batch):
+                maps = self._maps(explainer, explainers[place:], batch, view)
             computed = np.isfinite(maps).all(axis=(1, 2))
             self._check_computed(explainer, batch, computed)
-            scores = self._scores(Explanation(explainer, view, maps, masks, self._coverings(view.size)))
+            with _named(f"the scores of {explainer.name}", batch):
+                scores = self._scores(Explanation(explainer, view, maps, masks, self._coverings(view.size)))
             explained = Explained(scores, computed, self._profile.drained())
             then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
             if explainer is explainers[-1]:
@@ -172,14 +179,16 @@ class Work:
         """An explainer's maps (Q, H, W), made together with those of all that share its passes and are left."""
         if not len(view.rows):
             return np.zeros((0, *view.size), np.float32)
+        done = [other for other in self.plan.explainers if other not in left]
+        self._profile.need_maps(explainer, len(batch.samples), len(view.rows), done)
         if explainer.name not in batch.maps:
             together = [other for other in left if other.needs.layers] if explainer.needs.layers else [explainer]
-            self._profile.need_maps(together, len(batch.samples), len(view.rows))
             with self._profile.timed("maps"):
                 maps, errors = attribute_together(together, view)
             for error in errors.values():
                 raise error
             batch.maps.update(maps)
+            self._stop()
         return batch.maps.pop(explainer.name)
 
     def _scores(self, explanation: Explanation) -> npt.NDArray[np.float64]:
@@ -193,7 +202,7 @@ class Work:
         found = []
         for metric in metrics:
             self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
-            with self._profile.timed(metric.name):
+            with self._profile.timed(metric.name), _named(metric.name):
                 scores = metric.score(explanation)
             if scores.shape != (questions,):
                 raise ValueError(f"{metric.name} gave scores {scores.shape} for {questions} questions")
@@ -246,6 +255,17 @@ def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
     """Count the passes that infer so many samples."""
     profile.need("infer", samples)
     profile.need("dropout", samples, plan.dropout_samples)
+
+
+@contextmanager
+def _named(what: str, batch: Batch | None = None) -> Iterator[None]:
+    """Log where an error came up, since its own words may not tell."""
+    try:
+        yield
+    except Exception:
+        ids = "" if batch is None else f" of samples {batch.said.ids[0]} to {batch.said.ids[-1]}"
+        _log.error("failed at %s%s", what, ids)
+        raise
 
 
 def _check_same(batch: Batch) -> None:

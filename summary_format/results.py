@@ -23,7 +23,7 @@ class Results:
     Maps are read when they are asked for; of an unfinished run, which may finish meanwhile, ask soon.
 
     Args:
-        path: a summary folder, of which the newest run is read, or a ``results.h5``.
+        path: a summary folder, of which the newest run is read, a run's data folder, or a ``results.h5``.
 
     Attributes:
         finished: whether the run came to its end.
@@ -131,9 +131,12 @@ class Results:
         Raises:
             ValueError: if the run has no such explainer, or did not ask that label of that sample.
         """
-        places = np.flatnonzero((self.questions == (sample, label)).all(axis=1))
+        self._check("explainer", explainer, self.explainers)
+        questions = self.questions
+        places = np.flatnonzero((questions == (sample, label)).all(axis=1))
         if not len(places):
-            raise ValueError(f"the run did not ask label {label} of sample {sample}")
+            asked = ", ".join(map(str, questions[questions[:, 0] == sample, 1])) or "none"
+            raise ValueError(f"the run did not ask label {label} of sample {sample}; it asked {asked}")
         one: Array = self.maps(explainer, int(places[0]), int(places[0]) + 1)[0]
         return one
 
@@ -246,7 +249,7 @@ def _source(folder: Path) -> _Source:
 
 
 def _newest(folder: Path) -> _Source:
-    runs = find_runs(folder)
+    runs = find_runs(folder) or [run for run in find_runs(folder.parent) if run.data == folder]
     if not runs:
         raise FileNotFoundError(f"no run in {folder}")
     run = runs[-1]

@@ -154,10 +154,13 @@ class Segments:
             yield self.samples(batch), {name: self.explained(batch, name) for name in self.explainers}
 
     def costs(self) -> dict[str, dict[str, float]]:
-        """What the complete batches took, added up."""
+        """What everything that is committed took, added up."""
         total: dict[str, Counter[str]] = {}
-        for samples, explained in self.batches():
-            for costs in (samples.costs, *(said.costs for said in explained.values())):
+        for batch in count():
+            if not self.has_samples(batch):
+                break
+            there = [name for name in self.explainers if name not in self.missing(batch)]
+            for costs in (self.samples(batch).costs, *(self.explained(batch, name).costs for name in there)):
                 for what, by_kind in costs.items():
                     total.setdefault(what, Counter()).update(by_kind)
         return {what: dict(by_kind) for what, by_kind in total.items()}

@@ -123,6 +123,13 @@ def test_whatever_a_users_code_raises_is_told_in_a_line(quickstart, tmp_path):
     assert f"modules on Python's path and in {tmp_path} are found" in done.stderr
 
 
+def test_words_that_yaml_reads_otherwise(quickstart):
+    for given, read in ((False, "off"), (True, "on"), ("auto", "auto"), ("off", "off")):
+        assert load_config(quickstart(jit=given))[0].jit == read
+    with pytest.raises(PlanError, match="jit: input should be 'auto', 'on' or 'off', got 'no way'"):
+        load_config(quickstart(jit="no way"))
+
+
 def problems(path, overrides=None):
     with pytest.raises(PlanError) as caught:
         build_runner(*load_config(path, overrides), path.parent)

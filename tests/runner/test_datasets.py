@@ -148,7 +148,9 @@ def test_counts_are_known_without_reading_and_the_limit_holds():
     def unknown():
         return ds.GeneratorDataset(generated, ["image", "labels"], num_parallel_workers=1)
 
-    assert [sample_count(data, None) for data in (known(), known().batch(7), unknown())] == [3000, 3003, None]
+    assert [sample_count(data, None) for data in (known(), known().batch(7), unknown())] == [3000, 3000, None]
+    assert sample_count(known().batch(7, drop_remainder=True), None) == 2996
+    assert sample_count(known().batch(7).map(lambda image: image, ["image"]), None) is None
     assert sample_count(known().filter(bool), None) is None
     assert sample_count(known(), 5) == 5
     assert read == []

@@ -29,6 +29,7 @@ def test_goes_on_after_every_commit(make_runner, kill, tmp_path, how_runs_differ
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert str(result).splitlines()[:4] == str(whole).splitlines()[:4]
     assert result.costs["made"]["infer"] == whole.costs["made"]["infer"] == 6
+    assert result.costs["needed"] == whole.costs["made"]  # what was lost is made again, but not needed again
 
 
 def test_committed_passes_are_not_made_again(make_runner, kill, two_channels):
@@ -107,7 +108,7 @@ def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runne
         make_runner(explainers=[Gradient(network)])
     )
     network.conv.bias.set_data(network.conv.bias + 1)
-    assert "(network.digest was " in refused(make_runner())
+    assert "(network.weights and layers was " in refused(make_runner())
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -199,10 +200,10 @@ def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_p
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
         patch.setattr(Work, "_scores", interrupted)
-        with pytest.raises(RunStopped, match=f"stopped by {number.name}; run again to go on") as caught:
+        with pytest.raises(RunStopped, match="stopped by a signal; run again to go on") as caught:
             make_runner().run()
     assert caught.value.code == 3
-    assert f"{number.name}: stopping once the work at hand is committed; again to stop at once" in caplog.text
+    assert "stopping once the work at hand is committed; another signal stops at once" in caplog.text
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     [run] = find_runs(tmp_path / "run")
     assert sorted(path.name for path in run.segments.iterdir()) == ["000000.Gradient.maps", "000000.samples"]

@@ -1,6 +1,8 @@
 """What makes two plans the same, and what a folder that holds a run of one says to the other."""
 
+import importlib.util
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -48,6 +50,37 @@ def test_the_options_of_layers_count():
     assert network_digest(trained) == found[0]  # as it is found, it is explained in inference mode
 
 
+def test_the_code_of_other_peoples_classes_counts(tmp_path):
+    def written(formula):
+        path = tmp_path / f"theirs{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(f"class Theirs:\n    def score(self, explanation):\n        return {formula}\n")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        return options_of(module.Theirs())
+
+    assert written("1") == written("1") != written("2")
+    assert "code" not in options_of(InsertionAUC(2, nn.Sigmoid()))  # ours has a version
+
+
+def test_the_dataset_may_be_batched_otherwise(make_runner, kill, linear, dataset, scenes, tmp_path, how_runs_differ):
+    def run(folder, batch):
+        data = dataset(list(scenes(6)))
+        network = linear(np.ones((2, 1, 2, 4)))
+        made = ImageClassificationRunner(
+            tmp_path / folder, (data.batch(batch) if batch else data, ["a", "b"]), network, nn.Sigmoid(), pass_size=1
+        )
+        made.register_saliency([Gradient(network)])
+        return made.run()
+
+    run("whole", None)
+    kill(lambda: run("run", 4), 1, 1)
+    assert run("run", 5).samples == 6
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert run("run", None).finished_before
+
+
 def test_functions_are_told_apart_by_what_they_do():
     def scaled(factor):
         return lambda logits: logits * factor
@@ -64,7 +97,13 @@ def test_options_are_read_by_their_constructors_names():
         def __init__(self, network, scale, hidden, lost):
             self.scale, self._hidden = scale, hidden
 
-    assert options_of(Third(None, 2.0, "x", 3)) == {"class": "Third", "scale": 2.0, "hidden": "x"}
+    found = options_of(Third(None, 2.0, "x", 3))
+    assert {name: found[name] for name in ("class", "scale", "hidden")} == {
+        "class": "Third",
+        "scale": 2.0,
+        "hidden": "x",
+    }
+    assert "lost" not in found
 
 
 def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_path):

@@ -99,6 +99,7 @@ def test_what_was_put_in_comes_out(run, finished):
     check(results)
     if finished:
         check(Results(run.archive))
+    check(Results(run.data))
 
 
 def test_of_an_unfinished_run_the_first_complete_batches_are_read(run):
@@ -147,7 +148,9 @@ def test_wrong_names_are_told(run):
     for call, words in (
         (lambda: results.maps("Frist"), "no explainer 'Frist'; it has First, Ünd so"),
         (lambda: results.scores("First", "AUC"), "no metric 'AUC'; it has InsertionAUC, IoSR"),
-        (lambda: results.map("First", 1, 2), "did not ask label 2 of sample 1"),
+        (lambda: results.map("First", 1, 2), "did not ask label 2 of sample 1; it asked 1$"),
+        (lambda: results.map("First", 2, 0), "did not ask label 0 of sample 2; it asked none"),
+        (lambda: results.map("Frist", 9, 9), "no explainer 'Frist'"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
