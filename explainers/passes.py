@@ -37,9 +37,6 @@ class Passes:
     images: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
-    def __str__(self) -> str:
-        return ", ".join(f"{self.made[kind]} {kind} ({self.images[kind]} images)" for kind in self.made) or "none"
-
     @contextmanager
     def counted(self, kind: str, images: int) -> Iterator[None]:
         """Count the pass that runs within; one that fails does not count."""
