@@ -185,6 +185,15 @@ def test_a_damaged_segment_is_removed_and_made_anew(make_runner, kill, tmp_path,
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
 
 
+@pytest.fixture
+def heard_signals():
+    """Signals as a program in the foreground has them; those in the background ignore SIGINT."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
+
+
+@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_path, how_runs_differ, number, caplog):
     make_runner("whole").run()

@@ -7,10 +7,18 @@ import time
 
 from explainrun.summary_format import find_runs
 
+# What is started in the background ignores SIGINT, and so do its children.
+IN_FOREGROUND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from explainrun.runner.command_line import main
+main()
+"""
+
 
 def start(repository, folder):
     config = repository / "configs" / "quickstart.yaml"
-    command = [sys.executable, "-m", "explainrun", "run", config, "--summary-dir", folder, "--limit", "6"]
+    command = [sys.executable, "-c", IN_FOREGROUND, "run", config, "--summary-dir", folder, "--limit", "6"]
     command += ["--set", "metrics.0.InsertionAUC.steps=8", "--set", "metrics.1.DeletionAUC.steps=8"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
