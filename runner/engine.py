@@ -30,7 +30,7 @@ from ..summary_format.records import Record
 from .batch import Batch, digests, read_batches, sample_records
 from .committing import Committer
 from .examination import examine
-from .opening import Opening, opening
+from .opening import Opening, held, opening
 from .plan import Plan, PlanError, folder_problems
 from .profile import Costs, Profile
 from .progress import Progress
@@ -95,10 +95,7 @@ def _finished_before(plan: Plan, run: RunFolder) -> Results:
         raise PlanError([f"the finished run is damaged: {error}; say overwrite to make it anew"]) from error
     given = digests(next(read_batches(plan), []))
     if not np.array_equal(given, results.digests[: len(given)]):
-        raise PlanError(
-            [f"summary_dir {plan.summary_dir} holds a finished run of other data; name another folder, or say "
-             f"overwrite to replace it"]
-        )  # fmt: skip
+        raise PlanError([held(plan, "a finished run of other data")])
     check_results(plan, results)
     return results
 

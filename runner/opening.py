@@ -42,16 +42,19 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state()
     if not state:
-        said = f"summary_dir {plan.summary_dir} holds {kind} run that does not say what it does"
-        return Opening(None, False, (f"{said}; name another folder, or say overwrite to replace it",))
+        return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
     apart = differences(state["plan"], plan.described, () if not run.finished else _MAKING)
     if apart:
         told = "; ".join(apart[:_SHOWN_DIFFERENCES] + ["..."] * (len(apart) > _SHOWN_DIFFERENCES))
-        said = f"summary_dir {plan.summary_dir} holds {kind} run of another plan ({told})"
-        return Opening(None, False, (f"{said}; name another folder, or say overwrite to replace it",))
+        return Opening(None, False, (held(plan, f"{kind} run of another plan ({told})"),))
     if run.finished or resume:
         return Opening(run, bool(state["replaces"]))
     return Opening(None, True)
+
+
+def held(plan: Plan, what: str) -> str:
+    """The sentence that refuses a folder for what it holds."""
+    return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or say overwrite to replace it"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:

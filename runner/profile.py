@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tabulate import tabulate
 
-from ..benchmarks import Metric
+from ..benchmarks import Covering
 from ..explainers import Explainer
 from ..explainers.network import Network
 from ..explainers.passes import pass_kind
@@ -73,10 +73,8 @@ class Profile:
         for kind, images in explainer.images_needed(samples, questions).items():
             self.need(kind, images)
 
-    def need_scores(self, metrics: Iterable[Metric], size: tuple[int, int], rankable: int) -> None:
+    def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:
         """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
-        pixels = size[0] * size[1]
-        coverings = [covering for metric in metrics if (covering := metric.covering(size)) is not None]
         self.need("perturb", rankable * len(set().union(*(covering.passing(pixels) for covering in coverings))))
         throughout = {image.baseline for c in coverings for image in c.images if image.last - image.first == pixels}
         if rankable and not self._bare:

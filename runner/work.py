@@ -155,7 +155,8 @@ class Work:
             computed = np.isfinite(maps).all(axis=(1, 2))
             self._check_computed(explainer, batch, computed)
             with _named(f"the scores of {explainer.name}", batch):
-                scores = self._scores(Explanation(explainer, view, maps, masks, self._coverings(view.size)))
+                coverings = self._coverings(view.size)
+                scores = self._scores(Explanation(explainer, view, maps, masks, coverings), coverings)
             explained = Explained(scores, computed, self._profile.drained())
             then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
             if explainer is explainers[-1]:
@@ -191,12 +192,12 @@ class Work:
             self._stop()
         return batch.maps.pop(explainer.name)
 
-    def _scores(self, explanation: Explanation) -> npt.NDArray[np.float64]:
+    def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:
         """(metrics, Q) what every metric says."""
         metrics, questions = self.plan.metrics, len(explanation.maps)
         if not questions:
             return np.zeros((len(metrics), 0))
-        self._profile.need_scores(metrics, explanation.view.size, int(explanation.rankable.sum()))
+        self._profile.need_scores(coverings, explanation.maps[0].size, int(explanation.rankable.sum()))
         with self._profile.timed("covered images"):
             explanation.prepare()
         found = []

@@ -113,9 +113,9 @@ def _fill(archive: h5py.File, segments: Segments, plan: Mapping[str, Any], check
     archive["costs"] = json.dumps(segments.costs())
     for name, several in small.items():
         archive[name] = joined(several)
-    questions = len(archive["questions/label"])
+    questions, batches = len(archive["questions/label"]), segments.complete()
     for explainer in segments.explainers:
-        parts = (segments.maps(index, explainer) for index in range(segments.complete()))
+        parts = (segments.maps(index, explainer) for index in range(batches))
         _fill_maps(archive, explainer, questions, parts, check)
 
 

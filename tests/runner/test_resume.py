@@ -200,11 +200,11 @@ def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_p
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     explain = Work._scores
 
-    def interrupted(self, explanation):
+    def interrupted(self, explanation, coverings):
         if explanation.explainer.name == "Gradient":
             os.kill(os.getpid(), number)
             assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_DFL] * 2
-        return explain(self, explanation)
+        return explain(self, explanation, coverings)
 
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
