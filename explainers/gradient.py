@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from .explainer import Explainer
-from .rectified import Rule
+from .network import Rule
 from .tensors import FloatArray
 from .view import Needs, View
 

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from .network import Derivatives, Network
-from .rectified import Rule
+from .network import Derivatives, Network, Rule
 from .tensors import FloatArray, IntArray
 
 
@@ -134,6 +133,11 @@ class View:
 def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Generator:
     """The random numbers of one sample for one purpose."""
     return np.random.default_rng((seed, sample_id, zlib.crc32(purpose.encode())))
+
+
+def dropout_generators(seed: int, sample_id: int, samples: int) -> list[np.random.Generator]:
+    """The random numbers of one sample under each of several dropout masks."""
+    return [keyed_generator(seed, sample_id, f"dropout {number}") for number in range(samples)]
 
 
 def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..benchmarks.explanation import Masks
-from ..explainers.dropout import spread
 from ..explainers.network import Network
 from ..explainers.tensors import FloatArray, IntArray
-from ..explainers.view import View, keyed_generator
+from ..explainers.uncertainty import spread
+from ..explainers.view import View, dropout_generators
 from ..summary_format import Explained, Heatmap, Prediction, RunFolder, SampleBatch, SampleRecord
 from ..summary_format.records import PREDICTED_ABOVE
 from .plan import Plan
@@ -177,8 +177,8 @@ def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
 
 def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> npt.NDArray[np.float64]:
     """How the batch's probabilities spread under dropout."""
-    generators = [keyed_generator(plan.seed, sample.id, "dropout") for sample in samples]
-    logits = network.dropout_logits(images, generators, plan.dropout_samples)
+    generators = [dropout_generators(plan.seed, sample.id, plan.dropout_samples) for sample in samples]
+    logits = network.dropout_logits(images, generators)
     flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)
     found = spread(flat.reshape(logits.shape))
     return np.stack([found.sd, found.low, found.high])

@@ -114,9 +114,16 @@ def _entered(
     if examined.problems or examined.first is None:
         raise PlanError(examined.problems)
     stopping.check()
-    state = {"plan": plan.described, "compiled": examined.compiled, "replaces": found.replaces}
+    state = {
+        "plan": plan.described,
+        "compiled": examined.compiled,
+        "shares_dropout": network.shares_dropout,
+        "replaces": found.replaces,
+    }
     if plan.jit != "off":
         profile.need_compiling(compiled=examined.compiled)
+    if plan.dropout_samples:
+        profile.need_dropout_trial()
     need_inference(profile, plan, len(examined.first.samples))
     remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)

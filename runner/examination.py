@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..explainers.explainer import attribute_together
-from ..explainers.network import Network
+from ..explainers.network import Network, UnsharedDropoutError
 from ..summary_format import original_picture
 from .batch import Batch, inferred, read_batches
 from .plan import Plan, existing, first_line
@@ -58,6 +58,8 @@ def examine(
         return Examination(problems, None, groups)
     try:
         compiled = not problems and _compiled(plan, network, samples, problems)
+        if plan.dropout_samples and not problems:
+            _prepare_dropout(plan, network, samples, problems)
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
@@ -83,6 +85,17 @@ def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: lis
             _log.warning("forward passes are not compiled: %s", error)
         return False
     return True
+
+
+def _prepare_dropout(plan: Plan, network: Network, samples: list[Sample], problems: list[str]) -> None:
+    """Have what comes before dropout computed once for all masks, as far as the network allows."""
+    images = np.stack([sample.pixels for sample in samples[: plan.pass_size]])
+    try:
+        network.prepare_dropout(images, plan.dropout_samples)
+    except UnsharedDropoutError as error:
+        _log.warning("uncertainty takes %d passes for each pass of images: %s", plan.dropout_samples, error)
+    except ValueError as error:
+        problems.append(first_line(error))
 
 
 def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:

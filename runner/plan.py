@@ -17,8 +17,7 @@ from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..explainers import Explainer
-from ..explainers.dropout import dropout_layers, last_dense
-from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.network import DEFAULT_PASS_SIZE, check_droppable
 from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
 from ..summary_format.pictures import Statistics
@@ -175,7 +174,7 @@ def _network_problems(plan: Plan) -> list[str]:
             problems.append(str(error))
     if plan.dropout_samples:
         try:
-            _ = dropout_layers(plan.network) or last_dense(plan.network)
+            check_droppable(plan.network)
         except ValueError as error:
             problems.append(str(error))
     if not plan.explainers:

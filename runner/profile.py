@@ -11,8 +11,7 @@ from tabulate import tabulate
 
 from ..benchmarks import Covering
 from ..explainers import Explainer
-from ..explainers.network import Network
-from ..explainers.passes import pass_kind
+from ..explainers.network import Network, pass_kind
 
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -30,7 +29,8 @@ class Profile:
     own
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
-    dropout          ``samples`` times ceil(N / P)
+    dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
+    dropout trial    2, once, or 1 where they turn out not to share; none without uncertainty
     compile          2, once, or 1 where the network turns out not to compile; none with jit off
     ===============  ==================================================================================================
 
@@ -65,6 +65,15 @@ class Profile:
         """Count the passes that try a compiled forward."""
         if not self._resumed:
             self._needed["compile"] += 2 if compiled else 1
+
+    def need_dropout_trial(self) -> None:
+        """Count the passes that see whether what comes before dropout can be shared."""
+        self._needed["dropout trial"] += 2 if self._network.shares_dropout else 1
+
+    def need_dropout(self, images: int, masks: int) -> None:
+        """Count the passes that so many masks for each image need."""
+        if masks:
+            self.need("dropout", images, 1 if self._network.shares_dropout else masks)
 
     def need_maps(self, explainer: Explainer, samples: int, questions: int, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""

@@ -72,7 +72,8 @@ class Work:
         self._committer, self._writer, self._stop = committer, writer, stop
         self._profile, self._progress = profile, progress
         self._recorded = segments.complete()  # the event file begins with the records of so many batches
-        self._was_compiled = bool((segments.run.state() or {}).get("compiled"))
+        state = segments.run.state() or {}
+        self._was_compiled, network.shares_dropout = bool(state.get("compiled")), bool(state.get("shares_dropout"))
 
     def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
         """Do what is not committed yet of all batches; the first may be known from its examination with the plan."""
@@ -255,7 +256,7 @@ def check_results(plan: Plan, results: Results) -> None:
 def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
     """Count the passes that infer so many samples."""
     profile.need("infer", samples)
-    profile.need("dropout", samples, plan.dropout_samples)
+    profile.need_dropout(samples, plan.dropout_samples)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_other_numbers_are_refused(two_channels, monkeypatch):
     def shifted(cell, batch):
         return cell, cell(batch) + apart
 
-    monkeypatch.setattr("explainrun.explainers.network.compiled", shifted)
+    monkeypatch.setattr("explainrun.explainers.network.service.compiled", shifted)
     with pytest.raises(ValueError, match=r"compiled, the network gives logits that are 0\.001 apart"):
         network.compile(images(4))
     assert network._forward is network.cell

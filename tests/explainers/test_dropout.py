@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from mindspore import Tensor, mint, nn
+from mindspore import Tensor, mint, nn, ops
 from scipy import stats
 
 from explainrun.explainers import Network
-from explainrun.explainers.dropout import spread
+from explainrun.explainers.network import UnsharedDropoutError
+from explainrun.explainers.uncertainty import spread
+from explainrun.explainers.view import dropout_generators
 
 
 class Dropping(nn.Cell):
@@ -31,13 +33,13 @@ def images(count):
     return np.ones((count, 4, 1, 2), np.float32)
 
 
-def generators(ids):
-    return [np.random.default_rng(i) for i in ids]
+def generators(ids, samples):
+    return [dropout_generators(0, i, samples) for i in ids]
 
 
 def drawn(dropout, samples=400, dense=True):
     cell = Dropping(dropout, dense)
-    return Network(cell).dropout_logits(images(1), generators([0]), samples)[:, 0, 0]
+    return Network(cell).dropout_logits(images(1), generators([0], samples))[:, 0, 0]
 
 
 # Eight ones of which each passes with probability 1 - p and then counts 1 / (1 - p): mean 8, variance 8 p / (1 - p).
@@ -70,9 +72,9 @@ def test_masks_are_the_images_own(state):
     cell.set_train(True)
     before = state(cell)
     network = Network(cell, pass_size=4, fill=True)
-    together = network.dropout_logits(images(6), generators(range(6)), 7)
+    together = network.dropout_logits(images(6), generators(range(6), 7))
     assert together.shape == (7, 6, 1)
-    assert np.array_equal(network.dropout_logits(images(1), generators([5]), 7)[:, 0], together[:, 5])
+    assert np.array_equal(network.dropout_logits(images(1), generators([5], 7))[:, 0], together[:, 5])
     assert len({tuple(together[:, i, 0]) for i in range(6)}) == 6
     assert dict(network.passes.made) == {"dropout": 14 + 7}
     assert state(cell) == before
@@ -87,6 +89,176 @@ def test_what_drops_in_unknown_ways_is_refused():
         drawn(AlphaDropout(), 2)
     with pytest.raises(ValueError, match="uncertainty needs a dropout layer, or a dense one"):
         drawn(None, 2, dense=False)
+
+
+class Head(nn.Cell):
+    """Body, then whatever drops, on (N, 6); counts how often and with how many images its body runs."""
+
+    def __init__(self, tail):
+        super().__init__()
+        self.body, self.tail = nn.Dense(6, 6), tail
+        self.body.weight.set_data(Tensor(np.random.default_rng(1).normal(size=(6, 6)).astype(np.float32)))
+        self.runs = []
+
+    def construct(self, x):
+        self.runs.append(x.shape[0])
+        return self.tail(self.body(x.reshape(x.shape[0], -1)))
+
+
+class Branches(nn.Cell):
+    """Two dropouts beside each other, joined, and a third after them."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.after = nn.Dropout(p=0.4), nn.Dropout(p=0.2), nn.Dropout(p=0.3)
+        self.head = nn.Dense(6, 3)
+        self.head.weight.set_data(Tensor(np.random.default_rng(2).normal(size=(3, 6)).astype(np.float32)))
+
+    def construct(self, x):
+        return self.head(self.after(self.left(x) - ops.relu(self.right(x))))
+
+
+class Residual(nn.Cell):
+    """What is dropped is added to what is not, so it cannot be repeated alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(p=0.4)
+
+    def construct(self, x):
+        return x + self.drop(x)
+
+
+class Reversed(nn.Cell):
+    """Looks at the other rows, so a repeated one gives something else."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(p=0.4)
+
+    def construct(self, x):
+        x = self.drop(x)
+        return x - x.mean(0, keep_dims=True) * x.shape[0]
+
+
+def pictures(count):
+    return np.random.default_rng(3).normal(size=(count, 2, 1, 3)).astype(np.float32)
+
+
+def several():
+    return nn.SequentialCell(nn.Dropout(p=0.5), nn.Dense(6, 5), nn.ReLU(), nn.Dropout(p=0.2), nn.Dense(5, 2))
+
+
+@pytest.mark.parametrize(
+    "tail", [lambda: nn.Dropout(p=0.5), several, Branches, lambda: nn.Dense(6, 2)], ids=["one", "two", "branches", "no"]
+)
+def test_what_comes_before_the_first_dropout_is_computed_once(tail, state):
+    cell = Head(tail())
+    cell.set_train(True)
+    before = state(cell)
+    apart, together = Network(cell, 16, fill=True), Network(cell, 16, fill=True)
+    one_by_one = apart.dropout_logits(pictures(21), generators(range(21), 9))
+    together.prepare_dropout(pictures(21), 9)
+    assert together.shares_dropout
+    assert dict(together.passes.drained().made) == {"dropout trial": 2}
+    cell.runs.clear()
+    shared = together.dropout_logits(pictures(21), generators(range(21), 9))
+    assert cell.runs == [16, 16]  # nine masks, but the body ran once a pass
+    assert dict(together.passes.made) == {"dropout": 2}
+    assert dict(apart.passes.made) == {"dropout": 2 * 9}
+    np.testing.assert_allclose(shared, one_by_one, rtol=1e-5, atol=1e-6)
+    assert shared.std(axis=0).min() > 0
+    assert state(cell) == before
+
+
+def test_shared_masks_do_not_depend_on_the_place_in_a_pass():
+    rng = np.random.default_rng(5)
+    tail = nn.SequentialCell(nn.Dropout(p=0.5), nn.Dense(6, 10))
+    tail[1].weight.set_data(Tensor(rng.normal(size=(10, 6)).astype(np.float32)))
+    network = Network(Head(tail), 16, fill=True)
+    network.prepare_dropout(pictures(16), 20)
+    together = network.dropout_logits(pictures(16), generators(range(16), 20))
+    for i in range(16):
+        alone = network.dropout_logits(pictures(16)[i : i + 1], generators([i], 20))
+        assert np.array_equal(alone[:, 0], together[:, i])
+
+
+def test_rate_zero_has_no_spread_when_shared():
+    tail = nn.SequentialCell(nn.Dropout(p=0.0), nn.Dense(6, 10))
+    network = Network(Head(tail), 16, fill=True)
+    network.prepare_dropout(pictures(16), 20)
+    logits = network.dropout_logits(pictures(16), generators(range(16), 20))
+    assert (spread(logits).sd == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("tail", "why"), [(Residual, "."), (Reversed, "with the dropout's output repeated, the network gives logits that")]
+)
+def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, state):
+    cell = Head(tail())
+    before = state(cell)
+    network = Network(cell, 4, fill=True)
+    with pytest.raises(UnsharedDropoutError, match=why):
+        network.prepare_dropout(pictures(4), 5)
+    assert not network.shares_dropout
+    network.passes.drained()
+    assert network.dropout_logits(pictures(5), generators(range(5), 5)).shape == (5, 5, 6)
+    assert dict(network.passes.made) == {"dropout": 2 * 5}
+    assert state(cell) == before
+
+
+def test_what_would_take_too_much_memory_takes_full_passes(monkeypatch):
+    monkeypatch.setattr("explainrun.explainers.network.dropping._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
+    network = Network(Head(nn.Dropout(p=0.5)), 4, fill=True)
+    with pytest.raises(UnsharedDropoutError, match="repeated 5 times, what is dropped takes 480 B"):
+        network.prepare_dropout(pictures(4), 5)
+
+
+class Calling(nn.Cell):
+    def __init__(self, call):
+        super().__init__()
+        self.call = call
+        self.known = nn.Dropout(p=0.5)
+
+    def construct(self, x):
+        return self.known(self.call(x, self.training))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, training: ops.dropout(x, 0.5, training=training),
+        lambda x, training: mint.nn.functional.dropout(x, 0.5, training),
+        lambda x, _: ops.Dropout(0.9)(x)[0],
+    ],
+    ids=["ops", "mint", "primitive"],
+)
+def test_a_dropout_function_is_refused(call, state):
+    cell = Head(Calling(call))
+    before = state(cell)
+    with pytest.raises(ValueError, match=r"Calling calls a dropout function.*make it a layer \(nn.Dropout\)"):
+        Network(cell).prepare_dropout(pictures(2), 5)
+    assert state(cell) == before
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(p=0.5), mint.nn.Dropout(0.5), nn.Dropout2d(p=0.5)])
+def test_dropout_layers_are_not_taken_for_functions(layer):
+    network = Network(Dropping(layer))
+    network.prepare_dropout(images(2), 5)
+    assert network.shares_dropout
+
+
+def test_a_dropout_layer_that_never_runs_is_refused():
+    class Auxiliary(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(p=0.5)
+
+        def construct(self, x):
+            return self.drop(x) if self.training else x
+
+    with pytest.raises(ValueError, match="none of the network's dropout layers runs in a forward pass"):
+        Network(Head(Auxiliary())).prepare_dropout(pictures(2), 5)
 
 
 def test_intervals_are_betas_where_one_fits_and_quantiles_where_none_does():

@@ -1,13 +1,14 @@
 """Uncertainty in a run: each label's own spread, from its own sample's masks."""
 
 import numpy as np
-from mindspore import Tensor, nn
+import pytest
+from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import Gradient, Network
-from explainrun.explainers.dropout import spread
-from explainrun.explainers.view import keyed_generator
-from explainrun.runner import ImageClassificationRunner
-from explainrun.summary_format import read_summary
+from explainrun.explainers.uncertainty import spread
+from explainrun.explainers.view import dropout_generators
+from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.summary_format import Results, Segments, read_summary
 
 
 def test_every_label_has_the_spread_of_its_own_sample_and_column(two_channels, dataset, tmp_path):
@@ -19,9 +20,77 @@ def test_every_label_has_the_spread_of_its_own_sample_and_column(two_channels, d
     runner.register_uncertainty(samples=8)
     runner.run()
     for sample_id, sample in read_summary(tmp_path).samples.items():
-        generator = keyed_generator(3, sample_id, "dropout")
-        logits = Network(network).dropout_logits(images[sample_id : sample_id + 1], [generator], 8)
+        generators = [dropout_generators(3, sample_id, 8)]
+        logits = Network(network).dropout_logits(images[sample_id : sample_id + 1], generators)
         found = spread(nn.Sigmoid()(Tensor(logits)).asnumpy())
         for item in (*sample.truth, *sample.predicted):
             expected = [values[0, item.label] for values in (found.sd, found.low, found.high)]
             np.testing.assert_allclose(item.spread, expected, rtol=1e-4, atol=1e-6)
+
+
+class Shared(nn.Cell):
+    """On (N, 1, 2, 4), dropout before a dense layer; whatever its masks, they share one pass."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout, self.head = dropout, nn.Dense(8, 2, has_bias=False)
+        self.head.weight.set_data(Tensor(np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)))
+
+    def construct(self, x):
+        return self.head(self.dropout(x.reshape(x.shape[0], -1)))
+
+
+def uncertain(network, dataset, folder, count=70, **options):
+    images = np.random.default_rng(4).normal(size=(count, 1, 2, 4)).astype(np.float32)
+    rows = [(image, np.int32([i % 2])) for i, image in enumerate(images)]
+    runner = ImageClassificationRunner(folder, (dataset(rows), ["zero", "one"]), network, nn.Sigmoid(), **options)
+    runner.register_saliency([Gradient(network)])
+    runner.register_uncertainty(samples=20)
+    return runner
+
+
+def test_all_masks_of_a_pass_share_it(dataset, tmp_path):
+    result = uncertain(Shared(nn.Dropout(p=0.5)), dataset, tmp_path, jit="off").run()
+    assert result.costs["made"] == result.costs["needed"]
+    assert result.costs["made"] | {"dropout trial": 2, "infer": 5, "dropout": 5} == result.costs["made"]
+    sd, low, high = Results(tmp_path).uncertainty
+    assert (sd > 0).all() and (low >= 0).all() and (high <= 1).all() and (low < high).all()  # noqa: PT018
+
+
+def test_a_run_goes_on_as_it_began(dataset, tmp_path, monkeypatch):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    uncertain(Shared(nn.Dropout(p=0.5)), dataset, whole).run()
+    write, writes = Segments.write_samples, []
+
+    def fail(segments, index, samples):
+        writes.append(index)
+        if index:
+            raise OSError("stopped")
+        write(segments, index, samples)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segments, "write_samples", fail)
+        with pytest.raises(OSError, match="stopped"):
+            uncertain(Shared(nn.Dropout(p=0.5)), dataset, broken).run()
+    result = uncertain(Shared(nn.Dropout(p=0.5)), dataset, broken).run()
+    assert np.array_equal(Results(broken).uncertainty, Results(whole).uncertainty)
+    assert result.costs["made"]["dropout"] == result.costs["needed"]["dropout"] == 5
+    assert result.costs["made"]["dropout trial"] == result.costs["needed"]["dropout trial"] == 2
+
+
+def test_what_cannot_be_shared_is_told_in_one_line(two_channels, dataset, tmp_path, caplog):
+    result = uncertain(two_channels(), dataset, tmp_path, count=3).run()
+    lines = [record.message for record in caplog.records if "uncertainty" in record.message]
+    assert len(lines) == 1
+    assert lines[0].startswith("uncertainty takes 20 passes for each pass of images: ")
+    assert result.costs["made"]["dropout"] == 20
+
+
+def test_a_dropout_function_is_a_problem_of_the_plan(dataset, tmp_path):
+    class Calling(Shared):
+        def construct(self, x):
+            return super().construct(ops.dropout(x, 0.5, training=self.training))
+
+    with pytest.raises(PlanError, match="calls a dropout function, whose masks uncertainty cannot choose"):
+        uncertain(Calling(nn.Dropout(p=0.5)), dataset, tmp_path, count=3, jit="off").run()
+    assert not list(tmp_path.iterdir())

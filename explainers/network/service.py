@@ -1,8 +1,4 @@
-"""The user's network as everyone else in the package sees it: images in, NumPy arrays out, every pass counted.
-
-This module alone touches hooks, train flags and gradients, and alone calls MindSpore with images. It leaves the
-network bit for bit as it found it, exceptions included.
-"""
+"""Images in, NumPy arrays out, every pass counted."""
 
 from __future__ import annotations
 
@@ -10,21 +6,14 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from .compiled import compiled
-from .dropout import RATE_WITHOUT_LAYER, dropout_layers, last_dense
-from .layers import find_layer
-from .passes import OutOfMemoryError, Passes, pass_kind
-from .rectified import Rule, backward_rule
-from .tensors import (
+from ..tensors import (
     Activation,
     FloatArray,
     IntArray,
@@ -32,14 +21,18 @@ from .tensors import (
     checked_logits,
     checked_network,
     choose_fast_convolutions,
-    one_hot,
     require_pynative,
 )
+from .compiled import compiled
+from .dropping import Draws, dropping, watching_dropout
+from .modes import evaluating
+from .passes import OutOfMemoryError, Passes, pass_kind
+from .rectified import Rule, backward_rule
+from .taps import Derivatives, differentiated, joined
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
-COMPILED_AGREES = 1e-5
-_FLAGS = "_func_graph_flags"
+AGREES = 1e-5  # of the largest logit: what passes made in another way may be apart
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
 )
@@ -48,21 +41,8 @@ ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
 
-@dataclass(frozen=True)
-class Derivatives:
-    """What differentiating one logit for each image gave, image by image.
-
-    Attributes:
-        logits: (Q, classes).
-        input_gradient: (Q, C, H, W), of the chosen logit with respect to the image.
-        activations: for each tapped layer its output (Q, ...).
-        gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
-    """
-
-    logits: FloatArray
-    input_gradient: FloatArray
-    activations: dict[str, FloatArray]
-    gradients: dict[str, FloatArray]
+class UnsharedDropoutError(ValueError):
+    """What comes before a network's first dropout cannot be computed once for all samples; says why."""
 
 
 class Network:
@@ -87,6 +67,7 @@ class Network:
         self.cell = checked_network(cell)
         self.pass_size = pass_size
         self.passes = Passes()
+        self.shares_dropout = False
         self._fill = fill
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
@@ -143,10 +124,7 @@ class Network:
         with self._running("compile", len(first)):
             forward, output = compiled(self.cell, Tensor(self._full(first)))
             found = as_array(checked_logits(output, self.cell))[: len(first)]
-        finite = np.isfinite(plain)
-        apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - plain[finite], plain[finite]))
-        if not np.array_equal(np.isfinite(found), finite) or not apart <= COMPILED_AGREES * max(1.0, largest):
-            raise ValueError(f"compiled, the network gives logits that are {apart:.2g} apart")
+        _check_agreement(plain, found, "compiled")
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
@@ -187,39 +165,80 @@ class Network:
             full, asked = self._full(images[chunk]), self._full(labels[chunk])
             rows = len(images[chunk])
             with self._running(pass_kind(rule), rows), backward_rule(rule):
-                parts.append(_differentiated(self.cell, full, asked, layers, rows))
-        joined = _joined(parts)
+                parts.append(differentiated(self.cell, full, asked, layers, rows))
+        found = joined(parts)
         if INPUT_LAYER in taps:
-            joined.activations[INPUT_LAYER] = images
-            joined.gradients[INPUT_LAYER] = joined.input_gradient
-        return joined
+            found.activations[INPUT_LAYER] = images
+            found.gradients[INPUT_LAYER] = found.input_gradient
+        return found
 
-    def dropout_logits(self, images: FloatArray, generators: Sequence[np.random.Generator], samples: int) -> FloatArray:
+    def prepare_dropout(self, images: FloatArray, samples: int) -> None:
+        """See whether what comes before the first dropout can be computed once for all samples; two passes.
+
+        It can where everything after depends on that dropout's output alone: then the output may be repeated, and with
+        nothing dropped the logits stay what they are.
+
+        Args:
+            images: (N, C, H, W), of which the first pass is tried.
+            samples: how many masks are going to be drawn for each image.
+
+        Raises:
+            ValueError: in graph mode, or if dropout cannot act on this network: it calls a dropout function, none of
+                its dropout layers runs, one is of an unknown kind, or there is neither a dropout nor a dense layer.
+            UnsharedDropoutError: if it cannot; every sample is going to take a whole pass.
+        """
+        require_pynative()
+        first = images[: self.pass_size]
+        full = Tensor(self._full(first))
+        self.shares_dropout = False
+        with self._running("dropout trial", len(first)), watching_dropout(self.cell):
+            plain = as_array(checked_logits(self.cell(full), self.cell))
+        try:
+            with self._running("dropout trial", len(first)), dropping(self.cell, Draws((), len(full), samples)):
+                repeated = as_array(checked_logits(self.cell(full), self.cell))
+                _check_agreement(np.repeat(plain, samples, axis=0), repeated, "with the dropout's output repeated")
+        except OutOfMemoryError:
+            raise
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UnsharedDropoutError(str(error).strip().splitlines()[0]) from error
+        self.shares_dropout = True
+
+    def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) under Monte Carlo dropout: only dropout acts, batch norm stays frozen.
 
-        Gal, Ghahramani: Dropout as a Bayesian Approximation (2016). Each image's masks come from its own generator, so
-        they do not depend on what stands beside it. Takes ``samples`` passes for each pass of images.
+        Gal, Ghahramani: Dropout as a Bayesian Approximation (2016). Masks come from the images' own generators, so
+        they do not depend on what stands beside an image. Takes one pass for each pass of images where
+        ``shares_dropout``, as ``prepare_dropout`` found out, else one for each sample.
 
         Args:
             images: (N, C, H, W).
-            generators: one an image.
-            samples: how many times to draw masks.
+            generators: for each image one a sample.
 
         Raises:
             ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
         """
         require_pynative()
-        parts = []
-        for first in range(0, len(images), self.pass_size):
-            chunk = slice(first, first + self.pass_size)
-            rows, full = len(images[chunk]), Tensor(self._full(images[chunk]))
-            with _one_at_a_time, _evaluating(self.cell), _dropping(self.cell, generators[chunk]):
-                drawn = []
-                for _ in range(samples):
-                    with self.passes.counted("dropout", rows):
-                        drawn.append(as_array(checked_logits(self.cell(full), self.cell))[:rows])
-            parts.append(np.stack(drawn))
-        return np.concatenate(parts, axis=1)
+        draw = self._dropped_together if self.shares_dropout else self._dropped_one_by_one
+        chunks = [slice(first, first + self.pass_size) for first in range(0, len(images), self.pass_size)]
+        return np.concatenate([draw(images[chunk], generators[chunk]) for chunk in chunks], axis=1)
+
+    def _dropped_together(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
+        """Logits (samples, N, classes) of a pass of images, each sample's from one row of many."""
+        full, samples = Tensor(self._full(images)), len(generators[0])
+        draws = Draws([one for of_image in generators for one in of_image], len(full), samples)
+        with self._running("dropout", len(images)), dropping(self.cell, draws):
+            logits = as_array(checked_logits(self.cell(full), self.cell))
+        return logits.reshape(len(full), samples, -1)[: len(images)].swapaxes(0, 1)
+
+    def _dropped_one_by_one(
+        self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]
+    ) -> FloatArray:
+        """The same, each sample's from a pass of its own."""
+        full, parts = Tensor(self._full(images)), []
+        for of_sample in zip(*generators, strict=True):
+            with self._running("dropout", len(images)), dropping(self.cell, Draws(of_sample, len(full))):
+                parts.append(as_array(checked_logits(self.cell(full), self.cell))[: len(images)])
+        return np.stack(parts)
 
     def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images.
@@ -245,7 +264,7 @@ class Network:
     def _running(self, kind: str, images: int) -> Iterator[None]:
         """One pass of that kind runs within."""
         try:
-            with _one_at_a_time, self.passes.counted(kind, images), _evaluating(self.cell):
+            with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
                 yield
         except RuntimeError as error:
             if _OUT_OF_MEMORY.search(str(error)):
@@ -259,135 +278,15 @@ class Network:
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
 
 
-@contextmanager
-def _evaluating(network: nn.Cell) -> Iterator[None]:
-    """Inference mode within, everything as it was afterwards.
+def _check_agreement(expected: FloatArray, found: FloatArray, how: str) -> None:
+    """Make sure that logits made in another way are the same, up to rounding.
 
-    Batch norm that was told to use batch statistics always would change its parameters and tie images to their
-    neighbours, so it too uses its moving statistics within.
+    Raises:
+        ValueError: if they are not.
     """
-    cells = [cell for _, cell in network.cells_and_names()]
-    unasked = [cell for cell in cells if _FLAGS not in vars(cell)]  # asking for flags makes an empty set of them
-    found = [(cell, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags())) for cell in cells]
-    by_batch = [cell for cell in cells if getattr(cell, "use_batch_statistics", None)]
-    try:
-        for cell in by_batch:
-            cell.use_batch_statistics = False
-        if any(cell.training for cell in cells):
-            network.set_train(False)
-        for cell in cells:
-            cell.requires_grad = False
-        yield
-    finally:
-        for cell, training, requires_grad, phase, flags in found:
-            cell.add_flags(training=training)
-            cell.get_flags().clear()
-            cell.get_flags().update(flags)
-            cell.requires_grad = requires_grad
-            cell.phase = phase
-        for cell in unasked:
-            vars(cell).pop(_FLAGS, None)
-        for cell in by_batch:
-            cell.use_batch_statistics = True
-
-
-@contextmanager
-def _dropping(network: nn.Cell, generators: Sequence[np.random.Generator]) -> Iterator[None]:
-    """Dropout layers act within, each image's masks from its generator; images without one are left whole."""
-
-    def dropped(values: Tensor, rate: float, by_channel: bool) -> Tensor:
-        axes = values.shape[1:2] + (1,) * (values.ndim - 2) if by_channel else values.shape[1:]
-        masks = np.ones((values.shape[0], *axes), np.float32)
-        for mask, generator in zip(masks, generators, strict=False):
-            mask[...] = (generator.random(axes, np.float32) >= rate) / max(1.0 - rate, 1e-12)
-        return values * Tensor(masks).astype(values.dtype)
-
-    def after(rate: float, by_channel: bool) -> Callable[[Any, Any, Tensor], Tensor]:
-        return lambda _cell, _inputs, output: dropped(output, rate, by_channel)
-
-    def before(_cell: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (dropped(inputs[0], RATE_WITHOUT_LAYER, False), *inputs[1:])
-
-    layers = dropout_layers(network)
-    with ExitStack() as stack:
-        for cell, rate, by_channel in layers:
-            stack.callback(cell.register_forward_hook(after(rate, by_channel)).remove)
-        if not layers:
-            stack.callback(last_dense(network).register_forward_pre_hook(before).remove)
-        yield
-
-
-class _Tap:
-    """Keeps the output of a cell's last run and the gradient that reaches it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.output: Tensor | None = None
-        self.gradients: list[Tensor | None] = []
-
-    def __call__(self, cell: nn.Cell, inputs: Any, output: Any) -> None:
-        if not isinstance(output, Tensor):
-            raise ValueError(f"layer {self.name!r} returns a {type(output).__name__}, only a Tensor can be tapped")
-        run = len(self.gradients)
-        self.gradients.append(None)
-        self.output = output
-
-        def keep(gradient: Tensor) -> Tensor:
-            self.gradients[run] = gradient
-            return gradient
-
-        output.register_hook(keep)
-
-    def arrays(self, rows: int) -> tuple[FloatArray, FloatArray]:
-        """Output and gradient of the first so many images.
-
-        Raises:
-            ValueError: if the layer did not run, or nothing flowed back to it.
-        """
-        if self.output is None:
-            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped")
-        gradient = self.gradients[-1]
-        if gradient is None:
-            raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient")
-        return as_array(self.output)[:rows], as_array(gradient)[:rows]
-
-
-@contextmanager
-def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
-    taps = [_Tap(name) for name in layers]
-    with ExitStack() as stack:
-        for tap in taps:
-            stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
-        yield taps
-
-
-def _differentiated(
-    cell: nn.Cell, images: FloatArray, labels: IntArray, layers: Sequence[str], rows: int
-) -> Derivatives:
-    """One pass; what lies past the first ``rows`` images only filled it up."""
-
-    def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = checked_logits(cell(batch), cell)
-        return (logits * Tensor(one_hot(labels, logits.shape[1]))).sum(), logits
-
-    with _tapped(cell, layers) as taps:
-        (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))
-        kept = {tap.name: tap.arrays(rows) for tap in taps}
-    return Derivatives(
-        as_array(logits)[:rows],
-        as_array(gradient)[:rows],
-        {name: activation for name, (activation, _) in kept.items()},
-        {name: slope for name, (_, slope) in kept.items()},
-    )
-
-
-def _joined(parts: list[Derivatives]) -> Derivatives:
-    def join(pick: Callable[[Derivatives], dict[str, FloatArray]]) -> dict[str, FloatArray]:
-        return {name: np.concatenate([pick(part)[name] for part in parts]) for name in pick(parts[0])}
-
-    return Derivatives(
-        np.concatenate([part.logits for part in parts]),
-        np.concatenate([part.input_gradient for part in parts]),
-        join(lambda part: part.activations),
-        join(lambda part: part.gradients),
-    )
+    if expected.shape != found.shape:
+        raise ValueError(f"{how}, the network gives logits {found.shape} in place of {expected.shape}")
+    finite = np.isfinite(expected)
+    apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
+    if not np.array_equal(np.isfinite(found), finite) or not apart <= AGREES * max(1.0, largest):
+        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")

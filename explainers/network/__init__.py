@@ -1,0 +1,25 @@
+"""The user's network as everyone else in the package sees it.
+
+This package alone touches hooks, train flags and gradients, and alone calls MindSpore with images. It leaves the
+network bit for bit as it found it, exceptions included.
+"""
+
+from .dropping import check_droppable
+from .passes import OutOfMemoryError, Passes, pass_kind
+from .rectified import Rule
+from .service import ACTIVATED_TOGETHER, DEFAULT_PASS_SIZE, INPUT_LAYER, Network, UnsharedDropoutError
+from .taps import Derivatives
+
+__all__ = [
+    "ACTIVATED_TOGETHER",
+    "DEFAULT_PASS_SIZE",
+    "INPUT_LAYER",
+    "Derivatives",
+    "Network",
+    "OutOfMemoryError",
+    "Passes",
+    "Rule",
+    "UnsharedDropoutError",
+    "check_droppable",
+    "pass_kind",
+]

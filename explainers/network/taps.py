@@ -1,0 +1,110 @@
+"""One differentiated pass: gradients of chosen logits, with the outputs and gradients of the layers asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from ..layers import find_layer
+from ..tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """What differentiating one logit for each image gave, image by image.
+
+    Attributes:
+        logits: (Q, classes).
+        input_gradient: (Q, C, H, W), of the chosen logit with respect to the image.
+        activations: for each tapped layer its output (Q, ...).
+        gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
+    """
+
+    logits: FloatArray
+    input_gradient: FloatArray
+    activations: dict[str, FloatArray]
+    gradients: dict[str, FloatArray]
+
+
+class _Tap:
+    """Keeps the output of a cell's last run and the gradient that reaches it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.output: Tensor | None = None
+        self.gradients: list[Tensor | None] = []
+
+    def __call__(self, cell: nn.Cell, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise ValueError(f"layer {self.name!r} returns a {type(output).__name__}, only a Tensor can be tapped")
+        run = len(self.gradients)
+        self.gradients.append(None)
+        self.output = output
+
+        def keep(gradient: Tensor) -> Tensor:
+            self.gradients[run] = gradient
+            return gradient
+
+        output.register_hook(keep)
+
+    def arrays(self, rows: int) -> tuple[FloatArray, FloatArray]:
+        """Output and gradient of the first so many images.
+
+        Raises:
+            ValueError: if the layer did not run, or nothing flowed back to it.
+        """
+        if self.output is None:
+            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped")
+        gradient = self.gradients[-1]
+        if gradient is None:
+            raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient")
+        return as_array(self.output)[:rows], as_array(gradient)[:rows]
+
+
+@contextmanager
+def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
+    taps = [_Tap(name) for name in layers]
+    with ExitStack() as stack:
+        for tap in taps:
+            stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
+        yield taps
+
+
+def differentiated(
+    cell: nn.Cell, images: FloatArray, labels: IntArray, layers: Sequence[str], rows: int
+) -> Derivatives:
+    """One pass; what lies past the first ``rows`` images only filled it up."""
+
+    def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
+        logits = checked_logits(cell(batch), cell)
+        return (logits * Tensor(one_hot(labels, logits.shape[1]))).sum(), logits
+
+    with _tapped(cell, layers) as taps:
+        (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))
+        kept = {tap.name: tap.arrays(rows) for tap in taps}
+    return Derivatives(
+        as_array(logits)[:rows],
+        as_array(gradient)[:rows],
+        {name: activation for name, (activation, _) in kept.items()},
+        {name: slope for name, (_, slope) in kept.items()},
+    )
+
+
+def joined(parts: list[Derivatives]) -> Derivatives:
+    """Several passes below one another."""
+
+    def join(pick: Callable[[Derivatives], dict[str, FloatArray]]) -> dict[str, FloatArray]:
+        return {name: np.concatenate([pick(part)[name] for part in parts]) for name in pick(parts[0])}
+
+    return Derivatives(
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.input_gradient for part in parts]),
+        join(lambda part: part.activations),
+        join(lambda part: part.gradients),
+    )
