@@ -1,10 +1,12 @@
 """Metrics that score explainers: maps in, one number a question out."""
 
 from ..explainers.registry import Registry
+from .class_sensitivity import ClassSensitivity
 from .explanation import CoveredImage, Covering, Explanation
 from .faithfulness import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization import IoSR, Localization, PointingGame
 from .metric import Metric
+from .robustness import Robustness
 
 METRICS = Registry(
     "metric",
@@ -15,11 +17,14 @@ METRICS = Registry(
         "InsertionAUC": "explainrun.benchmarks.faithfulness:InsertionAUC",
         "PointingGame": "explainrun.benchmarks.localization:PointingGame",
         "IoSR": "explainrun.benchmarks.localization:IoSR",
+        "Robustness": "explainrun.benchmarks.robustness:Robustness",
+        "ClassSensitivity": "explainrun.benchmarks.class_sensitivity:ClassSensitivity",
     },
 )
 
 __all__ = [
     "METRICS",
+    "ClassSensitivity",
     "CoveredImage",
     "Covering",
     "DeletionAUC",
@@ -31,4 +36,5 @@ __all__ = [
     "Metric",
     "NaiveFaithfulness",
     "PointingGame",
+    "Robustness",
 ]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..explainers import Explainer
-from ..explainers.network import ACTIVATED_TOGETHER
+from ..explainers.network import gathered
 from ..explainers.tensors import Activation, FloatArray
 from ..explainers.view import View
 
@@ -59,6 +59,12 @@ class Explanation:
         maps: (Q, H, W), float32.
         masks: (Q, H, W), where the asked label is; all False where nobody knows.
         coverings: what the metrics are going to ask.
+        extra: maps (H, W) that metrics need beside those, by image and label.
+        need: told of each kind of pass how many images a metric needs that nobody else counts.
+
+    Attributes:
+        peers: the explanations whose maps came from the same passes, this one among them.
+        memory: what metrics keep for other explanations of the same batch.
     """
 
     def __init__(
@@ -68,8 +74,13 @@ class Explanation:
         maps: FloatArray,
         masks: Masks | None = None,
         coverings: Iterable[Covering] = (),
+        extra: Mapping[tuple[int, int], FloatArray] | None = None,
+        need: Callable[[str, int], None] = lambda _kind, _images: None,
     ) -> None:
-        self.explainer, self.view, self.maps, self.masks = explainer, view, maps, masks
+        self.explainer, self.view, self.maps, self.masks, self.need = explainer, view, maps, masks, need
+        self.peers: tuple[Explanation, ...] = (self,)
+        self.memory: dict[Any, Any] = {}
+        self._extra = dict(extra or {})
         self._coverings, self._kept = list(coverings), list(coverings)
         self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
 
@@ -80,6 +91,18 @@ class Explanation:
         finite = np.isfinite(flat).all(axis=1)
         ordered: Masks = finite & (flat.min(axis=1) < flat.max(axis=1))
         return ordered
+
+    def map_of(self, row: int, label: int) -> FloatArray:
+        """The map (H, W) of an image for a label, asked or extra.
+
+        Raises:
+            KeyError: if it is neither: a metric must name what it needs in ``extra_questions``.
+        """
+        places = np.flatnonzero((self.view.rows == row) & (self.view.labels == label))
+        if len(places):
+            asked: FloatArray = self.maps[places[0]]
+            return asked
+        return self._extra[row, label]
 
     def order(self, question: int) -> npt.NDArray[np.intp]:
         """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
@@ -114,7 +137,7 @@ class Explanation:
         passing = sorted(set().union(*(covering.passing(pixels) for covering in coverings)))
         pairs: Pairs = [(question, image) for question in scored for image in passing]
         place = 0
-        for logits in _gathered(self.view.network.streamed_logits(self._covered(scored, passing))):
+        for logits in gathered(self.view.network.streamed_logits(self._covered(scored, passing))):
             self._keep(logits, pairs[place : place + len(logits)], activations)
             place += len(logits)
         for image in images.difference(passing) if scored else ():
@@ -144,15 +167,3 @@ class Explanation:
             probabilities = self.view.network.activated(logits, activation_fn)
             for row, (question, image) in enumerate(pairs):
                 self._found[key, image][question] = probabilities[row, self.view.labels[question]]
-
-
-def _gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """Rows of several parts below one another, as many as are activated together."""
-    waiting: list[FloatArray] = []
-    for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= ACTIVATED_TOGETHER:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Metric(ABC):
     A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
 
     Args:
-        num_labels: how many classes the network has.
+        num_labels: how many classes the network has; None for a metric that works with any number.
         name: under which it appears in tables and records; the class name by default.
 
     Raises:
@@ -33,13 +34,20 @@ class Metric(ABC):
     higher_is_better: bool = True
     needs_boxes: bool = False
 
-    def __init__(self, num_labels: int, name: str | None = None) -> None:
-        self.num_labels = whole_number(num_labels, "num_labels")
+    def __init__(self, num_labels: int | None, name: str | None = None) -> None:
+        self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")
         self.name = name or type(self).__name__
 
     @abstractmethod
     def score(self, explanation: Explanation) -> Scores:
         """Scores (Q,) of an explainer's maps, one for each question of ``explanation.view``."""
+
+    def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
+        """The (image, label) pairs whose maps it needs beside those that the view asks for, if any.
+
+        Maps of all metrics and explainers are made together with those that are asked for.
+        """
+        return ()
 
     def covering(self, size: tuple[int, int]) -> Covering | None:
         """The covered images that it is going to ask ``explanation.probabilities`` about, on images (H, W); if any.
@@ -80,13 +88,13 @@ class Metric(ABC):
             raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
-        if labels.max() >= self.num_labels:
+        if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
         view = View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
-        maps = answers(explainer, images, labels) if saliency is None else _shaped(saliency, shape, "saliency")
-        masks = None if mask is None else _shaped(mask, shape, "mask") > 0
+        maps = answers(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        masks = None if mask is None else shaped(mask, shape, "mask") > 0
         scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
 
@@ -113,7 +121,12 @@ def real_number(value: Any, name: str) -> float:
     return float(value)
 
 
-def _shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
+def shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
+    """Values of shape (N, L, H, W), given as a Tensor or array, as (N * L, H, W).
+
+    Raises:
+        ValueError: if they have another shape.
+    """
     array = values.asnumpy() if isinstance(values, Tensor) else np.asarray(values)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")

@@ -5,7 +5,9 @@ from .explainer import Explainer
 from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
 from .images import saliency_to_image
 from .network import Network
+from .occlusion import Occlusion
 from .registry import Registry
+from .rise import RISE
 from .view import Needs, View
 
 EXPLAINERS = Registry(
@@ -17,11 +19,14 @@ EXPLAINERS = Registry(
         "GuidedBackprop": "explainrun.explainers.gradient:GuidedBackprop",
         "Deconvolution": "explainrun.explainers.gradient:Deconvolution",
         "GradCAM": "explainrun.explainers.cam:GradCAM",
+        "Occlusion": "explainrun.explainers.occlusion:Occlusion",
+        "RISE": "explainrun.explainers.rise:RISE",
     },
 )
 
 __all__ = [
     "EXPLAINERS",
+    "RISE",
     "Deconvolution",
     "Explainer",
     "GradCAM",
@@ -30,6 +35,7 @@ __all__ = [
     "InputXGradient",
     "Needs",
     "Network",
+    "Occlusion",
     "Registry",
     "View",
     "saliency_to_image",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 from mindspore import Tensor, nn
 from PIL import Image
 
@@ -16,6 +17,13 @@ from .images import saliency_to_image
 from .network import Network
 from .tensors import FloatArray, IntArray, checked_network
 from .view import Needs, View, asked_labels
+
+
+class Estimate(NamedTuple):
+    """Maps (Q, H, W), and how far off each is, (Q,), in a measure of the method's own; None where it does not know."""
+
+    maps: FloatArray
+    errors: npt.NDArray[np.floating[Any]] | None = None
 
 
 class Explainer(ABC):
@@ -42,11 +50,18 @@ class Explainer(ABC):
     def attribute(self, view: View) -> FloatArray:
         """Maps (Q, H, W), one a question of the view, in the sign and scale of the method."""
 
-    def images_needed(self, images: int, questions: int) -> Mapping[str, int]:
-        """How many images it runs through the network itself, to answer so many questions on so many images.
+    def estimate(self, view: View) -> Estimate:
+        """The same maps, with how far off they may be; a method that knows the latter writes this too."""
+        return Estimate(self.attribute(view))
+
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
+        """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
 
         By kind of pass. The differentiated passes that it ``needs`` are not among them: those take one image a
         question, for all explainers that read a pass of the same rule.
+
+        Raises:
+            ValueError: if its options do not fit images of that shape; asked before the first pass of a run.
         """
         return {}
 
@@ -94,15 +109,15 @@ class Explainer(ABC):
 
 def attribute_together(
     explainers: Sequence[Explainer], view: View
-) -> tuple[dict[str, FloatArray], dict[str, ValueError]]:
-    """Maps (Q, H, W) of several explainers, by name, and the errors of those that refused.
+) -> tuple[dict[str, Estimate], dict[str, ValueError]]:
+    """What several explainers give for the questions of a view, by name, and the errors of those that refused.
 
     Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
     made once for all of them and none is held longer than they look at it.
     """
     sharing = [explainer for explainer in explainers if explainer.needs.layers]
     others = [explainer for explainer in explainers if not explainer.needs.layers]
-    found: dict[str, list[FloatArray]] = {explainer.name: [] for explainer in explainers}
+    found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for group, parts in ((sharing, view.parts(view.network.pass_size)), (others, [view])):
         for part in parts if group else ():
@@ -112,7 +127,7 @@ def attribute_together(
                         found[explainer.name].append(_attributed(explainer, part))
                 except ValueError as error:
                     errors[explainer.name] = error
-    return {name: np.concatenate(maps) for name, maps in found.items() if name not in errors}, errors
+    return {name: _joined(parts) for name, parts in found.items() if name not in errors}, errors
 
 
 def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
@@ -121,21 +136,35 @@ def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> Float
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
-    rows = np.repeat(np.arange(len(images)), labels.shape[1])
-    pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
-    view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
-    maps, errors = attribute_together([explainer], view)
-    if errors:
-        raise errors[explainer.name]
-    asked: FloatArray = maps[explainer.name][place.reshape(-1)]
+    view, place = asked_together(Network(explainer.network), images, labels, explainer.needs)
+    explainer.images_needed(len(images), len(view.rows), images.shape[1:])
+    found, refused = attribute_together([explainer], view)
+    if refused:
+        raise refused[explainer.name]
+    asked: FloatArray = found[explainer.name].maps[place]
     return asked
 
 
-def _attributed(explainer: Explainer, view: View) -> FloatArray:
-    maps = explainer.attribute(view)
+def asked_together(network: Network, images: FloatArray, labels: IntArray, needs: Needs) -> tuple[View, IntArray]:
+    """A view of labels (N, L) of images, each asked once, and the place in it of each of the N * L labels."""
+    rows = np.repeat(np.arange(len(images)), labels.shape[1])
+    pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
+    return View(network, images, pairs[:, 0], pairs[:, 1], needs=needs), place.reshape(-1)
+
+
+def _attributed(explainer: Explainer, view: View) -> Estimate:
+    maps, errors = explainer.estimate(view)
     if maps.shape != (len(view.rows), *view.size):
         raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(view.rows)} questions of {view.size}")
-    return maps.astype(np.float32, copy=False)
+    if errors is not None and errors.shape != (len(view.rows),):
+        raise ValueError(f"{explainer.name} gave errors {errors.shape} for {len(view.rows)} questions")
+    return Estimate(maps.astype(np.float32, copy=False), errors)
+
+
+def _joined(parts: Sequence[Estimate]) -> Estimate:
+    maps = np.concatenate([part.maps for part in parts])
+    errors = [part.errors for part in parts if part.errors is not None]
+    return Estimate(maps, np.concatenate(errors) if len(errors) == len(parts) else None)
 
 
 def image_array(inputs: Any) -> FloatArray:

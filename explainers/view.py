@@ -102,17 +102,36 @@ class View:
     def parts(self, size: int) -> Iterator[View]:
         """Views of so many of the questions each, in order, which share nothing but the images."""
         for first in range(0, len(self.rows), size):
-            some = slice(first, first + size)
-            yield View(
-                self.network,
-                self.images,
-                self.rows[some],
-                self.labels[some],
-                needs=self._needs,
-                sample_ids=self.sample_ids,
-                seed=self._seed,
-                logits=lambda: self.logits,
-            )
+            yield self.some(slice(first, first + size))
+
+    def some(self, questions: slice) -> View:
+        """A view of some of the questions, which shares nothing but the images."""
+        return View(
+            self.network,
+            self.images,
+            self.rows[questions],
+            self.labels[questions],
+            needs=self._needs,
+            sample_ids=self.sample_ids,
+            seed=self._seed,
+            logits=lambda: self.logits,
+        )
+
+    def changed(
+        self, rows: IntArray, images: FloatArray, asked: IntArray, labels: IntArray, logits: FloatArray, needs: Needs
+    ) -> View:
+        """A view of changed copies of the images, which draw the random numbers of those that they are made of.
+
+        Args:
+            rows: (N,) which image each copy is made of.
+            images: (N, C, H, W) the copies.
+            asked: (Q,) which copy each question is about.
+            labels: (Q,) which label it asks about.
+            logits: (N, classes) of the copies.
+            needs: of all explainers that shall look at it.
+        """
+        ids = self.sample_ids[rows]
+        return View(self.network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
 
     def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Output of a layer for each question, and the gradient of the question's logit with respect to it.

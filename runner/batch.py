@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..benchmarks.explanation import Masks
+from ..explainers.explainer import Estimate
 from ..explainers.network import Network
 from ..explainers.tensors import FloatArray, IntArray
 from ..explainers.uncertainty import spread
@@ -27,12 +28,12 @@ class Batch:
     Attributes:
         samples: as the dataset gave them.
         said: what the network says of them, and what is asked.
-        maps: by explainer, where they were made while examining the plan.
+        found: the maps by explainer, where they were made while examining the plan.
     """
 
     samples: list[Sample]
     said: SampleBatch
-    maps: dict[str, FloatArray] = field(default_factory=dict)
+    found: dict[str, Estimate] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> FloatArray:
@@ -55,12 +56,21 @@ class Batch:
         return np.stack([self.samples[row].mask(int(label)) for row, label in zip(self.rows, self.labels, strict=True)])
 
     def view(self, plan: Plan, network: Network) -> View:
-        """The view that all explainers and metrics share."""
+        """The view that all explainers share: the batch's questions, and after them those that metrics add."""
+        asked = self._view(plan, network, self.rows, self.labels)
+        known = set(zip(self.rows.tolist(), self.labels.tolist(), strict=True))
+        extra = {pair for metric in plan.metrics for pair in metric.extra_questions(asked)} - known
+        if not extra:
+            return asked
+        rows, labels = np.array(sorted(extra)).T
+        return self._view(plan, network, np.append(self.rows, rows), np.append(self.labels, labels))
+
+    def _view(self, plan: Plan, network: Network, rows: IntArray, labels: IntArray) -> View:
         return View(
             network,
             self.images,
-            self.rows,
-            self.labels,
+            rows,
+            labels,
             needs=plan.needs,
             sample_ids=self.said.ids,
             seed=plan.seed,

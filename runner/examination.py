@@ -123,12 +123,18 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
     """
-    if not len(first.rows):
-        return []
-    asked = (len(first.samples), len(first.rows))
-    cheap = [one for one in plan.explainers if one.needs.layers or not one.images_needed(*asked)]
-    maps, errors = attribute_together(cheap, first.view(plan, network))
-    first.maps.update(maps)
+    cheap, problems = [], []
+    for explainer in plan.explainers:
+        try:
+            own = explainer.images_needed(len(first.samples), len(first.rows), first.images.shape[1:])
+        except ValueError as error:
+            problems.append(f"{explainer.name}: {first_line(error)}")
+        else:
+            cheap += [explainer] if not own else []
+    if problems or not len(first.rows):
+        return problems
+    found, errors = attribute_together(cheap, first.view(plan, network))
+    first.found.update(found)
     return [f"{name}: {first_line(error)}" for name, error in errors.items()]
 
 

@@ -187,7 +187,7 @@ def _metric_problems(plan: Plan) -> list[str]:
     return [
         f"{metric.name} was made for {metric.num_labels} labels, there are {classes} class names"
         for metric in plan.metrics
-        if metric.num_labels != classes
+        if metric.num_labels not in (None, classes)
     ]
 
 

@@ -7,10 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 from tabulate import tabulate
 
 from ..benchmarks import Covering
-from ..explainers import Explainer
+from ..explainers import Explainer, View
 from ..explainers.network import Network, pass_kind
 
 Costs = Mapping[str, Mapping[str, float]]
@@ -23,10 +24,11 @@ class Profile:
 
     ===============  ==================================================================================================
     infer            ceil(N / P) for each batch of N samples
-    differentiate,   ceil(Q / P) for a batch's Q questions, by backward rule, where any explainer reads that pass
-    guided, ...
-    an explainer's   ceil(``images_needed`` / P), for each explainer and batch
-    own
+    differentiate,   ceil(Q / P) for a batch's Q questions, those among them that metrics add (ClassSensitivity), by
+    guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
+    occlude, mask,   an explainer's own: ceil(``images_needed`` / P), for each explainer and batch; Robustness adds the
+    ood, ...         same for S times the images
+    noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
@@ -75,11 +77,13 @@ class Profile:
         if masks:
             self.need("dropout", images, 1 if self._network.shares_dropout else masks)
 
-    def need_maps(self, explainer: Explainer, samples: int, questions: int, done: Iterable[Explainer]) -> None:
+    def need_maps(self, explainer: Explainer, view: View, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""
+        questions = len(view.rows)
         for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
             self.need(pass_kind(rule), questions)
-        for kind, images in explainer.images_needed(samples, questions).items():
+        own = explainer.images_needed(len(np.unique(view.rows)), questions, view.images.shape[1:])
+        for kind, images in own.items():
             self.need(kind, images)
 
     def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:

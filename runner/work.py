@@ -14,10 +14,8 @@ import numpy.typing as npt
 
 from ..benchmarks.explanation import Covering, Explanation
 from ..explainers import Explainer
-from ..explainers.explainer import attribute_together
 from ..explainers.network import Network
 from ..explainers.tensors import FloatArray
-from ..explainers.view import View
 from ..summary_format import (
     Explained,
     Results,
@@ -31,6 +29,7 @@ from ..summary_format import (
 )
 from .batch import Batch, digests, inferred, recorded, sample_records
 from .committing import Committer, Picture
+from .explaining import Explaining
 from .plan import Plan, PlanError
 from .profile import Profile
 from .progress import Progress
@@ -147,18 +146,18 @@ class Work:
 
     def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
         """Commit what each explainer and the metrics say of a batch, and with the last the batch's records."""
-        view = batch.view(self.plan, self.network)
-        masks = batch.masks() if self.plan.needs_boxes and len(batch.rows) else None
+        explaining = Explaining(batch, self.plan, self.network, self._profile)
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
             with _named(explainer.name, batch):
-                maps = self._maps(explainer, explainers[place:], batch, view)
+                explanation, errors = explaining.explanation(explainer, explainers[place:])
+            self._stop()
+            maps = explanation.maps
             computed = np.isfinite(maps).all(axis=(1, 2))
             self._check_computed(explainer, batch, computed)
             with _named(f"the scores of {explainer.name}", batch):
-                coverings = self._coverings(view.size)
-                scores = self._scores(Explanation(explainer, view, maps, masks, coverings), coverings)
-            explained = Explained(scores, computed, self._profile.drained())
+                scores = self._scores(explanation, explaining.coverings)
+            explained = Explained(scores, computed, errors, self._profile.drained())
             then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
             if explainer is explainers[-1]:
                 then.append(partial(self._write_records, index))
@@ -177,22 +176,6 @@ class Work:
             self._committer.commit(pictures, *then)
         self._stop()
 
-    def _maps(self, explainer: Explainer, left: list[Explainer], batch: Batch, view: View) -> FloatArray:
-        """An explainer's maps (Q, H, W), made together with those of all that share its passes and are left."""
-        if not len(view.rows):
-            return np.zeros((0, *view.size), np.float32)
-        done = [other for other in self.plan.explainers if other not in left]
-        self._profile.need_maps(explainer, len(batch.samples), len(view.rows), done)
-        if explainer.name not in batch.maps:
-            together = [other for other in left if other.needs.layers] if explainer.needs.layers else [explainer]
-            with self._profile.timed("maps"):
-                maps, errors = attribute_together(together, view)
-            for error in errors.values():
-                raise error
-            batch.maps.update(maps)
-            self._stop()
-        return batch.maps.pop(explainer.name)
-
     def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:
         """(metrics, Q) what every metric says."""
         metrics, questions = self.plan.metrics, len(explanation.maps)
@@ -210,9 +193,6 @@ class Work:
                 raise ValueError(f"{metric.name} gave scores {scores.shape} for {questions} questions")
             found.append(np.where(np.isfinite(scores), scores, np.nan))
         return np.array(found, np.float64).reshape(len(metrics), questions)
-
-    def _coverings(self, size: tuple[int, int]) -> list[Covering]:
-        return [covering for metric in self.plan.metrics if (covering := metric.covering(size)) is not None]
 
     def _heatmaps(
         self, explainer: Explainer, batch: Batch, maps: FloatArray, computed: npt.NDArray[np.bool_]

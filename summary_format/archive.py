@@ -2,8 +2,8 @@
 
 ``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``digest`` (CRC-32C of what the dataset gave), ``truth``
 (padded with -1), ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low``, ``high``;
-``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W) and ``computed``,
-and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
+``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W), ``computed`` and
+``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -86,6 +86,7 @@ def tables(samples: SampleBatch, explained: Mapping[str, Explained], metrics: tu
     }
     for name, said in explained.items():
         found[f"explainers/{name}/computed"] = said.computed
+        found[f"explainers/{name}/error"] = said.errors
         found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
     return found
 

@@ -115,6 +115,15 @@ class Results:
         self._check("explainer", explainer, self.explainers)
         return self._source.table(f"explainers/{explainer}/computed")
 
+    def errors(self, explainer: str) -> Array:
+        """(Q,) how far off an explainer's maps may be, in its own measure (see its docs); NaN where it does not know.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/error")
+
     def maps(self, explainer: str, first: int = 0, last: int | None = None) -> Array:
         """(questions, H, W) the maps of the questions ``first`` to ``last`` (excluded), float32, as they were computed.
 
@@ -237,7 +246,7 @@ def _nothing(plan: dict[str, Any]) -> tuple[SampleBatch, dict[str, Explained]]:
     rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
     samples = SampleBatch(none, none.astype(np.uint32), np.zeros((0, 0), np.int64), rows, rows, spread,
                           np.zeros((0, 2), np.int64), none)  # fmt: skip
-    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool))
+    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0))
     return samples, dict.fromkeys(plan["explainers"], explained)
 
 

@@ -66,11 +66,13 @@ class Explained:
     Attributes:
         scores: (metrics, Q), NaN where not computed.
         computed: (Q,) whether the map is finite, hence has a picture.
+        errors: (Q,) how far off the map may be, in the explainer's own measure; NaN where it does not know.
         costs: passes and seconds that it took.
     """
 
     scores: Array
     computed: Array
+    errors: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 

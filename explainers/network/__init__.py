@@ -7,7 +7,15 @@ network bit for bit as it found it, exceptions included.
 from .dropping import check_droppable
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule
-from .service import ACTIVATED_TOGETHER, DEFAULT_PASS_SIZE, INPUT_LAYER, Network, UnsharedDropoutError
+from .service import (
+    ACTIVATED_TOGETHER,
+    DEFAULT_PASS_SIZE,
+    INPUT_LAYER,
+    Network,
+    UnsharedDropoutError,
+    by_image,
+    gathered,
+)
 from .taps import Derivatives
 
 __all__ = [
@@ -20,6 +28,8 @@ __all__ = [
     "Passes",
     "Rule",
     "UnsharedDropoutError",
+    "by_image",
     "check_droppable",
+    "gathered",
     "pass_kind",
 ]

@@ -100,6 +100,23 @@ class Network:
                 logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
             yield logits
 
+    def streamed_probabilities(
+        self, rows: Iterable[FloatArray], activation_fn: Activation, kind: str = "perturb"
+    ) -> Iterator[FloatArray]:
+        """Probabilities (up to 256, classes) of single images (C, H, W), drawn one by one into full passes.
+
+        Raises:
+            ValueError: if the network does not return (N, classes).
+        """
+        for logits in gathered(self.streamed_logits(rows, kind)):
+            yield self.activated(logits, activation_fn)
+
+    def beside(self, cell: nn.Cell) -> Network:
+        """Another network whose passes are like this one's, and are counted with them."""
+        other = Network(cell, self.pass_size, fill=self._fill)
+        other.passes = self.passes
+        return other
+
     def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
         """Logits (classes,) of an image (C, H, W) whose every value is the same; asked once, then remembered."""
         if (value, shape) not in self._uniform:
@@ -276,6 +293,29 @@ class Network:
         if not self._fill or lacking == 0:
             return np.ascontiguousarray(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
+
+
+def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
+    """Rows of several parts below one another, as many as are activated together."""
+    waiting: list[FloatArray] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= ACTIVATED_TOGETHER:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def by_image(parts: Iterator[FloatArray], rows: int) -> Iterator[FloatArray]:
+    """Parts of any length cut anew, so many rows each."""
+    waiting: list[FloatArray] = []
+    for part in parts:
+        waiting.append(part)
+        while sum(map(len, waiting)) >= rows:
+            together = np.concatenate(waiting)
+            yield together[:rows]
+            waiting = [together[rows:]]
 
 
 def _check_agreement(expected: FloatArray, found: FloatArray, how: str) -> None:

@@ -128,7 +128,7 @@ class Probing(Explainer):
         logits = view.network.pooled_logits((image for image in view.asked_images for _ in range(3)), "probe")
         return np.broadcast_to(logits[::3, :1, None], (len(view.rows), *view.size)).astype(np.float32)
 
-    def images_needed(self, images, questions):
+    def images_needed(self, images, questions, shape):
         return {"probe": 3 * questions}
 
 
@@ -205,4 +205,4 @@ def test_derivatives_are_held_for_one_pass_only(two_channels):
     view = View(network, images, np.arange(10), np.arange(10) % 2, needs=explainer.needs)
     maps, errors = attribute_together([explainer], view)
     assert (held, errors) == ([4, 4, 2], {})
-    np.testing.assert_array_equal(maps["Looks"], np.abs(view.derivatives().input_gradient).max(axis=1))
+    np.testing.assert_array_equal(maps["Looks"].maps, np.abs(view.derivatives().input_gradient).max(axis=1))
