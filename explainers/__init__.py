@@ -1,8 +1,10 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
 from .cam import GradCAM
+from .counterfactual import Counterfactual, draw_layers
 from .explainer import Explainer
 from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
+from .hierarchical_occlusion import HierarchicalOcclusion
 from .images import saliency_to_image
 from .network import Network
 from .occlusion import Occlusion
@@ -27,16 +29,19 @@ EXPLAINERS = Registry(
 __all__ = [
     "EXPLAINERS",
     "RISE",
+    "Counterfactual",
     "Deconvolution",
     "Explainer",
     "GradCAM",
     "Gradient",
     "GuidedBackprop",
+    "HierarchicalOcclusion",
     "InputXGradient",
     "Needs",
     "Network",
     "Occlusion",
     "Registry",
     "View",
+    "draw_layers",
     "saliency_to_image",
 ]

@@ -25,7 +25,8 @@ class OutOfMemoryError(RuntimeError):
 @dataclass
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
-    a backward each, the last two by their rule), "dropout", "perturb", and "compile" (which tries a compiled forward).
+    a backward each, the last two by their rule), "dropout", "perturb", "search" (of hierarchical occlusion), and
+    "compile" (which tries a compiled forward).
 
     Attributes:
         made: how many passes ran.
