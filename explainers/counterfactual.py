@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from ..summary_format import original_picture
 from ..summary_format.pictures import Statistics
+from .baselines import blurred
 
 Outcome = Literal["found", "blur suffices", "not reached", "below threshold"]
 NO_PARENT = -1
@@ -90,7 +90,8 @@ class Counterfactual:
         blurred_probability: on the blurred image; NaN where nothing was searched.
         sigma: of the Gaussian blur, in pixels.
         layers: from the largest windows to the smallest.
-        rounds: how many images each step of the search asked about, the blurred image first.
+        rounds: how many images each step of the search asked about; the first two (the blurred image, the windows of
+            layer 1) are asked once for all labels of an image.
     """
 
     label: int
@@ -118,12 +119,6 @@ class Counterfactual:
             f"blurred {self.blurred_probability:.3f} (sigma {self.sigma})"
         )
         return "\n".join([head, *(indent(str(node), "  ") for node in self.tree())])
-
-
-def blurred_image(image: npt.NDArray[Any], sigma: int) -> npt.NDArray[Any]:
-    """An image (C, H, W) with each channel blurred by a Gaussian of so many pixels, edges repeated."""
-    blurred: npt.NDArray[Any] = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="nearest")
-    return blurred
 
 
 def composite(image: npt.NDArray[Any], blurred: npt.NDArray[Any], boxes: Iterable[Box]) -> npt.NDArray[Any]:
@@ -155,11 +150,11 @@ def draw_layers(
     """
     pixels = one_image(image)
     # Stretched apart, a picture's colours would depend on which parts are shown; a blur may leave the range by a bit.
-    blurred = blurred_image(pixels, counterfactual.sigma).clip(pixels.min(), pixels.max())
-    both = original_picture(np.concatenate([pixels, blurred], axis=1), mean, std)
+    background = blurred(pixels, counterfactual.sigma).clip(pixels.min(), pixels.max())
+    both = original_picture(np.concatenate([pixels, background], axis=1), mean, std)
     height, width = pixels.shape[1:]
-    original, background = both.crop((0, 0, width, height)), both.crop((0, height, width, 2 * height))
-    return [original, *(_drawn(original, background, layer.boxes) for layer in counterfactual.layers)]
+    original, covered = both.crop((0, 0, width, height)), both.crop((0, height, width, 2 * height))
+    return [original, *(_drawn(original, covered, layer.boxes) for layer in counterfactual.layers)]
 
 
 def one_image(image: Any) -> npt.NDArray[Any]:

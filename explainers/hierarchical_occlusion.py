@@ -5,28 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import mindspore as ms
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from .counterfactual import Counterfactual, blurred_image, one_image
+from .baselines import blur_sigma, blurred
+from .counterfactual import Counterfactual, one_image
 from .explainer import image_array
-from .lockstep import search_together
+from .lockstep import passes_needed, search_together
 from .network import Network
-from .revealing import Revealing
+from .revealing import Opening, Revealing
 from .tensors import Activation, FloatArray, IntArray, checked_activation, checked_network
 
 CHANNELS = 3
 SHORTEST_WINDOW = 28
 MOST_LAYERS = 3
 STRIDES_PER_WINDOW = 5
-SIGMAS_PER_IMAGE = 25
+
+
+class Searched(NamedTuple):
+    """What many searches found together.
+
+    Attributes:
+        answers: one a question.
+        passes: how many they need, told from what each step had to ask alone.
+    """
+
+    answers: list[Counterfactual]
+    passes: int
 
 
 class HierarchicalOcclusion:
@@ -106,7 +118,7 @@ class HierarchicalOcclusion:
 
     def sigma(self, size: tuple[int, int]) -> int:
         """Sigma in pixels of the blur of images of a (height, width)."""
-        return self.blur or max(1, round(min(size) / SIGMAS_PER_IMAGE))
+        return self.blur or blur_sigma(size)
 
     def search(self, image: Tensor | npt.NDArray[Any], label: int) -> Counterfactual:
         """Search one image.
@@ -131,7 +143,7 @@ class HierarchicalOcclusion:
         if not 0 <= label < len(probabilities):
             raise ValueError(f"label must lie in 0..{len(probabilities) - 1}, got {label}")
         asked = np.array([0]), np.array([label])
-        (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1])
+        (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1]).answers
         if found.outcome == "below threshold":
             raise ValueError(
                 f"label {label} has probability {found.probability:.4g} on the untouched image, it must exceed the "
@@ -141,8 +153,10 @@ class HierarchicalOcclusion:
 
     def search_all(
         self, network: Network, images: FloatArray, rows: IntArray, labels: IntArray, probabilities: FloatArray
-    ) -> list[Counterfactual]:
+    ) -> Searched:
         """Search for many questions together, with images of any of them side by side in a pass.
+
+        What the labels of an image have in common, the blurred image and each window of layer 1 alone, is asked once.
 
         Args:
             network: where passes run, counted as "search". If it fills its passes, an answer does not depend on what
@@ -153,7 +167,7 @@ class HierarchicalOcclusion:
             probabilities: (Q,), of that label on the untouched image.
 
         Returns:
-            An answer a question, in order.
+            An answer a question, in order, and the passes that they need.
 
         Raises:
             ValueError: if the images cannot be searched, or the questions' lengths differ.
@@ -161,29 +175,30 @@ class HierarchicalOcclusion:
         self.check(images.shape[1:])
         height, width = images.shape[2:]
         sigma, layers = self.sigma((height, width)), self._layers(min(height, width))
-
-        @cache  # the labels of an image share its blur
-        def covered(row: int) -> FloatArray:
-            return blurred_image(images[row], sigma)
-
         answers = [
             Counterfactual(int(label), "below threshold", float(probability), math.nan, sigma)
             for _, label, probability in zip(rows, labels, probabilities, strict=True)
         ]
         asked = [i for i, answer in enumerate(answers) if self.threshold < answer.probability < math.inf]
-        searches = [
-            Revealing(images[row], covered(row), self.threshold, layers).answer(answers[i])
-            for i, row in zip(asked, rows[asked].tolist(), strict=True)
-        ]
-        found = search_together(
-            searches,
-            [answers[i].label for i in asked],
-            lambda some: network.activated(network.pooled_logits(some, "search"), self.activation_fn),
-            network.pass_size,
-        )
+        about = {row: np.array([i for i in asked if rows[i] == row]) for row in dict.fromkeys(rows[asked].tolist())}
+        search = partial(search_together, ask=partial(self._ask, network), pass_size=network.pass_size)
+        openings = [Opening(images[row], blurred(images[row], sigma), self.threshold, layers[0]) for row in about]
+        opened = search([one.search() for one in openings], [labels[places] for places in about.values()])
+        of_question = {
+            int(place): (opening, values[:, column], rounds)
+            for opening, places, (values, rounds) in zip(openings, about.values(), opened, strict=True)
+            for column, place in enumerate(places)
+        }
+        searches = [Revealing(*of_question[i][:2], layers).answer(answers[i]) for i in asked]
+        found = search(searches, [labels[i] for i in asked])
         for i, (answer, rounds) in zip(asked, found, strict=True):
-            answers[i] = replace(answer, rounds=rounds)
-        return answers
+            answers[i] = replace(answer, rounds=of_question[i][2] + rounds)
+        needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (opened, found))
+        return Searched(answers, sum(needed))
+
+    def _ask(self, network: Network, images: list[FloatArray]) -> FloatArray:
+        """Probabilities (images, classes)."""
+        return network.activated(network.pooled_logits(images, "search"), self.activation_fn)
 
     def _layers(self, short: int) -> list[tuple[int, int]]:
         """Side and stride of each layer's windows, in images of that short side."""

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from .tensors import FloatArray
+from .tensors import FloatArray, IntArray
 
 Result = TypeVar("Result")
 
@@ -21,13 +21,14 @@ class Request(Protocol):
     def __getitem__(self, place: int, /) -> FloatArray: ...
 
 
-# A search yields requests of one image or more, is sent the answers (one number an image), and returns its result.
+# A search yields requests of one image or more, is sent the answers (a number an image, or a row of them), and returns
+# its result.
 Search = Generator[Request, FloatArray, Result]
 
 
 def search_together(
     searches: Sequence[Search[Result]],
-    columns: Sequence[int],
+    columns: Sequence[int | IntArray],
     ask: Callable[[list[FloatArray]], FloatArray],
     pass_size: int,
 ) -> list[tuple[Result, tuple[int, ...]]]:
@@ -39,7 +40,7 @@ def search_together(
 
     Args:
         searches: not yet begun. All begin at once, so each holds what it needs to build its images.
-        columns: for each search, which column of the answers is its own (its label).
+        columns: for each search, which column of the answers is its own (its label), or which several.
         ask: one pass: from at most ``pass_size`` images to numbers (images, columns).
         pass_size: images a pass.
 
@@ -92,7 +93,7 @@ class _Running(Generic[Result]):
     request: Request
     answers: FloatArray
 
-    def __init__(self, search: Search[Result], column: int) -> None:
+    def __init__(self, search: Search[Result], column: int | IntArray) -> None:
         self.search, self.column = search, column
         self.rounds: list[int] = []
         self.lacking = 0
@@ -117,5 +118,5 @@ class _Running(Generic[Result]):
         if not self.lacking:
             raise ValueError("a search requested no images, it must request at least one or end")
         self.rounds.append(self.lacking)
-        self.answers = np.empty(self.lacking, np.float32)
+        self.answers = np.empty((self.lacking, *np.shape(self.column)), np.float32)
         return [(self, place) for place in range(self.lacking)]

@@ -5,7 +5,8 @@ import pytest
 from mindspore import Tensor
 
 from explainrun.explainers import Counterfactual, draw_layers
-from explainrun.explainers.counterfactual import Box, Layer, blurred_image
+from explainrun.explainers.baselines import blurred as blurred_image
+from explainrun.explainers.counterfactual import Box, Layer
 from explainrun.summary_format import original_picture
 
 

@@ -8,7 +8,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import HierarchicalOcclusion, Network
-from explainrun.explainers.counterfactual import blurred_image
+from explainrun.explainers.baselines import blurred as blurred_image
 from explainrun.explainers.lockstep import passes_needed
 
 SIZE = (8, 12)  # windows of 4 at x 0, 2, 4, 6, 8 and y 0, 2, 4; inside them windows of 2 at 0, 1, 2
@@ -133,7 +133,7 @@ def test_questions_that_need_no_search(linear):
     cell = weighing(linear, {(5, 9): 1}, {(5, 9): -1}, bias=0.5)
     explainer, network = HierarchicalOcclusion(cell, nn.Sigmoid(), **BY_HAND), Network(cell)
     images, probabilities = np.stack([ones_at((1, 1)), ones_at((5, 9))]), np.array([0.5, 0.82], np.float32)
-    below, suffices = explainer.search_all(network, images, np.array([0, 1]), np.array([1, 0]), probabilities)
+    below, suffices = explainer.search_all(network, images, np.array([0, 1]), np.array([1, 0]), probabilities).answers
     assert (suffices.outcome, suffices.layers, suffices.rounds) == ("blur suffices", (), (1,))
     assert suffices.blurred_probability == pytest.approx(1 / (1 + math.exp(-0.66)), abs=1e-3)
     assert (below.outcome, below.layers, below.rounds, below.label) == ("below threshold", (), (), 1)
@@ -141,7 +141,7 @@ def test_questions_that_need_no_search(linear):
     assert dict(network.passes.made) == {"search": 1}
     assert dict(network.passes.images) == {"search": 1}
     of_none = explainer.search_all(network, images, np.zeros(0, int), np.zeros(0, int), probabilities[:0])
-    assert of_none == []
+    assert of_none == ([], 0)
 
 
 class Rough(nn.Cell):
@@ -166,29 +166,34 @@ def test_together_is_bit_for_bit_one_by_one(state):
     network = Network(cell, fill=True)
     asked = rows, labels, network.activated(network.logits(images), nn.Sigmoid())[rows, labels]
     explainer, before = HierarchicalOcclusion(cell, nn.Sigmoid()), state(cell)
-    together = explainer.search_all(network, images, *asked)
+    together, needed = explainer.search_all(network, images, *asked)
     assert [found.outcome for found in together] == ["found"] * 4
     assert max(len(found.layers[0].boxes) for found in together) > 2
-    assert network.passes.made["search"] == passes_needed([found.rounds for found in together], 16)
+    shared = passes_needed([found.rounds[:2] for found in (together[0], together[1], together[3])], 16)
+    assert needed == shared + passes_needed([found.rounds[2:] for found in together], 16)
+    assert network.passes.made["search"] == needed
+    assert network.passes.images["search"] == sum(map(sum, (found.rounds for found in together))) - sum(
+        together[2].rounds[:2]
+    )
     for i, found in enumerate(together):
         alone = explainer.search_all(Network(cell, fill=True), images, *(of_each[i : i + 1] for of_each in asked))
-        assert alone == [found]
+        assert alone.answers == [found]
     assert state(cell) == before
 
 
 def test_passes_are_as_few_as_can_be(linear):
     """Two searches of 1, 15, 9 and 1, 15, 14, 1, 9, 1, 9 images.
 
-    Passes: 1 + 1, 15 + 1, 14 + 2, 7 + 9, then the second alone: 5, 1, 9, 1, 9.
+    Passes: 1 + 1, 15 + 1, 14, which is all that labels share; then 9 + 7 and, of the second alone, 7, 1, 9, 1, 9.
     """
     one, two = {(5, 9): 14}, {(1, 10): 4, (5, 1): 6}
     cell = weighing(linear, one, two, bias=-9)
     images, probabilities = np.stack([ones_at(*one), ones_at(*two)]), np.array([0.99, 0.73], np.float32)
     network, explainer = Network(cell), HierarchicalOcclusion(cell, nn.Sigmoid(), **BY_HAND)
-    found = explainer.search_all(network, images, np.array([0, 1]), np.array([0, 1]), probabilities)
+    found, needed = explainer.search_all(network, images, np.array([0, 1]), np.array([0, 1]), probabilities)
     assert [answer.rounds for answer in found] == [(1, 15, 9), (1, 15, 14, 1, 9, 1, 9)]
-    assert cell.calls == [2, 16, 16, 16, 5, 1, 9, 1, 9]
-    assert dict(network.passes.made) == {"search": passes_needed([answer.rounds for answer in found], 16)}
+    assert cell.calls == [2, 16, 14, 16, 7, 1, 9, 1, 9]
+    assert dict(network.passes.made) == {"search": needed}
     assert dict(network.passes.images) == {"search": 25 + 50}
     assert boxes(explainer.search(Tensor(images[1:]), 1)) == boxes(found[1])
 

@@ -36,7 +36,10 @@ def batch(ids, truth, questions, seed):
     for name in PLAN["explainers"]:
         maps = rng.normal(size=(count, 2, 5)).astype(np.float32)
         costs = {"made": {"guided": 2}, "seconds": {"maps": 0.25}}
-        explained[name] = Explained(rng.random((2, count)), np.isfinite(maps).all(axis=(1, 2)), rng.random(count), costs), maps
+        explained[name] = (
+            Explained(rng.random((2, count)), np.isfinite(maps).all(axis=(1, 2)), rng.random(count), costs),
+            maps,
+        )
     return samples, explained
 
 
