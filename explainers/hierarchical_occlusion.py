@@ -29,15 +29,15 @@ MOST_LAYERS = 3
 STRIDES_PER_WINDOW = 5
 
 
-class Searched(NamedTuple):
+class Searches(NamedTuple):
     """What many searches found together.
 
     Attributes:
-        answers: one a question.
+        counterfactuals: one a question.
         passes: how many they need, told from what each step had to ask alone.
     """
 
-    answers: list[Counterfactual]
+    counterfactuals: list[Counterfactual]
     passes: int
 
 
@@ -143,7 +143,7 @@ class HierarchicalOcclusion:
         if not 0 <= label < len(probabilities):
             raise ValueError(f"label must lie in 0..{len(probabilities) - 1}, got {label}")
         asked = np.array([0]), np.array([label])
-        (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1]).answers
+        (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1]).counterfactuals
         if found.outcome == "below threshold":
             raise ValueError(
                 f"label {label} has probability {found.probability:.4g} on the untouched image, it must exceed the "
@@ -153,7 +153,7 @@ class HierarchicalOcclusion:
 
     def search_all(
         self, network: Network, images: FloatArray, rows: IntArray, labels: IntArray, probabilities: FloatArray
-    ) -> Searched:
+    ) -> Searches:
         """Search for many questions together, with images of any of them side by side in a pass.
 
         What the labels of an image have in common, the blurred image and each window of layer 1 alone, is asked once.
@@ -194,7 +194,7 @@ class HierarchicalOcclusion:
         for i, (answer, rounds) in zip(asked, found, strict=True):
             answers[i] = replace(answer, rounds=of_question[i][2] + rounds)
         needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (opened, found))
-        return Searched(answers, sum(needed))
+        return Searches(answers, sum(needed))
 
     def _ask(self, network: Network, images: list[FloatArray]) -> FloatArray:
         """Probabilities (images, classes)."""

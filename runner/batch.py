@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,13 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ..benchmarks.explanation import Masks
+from ..explainers import HierarchicalOcclusion
 from ..explainers.explainer import Estimate
 from ..explainers.network import Network
 from ..explainers.tensors import FloatArray, IntArray
 from ..explainers.uncertainty import spread
 from ..explainers.view import View, dropout_generators
-from ..summary_format import Explained, Heatmap, Prediction, RunFolder, SampleBatch, SampleRecord
+from ..summary_format import (
+    BatchResults,
+    Heatmap,
+    Prediction,
+    Revealed,
+    RunFolder,
+    SampleBatch,
+    SampleRecord,
+    Searched,
+)
 from ..summary_format.records import PREDICTED_ABOVE
+from ..summary_format.segments import OUTCOMES
 from .plan import Plan
 from .samples import Sample, SampleError, read_samples
 
@@ -140,17 +151,43 @@ def recorded(said: SampleBatch) -> list[int]:
     return [int(row) for row in np.flatnonzero(said.computed) if _truth(said, row) or predicted(said, row)]
 
 
-def sample_records(said: SampleBatch, explained: Mapping[str, Explained], run: RunFolder) -> Iterator[SampleRecord]:
-    """The records of a batch whose every explainer is through, in sample order."""
+def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[Searched, int]:
+    """What hierarchical occlusion finds on a batch, and the passes that it needs."""
+    probabilities = batch.said.probabilities[batch.rows, batch.labels]
+    found, passes = search.search_all(network, batch.images, batch.rows, batch.labels, probabilities)
+    questions = [tuple(question) for question in batch.said.questions.tolist()]
+    layers = [
+        (*question, number, layer)
+        for question, answer in zip(questions, found, strict=True)
+        for number, layer in enumerate(answer.layers)
+    ]
+    boxes = [(*of, box.x, box.y, box.width, box.height, box.parent) for *of, layer in layers for box in layer.boxes]
+    return Searched(
+        np.array([OUTCOMES.index(answer.outcome) for answer in found], np.uint8),
+        np.array([answer.blurred_probability for answer in found], np.float64),
+        np.array([answer.sigma for answer in found], np.int64),
+        np.array([of for *of, _ in layers], np.int64).reshape(-1, 3),
+        np.array([layer.probability for *_, layer in layers], np.float64),
+        np.array(boxes, np.int64).reshape(-1, 8),
+    ), passes
+
+
+def sample_records(results: BatchResults, run: RunFolder) -> Iterator[SampleRecord]:
+    """The records of a batch of which everything is known, in sample order."""
+    said = results.samples
     heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in said.ids}
-    for name, of_explainer in explained.items():
+    revealed: dict[int, list[Revealed]] = {int(sample_id): [] for sample_id in said.ids}
+    for sample_id, found in results.searched.revealed(said.questions) if results.searched is not None else ():
+        revealed[sample_id].append(found)
+    for name, of_explainer in results.explained.items():
         for sample_id, label in said.questions[of_explainer.computed].tolist():
             path = run.heatmap_path(name, sample_id, label)
             heatmaps[sample_id].append(Heatmap(name, label, path))
     for row in recorded(said):
         sample_id = int(said.ids[row])
         truth, above = (_told(said, row, labels) for labels in (_truth(said, row), predicted(said, row)))
-        yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, tuple(heatmaps[sample_id]))
+        maps, found_regions = tuple(heatmaps[sample_id]), tuple(revealed[sample_id])
+        yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, maps, found_regions)
 
 
 def _questions(said: SampleBatch) -> IntArray:

@@ -72,6 +72,15 @@ class UncertaintySection(_Section):
     samples: int = Field(default=20, ge=2)
 
 
+class HierarchicalOcclusionSection(_Section):
+    """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
+
+    threshold: float = 0.5
+    window_sides: list[int] | None = None
+    strides: list[int] | None = None
+    blur: int | None = None
+
+
 class RunConfig(_Section):
     """A whole run.
 
@@ -84,6 +93,7 @@ class RunConfig(_Section):
         mean, std, seed, pass_size, strict, jit: as ``ImageClassificationRunner`` takes them.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
+        hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options.
         limit: only the first so many samples.
     """
@@ -100,10 +110,17 @@ class RunConfig(_Section):
     strict: bool = False
     jit: Literal["auto", "on", "off"] = "auto"
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
-    explainers: list[Entry] = Field(min_length=1)
+    explainers: list[Entry] = []
     metrics: list[Entry] = []
     uncertainty: UncertaintySection | None = None
+    hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> RunConfig:
+        if not self.explainers and self.hierarchical_occlusion is None:
+            raise ValueError("name explainers, hierarchical_occlusion, or both")
+        return self
 
     @field_validator("jit", mode="before")
     @classmethod
@@ -213,7 +230,10 @@ def build_runner(
         runner.register_saliency(registered["explainers"], registered["metrics"])
     if config.uncertainty is not None:
         runner.register_uncertainty(config.uncertainty.samples)
-    if problems and registered["explainers"]:
+    if config.hierarchical_occlusion is not None:
+        options = config.hierarchical_occlusion.model_dump()
+        attempt("hierarchical_occlusion", partial(runner.register_hierarchical_occlusion, **options))
+    if problems and (registered["explainers"] or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit)
         problems += opening(plan, overwrite=overwrite, resume=resume).problems
         problems += examine(plan, Network(network)).problems
@@ -284,6 +304,7 @@ def _said(problem: Any) -> str:
             "network": NetworkSection,
             "data": DataSection,
             "uncertainty": UncertaintySection,
+            "hierarchical_occlusion": HierarchicalOcclusionSection,
         }
         section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
         return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"

@@ -120,7 +120,7 @@ def _entered(
         "shares_dropout": network.shares_dropout,
         "replaces": found.replaces,
     }
-    if plan.jit != "off":
+    if plan.tries_compiling:
         profile.need_compiling(compiled=examined.compiled)
     if plan.dropout_samples:
         profile.need_dropout_trial()
@@ -160,7 +160,8 @@ def _go(
 
 
 def _segments(plan: Plan, run: RunFolder) -> Segments:
-    return Segments(run, tuple(explainer.name for explainer in plan.explainers))
+    names = tuple(explainer.name for explainer in plan.explainers)
+    return Segments(run, names, searching=plan.hierarchical_occlusion is not None)
 
 
 def _earlier_costs(plan: Plan, run: RunFolder | None) -> Costs:
@@ -178,8 +179,8 @@ def _seconds(costs: Costs) -> float:
 def _records_so_far(plan: Plan, segments: Segments) -> Iterator[Record]:
     """What the event file holds of the committed batches."""
     yield Metadata(plan.class_names, segments.explainers, tuple(metric.name for metric in plan.metrics))
-    for samples, explained in segments.batches():
-        yield from sample_records(samples, explained, segments.run)
+    for results in segments.batches():
+        yield from sample_records(results, segments.run)
 
 
 def _finish(plan: Plan, segments: Segments, writer: SummaryWriter, check: Callable[[], None]) -> None:
@@ -195,6 +196,7 @@ def _finish(plan: Plan, segments: Segments, writer: SummaryWriter, check: Callab
         saliency_map=any(results.computed_maps(name).any() for name in results.explainers),
         benchmark=bool(plan.metrics),
         uncertainty=plan.dropout_samples > 0 and len(results.recorded) > 0,
+        hierarchical_occlusion="found" in (results.outcomes or ()),
     )
 
 

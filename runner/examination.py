@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def examine(
 
 def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: list[str]) -> bool:
     """Have forward passes compiled, as far as the plan wants and the network allows."""
-    if plan.jit == "off":
+    if not plan.tries_compiling:
         return False
     try:
         network.compile(np.stack([sample.pixels for sample in samples[: plan.pass_size]]))
@@ -111,10 +112,15 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
         )
     if all(sample.looks_multi_hot for sample in samples):
         problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
-    try:
-        original_picture(samples[0].image, plan.mean, plan.std)
-    except ValueError as error:
-        problems.append(str(error))
+    shape = samples[0].image.shape
+    checks: list[Callable[[], object]] = [partial(original_picture, samples[0].image, plan.mean, plan.std)]
+    if plan.hierarchical_occlusion is not None:
+        checks.append(partial(plan.hierarchical_occlusion.check, shape))
+    for check in checks:
+        try:
+            check()
+        except ValueError as error:
+            problems.append(str(error))
     return problems
 
 

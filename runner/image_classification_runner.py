@@ -11,7 +11,7 @@ from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..benchmarks.metric import whole_number
-from ..explainers import Explainer
+from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.network import DEFAULT_PASS_SIZE
 from ..explainers.tensors import checked_activation, checked_network
 from ..summary_format.pictures import Statistics
@@ -80,6 +80,7 @@ class ImageClassificationRunner:
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
         self._dropout_samples = 0
+        self._hierarchical_occlusion: HierarchicalOcclusion | None = None
 
     @checks_keywords
     def register_saliency(self, explainers: Sequence[Explainer], benchmarkers: Sequence[Metric] | None = None) -> None:
@@ -108,7 +109,8 @@ class ImageClassificationRunner:
         Where the network has no dropout layer, one of rate 0.5 is put before its last dense layer while explaining.
 
         Args:
-            samples: how many dropout masks to draw for each image; each costs a pass.
+            samples: how many dropout masks to draw for each image. All share a pass up to the first dropout where
+                what follows depends on its output alone; otherwise, as a logged line says, each costs a pass.
 
         Raises:
             ValueError: if samples is no whole number from 2, or uncertainty was registered before.
@@ -118,6 +120,31 @@ class ImageClassificationRunner:
         if whole_number(samples, "samples") < 2:
             raise ValueError(f"samples must be at least 2, got {samples}")
         self._dropout_samples = samples
+
+    @checks_keywords
+    def register_hierarchical_occlusion(
+        self,
+        threshold: float = 0.5,
+        window_sides: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+        blur: int | None = None,
+    ) -> None:
+        """Have the regions searched that suffice for each label on a blurred image; the viewer shows them.
+
+        Args:
+            threshold: probability to reach; labels that do not exceed it on the untouched image are not searched.
+            window_sides: of each layer's windows, in pixels; see ``HierarchicalOcclusion`` for all that follow.
+            strides: of each layer's windows, in pixels.
+            blur: sigma of the blur, in pixels.
+
+        Raises:
+            ValueError: if an option lies outside its range, or it was registered before.
+        """
+        if self._hierarchical_occlusion is not None:
+            raise ValueError("register_hierarchical_occlusion was called before")
+        self._hierarchical_occlusion = HierarchicalOcclusion(
+            self._network, self._activation_fn, threshold, window_sides, strides, blur
+        )
 
     def plan(self, limit: int | None = None) -> Plan:
         """What ``run`` would do.
@@ -129,8 +156,8 @@ class ImageClassificationRunner:
             PlanError: if nothing is registered.
             ValueError: if limit is no whole number from 1.
         """
-        if not (self._explainers or self._dropout_samples):
-            raise PlanError(["nothing is registered; call register_saliency first"])
+        if not (self._explainers or self._dropout_samples or self._hierarchical_occlusion):
+            raise PlanError(["nothing is registered; call register_saliency or register_hierarchical_occlusion first"])
         return Plan(
             self._summary_dir,
             self._dataset,
@@ -147,6 +174,7 @@ class ImageClassificationRunner:
             self._dropout_samples,
             self._strict,
             self._jit,
+            self._hierarchical_occlusion,
             self.config,
         )
 

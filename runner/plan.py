@@ -16,7 +16,7 @@ import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
-from ..explainers import Explainer
+from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.network import DEFAULT_PASS_SIZE, check_droppable
 from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
@@ -61,6 +61,7 @@ class Plan:
         dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
+        hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
         config: what the plan was made from, in plain values, if from a config.
     """
 
@@ -79,12 +80,23 @@ class Plan:
     dropout_samples: int = 0
     strict: bool = False
     jit: str = "auto"
+    hierarchical_occlusion: HierarchicalOcclusion | None = None
     config: Mapping[str, Any] | None = None
 
     @property
     def batch_size(self) -> int:
         """Samples a work batch, whatever batches the dataset is read in."""
         return self.pass_size * PASSES_A_BATCH
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts the work on a batch falls."""
+        return len(self.explainers) + (self.hierarchical_occlusion is not None)
+
+    @property
+    def tries_compiling(self) -> bool:
+        """Whether forward passes shall run compiled; in graph mode MindSpore compiles them anyway."""
+        return self.jit != "off" and ms.get_context("mode") != ms.GRAPH_MODE
 
     @property
     def needs(self) -> Needs:
@@ -114,6 +126,7 @@ class Plan:
     @cached_property
     def described(self) -> dict[str, Any]:
         """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart."""
+        search = self.hierarchical_occlusion
         values = {
             "summary_dir": str(self.summary_dir),
             "network": {"class": type(self.network).__name__, "weights and layers": network_digest(self.network)},
@@ -124,6 +137,8 @@ class Plan:
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
             **{name: getattr(self, name) for name in _OPTIONS},
+            "hierarchical_occlusion": search and options_of(search),
+            "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
             "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
             "config": self.config,
@@ -177,8 +192,14 @@ def _network_problems(plan: Plan) -> list[str]:
             check_droppable(plan.network)
         except ValueError as error:
             problems.append(str(error))
-    if not plan.explainers:
+    if plan.dropout_samples and not plan.explainers:
         problems.append("uncertainty is registered without saliency, beside which the viewer shows it")
+    if plan.hierarchical_occlusion is not None:
+        problems += [
+            f"class name {name!r} holds an underscore, with which the viewer's counterfactual page fails; rename it"
+            for name in plan.class_names
+            if "_" in name
+        ]
     return problems
 
 

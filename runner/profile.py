@@ -33,6 +33,7 @@ class Profile:
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
     dropout trial    2, once, or 1 where they turn out not to share; none without uncertainty
+    search           what ``HierarchicalOcclusion.search_all`` tells, from what each of its steps had to ask alone
     compile          2, once, or 1 where the network turns out not to compile; none with jit off
     ===============  ==================================================================================================
 
@@ -62,6 +63,10 @@ class Profile:
         """Count passes that these images need."""
         if images:
             self._needed[kind] += times * self._passes(images)
+
+    def need_passes(self, kind: str, passes: int) -> None:
+        """Count passes."""
+        self._needed[kind] += passes
 
     def need_compiling(self, *, compiled: bool) -> None:
         """Count the passes that try a compiled forward."""

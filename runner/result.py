@@ -153,6 +153,8 @@ class RunResult:
         unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
             no place in the viewer.
         beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
+        outcomes: how often hierarchical occlusion came to what; empty without it.
+        errors: by explainer that knows, how far off its maps may be, the mean over them (see the explainer's docs).
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
         costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
         plan: the resolved plan, in plain values.
@@ -166,6 +168,8 @@ class RunResult:
     questions: int
     unrecorded: tuple[int, ...]
     beyond: int
+    outcomes: dict[str, int]
+    errors: dict[str, float]
     not_computed: dict[str, int]
     costs: dict[str, dict[str, float]]
     plan: dict[str, Any]
@@ -187,6 +191,8 @@ class RunResult:
             len(results.questions),
             tuple(results.samples[results.computed & ~recorded].tolist()),
             int(results.beyond.sum()),
+            dict(Counter(results.outcomes or ())),
+            _mean_errors(results),
             {what: times for what, times in not_computed.items() if times},
             results.costs,
             results.plan,
@@ -206,6 +212,8 @@ class RunResult:
             parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
         if self.beyond:
             parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
+        parts += [f"hierarchical occlusion: {times} x {outcome}" for outcome, times in self.outcomes.items()]
+        parts += [f"{name} maps off by {error:.2g} on average" for name, error in self.errors.items()]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(
             f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()
@@ -222,6 +230,12 @@ class RunResult:
     def _repr_html_(self) -> str:
         table = self.scores.table("html") if self.scores.metrics else ""
         return f"{table}<p>{escape(self.summary_line())}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+
+
+def _mean_errors(results: Results) -> dict[str, float]:
+    """By explainer, the mean of the errors that it knows."""
+    errors = {name: results.errors(name) for name in results.explainers}
+    return {name: float(np.nanmean(of)) for name, of in errors.items() if np.isfinite(of).any()}
 
 
 def _counted(times: int, what: str) -> str:

@@ -27,7 +27,7 @@ from ..summary_format import (
     original_picture,
     png,
 )
-from .batch import Batch, digests, inferred, recorded, sample_records
+from .batch import Batch, digests, inferred, recorded, sample_records, searched
 from .committing import Committer, Picture
 from .explaining import Explaining
 from .plan import Plan, PlanError
@@ -81,7 +81,7 @@ class Work:
                 samples = next(groups, None)
             if samples is None:
                 break
-            if first is None and self._was_compiled and self.segments.missing(index):
+            if first is None and self._was_compiled and self.segments.lacks(index):
                 self._compile(samples)
             self.batch(index, samples, first if index == 0 else None)
         if self.segments.has_samples(index):
@@ -113,10 +113,13 @@ class Work:
         done = [explainer for explainer in every if explainer.name not in missing]
         for explainer in done:
             self._check_computed(explainer, batch, self.segments.explained(index, explainer.name).computed)
-        self._progress.advance(len(samples) * len(done) / len(every))
-        if missing:
-            self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
-        elif index >= self._recorded:
+        self._progress.advance(len(samples) * len(done) / self.plan.parts)
+        if self.segments.lacks_search(index):
+            self._search(index, batch)
+        elif self.segments.searching:
+            self._progress.advance(len(samples) / self.plan.parts)
+        self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+        if index >= self._recorded:
             self._commit([], partial(self._write_records, index))
 
     def _compile(self, samples: list[Sample]) -> None:
@@ -144,8 +147,23 @@ class Work:
         said = replace(batch.said, costs=self._profile.drained())
         self._commit(pictures, partial(self.segments.write_samples, index, said))
 
+    def _search(self, index: int, batch: Batch) -> None:
+        """Commit what hierarchical occlusion finds on a batch."""
+        search = self.plan.hierarchical_occlusion
+        if search is None:
+            return
+        self._progress.doing("hierarchical occlusion")
+        with self._profile.timed("hierarchical occlusion"), _named("hierarchical occlusion", batch):
+            found, passes = searched(batch, search, self.network)
+        self._profile.need_passes("search", passes)
+        found = replace(found, costs=self._profile.drained())
+        self._commit([], partial(self.segments.write_searched, index, found))
+        self._progress.advance(len(batch.samples) / self.plan.parts)
+
     def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
-        """Commit what each explainer and the metrics say of a batch, and with the last the batch's records."""
+        """Commit what each explainer and the metrics say of a batch."""
+        if not explainers:
+            return
         explaining = Explaining(batch, self.plan, self.network, self._profile)
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
@@ -158,11 +176,9 @@ class Work:
             with _named(f"the scores of {explainer.name}", batch):
                 scores = self._scores(explanation, explaining.coverings)
             explained = Explained(scores, computed, errors, self._profile.drained())
-            then = [partial(self.segments.write_explained, index, explainer.name, explained, maps)]
-            if explainer is explainers[-1]:
-                then.append(partial(self._write_records, index))
-            self._commit(self._heatmaps(explainer, batch, maps, computed), *then)
-            self._progress.advance(len(batch.samples) / len(self.plan.explainers))
+            write = partial(self.segments.write_explained, index, explainer.name, explained, maps)
+            self._commit(self._heatmaps(explainer, batch, maps, computed), write)
+            self._progress.advance(len(batch.samples) / self.plan.parts)
 
     def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
         if self.plan.strict and not computed.all():
@@ -203,8 +219,7 @@ class Work:
 
     def _write_records(self, index: int) -> None:
         """Put a batch's records into the event file, from its segments."""
-        explained = {name: self.segments.explained(index, name) for name in self.segments.explainers}
-        for record in sample_records(self.segments.samples(index), explained, self.segments.run):
+        for record in sample_records(self.segments.results(index), self.segments.run):
             self._writer.write(record)
         self._writer.commit()
 

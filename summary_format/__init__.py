@@ -5,12 +5,13 @@ from .frames import BrokenRecordError
 from .lock import FolderInUseError, FolderLock
 from .pictures import heatmap_picture, jpeg, original_picture, png
 from .reader import Summary, read_records, read_summary
-from .records import Heatmap, Metadata, Prediction, SampleRecord, Score, ScoresRecord
+from .records import Heatmap, Metadata, Prediction, Revealed, RevealedLayer, SampleRecord, Score, ScoresRecord
 from .results import Results
-from .segments import Explained, SampleBatch, Segments
+from .segments import BatchResults, Explained, SampleBatch, Searched, Segments
 from .writer import SummaryWriter
 
 __all__ = [
+    "BatchResults",
     "BrokenRecordError",
     "Explained",
     "FolderInUseError",
@@ -19,11 +20,14 @@ __all__ = [
     "Metadata",
     "Prediction",
     "Results",
+    "Revealed",
+    "RevealedLayer",
     "RunFolder",
     "SampleBatch",
     "SampleRecord",
     "Score",
     "ScoresRecord",
+    "Searched",
     "Segments",
     "Summary",
     "SummaryWriter",

@@ -3,7 +3,8 @@
 ``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``digest`` (CRC-32C of what the dataset gave), ``truth``
 (padded with -1), ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low``, ``high``;
 ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W), ``computed`` and
-``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
+``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,). With hierarchical occlusion the
+tables of ``segments.Searched`` under ``hierarchical_occlusion``.
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -24,10 +25,11 @@ import numpy as np
 
 from .disk import open_new, replace, sync, write_at
 from .frames import BrokenRecordError
-from .segments import Array, Explained, SampleBatch, Segments
+from .segments import Array, BatchResults, Segments
 
 SCHEMA_VERSION = 1
 SPREAD = ("sd", "low", "high")
+SEARCHED = ("outcomes", "blurred", "sigmas", "layers", "probabilities", "boxes")
 _HEADER_BYTES = 512
 _BLOCK_BYTES = 1 << 20
 
@@ -71,8 +73,9 @@ def check_archive(path: Path) -> None:
             raise BrokenRecordError(path, 0, 0, "its checksum does not match: it is damaged, or no archive of a run")
 
 
-def tables(samples: SampleBatch, explained: Mapping[str, Explained], metrics: tuple[str, ...]) -> dict[str, Array]:
+def tables(batch: BatchResults, metrics: tuple[str, ...]) -> dict[str, Array]:
     """What a batch says, but for maps, by the names under which the archive holds it."""
+    samples = batch.samples
     found = {
         "samples/id": samples.ids,
         "samples/digest": samples.digests,
@@ -84,10 +87,13 @@ def tables(samples: SampleBatch, explained: Mapping[str, Explained], metrics: tu
         "questions/label": samples.questions[:, 1],
         **{f"samples/{name}": values for name, values in zip(SPREAD, samples.spread, strict=False)},
     }
-    for name, said in explained.items():
+    for name, said in batch.explained.items():
         found[f"explainers/{name}/computed"] = said.computed
         found[f"explainers/{name}/error"] = said.errors
         found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
+    if batch.searched is not None:
+        searched = vars(batch.searched)
+        found |= {f"hierarchical_occlusion/{name}": searched[name] for name in SEARCHED}
     return found
 
 
@@ -108,8 +114,8 @@ def _fill(archive: h5py.File, segments: Segments, plan: Mapping[str, Any], check
     archive["plan"] = json.dumps(plan)
     metrics = tuple(plan["metrics"])
     small: dict[str, list[Array]] = {}
-    for samples, explained in segments.batches():
-        for name, table in tables(samples, explained, metrics).items():
+    for batch in segments.batches():
+        for name, table in tables(batch, metrics).items():
             small.setdefault(name, []).append(table)
     archive["costs"] = json.dumps(segments.costs())
     for name, several in small.items():

@@ -126,13 +126,15 @@ class RunFolder:
         make_folder(path.parent)
         replace(partial, path, durable=durable)
 
-    def write_manifest(self, *, saliency_map: bool, benchmark: bool, uncertainty: bool) -> None:
+    def write_manifest(
+        self, *, saliency_map: bool, benchmark: bool, uncertainty: bool, hierarchical_occlusion: bool
+    ) -> None:
         """Say that the run is finished and what is in it; atomically, since half a manifest stops the viewer."""
         content = {
             "saliency_map": saliency_map,
             "benchmark": benchmark,
             "uncertainty": uncertainty,
-            "hierarchical_occlusion": False,
+            "hierarchical_occlusion": hierarchical_occlusion,
         }
         self.write_file(self.manifest, json.dumps(content).encode())
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from ._gen import records_pb2 as wire
 
 PREDICTED_ABOVE = 0.5  # the viewer's own threshold
+_BLUR = "gaussian:"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,34 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
+class RevealedLayer:
+    """Regions that suffice together for a label.
+
+    Attributes:
+        probability: of the label where all but they is blurred.
+        boxes: x, y, width, height of each, in pixels from the top left.
+    """
+
+    probability: float
+    boxes: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """What hierarchical occlusion found for a label.
+
+    Attributes:
+        label: its index, one of those that are true or predicted.
+        sigma: of the blur that covers the image, in pixels, at least 1.
+        layers: from the largest regions to the smallest.
+    """
+
+    label: int
+    sigma: int
+    layers: tuple[RevealedLayer, ...]
+
+
+@dataclass(frozen=True)
 class SampleRecord:
     """One sample.
 
@@ -60,6 +89,7 @@ class SampleRecord:
         truth: the true labels with their probabilities.
         predicted: the labels whose probability exceeds 0.5.
         heatmaps: one for every explainer and explained label.
+        revealed: one for every label for which hierarchical occlusion found anything.
     """
 
     sample_id: int
@@ -67,6 +97,7 @@ class SampleRecord:
     truth: tuple[Prediction, ...] = ()
     predicted: tuple[Prediction, ...] = ()
     heatmaps: tuple[Heatmap, ...] = ()
+    revealed: tuple[Revealed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +178,10 @@ def _encode_sample(record: SampleRecord, explain: wire.Explain) -> None:
     _encode_spreads(record.predicted, inference, "predicted_prob")
     for map_ in record.heatmaps:
         explain.explanation.add(explain_method=map_.explainer, label=map_.label, heatmap_path=map_.path)
+    for found in record.revealed:
+        hoc = explain.hoc.add(label=found.label, mask=f"{_BLUR}{found.sigma}")
+        for layer in found.layers:
+            hoc.layer.add(prob=layer.probability, box=[edge for box in layer.boxes for edge in box])
 
 
 _SPREAD_FIELDS = ("sd", "itl95_low", "itl95_hi")
@@ -194,7 +229,19 @@ def _decode_sample(explain: wire.Explain) -> SampleRecord:
         _decode_predictions(explain.ground_truth_label, inference, "ground_truth_prob"),
         _decode_predictions(inference.predicted_label, inference, "predicted_prob"),
         tuple(maps),
+        tuple(_decode_revealed(found) for found in explain.hoc),
     )
+
+
+def _decode_revealed(found: wire.Explain.Hoc) -> Revealed:
+    layers = (
+        RevealedLayer(layer.prob, tuple(zip(*(layer.box[edge::4] for edge in range(4)), strict=True)))
+        for layer in found.layer
+    )
+    sigma = found.mask.removeprefix(_BLUR)
+    if not sigma.isdecimal() or any(len(layer.box) % 4 for layer in found.layer):
+        raise ValueError(f"a hierarchical occlusion under {found.mask!r} or with incomplete boxes")
+    return Revealed(found.label, int(sigma), tuple(layers))
 
 
 def _decode_scores(explain: wire.Explain) -> ScoresRecord:

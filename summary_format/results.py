@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from .archive import SCHEMA_VERSION, SPREAD, check_archive, joined, tables
+from .archive import SCHEMA_VERSION, SEARCHED, SPREAD, check_archive, joined, tables
 from .folder import RunFolder, find_runs
 from .frames import BrokenRecordError
-from .records import PREDICTED_ABOVE
-from .segments import Array, Explained, SampleBatch, Segments
+from .records import PREDICTED_ABOVE, Revealed
+from .segments import OUTCOMES, Array, BatchResults, Explained, SampleBatch, Searched, Segments
 
 
 class Results:
@@ -141,13 +141,31 @@ class Results:
             ValueError: if the run has no such explainer, or did not ask that label of that sample.
         """
         self._check("explainer", explainer, self.explainers)
-        questions = self.questions
-        places = np.flatnonzero((questions == (sample, label)).all(axis=1))
-        if not len(places):
-            asked = ", ".join(map(str, questions[questions[:, 0] == sample, 1])) or "none"
-            raise ValueError(f"the run did not ask label {label} of sample {sample}; it asked {asked}")
-        one: Array = self.maps(explainer, int(places[0]), int(places[0]) + 1)[0]
+        place = self._place(sample, label)
+        one: Array = self.maps(explainer, place, place + 1)[0]
         return one
+
+    @property
+    def outcomes(self) -> list[str] | None:
+        """What hierarchical occlusion came to for each question: "found", "blur suffices" (the blurred image alone
+        reaches the threshold), "not reached", or "below threshold" (the untouched image misses it); None without it.
+        """
+        if not self.plan.get("hierarchical_occlusion"):
+            return None
+        return [OUTCOMES[outcome] for outcome in self._source.table("hierarchical_occlusion/outcomes")]
+
+    def revealed(self, sample: int, label: int) -> Revealed | None:
+        """The layers of boxes that hierarchical occlusion found for a label of a sample; None if it found nothing.
+
+        Raises:
+            ValueError: if the run has no hierarchical occlusion, or did not ask that label of that sample.
+        """
+        if not self.plan.get("hierarchical_occlusion"):
+            raise ValueError("the run has no hierarchical occlusion; register it to have it")
+        self._place(sample, label)
+        searched = Searched(*(self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED))
+        found = {(of_sample, one.label): one for of_sample, one in searched.revealed(self.questions)}
+        return found.get((sample, label))
 
     def frame(self) -> Any:
         """A pandas ``DataFrame``, one row for each (question, explainer, metric).
@@ -177,6 +195,15 @@ class Results:
         ]
         empty = asked.iloc[:0].assign(explainer="", metric="", score=0.0)
         return pandas.concat(parts, ignore_index=True) if parts else empty
+
+    def _place(self, sample: int, label: int) -> int:
+        """Which question asks a label of a sample."""
+        questions = self.questions
+        places = np.flatnonzero((questions == (sample, label)).all(axis=1))
+        if not len(places):
+            asked = ", ".join(map(str, questions[questions[:, 0] == sample, 1])) or "none"
+            raise ValueError(f"the run did not ask label {label} of sample {sample}; it asked {asked}")
+        return int(places[0])
 
     def _check(self, kind: str, name: str, known: Sequence[str]) -> None:
         if name not in known:
@@ -221,33 +248,34 @@ class _Unfinished:
 
     def __init__(self, run: RunFolder, plan: dict[str, Any]) -> None:
         self.plan = plan
-        self._segments = Segments(run, tuple(plan["explainers"]))
+        self._segments = Segments(run, tuple(plan["explainers"]), searching=bool(plan.get("hierarchical_occlusion")))
         self._batches = list(self._segments.batches())
         self.costs = self._segments.costs()
 
     def table(self, name: str) -> Array:
         metrics = tuple(self.plan["metrics"])
         batches = self._batches or [_nothing(self.plan)]
-        return joined([tables(samples, explained, metrics)[name] for samples, explained in batches])
+        return joined([tables(batch, metrics)[name] for batch in batches])
 
     def maps(self, explainer: str, first: int, last: int) -> Array:
         found, start = [np.zeros((0, 0, 0), np.float32)], 0
-        for batch, (samples, _) in enumerate(self._batches):
-            count = len(samples.questions)
+        for batch, results in enumerate(self._batches):
+            count = len(results.samples.questions)
             if start < last and first < start + count:
                 found.append(self._segments.maps(batch, explainer)[max(first - start, 0) : last - start])
             start += count
         return np.concatenate(found[1:]) if len(found) > 1 else found[0]
 
 
-def _nothing(plan: dict[str, Any]) -> tuple[SampleBatch, dict[str, Explained]]:
+def _nothing(plan: dict[str, Any]) -> BatchResults:
     """A batch without samples."""
     classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
     rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
     samples = SampleBatch(none, none.astype(np.uint32), np.zeros((0, 0), np.int64), rows, rows, spread,
                           np.zeros((0, 2), np.int64), none)  # fmt: skip
     explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0))
-    return samples, dict.fromkeys(plan["explainers"], explained)
+    searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
+    return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
 
 
 def _source(folder: Path) -> _Source:

@@ -1,5 +1,5 @@
-"""Finished work of a run that is not: one file for what the network says of a batch of samples, and one for what each
-explainer and the metrics say of that batch.
+"""Finished work of a run that is not: a file for what the network says of a batch of samples, one for what hierarchical
+occlusion found on it, and one for what each explainer and the metrics say of it.
 
 A segment is a file of frames (see ``frames``): first an ``npz`` of everything small, then, of an explainer's segment,
 an ``npy`` of its maps. It is written aside, made durable and given its name, so one that is there is whole.
@@ -21,8 +21,10 @@ import numpy.typing as npt
 
 from .folder import RunFolder
 from .frames import BrokenRecordError, framed, read_frames
+from .records import Revealed, RevealedLayer
 
 Array = npt.NDArray[Any]
+OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,74 @@ class Explained:
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Searched:
+    """What hierarchical occlusion found for a batch's questions, Q of them with L layers and B boxes in all.
+
+    Attributes:
+        outcomes: (Q,) an index into ``OUTCOMES``.
+        blurred: (Q,) the label's probability on the blurred image, NaN where nothing was searched.
+        sigmas: (Q,) of the blur, in pixels.
+        layers: (L, 3) sample id, label, number of the layer from 0.
+        probabilities: (L,) of the label with the layer's boxes revealed.
+        boxes: (B, 8) sample id, label, layer, x, y, width, height, and which box of the layer above it lies in (-1 in
+            layer 0), in the order in which they were revealed.
+        costs: passes and seconds that it took.
+    """
+
+    outcomes: Array
+    blurred: Array
+    sigmas: Array
+    layers: Array
+    probabilities: Array
+    boxes: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def nothing(cls) -> Searched:
+        """Of no questions."""
+        none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
+        return cls(none.astype(np.uint8), np.zeros(0), none, next(rows), np.zeros(0), next(rows))
+
+    def revealed(self, questions: Array) -> Iterator[tuple[int, Revealed]]:
+        """What was found for questions (Q, 2), with the sample's id."""
+        for (sample_id, label), sigma in zip(questions.tolist(), self.sigmas.tolist(), strict=True):
+            mine, boxes = (rows[(rows[:, :2] == (sample_id, label)).all(axis=1)] for rows in (self.layers, self.boxes))
+            chances = self.probabilities[(self.layers[:, :2] == (sample_id, label)).all(axis=1)]
+            layers = tuple(
+                RevealedLayer(float(chance), tuple(map(tuple, boxes[boxes[:, 2] == number, 3:7].tolist())))
+                for chance, number in zip(chances, mine[:, 2], strict=True)
+            )
+            if layers:
+                yield sample_id, Revealed(label, sigma, layers)
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """Everything that is known of a batch but its maps.
+
+    Attributes:
+        samples: what the network says.
+        explained: what each explainer and the metrics say.
+        searched: what hierarchical occlusion found, if the run has it.
+    """
+
+    samples: SampleBatch
+    explained: Mapping[str, Explained]
+    searched: Searched | None = None
+
+
 class Segments:
     """The segments of a run.
 
     Args:
         run: whose they are.
         explainers: its explainers, by whose names the files go.
+        searching: whether it has hierarchical occlusion.
     """
 
-    def __init__(self, run: RunFolder, explainers: tuple[str, ...]) -> None:
-        self.run, self.explainers = run, explainers
+    def __init__(self, run: RunFolder, explainers: tuple[str, ...], *, searching: bool = False) -> None:
+        self.run, self.explainers, self.searching = run, explainers, searching
 
     def has_samples(self, batch: int) -> bool:
         """Whether that batch's samples are committed."""
@@ -95,9 +155,17 @@ class Segments:
         """The explainers whose part of the batch is not committed."""
         return tuple(name for name in self.explainers if not self._explained_path(batch, name).is_file())
 
+    def lacks_search(self, batch: int) -> bool:
+        """Whether hierarchical occlusion of that batch is wanted and not committed."""
+        return self.searching and not self._searched_path(batch).is_file()
+
+    def lacks(self, batch: int) -> bool:
+        """Whether anything of that batch is not committed."""
+        return not self.has_samples(batch) or self.lacks_search(batch) or bool(self.missing(batch))
+
     def complete(self) -> int:
-        """How many batches from the first on are committed with all explainers."""
-        return next(batch for batch in count() if not self.has_samples(batch) or self.missing(batch))
+        """How many batches from the first on are committed with all that belongs to them."""
+        return next(batch for batch in count() if self.lacks(batch))
 
     def write_samples(self, batch: int, samples: SampleBatch) -> None:
         """Commit a batch's samples.
@@ -116,6 +184,14 @@ class Segments:
         buffer = io.BytesIO()
         np.save(buffer, maps, allow_pickle=False)
         self.run.write_file(self._explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
+
+    def write_searched(self, batch: int, searched: Searched) -> None:
+        """Commit what hierarchical occlusion found on a batch.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.run.write_file(self._searched_path(batch), framed(_packed(searched)))
 
     def samples(self, batch: int) -> SampleBatch:
         """A batch's samples.
@@ -146,14 +222,30 @@ class Segments:
         maps: Array = np.load(io.BytesIO(frame.payload), allow_pickle=False)
         return maps
 
-    def batches(self) -> Iterator[tuple[SampleBatch, dict[str, Explained]]]:
-        """The complete batches in order, without maps.
+    def searched(self, batch: int) -> Searched:
+        """What hierarchical occlusion found on a batch.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        return Searched(**_unpacked(self._searched_path(batch)))
+
+    def results(self, batch: int) -> BatchResults:
+        """All that is committed of a complete batch, without maps.
 
         Raises:
             BrokenRecordError: if a file is damaged.
         """
-        for batch in range(self.complete()):
-            yield self.samples(batch), {name: self.explained(batch, name) for name in self.explainers}
+        explained = {name: self.explained(batch, name) for name in self.explainers}
+        return BatchResults(self.samples(batch), explained, self.searched(batch) if self.searching else None)
+
+    def batches(self) -> Iterator[BatchResults]:
+        """The complete batches in order.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        return map(self.results, range(self.complete()))
 
     def costs(self) -> dict[str, dict[str, float]]:
         """What everything that is committed took, added up."""
@@ -161,20 +253,25 @@ class Segments:
         for batch in count():
             if not self.has_samples(batch):
                 break
-            there = [name for name in self.explainers if name not in self.missing(batch)]
-            for costs in (self.samples(batch).costs, *(self.explained(batch, name).costs for name in there)):
-                for what, by_kind in costs.items():
+            parts: list[SampleBatch | Explained | Searched] = [self.samples(batch)]
+            parts += [self.explained(batch, name) for name in self.explainers if name not in self.missing(batch)]
+            parts += [self.searched(batch)] if self.searching and not self.lacks_search(batch) else []
+            for part in parts:
+                for what, by_kind in part.costs.items():
                     total.setdefault(what, Counter()).update(by_kind)
         return {what: dict(by_kind) for what, by_kind in total.items()}
 
     def _samples_path(self, batch: int) -> Path:
         return self.run.segments / f"{batch:06d}.samples"
 
+    def _searched_path(self, batch: int) -> Path:
+        return self.run.segments / f"{batch:06d}.searched"
+
     def _explained_path(self, batch: int, name: str) -> Path:
         return self.run.segments / f"{batch:06d}.{name}.maps"
 
 
-def _packed(part: SampleBatch | Explained) -> bytes:
+def _packed(part: SampleBatch | Explained | Searched) -> bytes:
     """A dataclass of arrays and plain values as an ``npz``."""
     arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in vars(part).items()}
     buffer = io.BytesIO()

@@ -133,7 +133,9 @@ def test_questions_that_need_no_search(linear):
     cell = weighing(linear, {(5, 9): 1}, {(5, 9): -1}, bias=0.5)
     explainer, network = HierarchicalOcclusion(cell, nn.Sigmoid(), **BY_HAND), Network(cell)
     images, probabilities = np.stack([ones_at((1, 1)), ones_at((5, 9))]), np.array([0.5, 0.82], np.float32)
-    below, suffices = explainer.search_all(network, images, np.array([0, 1]), np.array([1, 0]), probabilities).answers
+    below, suffices = explainer.search_all(
+        network, images, np.array([0, 1]), np.array([1, 0]), probabilities
+    ).counterfactuals
     assert (suffices.outcome, suffices.layers, suffices.rounds) == ("blur suffices", (), (1,))
     assert suffices.blurred_probability == pytest.approx(1 / (1 + math.exp(-0.66)), abs=1e-3)
     assert (below.outcome, below.layers, below.rounds, below.label) == ("below threshold", (), (), 1)
@@ -177,7 +179,7 @@ def test_together_is_bit_for_bit_one_by_one(state):
     )
     for i, found in enumerate(together):
         alone = explainer.search_all(Network(cell, fill=True), images, *(of_each[i : i + 1] for of_each in asked))
-        assert alone.answers == [found]
+        assert alone.counterfactuals == [found]
     assert state(cell) == before
 
 

@@ -162,8 +162,9 @@ def test_all_that_is_wrong_in_a_config_is_listed_at_once(quickstart):
 def test_layers_options_and_values_are_checked(quickstart):
     (told,) = problems(quickstart(explainers=[{"GradCAM": {"layer": "blck6"}}]))
     assert told == "explainers[0]: DigitNetwork has no layer 'blck6'; did you mean 'block6' or 'block5' or 'block4'?"
-    told = problems(quickstart(activation="sigmod", pass_size=0, explainers=[]))
-    assert [problem.split(":")[0] for problem in told] == ["activation", "pass_size", "explainers"]
+    told = problems(quickstart(activation="sigmod", pass_size=0))
+    assert [problem.split(":")[0] for problem in told] == ["activation", "pass_size"]
+    assert "name explainers, hierarchical_occlusion, or both" in problems(quickstart(explainers=[]))[0]
     (told,) = problems(quickstart(), {"network.checkpoin": "x"})
     assert told == "unknown key 'network.checkpoin'; did you mean 'checkpoint'?"
     (told,) = problems(quickstart(), {"activation.kind": "x"})
