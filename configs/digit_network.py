@@ -23,10 +23,16 @@ class DigitNetwork(nn.Cell):
 
     Layers by name: block1 to block6 (each with conv, norm, relu), dropout, head. The last feature map, ``block6``,
     is 14 x 14; its maximum over places feeds the head, so a digit's evidence comes from one place.
+
+    Attributes:
+        num_features: how many numbers of an image feed the head, 128.
+        output_features: return those, (N, 128), instead of logits; what an OoDNet asks for.
     """
 
     def __init__(self, num_classes: int = 10, dropout: float = 0.2) -> None:
         super().__init__()
+        self.num_features = 128
+        self.output_features = False
         self.block1 = ConvBlock(3, 24, stride=2)
         self.block2 = ConvBlock(24, 32)
         self.pool1 = nn.MaxPool2d(2, 2)
@@ -36,7 +42,7 @@ class DigitNetwork(nn.Cell):
         self.block5 = ConvBlock(64, 128)
         self.block6 = ConvBlock(128, 128)
         self.dropout = nn.Dropout(p=dropout)
-        self.head = nn.Dense(128, num_classes)
+        self.head = nn.Dense(self.num_features, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map (N, 128, 14, 14)."""
@@ -45,4 +51,5 @@ class DigitNetwork(nn.Cell):
         return self.block6(self.block5(x))
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.head(self.dropout(ops.amax(self.features(x), (2, 3))))
+        pooled = ops.amax(self.features(x), (2, 3))
+        return pooled if self.output_features else self.head(self.dropout(pooled))

@@ -8,8 +8,10 @@ from .hierarchical_occlusion import HierarchicalOcclusion
 from .images import saliency_to_image
 from .network import Network
 from .occlusion import Occlusion
+from .ood_net import OoDNet
 from .registry import Registry
 from .rise import RISE
+from .rise_plus import RISEPlus
 from .view import Needs, View
 
 EXPLAINERS = Registry(
@@ -23,12 +25,14 @@ EXPLAINERS = Registry(
         "GradCAM": "explainrun.explainers.cam:GradCAM",
         "Occlusion": "explainrun.explainers.occlusion:Occlusion",
         "RISE": "explainrun.explainers.rise:RISE",
+        "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
     },
 )
 
 __all__ = [
     "EXPLAINERS",
     "RISE",
+    "RISEPlus",
     "Counterfactual",
     "Deconvolution",
     "Explainer",
@@ -40,6 +44,7 @@ __all__ = [
     "Needs",
     "Network",
     "Occlusion",
+    "OoDNet",
     "Registry",
     "View",
     "draw_layers",

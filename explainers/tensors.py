@@ -57,15 +57,18 @@ def choose_fast_convolutions() -> None:
 choose_fast_convolutions()
 
 
-def require_pynative() -> None:
-    """Refuse graph mode, where MindSpore ignores hooks without a word.
+def require_pynative(what: str = "gradient explainers") -> None:
+    """Refuse graph mode, where MindSpore ignores hooks and switched flags without a word.
+
+    Args:
+        what: what needs the other mode, in the plural.
 
     Raises:
         ValueError: in graph mode.
     """
     if ms.get_context("mode") == ms.GRAPH_MODE:
         raise ValueError(
-            "gradient explainers need PyNative mode, MindSpore is in graph mode; "
+            f"{what} need PyNative mode, MindSpore is in graph mode; "
             "call mindspore.set_context(mode=mindspore.PYNATIVE_MODE) first"
         )
 

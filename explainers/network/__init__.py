@@ -1,10 +1,11 @@
 """The user's network as everyone else in the package sees it.
 
-This package alone touches hooks, train flags and gradients, and alone calls MindSpore with images. It leaves the
-network bit for bit as it found it, exceptions included.
+This package alone touches hooks, train flags and gradients, and alone calls MindSpore with images (but for ``OoDNet``,
+which trains a head of its own). It leaves the network bit for bit as it found it, exceptions included.
 """
 
 from .dropping import check_droppable
+from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule
 from .service import (
@@ -30,6 +31,8 @@ __all__ = [
     "UnsharedDropoutError",
     "by_image",
     "check_droppable",
+    "evaluating",
     "gathered",
+    "keeping_flags",
     "pass_kind",
 ]

@@ -23,7 +23,7 @@ def test_only_the_owner_reads_and_nobody_writes(tmp_path):
     with SummaryWriter(run):
         pass
     run.write_file(tmp_path / "summary" / run.heatmap_path("GradCAM", 1, 2), b"picture")
-    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False)
+    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False, hierarchical_occlusion=False)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in run.root.rglob("*")}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o400}
@@ -34,7 +34,7 @@ def test_the_manifest_means_finished(tmp_path):
     run = RunFolder.create(tmp_path, "CPU")
     assert not run.finished
     assert read_manifest(run) is None
-    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False)
+    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False, hierarchical_occlusion=False)
     assert run.finished
     assert (
         json.loads(run.manifest.read_text())
@@ -80,7 +80,7 @@ def test_what_starts_that_were_killed_left_is_swept_away(tmp_path):
     run.partial().write_text("half a file")
     run.sweep()
     assert sorted(path.name for path in run.data.iterdir()) == ["plan.json", "segments"]
-    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False)
+    run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False, hierarchical_occlusion=False)
     run.sweep()
     assert sorted(path.name for path in run.data.iterdir()) == ["manifest.json", "plan.json"]
 

@@ -63,7 +63,7 @@ def run(tmp_path):
 
 def finish(run):
     write_archive(Segments(run, tuple(PLAN["explainers"])), PLAN)
-    run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True)
+    run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True, hierarchical_occlusion=False)
 
 
 def check(results):
