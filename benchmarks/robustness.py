@@ -148,8 +148,8 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
             raise error
         for explanation in explanations:
             name = explanation.explainer.name
-            apart = _length(found[name].maps - explanation.maps[places])
-            np.maximum.at(furthest[name], places, apart)  # which hands NaN on
+            with np.errstate(invalid="ignore"):  # NaN is handed on
+                np.maximum.at(furthest[name], places, _length(found[name].maps - explanation.maps[places]))
     for explanation in explanations:
         length = _length(explanation.maps)
         moved = furthest[explanation.explainer.name]

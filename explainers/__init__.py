@@ -32,7 +32,6 @@ EXPLAINERS = Registry(
 __all__ = [
     "EXPLAINERS",
     "RISE",
-    "RISEPlus",
     "Counterfactual",
     "Deconvolution",
     "Explainer",
@@ -45,6 +44,7 @@ __all__ = [
     "Network",
     "Occlusion",
     "OoDNet",
+    "RISEPlus",
     "Registry",
     "View",
     "draw_layers",

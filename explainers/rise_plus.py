@@ -78,5 +78,3 @@ class RISEPlus(RISE):
 def _largest(parts: Iterator[FloatArray]) -> Iterator[FloatArray]:
     for scores in parts:
         yield scores.max(axis=1)
-
-

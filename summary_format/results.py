@@ -163,8 +163,9 @@ class Results:
         if not self.plan.get("hierarchical_occlusion"):
             raise ValueError("the run has no hierarchical occlusion; register it to have it")
         self._place(sample, label)
-        searched = Searched(*(self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED))
-        found = {(of_sample, one.label): one for of_sample, one in searched.revealed(self.questions)}
+        tables: dict[str, Any] = {name: self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED}
+        revealed = Searched(**tables).revealed(self.questions)
+        found = {(of_sample, one.label): one for of_sample, one in revealed}
         return found.get((sample, label))
 
     def frame(self) -> Any:
