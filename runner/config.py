@@ -15,7 +15,7 @@ from mindspore import nn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..benchmarks import METRICS
-from ..explainers import EXPLAINERS, Network, Registry
+from ..explainers import EXPLAINERS, Network, OoDNet, Registry
 from ..explainers.registry import nearest
 from .datasets import csv_dataset, hdf5_dataset
 from .examination import examine
@@ -94,7 +94,8 @@ class RunConfig(_Section):
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
-        explainers, metrics: names, or one-entry mappings from a name to its options.
+        explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
+            path of a checkpoint.
         limit: only the first so many samples.
     """
 
@@ -210,7 +211,8 @@ def build_runner(
     sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
     for section, registry, entries in sections:
         makers = [
-            attempt(f"{section}[{i}]", partial(_maker, registry, entry, given)) for i, entry in enumerate(entries)
+            attempt(f"{section}[{i}]", partial(_maker, registry, entry, given, folder))
+            for i, entry in enumerate(entries)
         ]
         made = [
             attempt(f"{section}[{i}]", maker)
@@ -342,7 +344,7 @@ def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
     return make(section.factory or "", folder, **section.options)
 
 
-def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any]) -> partial[Any]:
+def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes."""
     name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
     if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
@@ -352,7 +354,17 @@ def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any]) -> partia
     for option in options or {}:
         if option not in parameters or option in given:
             raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
-    return partial(made, **{key: value for key, value in given.items() if key in parameters}, **(options or {}))
+    options = dict(options or {})
+    if "ood_net" in options and given["network"] is not None:
+        options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
+    return partial(made, **{key: value for key, value in given.items() if key in parameters}, **options)
+
+
+def _ood_net(checkpoint: Path, network: nn.Cell, num_labels: int) -> OoDNet:
+    """An OoDNet over the config's network, its head from a checkpoint."""
+    ood_net = OoDNet(network, num_labels)
+    ood_net.load_head(checkpoint)
+    return ood_net
 
 
 def _first_line(error: Exception) -> str:
