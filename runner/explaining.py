@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ class Explaining:
         coverings = (metric.covering(self._view.size) for metric in plan.metrics)
         self.coverings: list[Covering] = [covering for covering in coverings if covering is not None]
         self._waiting: dict[str, tuple[Explanation, Errors]] = {}
+        self._memory: dict[Any, Any] = {}
 
     def explanation(self, explainer: Explainer, left: Sequence[Explainer]) -> tuple[Explanation, Errors]:
         """An explainer's maps as metrics see them, and how far off each is (Q,).
@@ -66,7 +68,7 @@ class Explaining:
         explanations = [self._explanation(one, found.get(one.name, nothing)) for one in explainers]
         for explanation, _ in explanations:
             explanation.peers = tuple(other for other, _ in explanations)
-            explanation.memory = explanations[0][0].memory
+            explanation.memory = self._memory
         self._waiting |= {explanation.explainer.name: (explanation, errors) for explanation, errors in explanations}
 
     def _explanation(self, explainer: Explainer, estimate: Estimate) -> tuple[Explanation, Errors]:

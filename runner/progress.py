@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from ..explainers.explainer import in_notebook
 
 LOG_EVERY_SECONDS = 60.0
+REFRESH_SECONDS = 0.5
 _log = logging.getLogger("explainrun")
 
 
@@ -38,6 +39,13 @@ class Progress:
         """Count samples as done; a share of one counts too."""
         self._done += samples
         self._bar.update(self._whole - self._bar.n)
+        self._log_now_and_then()
+
+    def alive(self) -> None:
+        """Say now and then that something is still at work; called often."""
+        if not self._bar.disable and time.monotonic() - self._logged >= REFRESH_SECONDS:
+            self._logged = time.monotonic()
+            self._bar.refresh()
         self._log_now_and_then()
 
     @property

@@ -70,6 +70,7 @@ class Work:
         self.plan, self.network, self.segments = plan, network, segments
         self._committer, self._writer, self._stop = committer, writer, stop
         self._profile, self._progress = profile, progress
+        network.after_pass = progress.alive
         self._recorded = segments.complete()  # the event file begins with the records of so many batches
         state = segments.run.state() or {}
         self._was_compiled, network.shares_dropout = bool(state.get("compiled")), bool(state.get("shares_dropout"))

@@ -1,7 +1,8 @@
-"""How much longer a run takes than its bare passes: InsertionAUC on the bundled network with 64 questions.
+"""How much longer a run takes than its bare passes, on the bundled network with 64 questions.
 
-    python scripts/benchmark_overhead.py [--rounds 5] [--steps N]
+    python scripts/benchmark_overhead.py [--of InsertionAUC] [--rounds 5] [--steps N]
 
+Of InsertionAUC (of Gradient's maps), Occlusion (default windows), RISE (1,000 masks) or HierarchicalOcclusion.
 Each round runs the plan, writing included, and then the same number of the same passes alone (same network, same
 shape, compiled alike, same process). Prints the seconds of each, their medians, and the ratio of the medians.
 """
@@ -21,11 +22,16 @@ from mindspore import nn
 
 from explainrun.benchmarks import InsertionAUC
 from explainrun.configs.digit_scenes import CLASS_NAMES, DigitScenes, normalized
-from explainrun.explainers import Gradient, Network
+from explainrun.explainers import RISE, Gradient, Network, Occlusion
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.networks import load_network
 
 QUESTIONS = 64
+EXPLAINERS = {
+    "InsertionAUC": Gradient,
+    "Occlusion": lambda network: Occlusion(network, nn.Sigmoid()),
+    "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=1000),
+}
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -42,12 +48,16 @@ def scenes(network: nn.Cell) -> tuple[ds.Dataset, np.ndarray[Any, Any]]:
     return ds.GeneratorDataset(rows, ["image", "labels"], shuffle=False), np.stack([image for image, _ in rows])
 
 
-def timed_run(network: nn.Cell, dataset: ds.Dataset, steps: int | None) -> tuple[float, dict[str, int], int]:
-    """Seconds of a run, its images by kind of pass, and its questions."""
+def timed_run(network: nn.Cell, dataset: ds.Dataset, part: str, steps: int | None) -> tuple[float, dict[str, int], int]:
+    """Seconds of a run, its passes by kind, and its questions."""
     with tempfile.TemporaryDirectory() as folder:
         data = (dataset, CLASS_NAMES)
         runner = ImageClassificationRunner(folder, data, network, nn.Sigmoid(), mean=0.5, std=0.25)
-        runner.register_saliency([Gradient(network)], [InsertionAUC(10, nn.Sigmoid(), steps=steps)])
+        if part == "HierarchicalOcclusion":
+            runner.register_hierarchical_occlusion()
+        else:
+            metrics = [InsertionAUC(10, nn.Sigmoid(), steps=steps)] if part == "InsertionAUC" else []
+            runner.register_saliency([EXPLAINERS[part](network)], metrics)
         began = time.perf_counter()
         result = runner.run()
         return time.perf_counter() - began, dict(result.costs["made"]), result.questions
@@ -60,25 +70,26 @@ def timed_passes(network: nn.Cell, images: np.ndarray[Any, Any], made: dict[str,
     labels = np.zeros(len(one), np.int64)
     began = time.perf_counter()
     service.compile(one)
-    for _ in range(made["infer"] + made["perturb"]):
+    for _ in range(sum(made.values()) - made.get("differentiate", 0) - made["compile"]):
         service.logits(one)
-    for _ in range(made["differentiate"]):
+    for _ in range(made.get("differentiate", 0)):
         service.differentiate(one, labels)
     return time.perf_counter() - began
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=[*EXPLAINERS, "HierarchicalOcclusion"], default="InsertionAUC")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, help="of the curve; by default InsertionAUC's own, 112 for these images")
     options = parser.parse_args()
     network = load_network("explainrun.configs.digit_network:DigitNetwork", CONFIGS / "digit_network.ckpt")
     dataset, images = scenes(network)
-    _, made, questions = timed_run(network, dataset, 2)  # warm up
+    _, made, questions = timed_run(network, dataset, options.of, 2)  # warm up
     print(f"{questions} questions on {len(images)} scenes")
     runs, bare = [], []
     for round_ in range(options.rounds):
-        seconds, made, _ = timed_run(network, dataset, options.steps)
+        seconds, made, _ = timed_run(network, dataset, options.of, options.steps)
         runs.append(seconds)
         bare.append(timed_passes(network, images, made))
         print(f"round {round_ + 1}: run {runs[-1]:.2f} s, bare passes {bare[-1]:.2f} s; {made}", flush=True)

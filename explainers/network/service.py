@@ -55,6 +55,10 @@ class Network:
         fill: fill up ragged passes with copies of their last image, whose results are dropped, so that every pass has
             one shape. Runs do; direct calls on a few images do not.
 
+    Attributes:
+        shares_dropout: whether all masks of uncertainty share what comes before them; see ``prepare_dropout``.
+        after_pass: called after each pass.
+
     Raises:
         TypeError: if the cell is no ``mindspore.nn.Cell``.
         ValueError: if pass_size is below 1.
@@ -68,6 +72,7 @@ class Network:
         self.pass_size = pass_size
         self.passes = Passes()
         self.shares_dropout = False
+        self.after_pass: Callable[[], None] = lambda: None
         self._fill = fill
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
@@ -114,7 +119,7 @@ class Network:
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
         other = Network(cell, self.pass_size, fill=self._fill)
-        other.passes = self.passes
+        other.passes, other.after_pass = self.passes, self.after_pass
         return other
 
     def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
@@ -283,6 +288,7 @@ class Network:
         try:
             with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
                 yield
+            self.after_pass()
         except RuntimeError as error:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(self.pass_size) from error

@@ -8,9 +8,10 @@ import pytest
 import torch
 from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
-from mindspore import Tensor
+from captum.attr import Occlusion as CaptumOcclusion
+from mindspore import Tensor, nn
 
-from explainrun.explainers import Deconvolution, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network
+from explainrun.explainers import Deconvolution, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion
 
 
 def largest_difference(ours, theirs):
@@ -68,3 +69,31 @@ def test_rectified_rules(variant, explainer):
         theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
     ours = explainer(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
     assert largest_difference(ours, theirs.abs().amax(1).numpy()) <= 1e-4
+
+
+# Where windows overlap captum's sum runs over the same ones, so it agrees there too; channels of ours are averaged.
+@pytest.mark.parametrize(
+    ("window", "stride", "baseline"),
+    [
+        ((3, 8, 6), (3, 8, 6), 0.0),
+        ((3, 4, 8), (3, 4, 8), "mean"),
+        ((1, 16, 4), (1, 16, 4), -0.7),
+        ((3, 8, 6), (3, 3, 5), 0.3),
+    ],
+    ids=["black", "mean", "single channels", "overlapping"],
+)
+def test_occlusion(network, torch_network, photos, window, stride, baseline):
+    images, labels = (of[:16] for of in photos)
+    images = images[..., :24].copy()
+    means = np.broadcast_to(images.mean(axis=(2, 3), keepdims=True), images.shape).copy()
+    theirs = CaptumOcclusion(lambda some: torch_network(some).softmax(1)).attribute(
+        torch.tensor(images), sliding_window_shapes=window, strides=stride, target=torch.tensor(labels),
+        baselines=torch.tensor(means) if baseline == "mean" else baseline, perturbations_per_eval=8,
+    )  # fmt: skip
+    explainer = Occlusion(network, nn.Softmax(), window=window, stride=stride, baseline=baseline)
+    ours = explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+    theirs = theirs.numpy().mean(axis=1)
+    moved = np.abs(theirs).max(axis=(1, 2)) > 1e-3  # of some photos the network is too sure for a window to matter
+    assert moved.mean() > 0.8
+    assert np.abs(ours - theirs)[~moved].max(initial=0) < 1e-6
+    assert largest_difference(ours[moved], theirs[moved]) <= 1e-4

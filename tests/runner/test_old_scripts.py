@@ -51,6 +51,40 @@ runner.register_saliency(explainers, benchmarkers)
 runner.run()
 """
 
+PERTURBING = """
+import mindspore.nn as nn
+from mindspore import Tensor, context, load_checkpoint, load_param_into_net
+from explainrun.explainers import RISE, Gradient, Occlusion
+from explainrun.benchmarks import ClassSensitivity, Robustness
+from explainrun.runner import ImageClassificationRunner
+
+from common import classes, digit_network, load_dataset
+
+context.set_context(mode=context.PYNATIVE_MODE)
+net = digit_network(10)
+load_param_into_net(net, load_checkpoint(CHECKPOINT))
+activation_fn = nn.Sigmoid()
+images, labels, bboxes = next(load_dataset().batch(4).create_tuple_iterator())
+
+occlusion = Occlusion(net, activation_fn, perturbation_per_eval=32)
+occluded = occlusion(images[0:1], targets=3, show=False)
+rise = RISE(net, activation_fn, perturbation_per_eval=32)
+masked = rise(images[0:1], targets=Tensor([[3, 5]]), show=False)
+print(occluded.shape, masked.shape)
+
+gradient = Gradient(net)
+class_sensitivity = ClassSensitivity()
+robustness = Robustness(10, activation_fn)
+print(class_sensitivity.evaluate(gradient, images[0:1]).shape, robustness.evaluate(gradient, images[0:1], 3).shape)
+
+runner = ImageClassificationRunner(summary_dir="./all", network=net, activation_fn=activation_fn,
+                                   data=(load_dataset(), classes))
+runner.register_saliency([gradient], [class_sensitivity, robustness])
+runner.register_uncertainty()
+runner.register_hierarchical_occlusion()
+result = runner.run()
+"""
+
 COMMON = """
 from explainrun.configs.digit_network import DigitNetwork as digit_network
 from explainrun.configs.digit_scenes import CLASS_NAMES, scene_dataset
@@ -74,3 +108,12 @@ def test_explainers_metrics_and_runner(old_script, tmp_path, capsys):
     assert len(list((tmp_path / "summary_dir").glob("events.summary.*_explain"))) == 1
     assert np.isfinite(old_script["saliencies"].asnumpy()).all()
     assert old_script["picture"].mode == "RGBA"
+
+
+def test_perturbing_explainers_uncertainty_and_hierarchical_occlusion(old_script, capsys):
+    exec(compile(PERTURBING, "old_script.py", "exec"), old_script)
+    assert capsys.readouterr().out.split("\n")[:2] == ["(1, 1, 112, 112) (1, 2, 112, 112)", "(1,) (1,)"]
+    result = old_script["result"]
+    assert result.outcomes["found"] > 0
+    assert result.scores.aggregate("Gradient", "Robustness").unscored == 0
+    assert result.costs["made"] == result.costs["needed"]

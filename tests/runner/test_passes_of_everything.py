@@ -1,0 +1,130 @@
+"""With everything registered the passes made are those worked out by hand, and the network's own count agrees."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
+from explainrun.explainers import (
+    RISE,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    HierarchicalOcclusion,
+    Network,
+    Occlusion,
+    OoDNet,
+    RISEPlus,
+)
+from explainrun.runner import ImageClassificationRunner
+from explainrun.summary_format import Results
+
+SHAPE, SIZE, SAMPLES, CLASSES = (3, 56, 60), 4, 21, 3
+MASKS, WINDOWS, NOISY, STEPS = 9, 2 * 3, 3, 4
+EXPLAINERS = {
+    "Gradient": Gradient,
+    "GradCAM": lambda network: GradCAM(network, "relu"),
+    "GuidedBackprop": GuidedBackprop,
+    "Occlusion": lambda network: Occlusion(network, nn.Sigmoid(), window=(28, 20)),
+    "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=MASKS, grid=3),
+    "RISEPlus": lambda network: RISEPlus(OoDNet(network, CLASSES), network, nn.Sigmoid(), num_masks=MASKS, grid=3),
+}
+RULES = {"Gradient": "differentiate", "GradCAM": "differentiate", "GuidedBackprop": "guided"}
+OWN = {"Occlusion": {"occlude": WINDOWS}, "RISE": {"mask": MASKS}, "RISEPlus": {"mask": MASKS, "ood": MASKS + 2}}
+
+
+class Classifier(nn.Cell):
+    """Logits of contrast, by places; counts its passes."""
+
+    num_features = 8
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.output_features, self.runs = False, 0
+        self.conv = nn.Conv2d(3, 8, 7, stride=7, pad_mode="valid")
+        self.conv.weight.set_data(Tensor(rng.normal(size=(8, 3, 7, 7)).astype(np.float32) / 6))
+        self.relu, self.dropout = nn.ReLU(), nn.Dropout(p=0.3)
+        self.head = nn.Dense(8, CLASSES, has_bias=False)
+        self.head.weight.set_data(Tensor(rng.normal(size=(CLASSES, 8)).astype(np.float32)))
+
+    def construct(self, x):
+        self.runs += 1
+        x = ops.amax(self.relu(self.conv(x)), (2, 3))
+        return x if self.output_features else self.head(self.dropout(x))
+
+
+def scenes():
+    rng = np.random.default_rng(1)
+    for i in range(SAMPLES):
+        yield rng.normal(size=SHAPE).astype(np.float32), np.int32([i % 4 - 1]), np.int32([[5, 30, 20, 8]])
+
+
+def passes(images):
+    return -(-images // SIZE)
+
+
+def by_hand(results, names, robust, sensitive):
+    made = dict.fromkeys(("infer", "perturb", "noise", *RULES.values(), "occlude", "mask", "ood"), 0)
+    for first in range(0, SAMPLES, 4 * SIZE):
+        there = min(4 * SIZE, SAMPLES - first)
+        asked = results.questions[(results.questions[:, 0] >= first) & (results.questions[:, 0] < first + there)]
+        pictures, questions = len(set(asked[:, 0].tolist())), len(asked)
+        ends = {
+            (int(i), int(end(results.probabilities[i]))) for i in asked[:, 0] for end in (np.argmax, np.argmin)
+        } - set(map(tuple, asked.tolist()))
+        together = questions + (len(ends) if sensitive else 0)
+        made["infer"] += passes(there)
+        made["noise"] += passes(NOISY * pictures) if robust else 0
+        for rule in {RULES[name] for name in names if name in RULES}:
+            made[rule] += passes(together) + (passes(NOISY * questions) if robust else 0)
+        for name in names:
+            made["perturb"] += passes(questions * (STEPS - 1))  # no map is constant
+            for kind, images in OWN.get(name, {}).items():
+                made[kind] += passes(pictures * images) + (passes(NOISY * pictures * images) if robust else 0)
+    made["perturb"] += 1  # the baseline
+    return {kind: times for kind, times in made.items() if times}
+
+
+@pytest.mark.parametrize(("robust", "sensitive"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("names", [*((name,) for name in EXPLAINERS), tuple(EXPLAINERS)], ids=lambda names: names[-1])
+def test_explainers_and_the_metrics_that_ask_for_more_maps(dataset, tmp_path, names, robust, sensitive):
+    network = Classifier()
+    data = dataset(list(scenes())), list("abc")
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid(), pass_size=SIZE, jit="off")
+    metrics = [InsertionAUC(CLASSES, nn.Sigmoid(), steps=STEPS), PointingGame(CLASSES)]
+    metrics += [Robustness(CLASSES, nn.Sigmoid(), samples=NOISY, threshold=9)] if robust else []
+    metrics += [ClassSensitivity()] if sensitive else []
+    runner.register_saliency([EXPLAINERS[name](network) for name in names], metrics)
+    result = runner.run()
+    hand = by_hand(Results(tmp_path), names, robust, sensitive)
+    assert result.costs["made"] == hand
+    assert result.costs["needed"] == hand
+    assert network.runs == sum(hand.values())
+    assert all(result.scores.aggregate(name, "InsertionAUC").unscored == 0 for name in names)
+
+
+def test_uncertainty_and_hierarchical_occlusion(dataset, tmp_path):
+    network = Classifier()
+    data = dataset(list(scenes())), list("abc")
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid(), pass_size=SIZE, jit="off")
+    runner.register_saliency([Gradient(network)])
+    runner.register_uncertainty(5)
+    runner.register_hierarchical_occlusion(threshold=0.6)
+    result, search = runner.run(), 0
+    ran, results = network.runs, Results(tmp_path)
+    images = np.stack([image for image, *_ in scenes()])
+    for first in range(0, SAMPLES, 4 * SIZE):
+        asked = results.questions[(results.questions[:, 0] >= first) & (results.questions[:, 0] < first + 4 * SIZE)]
+        alone = Network(network, SIZE, fill=True)
+        probabilities = results.probabilities[asked[:, 0], asked[:, 1]]
+        HierarchicalOcclusion(network, nn.Sigmoid(), 0.6).search_all(alone, images, *asked.T, probabilities)
+        search += alone.passes.made["search"]
+    assert search > 5
+    made = {"infer": 6, "dropout trial": 2, "dropout": 6, "differentiate": 6, "search": search}
+    made["differentiate"] = sum(passes(int(((results.questions[:, 0] // 16) == batch).sum())) for batch in (0, 1))
+    assert result.costs["made"] == made
+    assert result.costs["needed"] == made
+    assert ran == sum(made.values())
+    assert ms.get_context("mode") == ms.PYNATIVE_MODE
