@@ -2,7 +2,7 @@
 
     python scripts/benchmark_overhead.py [--of InsertionAUC] [--rounds 5] [--steps N]
 
-Of InsertionAUC (of Gradient's maps), Occlusion (default windows), RISE (1,000 masks) or HierarchicalOcclusion.
+Of InsertionAUC (of Gradient's maps), Occlusion (169 windows), RISE (300 masks) or HierarchicalOcclusion.
 Each round runs the plan, writing included, and then the same number of the same passes alone (same network, same
 shape, compiled alike, same process). Prints the seconds of each, their medians, and the ratio of the medians.
 """
@@ -29,8 +29,8 @@ from explainrun.runner.networks import load_network
 QUESTIONS = 64
 EXPLAINERS = {
     "InsertionAUC": Gradient,
-    "Occlusion": lambda network: Occlusion(network, nn.Sigmoid()),
-    "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=1000),
+    "Occlusion": lambda network: Occlusion(network, nn.Sigmoid(), window=16, stride=8),
+    "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=300),
 }
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
