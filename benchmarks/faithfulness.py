@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from mindspore import nn
 
+from ..explainers.arguments import real_number, whole_number
 from ..explainers.tensors import Activation, checked_activation
 from .explanation import CoveredImage, Covering, Explanation
 from .family import MetricFamily
-from .metric import Metric, Scores, real_number, whole_number
+from .metric import Metric, Scores
 
 
 class _Perturbing(Metric):

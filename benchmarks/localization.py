@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..explainers.arguments import real_number
 from .explanation import Explanation, Masks
 from .family import MetricFamily
-from .metric import Metric, Scores, real_number
+from .metric import Metric, Scores
 
 
 class PointingGame(Metric):

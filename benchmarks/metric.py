@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
+from ..explainers.arguments import whole_number
 from ..explainers.explainer import Explainer, answers, image_array
 from ..explainers.network import Network
 from ..explainers.view import View, asked_labels
@@ -97,28 +98,6 @@ class Metric(ABC):
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
         scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
-
-
-def whole_number(value: Any, name: str) -> int:
-    """A whole number from 1.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
-    return int(value)
-
-
-def real_number(value: Any, name: str) -> float:
-    """A finite number.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(value)
 
 
 def shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..explainers.arguments import real_number, whole_number
 from ..explainers.explainer import attribute_together
 from ..explainers.network import pass_kind
 from ..explainers.tensors import Activation, FloatArray, IntArray, checked_activation
 from ..explainers.view import Needs, View
 from .explanation import Explanation
-from .metric import Metric, Scores, real_number, whole_number
+from .metric import Metric, Scores
 
 _DRAWN_AGAIN = 3
 

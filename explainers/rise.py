@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from .arguments import whole_number
 from .explainer import Estimate, Explainer, asked_together, image_array
 from .network import Network, by_image
 from .tensors import Activation, FloatArray, IntArray, checked_activation
@@ -100,11 +101,11 @@ class RISE(Explainer):
     ) -> None:
         super().__init__(network, name)
         self.activation_fn = checked_activation(activation_fn)
-        self.num_masks = _whole(num_masks, "num_masks")
+        self.num_masks = whole_number(num_masks, "num_masks", 2)
         sides = (grid, grid) if isinstance(grid, int) else tuple(grid)
         if len(sides) != 2:
             raise ValueError(f"grid must be a whole number from 2 or (height, width), got {grid!r}")
-        self.grid = (_whole(sides[0], "grid"), _whole(sides[1], "grid"))
+        self.grid = (whole_number(sides[0], "grid", 2), whole_number(sides[1], "grid", 2))
         if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0 < probability < 1:
             raise ValueError(f"probability must lie between 0 and 1, got {probability!r}")
         self.probability = float(probability)
@@ -218,9 +219,3 @@ def _enlarging(side: int, cells: int) -> FloatArray:
         inside = cells - 1 - np.abs(cells - 1 - np.abs(neighbour))
         np.add.at(matrix, (np.arange(length), inside), share.astype(np.float32))
     return matrix
-
-
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 2:
-        raise ValueError(f"{name} must be a whole number from 2, got {value!r}")
-    return int(value)

@@ -10,8 +10,8 @@ import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
-from ..benchmarks.metric import whole_number
 from ..explainers import Explainer, HierarchicalOcclusion
+from ..explainers.arguments import whole_number
 from ..explainers.network import DEFAULT_PASS_SIZE
 from ..explainers.tensors import checked_activation, checked_network
 from ..summary_format.pictures import Statistics

@@ -64,3 +64,7 @@ def test_in_a_run_it_takes_the_maps_and_masks_that_are_there(linear, dataset, tm
         of_run = results.scores(explainer.name, "ClassSensitivity")
         np.testing.assert_allclose(of_run, alone[results.questions[:, 0]], atol=1e-6)
         assert len(results.maps(explainer.name)) == 5
+    assert (results.errors("RISE") > 0).all()
+    assert np.isnan(results.errors("Occlusion")).all()
+    assert result.errors == {"RISE": pytest.approx(results.errors("RISE").mean())}
+    assert f"RISE maps off by {result.errors['RISE']:.2g} on average" in result.summary_line()

@@ -87,8 +87,13 @@ def by_hand(results, names, robust, sensitive):
     return {kind: times for kind, times in made.items() if times}
 
 
-@pytest.mark.parametrize(("robust", "sensitive"), [(False, False), (True, False), (False, True), (True, True)])
-@pytest.mark.parametrize("names", [*((name,) for name in EXPLAINERS), tuple(EXPLAINERS)], ids=lambda names: names[-1])
+MIXES = [
+    *(((name,), True, True) for name in EXPLAINERS),
+    *((tuple(EXPLAINERS), robust, sensitive) for robust in (True, False) for sensitive in (True, False)),
+]
+
+
+@pytest.mark.parametrize(("names", "robust", "sensitive"), MIXES)
 def test_explainers_and_the_metrics_that_ask_for_more_maps(dataset, tmp_path, names, robust, sensitive):
     network = Classifier()
     data = dataset(list(scenes())), list("abc")

@@ -3,6 +3,9 @@
 import io
 import logging
 
+import numpy as np
+
+from explainrun.explainers import Network
 from explainrun.runner import progress
 from explainrun.runner.progress import Progress
 
@@ -31,3 +34,23 @@ def test_a_line_a_minute_elsewhere(monkeypatch, caplog):
         bar.advance(4)
     assert caplog.messages == ["4 of ? samples, at Gradient"]
     assert progress.sys.stderr.getvalue() == ""
+
+
+def test_long_work_shows_that_it_is_alive(monkeypatch, caplog):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    with caplog.at_level(logging.INFO, "explainrun"), Progress(9) as bar:
+        bar.doing("RISE")
+        for _ in range(130):
+            now[0] += 1.0
+            bar.alive()
+    assert caplog.messages == ["0 of 9 samples, at RISE"] * 2
+
+
+def test_every_pass_tells_that_it_is_alive(linear):
+    network, told = Network(linear(np.ones((2, 1, 2, 3)))), []
+    network.after_pass = lambda: told.append(len(told))
+    network.pooled_logits(np.ones((20, 1, 2, 3), np.float32))
+    network.differentiate(np.ones((3, 1, 2, 3), np.float32), np.zeros(3, int))
+    assert told == [0, 1, 2]

@@ -3,7 +3,8 @@
     python odd_runs.py FOLDER
 
 Grey and four-channel images (these with uncertainty), images alone, a sample of five labels beside one of none and no
-confident prediction, and a run of nothing else; class names with slashes, brackets and letters outside ASCII.
+confident prediction, and a run of nothing else; hierarchical occlusion beside saliency and alone; class names with
+slashes, brackets and letters outside ASCII.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
-from mindspore import nn
+from mindspore import nn, ops
 
 from explainrun.benchmarks import DeletionAUC, InsertionAUC, NaiveFaithfulness
 from explainrun.explainers import GradCAM, Gradient, GuidedBackprop
@@ -51,6 +52,29 @@ def run(folder: Path, channels: int, labels: list[list[int]] | None, bias: float
     print(folder.name, runner.run(), sep="\n")
 
 
+class Contrast(nn.Cell):
+    """Six classes that are seen wherever neighbours differ, the first most, so that a blur hides them."""
+
+    def construct(self, x):
+        contrast = ops.abs(x[..., 1:] - x[..., :-1]).mean((1, 2, 3))
+        return 20.0 * (contrast[:, None] - ms.Tensor(np.linspace(0.25, 1.2, 6, dtype=np.float32)))
+
+
+def run_regions(folder: Path, *, saliency: bool) -> None:
+    """Search the regions that suffice, in three images of noise."""
+    rng, network = np.random.default_rng(0), Contrast()
+    rows = [(rng.normal(size=(3, 60, 84)).astype(np.float32), np.int32([label])) for label in (0, 2, 5)]
+    data = ds.GeneratorDataset(rows, ["image", "labels"], shuffle=False)
+    runner = ImageClassificationRunner(folder, (data, NAMES), network, nn.Sigmoid())
+    runner.register_hierarchical_occlusion(window_sides=[28, 14, 7], strides=[14, 7, 7])
+    if saliency:
+        runner.register_saliency([Gradient(network)])
+    result = runner.run()
+    print(folder.name, result, sep="\n")
+    if not result.outcomes.get("found"):
+        raise SystemExit(f"nothing was found: {result.outcomes}")
+
+
 def main() -> None:
     ms.set_seed(1)
     base = Path(sys.argv[1])
@@ -60,6 +84,8 @@ def main() -> None:
     run(base / "images-alone", 3, None, 1.0)
     run(base / "five-one-and-none", 3, [five, nothing, one], -2.0)
     run(base / "nothing", 3, [nothing], -2.0)
+    run_regions(base / "regions", saliency=True)
+    run_regions(base / "regions-alone", saliency=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""Numbers that users give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def whole_number(value: Any, name: str, least: int = 1) -> int:
+    """A whole number.
+
+    Raises:
+        ValueError: if it is none, or below the least.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
+    return int(value)
+
+
+def real_number(value: Any, name: str) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
