@@ -46,9 +46,9 @@ class Curved(nn.Cell):
         return features if self.output_features else ops.matmul(features, self.head)
 
 
-def asked(network, images, rows=(0, 0, 1), labels=(3, 1, 1), ids=None):
+def asked(network, images, rows=(0, 0, 1), labels=(3, 1, 1), ids=None, size=16):
     ids = np.arange(len(images)) if ids is None else np.array(ids)
-    return View(Network(network, 16, fill=True), images, np.array(rows), np.array(labels), sample_ids=ids, seed=5)
+    return View(Network(network, size, fill=True), images, np.array(rows), np.array(labels), sample_ids=ids, seed=5)
 
 
 def pictures(count=2):
@@ -106,7 +106,7 @@ def test_on_a_linear_network_it_converges_to_the_expectation(linear):
     off, said = [], []
     for masks in (500, 2000, 8000):
         explainer = RISE(network, itself, num_masks=masks, grid=GRID, probability=0.4)
-        found = [explainer._maps_and_errors(asked(network, image, (0,), (0,), ids=[i])) for i in range(8)]
+        found = [explainer._maps_and_errors(asked(network, image, (0,), (0,), [i], 500)) for i in range(8)]
         off.append(np.sqrt(np.mean([(maps[0] - expected) ** 2 for maps, _ in found])))
         said.append(np.sqrt(np.mean([errors[0] ** 2 for _, errors in found])))
     assert off[2] < 0.05 * np.abs(expected).max()

@@ -142,7 +142,7 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
         with pytest.raises(error, match=words):
             ImageClassificationRunner(tmp_path, **arguments)
     runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid())
-    with pytest.raises(PlanError, match="nothing is registered; call register_saliency first"):
+    with pytest.raises(PlanError, match="nothing is registered; call register_saliency or register_hier"):
         runner.run()
     with pytest.raises(TypeError, match="explainers must be a list of Explainer objects, got Gradient"):
         runner.register_saliency(Gradient(network))

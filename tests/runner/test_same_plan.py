@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import sys
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
@@ -48,6 +49,16 @@ def test_the_options_of_layers_count():
     trained = layers()
     trained.set_train(True)
     assert network_digest(trained) == found[0]  # as it is found, it is explained in inference mode
+
+
+def test_the_seeds_of_dropout_layers_do_not_count():
+    before = ms.get_seed()
+    try:
+        ms.set_seed(1)  # from now on every new layer gets another seed
+        assert network_digest(nn.Dropout(p=0.5)) == network_digest(nn.Dropout(p=0.5))
+        assert network_digest(nn.Dropout(p=0.5)) != network_digest(nn.Dropout(p=0.4))
+    finally:
+        ms.set_seed(before if before is not None else 0)
 
 
 def test_the_code_of_other_peoples_classes_counts(tmp_path):
