@@ -67,7 +67,10 @@ class Robustness(Metric):
                 near = explanation.memory[id(self), "noisy images"] = self._noisy(explanation)
             for name, moved in _moved(explanation.peers, near).items():
                 explanation.memory[id(self), name] = moved
-        found: Scores = np.exp(-explanation.memory.pop(mine))
+        moved = explanation.memory.pop(mine)
+        if isinstance(moved, ValueError):
+            raise moved
+        found: Scores = np.exp(-moved)
         return found
 
     def noise(self, view: View, row: int, draw: int, attempt: int) -> FloatArray:
@@ -138,17 +141,19 @@ class NoisyImages:
             yield part[:, 1], self.view.changed(self.copies[copies, 0], images, about, labels, logits, needs)
 
 
-def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores]:
-    """How far each explainer's maps move at most (Q,), relative to their length."""
+def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
+    """How far each explainer's maps move at most (Q,), relative to their length; or why it refuses noisy images."""
     _need(explanations, near)
     explainers = [explanation.explainer for explanation in explanations]
     furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
+    errors: dict[str, ValueError] = {}
     for places, noisy in near.parts(Needs.together(explainer.needs for explainer in explainers)):
         found, refused = attribute_together(explainers, noisy)
-        for error in refused.values():
-            raise error
+        errors |= refused
         for explanation in explanations:
             name = explanation.explainer.name
+            if name in errors:
+                continue
             with np.errstate(invalid="ignore"):  # NaN is handed on
                 np.maximum.at(furthest[name], places, _length(found[name].maps - explanation.maps[places]))
     for explanation in explanations:
@@ -156,7 +161,7 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
         moved = furthest[explanation.explainer.name]
         with np.errstate(invalid="ignore", divide="ignore"):
             furthest[explanation.explainer.name] = np.where(length > 0, moved / length, np.nan)
-    return furthest
+    return {**furthest, **errors}
 
 
 def _need(explanations: Sequence[Explanation], near: NoisyImages) -> None:

@@ -20,7 +20,7 @@ from .view import Needs, View, asked_labels
 
 
 class Estimate(NamedTuple):
-    """Maps (Q, H, W), and how far off each is, (Q,), in a measure of the method's own; None where it does not know."""
+    """Maps (Q, H, W), and how far off each is, (Q,), as a share of its range; None where the method does not know."""
 
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None

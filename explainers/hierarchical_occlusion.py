@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from .arguments import real_number, whole_number
 from .baselines import blur_sigma, blurred
 from .counterfactual import Counterfactual, one_image
 from .explainer import image_array
@@ -77,8 +78,8 @@ class HierarchicalOcclusion:
     ) -> None:
         self.network = checked_network(network)
         self.activation_fn = checked_activation(activation_fn)
-        if not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie above 0 and below 1, got {threshold}; 0.5 is usual")
+        if not 0 < real_number(threshold, "threshold") < 1:
+            raise ValueError(f"threshold must lie above 0 and below 1, got {threshold!r}; 0.5 is usual")
         self.threshold = float(threshold)
         self.window_sides = None if window_sides is None else _pixels(window_sides, "window_sides")
         self.strides = None if strides is None else _pixels(strides, "strides")
@@ -140,7 +141,7 @@ class HierarchicalOcclusion:
         # Graph mode compiles every new number of images, so there all passes are filled up to one.
         network = Network(self.network, fill=ms.get_context("mode") == ms.GRAPH_MODE)
         probabilities = network.activated(network.logits(images), self.activation_fn)[0]
-        if not 0 <= label < len(probabilities):
+        if whole_number(label, "label", 0) >= len(probabilities):
             raise ValueError(f"label must lie in 0..{len(probabilities) - 1}, got {label}")
         asked = np.array([0]), np.array([label])
         (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1]).counterfactuals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mindspore import nn
@@ -124,13 +124,13 @@ def _extent(value: Extent, name: str) -> tuple[int, ...] | None:
     """(height, width) or (channels, height, width); None stays None."""
     if value is None:
         return None
-    values = (value, value) if isinstance(value, int) else tuple(value)
+    values: tuple[Any, ...] = tuple(np.atleast_1d(value)) if np.ndim(value) else (value, value)
     wrong = [one for one in values if isinstance(one, bool) or not isinstance(one, (int, np.integer)) or one < 1]
     if wrong or len(values) not in (2, 3):
         raise ValueError(
             f"{name} must be a whole number from 1, (height, width) or (channels, height, width), got {value!r}"
         )
-    return tuple(map(int, values))
+    return tuple(int(one) for one in values)
 
 
 def _default(side: int) -> Windows:

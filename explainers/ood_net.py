@@ -123,7 +123,7 @@ class OoDNet(nn.Cell):
         factor = _checked_rate("lr_base_factor", lr_base_factor)
         every = _checked_count("lr_epoch_denom", lr_epoch_denom)
         parameters = self.get_train_parameters(train_underlying)
-        optimizer = nn.Momentum(parameters, rate, momentum=momentum, weight_decay=weight_decay)
+        optimizer = nn.Momentum(parameters, rate, momentum=float(momentum), weight_decay=float(weight_decay))
         return optimizer, SteppedRate(rate, factor, every)
 
     def train(
@@ -182,7 +182,8 @@ class OoDNet(nn.Cell):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is no checkpoint, holds no head, or one of other features or classes.
+            ValueError: if it is no checkpoint, holds no head, one of other features or classes, or beside the head a
+                classifier with other weights.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no file {path}")
@@ -196,6 +197,16 @@ class OoDNet(nn.Cell):
                     f"{path} holds a head of another size: {name} is {stored[name].shape}, an OoDNet of "
                     f"{self.num_classes} classes on {self.num_features} features takes {values.shape}"
                 )
+        other = [
+            name
+            for name, values in self.underlying.parameters_dict().items()
+            if name in stored and not np.array_equal(stored[name].asnumpy(), values.asnumpy())
+        ]
+        if other:
+            raise ValueError(
+                f"{path} holds a head of a classifier with other weights ({other[0]} differs); load them all with "
+                f"mindspore.load_param_into_net, or a head that fits this classifier"
+            )
         for name, values in own.items():
             values.set_data(Tensor(stored[name].asnumpy()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from .arguments import whole_number
+from .arguments import real_number, whole_number
 from .explainer import Estimate, Explainer, asked_together, image_array
 from .network import Network, by_image
 from .tensors import Activation, FloatArray, IntArray, checked_activation
@@ -102,11 +102,11 @@ class RISE(Explainer):
         super().__init__(network, name)
         self.activation_fn = checked_activation(activation_fn)
         self.num_masks = whole_number(num_masks, "num_masks", 2)
-        sides = (grid, grid) if isinstance(grid, int) else tuple(grid)
+        sides: tuple[Any, ...] = tuple(np.atleast_1d(grid)) if np.ndim(grid) else (grid, grid)
         if len(sides) != 2:
             raise ValueError(f"grid must be a whole number from 2 or (height, width), got {grid!r}")
         self.grid = (whole_number(sides[0], "grid", 2), whole_number(sides[1], "grid", 2))
-        if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0 < probability < 1:
+        if not 0 < real_number(probability, "probability") < 1:
             raise ValueError(f"probability must lie between 0 and 1, got {probability!r}")
         self.probability = float(probability)
 
@@ -151,28 +151,29 @@ class RISE(Explainer):
     def _maps_and_errors(self, view: View) -> tuple[FloatArray, FloatArray]:
         """(Q, H, W) each."""
         maps, errors = (np.empty((len(view.rows), *view.size), np.float32) for _ in range(2))
-        rows = np.unique(view.rows)
-        masks = {int(row): self._masks(view, int(row)) for row in rows}
-        says = view.network.streamed_probabilities(self._masked(view, masks), self.activation_fn, "mask")
-        weights = self._weights(view, masks)
-        for row, probabilities, weight in zip(masks, by_image(says, self.num_masks), weights, strict=True):
+        rows = [int(row) for row in np.unique(view.rows)]
+        masked = (image for row in rows for image in self._masked(view, row))
+        says = view.network.streamed_probabilities(masked, self.activation_fn, "mask")
+        weights = self._weights(view, rows)
+        for row, probabilities, weight in zip(rows, by_image(says, self.num_masks), weights, strict=True):
             questions = np.flatnonzero(view.rows == row)
             asked = probabilities[:, view.labels[questions]].astype(np.float64)
-            maps[questions], errors[questions] = _weighted(masks[row], asked, weight, self.probability)
+            maps[questions], errors[questions] = _weighted(self._masks(view, row), asked, weight, self.probability)
         return maps, errors
 
     def _masks(self, view: View, row: int) -> Masks:
         return Masks.drawn(view.generator(row, "RISE"), self.num_masks, self.grid, self.probability, view.size)
 
-    def _masked(self, view: View, masks: Mapping[int, Masks]) -> Iterator[FloatArray]:
-        """Every image (C, H, W) behind each of its masks."""
-        for row, of_image in masks.items():
-            for block in of_image.blocks():
-                yield from view.images[row] * of_image.pictures(block)[:, None]
+    def _masked(self, view: View, row: int) -> Iterator[FloatArray]:
+        """An image (C, H, W) behind each of its masks."""
+        masks = self._masks(view, row)
+        for block in masks.blocks():
+            for mask in masks.pictures(block):
+                yield view.images[row] * mask
 
-    def _weights(self, view: View, masks: Mapping[int, Masks]) -> Iterator[Weights]:
+    def _weights(self, view: View, rows: Sequence[int]) -> Iterator[Weights]:
         """How much each mask of each image counts (N,)."""
-        for _ in masks:
+        for _ in rows:
             yield np.ones(self.num_masks)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from mindspore import nn
 
 from .network import by_image
 from .ood_net import OoDNet
-from .rise import RISE, Masks, Weights
+from .rise import RISE, Weights
 from .tensors import Activation, FloatArray
 from .view import View
+
+_log = logging.getLogger("explainrun")
 
 
 class RISEPlus(RISE):
@@ -57,22 +60,23 @@ class RISEPlus(RISE):
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**super().images_needed(images, questions, shape), "ood": images * (self.num_masks + 2)}
 
-    def _weights(self, view: View, masks: Mapping[int, Masks]) -> Iterator[Weights]:
+    def _weights(self, view: View, rows: Sequence[int]) -> Iterator[Weights]:
         detector = view.network.beside(self.ood_net)
-        scores = _largest(detector.streamed_logits(self._with_ends(view, masks), "ood"))
+        scores = _largest(detector.streamed_logits(self._with_ends(view, rows), "ood"))
         for of_image in by_image(scores, self.num_masks + 2):
             hidden, untouched, masked = of_image[0], of_image[1], of_image[2:].astype(np.float64)
             if untouched > hidden:
                 yield ((masked - hidden) / (untouched - hidden)).clip(0.0, 1.0)
             else:
+                _log.warning("%s: the OoDNet scores an image no higher than a hidden one: it gets no map", self.name)
                 yield np.full(self.num_masks, np.nan)
 
-    def _with_ends(self, view: View, masks: Mapping[int, Masks]) -> Iterator[FloatArray]:
+    def _with_ends(self, view: View, rows: Sequence[int]) -> Iterator[FloatArray]:
         """Every image (C, H, W) hidden, untouched, and behind each of its masks."""
-        for row, of_image in masks.items():
+        for row in rows:
             yield np.zeros_like(view.images[row])
             yield view.images[row]
-            yield from self._masked(view, {row: of_image})
+            yield from self._masked(view, row)
 
 
 def _largest(parts: Iterator[FloatArray]) -> Iterator[FloatArray]:

@@ -123,6 +123,13 @@ class RunConfig(_Section):
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
 
+    @field_validator("uncertainty", "hierarchical_occlusion", mode="before")
+    @classmethod
+    def _not_blank(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("the key has no value; write {} for the defaults, or leave it out")
+        return value
+
     @field_validator("jit", mode="before")
     @classmethod
     def _as_yaml_reads_it(cls, value: Any) -> Any:
@@ -355,7 +362,8 @@ def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: P
         if option not in parameters or option in given:
             raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
     options = dict(options or {})
-    if "ood_net" in options and given["network"] is not None:
+    takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
+    if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
     return partial(made, **{key: value for key, value in given.items() if key in parameters}, **options)
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import chain
 
 import mindspore as ms
@@ -117,7 +118,7 @@ def _entered(
     state = {
         "plan": plan.described,
         "compiled": examined.compiled,
-        "shares_dropout": network.shares_dropout,
+        "dropout": asdict(network.dropout),
         "replaces": found.replaces,
     }
     if plan.tries_compiling:

@@ -38,6 +38,7 @@ class Explaining:
         coverings = (metric.covering(self._view.size) for metric in plan.metrics)
         self.coverings: list[Covering] = [covering for covering in coverings if covering is not None]
         self._waiting: dict[str, tuple[Explanation, Errors]] = {}
+        self._refused: dict[str, ValueError] = {}  # raised when the explainer's own turn comes
         self._memory: dict[Any, Any] = {}
 
     def explanation(self, explainer: Explainer, left: Sequence[Explainer]) -> tuple[Explanation, Errors]:
@@ -50,8 +51,10 @@ class Explaining:
         if self._asked:
             done = [other for other in self._plan.explainers if other not in left]
             self._profile.need_maps(explainer, self._all, done)
-        if explainer.name not in self._waiting:
+        if explainer.name not in self._waiting and explainer.name not in self._refused:
             self._make([other for other in left if other.needs.layers] if explainer.needs.layers else [explainer])
+        if explainer.name in self._refused:
+            raise self._refused[explainer.name]
         return self._waiting.pop(explainer.name)
 
     def _make(self, explainers: Sequence[Explainer]) -> None:
@@ -61,11 +64,11 @@ class Explaining:
         if lacking and self._asked:
             with self._profile.timed("maps"):
                 made, refused = attribute_together(lacking, self._all)
-            for error in refused.values():
-                raise error
+            self._refused |= refused
             found |= made
         nothing = Estimate(np.zeros((0, *self._view.size), np.float32))
-        explanations = [self._explanation(one, found.get(one.name, nothing)) for one in explainers]
+        able = [one for one in explainers if one.name not in self._refused]
+        explanations = [self._explanation(one, found.get(one.name, nothing)) for one in able]
         for explanation, _ in explanations:
             explanation.peers = tuple(other for other, _ in explanations)
             explanation.memory = self._memory

@@ -32,7 +32,7 @@ class Profile:
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
-    dropout trial    2, once, or 1 where they turn out not to share; none without uncertainty
+    dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
     search           what ``HierarchicalOcclusion.search_all`` tells, from what each of its steps had to ask alone
     compile          2, once, or 1 where the network turns out not to compile; none with jit off
     ===============  ==================================================================================================
@@ -75,12 +75,12 @@ class Profile:
 
     def need_dropout_trial(self) -> None:
         """Count the passes that see whether what comes before dropout can be shared."""
-        self._needed["dropout trial"] += 2 if self._network.shares_dropout else 1
+        self._needed["dropout trial"] += 4 if self._network.dropout.shared else 3
 
     def need_dropout(self, images: int, masks: int) -> None:
         """Count the passes that so many masks for each image need."""
         if masks:
-            self.need("dropout", images, 1 if self._network.shares_dropout else masks)
+            self.need("dropout", images, 1 if self._network.dropout.shared else masks)
 
     def need_maps(self, explainer: Explainer, view: View, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""

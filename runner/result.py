@@ -154,7 +154,7 @@ class RunResult:
             no place in the viewer.
         beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
         outcomes: how often hierarchical occlusion came to what; empty without it.
-        errors: by explainer that knows, how far off its maps may be, the mean over them (see the explainer's docs).
+        errors: by explainer that knows, how far off its maps may be, as a share of a map's range; the mean over them.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
         costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
         plan: the resolved plan, in plain values.
@@ -213,7 +213,7 @@ class RunResult:
         if self.beyond:
             parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
         parts += [f"hierarchical occlusion: {times} x {outcome}" for outcome, times in self.outcomes.items()]
-        parts += [f"{name} maps off by {error:.2g} on average" for name, error in self.errors.items()]
+        parts += [f"{name} maps off by {error:.0%} of their range" for name, error in self.errors.items()]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(
             f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..benchmarks.explanation import Covering, Explanation
 from ..explainers import Explainer
-from ..explainers.network import Network
+from ..explainers.network import DropoutPlaces, Network
 from ..explainers.tensors import FloatArray
 from ..summary_format import (
     Explained,
@@ -73,7 +73,8 @@ class Work:
         network.after_pass = progress.alive
         self._recorded = segments.complete()  # the event file begins with the records of so many batches
         state = segments.run.state() or {}
-        self._was_compiled, network.shares_dropout = bool(state.get("compiled")), bool(state.get("shares_dropout"))
+        self._was_compiled, dropout = bool(state.get("compiled")), state.get("dropout", {})
+        network.dropout = DropoutPlaces(tuple(dropout.get("layers", ())), bool(dropout.get("shared")))
 
     def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
         """Do what is not committed yet of all batches; the first may be known from its examination with the plan."""

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from functools import partial
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,24 @@ _FUNCTIONS = re.compile(r"dropout", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
+class DropoutPlaces:
+    """Where Monte Carlo dropout acts on a network, and whether all masks share what comes before it.
+
+    Attributes:
+        layers: names of the dropout layers that run, or of the dense one before which dropout is put; empty for those
+            that are declared.
+        shared: whether the first dropout's output may be repeated for all masks.
+    """
+
+    layers: tuple[str, ...] = ()
+    shared: bool = False
+
+
+@dataclass(frozen=True)
 class _Dropout:
     """Where masks come in: after a dropout layer, or before a dense one."""
 
+    name: str
     cell: nn.Cell
     rate: float
     by_channel: bool = False
@@ -37,7 +53,8 @@ class Draws:
     """The masks of one pass.
 
     Attributes:
-        generators: of each row that is masked, in order; the rows after them, which only fill up the pass, stay whole.
+        generators: of each image, or of each of its repetitions, in order; images after them, which only fill up the
+            pass, stay whole.
         images: rows of the pass.
         repeats: how many rows follow the first dropout for each image.
     """
@@ -46,22 +63,24 @@ class Draws:
     images: int
     repeats: int = 1
 
-    def repeated(self, values: Tensor) -> Tensor:
-        """Values of the images, each as often as it is needed; those that come from repeated ones stay."""
-        if self.repeats == 1 or values.shape[0] != self.images:
-            return values
-        if values.nbytes * self.repeats > _REPEATED_BYTES:
-            raise ValueError(f"repeated {self.repeats} times, what is dropped takes {values.nbytes * self.repeats:,} B")
-        return ops.repeat_interleave(values, self.repeats, 0)
-
     def masked(self, values: Tensor, dropout: _Dropout) -> Tensor:
-        """Values dropped at a layer's rate, what is left scaled up."""
-        values = self.repeated(values)
+        """Values dropped at a layer's rate, what is left scaled up.
+
+        Raises:
+            ValueError: if their first axis does not hold the images, each in so many rows.
+        """
+        values = self._repeated(values)
+        rows, owners = values.shape[0], self.images * self.repeats
+        if rows % owners:
+            raise ValueError(
+                f"dropout layer {dropout.name!r} gets {rows} rows for {owners} images; uncertainty needs the images "
+                f"along the first axis"
+            )
         axes = values.shape[1:2] + (1,) * (values.ndim - 2) if dropout.by_channel else values.shape[1:]
-        masks = np.ones((values.shape[0], *axes), np.float32)
+        masks = np.ones((owners, rows // owners, *axes), np.float32)  # an image's rows, such as its tokens, follow it
         for mask, generator in zip(masks, self.generators, strict=False):
-            mask[...] = (generator.random(axes, np.float32) >= dropout.rate) / max(1.0 - dropout.rate, 1e-12)
-        return values * Tensor(masks).astype(values.dtype)
+            mask[...] = (generator.random(mask.shape, np.float32) >= dropout.rate) / max(1.0 - dropout.rate, 1e-12)
+        return values * Tensor(masks.reshape(rows, *axes)).astype(values.dtype)
 
     def in_pieces(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """A dense layer's output for repeated rows, computed in pieces of a pass.
@@ -69,11 +88,20 @@ class Draws:
         With more rows than that a few of them differ in their last bit by where they stand, and an image's spread
         would depend on its neighbours' number.
         """
-        values = inputs[0]
-        if self.repeats == 1 or values.shape[0] != self.images * self.repeats:
+        if self.repeats == 1 or not inputs or inputs[0].shape[0] != self.images * self.repeats:
             return output
-        pieces = range(0, values.shape[0], self.images)
-        return ops.cat([cell.construct(values[first : first + self.images]) for first in pieces])
+        pieces = range(0, inputs[0].shape[0], self.images)
+        return ops.cat([cell.construct(inputs[0][first : first + self.images]) for first in pieces])
+
+    def _repeated(self, values: Tensor) -> Tensor:
+        """Values of the images, each as often as it is needed; those that come from repeated ones stay."""
+        if values.shape[0] == 1 < self.images:  # the same for all images, such as positions
+            values = ops.repeat_interleave(values, self.images, 0)
+        if self.repeats == 1 or values.shape[0] != self.images:
+            return values
+        if values.nbytes * self.repeats > _REPEATED_BYTES:
+            raise ValueError(f"repeated {self.repeats} times, what is dropped takes {values.nbytes * self.repeats:,} B")
+        return ops.repeat_interleave(values, self.repeats, 0)
 
 
 def check_droppable(network: nn.Cell) -> None:
@@ -82,81 +110,110 @@ def check_droppable(network: nn.Cell) -> None:
     Raises:
         ValueError: if a layer drops in ways that are not known, or there is neither a dropout layer nor a dense one.
     """
-    _dropouts(network)
+    layers, dense = _candidates(network)
+    if not (layers or dense):
+        raise ValueError("uncertainty needs a dropout layer, or a dense one to put dropout before")
 
 
 @contextmanager
-def dropping(network: nn.Cell, draws: Draws) -> Iterator[None]:
-    """Within, dropout acts with these masks: that of the dropout layers, else one put before the last dense layer."""
+def dropping(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
+    """Within, dropout acts in these places with these masks."""
+    check_droppable(network)
+    layers, dense = _candidates(network)
+    chosen = [place for place in layers + dense if place.name in places.layers]
     with ExitStack() as stack:
-        for dropout in _dropouts(network):
+        for dropout in chosen or layers or dense[-1:]:
             stack.callback(_hooked(dropout, draws).remove)
-        for _, cell in network.cells_and_names():
-            if isinstance(cell, _DENSE):
-                stack.callback(cell.register_forward_hook(draws.in_pieces).remove)
+        for place in dense:
+            stack.callback(place.cell.register_forward_hook(draws.in_pieces).remove)
         yield
 
 
 @contextmanager
-def watching_dropout(network: nn.Cell) -> Iterator[None]:
-    """Make sure that the pass within drops through layers alone, and through at least one.
+def watching_dropout(network: nn.Cell) -> Iterator[list[str]]:
+    """Watch the pass within; afterwards the list holds the names of the layers where dropout shall act.
+
+    Those are the dropout layers that run, or if none does the last dense one that runs.
 
     Raises:
-        ValueError: if it calls a dropout function, whose masks nobody can choose, or none of the layers runs.
+        ValueError: if the pass, or a layer of the user's in training, calls a dropout function, whose masks nobody can
+            choose, or neither a dropout layer nor a dense one runs.
     """
-    dropouts, ran, calling = _dropouts(network), set(), set()
+    layers, dense = _candidates(network)
+    ran: list[_Dropout] = []
+    chosen: list[str] = []
+    own = {id(layer.cell) for layer in layers}
+    with ExitStack() as stack:
+        for place in layers + dense:
+            hook = partial(_note, ran, place)
+            stack.callback(place.cell.register_forward_hook(hook).remove)
+        calling = stack.enter_context(_watching_functions(own))
+        yield chosen
+    calling |= {type(cell).__name__ for _, cell in network.cells_and_names() if _may_call_dropout(cell)}
+    if calling:
+        raise ValueError(
+            f"{', '.join(sorted(calling))} calls a dropout function, whose masks uncertainty cannot choose; make it a "
+            f"layer (nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
+        )
+    dropped = [place.name for place in ran if not place.before]
+    chosen += dict.fromkeys(dropped or [place.name for place in ran][-1:])
+    if not chosen:
+        raise ValueError("no dropout layer and no dense one runs in a forward pass, so uncertainty has nowhere to drop")
 
-    def note(cell: nn.Cell, *_: Any) -> None:
-        ran.add(id(cell))
+
+def _note(ran: list[_Dropout], place: _Dropout, _cell: nn.Cell, _inputs: Any, _output: Any) -> None:
+    ran.append(place)
+
+
+@contextmanager
+def _watching_functions(layers: set[int]) -> Iterator[set[str]]:
+    """Notes the cells, but for these, that call a dropout function within; nothing where a profiler is at work."""
+    calling: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: Any) -> None:
         if event == "call" and _drops(frame):
             cell = _running_cell(frame.f_back)
-            if cell is not None and id(cell) not in {id(dropout.cell) for dropout in dropouts}:
+            if cell is not None and id(cell) not in layers:
                 calling.add(type(cell).__name__)
 
-    before = sys.getprofile()
-    with ExitStack() as stack:
-        for dropout in dropouts:
-            stack.callback(dropout.cell.register_forward_hook(note).remove)
-        stack.callback(sys.setprofile, before)
-        sys.setprofile(watch)
-        yield
-    if calling:
-        raise ValueError(
-            f"{', '.join(sorted(calling))} calls a dropout function, whose masks uncertainty cannot choose; "
-            f"make it a layer (nn.Dropout)"
-        )
-    if not ran:
-        raise ValueError("none of the network's dropout layers runs in a forward pass, so uncertainty would be zero")
+    if sys.getprofile() is not None:
+        yield calling
+        return
+    sys.setprofile(watch)
+    try:
+        yield calling
+    finally:
+        sys.setprofile(None)
 
 
-def _dropouts(network: nn.Cell) -> list[_Dropout]:
-    """Where masks come in.
+def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
+    """The dropout layers, and the dense ones before which dropout may be put.
 
     Raises:
-        ValueError: if a layer drops in ways that are not known, or there is nowhere to drop.
+        ValueError: if a layer drops in ways that are not known.
     """
     found, dense = [], []
     for name, cell in network.cells_and_names():
         if isinstance(cell, _WHOLE):
             rate = getattr(cell, "p", None)
-            found.append(_Dropout(cell, float(1.0 - cell.keep_prob if rate is None else rate)))
+            found.append(_Dropout(name, cell, float(1.0 - cell.keep_prob if rate is None else rate)))
         elif isinstance(cell, _BY_CHANNEL):
-            found.append(_Dropout(cell, float(1.0 - cell.keep_prob), by_channel=True))
+            found.append(_Dropout(name, cell, float(1.0 - cell.keep_prob), by_channel=True))
         elif "dropout" in type(cell).__name__.lower():
             raise ValueError(f"uncertainty does not know how layer {name!r} ({type(cell).__name__}) drops")
         elif isinstance(cell, _DENSE):
-            dense.append(_Dropout(cell, RATE_WITHOUT_LAYER, before=True))
-    if not (found or dense):
-        raise ValueError("uncertainty needs a dropout layer, or a dense one to put dropout before")
-    return found or dense[-1:]
+            dense.append(_Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
+    return found, dense
 
 
 def _hooked(dropout: _Dropout, draws: Draws) -> Any:
     """Have a place of the network masked; returns what takes the hook off."""
 
     def before(_cell: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not inputs:
+            raise ValueError(
+                f"uncertainty puts dropout before layer {dropout.name!r}, which must get its input by place"
+            )
         return (draws.masked(inputs[0], dropout), *inputs[1:])
 
     def after(_cell: Any, _inputs: Any, output: Tensor) -> Tensor:
@@ -172,6 +229,8 @@ def _drops(frame: FrameType) -> bool:
     """Whether a frame is the call of a dropout function or primitive of MindSpore."""
     if not str(frame.f_globals.get("__name__", "")).startswith("mindspore."):
         return False
+    if any(frame.f_locals.get(rate) == 0 for rate in ("p", "dropout_p")):
+        return False
     if frame.f_code.co_name == "__call__":
         primitive = frame.f_locals.get("self")
         return isinstance(primitive, Primitive) and bool(_FUNCTIONS.search(type(primitive).__name__))
@@ -186,3 +245,19 @@ def _running_cell(frame: FrameType | None) -> nn.Cell | None:
             return cell
         frame = frame.f_back
     return None
+
+
+def _may_call_dropout(cell: nn.Cell) -> bool:
+    """Whether the code of a user's layer names a dropout function of MindSpore, which it may call in training alone."""
+    construct = getattr(type(cell).construct, "__wrapped__", type(cell).construct)
+    if type(cell).__module__.startswith("mindspore.") or not hasattr(construct, "__code__"):
+        return False
+    known, names = construct.__globals__, construct.__code__.co_names
+    modules = [known[name] for name in names if isinstance(known.get(name), ModuleType)]
+    return any(
+        callable(owner)
+        for name in names
+        if _FUNCTIONS.search(name) and not hasattr(cell, name)
+        for owner in (known.get(name), *(getattr(module, name, None) for module in modules))
+        if str(getattr(owner, "__module__", "")).startswith("mindspore.") and not isinstance(owner, type)
+    )

@@ -24,7 +24,7 @@ from ..tensors import (
     require_pynative,
 )
 from .compiled import compiled
-from .dropping import Draws, dropping, watching_dropout
+from .dropping import Draws, DropoutPlaces, dropping, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule, backward_rule
@@ -56,7 +56,7 @@ class Network:
             one shape. Runs do; direct calls on a few images do not.
 
     Attributes:
-        shares_dropout: whether all masks of uncertainty share what comes before them; see ``prepare_dropout``.
+        dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
 
     Raises:
@@ -71,7 +71,7 @@ class Network:
         self.cell = checked_network(cell)
         self.pass_size = pass_size
         self.passes = Passes()
-        self.shares_dropout = False
+        self.dropout = DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
         self._fill = fill
         self._forward: Callable[[Tensor], Any] = cell
@@ -195,42 +195,55 @@ class Network:
         return found
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
-        """See whether what comes before the first dropout can be computed once for all samples; two passes.
+        """Find where dropout acts, and whether what comes before it can be computed once for all samples; four passes.
 
-        It can where everything after depends on that dropout's output alone: then the output may be repeated, and with
-        nothing dropped the logits stay what they are.
+        It can where everything after the first dropout depends on that dropout's output alone, so that the output may
+        be repeated: then each repetition gives the logits that a pass of its own gives, whose masks are the same.
 
         Args:
             images: (N, C, H, W), of which the first pass is tried.
-            samples: how many masks are going to be drawn for each image.
+            samples: how many masks are going to be drawn for each image, at least 2.
 
         Raises:
-            ValueError: in graph mode, or if dropout cannot act on this network: it calls a dropout function, none of
-                its dropout layers runs, one is of an unknown kind, or there is neither a dropout nor a dense layer.
-            UnsharedDropoutError: if it cannot; every sample is going to take a whole pass.
+            ValueError: in graph mode, or if dropout cannot act on this network: it calls a dropout function, nothing
+                that could drop runs, a layer drops in unknown ways, or a mask of one image changes another's logits.
+            UnsharedDropoutError: if it cannot be shared; every sample is going to take a whole pass, and the trial took
+                three.
         """
         require_pynative()
         first = images[: self.pass_size]
         full = Tensor(self._full(first))
-        self.shares_dropout = False
-        with self._running("dropout trial", len(first)), watching_dropout(self.cell):
-            plain = as_array(checked_logits(self.cell(full), self.cell))
+        with self._running("dropout trial", len(first)), watching_dropout(self.cell) as layers:
+            checked_logits(self.cell(full), self.cell)
+        self.dropout = DropoutPlaces(tuple(layers))
+        alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
+        mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
+        beside = self._dropped(mixed, full, len(first), "dropout trial")
+        if not _agree(alone[1:], beside[1:]):
+            raise ValueError(
+                "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
+                "first axis does not hold the images, so uncertainty cannot tell whose mask is whose"
+            )
         try:
-            with self._running("dropout trial", len(first)), dropping(self.cell, Draws((), len(full), samples)):
-                repeated = as_array(checked_logits(self.cell(full), self.cell))
-                _check_agreement(np.repeat(plain, samples, axis=0), repeated, "with the dropout's output repeated")
-        except OutOfMemoryError:
-            raise
+            with self._running("dropout trial", len(first)):
+                flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
+                with dropping(self.cell, self.dropout, Draws(flat, len(full), samples)):
+                    together = as_array(checked_logits(self.cell(full), self.cell))
+                if together.shape != (len(full) * samples, alone.shape[1]):
+                    raise ValueError(f"repeated, what is dropped gives logits {together.shape}")
+                together = together.reshape(len(full), samples, -1)
+                if not (_agree(alone, together[:, 0]) and _agree(beside[:1], together[:1, 1])):
+                    raise ValueError("with the dropout's output repeated, the network gives other logits")
         except (ValueError, TypeError, RuntimeError) as error:
             raise UnsharedDropoutError(str(error).strip().splitlines()[0]) from error
-        self.shares_dropout = True
+        self.dropout = DropoutPlaces(tuple(layers), shared=True)
 
     def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) under Monte Carlo dropout: only dropout acts, batch norm stays frozen.
 
         Gal, Ghahramani: Dropout as a Bayesian Approximation (2016). Masks come from the images' own generators, so
         they do not depend on what stands beside an image. Takes one pass for each pass of images where
-        ``shares_dropout``, as ``prepare_dropout`` found out, else one for each sample.
+        ``prepare_dropout`` found that they can share it, else one for each sample.
 
         Args:
             images: (N, C, H, W).
@@ -240,27 +253,32 @@ class Network:
             ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
         """
         require_pynative()
-        draw = self._dropped_together if self.shares_dropout else self._dropped_one_by_one
+        draw = self._dropped_together if self.dropout.shared else self._dropped_one_by_one
         chunks = [slice(first, first + self.pass_size) for first in range(0, len(images), self.pass_size)]
         return np.concatenate([draw(images[chunk], generators[chunk]) for chunk in chunks], axis=1)
 
     def _dropped_together(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) of a pass of images, each sample's from one row of many."""
         full, samples = Tensor(self._full(images)), len(generators[0])
-        draws = Draws([one for of_image in generators for one in of_image], len(full), samples)
-        with self._running("dropout", len(images)), dropping(self.cell, draws):
-            logits = as_array(checked_logits(self.cell(full), self.cell))
+        flat = [one for of_image in generators for one in of_image]
+        logits = self._dropped(flat, full, len(images), "dropout", samples)
         return logits.reshape(len(full), samples, -1)[: len(images)].swapaxes(0, 1)
 
     def _dropped_one_by_one(
         self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]
     ) -> FloatArray:
         """The same, each sample's from a pass of its own."""
-        full, parts = Tensor(self._full(images)), []
-        for of_sample in zip(*generators, strict=True):
-            with self._running("dropout", len(images)), dropping(self.cell, Draws(of_sample, len(full))):
-                parts.append(as_array(checked_logits(self.cell(full), self.cell))[: len(images)])
-        return np.stack(parts)
+        full, count = Tensor(self._full(images)), len(images)
+        return np.stack(
+            [self._dropped(of_sample, full, count, "dropout")[:count] for of_sample in zip(*generators, strict=True)]
+        )
+
+    def _dropped(
+        self, generators: Sequence[np.random.Generator], full: Tensor, images: int, kind: str, repeats: int = 1
+    ) -> FloatArray:
+        """Logits (rows of the pass, each so often repeated, classes) under these masks."""
+        with self._running(kind, images), dropping(self.cell, self.dropout, Draws(generators, len(full), repeats)):
+            return as_array(checked_logits(self.cell(full), self.cell))
 
     def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images.
@@ -301,6 +319,10 @@ class Network:
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
 
 
+def _trial(row: int, sample: int) -> np.random.Generator:
+    return np.random.default_rng((row, sample))
+
+
 def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
     """Rows of several parts below one another, as many as are activated together."""
     waiting: list[FloatArray] = []
@@ -330,9 +352,13 @@ def _check_agreement(expected: FloatArray, found: FloatArray, how: str) -> None:
     Raises:
         ValueError: if they are not.
     """
-    if expected.shape != found.shape:
-        raise ValueError(f"{how}, the network gives logits {found.shape} in place of {expected.shape}")
+    if not _agree(expected, found):
+        finite = np.isfinite(expected)
+        apart = np.abs(found[finite] - expected[finite]).max(initial=0.0)
+        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
+
+
+def _agree(expected: FloatArray, found: FloatArray) -> bool:
     finite = np.isfinite(expected)
     apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
-    if not np.array_equal(np.isfinite(found), finite) or not apart <= AGREES * max(1.0, largest):
-        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
+    return bool(np.array_equal(np.isfinite(found), finite) and apart <= AGREES * max(1.0, largest))

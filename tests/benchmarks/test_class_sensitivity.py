@@ -67,4 +67,4 @@ def test_in_a_run_it_takes_the_maps_and_masks_that_are_there(linear, dataset, tm
     assert (results.errors("RISE") > 0).all()
     assert np.isnan(results.errors("Occlusion")).all()
     assert result.errors == {"RISE": pytest.approx(results.errors("RISE").mean())}
-    assert f"RISE maps off by {result.errors['RISE']:.2g} on average" in result.summary_line()
+    assert f"RISE maps off by {result.errors['RISE']:.0%} of their range" in result.summary_line()

@@ -1,12 +1,15 @@
 """Monte Carlo dropout: which layers act, whose masks, and what the samples say."""
 
+import cProfile
+
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, mint, nn, ops
 from scipy import stats
 
 from explainrun.explainers import Network
-from explainrun.explainers.network import UnsharedDropoutError
+from explainrun.explainers.network import DropoutPlaces, UnsharedDropoutError
 from explainrun.explainers.uncertainty import spread
 from explainrun.explainers.view import dropout_generators
 
@@ -129,16 +132,16 @@ class Residual(nn.Cell):
         return x + self.drop(x)
 
 
-class Reversed(nn.Cell):
-    """Looks at the other rows, so a repeated one gives something else."""
+class Mixed(nn.Cell):
+    """Folds rows away, so repeated ones give other logits."""
 
     def __init__(self):
         super().__init__()
         self.drop = nn.Dropout(p=0.4)
 
     def construct(self, x):
-        x = self.drop(x)
-        return x - x.mean(0, keep_dims=True) * x.shape[0]
+        rows = x.shape[0]
+        return self.drop(x)[:rows]
 
 
 def pictures(count):
@@ -159,8 +162,8 @@ def test_what_comes_before_the_first_dropout_is_computed_once(tail, state):
     apart, together = Network(cell, 16, fill=True), Network(cell, 16, fill=True)
     one_by_one = apart.dropout_logits(pictures(21), generators(range(21), 9))
     together.prepare_dropout(pictures(21), 9)
-    assert together.shares_dropout
-    assert dict(together.passes.drained().made) == {"dropout trial": 2}
+    assert together.dropout.shared
+    assert dict(together.passes.drained().made) == {"dropout trial": 4}
     cell.runs.clear()
     shared = together.dropout_logits(pictures(21), generators(range(21), 9))
     assert cell.runs == [16, 16]  # nine masks, but the body ran once a pass
@@ -191,16 +194,14 @@ def test_rate_zero_has_no_spread_when_shared():
     assert (spread(logits).sd == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("tail", "why"), [(Residual, "."), (Reversed, "with the dropout's output repeated, the network gives logits that")]
-)
+@pytest.mark.parametrize(("tail", "why"), [(Residual, "."), (Mixed, "repeated, what is dropped gives logits")])
 def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, state):
     cell = Head(tail())
     before = state(cell)
     network = Network(cell, 4, fill=True)
     with pytest.raises(UnsharedDropoutError, match=why):
         network.prepare_dropout(pictures(4), 5)
-    assert not network.shares_dropout
+    assert not network.dropout.shared
     network.passes.drained()
     assert network.dropout_logits(pictures(5), generators(range(5), 5)).shape == (5, 5, 6)
     assert dict(network.passes.made) == {"dropout": 2 * 5}
@@ -245,20 +246,170 @@ def test_a_dropout_function_is_refused(call, state):
 def test_dropout_layers_are_not_taken_for_functions(layer):
     network = Network(Dropping(layer))
     network.prepare_dropout(images(2), 5)
-    assert network.shares_dropout
+    assert network.dropout.shared
 
 
-def test_a_dropout_layer_that_never_runs_is_refused():
-    class Auxiliary(nn.Cell):
-        def __init__(self):
-            super().__init__()
-            self.drop = nn.Dropout(p=0.5)
+class Unused(nn.Cell):
+    """A dropout layer that never runs in inference, and after the last dense layer that runs one that does not."""
 
-        def construct(self, x):
-            return self.drop(x) if self.training else x
+    def __init__(self, runs=True):
+        super().__init__()
+        self.drop, self.head, self.auxiliary = nn.Dropout(p=0.9), nn.Dense(6, 2), nn.Dense(6, 3)
+        self.runs = runs
 
-    with pytest.raises(ValueError, match="none of the network's dropout layers runs in a forward pass"):
-        Network(Head(Auxiliary())).prepare_dropout(pictures(2), 5)
+    def construct(self, x):
+        if not self.runs:
+            return x
+        return self.head(x) if not self.training else self.auxiliary(self.drop(x))
+
+
+def test_without_a_dropout_layer_that_runs_the_last_dense_one_that_runs_is_taken():
+    network = Network(Head(Unused()))
+    network.prepare_dropout(pictures(2), 5)
+    assert network.dropout == DropoutPlaces(("tail.head",), shared=True)
+    assert network.dropout_logits(pictures(2), generators(range(2), 50)).std(axis=0).min() > 0
+
+
+def test_a_network_in_which_nothing_can_drop_is_refused():
+    network = Unused(runs=False)
+    with pytest.raises(ValueError, match="no dropout layer and no dense one runs in a forward pass"):
+        Network(network).prepare_dropout(np.ones((2, 6), np.float32), 5)
+
+
+class Tokens(nn.Cell):
+    """Tokens (4 an image) with dropout on what ``kind`` names; logits from their mean."""
+
+    def __init__(self, kind):
+        super().__init__()
+        rng = np.random.default_rng(6)
+        self.kind, self.first, self.second = kind, nn.Dropout(p=0.4), nn.Dropout(p=0.3)
+        self.head = nn.Dense(6, 3)
+        self.head.weight.set_data(Tensor(rng.normal(size=(3, 6)).astype(np.float32)))
+        self.places = ms.Parameter(Tensor(rng.normal(size=(1, 4, 6)).astype(np.float32)))
+
+    def construct(self, x):
+        x = x.reshape(x.shape[0], 4, 6)
+        if self.kind == "tokens":
+            return self.head(self.first(x).mean(1))
+        if self.kind == "places":
+            return self.head(ops.tanh(x + self.first(self.places)).mean(1))
+        if self.kind == "tokens first":
+            return self.head(ops.tanh(self.first(x.transpose(1, 0, 2))).mean(0))
+        if self.kind == "then folded":
+            x = ops.tanh(self.first(x))
+        rows = x.shape[0]
+        return self.head(ops.tanh(self.second(x.reshape(-1, 6))).reshape(rows, 4, 6).mean(1))
+
+
+def tokens(count):
+    return np.random.default_rng(7).normal(size=(count, 1, 4, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared"), [("tokens", True), ("then folded", True), ("folded", False), ("places", False)]
+)
+def test_every_image_has_its_own_masks_however_the_network_folds_its_rows(kind, shared):
+    cell = Tokens(kind)
+    network = Network(cell, 16, fill=True)
+    try:
+        network.prepare_dropout(tokens(18), 30)
+    except UnsharedDropoutError:
+        assert not shared
+    assert network.dropout.shared is shared
+    together = network.dropout_logits(tokens(18), generators(range(18), 30))
+    for i in (0, 3, 15, 17):
+        alone = network.dropout_logits(tokens(18)[i : i + 1], generators([i], 30))
+        np.testing.assert_allclose(alone[:, 0], together[:, i], atol=1e-6)
+    free = Network(cell, 16, fill=True)
+    free.dropout = DropoutPlaces(network.dropout.layers)
+    np.testing.assert_allclose(free.dropout_logits(tokens(18), generators(range(18), 30)), together, atol=1e-5)
+    cell.set_train(True)  # MindSpore's own dropout; there is nothing else that would train
+    expected = np.stack([cell(Tensor(tokens(18))).asnumpy() for _ in range(200)]).std(axis=0).mean()
+    assert together.std(axis=0).mean() == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("count", "why"), [(16, "a dropout mask of one image changes"), (6, "gets 4 rows for 6 images")]
+)
+def test_what_drops_across_images_is_refused(count, why):
+    cell = Tokens("tokens first")
+    network = Network(cell, 4 if count == 16 else 6)
+    with pytest.raises(ValueError, match=why):
+        network.prepare_dropout(tokens(count), 5)
+
+
+class Attending(nn.Cell):
+    def __init__(self, rate):
+        super().__init__()
+        self.attention, self.drop = nn.MultiheadAttention(6, 2, dropout=rate, batch_first=True), nn.Dropout(p=0.5)
+
+    def construct(self, x):
+        x = x.reshape(x.shape[0], 1, 6)
+        return self.drop(self.attention(x, x, x)[0].mean(1))
+
+
+def test_attention_is_refused_only_if_it_drops():
+    network = Network(Head(Attending(0.0)))
+    network.prepare_dropout(pictures(3), 4)
+    assert network.dropout.layers == ("tail.drop",)
+    with pytest.raises(ValueError, match="MultiheadAttention calls a dropout function"):
+        Network(Head(Attending(0.3))).prepare_dropout(pictures(3), 4)
+
+
+class OnlyInTraining(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.head, self.dropout_rate = nn.Dense(6, 2), 0.5
+
+    def construct(self, x):
+        if self.training:
+            x = ops.dropout(x, self.dropout_rate)
+        return self.head(x)
+
+
+def test_a_dropout_function_that_only_training_calls_is_refused_too():
+    with pytest.raises(ValueError, match="OnlyInTraining calls a dropout function"):
+        Network(Head(OnlyInTraining())).prepare_dropout(pictures(2), 5)
+
+
+class ByKeyword(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.head = nn.Dropout(p=0.5), nn.Dense(6, 2)
+
+    def construct(self, x):
+        return self.head(x=self.drop(x))
+
+
+def test_layers_may_be_called_by_keyword():
+    network = Network(Head(ByKeyword()), 4, fill=True)
+    network.prepare_dropout(pictures(4), 5)
+    assert network.dropout.shared
+
+
+def test_a_profiler_may_be_at_work():
+    network, profiler = Network(Head(several())), cProfile.Profile()
+    profiler.enable()
+    try:
+        network.prepare_dropout(pictures(2), 5)
+    finally:
+        profiler.disable()
+    assert network.dropout.shared
+    assert profiler.getstats()
+
+
+def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch):
+    network = Network(Head(several()), 4)
+    repeated = ops.repeat_interleave
+
+    def full(values, times, axis):
+        if times > 1 and values.shape[0] == 4:
+            raise RuntimeError("Allocate memory failed: device memory is not enough")
+        return repeated(values, times, axis)
+
+    monkeypatch.setattr("explainrun.explainers.network.dropping.ops.repeat_interleave", full)
+    with pytest.raises(UnsharedDropoutError, match="the device has no memory"):
+        network.prepare_dropout(pictures(4), 5)
 
 
 def test_intervals_are_betas_where_one_fits_and_quantiles_where_none_does():

@@ -241,7 +241,7 @@ def test_windows_and_blur_follow_the_short_side(linear):
     ("options", "message"),
     [
         ({"threshold": 1.0}, "threshold must lie above 0 and below 1, got 1.0"),
-        ({"threshold": math.nan}, "threshold must lie above 0 and below 1, got nan"),
+        ({"threshold": math.nan}, "threshold must be a finite number, got nan"),
         ({"window_sides": (28, 28)}, r"window_sides must fall from layer to layer, got \[28, 28\]"),
         ({"window_sides": (28.0,)}, r"window_sides must be whole pixels, at least 1, got \[28.0\]"),
         ({"window_sides": 28}, "window_sides must be a list with one number a layer, got 28"),

@@ -111,6 +111,7 @@ def test_by_default_32_windows_a_side_leave_nothing_out(linear, side, windows):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"window": 2.5}, "window must be a whole number from 1, .*got 2.5"),
         ({"window": 0}, "window must be a whole number from 1, .*got 0"),
         ({"window": (1, 2, 3, 4)}, "window must be"),
         ({"stride": 2}, "stride needs a window"),
@@ -127,3 +128,8 @@ def test_what_does_not_fit_is_refused_before_any_pass(linear, options, message):
     with pytest.raises(ValueError, match=message):
         Occlusion(network, itself, **options)(Tensor(IMAGE), 0)
     assert network.calls == []
+
+
+def test_numpys_numbers_are_numbers(linear):
+    square = Occlusion(linear(WEIGHTS), itself, window=np.int64(2), stride=np.array([2, 2]))
+    np.testing.assert_allclose(square(Tensor(IMAGE), 0).asnumpy()[0, 0], [[7, 7, -2, -2], [7, 7, -2, -2]])

@@ -1,5 +1,6 @@
 """OoDNet: its scores by hand, what training changes and what it leaves alone, and the old tutorial's script."""
 
+import importlib.util
 import logging
 import sys
 from itertools import pairwise
@@ -361,6 +362,33 @@ def test_files_without_a_head_are_refused(tmp_path, repository):
         OoDNet(Flat(8), 2).load_head(repository / "configs" / "digit_network.ckpt")
 
 
+def test_a_head_is_not_put_on_a_classifier_with_other_weights(tmp_path, linear):
+    class WithWeights(linear):
+        num_features, output_features = 8, False
+
+        def construct(self, x):
+            return x.reshape(x.shape[0], -1) if self.output_features else super().construct(x)
+
+    weights, path = np.ones((2, 1, 2, 4)), str(tmp_path / "all.ckpt")
+    ms.save_checkpoint(OoDNet(WithWeights(weights), 2), path)
+    OoDNet(WithWeights(weights), 2, seed=1).load_head(path)
+    with pytest.raises(ValueError, match="head of a classifier with other weights"):
+        OoDNet(WithWeights(2 * weights), 2).load_head(path)
+
+
+def test_the_bundled_head_tells_scenes_from_those_whose_digits_are_masked_out(repository):
+    spec = importlib.util.spec_from_file_location("train_ood_net", repository / "scripts" / "train_ood_net.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    network = DigitNetwork()
+    ms.load_param_into_net(network, ms.load_checkpoint(str(repository / "configs" / "digit_network.ckpt")))
+    ood_net = OoDNet(network, 10)
+    ood_net.load_head(repository / "configs" / "digit_ood_net.ckpt")
+    whole, hidden, masked = script.inlier_scores(ood_net, DigitScenes("test", 64), np.random.default_rng(1))
+    assert script.roc_area(whole, hidden) >= 0.95
+    assert script.roc_area(whole, masked) >= 0.6  # most masks leave a digit to see
+
+
 def test_the_seed_alone_decides_the_first_weights():
     def drawn(seed):
         ms.set_seed(7)
@@ -514,7 +542,7 @@ OLD_SCRIPT = """
 import mindspore as ms
 import mindspore.nn as nn
 from mindspore import load_checkpoint, load_param_into_net, save_checkpoint
-from explainrun.explainers import OoDNet
+from explainrun.explainers import OoDNet, RISEPlus
 
 class MyLeNet5(nn.Cell):
     def __init__(self, num_class, num_channel):
@@ -553,6 +581,10 @@ fresh_net = OoDNet(underlying=MyLeNet5(10, 3), num_classes=10)
 not_loaded = load_param_into_net(fresh_net, load_checkpoint("ood_net.ckpt"))
 scores = ood_net(images)
 fresh_scores = fresh_net(images)
+
+rise_plus = RISEPlus(ood_net=fresh_net, network=net, activation_fn=nn.Softmax())
+best = int(scores.max(axis=1).argmax())
+saliency = rise_plus(images[best : best + 1], targets=int(net(images[best : best + 1]).argmax()))
 """
 
 
@@ -581,3 +613,7 @@ def test_old_tutorial(tmp_path, monkeypatch):
     assert [list(names) for names in script["not_loaded"]] == [[], []]
     assert (scores.argmax(axis=1) == truth).mean() > 0.5  # of ten digits, after seconds
     assert np.abs(scores).max() <= 1 + 1e-6
+    saliency = script["saliency"].asnumpy()
+    assert saliency.shape == (1, 1, 32, 32)
+    assert saliency.min() >= 0
+    assert np.ptp(saliency) > 0

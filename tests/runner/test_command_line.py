@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
@@ -12,7 +13,7 @@ from explainrun.configs.digit_scenes import DigitScenes
 from explainrun.explainers import EXPLAINERS
 from explainrun.runner import PlanError
 from explainrun.runner.config import build_runner, load_config
-from explainrun.summary_format import read_summary
+from explainrun.summary_format import Results, read_summary
 
 
 @pytest.fixture
@@ -37,6 +38,37 @@ def quickstart(repository, tmp_path):
 def explainrun(*arguments):
     command = [sys.executable, "-m", "explainrun", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_runs_everything_that_there_is(repository, tmp_path):
+    """The full config, with fewer masks."""
+    fewer = {
+        "explainers.5.Occlusion.window": 56, "explainers.5.Occlusion.stride": 28, "explainers.6.RISE.num_masks": 20,
+        "explainers.7.RISEPlus.num_masks": 12, "metrics.5.Robustness.samples": 1, "uncertainty.samples": 5,
+    }  # fmt: skip
+    path = repository / "configs" / "full.yaml"
+    build_runner(*load_config(path, {"summary_dir": str(tmp_path), **fewer}), path.parent).run(limit=2)
+    results = Results(tmp_path)
+    assert (len(results.explainers), len(results.metrics)) == (8, 7)
+    assert results.costs["made"] == results.costs["needed"]
+    assert "found" in results.outcomes
+    assert results.uncertainty.shape == (3, 2, 10)
+    assert np.isfinite(results.errors("RISEPlus")).all()
+    scored = [name for name in results.explainers if np.isfinite(results.scores(name, "Robustness")).all()]
+    assert len(scored) == 8
+
+
+def test_a_section_without_a_value_is_refused(quickstart):
+    (told,) = problems(quickstart(hierarchical_occlusion=None))
+    assert told == "hierarchical_occlusion: the key has no value; write {} for the defaults, or leave it out, got None"
+
+
+def test_a_head_of_another_network_is_told(quickstart, tmp_path):
+    (told,) = problems(quickstart(explainers=[{"RISEPlus": {"ood_net": "digit_network.ckpt"}}]))
+    assert told.startswith("explainers[0]: ")
+    assert "holds no head of an OoDNet" in told
+    (told,) = problems(quickstart(explainers=[{"RISEPlus": {"num_masks": 9}}]))
+    assert "ood_net" in told
 
 
 def test_runs_a_config(quickstart, tmp_path):

@@ -127,9 +127,37 @@ def test_uncertainty_and_hierarchical_occlusion(dataset, tmp_path):
         HierarchicalOcclusion(network, nn.Sigmoid(), 0.6).search_all(alone, images, *asked.T, probabilities)
         search += alone.passes.made["search"]
     assert search > 5
-    made = {"infer": 6, "dropout trial": 2, "dropout": 6, "differentiate": 6, "search": search}
+    made = {"infer": 6, "dropout trial": 4, "dropout": 6, "differentiate": 6, "search": search}
     made["differentiate"] = sum(passes(int(((results.questions[:, 0] // 16) == batch).sum())) for batch in (0, 1))
     assert result.costs["made"] == made
     assert result.costs["needed"] == made
     assert ran == sum(made.values())
     assert ms.get_context("mode") == ms.PYNATIVE_MODE
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_an_explainer_that_refuses_is_the_one_to_blame(dataset, tmp_path, caplog, noisy):
+    """It refuses an image as it is, or with noise; what is made together with its maps is committed all the same."""
+    originals = [image for image, *_ in scenes()]
+
+    class Refusing(Gradient):
+        def attribute(self, view):
+            for row in view.rows:
+                sample = int(view.sample_ids[row])
+                if sample >= 18 and noisy != np.array_equal(view.images[row], originals[sample]):
+                    raise ValueError(f"cannot do sample {sample}")
+            return super().attribute(view)
+
+    network = Classifier()
+    data = dataset(list(scenes())), list("abc")
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid(), pass_size=SIZE, jit="off")
+    runner.register_saliency(
+        [Gradient(network), Refusing(network), GuidedBackprop(network)],
+        [Robustness(CLASSES, nn.Sigmoid(), samples=NOISY, threshold=9)],
+    )
+    with pytest.raises(ValueError, match="cannot do sample 18"):
+        runner.run()
+    where = "the scores of Refusing" if noisy else "Refusing"
+    assert f"failed at {where} of samples 16 to 20" in caplog.messages
+    segments = [path.name for path in next(tmp_path.glob("_explain_*")).glob("segments/*")]
+    assert "000001.Gradient.maps" in segments
