@@ -148,7 +148,7 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
     furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for places, noisy in near.parts(Needs.together(explainer.needs for explainer in explainers)):
-        found, refused = attribute_together(explainers, noisy)
+        found, refused = attribute_together([one for one in explainers if one.name not in errors], noisy)
         errors |= refused
         for explanation in explanations:
             name = explanation.explainer.name
