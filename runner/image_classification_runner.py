@@ -106,7 +106,8 @@ class ImageClassificationRunner:
     def register_uncertainty(self, samples: int = 20) -> None:
         """Have the spread of every probability under Monte Carlo dropout recorded; the viewer shows it.
 
-        Where the network has no dropout layer, one of rate 0.5 is put before its last dense layer while explaining.
+        Where no dropout layer of the network runs, one of rate 0.5 is put before the last dense layer that runs, while
+        explaining. A network that calls a dropout function is refused.
 
         Args:
             samples: how many dropout masks to draw for each image. All share a pass up to the first dropout where
