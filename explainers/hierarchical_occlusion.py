@@ -121,7 +121,7 @@ class HierarchicalOcclusion:
         """Sigma in pixels of the blur of images of a (height, width)."""
         return self.blur or blur_sigma(size)
 
-    def search(self, image: Tensor | npt.NDArray[Any], label: int) -> Counterfactual:
+    def search(self, image: Tensor | npt.NDArray[Any], label: int | Tensor) -> Counterfactual:
         """Search one image.
 
         Args:
@@ -141,7 +141,8 @@ class HierarchicalOcclusion:
         # Graph mode compiles every new number of images, so there all passes are filled up to one.
         network = Network(self.network, fill=ms.get_context("mode") == ms.GRAPH_MODE)
         probabilities = network.activated(network.logits(images), self.activation_fn)[0]
-        if whole_number(label, "label", 0) >= len(probabilities):
+        label = whole_number(label.asnumpy()[()] if isinstance(label, Tensor) else label, "label", 0)
+        if label >= len(probabilities):
             raise ValueError(f"label must lie in 0..{len(probabilities) - 1}, got {label}")
         asked = np.array([0]), np.array([label])
         (found,) = self.search_all(network, images, *asked, probabilities[label : label + 1]).counterfactuals
