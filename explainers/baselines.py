@@ -17,7 +17,7 @@ _BLUR_DIVISOR = 25  # of the image's short side, for the blur's sigma
 
 
 def checked_baseline(baseline: Any) -> Baseline:
-    """A baseline: a number, an array, or one of the words "mean" and "blur".
+    """A baseline: a number, an array (one number a channel, or what broadcasts to (C, H, W)), "mean" or "blur".
 
     Raises:
         ValueError: if it is something else, or not finite.
@@ -29,6 +29,10 @@ def checked_baseline(baseline: Any) -> Baseline:
     values = np.asarray(baseline.asnumpy() if isinstance(baseline, Tensor) else baseline)
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"baseline must be a finite number, a finite array, 'mean' or 'blur', got {baseline!r}")
+    if values.ndim == 1:
+        values = values[:, None, None]  # one number a channel
+    elif values.ndim == 4 and len(values) == 1:
+        values = values[0]
     return float(values) if values.ndim == 0 else values.astype(np.float32)
 
 
@@ -42,7 +46,8 @@ def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:
         try:
             np.broadcast_to(baseline, shape)
         except ValueError:
-            raise ValueError(f"a baseline of shape {baseline.shape} does not fit images of shape {shape}") from None
+            told = f"a baseline of shape {baseline.shape} does not fit images of shape {shape}"
+            raise ValueError(f"{told}; give (C,), (H, W) or (C, H, W)") from None
 
 
 def baseline_image(baseline: Baseline, image: FloatArray) -> FloatArray:

@@ -108,7 +108,7 @@ class HierarchicalOcclusion:
         if self.window_sides is None and short < smallest:
             raise ValueError(
                 f"hierarchical occlusion needs images of at least {smallest} x {smallest} pixels, got {shape[1]} x "
-                f"{shape[2]}; resize them or set window_sides"
+                f"{shape[2]}; resize them, or set window_sides and a larger blur"
             )
         if self.window_sides and self.window_sides[0] > short:
             raise ValueError(

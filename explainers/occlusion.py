@@ -12,7 +12,7 @@ from mindspore import nn
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .explainer import Explainer
 from .network import by_image
-from .tensors import Activation, FloatArray, checked_activation
+from .tensors import Activation, FloatArray, check_labels, checked_activation
 from .view import View
 
 Extent = int | Sequence[int] | None
@@ -80,6 +80,7 @@ class Occlusion(Explainer):
         shape = view.images.shape[1:]
         axes = self._axes(shape)
         windows = list(product(*(zip(*axis, strict=True) for axis in axes)))
+        check_labels(view.labels, view.logits.shape[1])
         asked = view.network.activated(view.logits[rows], self.activation_fn)
         covered = view.network.streamed_probabilities(
             (image for row in rows for image in self._covered(view.images[row], windows)), self.activation_fn, "occlude"

@@ -69,7 +69,7 @@ class OoDNet(nn.Cell):
         self._trains_underlying = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        require_pynative("OoDNets")
+        require_pynative("an OoDNet")
         return super().__call__(*args, **kwargs)
 
     def construct(self, images: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class OoDNet(nn.Cell):
             ValueError: in graph mode, if the batches are of other shapes, there are none, the optimizer holds other
                 parameters, or the loss is not finite.
         """
-        require_pynative("OoDNets")
+        require_pynative("an OoDNet")
         loss_fn = nn.SoftmaxCrossEntropyWithLogits() if loss_fn is None else checked_loss(loss_fn)
         if optimizer is None:
             optimizer, stepping = self.prepare_train(**kwargs)
@@ -171,6 +171,11 @@ class OoDNet(nn.Cell):
         told.list_callback = [*checked_callbacks(scheduler), *checked_callbacks(callbacks), Progress()]
         with self._training(optimizer):
             go_through(told, lambda images, labels: self._step(images, labels, loss_fn, optimizer))
+
+    @property
+    def trained(self) -> bool:
+        """Whether its head was trained or loaded: the batch norm of a new one has seen nothing."""
+        return bool(self.ood_head.norm.moving_mean.asnumpy().any())
 
     def save_head(self, path: str | Path) -> None:
         """Write the head alone, a few kilobytes; ``mindspore.save_checkpoint(ood_net, path)`` writes all."""

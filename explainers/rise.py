@@ -13,7 +13,7 @@ from mindspore import Tensor, nn
 from .arguments import real_number, whole_number
 from .explainer import Estimate, Explainer, asked_together, image_array
 from .network import Network, by_image
-from .tensors import Activation, FloatArray, IntArray, checked_activation
+from .tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .view import View, asked_labels
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
@@ -156,6 +156,7 @@ class RISE(Explainer):
         says = view.network.streamed_probabilities(masked, self.activation_fn, "mask")
         weights = self._weights(view, rows)
         for row, probabilities, weight in zip(rows, by_image(says, self.num_masks), weights, strict=True):
+            check_labels(view.labels, probabilities.shape[1])
             questions = np.flatnonzero(view.rows == row)
             asked = probabilities[:, view.labels[questions]].astype(np.float64)
             maps[questions], errors[questions] = _weighted(self._masks(view, row), asked, weight, self.probability)

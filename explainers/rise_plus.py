@@ -56,6 +56,8 @@ class RISEPlus(RISE):
             raise TypeError(f"ood_net must be an OoDNet, got {type(ood_net).__name__}; train one on your data first")
         super().__init__(network, activation_fn, perturbation_per_eval, num_masks, grid, probability, name)
         self.ood_net = ood_net
+        if not ood_net.trained:
+            _log.warning("%s: the OoDNet was neither trained nor loaded, so its scores mean nothing", self.name)
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**super().images_needed(images, questions, shape), "ood": images * (self.num_masks + 2)}

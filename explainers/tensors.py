@@ -57,18 +57,18 @@ def choose_fast_convolutions() -> None:
 choose_fast_convolutions()
 
 
-def require_pynative(what: str = "gradient explainers") -> None:
+def require_pynative(what: str = "a gradient explainer") -> None:
     """Refuse graph mode, where MindSpore ignores hooks and switched flags without a word.
 
     Args:
-        what: what needs the other mode, in the plural.
+        what: what needs the other mode.
 
     Raises:
         ValueError: in graph mode.
     """
     if ms.get_context("mode") == ms.GRAPH_MODE:
         raise ValueError(
-            f"{what} need PyNative mode, MindSpore is in graph mode; "
+            f"{what} needs PyNative mode, MindSpore is in graph mode; "
             "call mindspore.set_context(mode=mindspore.PYNATIVE_MODE) first"
         )
 
@@ -81,14 +81,23 @@ def as_array(values: Any) -> FloatArray:
     return array
 
 
+def check_labels(labels: IntArray, classes: int) -> None:
+    """Make sure that a network has these classes.
+
+    Raises:
+        ValueError: if a label is out of range.
+    """
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(f"targets must lie in 0..{classes - 1}, got {labels.min()} to {labels.max()}")
+
+
 def one_hot(labels: IntArray, classes: int) -> FloatArray:
     """Rows (N, classes) of zeros with a 1 at the label.
 
     Raises:
         ValueError: if a label is out of range.
     """
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"targets must lie in 0..{classes - 1}, got {labels.min()} to {labels.max()}")
+    check_labels(labels, classes)
     return np.eye(classes, dtype=np.float32)[labels]
 
 

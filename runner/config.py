@@ -319,6 +319,8 @@ def _said(problem: Any) -> str:
         return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"
     if problem["type"] == "missing":
         return f"the key {where!r} is missing"
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{where} must be a mapping of options, {{}} for the defaults, got {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
 
@@ -362,6 +364,9 @@ def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: P
         if option not in parameters or option in given:
             raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
     options = dict(options or {})
+    lacking = [key for key, one in parameters.items() if one.default is one.empty and key not in {*given, *options}]
+    if lacking:
+        raise ValueError(f"{name} needs the option {' and '.join(map(repr, lacking))}")
     takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
     if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])

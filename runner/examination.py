@@ -97,6 +97,9 @@ def _prepare_dropout(plan: Plan, network: Network, samples: list[Sample], proble
         _log.warning("uncertainty takes %d passes for each pass of images: %s", plan.dropout_samples, error)
     except ValueError as error:
         problems.append(first_line(error))
+        return
+    if network.dropout.added:
+        _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
 
 
 def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:

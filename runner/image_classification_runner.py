@@ -118,9 +118,7 @@ class ImageClassificationRunner:
         """
         if self._dropout_samples:
             raise ValueError("register_uncertainty was called before")
-        if whole_number(samples, "samples") < 2:
-            raise ValueError(f"samples must be at least 2, got {samples}")
-        self._dropout_samples = samples
+        self._dropout_samples = whole_number(samples, "samples", 2)
 
     @checks_keywords
     def register_hierarchical_occlusion(

@@ -182,9 +182,10 @@ def _network_problems(plan: Plan) -> list[str]:
         for explainer in plan.explainers
         if explainer.network is not plan.network
     ]
-    if plan.needs.layers or plan.dropout_samples:
+    for needed, what in ((plan.needs.layers, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
         try:
-            require_pynative()
+            if needed:
+                require_pynative(what)
         except ValueError as error:
             problems.append(str(error))
     if plan.dropout_samples:

@@ -212,7 +212,9 @@ class RunResult:
             parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
         if self.beyond:
             parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
-        parts += [f"hierarchical occlusion: {times} x {outcome}" for outcome, times in self.outcomes.items()]
+        if self.outcomes:
+            came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
+            parts.append(f"hierarchical occlusion: {came_to}")
         parts += [f"{name} maps off by {error:.0%} of their range" for name, error in self.errors.items()]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(

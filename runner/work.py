@@ -171,7 +171,6 @@ class Work:
             self._progress.doing(explainer.name)
             with _named(explainer.name, batch):
                 explanation, errors = explaining.explanation(explainer, explainers[place:])
-            self._stop()
             maps = explanation.maps
             computed = np.isfinite(maps).all(axis=(1, 2))
             self._check_computed(explainer, batch, computed)

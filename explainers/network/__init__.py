@@ -4,7 +4,7 @@ This package alone touches hooks, train flags and gradients, and alone calls Min
 which trains a head of its own). It leaves the network bit for bit as it found it, exceptions included.
 """
 
-from .dropping import DropoutPlaces, check_droppable
+from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule
@@ -13,7 +13,6 @@ from .service import (
     DEFAULT_PASS_SIZE,
     INPUT_LAYER,
     Network,
-    UnsharedDropoutError,
     by_image,
     gathered,
 )

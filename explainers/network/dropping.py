@@ -31,10 +31,16 @@ class DropoutPlaces:
         layers: names of the dropout layers that run, or of the dense one before which dropout is put; empty for those
             that are declared.
         shared: whether the first dropout's output may be repeated for all masks.
+        added: whether there was none, so that dropout is put before a dense layer.
     """
 
     layers: tuple[str, ...] = ()
     shared: bool = False
+    added: bool = False
+
+
+class UnsharedDropoutError(ValueError):
+    """What comes before a network's first dropout cannot be computed once for all samples; says why."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,9 @@ class Draws:
         if self.repeats == 1 or values.shape[0] != self.images:
             return values
         if values.nbytes * self.repeats > _REPEATED_BYTES:
-            raise ValueError(f"repeated {self.repeats} times, what is dropped takes {values.nbytes * self.repeats:,} B")
+            raise UnsharedDropoutError(
+                f"repeated {self.repeats} times, what is dropped takes {values.nbytes * self.repeats:,} B"
+            )
         return ops.repeat_interleave(values, self.repeats, 0)
 
 
@@ -130,8 +138,8 @@ def dropping(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[
 
 
 @contextmanager
-def watching_dropout(network: nn.Cell) -> Iterator[list[str]]:
-    """Watch the pass within; afterwards the list holds the names of the layers where dropout shall act.
+def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
+    """Watch the pass within; afterwards the list holds the places where dropout shall act.
 
     Those are the dropout layers that run, or if none does the last dense one that runs.
 
@@ -141,7 +149,7 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[str]]:
     """
     layers, dense = _candidates(network)
     ran: list[_Dropout] = []
-    chosen: list[str] = []
+    chosen: list[DropoutPlaces] = []
     own = {id(layer.cell) for layer in layers}
     with ExitStack() as stack:
         for place in layers + dense:
@@ -156,9 +164,10 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[str]]:
             f"layer (nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
         )
     dropped = [place.name for place in ran if not place.before]
-    chosen += dict.fromkeys(dropped or [place.name for place in ran][-1:])
-    if not chosen:
+    if not ran:
         raise ValueError("no dropout layer and no dense one runs in a forward pass, so uncertainty has nowhere to drop")
+    names = dict.fromkeys(dropped or [ran[-1].name])
+    chosen.append(DropoutPlaces(tuple(names), added=not dropped))
 
 
 def _note(ran: list[_Dropout], place: _Dropout, _cell: nn.Cell, _inputs: Any, _output: Any) -> None:

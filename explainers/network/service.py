@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
@@ -24,7 +26,7 @@ from ..tensors import (
     require_pynative,
 )
 from .compiled import compiled
-from .dropping import Draws, DropoutPlaces, dropping, watching_dropout
+from .dropping import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule, backward_rule
@@ -39,10 +41,6 @@ _OUT_OF_MEMORY = re.compile(
 ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
-
-
-class UnsharedDropoutError(ValueError):
-    """What comes before a network's first dropout cannot be computed once for all samples; says why."""
 
 
 class Network:
@@ -210,12 +208,12 @@ class Network:
             UnsharedDropoutError: if it cannot be shared; every sample is going to take a whole pass, and the trial took
                 three.
         """
-        require_pynative()
+        require_pynative("uncertainty")
         first = images[: self.pass_size]
         full = Tensor(self._full(first))
-        with self._running("dropout trial", len(first)), watching_dropout(self.cell) as layers:
+        with self._running("dropout trial", len(first)), watching_dropout(self.cell) as found:
             checked_logits(self.cell(full), self.cell)
-        self.dropout = DropoutPlaces(tuple(layers))
+        (self.dropout,) = found
         alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
         mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
         beside = self._dropped(mixed, full, len(first), "dropout trial")
@@ -230,13 +228,19 @@ class Network:
                 with dropping(self.cell, self.dropout, Draws(flat, len(full), samples)):
                     together = as_array(checked_logits(self.cell(full), self.cell))
                 if together.shape != (len(full) * samples, alone.shape[1]):
-                    raise ValueError(f"repeated, what is dropped gives logits {together.shape}")
+                    raise UnsharedDropoutError(f"repeated, what is dropped gives logits {together.shape}")
                 together = together.reshape(len(full), samples, -1)
                 if not (_agree(alone, together[:, 0]) and _agree(beside[:1], together[:1, 1])):
-                    raise ValueError("with the dropout's output repeated, the network gives other logits")
+                    raise UnsharedDropoutError("with the dropout's output repeated, the network gives other logits")
+        except UnsharedDropoutError:
+            raise
+        except OutOfMemoryError as error:
+            raise UnsharedDropoutError("the device has no memory for all samples of a pass together") from error
         except (ValueError, TypeError, RuntimeError) as error:
-            raise UnsharedDropoutError(str(error).strip().splitlines()[0]) from error
-        self.dropout = DropoutPlaces(tuple(layers), shared=True)
+            raise UnsharedDropoutError(
+                "what follows the first dropout also uses something that is not dropped, such as a residual"
+            ) from error
+        self.dropout = replace(self.dropout, shared=True)
 
     def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) under Monte Carlo dropout: only dropout acts, batch norm stays frozen.
@@ -252,7 +256,7 @@ class Network:
         Raises:
             ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
         """
-        require_pynative()
+        require_pynative("uncertainty")
         draw = self._dropped_together if self.dropout.shared else self._dropped_one_by_one
         chunks = [slice(first, first + self.pass_size) for first in range(0, len(images), self.pass_size)]
         return np.concatenate([draw(images[chunk], generators[chunk]) for chunk in chunks], axis=1)
@@ -307,8 +311,10 @@ class Network:
             with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
                 yield
             self.after_pass()
-        except RuntimeError as error:
-            if _OUT_OF_MEMORY.search(str(error)):
+        except Exception as error:
+            with suppress(Exception):
+                ms.runtime.synchronize()  # else the next operation may tell the same error again
+            if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(self.pass_size) from error
             raise
 

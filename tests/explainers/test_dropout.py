@@ -194,7 +194,13 @@ def test_rate_zero_has_no_spread_when_shared():
     assert (spread(logits).sd == 0).all()
 
 
-@pytest.mark.parametrize(("tail", "why"), [(Residual, "."), (Mixed, "repeated, what is dropped gives logits")])
+@pytest.mark.parametrize(
+    ("tail", "why"),
+    [
+        (Residual, "what follows the first dropout also uses something"),
+        (Mixed, "repeated, what is dropped gives logits"),
+    ],
+)
 def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, state):
     cell = Head(tail())
     before = state(cell)
@@ -266,7 +272,7 @@ class Unused(nn.Cell):
 def test_without_a_dropout_layer_that_runs_the_last_dense_one_that_runs_is_taken():
     network = Network(Head(Unused()))
     network.prepare_dropout(pictures(2), 5)
-    assert network.dropout == DropoutPlaces(("tail.head",), shared=True)
+    assert network.dropout == DropoutPlaces(("tail.head",), shared=True, added=True)
     assert network.dropout_logits(pictures(2), generators(range(2), 50)).std(axis=0).min() > 0
 
 
@@ -408,7 +414,7 @@ def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch):
         return repeated(values, times, axis)
 
     monkeypatch.setattr("explainrun.explainers.network.dropping.ops.repeat_interleave", full)
-    with pytest.raises(UnsharedDropoutError, match="the device has no memory"):
+    with pytest.raises(UnsharedDropoutError, match="the device has no memory for all samples of a pass together"):
         network.prepare_dropout(pictures(4), 5)
 
 

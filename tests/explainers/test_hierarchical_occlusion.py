@@ -262,7 +262,7 @@ def test_images_that_cannot_be_searched_are_refused(linear):
     explainer.check((3, 56, 80))
     with pytest.raises(ValueError, match=r"three channels \(3, H, W\), got \(1, 56, 80\)"):
         explainer.check((1, 56, 80))
-    with pytest.raises(ValueError, match="at least 56 x 56 pixels, got 55 x 80; resize them or set window_sides"):
+    with pytest.raises(ValueError, match="at least 56 x 56 pixels, got 55 x 80; resize them, or set window_sides"):
         explainer.search(np.ones((3, 55, 80), np.float32), 0)
     with pytest.raises(ValueError, match="at least 56 x 56 pixels"):
         explainer.search_all(Network(cell), np.ones((2, 3, 55, 80), np.float32), *np.zeros((3, 1), int))

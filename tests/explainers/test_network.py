@@ -192,7 +192,7 @@ def test_graph_mode_is_refused_before_the_pass(two_channels):
     explainer = Gradient(two_channels())
     ms.set_context(mode=ms.GRAPH_MODE)
     try:
-        with pytest.raises(ValueError, match="gradient explainers need PyNative mode"):
+        with pytest.raises(ValueError, match="a gradient explainer needs PyNative mode"):
             explainer(Tensor(two_channels.IMAGE), 0)
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from explainrun.explainers import Network, Occlusion, View
+from explainrun.explainers import RISE, Network, Occlusion, View
 
 IMAGE = np.arange(1, 9, dtype=np.float32).reshape(1, 1, 2, 4)
 WEIGHTS = np.array([[[[1, 0, 2, 0], [0, 1, 0, -1]]], [[[0, 1, 0, 0], [0, 0, 0, 0]]]], np.float32)
@@ -64,6 +64,8 @@ def test_what_covers_may_be_anything(linear):
     np.testing.assert_allclose(fall(2.0), weights * (image - 2))
     np.testing.assert_allclose(fall(np.array([[1], [2]])), weights * (image - [[1], [2]]))
     np.testing.assert_allclose(fall("mean"), weights * (image - 4.5))
+    np.testing.assert_allclose(fall([3.0]), weights * (image - 3))  # one a channel
+    np.testing.assert_allclose(fall(IMAGE / 2), weights * image / 2)
     # Sigma 1, edges repeated: 1.3637 and 5.3637 along the rows; down the column 0.6995 of the one, 0.3005 of the other.
     assert fall("blur")[0, 0] == pytest.approx(1 - 2.5658, abs=1e-3)
 
@@ -120,7 +122,10 @@ def test_by_default_32_windows_a_side_leave_nothing_out(linear, side, windows):
         ({"baseline": np.nan}, "baseline must be a finite number"),
         ({"window": 2, "stride": 3}, "a stride of 3 leaves out pixels between windows of 2 in width; make it smaller"),
         ({"window": (1, 5)}, "a window of 5 does not fit images of width 4; make it smaller"),
-        ({"window": 1, "baseline": np.ones(3)}, r"a baseline of shape \(3,\) does not fit images of shape \(1, 2, 4\)"),
+        (
+            {"window": 1, "baseline": np.ones(3)},
+            r"a baseline of shape \(3, 1, 1\) does not fit images of",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_pass(linear, options, message):
@@ -133,3 +138,10 @@ def test_what_does_not_fit_is_refused_before_any_pass(linear, options, message):
 def test_numpys_numbers_are_numbers(linear):
     square = Occlusion(linear(WEIGHTS), itself, window=np.int64(2), stride=np.array([2, 2]))
     np.testing.assert_allclose(square(Tensor(IMAGE), 0).asnumpy()[0, 0], [[7, 7, -2, -2], [7, 7, -2, -2]])
+
+
+@pytest.mark.parametrize("explainer", [Occlusion, RISE])
+def test_a_label_that_is_no_class_is_told(linear, explainer):
+    options = {"window": 1} if explainer is Occlusion else {"num_masks": 9, "grid": 2}
+    with pytest.raises(ValueError, match=r"targets must lie in 0\.\.1, got 2 to 2"):
+        explainer(linear(WEIGHTS), itself, **options)(Tensor(IMAGE), 2)

@@ -63,12 +63,17 @@ def test_a_section_without_a_value_is_refused(quickstart):
     assert told == "hierarchical_occlusion: the key has no value; write {} for the defaults, or leave it out, got None"
 
 
+def test_a_section_that_is_no_mapping_is_refused(quickstart):
+    (told,) = problems(quickstart(uncertainty=5))
+    assert told == "uncertainty must be a mapping of options, {} for the defaults, got 5"
+
+
 def test_a_head_of_another_network_is_told(quickstart, tmp_path):
     (told,) = problems(quickstart(explainers=[{"RISEPlus": {"ood_net": "digit_network.ckpt"}}]))
     assert told.startswith("explainers[0]: ")
     assert "holds no head of an OoDNet" in told
     (told,) = problems(quickstart(explainers=[{"RISEPlus": {"num_masks": 9}}]))
-    assert "ood_net" in told
+    assert told == "explainers[0]: RISEPlus needs the option 'ood_net'"
 
 
 def test_runs_a_config(quickstart, tmp_path):

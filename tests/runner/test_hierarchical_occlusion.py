@@ -69,7 +69,7 @@ def test_what_is_found_is_recorded_and_archived(dataset, linear, tmp_path):
         (6, 1): "found",
     }
     assert result.outcomes == {"found": 8, "below threshold": 4, "blur suffices": 1}
-    assert "hierarchical occlusion: 1 x blur suffices" in result.summary_line()
+    assert "hierarchical occlusion: 8 x found, 4 x below threshold, 1 x blur suffices" in result.summary_line()
     search = HierarchicalOcclusion(network, nn.Sigmoid())
     for sample_id, label in results.questions[[outcome == "found" for outcome in results.outcomes]].tolist():
         image = list(scenes(7))[sample_id][0]

@@ -196,7 +196,7 @@ def test_graph_mode_and_a_folder_that_is_none_are_problems(two_channels, dataset
             runner.run()
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)
-    assert "gradient explainers need PyNative mode" in caught.value.problems[0]
+    assert "a gradient explainer needs PyNative mode" in caught.value.problems[0]
     assert caught.value.problems[1].endswith("lies under a file")
     wide = dataset([(np.zeros((1, 2, 4), np.float32),) + (np.int32([0]),) * 3], "abcd")
     runner = ImageClassificationRunner(tmp_path / "x", (wide, NAMES), network, nn.Sigmoid())
@@ -316,7 +316,7 @@ def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, 
         alone.run()
     with pytest.raises(ValueError, match="register_uncertainty was called before"):
         alone.register_uncertainty()
-    with pytest.raises(ValueError, match="samples must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="samples must be a whole number from 2, got 1"):
         runner(two_channels()).register_uncertainty(1)
     network = linear(np.zeros((2, 1, 2, 4)))
     without = runner(network)
