@@ -88,18 +88,17 @@ class Robustness(Metric):
         copies = np.array([(row, draw) for draw in range(self.samples) for row in rows])
         attempts, logits = np.zeros(len(copies), int), np.zeros((len(copies), view.logits.shape[1]), np.float32)
         before = view.network.activated(view.logits, self.activation_fn)
-        left = np.arange(len(copies))
+        near, left = NoisyImages(self, view, copies, attempts, logits), np.arange(len(copies))
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
             explanation.need("noise", len(left))
-            near = NoisyImages(self, view, copies, attempts, logits)
             logits[left] = view.network.pooled_logits((near.image(copy) for copy in left), "noise")
             after = view.network.activated(logits[left], self.activation_fn)
             far = np.linalg.norm(after - before[copies[left, 0]], axis=1) > self.threshold
             left = left[far]
             if not len(left):
                 break
-        return NoisyImages(self, view, copies, attempts, logits)
+        return near
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule
 from .service import (
-    ACTIVATED_TOGETHER,
     DEFAULT_PASS_SIZE,
-    INPUT_LAYER,
     Network,
     by_image,
     gathered,
@@ -19,9 +17,7 @@ from .service import (
 from .taps import Derivatives
 
 __all__ = [
-    "ACTIVATED_TOGETHER",
     "DEFAULT_PASS_SIZE",
-    "INPUT_LAYER",
     "Derivatives",
     "DropoutPlaces",
     "Network",

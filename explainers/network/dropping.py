@@ -118,15 +118,12 @@ def check_droppable(network: nn.Cell) -> None:
     Raises:
         ValueError: if a layer drops in ways that are not known, or there is neither a dropout layer nor a dense one.
     """
-    layers, dense = _candidates(network)
-    if not (layers or dense):
-        raise ValueError("uncertainty needs a dropout layer, or a dense one to put dropout before")
+    _candidates(network)
 
 
 @contextmanager
 def dropping(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
     """Within, dropout acts in these places with these masks."""
-    check_droppable(network)
     layers, dense = _candidates(network)
     chosen = [place for place in layers + dense if place.name in places.layers]
     with ExitStack() as stack:
@@ -199,7 +196,7 @@ def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
     """The dropout layers, and the dense ones before which dropout may be put.
 
     Raises:
-        ValueError: if a layer drops in ways that are not known.
+        ValueError: if a layer drops in ways that are not known, or there is neither.
     """
     found, dense = [], []
     for name, cell in network.cells_and_names():
@@ -212,6 +209,8 @@ def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
             raise ValueError(f"uncertainty does not know how layer {name!r} ({type(cell).__name__}) drops")
         elif isinstance(cell, _DENSE):
             dense.append(_Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
+    if not (found or dense):
+        raise ValueError("uncertainty needs a dropout layer, or a dense one to put dropout before")
     return found, dense
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import mindspore as ms
 import numpy as np
 import pytest
@@ -101,6 +102,33 @@ def test_the_two_labels_of_a_picture_have_their_own_boxes(dataset, linear, tmp_p
     assert x < 15 < x + width
     assert y < 30 < y + height + 10
     assert right.layers[0].boxes[0][0] > 30
+
+
+def test_the_archive_knows_parents_and_blurred_probabilities(dataset, linear, tmp_path):
+    network = linear(weights(), bias=-4.0)
+    runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(7))), NAMES), network, nn.Sigmoid(), jit="off")
+    runner.register_hierarchical_occlusion(window_sides=[28, 14], strides=[5, 3])
+    runner.run()
+    search = HierarchicalOcclusion(network, nn.Sigmoid(), window_sides=[28, 14], strides=[5, 3])
+    results, images = Results(tmp_path), [image for image, _ in scenes(7)]
+    with h5py.File(find_runs(tmp_path)[-1].archive) as file:
+        tables = {name: values[...] for name, values in file["hierarchical_occlusion"].items()}
+    asked = zip(results.questions.tolist(), results.outcomes, tables["blurred"], strict=True)
+    expected = []
+    for (sample, label), outcome, blurred_probability in asked:
+        if outcome == "below threshold":
+            assert np.isnan(blurred_probability)
+            continue
+        found = search.search(images[sample], label)
+        assert blurred_probability == pytest.approx(found.blurred_probability, abs=1e-6)
+        expected += [
+            [sample, label, number, box.x, box.y, box.width, box.height, box.parent]
+            for number, layer in enumerate(found.layers)
+            for box in layer.boxes
+        ]
+    assert tables["boxes"].tolist() == expected
+    assert {row[2] for row in expected} == {0, 1}
+    assert {row[7] for row in expected} >= {-1, 0}
 
 
 @pytest.mark.parametrize("graph", [False, True], ids=["pynative", "graph"])
