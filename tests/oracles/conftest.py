@@ -11,6 +11,12 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from mindspore import Tensor, nn, ops
+from tabulate import tabulate
+
+# grad-cam and torchcam import torchvision, whose compiled operations do not load into CPU PyTorch; nobody calls them.
+OPERATIONS = torch.library.Library("torchvision", "DEF")
+OPERATIONS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+OPERATIONS.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 HEIGHT, WIDTH = 32, 26
 STAGES = ((16, 1), (32, 2), (64, 2))
@@ -109,6 +115,44 @@ class TorchResNet20(torch.nn.Module):
     def forward(self, x):
         x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
         return self.linear(x.mean((2, 3)))
+
+
+AGREEMENTS = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.stash[AGREEMENTS] = []
+
+
+@pytest.fixture
+def agree(request):
+    """Compares maps (Q, H, W) of ours with those of a library, and notes how far apart they are for the table."""
+
+    def compare(explainer, library, ours, theirs, tolerance=1e-4, how="as they come"):
+        apart = largest_difference(ours, theirs)
+        request.config.stash[AGREEMENTS].append((explainer, library, how, len(ours), apart, tolerance))
+        assert apart <= tolerance
+
+    return compare
+
+
+def largest_difference(ours, theirs):
+    """Largest difference, as a share of each map's largest value."""
+    scale = np.abs(theirs).max(axis=tuple(range(1, theirs.ndim)), keepdims=True)
+    assert ours.shape == theirs.shape
+    assert (scale > 0).all()
+    return float((np.abs(ours - theirs) / scale).max())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """The table of agreements: one line a comparison, the worst of its cases."""
+    worst = {}
+    for explainer, library, how, maps, apart, tolerance in config.stash[AGREEMENTS]:
+        key = (explainer, library, how)
+        worst[key] = max(worst.get(key, (0.0, 0, 0.0)), (apart, maps, tolerance))
+    rows = [(*key, maps, f"{apart:.1e}", f"{tolerance:g}") for key, (apart, maps, tolerance) in sorted(worst.items())]
+    titles = ["explainer", "library", "compared", "maps", "largest difference", "allowed"]
+    terminalreporter.write_line("\n" + tabulate(rows, titles, tablefmt="github", disable_numparse=True))
 
 
 @pytest.fixture(scope="session")

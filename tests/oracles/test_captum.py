@@ -14,15 +14,6 @@ from mindspore import Tensor, nn
 from explainrun.explainers import Deconvolution, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion
 
 
-def largest_difference(ours, theirs):
-    """Largest difference, relative to each map's largest value; printed as the figure of agreement."""
-    scale = np.abs(theirs).max(axis=(1, 2), keepdims=True)
-    assert (scale > 0).all()
-    difference = float((np.abs(ours - theirs) / scale).max())
-    print(f"largest difference relative to the map's largest value: {difference:.1e}")
-    return difference
-
-
 def test_logits(network, torch_network, photos):
     images, labels = photos
     with torch.no_grad():
@@ -32,23 +23,23 @@ def test_logits(network, torch_network, photos):
     assert (ours.argmax(1) == labels).mean() > 0.6  # the network sees what it was trained on, though cropped
 
 
-def test_gradient(network, torch_network, photos):
+def test_gradient(network, torch_network, photos, agree):
     images, labels = photos
     theirs = Saliency(torch_network).attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
     ours = Gradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    assert largest_difference(ours, theirs.amax(1).numpy()) <= 1e-4
+    agree("Gradient", "captum Saliency", ours, theirs.amax(1).numpy())
 
 
-def test_input_x_gradient(network, torch_network, photos):
+def test_input_x_gradient(network, torch_network, photos, agree):
     images, labels = photos
     method = CaptumInputXGradient(torch_network)
     theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels)).detach()
     ours = InputXGradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    assert largest_difference(ours, theirs.sum(1).numpy()) <= 1e-4
+    agree("InputXGradient", "captum InputXGradient", ours, theirs.sum(1).numpy())
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer3", "layer3.1"])
-def test_gradcam(network, torch_network, photos, layer):
+def test_gradcam(network, torch_network, photos, layer, agree):
     images, labels = photos
     method = LayerGradCam(torch_network, torch_network.get_submodule(layer))
     theirs = method.attribute(torch.tensor(images), torch.tensor(labels), relu_attributions=True)
@@ -57,18 +48,18 @@ def test_gradcam(network, torch_network, photos, layer):
     seen = theirs.max(axis=(1, 2)) > 0  # an all-zero map has no scale: there ours must be zero too
     assert seen.mean() > 0.5
     assert not ours[~seen].any()
-    assert largest_difference(ours[seen], theirs[seen]) <= 1e-4
+    agree("GradCAM", "captum LayerGradCam", ours[seen], theirs[seen])
 
 
 @pytest.mark.parametrize("explainer", [GuidedBackprop, Deconvolution])
-def test_rectified_rules(variant, explainer):
+def test_rectified_rules(variant, explainer, agree):
     network, torch_network, images, labels = variant
     method = getattr(captum.attr, explainer.__name__)(torch_network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum warns that it sets hooks
         theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
     ours = explainer(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    assert largest_difference(ours, theirs.abs().amax(1).numpy()) <= 1e-4
+    agree(explainer.__name__, f"captum {explainer.__name__}", ours, theirs.abs().amax(1).numpy())
 
 
 # Where windows overlap captum's sum runs over the same ones, so it agrees there too; channels of ours are averaged.
@@ -82,7 +73,7 @@ def test_rectified_rules(variant, explainer):
     ],
     ids=["black", "mean", "single channels", "overlapping"],
 )
-def test_occlusion(network, torch_network, photos, window, stride, baseline):
+def test_occlusion(network, torch_network, photos, window, stride, baseline, agree):
     images, labels = (of[:16] for of in photos)
     images = images[..., :24].copy()
     means = np.broadcast_to(images.mean(axis=(2, 3), keepdims=True), images.shape).copy()
@@ -96,4 +87,4 @@ def test_occlusion(network, torch_network, photos, window, stride, baseline):
     moved = np.abs(theirs).max(axis=(1, 2)) > 1e-3  # of some photos the network is too sure for a window to matter
     assert moved.mean() > 0.8
     assert np.abs(ours - theirs)[~moved].max(initial=0) < 1e-6
-    assert largest_difference(ours[moved], theirs[moved]) <= 1e-4
+    agree("Occlusion", "captum Occlusion", ours[moved], theirs[moved])
