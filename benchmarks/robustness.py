@@ -171,9 +171,11 @@ def _need(explanations: Sequence[Explanation], near: NoisyImages) -> None:
     for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
         first.need(pass_kind(rule), questions)
     for explanation in explanations:
+        if explanation.explainer.needs.outputs:
+            explanation.need("activate", copies)
         needed = explanation.explainer.images_needed(copies, questions, near.view.images.shape[1:])
         for kind, images in needed.items():
-            explanation.need(kind, images)
+            explanation.need(kind, images or 0)
 
 
 def _places(view: View, row: int) -> IntArray:

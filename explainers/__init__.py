@@ -1,6 +1,8 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
-from .cam import GradCAM
+from .ablation_cam import AblationCAM
+from .activation_map import ActivationMap
+from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
 from .counterfactual import Counterfactual, draw_layers
 from .explainer import Explainer
 from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
@@ -12,6 +14,8 @@ from .ood_net import OoDNet
 from .registry import Registry
 from .rise import RISE
 from .rise_plus import RISEPlus
+from .score_cam import ISCAM, SSCAM, ScoreCAM
+from .smooth_grad_cam import SmoothGradCAMpp
 from .view import Needs, View
 
 EXPLAINERS = Registry(
@@ -22,7 +26,18 @@ EXPLAINERS = Registry(
         "InputXGradient": "explainrun.explainers.gradient:InputXGradient",
         "GuidedBackprop": "explainrun.explainers.gradient:GuidedBackprop",
         "Deconvolution": "explainrun.explainers.gradient:Deconvolution",
+        "CAM": "explainrun.explainers.cam:CAM",
         "GradCAM": "explainrun.explainers.cam:GradCAM",
+        "GradCAMpp": "explainrun.explainers.cam:GradCAMpp",
+        "SmoothGradCAMpp": "explainrun.explainers.smooth_grad_cam:SmoothGradCAMpp",
+        "XGradCAM": "explainrun.explainers.cam:XGradCAM",
+        "LayerCAM": "explainrun.explainers.cam:LayerCAM",
+        "HiResCAM": "explainrun.explainers.cam:HiResCAM",
+        "EigenCAM": "explainrun.explainers.cam:EigenCAM",
+        "ScoreCAM": "explainrun.explainers.score_cam:ScoreCAM",
+        "SSCAM": "explainrun.explainers.score_cam:SSCAM",
+        "ISCAM": "explainrun.explainers.score_cam:ISCAM",
+        "AblationCAM": "explainrun.explainers.ablation_cam:AblationCAM",
         "Occlusion": "explainrun.explainers.occlusion:Occlusion",
         "RISE": "explainrun.explainers.rise:RISE",
         "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
@@ -30,23 +45,35 @@ EXPLAINERS = Registry(
 )
 
 __all__ = [
+    "CAM",
     "EXPLAINERS",
+    "ISCAM",
     "RISE",
+    "SSCAM",
+    "AblationCAM",
+    "ActivationMap",
     "Counterfactual",
     "Deconvolution",
+    "EigenCAM",
     "Explainer",
     "GradCAM",
+    "GradCAMpp",
     "Gradient",
     "GuidedBackprop",
+    "HiResCAM",
     "HierarchicalOcclusion",
     "InputXGradient",
+    "LayerCAM",
     "Needs",
     "Network",
     "Occlusion",
     "OoDNet",
     "RISEPlus",
     "Registry",
+    "ScoreCAM",
+    "SmoothGradCAMpp",
     "View",
+    "XGradCAM",
     "draw_layers",
     "saliency_to_image",
 ]

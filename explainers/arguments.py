@@ -18,6 +18,17 @@ def whole_number(value: Any, name: str, least: int = 1) -> int:
     return int(value)
 
 
+def positive_number(value: Any, name: str) -> float:
+    """A finite number above 0.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if real_number(value, name) <= 0:
+        raise ValueError(f"{name} must be above 0, got {value!r}")
+    return float(value)
+
+
 def real_number(value: Any, name: str) -> float:
     """A finite number.
 

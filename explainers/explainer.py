@@ -54,11 +54,12 @@ class Explainer(ABC):
         """The same maps, with how far off they may be; a method that knows the latter writes this too."""
         return Estimate(self.attribute(view))
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
         """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
 
-        By kind of pass. The differentiated passes that it ``needs`` are not among them: those take one image a
-        question, for all explainers that read a pass of the same rule.
+        By kind of pass; None where that depends on what it sees, so that it tells ``Network.need`` when it does. The
+        shared passes that it ``needs`` are not among them: those take one image a question, for all explainers that
+        read a pass of the same rule.
 
         Raises:
             ValueError: if its options do not fit images of that shape; asked before the first pass of a run.

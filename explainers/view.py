@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from .network import Derivatives, Network, Rule
+from .network import Derivatives, Network, Rule, layer_outputs
 from .tensors import FloatArray, IntArray
 
 
@@ -23,9 +23,11 @@ class Needs:
     Attributes:
         layers: for each backward rule whose differentiated pass it reads, the layers to tap in that pass; "" is the
             image itself.
+        outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
     """
 
     layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
+    outputs: frozenset[str] = frozenset()
 
     @classmethod
     def gradient(cls, *layers: str, rule: Rule = "plain") -> Needs:
@@ -34,12 +36,13 @@ class Needs:
 
     @classmethod
     def together(cls, needs: Iterable[Needs]) -> Needs:
-        """What serves all of them: one pass a rule."""
+        """What serves all of them: one pass a rule, and one without gradient."""
         union: dict[Rule, frozenset[str]] = {}
+        needs = list(needs)
         for need in needs:
             for rule, layers in need.layers.items():
                 union[rule] = union.get(rule, frozenset()) | layers
-        return cls(union)
+        return cls(union, frozenset().union(*(need.outputs for need in needs)))
 
 
 class View:
@@ -144,9 +147,23 @@ class View:
         derivatives = self.derivatives()
         return derivatives.activations[name], derivatives.gradients[name]
 
+    @cached_property
+    def outputs(self) -> dict[str, FloatArray]:
+        """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that nobody asks about."""
+        rows = np.unique(self.rows)
+        found = layer_outputs(self.network, self.images[rows], self._needs.outputs)
+        return {name: _placed(output, rows, len(self.images)) for name, output in found.items()}
+
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
         return keyed_generator(self._seed, int(self.sample_ids[row]), purpose)
+
+
+def _placed(values: FloatArray, rows: IntArray, length: int) -> FloatArray:
+    """Values at their rows among so many, zeros elsewhere."""
+    placed = np.zeros((length, *values.shape[1:]), np.float32)
+    placed[rows] = values
+    return placed
 
 
 def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Generator:

@@ -132,16 +132,19 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
     """
-    cheap, problems = [], []
+    own, problems = {}, []
     for explainer in plan.explainers:
         try:
-            own = explainer.images_needed(len(first.samples), len(first.rows), first.images.shape[1:])
+            own[explainer] = explainer.images_needed(len(first.samples), len(first.rows), first.images.shape[1:])
         except ValueError as error:
             problems.append(f"{explainer.name}: {first_line(error)}")
-        else:
-            cheap += [explainer] if not own else []
     if problems or not len(first.rows):
         return problems
+    cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
+    if any(own[explainer] and explainer.needs.layers for explainer in plan.explainers):
+        cheap = [
+            explainer for explainer in cheap if not explainer.needs.layers
+        ]  # all that share a pass are made at once
     found, errors = attribute_together(cheap, first.view(plan, network))
     first.found.update(found)
     return [f"{name}: {first_line(error)}" for name, error in errors.items()]

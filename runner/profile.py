@@ -26,6 +26,7 @@ class Profile:
     infer            ceil(N / P) for each batch of N samples
     differentiate,   ceil(Q / P) for a batch's Q questions, those among them that metrics add (ClassSensitivity), by
     guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
+    activate         ceil(R / P) for each batch's R images with questions, where any explainer reads outputs alone
     occlude, mask,   an explainer's own: ceil(``images_needed`` / P), for each explainer and batch; Robustness adds the
     ood, ...         same for S times the images
     noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
@@ -87,9 +88,11 @@ class Profile:
         questions = len(view.rows)
         for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
             self.need(pass_kind(rule), questions)
+        if explainer.needs.outputs and not any(other.needs.outputs for other in done):
+            self.need("activate", len(np.unique(view.rows)))
         own = explainer.images_needed(len(np.unique(view.rows)), questions, view.images.shape[1:])
         for kind, images in own.items():
-            self.need(kind, images)
+            self.need(kind, images or 0)
 
     def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:
         """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
@@ -106,7 +109,7 @@ class Profile:
             "made": dict(passes.made),
             "images": dict(passes.images),
             "pass_seconds": dict(passes.seconds),
-            "needed": {kind: times for kind, times in self._needed.items() if times},
+            "needed": {kind: times for kind, times in (self._needed + passes.needed).items() if times},
             "seconds": dict(self._seconds),
         }
         self._seconds.clear()

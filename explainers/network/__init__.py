@@ -5,11 +5,13 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
+from .layer_outputs import layer_outputs, logits_from
 from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule
 from .service import (
     DEFAULT_PASS_SIZE,
+    INPUT_LAYER,
     Network,
     by_image,
     gathered,
@@ -18,6 +20,7 @@ from .taps import Derivatives
 
 __all__ = [
     "DEFAULT_PASS_SIZE",
+    "INPUT_LAYER",
     "Derivatives",
     "DropoutPlaces",
     "Network",
@@ -30,5 +33,7 @@ __all__ = [
     "evaluating",
     "gathered",
     "keeping_flags",
+    "layer_outputs",
+    "logits_from",
     "pass_kind",
 ]

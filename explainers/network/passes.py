@@ -24,17 +24,20 @@ class OutOfMemoryError(RuntimeError):
 
 @dataclass
 class Passes:
-    """What a network was asked for, by kind of pass: "infer", "differentiate", "guided", "deconvolution" (a forward and
-    a backward each, the last two by their rule), "dropout", "perturb", "search" (of hierarchical occlusion), and
-    "compile" (which tries a compiled forward).
+    """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
+    "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
+    "perturb", "search" (of hierarchical occlusion), "compile" (which tries a compiled forward), and what explainers run
+    themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.
+        needed: how many the explainers need that learn how many images they run from what they look at.
         images: how many images they held, copies that only fill up a pass left out.
         seconds: how long they took.
     """
 
     made: Counter[str] = field(default_factory=Counter)
+    needed: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -49,8 +52,8 @@ class Passes:
 
     def drained(self) -> Passes:
         """What was counted since the last call, which starts anew."""
-        counted = Passes(self.made, self.images, self.seconds)
-        self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
+        counted = Passes(self.made, self.needed, self.images, self.seconds)
+        self.made, self.needed, self.images, self.seconds = Counter(), Counter(), Counter(), defaultdict(float)
         return counted
 
 

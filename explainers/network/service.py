@@ -98,8 +98,8 @@ class Network:
         """
         rows = iter(rows)
         while chunk := list(islice(rows, self.pass_size)):
-            full = self._full(np.stack(chunk))
-            with self._running(kind, len(chunk)):
+            full = self.filled(np.stack(chunk))
+            with self.running(kind, len(chunk)):
                 logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
             yield logits
 
@@ -141,8 +141,8 @@ class Network:
         """
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
-        with self._running("compile", len(first)):
-            forward, output = compiled(self.cell, Tensor(self._full(first)))
+        with self.running("compile", len(first)):
+            forward, output = compiled(self.cell, Tensor(self.filled(first)))
             found = as_array(checked_logits(output, self.cell))[: len(first)]
         _check_agreement(plain, found, "compiled")
         self._forward = forward
@@ -153,12 +153,21 @@ class Network:
         with _one_at_a_time:
             for first in range(0, len(logits), ACTIVATED_TOGETHER):
                 chunk = logits[first : first + ACTIVATED_TOGETHER]
-                full = self._full(chunk, ACTIVATED_TOGETHER)
+                full = self.filled(chunk, ACTIVATED_TOGETHER)
                 parts.append(as_array(activation_fn(Tensor(full)))[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
+    def need(self, kind: str, images: int) -> None:
+        """Count the passes that so many images need: for explainers that learn how many from what they look at."""
+        self.passes.needed[kind] += -(-images // self.pass_size)
+
     def differentiate(
-        self, images: FloatArray, labels: IntArray, taps: Iterable[str] = (), rule: Rule = "plain"
+        self,
+        images: FloatArray,
+        labels: IntArray,
+        taps: Iterable[str] = (),
+        rule: Rule = "plain",
+        kind: str | None = None,
     ) -> Derivatives:
         """Differentiate the logit of each image's label, one forward and one backward a pass.
 
@@ -167,7 +176,9 @@ class Network:
             labels: (Q,), the logit to differentiate for each image.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
                 several times in a pass, its last run is kept.
-            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution".
+            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or "loss", which
+                is plain, but of the cross entropy of softmax with the label instead of its logit.
+            kind: what the passes count as; by default what their rule does.
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
@@ -182,10 +193,10 @@ class Network:
         parts: list[Derivatives] = []
         for first in range(0, len(images), self.pass_size):
             chunk = slice(first, first + self.pass_size)
-            full, asked = self._full(images[chunk]), self._full(labels[chunk])
+            full, asked = self.filled(images[chunk]), self.filled(labels[chunk])
             rows = len(images[chunk])
-            with self._running(pass_kind(rule), rows), backward_rule(rule):
-                parts.append(differentiated(self.cell, full, asked, layers, rows))
+            with self.running(kind or pass_kind(rule), rows), backward_rule(rule):
+                parts.append(differentiated(self.cell, full, asked, layers, rows, rule))
         found = joined(parts)
         if INPUT_LAYER in taps:
             found.activations[INPUT_LAYER] = images
@@ -210,8 +221,8 @@ class Network:
         """
         require_pynative("uncertainty")
         first = images[: self.pass_size]
-        full = Tensor(self._full(first))
-        with self._running("dropout trial", len(first)), watching_dropout(self.cell) as found:
+        full = Tensor(self.filled(first))
+        with self.running("dropout trial", len(first)), watching_dropout(self.cell) as found:
             checked_logits(self.cell(full), self.cell)
         (self.dropout,) = found
         alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
@@ -223,7 +234,7 @@ class Network:
                 "first axis does not hold the images, so uncertainty cannot tell whose mask is whose"
             )
         try:
-            with self._running("dropout trial", len(first)):
+            with self.running("dropout trial", len(first)):
                 flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
                 with dropping(self.cell, self.dropout, Draws(flat, len(full), samples)):
                     together = as_array(checked_logits(self.cell(full), self.cell))
@@ -263,7 +274,7 @@ class Network:
 
     def _dropped_together(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) of a pass of images, each sample's from one row of many."""
-        full, samples = Tensor(self._full(images)), len(generators[0])
+        full, samples = Tensor(self.filled(images)), len(generators[0])
         flat = [one for of_image in generators for one in of_image]
         logits = self._dropped(flat, full, len(images), "dropout", samples)
         return logits.reshape(len(full), samples, -1)[: len(images)].swapaxes(0, 1)
@@ -272,7 +283,7 @@ class Network:
         self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]
     ) -> FloatArray:
         """The same, each sample's from a pass of its own."""
-        full, count = Tensor(self._full(images)), len(images)
+        full, count = Tensor(self.filled(images)), len(images)
         return np.stack(
             [self._dropped(of_sample, full, count, "dropout")[:count] for of_sample in zip(*generators, strict=True)]
         )
@@ -281,7 +292,7 @@ class Network:
         self, generators: Sequence[np.random.Generator], full: Tensor, images: int, kind: str, repeats: int = 1
     ) -> FloatArray:
         """Logits (rows of the pass, each so often repeated, classes) under these masks."""
-        with self._running(kind, images), dropping(self.cell, self.dropout, Draws(generators, len(full), repeats)):
+        with self.running(kind, images), dropping(self.cell, self.dropout, Draws(generators, len(full), repeats)):
             return as_array(checked_logits(self.cell(full), self.cell))
 
     def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
@@ -297,7 +308,7 @@ class Network:
 
         named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
         require_pynative()
-        with ExitStack() as stack, self._running("infer", len(images)):
+        with ExitStack() as stack, self.running("infer", len(images)):
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)
@@ -305,8 +316,8 @@ class Network:
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     @contextmanager
-    def _running(self, kind: str, images: int) -> Iterator[None]:
-        """One pass of that kind runs within."""
+    def running(self, kind: str, images: int) -> Iterator[None]:
+        """One pass of that kind, over so many images, runs within."""
         try:
             with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
                 yield
@@ -318,7 +329,8 @@ class Network:
                 raise OutOfMemoryError(self.pass_size) from error
             raise
 
-    def _full(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
+    def filled(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
+        """Rows of a pass, filled up with copies of the last one where passes shall have one shape."""
         lacking = (size or self.pass_size) - len(rows)
         if not self._fill or lacking == 0:
             return np.ascontiguousarray(rows)

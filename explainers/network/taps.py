@@ -9,10 +9,11 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from ..layers import find_layer
 from ..tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
+from .rectified import Rule
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,16 @@ def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
 
 
 def differentiated(
-    cell: nn.Cell, images: FloatArray, labels: IntArray, layers: Sequence[str], rows: int
+    cell: nn.Cell, images: FloatArray, labels: IntArray, layers: Sequence[str], rows: int, rule: Rule
 ) -> Derivatives:
     """One pass; what lies past the first ``rows`` images only filled it up."""
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
         logits = checked_logits(cell(batch), cell)
-        return (logits * Tensor(one_hot(labels, logits.shape[1]))).sum(), logits
+        asked = (logits * Tensor(one_hot(labels, logits.shape[1]))).sum()
+        if rule == "loss":  # the cross entropy of softmax
+            return ops.logsumexp(logits, 1).sum() - asked, logits
+        return asked, logits
 
     with _tapped(cell, layers) as taps:
         (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))

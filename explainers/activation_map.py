@@ -1,0 +1,157 @@
+"""What the class activation mapping family has in common: a layer's output, weighed and summed to a map."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from .arguments import whole_number
+from .explainer import Explainer, asked_together, image_array
+from .images import resized
+from .layers import find_layer
+from .network import Network
+from .tensors import FloatArray
+from .view import Needs, View, asked_labels
+
+Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
+
+
+class ActivationMap(Explainer):
+    """A map from the output of a layer; a subclass says how the output's channels are weighed.
+
+    Maps are brought to the image's size bilinearly, from half-pixel centres; ``layer_maps`` gives them as they are
+    before. Of a layer that runs several times in a pass, its last run is read. Of several layers the maps, each divided
+    by its largest absolute value, are averaged, since layers differ in scale.
+
+    Args:
+        network: see ``Explainer``.
+        layer: dotted name of the layer to read, such as "layer4", or several; their outputs must be
+            (N, channels, h, w). "" reads the image itself.
+        reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
+            row by row (those before them, such as a class token, are left out); or a function from an array of that
+            layer's output to (N, channels, h, w). It must only move or drop values, since gradients go through it too.
+        name: see ``Explainer``.
+
+    Raises:
+        TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
+        ValueError: if there is no such layer (the nearest names are offered), an empty list is given, or reshape is
+            something else.
+    """
+
+    def __init__(
+        self, network: nn.Cell, layer: str | Sequence[str] = "", reshape: Reshape = None, name: str | None = None
+    ) -> None:
+        super().__init__(network, name)
+        if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
+            raise TypeError(f"layer must be a layer's name or a list of names, got {layer!r}")
+        self.layer = (layer,) if isinstance(layer, str) else tuple(layer)
+        if not self.layer:
+            raise ValueError("layer must name at least one layer, got none")
+        for one in self.layer:
+            if one:
+                find_layer(network, one)
+        self.reshape = reshape if reshape is None or callable(reshape) else _grid(reshape)
+        self.needs = self._needed()
+
+    def attribute(self, view: View) -> FloatArray:
+        maps = [resized(of_layer.astype(np.float32, copy=False), view.size) for of_layer in self.maps(view).values()]
+        if len(maps) == 1:
+            return maps[0]
+        fused: FloatArray = np.mean([map_ / largest(map_) for map_ in maps], axis=0, dtype=np.float32)
+        return fused
+
+    def layer_maps(self, inputs: Tensor, targets: Any) -> dict[str, Tensor]:
+        """The maps (N, L, h, w) of each layer at its own size, by the layer's name.
+
+        Args:
+            inputs: (N, C, H, W), as the network takes them.
+            targets: as for the direct call.
+
+        Raises:
+            TypeError: if inputs or targets are of another type.
+            ValueError: if their shapes do not fit, or a target is out of range.
+        """
+        images = image_array(inputs)
+        labels = asked_labels(targets, len(images))
+        view, place = asked_together(Network(self.network), images, labels, self.needs)
+        found = self.maps(view).items()
+        shape = labels.shape
+        return {layer: Tensor(maps[place].astype(np.float32).reshape(*shape, *maps.shape[1:])) for layer, maps in found}
+
+    @abstractmethod
+    def maps(self, view: View) -> dict[str, FloatArray]:
+        """The maps (Q, h, w) of each layer at its own size."""
+
+    def read(self, view: View, layer: str) -> tuple[FloatArray, FloatArray]:
+        """A layer's output and the gradient of each question's logit with respect to it, (Q, channels, h, w) both."""
+        activation, gradient = view.layer(layer)
+        return self.grid(activation, layer), self.grid(gradient, layer)
+
+    def grid(self, values: FloatArray, layer: str) -> FloatArray:
+        """A layer's output, or its gradient, as (N, channels, h, w).
+
+        Raises:
+            ValueError: if it is of another shape.
+        """
+        if callable(self.reshape):
+            values = self.reshape(values)
+        elif self.reshape is not None:
+            values = _arranged(values, self.reshape, layer)
+        if values.ndim != 4:
+            hint = "" if self.reshape is not None else "; reshape brings tokens to a grid"
+            raise ValueError(f"{type(self).__name__} needs a layer of shape (N, channels, h, w), {layer!r} is "
+                             f"{values.shape}{hint}")  # fmt: skip
+        return values
+
+    def _needed(self) -> Needs:
+        """What it reads of the shared passes."""
+        return Needs.gradient(*self.layer)
+
+
+class DifferentiatedMap(ActivationMap):
+    """A map from a layer's output and the gradient of the label's logit with respect to it, place by place.
+
+    Both come from one pass, which all explainers of the kind share.
+    """
+
+    def maps(self, view: View) -> dict[str, FloatArray]:
+        return {layer: self.combined(*self.read(view, layer)) for layer in self.layer}
+
+    @abstractmethod
+    def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
+        """The maps (Q, h, w) from output and gradient (Q, channels, h, w)."""
+
+
+def largest(maps: FloatArray) -> FloatArray:
+    """The largest absolute value of each map (Q, 1, 1), 1 for a map that is zero everywhere."""
+    values: FloatArray = np.abs(maps).max(axis=(1, 2), keepdims=True)
+    return np.where(values > 0, values, np.float32(1))
+
+
+def weighed(weights: FloatArray, activation: FloatArray) -> FloatArray:
+    """The sum (Q, h, w) of channels (Q, channels, h, w), each times its weight (Q, channels)."""
+    summed: FloatArray = (weights[:, :, None, None] * activation).sum(axis=1)
+    return summed
+
+
+def _grid(reshape: Any) -> tuple[int, int]:
+    sides = tuple(np.atleast_1d(reshape)) if isinstance(reshape, (list, tuple)) else ()
+    if len(sides) != 2:
+        raise ValueError(f"reshape must be the grid (height, width) of the tokens or a function, got {reshape!r}")
+    return whole_number(reshape[0], "reshape"), whole_number(reshape[1], "reshape")
+
+
+def _arranged(values: FloatArray, grid: tuple[int, int], layer: str) -> FloatArray:
+    """Tokens (N, tokens, channels) as (N, channels, h, w)."""
+    height, width = grid
+    if values.ndim != 3 or values.shape[1] < height * width:
+        raise ValueError(
+            f"reshape {grid} needs a layer of shape (N, tokens, channels) with at least {height * width} tokens, "
+            f"{layer!r} is {values.shape}"
+        )
+    tokens = values[:, values.shape[1] - height * width :]
+    return np.ascontiguousarray(tokens.reshape(len(values), height, width, -1).transpose(0, 3, 1, 2))

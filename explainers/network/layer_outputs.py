@@ -1,0 +1,109 @@
+"""Forward passes that keep what layers give, or run on from what a layer shall give instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from ..layers import find_layer
+from ..tensors import FloatArray, as_array, checked_logits, require_pynative
+from .service import INPUT_LAYER, Network
+
+
+def layer_outputs(network: Network, images: FloatArray, layers: Iterable[str]) -> dict[str, FloatArray]:
+    """Outputs (N, ...) of layers for images (N, C, H, W), in one forward a pass; "" is the image itself.
+
+    Of a layer that runs several times in a pass, the last run is kept.
+
+    Raises:
+        ValueError: if a layer does not exist, does not run or gives no tensor, there are no images, or MindSpore is in
+            graph mode (which ignores hooks in silence).
+    """
+    require_pynative("reading a layer")
+    if not len(images):
+        raise ValueError("no images to run the network on")
+    names = sorted(set(layers) - {INPUT_LAYER})
+    parts: list[dict[str, FloatArray]] = []
+    for first in range(0, len(images), network.pass_size):
+        chunk = images[first : first + network.pass_size]
+        with network.running("activate", len(chunk)), _noting(network.cell, names) as noted:
+            checked_logits(network.cell(Tensor(network.filled(chunk))), network.cell)
+            parts.append({name: _array(name, noted.get(name))[: len(chunk)] for name in names})
+    return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
+
+
+def logits_from(
+    network: Network, layer: str, rows: Iterable[tuple[FloatArray, FloatArray]], kind: str
+) -> Iterator[FloatArray]:
+    """Logits (up to a pass, classes) where a layer gives something else than it would.
+
+    Args:
+        network: where passes run. What comes before the layer runs too, and what goes round it is kept.
+        layer: its dotted name; "" is the image itself.
+        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes.
+        kind: what the passes count as.
+
+    Raises:
+        ValueError: if there is no such layer, it does not run, or gives something of another shape; or in graph mode.
+    """
+    require_pynative("changing what a layer gives")
+    rows = iter(rows)
+    while chunk := list(islice(rows, network.pass_size)):
+        images, outputs = (network.filled(np.stack(part)) for part in zip(*chunk, strict=True))
+        if layer == INPUT_LAYER:
+            images = outputs
+        with network.running(kind, len(chunk)), _giving(network.cell, layer, Tensor(outputs)):
+            logits = as_array(checked_logits(network.cell(Tensor(images)), network.cell))
+        yield logits[: len(chunk)]
+
+
+@contextmanager
+def _noting(cell: nn.Cell, layers: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Within, what each layer gives is noted."""
+    noted: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for name in layers:
+
+            def note(_cell: nn.Cell, _inputs: Any, output: Any, name: str = name) -> None:
+                noted[name] = output
+
+            stack.callback(find_layer(cell, name).register_forward_hook(note).remove)
+        yield noted
+
+
+@contextmanager
+def _giving(cell: nn.Cell, layer: str, instead: Tensor) -> Iterator[None]:
+    """Within, a layer gives something else."""
+    if layer == INPUT_LAYER:
+        yield
+        return
+    runs = 0
+
+    def give(_cell: nn.Cell, _inputs: Any, output: Any) -> Tensor:
+        nonlocal runs
+        runs += 1
+        if not isinstance(output, Tensor) or output.shape != instead.shape:
+            what = f"shape {output.shape}" if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"layer {layer!r} gives {what}, it cannot give shape {instead.shape} instead")
+        return instead.astype(output.dtype)
+
+    hook = find_layer(cell, layer).register_forward_hook(give)
+    try:
+        yield
+    finally:
+        hook.remove()
+    if not runs:
+        raise ValueError(f"layer {layer!r} did not run in the forward pass")
+
+
+def _array(name: str, output: Any) -> FloatArray:
+    if output is None:
+        raise ValueError(f"layer {name!r} did not run in the forward pass, so it cannot be read")
+    if not isinstance(output, Tensor):
+        raise ValueError(f"layer {name!r} returns a {type(output).__name__}, only a Tensor can be read")
+    return as_array(output)

@@ -1,0 +1,149 @@
+"""Score-CAM and its kin: feature maps weighed by what the network says of the image behind each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from mindspore import nn
+from scipy.special import softmax
+
+from .activation_map import ActivationMap, Reshape, weighed
+from .arguments import positive_number, whole_number
+from .images import resized
+from .network import by_image
+from .tensors import FloatArray, check_labels
+from .view import Needs, View
+
+
+class ScoreCAM(ActivationMap):
+    """Feature maps of a layer, weighed by the softmax of the logits of the image behind each, summed, cut at zero.
+
+    Wang et al.: Score-CAM (2020), equations 5 to 7 and algorithm 1. A feature map is brought to the image's size, then
+    to 0..1, and multiplied with the image; the softmax over channels is of the label's logits (subtracting that of a
+    baseline, as equation 5 does, changes nothing in it). Costs an image a channel, for all labels of an image.
+    grad-cam puts corner on corner when it resizes; torchcam brings maps to 0..1 before it resizes, so that few reach 1.
+
+    See ``ActivationMap`` for the arguments.
+    """
+
+    copies = 1  # images a channel
+
+    def maps(self, view: View) -> dict[str, FloatArray]:
+        return {layer: self._of_layer(view, layer) for layer in self.layer}
+
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
+        return {"score": None}  # depends on the number of channels
+
+    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
+        """The images (C, H, W) to ask about, ``copies`` a channel, one channel after the other.
+
+        Args:
+            view: whose image it is.
+            row: which.
+            channels: (channels, H, W) its feature maps in 0..1.
+        """
+        for channel in channels:
+            yield view.images[row] * channel
+
+    def _needed(self) -> Needs:
+        return Needs(outputs=frozenset(self.layer))
+
+    def _of_layer(self, view: View, layer: str) -> FloatArray:
+        activation = self.grid(view.outputs[layer], layer)
+        rows = [int(row) for row in np.unique(view.rows)]
+        channels = activation.shape[1]
+        view.network.need("score", len(rows) * channels * self.copies)
+        asked = (image for row in rows for image in self.behind(view, row, _unit(resized(activation[row], view.size))))
+        maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
+        scores = by_image(view.network.streamed_logits(asked, "score"), channels * self.copies)
+        for row, logits in zip(rows, scores, strict=True):
+            check_labels(view.labels, logits.shape[1])
+            of_channels = logits.reshape(channels, self.copies, -1).mean(axis=1, dtype=np.float64)
+            for question in np.flatnonzero(view.rows == row):
+                weights = softmax(of_channels[:, view.labels[question]]).astype(np.float32)
+                maps[question] = weighed(weights[None], activation[row : row + 1])[0].clip(min=0)
+        return maps
+
+
+class SSCAM(ScoreCAM):
+    """As ``ScoreCAM``, but a channel's logit is a mean over Gaussian noise on its feature map, after that is in 0..1.
+
+    Wang et al.: SS-CAM (2020), equations 4 to 6. Costs ``num_samples`` images a channel.
+
+    Args:
+        network: see ``Explainer``.
+        layer: see ``ActivationMap``.
+        num_samples: draws of noise a channel.
+        std: their standard deviation.
+        reshape: see ``ActivationMap``.
+        name: see ``Explainer``.
+
+    Raises:
+        TypeError: as ``ActivationMap``.
+        ValueError: as ``ActivationMap``; or if num_samples is no whole number from 1, or std no number above 0.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        layer: str | Sequence[str] = "",
+        num_samples: int = 35,
+        std: float = 2.0,
+        reshape: Reshape = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(network, layer, reshape, name)
+        self.num_samples = self.copies = whole_number(num_samples, "num_samples")
+        self.std = positive_number(std, "std")
+
+    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
+        generator = view.generator(row, "SSCAM")
+        for channel in channels:
+            noise = generator.standard_normal((self.num_samples, *channel.shape), np.float32)
+            for noisy in channel + np.float32(self.std) * noise:
+                yield view.images[row] * noisy
+
+
+class ISCAM(ScoreCAM):
+    """As ``ScoreCAM``, but a channel's logit is a mean over sums of growing shares of the image behind its feature map.
+
+    Naidu et al.: IS-CAM (2020), equations 6 and 7: of N sums the i-th is that of the shares 1/N, 2/N ... i/N, hence
+    i (i + 1) / 2N times the image behind the map, which goes beyond it. Costs ``num_samples`` images a channel.
+
+    Args:
+        network: see ``Explainer``.
+        layer: see ``ActivationMap``.
+        num_samples: N.
+        reshape: see ``ActivationMap``.
+        name: see ``Explainer``.
+
+    Raises:
+        TypeError: as ``ActivationMap``.
+        ValueError: as ``ActivationMap``; or if num_samples is no whole number from 1.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        layer: str | Sequence[str] = "",
+        num_samples: int = 10,
+        reshape: Reshape = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(network, layer, reshape, name)
+        self.num_samples = self.copies = whole_number(num_samples, "num_samples")
+
+    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
+        shares = np.cumsum(np.arange(1, self.num_samples + 1) / self.num_samples).astype(np.float32)
+        for channel in channels:
+            behind = view.images[row] * channel
+            for share in shares:
+                yield share * behind
+
+
+def _unit(channels: FloatArray) -> FloatArray:
+    """Feature maps (channels, H, W), each brought to 0..1; a constant one to 0."""
+    least = channels.min(axis=(1, 2), keepdims=True)
+    extent = channels.max(axis=(1, 2), keepdims=True) - least
+    return np.divide(channels - least, extent, out=np.zeros_like(channels), where=extent > 0)
