@@ -6,9 +6,12 @@ from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
 from .counterfactual import Counterfactual, draw_layers
 from .explainer import Explainer
 from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
+from .guided_grad_cam import GuidedGradCAM
 from .hierarchical_occlusion import HierarchicalOcclusion
 from .images import saliency_to_image
+from .integrated_gradients import IntegratedGradients
 from .network import Network
+from .noise_tunnel import NoiseTunnel
 from .occlusion import Occlusion
 from .ood_net import OoDNet
 from .registry import Registry
@@ -26,6 +29,9 @@ EXPLAINERS = Registry(
         "InputXGradient": "explainrun.explainers.gradient:InputXGradient",
         "GuidedBackprop": "explainrun.explainers.gradient:GuidedBackprop",
         "Deconvolution": "explainrun.explainers.gradient:Deconvolution",
+        "IntegratedGradients": "explainrun.explainers.integrated_gradients:IntegratedGradients",
+        "NoiseTunnel": "explainrun.explainers.noise_tunnel:NoiseTunnel",
+        "GuidedGradCAM": "explainrun.explainers.guided_grad_cam:GuidedGradCAM",
         "CAM": "explainrun.explainers.cam:CAM",
         "GradCAM": "explainrun.explainers.cam:GradCAM",
         "GradCAMpp": "explainrun.explainers.cam:GradCAMpp",
@@ -60,12 +66,15 @@ __all__ = [
     "GradCAMpp",
     "Gradient",
     "GuidedBackprop",
+    "GuidedGradCAM",
     "HiResCAM",
     "HierarchicalOcclusion",
     "InputXGradient",
+    "IntegratedGradients",
     "LayerCAM",
     "Needs",
     "Network",
+    "NoiseTunnel",
     "Occlusion",
     "OoDNet",
     "RISEPlus",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, ClassVar, Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from .view import Needs, View, asked_labels
 
 
 class Estimate(NamedTuple):
-    """Maps (Q, H, W), and how far off each is, (Q,), as a share of its range; None where the method does not know."""
+    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_told`` says; None where nobody knows."""
 
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None
@@ -29,7 +29,8 @@ class Estimate(NamedTuple):
 class Explainer(ABC):
     """A saliency method bound to a network.
 
-    A subclass says what it ``needs`` and writes ``attribute``; the rest is here.
+    A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
+    off a map is says in ``error_told`` how a run tells it.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
@@ -41,6 +42,7 @@ class Explainer(ABC):
     """
 
     needs = Needs()
+    error_told: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)

@@ -20,9 +20,8 @@ class SmoothGradCAMpp(ActivationMap):
 
     Omeiza et al.: Smooth Grad-CAM++ (2019), equations 6 to 8, with the mean of the squares in the numerator of alpha
     (the paper's mean of the gradients breaks the Grad-CAM++ that it extends). Feature maps are those of the untouched
-    image. torchcam 0.5 takes the last copy's gradient instead of their mean, and sums over places what the paper does
-    not; where gradients do not vary, as before mean pooling, the two agree. Costs ``num_samples`` differentiated images
-    a question.
+    image. torchcam 0.5 takes the last copy's gradient instead of their mean, and its feature maps instead of the
+    image's, and sums over places what the paper does not. Costs ``num_samples`` differentiated images a question.
 
     Args:
         network: see ``Explainer``.

@@ -121,7 +121,13 @@ class View:
         )
 
     def changed(
-        self, rows: IntArray, images: FloatArray, asked: IntArray, labels: IntArray, logits: FloatArray, needs: Needs
+        self,
+        rows: IntArray,
+        images: FloatArray,
+        asked: IntArray,
+        labels: IntArray,
+        logits: FloatArray | None,
+        needs: Needs,
     ) -> View:
         """A view of changed copies of the images, which draw the random numbers of those that they are made of.
 
@@ -130,7 +136,7 @@ class View:
             images: (N, C, H, W) the copies.
             asked: (Q,) which copy each question is about.
             labels: (Q,) which label it asks about.
-            logits: (N, classes) of the copies.
+            logits: (N, classes) of the copies, where they are known already.
             needs: of all explainers that shall look at it.
         """
         ids = self.sample_ids[rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +14,10 @@ from mindspore import nn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..benchmarks import METRICS
-from ..explainers import EXPLAINERS, Network, OoDNet, Registry
+from ..explainers import EXPLAINERS, Network
 from ..explainers.registry import nearest
 from .datasets import csv_dataset, hdf5_dataset
+from .entries import Entry, maker
 from .examination import examine
 from .image_classification_runner import ImageClassificationRunner
 from .networks import load_network, make
@@ -26,7 +26,6 @@ from .plan import PlanError, first_line
 from .samples import read_samples
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
-Entry = Any  # a name, or a mapping from one name to its options
 
 
 class _Section(BaseModel):
@@ -95,7 +94,7 @@ class RunConfig(_Section):
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
-            path of a checkpoint.
+            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
         limit: only the first so many samples.
     """
 
@@ -218,13 +217,13 @@ def build_runner(
     sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
     for section, registry, entries in sections:
         makers = [
-            attempt(f"{section}[{i}]", partial(_maker, registry, entry, given, folder))
+            attempt(f"{section}[{i}]", partial(maker, registry, entry, given, folder))
             for i, entry in enumerate(entries)
         ]
         made = [
-            attempt(f"{section}[{i}]", maker)
-            for i, maker in enumerate(makers)
-            if maker is not None and (network is not None or "network" not in maker.keywords)
+            attempt(f"{section}[{i}]", make_it)
+            for i, make_it in enumerate(makers)
+            if make_it is not None and (network is not None or "network" not in make_it.keywords)
         ]
         registered[section] = [one for one in made if one is not None]
     if network is None or dataset is None or not class_names:
@@ -351,33 +350,6 @@ def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
         pictures = None if section.folder is None else folder / section.folder
         return csv_dataset(folder / section.csv, class_names, pictures, section.size, section.channels, **statistics)
     return make(section.factory or "", folder, **section.options)
-
-
-def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
-    """What makes the thing that an entry names, handed those given arguments that its constructor takes."""
-    name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
-    if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
-        raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry!r}")
-    made = registry[name]
-    parameters = signature(made).parameters
-    for option in options or {}:
-        if option not in parameters or option in given:
-            raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
-    options = dict(options or {})
-    lacking = [key for key, one in parameters.items() if one.default is one.empty and key not in {*given, *options}]
-    if lacking:
-        raise ValueError(f"{name} needs the option {' and '.join(map(repr, lacking))}")
-    takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
-    if takes_ood_net and given["network"] is not None:
-        options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
-    return partial(made, **{key: value for key, value in given.items() if key in parameters}, **options)
-
-
-def _ood_net(checkpoint: Path, network: nn.Cell, num_labels: int) -> OoDNet:
-    """An OoDNet over the config's network, its head from a checkpoint."""
-    ood_net = OoDNet(network, num_labels)
-    ood_net.load_head(checkpoint)
-    return ood_net
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from ..explainers import Explainer
 from ..explainers.tensors import as_array
 
 _DIGEST_LENGTH = 16
@@ -54,7 +55,7 @@ def network_digest(network: nn.Cell) -> str:
     return digest.hexdigest()[:_DIGEST_LENGTH]
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911
+def plain(value: Any) -> Any:  # noqa: C901, PLR0911
     """What JSON gives back as it was: arrays, Cells and functions become their name and a checksum."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
@@ -71,6 +72,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911
         return f"array {array.shape} {_checksum(array.tobytes())}"
     if isinstance(value, nn.Cell):
         return f"{type(value).__qualname__} {network_digest(value)}"
+    if isinstance(value, Explainer):
+        return plain(options_of(value))
     if isinstance(value, FunctionType):
         return f"{value.__qualname__} {_code_digest(value)}"
     if isinstance(value, (bytes, Path)):

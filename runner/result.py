@@ -154,7 +154,7 @@ class RunResult:
             no place in the viewer.
         beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
         outcomes: how often hierarchical occlusion came to what; empty without it.
-        errors: by explainer that knows, how far off its maps may be, as a share of a map's range; the mean over them.
+        errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
         costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
         plan: the resolved plan, in plain values.
@@ -215,7 +215,8 @@ class RunResult:
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
-        parts += [f"{name} maps off by {error:.0%} of their range" for name, error in self.errors.items()]
+        told = self.plan["errors"]
+        parts += [told[name].format(name=name, error=error) for name, error in self.errors.items()]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(
             f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()
@@ -235,8 +236,8 @@ class RunResult:
 
 
 def _mean_errors(results: Results) -> dict[str, float]:
-    """By explainer, the mean of the errors that it knows."""
-    errors = {name: results.errors(name) for name in results.explainers}
+    """By explainer, the mean size of the errors that it knows."""
+    errors = {name: np.abs(results.errors(name)) for name in results.explainers}
     return {name: float(np.nanmean(of)) for name, of in errors.items() if np.isfinite(of).any()}
 
 

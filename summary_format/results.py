@@ -116,7 +116,7 @@ class Results:
         return self._source.table(f"explainers/{explainer}/computed")
 
     def errors(self, explainer: str) -> Array:
-        """(Q,) how far off an explainer's maps may be, as a share of a map's range; NaN where it does not know.
+        """(Q,) how far off an explainer's maps may be; NaN where it does not know.
 
         Raises:
             ValueError: if the run has no such explainer.

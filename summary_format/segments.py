@@ -68,7 +68,7 @@ class Explained:
     Attributes:
         scores: (metrics, Q), NaN where not computed.
         computed: (Q,) whether the map is finite, hence has a picture.
-        errors: (Q,) how far off the map may be, as a share of its range; NaN where it does not know.
+        errors: (Q,) how far off the map may be; NaN where it does not know.
         costs: passes and seconds that it took.
     """
 

@@ -210,10 +210,22 @@ def photos(data, torch_network):
 
 def photos_off_kinks(data, torch_network, kinks):
     """64 photos (32 x 26) and their labels, none of whose ReLU inputs is nearer to a kink than 1e-5."""
+    images, labels = all_photos(data)
+    chosen = np.flatnonzero(nearest_kinks(torch_network, [images], kinks) > 1e-5)[:64]
+    assert len(chosen) == 64
+    return images[chosen], labels[chosen]
+
+
+def all_photos(data):
+    """400 photos (32 x 26), normalised, and their labels."""
     with h5py.File(data / "cifar10_400.h5") as file:
         images, labels = file["images"][:, :, :, 3 : 3 + WIDTH], file["labels"][:]
-    images = ((images / np.float32(255) - MEAN) / STD).astype(np.float32)
-    nearest = torch.full((len(images),), torch.inf)
+    return ((images / np.float32(255) - MEAN) / STD).astype(np.float32), labels.astype(np.int64)
+
+
+def nearest_kinks(torch_network, versions, kinks=(0.0,)):
+    """How near any ReLU's input comes to a kink, (N,), over versions of N images."""
+    nearest = torch.full((len(versions[0]),), torch.inf)
 
     def note(module, inputs, output):
         for kink in kinks:
@@ -222,9 +234,24 @@ def photos_off_kinks(data, torch_network, kinks):
     rectifiers = [module for module in torch_network.modules() if isinstance(module, torch.nn.ReLU)]
     hooks = [module.register_forward_hook(note) for module in rectifiers]
     with torch.no_grad():
-        torch_network(torch.tensor(images))
+        for images in versions:
+            torch_network(torch.tensor(images))
     for hook in hooks:
         hook.remove()
-    chosen = np.flatnonzero(nearest.numpy() > 1e-5)[:64]
-    assert len(chosen) == 64
-    return images[chosen], labels[chosen].astype(np.int64)
+    return nearest.numpy()
+
+
+@pytest.fixture(scope="session")
+def on_the_way(data, torch_network):
+    """16 photos of 32 x 24 and their labels whose ways from baselines, in so many steps, keep off kinks the most."""
+
+    def chosen(baselines, steps):
+        images, labels = all_photos(data)
+        images = images[..., :24].copy()
+        covers = [np.float32(baseline(images)) for baseline in baselines]
+        places = (np.polynomial.legendre.leggauss(steps)[0].astype(np.float32) + 1) / 2
+        ways = [cover + place * (images - cover) for cover in covers for place in places]
+        best = np.argsort(nearest_kinks(torch_network, ways))[-16:]
+        return images[best], labels[best]
+
+    return chosen

@@ -6,12 +6,26 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from captum.attr import GuidedGradCam, LayerAttribution, LayerGradCam, Saliency
 from captum.attr import InputXGradient as CaptumInputXGradient
-from captum.attr import LayerAttribution, LayerGradCam, Saliency
+from captum.attr import IntegratedGradients as CaptumIntegratedGradients
+from captum.attr import NoiseTunnel as CaptumNoiseTunnel
 from captum.attr import Occlusion as CaptumOcclusion
 from mindspore import Tensor, nn
 
-from explainrun.explainers import Deconvolution, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion
+from explainrun.explainers import (
+    Deconvolution,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
+    InputXGradient,
+    IntegratedGradients,
+    Network,
+    NoiseTunnel,
+    Occlusion,
+)
+from explainrun.explainers.view import keyed_generator
 
 
 def test_logits(network, torch_network, photos):
@@ -88,3 +102,136 @@ def test_occlusion(network, torch_network, photos, window, stride, baseline, agr
     assert moved.mean() > 0.8
     assert np.abs(ours - theirs)[~moved].max(initial=0) < 1e-6
     agree("Occlusion", "captum Occlusion", ours[moved], theirs[moved])
+
+
+@pytest.fixture(scope="module")
+def sixteen(photos):
+    """16 photos of 32 x 24, for PyTorch, and their labels."""
+    images, labels = photos
+    return images[:16, :, :, :24].copy(), labels[:16]
+
+
+def ours(explainer, sixteen):
+    images, labels = sixteen
+    return explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+
+
+@pytest.mark.parametrize("layer", ["layer2", "layer3"])
+def test_guided_gradcam(network, torch_network, sixteen, layer, agree):
+    images, labels = sixteen
+    method = GuidedGradCam(torch_network, torch_network.get_submodule(layer))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = method.attribute(torch.tensor(images), torch.tensor(labels), interpolate_mode="bilinear")
+    theirs = theirs.detach().abs().amax(1).numpy()
+    mine = ours(GuidedGradCAM(network, layer), sixteen)
+    seen = theirs.max(axis=(1, 2)) > 0
+    assert seen.mean() > 0.5
+    assert not mine[~seen].any()
+    agree("GuidedGradCAM", "captum GuidedGradCam", mine[seen], theirs[seen], how="bilinear")
+
+
+def captum_integrated(torch_network, sixteen, baseline, steps):
+    images, labels = (torch.tensor(of) for of in sixteen)
+    attributed, delta = CaptumIntegratedGradients(torch_network).attribute(
+        images, torch.as_tensor(baseline).broadcast_to(images.shape), labels,
+        n_steps=steps, internal_batch_size=16, return_convergence_delta=True,
+    )  # fmt: skip
+    return attributed.detach().numpy(), delta.numpy()
+
+
+def means_of(images):
+    return images.mean(axis=(2, 3), keepdims=True)
+
+
+@pytest.mark.parametrize("baseline", [0.0, -0.5, "mean"])
+def test_integrated_gradients_and_their_completeness_error(network, torch_network, on_the_way, baseline, agree):
+    cover = means_of if baseline == "mean" else lambda _images: baseline
+    chosen = on_the_way([cover], 6)
+    theirs, delta = captum_integrated(torch_network, chosen, cover(chosen[0]), 6)
+    explainer = IntegratedGradients(network, steps=6, baselines=baseline)
+    agree("IntegratedGradients", "captum IntegratedGradients", ours(explainer, chosen), theirs.sum(1))
+    error = explainer.completeness_error(Tensor(chosen[0]), Tensor(chosen[1].astype(np.int32)))[:, 0]
+    print(f"completeness errors are {np.abs(error - delta).max():.1e} apart, at most {np.abs(delta).max():.2f}")
+    assert np.abs(error - delta).max() < 1e-3
+    assert np.abs(delta).max() > 0.5  # there is an error to agree on
+
+
+def test_several_baselines_are_a_mean(network, torch_network, on_the_way, agree):
+    chosen = on_the_way([lambda _: 0.0, lambda _: 1.0], 3)
+    theirs = np.mean([captum_integrated(torch_network, chosen, of, 3)[0] for of in (0.0, 1.0)], axis=0)
+    mine = ours(IntegratedGradients(network, steps=3, baselines=[0.0, 1.0]), chosen)
+    agree("IntegratedGradients", "captum IntegratedGradients", mine, theirs.sum(1), how="mean of two baselines")
+
+
+def test_completeness_error_falls_as_steps_grow(network, sixteen):
+    images, labels = (of[:8] for of in sixteen)
+    medians = []
+    for steps in (4, 16, 64):
+        error = IntegratedGradients(network, steps=steps).completeness_error(Tensor(images), labels)
+        medians.append(float(np.median(np.abs(error))))
+    print("median completeness error at 4, 16, 64 steps:", " ".join(f"{median:.4f}" for median in medians))
+    assert medians == sorted(medians, reverse=True)
+    assert medians[-1] < medians[0] / 4
+
+
+@pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
+@pytest.mark.parametrize("method", [Gradient, InputXGradient, GuidedBackprop])
+def test_noise_tunnel_with_the_same_noise(network, torch_network, sixteen, kind, method, agree, monkeypatch):
+    """Captum takes sizes before means of Saliency unless it is told otherwise; with 4 copies of small noise."""
+    images, labels = sixteen
+    samples, std = 4, 0.1
+    draws = [
+        keyed_generator(0, row, "NoiseTunnel").standard_normal((samples, *images.shape[1:]), np.float32)
+        for row in range(len(images))
+    ]
+    noise = torch.tensor(np.concatenate(draws))
+    monkeypatch.setattr(torch, "normal", lambda mean, std: mean + std * noise)
+    inner, options = {
+        Gradient: (Saliency, {"abs": False}),
+        InputXGradient: (CaptumInputXGradient, {}),
+        GuidedBackprop: (captum.attr.GuidedBackprop, {}),
+    }[method]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = CaptumNoiseTunnel(inner(torch_network)).attribute(
+            torch.tensor(images), nt_type=kind, nt_samples=samples, stdevs=std, target=torch.tensor(labels), **options
+        )
+    theirs = theirs.detach()
+    theirs = (theirs.sum(1) if method is InputXGradient else theirs.abs().amax(1)).numpy()
+    mine = ours(NoiseTunnel(method(network), kind, samples, std), sixteen)
+    agree(f"NoiseTunnel({method.__name__})", f"captum NoiseTunnel {kind}", mine, theirs, 1e-3, "same noise")
+
+
+def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, sixteen, monkeypatch, agree):
+    images, labels = sixteen
+    samples, std = 2, 0.05
+    draws = [
+        keyed_generator(0, row, "NoiseTunnel").standard_normal((samples, *images.shape[1:]), np.float32)
+        for row in range(len(images))
+    ]
+    noisy = images[:, None] + std * np.stack(draws)
+    theirs = [captum_integrated(torch_network, (copy, labels), np.float32(0), 8)[0] for copy in noisy.swapaxes(0, 1)]
+    mine = ours(NoiseTunnel(IntegratedGradients(network, steps=8), nt_samples=samples, stdevs=std), sixteen)
+    theirs = np.mean(theirs, axis=0).sum(1)
+    agree("NoiseTunnel(IntegratedGradients)", "captum NoiseTunnel smoothgrad", mine, theirs, 1e-3, "same noise")
+    method = LayerGradCam(torch_network, torch_network.layer3)
+    copies = [
+        method.attribute(torch.tensor(copy), torch.tensor(labels), relu_attributions=True)
+        for copy in noisy.swapaxes(0, 1)
+    ]
+    theirs = torch.stack([LayerAttribution.interpolate(copy, (32, 24), "bilinear") for copy in copies]).mean(0)
+    mine = ours(NoiseTunnel(GradCAM(network, "layer3"), nt_samples=samples, stdevs=std), sixteen)
+    theirs = theirs.detach().numpy()[:, 0]
+    agree("NoiseTunnel(GradCAM)", "captum LayerGradCam", mine, theirs, 1e-3, "same noise, mean")
+
+
+def test_gradient_of_the_loss(network, torch_network, sixteen, agree):
+    images, labels = sixteen
+    inputs = torch.tensor(images, requires_grad=True)
+    torch.nn.functional.cross_entropy(torch_network(inputs), torch.tensor(labels), reduction="sum").backward()
+    theirs = inputs.grad.abs().amax(1).numpy()
+    surely = theirs.max(axis=(1, 2)) > 1e-4  # of some photos the network is too sure for a loss to have a gradient
+    assert surely.sum() >= 8
+    mine = ours(Gradient(network, loss=True), sixteen)
+    agree("Gradient", "PyTorch's cross entropy", mine[surely], theirs[surely], tolerance=1e-3, how="loss=True")
