@@ -167,12 +167,12 @@ def test_several_baselines_are_a_mean(network, torch_network, on_the_way, agree)
 def test_completeness_error_falls_as_steps_grow(network, sixteen):
     images, labels = (of[:8] for of in sixteen)
     medians = []
-    for steps in (4, 16, 64):
+    for steps in (4, 32, 256):
         error = IntegratedGradients(network, steps=steps).completeness_error(Tensor(images), labels)
         medians.append(float(np.median(np.abs(error))))
-    print("median completeness error at 4, 16, 64 steps:", " ".join(f"{median:.4f}" for median in medians))
+    print("median completeness error at 4, 32, 256 steps:", " ".join(f"{median:.4f}" for median in medians))
     assert medians == sorted(medians, reverse=True)
-    assert medians[-1] < medians[0] / 4
+    assert medians[-1] < medians[0] / 10
 
 
 @pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
