@@ -13,6 +13,7 @@ from .registry import Registry
 from .rise import RISE
 from .rise_plus import RISEPlus
 from .view import Needs, View
+from .visualization import visualize
 
 EXPLAINERS = Registry(
     "explainer",
@@ -49,4 +50,5 @@ __all__ = [
     "View",
     "draw_layers",
     "saliency_to_image",
+    "visualize",
 ]

@@ -205,12 +205,12 @@ def build_runner(
         try:
             return make_it()
         except Exception as error:
-            problems.append(f"{where}: {_first_line(error)}")
+            problems.append(f"{where}: {error_line(error)}")
             return None
 
-    attempt("device", partial(_choose_device, config.device))
+    attempt("device", partial(choose_device, config.device))
     network = attempt("network", partial(_network, config.network, folder))
-    class_names = attempt("class_names", partial(_class_names, config.class_names, folder)) or []
+    class_names = attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
     dataset = attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
@@ -218,7 +218,7 @@ def build_runner(
     sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
     for section, registry, entries in sections:
         makers = [
-            attempt(f"{section}[{i}]", partial(_maker, registry, entry, given, folder))
+            attempt(f"{section}[{i}]", partial(maker, registry, entry, given, folder))
             for i, entry in enumerate(entries)
         ]
         made = [
@@ -261,7 +261,7 @@ def network_of(path: Path) -> nn.Cell:
     try:
         return _network(config.network, path.parent)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"network: {_first_line(error)}"]) from error
+        raise PlanError([f"network: {error_line(error)}"]) from error
 
 
 def sample_shape(path: Path) -> tuple[int, ...]:
@@ -272,10 +272,10 @@ def sample_shape(path: Path) -> tuple[int, ...]:
     """
     config, _ = load_config(path)
     try:
-        names = _class_names(config.class_names, path.parent)
+        names = class_names_of(config.class_names, path.parent)
         sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"data: {_first_line(error)}"]) from error
+        raise PlanError([f"data: {error_line(error)}"]) from error
     if sample is None:
         raise PlanError(["the dataset is empty"])
     return sample.image.shape
@@ -325,7 +325,8 @@ def _said(problem: Any) -> str:
     return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
 
 
-def _choose_device(device: str) -> None:
+def choose_device(device: str) -> None:
+    """Have MindSpore run on a device from now on; "auto" leaves it where it is."""
     if device not in ("auto", ms.get_context("device_target")):
         ms.set_device(device)
 
@@ -334,7 +335,8 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
     return load_network(section.factory, section.checkpoint, folder, **section.options)
 
 
-def _class_names(given: list[str | int] | str, folder: Path) -> list[str]:
+def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
+    """Class names that are listed, or stand one a line in a file of the folder."""
     names = (
         [str(name) for name in given] if isinstance(given, list) else (folder / given).read_text("utf-8").splitlines()
     )
@@ -353,7 +355,7 @@ def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
     return make(section.factory or "", folder, **section.options)
 
 
-def _maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
+def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes."""
     name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
     if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
@@ -380,7 +382,7 @@ def _ood_net(checkpoint: Path, network: nn.Cell, num_labels: int) -> OoDNet:
     return ood_net
 
 
-def _first_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """What an error says, in one line, with its kind where its words alone do not tell."""
     line = first_line(error)
     plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__
