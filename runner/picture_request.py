@@ -143,7 +143,7 @@ class PictureRequest:
             if not dot or not option:
                 problems.append(f"--set: {key!r} is not METHOD.option")
             elif method is None:
-                problems.append(f"--set: {name!r} is not among the methods {', '.join(named)}")
+                problems.append(f"--set: {name!r} is not among the methods {', '.join(options)}")
             else:
                 options[method][option] = value
         return [{name: options[name]} for name in named]

@@ -210,7 +210,7 @@ def drawn(
         frame(axes[0])
         write_title(axes[0], _asked(question, said), _PANEL_INCHES)
         for panel, method in zip(axes[1:], methods, strict=False):
-            write_title(panel, _caption(method), _PANEL_INCHES)
+            write_title(panel, _caption(method, said.maps.get(method.name)), _PANEL_INCHES)
             if method.name in said.maps:
                 sign = "all" if method.name in signed else "positive"
                 _draw_map(panel, said.maps[method.name], one, sign, look)
@@ -250,12 +250,14 @@ def _asked(question: Question, said: ExplainedPicture) -> str:
     return title if label == said.label else f"{title}\n(first: {question.class_name(label)}, {probability:.3f})"
 
 
-def _caption(method: Explainer) -> str:
-    """A method's name, and the layers that it reads."""
+def _caption(method: Explainer, map_: FloatArray | None) -> str:
+    """A method's name, the layers that it reads, and whether its map is constant, so that there is nothing to see."""
     layers = getattr(method, "layer", ())
     named = (layers,) if isinstance(layers, str) else layers if isinstance(layers, (list, tuple)) else ()
     read = ", ".join(str(layer) for layer in named if layer)
-    return f"{method.name} ({read})" if read else method.name
+    constant = map_ is not None and map_.min() == map_.max()
+    says = f"\n{'zero' if not map_.any() else 'the same'} everywhere" if map_ is not None and constant else ""
+    return (f"{method.name} ({read})" if read else method.name) + says
 
 
 def _methods(methods: Any) -> list[Method]:
