@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-INCHES_A_LETTER = 0.0078  # of one point of font size, somewhat more than the mean of DejaVu Sans
+TITLE_SIZE = 9.0  # points
+LINE_INCHES = 0.17
+INCHES_A_LETTER = 0.0088  # of one point of font size: somewhat more than the mean of DejaVu Sans
 
 
 class NotebookFigure(Figure):
@@ -25,14 +28,23 @@ class NotebookFigure(Figure):
 
 
 def new_figure(figsize: tuple[float, float]) -> Figure:
-    """An empty figure, drawn in memory. Its axes keep the shape of what they show and lie close together."""
-    figure = NotebookFigure(figsize=figsize, layout="compressed")
+    """An empty figure of a width and height in inches, drawn in memory, that leaves room for titles by itself."""
+    figure = NotebookFigure(figsize=figsize, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def write_title(axes: Any, title: str, width: float, size: float = 9.0) -> None:
-    """A title above a panel so many inches wide, in as many lines as it takes; a $ is a $, not mathematics."""
-    letters = max(8, int(width / (INCHES_A_LETTER * size)))
-    lines = [line for part in title.splitlines() for line in textwrap.wrap(part, letters) or [""]]
-    axes.set_title("\n".join(lines), fontsize=size, parse_math=False)
+def broken(title: str, width: float) -> str:
+    """A title in as many lines as it takes to stand above a panel so many inches wide."""
+    letters = max(8, int(width / (INCHES_A_LETTER * TITLE_SIZE)))
+    return "\n".join(line for part in title.splitlines() for line in textwrap.wrap(part, letters) or [""])
+
+
+def title_inches(titles: Iterable[str]) -> float:
+    """The height that a row of titles takes, with some air."""
+    return 0.15 + LINE_INCHES * max(len(title.splitlines()) for title in titles)
+
+
+def write_title(axes: Any, title: str) -> None:
+    """A title above a panel; a $ is a $, not mathematics."""
+    axes.set_title(title, fontsize=TITLE_SIZE, parse_math=False)

@@ -44,7 +44,7 @@ _NOTHING = {
     "negative": "nothing is negative",
 }
 _PANEL_INCHES = 2.6
-_TITLE_INCHES = 0.6
+_BAR_INCHES = 0.4
 
 
 class Panel(NamedTuple):
@@ -57,7 +57,7 @@ class Panel(NamedTuple):
     def title(self) -> str:
         """What stands above it unless the user says something else."""
         words = self.method.replace("_", " ")
-        return words if self.method == "original_image" else f"{words} ({self.sign.replace('_', ' ')})"
+        return words if self.method == "original_image" else f"{words} ({self.sign.removesuffix('_value')})"
 
 
 def visualize(  # noqa: PLR0913
@@ -123,18 +123,16 @@ def visualize(  # noqa: PLR0913
     rows = maps if channels else maps.sum(axis=0, keepdims=True)
     captions = _captions(titles, panels)
     colour_maps = [colour_map(cmap, panel.sign) for panel in panels]
-    figure, width = _empty(len(rows), len(panels), rows.shape[1:], figsize)
-    grid = figure.subplots(len(rows), len(panels), squeeze=False)
-    for column, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
-        shown, empty = scaled(rows, panel.sign, outlier_perc)
+    drawings = [scaled(rows, panel.sign, outlier_perc) for panel in panels]
+    written = [[_written(panel, caption, row, len(rows), empty[row]) for panel, caption, (_, empty) in
+                zip(panels, captions, drawings, strict=True)] for row in range(len(rows))]  # fmt: skip
+    figure, grid = _grid(written, rows.shape[1:], figsize, _BAR_INCHES * colorbar)
+    for column, (panel, (shown, _)) in enumerate(zip(panels, drawings, strict=True)):
         for row, axes in enumerate(grid[:, column]):
             drawn = draw_panel(axes, panel, shown[row], colours, colour_maps[column], alpha)
             if colorbar and drawn is not None:
                 bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
                 bar.ax.tick_params(labelsize=7)
-            says = [f"channel {row}"] * (len(rows) > 1) + [caption] * bool(caption)
-            says += [_NOTHING[panel.sign]] * bool(empty[row] and panel.method != "original_image")
-            _write_title(axes, "\n".join(says), width)
     return figure
 
 
@@ -340,20 +338,26 @@ def _captions(titles: str | Sequence[str] | None, panels: Sequence[Panel]) -> li
     return captions
 
 
-def _empty(rows: int, columns: int, size: tuple[int, ...], figsize: tuple[float, float] | None) -> tuple[Figure, float]:
-    """A figure for so many panels, and the inches that a panel is wide."""
-    from .figures import new_figure  # noqa: PLC0415  (matplotlib is slow to import)
+def _written(panel: Panel, caption: str, row: int, rows: int, empty: bool) -> str:
+    """What stands above a panel."""
+    says = [f"channel {row}"] * (rows > 1) + [caption] * bool(caption)
+    return "\n".join(says + [_NOTHING[panel.sign]] * bool(empty and panel.method != "original_image"))
 
-    if figsize is None:
-        height = _PANEL_INCHES * min(max(size[0] / size[1], 0.25), 2.0)
-        figsize = (_PANEL_INCHES * columns, (height + _TITLE_INCHES) * rows)
-    if len(figsize) != 2 or min(real_number(side, "figsize") for side in figsize) <= 0:
+
+def _grid(
+    titles: Sequence[Sequence[str]], size: tuple[int, ...], figsize: tuple[float, float] | None, below: float
+) -> tuple[Figure, Any]:
+    """A figure and its axes (rows, columns), titles written, for maps of that size with so many inches below."""
+    from .figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow to import)
+
+    columns = len(titles[0])
+    if figsize is not None and (len(figsize) != 2 or min(real_number(side, "figsize") for side in figsize) <= 0):
         raise ValueError(f"figsize must be a width and a height in inches, got {figsize!r}")
-    return new_figure(figsize), figsize[0] / columns
-
-
-def _write_title(axes: Any, title: str, width: float) -> None:
-    from .figures import write_title  # noqa: PLC0415
-
-    if title:
-        write_title(axes, title, width)
+    width = _PANEL_INCHES if figsize is None else figsize[0] / columns
+    lines = [[broken(title, width) for title in row] for row in titles]
+    height = _PANEL_INCHES * min(max(size[0] / size[1], 0.25), 2.0)
+    figure = new_figure(figsize or (_PANEL_INCHES * columns, sum(height + below + title_inches(row) for row in lines)))
+    grid = figure.subplots(len(titles), columns, squeeze=False)
+    for axes, title in zip(grid.flat, (title for row in lines for title in row), strict=True):
+        write_title(axes, title)
+    return figure, grid

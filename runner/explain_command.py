@@ -82,7 +82,7 @@ def _window(figsize: tuple[float, float]) -> Figure:
         from matplotlib import pyplot  # noqa: PLC0415
 
         dots = min(100.0, _WINDOW_PIXELS / figsize[0])
-        return pyplot.figure(figsize=figsize, dpi=dots, FigureClass=NotebookFigure, layout="compressed")
+        return pyplot.figure(figsize=figsize, dpi=dots, FigureClass=NotebookFigure, layout="constrained")
     except Exception:  # whatever a toolkit raises without a display
         return new_figure(figsize)
 

@@ -211,7 +211,7 @@ def explained(
         network.after_pass = progress.alive
         for row, image in enumerate(images):
             progress.doing(names[row])
-            found.append(_explained(question, network, methods, row, image, logits[row], labels[row]))
+            found.append(_explained(question, network, methods, image, logits[row], labels[row]))
             progress.advance(1)
     return found, methods
 
@@ -220,7 +220,6 @@ def _explained(
     question: Question,
     network: Network,
     methods: Sequence[Explainer],
-    row: int,
     image: FloatArray,
     logits: FloatArray,
     asked: int | None,
@@ -228,10 +227,9 @@ def _explained(
     probabilities = network.activated(logits, question.activation_fn)[0]
     top = int(logits[0].argmax())
     label = top if asked is None else asked
-    view = partial(
-        View, network, image[None], np.array([0]), np.array([label]),
-        sample_ids=np.array([row]), seed=question.seed, logits=logits,
-    )  # fmt: skip
+    # Every picture is sample 0, so that random masks do not depend on which pictures stand before it.
+    asked_about = (network, image[None], np.array([0]), np.array([label]))
+    view = partial(View, *asked_about, seed=question.seed, logits=logits)
     maps, refused = _maps(methods, view)
     return ExplainedPicture(label, float(probabilities[label]), (top, float(probabilities[top])), maps, refused)
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_INCHES = 2.3
-_TITLE_INCHES = 0.55
 _OUTLIERS = 2.0  # as ``visualize`` has it
 _UNSIGNED_COLOURS = "inferno"
 _log = logging.getLogger("explainrun")
@@ -196,28 +195,32 @@ def drawn(
         look: how to draw it.
         make: makes an empty figure of a width and height in inches.
     """
-    from ..explainers.figures import new_figure, write_title  # noqa: PLC0415  (matplotlib is slow to import)
+    from ..explainers.figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
 
     columns = math.ceil((1 + len(methods)) / look.rows)
-    sides = [min(max(_ratio(one), 0.3), 1.6) for one in shown for _ in range(look.rows)]
-    heights = [_TITLE_INCHES + _PANEL_INCHES * side for side in sides]
-    figure = (make or new_figure)((_PANEL_INCHES * columns, sum(heights)))
-    grid = figure.subplots(len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
-    panels = grid.reshape(len(shown), look.rows * columns)
+    empty = look.rows * columns - 1 - len(methods)
+    captions = [
+        broken(title, _PANEL_INCHES)
+        for said in found
+        for title in (_asked(question, said), *(_caption(method, said) for method in methods), *[""] * empty)
+    ]
+    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(look.rows)]
+    high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
+    figure = (make or new_figure)((_PANEL_INCHES * columns, high))
+    grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})
+    for axes, caption in zip(grid.flat, captions, strict=True):
+        write_title(axes, caption)
+        frame(axes)
     signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
-    for axes, one, said in zip(panels, shown, found, strict=True):
-        axes[0].imshow(one.colours)
-        frame(axes[0])
-        write_title(axes[0], _asked(question, said), _PANEL_INCHES)
-        for panel, method in zip(axes[1:], methods, strict=False):
-            write_title(panel, _caption(method, said.maps.get(method.name)), _PANEL_INCHES)
+    for panels, one, said in zip(grid.reshape(len(shown), -1), shown, found, strict=True):
+        panels[0].imshow(one.colours)
+        for axes, method in zip(panels[1:], methods, strict=False):
             if method.name in said.maps:
-                sign = "all" if method.name in signed else "positive"
-                _draw_map(panel, said.maps[method.name], one, sign, look)
+                _draw_map(axes, said.maps[method.name], one, "all" if method.name in signed else "positive", look)
             else:
-                _write_reason(panel, said.refused[method.name], _ratio(one))
-        for panel in axes[1 + len(methods) :]:
-            panel.set_axis_off()
+                _write_reason(axes, said.refused[method.name], _ratio(one))
+        for axes in panels[1 + len(methods) :]:
+            axes.set_axis_off()
     return figure
 
 
@@ -230,7 +233,6 @@ def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) ->
 
 
 def _write_reason(axes: Any, reason: str, ratio: float) -> None:
-    frame(axes)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect=ratio)
     text = textwrap.shorten(reason, 260, placeholder=" ...")
     axes.text(
@@ -250,11 +252,12 @@ def _asked(question: Question, said: ExplainedPicture) -> str:
     return title if label == said.label else f"{title}\n(first: {question.class_name(label)}, {probability:.3f})"
 
 
-def _caption(method: Explainer, map_: FloatArray | None) -> str:
+def _caption(method: Explainer, said: ExplainedPicture) -> str:
     """A method's name, the layers that it reads, and whether its map is constant, so that there is nothing to see."""
     layers = getattr(method, "layer", ())
     named = (layers,) if isinstance(layers, str) else layers if isinstance(layers, (list, tuple)) else ()
     read = ", ".join(str(layer) for layer in named if layer)
+    map_ = said.maps.get(method.name)
     constant = map_ is not None and map_.min() == map_.max()
     says = f"\n{'zero' if not map_.any() else 'the same'} everywhere" if map_ is not None and constant else ""
     return (f"{method.name} ({read})" if read else method.name) + says

@@ -83,7 +83,7 @@ def test_blended_masked_scaled_and_original():
 
 def test_pairs_of_method_and_sign():
     figure = visualize(MAP, IMAGE, ("blended", "masked", "original"), ("negative", "absolute", "all"), outlier_perc=0)
-    assert titles(figure) == ["blended heat map (negative)", "masked image (absolute value)", "original image"]
+    assert titles(figure) == ["blended heat map (negative)", "masked image (absolute)", "original image"]
     assert drawn(figure, 1)[0, 2].tolist() == [102, 0, 30]  # the pixel of the largest magnitude stays as it is
     assert titles(visualize(MAP, IMAGE, "heatmap", ("all", "negative"))) == ["heat map (all)", "heat map (negative)"]
     assert titles(visualize(MAP, IMAGE, ("heat_map", "alpha"), "positive", titles=["a $b", ""])) == ["a $b", ""]

@@ -134,6 +134,24 @@ def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplo
     assert "GradCAM (block2)" in shown(explain(network, "scene.png", GradCAM(network, "block2"), layer="block3"))
 
 
+def test_maps_of_one_place_are_not_read(folder, tiny):
+    class Pooled(tiny):
+        def construct(self, x):
+            return self.head(self.unused(self.act(self.conv(x)).mean((2, 3), keep_dims=True)).mean((2, 3)))
+
+    assert "GradCAM (act)" in shown(explain(Pooled(), "scene.png", "GradCAM"))
+
+
+def test_random_masks_do_not_depend_on_other_pictures_but_on_the_seed(linear):
+    network, methods = linear(WEIGHTS), [{"RISE": {"num_masks": 20, "grid": 2}}]
+    both = explain(network, np.stack([IMAGE, IMAGE + 1]), methods)
+    alone, other = (explain(network, IMAGE + 1, methods, seed=seed) for seed in (0, 1))
+    places = (both.axes[3], alone.axes[1], other.axes[1])
+    second, again, differs = (np.asarray(axes.get_images()[-1].get_array()) for axes in places)
+    np.testing.assert_array_equal(second, again)
+    assert not np.array_equal(again, differs)
+
+
 def test_a_method_that_refuses_has_a_panel_that_says_why_and_spoils_no_other(tiny, caplog):
     network, image = tiny(), np.random.default_rng(0).normal(size=(3, 6, 9)).astype(np.float32)
     figure = explain(
