@@ -120,6 +120,15 @@ def test_maps_lie_over_the_picture_in_its_own_shape(folder):
     assert (values.min(), values.max()) == (0, 1)
 
 
+def test_pictures_of_several_shapes_are_equally_wide(tiny):
+    pictures = [Image.new("RGB", size) for size in ((40, 60), (60, 20))]
+    figure = explain(tiny(), pictures, "Gradient")
+    figure.canvas.draw()
+    (tall, wide) = (figure.axes[place].get_window_extent() for place in (0, 2))
+    assert tall.width == pytest.approx(wide.width, rel=0.05)
+    assert tall.height > 4 * wide.height
+
+
 def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplog):
     caplog.set_level("INFO", "explainrun")
     network = DigitNetwork()
