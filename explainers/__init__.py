@@ -20,6 +20,7 @@ from .rise_plus import RISEPlus
 from .score_cam import ISCAM, SSCAM, ScoreCAM
 from .smooth_grad_cam import SmoothGradCAMpp
 from .view import Needs, View
+from .visualization import visualize
 
 EXPLAINERS = Registry(
     "explainer",
@@ -85,4 +86,5 @@ __all__ = [
     "XGradCAM",
     "draw_layers",
     "saliency_to_image",
+    "visualize",
 ]

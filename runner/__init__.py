@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .plan import Plan, PlanError
     from .result import RunResult, Scores
     from .samples import SampleError
+    from .side_by_side import explain
     from .stopping import RunStopped
     from .work import NotComputedError
 
@@ -23,6 +24,7 @@ _HOMES = {
     "RunStopped": "stopping",
     "SampleError": "samples",
     "Scores": "result",
+    "explain": "side_by_side",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "RunStopped",
     "SampleError",
     "Scores",
+    "explain",
 ]
 
 

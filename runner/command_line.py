@@ -1,26 +1,23 @@
 """The ``explainrun`` command.
 
-Exit codes: 0 fine, 2 bad input, 3 the run failed or was stopped, and can be gone on with by the same command.
+Exit codes: 0 fine, 2 bad input, 3 the run failed or was stopped, and can be gone on with by the same command (of
+``explain``: a method had no map).
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from tabulate import tabulate
 
-from .stopping import EXIT_RESUMABLE, RunStopped
-
-EXIT_BAD_INPUT = 2
+from .explain_command import explain
+from .telling import setting, told
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
@@ -30,6 +27,9 @@ EXIT_BAD_INPUT = 2
 def main() -> None:
     """Explain image classifiers in batches on MindSpore, and score the explanations."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+main.add_command(explain)
 
 
 @main.command()
@@ -55,9 +55,9 @@ def run(
     exit code 3 run the same again to go on, but without --overwrite and --no-resume, which begin anew each time.
     """
     anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
-    overrides = dict(map(_setting, settings))
+    overrides = dict(map(setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with _told(f" without {' and '.join(anew)}" if anew else ""):
+    with told(f" without {' and '.join(anew)}" if anew else ""):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the run itself listens
         from .config import build_runner, load_config  # noqa: PLC0415
 
@@ -81,13 +81,13 @@ def layers(network: str, input_shape: str | None) -> None:
 
     from ..explainers import Network  # noqa: PLC0415
 
-    with _told():
+    with told():
         cell, shape = _cell_and_shape(network, input_shape)
         rows = Network(cell).layers(np.zeros((1, *shape), np.float32))
-        told = [
+        shown = [
             (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
         ]
-        click.echo(tabulate(told, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"]))
+        click.echo(tabulate(shown, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"]))
 
 
 @main.command(name="list")
@@ -96,63 +96,10 @@ def list_() -> None:
     from ..benchmarks import METRICS  # noqa: PLC0415
     from ..explainers import EXPLAINERS  # noqa: PLC0415
 
-    with _told():
+    with told():
         click.echo(_options_table("explainer", EXPLAINERS, ("network",)))
         click.echo()
         click.echo(_options_table("metric", METRICS, ("num_labels", "activation_fn")))
-
-
-@contextmanager
-def _told(again: str = "") -> Iterator[None]:
-    """Errors in words, without a traceback unless the environment asks for it.
-
-    Args:
-        again: what to do otherwise when running again.
-    """
-    try:
-        from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
-        from .plan import PlanError, first_line  # noqa: PLC0415
-        from .samples import SampleError  # noqa: PLC0415
-        from .work import NotComputedError  # noqa: PLC0415
-    except KeyboardInterrupt:
-        sys.exit(EXIT_RESUMABLE)
-
-    try:
-        yield
-    except (PlanError, click.UsageError) as error:
-        message = error.format_message() if isinstance(error, click.UsageError) else error
-        click.echo(f"explainrun: {message}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
-    except (RunStopped, KeyboardInterrupt) as error:
-        told = str(error).replace("run again", f"run again{again}") or "stopped before anything was written"
-        click.echo(f"explainrun: {told}", err=True)
-        sys.exit(EXIT_RESUMABLE)
-    except FolderInUseError as error:
-        click.echo(f"explainrun: {error}", err=True)
-        sys.exit(EXIT_RESUMABLE)
-    except (SampleError, NotComputedError, BrokenRecordError) as error:
-        click.echo(f"explainrun: the run failed: {error}", err=True)
-        sys.exit(EXIT_RESUMABLE)
-    except OSError as error:
-        told = f"explainrun: the run failed: {error}; what is committed is kept, run again{again} to go on"
-        click.echo(told, err=True)
-        sys.exit(EXIT_RESUMABLE)
-    except Exception as error:
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
-            raise
-        told = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
-        click.echo(f"{told} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
-        sys.exit(EXIT_RESUMABLE)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise click.BadParameter(f"the value of {text!r} is no YAML", param_hint="--set") from None
 
 
 def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:

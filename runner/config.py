@@ -204,12 +204,12 @@ def build_runner(
         try:
             return make_it()
         except Exception as error:
-            problems.append(f"{where}: {_first_line(error)}")
+            problems.append(f"{where}: {error_line(error)}")
             return None
 
-    attempt("device", partial(_choose_device, config.device))
+    attempt("device", partial(choose_device, config.device))
     network = attempt("network", partial(_network, config.network, folder))
-    class_names = attempt("class_names", partial(_class_names, config.class_names, folder)) or []
+    class_names = attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
     dataset = attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
@@ -260,7 +260,7 @@ def network_of(path: Path) -> nn.Cell:
     try:
         return _network(config.network, path.parent)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"network: {_first_line(error)}"]) from error
+        raise PlanError([f"network: {error_line(error)}"]) from error
 
 
 def sample_shape(path: Path) -> tuple[int, ...]:
@@ -271,10 +271,10 @@ def sample_shape(path: Path) -> tuple[int, ...]:
     """
     config, _ = load_config(path)
     try:
-        names = _class_names(config.class_names, path.parent)
+        names = class_names_of(config.class_names, path.parent)
         sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"data: {_first_line(error)}"]) from error
+        raise PlanError([f"data: {error_line(error)}"]) from error
     if sample is None:
         raise PlanError(["the dataset is empty"])
     return sample.image.shape
@@ -324,7 +324,8 @@ def _said(problem: Any) -> str:
     return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
 
 
-def _choose_device(device: str) -> None:
+def choose_device(device: str) -> None:
+    """Have MindSpore run on a device from now on; "auto" leaves it where it is."""
     if device not in ("auto", ms.get_context("device_target")):
         ms.set_device(device)
 
@@ -333,7 +334,8 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
     return load_network(section.factory, section.checkpoint, folder, **section.options)
 
 
-def _class_names(given: list[str | int] | str, folder: Path) -> list[str]:
+def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
+    """Class names that are listed, or stand one a line in a file of the folder."""
     names = (
         [str(name) for name in given] if isinstance(given, list) else (folder / given).read_text("utf-8").splitlines()
     )
@@ -352,7 +354,7 @@ def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
     return make(section.factory or "", folder, **section.options)
 
 
-def _first_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """What an error says, in one line, with its kind where its words alone do not tell."""
     line = first_line(error)
     plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__

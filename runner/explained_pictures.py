@@ -1,0 +1,322 @@
+"""What several methods say about single pictures: chosen by name, bound to a network, asked about one label each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from ..explainers import EXPLAINERS, Explainer, Network
+from ..explainers.explainer import attribute_together
+from ..explainers.layers import find_layer
+from ..explainers.registry import nearest
+from ..explainers.tensors import Activation, FloatArray
+from ..explainers.view import Needs, View
+from .config import error_line
+from .entries import maker
+from .plan import PlanError
+from .progress import Progress
+
+CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
+Method = str | Mapping[str, Any] | Explainer
+Target = int | str | None
+_log = logging.getLogger("explainrun")
+
+
+class Problems(list[str]):
+    """A sentence on each thing that is wrong, to be told at once."""
+
+    def attempt(self, where: str, make: Callable[[], Any]) -> Any:
+        """What a function gives; None where it fails, which is noted."""
+        try:
+            return make()
+        except PlanError as error:
+            self.extend(error.problems)
+        except Exception as error:  # a factory of the user's may raise anything
+            self.append(f"{where}: {error_line(error)}" if where else error_line(error))
+        return None
+
+    def tell(self) -> None:
+        """Raise them, if there are any.
+
+        Raises:
+            PlanError: with all of them.
+        """
+        if self:
+            raise PlanError(self)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about pictures.
+
+    Attributes:
+        network: from images (N, C, H, W) to logits (N, classes).
+        methods: names, one-entry mappings from a name to its options, or explainers of that network.
+        activation_fn: from logits to probabilities.
+        targets: for each picture a class index, a class name, or None for the top prediction.
+        layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
+        class_names: in the order of the network's outputs; None leaves classes without names.
+        seed: what randomness starts from.
+    """
+
+    network: nn.Cell
+    methods: Sequence[Method]
+    activation_fn: Activation
+    targets: Sequence[Target]
+    layers: Sequence[str] = ()
+    class_names: Sequence[str] | None = None
+    seed: int = 0
+
+    def problems(self) -> Problems:
+        """What is wrong with it as far as no pass is needed to see."""
+        problems = Problems()
+        for method in self.methods:
+            if isinstance(method, Explainer):
+                if method.network is not self.network:
+                    problems.append(f"{method.name} explains another network; construct it with the same Cell")
+            else:
+                problems.attempt("", partial(self._maker, method, None, 1))
+        names = [name_of(method) for method in self.methods]
+        problems += [f"method {name!r} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+        problems += [] if names else ["name at least one method"]
+        for layer in self.layers:
+            problems.attempt("", partial(find_layer, self.network, layer))
+        if self.class_names is not None:
+            for target in dict.fromkeys(self.targets):
+                problems.attempt("", partial(self.label, target, len(self.class_names)))
+        return problems
+
+    def label(self, target: Target, classes: int) -> int | None:
+        """The index of a class that is given by name or index, a name being looked for first.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        names = list(self.class_names or ())
+        if target is None:
+            return None
+        if isinstance(target, str) and target in names:
+            return names.index(target)
+        index = str(target).strip()
+        if not index.isdecimal():
+            known = nearest(str(target), names) if names else "classes have no names here, give an index"
+            raise ValueError(f"no class {target!r}; {known}")
+        if int(index) >= classes:
+            raise ValueError(f"no class {index}; the network's classes are 0..{classes - 1}")
+        return int(index)
+
+    def class_name(self, label: int) -> str:
+        """What a class is called."""
+        return f"class {label}" if self.class_names is None else self.class_names[label]
+
+    def explainers(self, images: Sequence[FloatArray], network: Network, classes: int) -> list[Explainer]:
+        """The methods, bound to the network; may take a pass to find the deepest feature maps.
+
+        Raises:
+            PlanError: if some cannot be made.
+        """
+        problems, made, layers = Problems(), [], tuple(self.layers)
+        for method in self.methods:
+            if isinstance(method, Explainer):
+                made.append(method)
+                continue
+            if not layers and self._lacks_layer(method):
+                layers = (problems.attempt(name_of(method), partial(deepest_maps, network, images[0])) or "",)
+                _log.info("layer %s is read where a method takes one, the deepest with feature maps", layers[0])
+            make = problems.attempt("", partial(self._maker, method, self.network, classes, layers))
+            made.append(make and problems.attempt(name_of(method), make))
+        problems.tell()
+        return made
+
+    def _lacks_layer(self, method: str | Mapping[str, Any]) -> bool:
+        name, options = _entry(method)
+        return "layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options
+
+    def _maker(
+        self, method: str | Mapping[str, Any], network: nn.Cell | None, classes: int, layers: Sequence[str] = ("any",)
+    ) -> Callable[[], Explainer]:
+        """What makes the explainer that an entry names.
+
+        Raises:
+            ValueError: if there is none of that name, or its options do not fit it.
+        """
+        name, options = _entry(method)
+        if self._lacks_layer(method):
+            options = {**options, "layer": layers[0] if len(layers) == 1 else list(layers)}
+        given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
+        made: Callable[[], Explainer] = maker(EXPLAINERS, {name: options}, given, Path())
+        return made
+
+
+@dataclass(frozen=True)
+class ExplainedPicture:
+    """What the methods said about one picture.
+
+    Attributes:
+        label: the class that they were asked about.
+        probability: of it.
+        top: the class that the network puts first, and its probability.
+        maps: (H, W), by the method's name.
+        refused: why a method has none, by its name.
+    """
+
+    label: int
+    probability: float
+    top: tuple[int, float]
+    maps: Mapping[str, FloatArray]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def explained(
+    question: Question, images: Sequence[FloatArray], names: Sequence[str]
+) -> tuple[list[ExplainedPicture], list[Explainer]]:
+    """What each method says about each image, and the methods.
+
+    Args:
+        question: what is asked.
+        images: (C, H, W) each, of any sizes that the network takes.
+        names: of the images, for messages.
+
+    Raises:
+        PlanError: with all that is wrong, as far as it can be seen before the methods run.
+    """
+    question.problems().tell()
+    network, problems = Network(question.network), Problems()
+    logits = [
+        problems.attempt(
+            f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
+            f"say the size that it takes)",
+            partial(_logits, network, image),
+        )
+        for name, image in zip(names, images, strict=True)
+    ]
+    problems.tell()
+    classes = logits[0].shape[1]
+    if question.class_names is not None and len(question.class_names) != classes:
+        problems.append(f"there are {len(question.class_names)} class names, the network has {classes} classes")
+        problems.tell()
+    labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
+    problems.tell()
+    methods = question.explainers(images, network, classes)
+    found = []
+    with Progress(len(images)) as progress:
+        network.after_pass = progress.alive
+        for row, image in enumerate(images):
+            progress.doing(names[row])
+            found.append(_explained(question, network, methods, image, logits[row], labels[row]))
+            progress.advance(1)
+    return found, methods
+
+
+def _explained(
+    question: Question,
+    network: Network,
+    methods: Sequence[Explainer],
+    image: FloatArray,
+    logits: FloatArray,
+    asked: int | None,
+) -> ExplainedPicture:
+    probabilities = network.activated(logits, question.activation_fn)[0]
+    top = int(logits[0].argmax())
+    label = top if asked is None else asked
+    # Every picture is sample 0, so that random masks do not depend on which pictures stand before it.
+    asked_about = (network, image[None], np.array([0]), np.array([label]))
+    view = partial(View, *asked_about, seed=question.seed, logits=logits)
+    maps, refused = _maps(methods, view)
+    return ExplainedPicture(label, float(probabilities[label]), (top, float(probabilities[top])), maps, refused)
+
+
+def deepest_maps(network: Network, image: FloatArray) -> str:
+    """The name of the last layer that gives feature maps (N, channels, h, w) of more than one place.
+
+    Of layers within one another that give the same shape it is the outermost, whose output is the last.
+
+    Raises:
+        ValueError: if no layer does.
+    """
+    shapes = {name: shape for name, _, shape in network.layers(image[None])}
+    found = [name for name, shape in shapes.items() if shape and len(shape) == 4 and shape[2] * shape[3] > 1]
+    if not found:
+        raise ValueError("no layer gives feature maps (N, channels, h, w) to read; name one with the option 'layer'")
+    parts = found[-1].split(".")
+    around = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return next(name for name in around if shapes.get(name) == shapes[found[-1]])
+
+
+def method_name(given: str) -> str:
+    """An explainer's name, however its letters are cased.
+
+    Raises:
+        ValueError: if there is none; the nearest names are offered.
+    """
+    known = {name.lower(): name for name in EXPLAINERS}
+    if given.lower() in known:
+        return known[given.lower()]
+    near = get_close_matches(given.lower(), known, n=1)
+    raise ValueError(f"no explainer {given!r}; {nearest(known[near[0]] if near else given, EXPLAINERS)}")
+
+
+def name_of(method: Method) -> str:
+    """What a method is called, as far as one can tell."""
+    if isinstance(method, Explainer):
+        return method.name
+    try:
+        name, options = _entry(method)
+    except ValueError:
+        return str(method)
+    return str(options.get("name") or name)
+
+
+def _entry(method: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a method, the name as the registry has it."""
+    name, options = next(iter(method.items())) if isinstance(method, Mapping) and len(method) == 1 else (method, {})
+    if not isinstance(name, str) or not isinstance(options, (Mapping, type(None))):
+        raise ValueError(f"a method is a name, a mapping from one name to its options or an explainer, got {method!r}")
+    return method_name(name), dict(options or {})
+
+
+def _logits(network: Network, image: FloatArray) -> FloatArray:
+    logits = network.logits(image[None])
+    if not np.isfinite(logits).all():
+        raise ValueError("its output holds NaN or infinity, so there is nothing to explain")
+    return logits
+
+
+def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """The maps (H, W) of a view of one question, and why some methods have none.
+
+    Methods share their passes; those that failed then are asked again alone, since what one of them needs may have
+    spoilt a pass for the others.
+    """
+    found, refused = _asked(methods, view)
+    for method in methods:
+        if method.name in refused and method.needs.layers and len(methods) > 1:
+            alone, still = _asked([method], view)
+            found |= alone
+            refused = {name: why for name, why in refused.items() if name not in alone} | still
+    return found, refused
+
+
+def _asked(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    together = view(needs=Needs.together(method.needs for method in methods))
+    able, refused = [], {}
+    for method in methods:
+        try:
+            method.images_needed(1, 1, together.images.shape[1:])
+            able.append(method)
+        except ValueError as error:
+            refused[method.name] = error_line(error)
+    found, errors = attribute_together(able, together)
+    refused |= {name: error_line(error) for name, error in errors.items()}
+    maps = {name: estimate.maps[0] for name, estimate in found.items()}
+    refused |= {name: "its map holds NaN or infinity" for name, map_ in maps.items() if not np.isfinite(map_).all()}
+    return {name: map_ for name, map_ in maps.items() if name not in refused}, refused

@@ -1,0 +1,76 @@
+"""What commands say when something is wrong, and the exit codes that go with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import yaml
+
+from .stopping import EXIT_RESUMABLE, RunStopped
+
+EXIT_BAD_INPUT = 2
+
+# MindSpore takes seconds to import, so what needs it is imported when there is something to do.
+
+
+@contextmanager
+def told(again: str = "") -> Iterator[None]:
+    """Errors in words, without a traceback unless the environment asks for it.
+
+    Args:
+        again: what to do otherwise when running again.
+    """
+    try:
+        from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
+        from .plan import PlanError, first_line  # noqa: PLC0415
+        from .samples import SampleError  # noqa: PLC0415
+        from .work import NotComputedError  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(EXIT_RESUMABLE)
+
+    try:
+        yield
+    except (PlanError, click.UsageError) as error:
+        message = error.format_message() if isinstance(error, click.UsageError) else error
+        click.echo(f"explainrun: {message}", err=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except (RunStopped, KeyboardInterrupt) as error:
+        said = str(error).replace("run again", f"run again{again}") or "stopped before anything was written"
+        click.echo(f"explainrun: {said}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except FolderInUseError as error:
+        click.echo(f"explainrun: {error}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except (SampleError, NotComputedError, BrokenRecordError) as error:
+        click.echo(f"explainrun: the run failed: {error}", err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except OSError as error:
+        said = f"explainrun: the run failed: {error}; what is committed is kept, run again{again} to go on"
+        click.echo(said, err=True)
+        sys.exit(EXIT_RESUMABLE)
+    except Exception as error:
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        said = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
+        click.echo(f"{said} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
+        sys.exit(EXIT_RESUMABLE)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Key and value of KEY=VALUE.
+
+    Raises:
+        click.BadParameter: if it has another form.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise click.BadParameter(f"the value of {text!r} is no YAML", param_hint="--set") from None

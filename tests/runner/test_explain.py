@@ -1,0 +1,437 @@
+"""Pictures with several methods side by side: the function for notebooks, and ``explainrun explain``."""
+
+import subprocess
+import sys
+import types
+
+import mindspore as ms
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from mindspore import Tensor
+from PIL import Image
+
+from explainrun.configs.digit_network import DigitNetwork
+from explainrun.configs.digit_scenes import DigitScenes
+from explainrun.explainers import GradCAM, Gradient, InputXGradient
+from explainrun.runner import PlanError, explain
+from explainrun.runner.command_line import main
+from explainrun.runner.picture_request import PictureRequest
+
+WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
+IMAGE = np.array([[[1, 2, 8], [3, 1, 0]]], np.float32)  # logits 3 and 10
+TINY = """
+from mindspore import nn
+
+class Tiny(nn.Cell):
+    def __init__(self, channels=3):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, 2, pad_mode="pad", padding=1, weight_init="normal")
+        self.act = nn.GELU()
+        self.unused = nn.ReLU()
+        self.head = nn.Dense(4, 2)
+
+    def construct(self, x):
+        return self.head(self.act(self.conv(x)).mean((2, 3)))
+
+class Flat(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Dense(3 * 6 * 9, 2)
+
+    def construct(self, x):
+        return self.head(x.reshape(x.shape[0], -1))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a scene of digits that is not square, and networks."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(DigitScenes()[2].image[6:96]).save("scene.png")  # 90 high, 112 wide, a 6
+    (tmp_path / "tiny.py").write_text(TINY)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny():
+    module = types.ModuleType("tiny")
+    exec(TINY, module.__dict__)
+    return module.Tiny
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def shown(figure):
+    """Titles and topmost pictures of the panels."""
+    return {
+        axes.get_title(): np.asarray(axes.get_images()[-1].get_array()) if axes.get_images() else axes.texts
+        for axes in figure.axes
+    }
+
+
+def test_the_picture_and_its_maps(linear):
+    panels = shown(explain(linear(WEIGHTS), IMAGE, ["InputXGradient", "gradient"], rows=1))
+    assert list(panels) == ["class 1: 0.999", "InputXGradient", "Gradient"]
+    assert panels["class 1: 0.999"][0, 2].tolist() == [8, 8, 8]  # of 0..255
+    # Pixel times weight is -2, 8, 4: sums 2, 6, 14 of the magnitudes, of which 98 % are reached at 8.
+    np.testing.assert_allclose(panels["InputXGradient"], [[0, -0.25, 1], [0, 0.5, 0]])
+    np.testing.assert_allclose(panels["Gradient"], [[0, 0.25, 0.25], [0, 1, 0]])
+
+
+def test_a_class_by_name_by_index_or_one_a_picture(linear):
+    network, several = linear(WEIGHTS), np.stack([IMAGE, IMAGE * 2])
+    options = {"methods": InputXGradient(network), "class_names": ["owl", "1"], "activation_fn": "sigmoid"}
+    assert next(iter(shown(explain(network, IMAGE, target="owl", **options)))) == "owl: 0.953\n(first: 1, 1.000)"
+    assert next(iter(shown(explain(network, Tensor(IMAGE), target=0, **options)))).startswith("owl: 0.953")
+    assert next(iter(shown(explain(network, IMAGE, target="1", **options)))) == "1: 1.000"
+    figure = explain(network, several, target=["owl", None], **options)
+    assert [axes.get_title() for axes in figure.axes][::2] == ["owl: 0.953\n(first: 1, 1.000)", "1: 1.000"]
+
+
+def test_rows_of_panels(linear):
+    network = linear(WEIGHTS)
+    methods = [Gradient(network, name=f"number {number}") for number in range(4)]
+    wide, high = (explain(network, np.stack([IMAGE] * 2), methods, rows=rows) for rows in (1, 2))
+    assert wide.axes[0].get_gridspec().get_geometry() == (2, 5)
+    assert high.axes[0].get_gridspec().get_geometry() == (4, 3)
+    assert [axes.get_title() for axes in high.axes[6:12]] == ["class 1: 0.999"] + [
+        f"number {number}" for number in range(4)
+    ] + [""]
+    assert not high.axes[11].axison
+
+
+def test_maps_lie_over_the_picture_in_its_own_shape(folder):
+    network = DigitNetwork()
+    figure = explain(network, "scene.png", "Gradient", size=(40, 80), mean=0.5, std=0.25, alpha=0.25)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        assert box.height / box.width == pytest.approx(90 / 112)
+    picture, over = figure.axes[1].get_images()
+    assert picture.get_array().shape == (90, 112)
+    assert (over.get_array().shape, over.get_alpha(), over.get_cmap().name) == ((40, 80), 0.25, "inferno")
+    assert picture.get_extent() == over.get_extent()
+    values = np.asarray(over.get_array())
+    assert (values.min(), values.max()) == (0, 1)
+
+
+def test_pictures_of_several_shapes_are_equally_wide(tiny):
+    pictures = [Image.new("RGB", size) for size in ((40, 60), (60, 20))]
+    figure = explain(tiny(), pictures, "Gradient")
+    figure.canvas.draw()
+    (tall, wide) = (figure.axes[place].get_window_extent() for place in (0, 2))
+    assert tall.width == pytest.approx(wide.width, rel=0.05)
+    assert tall.height > 4 * wide.height
+
+
+def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplog):
+    caplog.set_level("INFO", "explainrun")
+    network = DigitNetwork()
+    assert "GradCAM (block6)" in shown(explain(network, "scene.png", "GradCAM"))
+    assert "layer block6 is read where a method takes one" in caplog.text
+    assert "GradCAM (block3)" in shown(explain(network, "scene.png", "gradcam", layer="block3"))
+    assert "GradCAM (block3, block4.relu)" in shown(
+        explain(network, "scene.png", "gradcam", None, ["block3", "block4.relu"])
+    )
+    own = {"GradCAM": {"layer": "block1", "name": "mine"}}
+    assert "mine (block1)" in shown(explain(network, "scene.png", [own], layer="block3"))
+    assert "GradCAM (block2)" in shown(explain(network, "scene.png", GradCAM(network, "block2"), layer="block3"))
+
+
+def test_maps_of_one_place_are_not_read(folder, tiny):
+    class Pooled(tiny):
+        def construct(self, x):
+            return self.head(self.unused(self.act(self.conv(x)).mean((2, 3), keep_dims=True)).mean((2, 3)))
+
+    assert "GradCAM (act)" in shown(explain(Pooled(), "scene.png", "GradCAM"))
+
+
+def test_random_masks_do_not_depend_on_other_pictures_but_on_the_seed(linear):
+    network, methods = linear(WEIGHTS), [{"RISE": {"num_masks": 20, "grid": 2}}]
+    both = explain(network, np.stack([IMAGE, IMAGE + 1]), methods)
+    alone, other = (explain(network, IMAGE + 1, methods, seed=seed) for seed in (0, 1))
+    places = (both.axes[3], alone.axes[1], other.axes[1])
+    second, again, differs = (np.asarray(axes.get_images()[-1].get_array()) for axes in places)
+    np.testing.assert_array_equal(second, again)
+    assert not np.array_equal(again, differs)
+
+
+def test_a_method_that_refuses_has_a_panel_that_says_why_and_spoils_no_other(tiny, caplog):
+    network, image = tiny(), np.random.default_rng(0).normal(size=(3, 6, 9)).astype(np.float32)
+    figure = explain(
+        network, image, ["Gradient", "GuidedBackprop", GradCAM(network, "unused"), GradCAM(network, "conv", "good")]
+    )
+    panels = shown(figure)
+    assert "no map: no ReLU or ReLU6 ran" in panels["GuidedBackprop"][0].get_text().replace("\n", " ")
+    assert "unused" in panels["GradCAM (unused)"][0].get_text()
+    alone = shown(explain(network, image, ["Gradient", GradCAM(network, "conv", "good")]))
+    for name in ("Gradient", "good (conv)"):
+        np.testing.assert_array_equal(panels[name], alone[name])
+    assert "image 0: no map by GuidedBackprop: no ReLU or ReLU6 ran" in caplog.text
+
+
+def test_a_map_that_is_the_same_everywhere_says_so(linear):
+    network = linear(np.stack([np.ones((1, 2, 3)), np.zeros((1, 2, 3))]))
+    assert "Gradient\nthe same everywhere" in shown(explain(network, IMAGE, "Gradient", target=0))
+    assert "Gradient\nzero everywhere" in shown(explain(network, IMAGE, "Gradient", target=1))
+
+
+def test_all_that_is_wrong_with_a_call_is_told_at_once(linear, folder):
+    network, another = linear(WEIGHTS), linear(WEIGHTS)
+    with pytest.raises(PlanError) as caught:
+        explain(
+            network, ["no.png", 3, "scene.png"],
+            ["Gradcan", {"RISE": {"masks": 3}}, Gradient(another), "InputXGradient", InputXGradient(network), 7],
+            ["owl", "dog", 2], "head", class_names=["owl", "cat"], alpha=2, activation_fn="relu",
+        )  # fmt: skip
+    told = caught.value.problems
+    for words in (
+        "no picture no.png",
+        "image 1 must be a path, a picture, a Tensor or an array, got int",
+        "alpha must lie in 0..1, got 2",
+        "activation must be one of 'sigmoid', 'softmax', got 'relu'",
+        "no explainer 'Gradcan'; did you mean 'GradCAM'",
+        "RISE has no option 'masks'; did you mean 'num_masks'",
+        "Gradient explains another network; construct it with the same Cell",
+        "method 'InputXGradient' is named twice",
+        "an explainer, got 7",
+        "Linear has no layer 'head'",
+        "no class 'dog'; known: owl, cat",
+        "no class 2; the network's classes are 0..1",
+    ):
+        assert any(words in problem for problem in told), words
+    assert len(told) == 12
+    assert network.calls == []  # nothing ran
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": []}, "there are no images"),
+        ({"images": IMAGE[0]}, r"image 0 must be \(C, H, W\), got shape \(2, 3\)"),
+        ({"images": IMAGE * np.nan}, "NaN"),
+        ({"target": [0, 1]}, "target must be one class for all pictures or one each, got 2 for 1"),
+        ({"target": "owl"}, "no class 'owl'; classes have no names here, give an index"),
+        ({"target": 2}, r"no class 2; the network's classes are 0\.\.1"),
+        ({"target": -1}, "no class -1"),
+        ({"class_names": ["owl"]}, "there are 1 class names, the network has 2 classes"),
+        (
+            {"images": IMAGE[:, :, :2]},
+            r"the network fails on image 0, an image 1x2x2 \(channels x height x width; say the",
+        ),
+        ({"methods": "GradCAM"}, r"GradCAM: no layer gives feature maps \(N, channels, h, w\) to read"),
+        ({"methods": "RISEPlus"}, "RISEPlus needs the option 'ood_net'"),
+        ({"methods": ""}, "name at least one method"),
+        ({"mean": 0.5}, "mean and std go together"),
+        ({"channels": 2}, r"channels must be one of \(1, 3, 4\), got 2"),
+        ({"size": (0, 3)}, r"size must be a height and a width in pixels, got \(0, 3\)"),
+        ({"rows": 0}, "rows must be a whole number from 1, got 0"),
+        ({"cmap": "infern"}, "no colour map 'infern'; did you mean 'inferno'"),
+    ],
+)
+def test_what_a_call_refuses(linear, options, words):
+    given = {"images": IMAGE, "methods": "Gradient", **options}
+    with pytest.raises(ValueError, match=words):
+        explain(linear(WEIGHTS), **given)
+
+
+def test_no_network(folder):
+    with pytest.raises(TypeError, match=r"network must be a mindspore\.nn\.Cell, got str"):
+        explain("tiny.py:Tiny", "scene.png")
+
+
+def test_the_network_is_left_as_it_was(two_channels, state):
+    network = two_channels().set_train(True)
+    before = state(network)
+    explain(network, two_channels.IMAGE[0], "Gradient,GuidedBackprop,GradCAM")
+    assert state(network) == before
+
+
+def test_the_command_on_a_config(folder, repository):
+    config = repository / "configs" / "quickstart.yaml"
+    done = command("scene.png", "scene.png", "--network", config, "--target", 6, "--savefig", "out.png", "--rows", 2)
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        0, ["scene.png: 6, probability 1.0000", "scene.png: 6, probability 1.0000", "written to out.png"],
+    )  # fmt: skip
+    with Image.open("out.png") as written:
+        assert written.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+        assert written.width == pytest.approx(3 * 2.3 * 200, rel=0.05)
+    question, (picture,), _ = PictureRequest(["scene.png"], str(config), methods="gradcam").prepared()
+    assert picture.pixels.shape == (3, 112, 112)  # as the config's data
+    assert picture.colours.shape == (90, 112, 3)
+    assert (question.methods, type(question.activation_fn).__name__) == ([{"GradCAM": {"layer": "block6"}}], "Sigmoid")
+    options = {"methods": "gradcam,rise", "layer": "block5", "settings": [("rise.num_masks", 9)], "size": "90,112"}
+    question, (picture,), _ = PictureRequest(["scene.png"], str(config), mean="0", std="1", **options).prepared()
+    assert (question.methods, question.layers) == ([{"GradCAM": {}}, {"RISE": {"num_masks": 9}}], ["block5"])
+    np.testing.assert_allclose(picture.pixels * 255, picture.colours.transpose(2, 0, 1), atol=1e-4)
+
+
+def test_what_a_config_says_of_an_ood_net_is_found_from_elsewhere(folder, repository):
+    done = command(
+        "scene.png", "--network", repository / "configs" / "full.yaml", "--method", "RISEPlus",
+        "--set", "RISEPlus.num_masks=3", "--savefig", "out.png",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+
+
+def test_the_command_without_a_display_writes_beside_you_and_over_nothing(folder, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    (folder / "scene_explained.png").write_text("mine")
+    done = command("scene.png", "--network", "tiny.py:Tiny", "--method", "Gradient", "--noblock")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "written to scene_explained_2.png")
+    assert (folder / "scene_explained.png").read_text() == "mine"
+    with Image.open("scene_explained_2.png") as written:
+        assert written.width > 500
+
+
+def test_the_command_with_a_display_shows_a_window(folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(FigureCanvasAgg, "required_interactive_framework", "qt")
+    monkeypatch.setattr(pyplot, "show", lambda block: calls.append((block, len(pyplot.gcf().axes))))
+    for flags in ((), ("--noblock",)):
+        done = command("scene.png", "--network", "tiny.py:Tiny", "--method", "Gradient", *flags)
+        assert (done.exit_code, "written" in done.stdout) == (0, False), done.output
+    pyplot.close("all")
+    assert calls == [(True, 2), (False, 2)]
+    assert not list(folder.glob("*explained*"))
+
+
+def test_a_method_without_a_map_is_told_and_has_an_exit_code(folder):
+    given = ("scene.png", "--network", "tiny.py:Tiny", "--savefig", "out.png")
+    done = command(*given, "--method", "Gradient,GuidedBackprop")
+    assert done.exit_code == 3
+    assert [line for line in done.stderr.splitlines() if line.startswith("explainrun")] == [
+        "explainrun: scene.png: no map by GuidedBackprop: no ReLU or ReLU6 ran, so the guided rule would give the "
+        "plain gradient; use Gradient"
+    ]
+    assert done.stdout.splitlines()[-1] == "written to out.png"
+    assert command(*given).exit_code == 0  # nobody asked for that one
+
+
+def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):
+    (folder / "bad.png").write_text("no picture")
+    done = command(
+        "none.png", "bad.png", "--method", "Gradcan,rise,RISE", "--savefig", "there/out.png", "--size", "3,0",
+        "--mean", "0.5,a", "--alpha", 2, "--set", "Occlusion.window=3", "--set", "rise=3", "--classes", "names.txt",
+    )  # fmt: skip
+    assert done.exit_code == 2
+    first, *lines = done.stderr.splitlines()
+    assert first == "explainrun: 11 problems:"
+    assert [line.strip() for line in lines] == [
+        "--network: name one: a config (.yaml), 'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'",
+        "--size: must be H,W in pixels, or one number for a square, got '3,0'",
+        "--mean: must be one number, or one for each channel with commas between, got '0.5,a'",
+        "no picture none.png",
+        "bad.png is no picture of a known kind",
+        "alpha must lie in 0..1, got 2.0",
+        "--savefig: there is no folder there",
+        "--classes: [Errno 2] No such file or directory: '" + str(folder / "names.txt") + "'",
+        "--method: no explainer 'Gradcan'; did you mean 'GradCAM' or 'Gradient'?",
+        "--set: 'Occlusion' is not among the methods RISE",
+        "--set: 'rise' is not METHOD.option",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--network", "tiny.py:Tine"), "--network: tiny.py has no factory 'Tine'; did you mean 'Tiny'"),
+        (("--network", "none.yaml"), "cannot read none.yaml"),
+        (("--network", "tiny.py:Tiny", "--checkpoint", "no.ckpt"), "--network: no checkpoint"),
+        (("--network", "tiny.py:Tiny", "--layer", "conf"), "Tiny has no layer 'conf'; did you mean 'conv'"),
+        (("--network", "tiny.py:Tiny", "--target", "2"), "no class 2; the network's classes are 0..1"),
+        (("--network", "tiny.py:Tiny", "--target", "ow", "--classes", "two.txt"), "no class 'ow'; did you mean 'owl'"),
+        (("--network", "tiny.py:Tiny", "--classes", "three.txt"), "there are 3 class names, the network has 2 classes"),
+        (
+            ("--network", "tiny.py:Tiny", "--mean", "1,2", "--std", "1"),
+            "mean holds 2 numbers, the pictures get 3 channels",
+        ),
+        (("--network", "tiny.py:Tiny", "--mean", "1", "--std", "0"), "std must be above 0, got 0.0"),
+        (("--network", "tiny.py:Tiny", "--mean", "1"), "mean and std go together: give both or neither"),
+        (("--network", "tiny.py:Tiny", "--savefig", "out.doc"), "--savefig: out.doc must end in one of .png, "),
+        (("--network", "tiny.py:Tiny", "--savefig", "d.png"), "--savefig: d.png is a folder"),
+        (("--network", "tiny.py:Tiny", "--method", "rise,rise"), "method 'RISE' is named twice"),
+        (("--network", "tiny.py:Tiny", "--set", "Gradient.size=3"), "Gradient has no option 'size'"),
+        (
+            ("--network", "tiny.py:Tiny", "--method", "RISE", "--set", "RISE.num_masks=1"),
+            "RISE: num_masks must be a whole",
+        ),
+        (("--network", "tiny.py:Tiny", "--method", "RISEPlus"), "RISEPlus needs the option 'ood_net'"),
+        (
+            ("--network", "tiny.py:Flat"),
+            "the network fails on scene.png, an image 3x90x112 (channels x height x width; ",
+        ),
+    ],
+)
+def test_what_the_command_refuses(folder, arguments, words):
+    (folder / "two.txt").write_text("cat\nowl\n")
+    (folder / "three.txt").write_text("cat\nowl\nemu\n")
+    (folder / "d.png").mkdir()
+    done = command("scene.png", *arguments)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("explainrun:")]
+    assert (done.exit_code, len(lines)) == (2, 1), done.output
+    assert lines[0].startswith(f"explainrun: {words}")
+    assert not list(folder.glob("*explained*"))
+
+
+def test_a_configs_mistakes_are_told_together(folder, repository):
+    (folder / "odd.yaml").write_text((repository / "configs" / "quickstart.yaml").read_text().replace("mean:", "men:"))
+    done = command("none.png", "--network", "odd.yaml", "--size", "112")
+    assert [line.strip() for line in done.stderr.splitlines()[1:]] == [
+        "unknown key 'men'; did you mean 'mean'?",
+        "network: no checkpoint digit_network.ckpt",
+        "no picture none.png",
+    ]
+
+
+def test_mindcv_networks_get_pictures_as_imagenet_has_them(folder, monkeypatch, tiny):
+    models = types.ModuleType("mindcv.models")
+    models.list_models = lambda: ["tiny"]
+    models.create_model = lambda name: tiny()
+    monkeypatch.setitem(sys.modules, "mindcv", types.ModuleType("mindcv"))
+    monkeypatch.setitem(sys.modules, "mindcv.models", models)
+    Image.new("RGB", (7, 5), (255, 0, 51)).save("red.png")
+    question, (picture,), _ = PictureRequest(["red.png"], "mindcv:tiny").prepared()
+    assert picture.pixels.shape == (3, 224, 224)
+    expected = [(1 - 0.485) / 0.229, -0.456 / 0.224, (0.2 - 0.406) / 0.225]
+    np.testing.assert_allclose(picture.pixels[:, 100, 3], expected, rtol=1e-5)
+    assert type(question.activation_fn).__name__ == "Softmax"
+
+
+def test_other_networks_get_the_picture_as_it_is_and_the_command_says_so(folder, caplog):
+    caplog.set_level("INFO", "explainrun")
+    _, (picture,), _ = PictureRequest(["scene.png"], "tiny.py:Tiny").prepared()
+    np.testing.assert_allclose(picture.pixels, np.asarray(Image.open("scene.png")).transpose(2, 0, 1) / 255, rtol=1e-6)
+    assert "pictures are given to the network in the size that they have" in caplog.text
+    assert "pixels are given to the network as 0..1" in caplog.text
+
+
+def test_a_grey_network_gets_grey_pictures(folder, tiny):
+    network = tiny(channels=1)
+    panels = shown(explain(network, Image.open("scene.png"), "Gradient"))
+    assert panels["Gradient"].shape == (90, 112)
+
+
+def test_a_checkpoint(folder, tiny):
+    network = tiny()
+    network.head.bias.set_data(Tensor(np.array([0, 9], np.float32)))
+    ms.save_checkpoint(network, "tiny.ckpt")
+    given = ("scene.png", "--arch", "tiny.py:Tiny", "--method", "Gradient", "--savefig", "out.png")
+    done = command(*given, "--checkpoint", "tiny.ckpt", "--activation", "sigmoid")
+    assert done.stdout.splitlines()[0] == "scene.png: class 1, probability 0.9999", done.output
+
+
+def test_help_answers_without_loading_anything_slow():
+    code = (
+        "import sys\nfrom explainrun.runner.command_line import main\n"
+        "try: main(['explain', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'mindspore', 'matplotlib', 'numpy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--class-idx" in done.stdout

@@ -1,0 +1,136 @@
+"""Pictures by path or address, and as the pixels that a network takes."""
+
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainrun.runner import picture_source
+from explainrun.runner.picture_source import PictureError, Pixels, converted, read_picture, seen
+
+COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [0, 51, 102]]], np.uint8)
+
+
+def saved(picture, path, **options):
+    picture.save(path, **options)
+    return read_picture(path)
+
+
+def test_kinds_of_pictures(tmp_path):
+    rgb = Image.fromarray(COLOURS)
+    grey = Image.fromarray(np.array([[0, 100, 200], [3, 2, 1]], np.uint8))
+    palette = rgb.quantize(8)
+    clear = rgb.copy()
+    clear.putalpha(Image.fromarray(np.array([[255, 0, 255], [255, 255, 51]], np.uint8)))
+    for picture in (saved(rgb, tmp_path / "a.png"), saved(palette, tmp_path / "b.png"), saved(rgb, tmp_path / "c.bmp")):
+        np.testing.assert_array_equal(np.asarray(converted(picture, "RGB")), COLOURS)
+    assert read_picture(tmp_path / "b.png").mode == "P"
+    np.testing.assert_array_equal(np.asarray(converted(grey, "RGB"))[:, :, 2], np.asarray(grey))
+    np.testing.assert_array_equal(np.asarray(converted(rgb, "L"))[1], [9, 90, 42])  # 0.587 * 51 + 0.114 * 102
+    seen_through = np.asarray(converted(saved(clear, tmp_path / "d.png"), "RGB"))
+    assert seen_through[0, 1].tolist() == [255, 255, 255]  # what is transparent is white
+    assert seen_through[1, 2].tolist() == [204, 214, 224]  # a fifth of the colour, the rest white
+    np.testing.assert_array_equal(np.asarray(converted(clear, "RGBA")), np.asarray(clear))
+    see_through = palette.copy()
+    see_through.info["transparency"] = palette.getpixel((1, 0))
+    assert np.asarray(converted(see_through, "RGB"))[0, 1].tolist() == [255, 255, 255]
+    deep = Image.fromarray(np.array([[0, 257, 65535]], np.uint16))
+    for picture in (deep, saved(deep, tmp_path / "e.png")):
+        assert np.asarray(converted(picture, "L")).tolist() == [[0, 1, 255]]
+    assert np.asarray(converted(Image.fromarray(np.array([[0, 0.2, 1]], np.float32)), "L")).tolist() == [[0, 51, 255]]
+    assert np.asarray(converted(Image.fromarray(np.array([[0, 51, 300]], np.float32)), "L")).tolist() == [[0, 51, 255]]
+    assert converted(rgb.convert("CMYK"), "RGB").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_photo_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: a quarter turn clockwise makes it upright
+    picture = saved(Image.fromarray(COLOURS), tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(np.asarray(picture), np.rot90(COLOURS, -1))
+
+
+def test_pixels_for_a_network():
+    picture = Image.fromarray(COLOURS)
+    assert Pixels().of(picture).shape == (3, 2, 3)
+    np.testing.assert_allclose(Pixels().of(picture), COLOURS.transpose(2, 0, 1) / 255, rtol=1e-6)
+    normalised = Pixels(mean=(0.5, 0, 0), std=(0.25, 1, 0.5)).of(picture)
+    np.testing.assert_allclose(normalised[:, 0, 0], [2, 0, 0])
+    np.testing.assert_allclose(Pixels(mean=100, std=50).of(picture)[0, 0], [3.1, -2, -2])  # statistics of 0..255
+    assert Pixels(size=(5, 7), channels=1).of(picture).shape == (1, 5, 7)
+    large = Image.new("RGB", (1280, 320))
+    assert (seen(large).size, large.size) == ((640, 160), (1280, 320))
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1)
+        self.send_response(404 if self.path == "/none" else 200)
+        self.end_headers()
+        content = BytesIO()
+        Image.fromarray(COLOURS).save(content, "PNG")
+        if self.path == "/drips":
+            for _ in range(8):
+                self.wfile.write(b"drip")
+                time.sleep(0.1)
+        elif self.path != "/slow":
+            self.wfile.write(b"no picture" if self.path == "/text" else content.getvalue())
+
+    def handle_one_request(self):
+        with suppress(ConnectionError):  # some are hung up on
+            super().handle_one_request()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_address(address, monkeypatch):
+    np.testing.assert_array_equal(np.asarray(read_picture(f"{address}/scene.png")), COLOURS)
+    monkeypatch.setattr(picture_source, "SECONDS_TO_ANSWER", 0.3)
+    for path, words in (
+        ("none", "none cannot be fetched: the server says 404 Not Found"),
+        ("text", "text is no picture of a known kind"),
+        ("slow", "slow cannot be fetched: no answer in time"),
+    ):
+        with pytest.raises(PictureError, match=words) as caught:
+            read_picture(f"{address}/{path}")
+        assert "\n" not in str(caught.value)
+    monkeypatch.setattr(picture_source, "SECONDS_TO_ARRIVE", 0.2)
+    with pytest.raises(PictureError, match=r"drips did not arrive within 0\.2 seconds"):
+        read_picture(f"{address}/drips")
+    monkeypatch.setattr(picture_source, "LARGEST_DOWNLOAD", 20)
+    with pytest.raises(PictureError, match=r"scene\.png is larger than 0 MiB; fetch it yourself"):
+        read_picture(f"{address}/scene.png")
+    with pytest.raises(PictureError, match=r"cannot be fetched: .*refused"):
+        read_picture("http://127.0.0.1:9/a.png")
+    with pytest.raises(PictureError, match="cannot be fetched"):
+        read_picture("http://")
+
+
+def test_files_that_are_no_pictures(tmp_path):
+    Image.fromarray(COLOURS).resize((300, 200)).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:400])
+    (tmp_path / "text.png").write_text("no picture")
+    for name, words in (
+        ("none.png", "no picture .*none.png$"),
+        ("", "it is a folder$"),
+        ("cut.png", "cut.png cannot be read: .*truncated"),
+        ("text.png", "text.png is no picture of a known kind"),
+    ):
+        with pytest.raises(PictureError, match=words):
+            read_picture(tmp_path / name)
