@@ -142,12 +142,15 @@ class NoisyImages:
 
 def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
     """How far each explainer's maps move at most (Q,), relative to their length; or why it refuses noisy images."""
-    _need(explanations, near)
     explainers = [explanation.explainer for explanation in explanations]
     furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for places, noisy in near.parts(Needs.together(explainer.needs for explainer in explainers)):
-        found, refused = attribute_together([one for one in explainers if one.name not in errors], noisy)
+        able = [explanation for explanation in explanations if explanation.explainer.name not in errors]
+        if not able:
+            break
+        _need(able, noisy)
+        found, refused = attribute_together([explanation.explainer for explanation in able], noisy)
         errors |= refused
         for explanation in explanations:
             name = explanation.explainer.name
@@ -163,19 +166,16 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
     return {**furthest, **errors}
 
 
-def _need(explanations: Sequence[Explanation], near: NoisyImages) -> None:
-    """Tell what passes the maps of noisy images need."""
-    first = explanations[0]
-    copies = len(near.copies)
-    questions = copies // len(np.unique(near.view.rows)) * len(near.view.rows)
+def _need(explanations: Sequence[Explanation], noisy: View) -> None:
+    """Tell what passes the maps of some noisy images need."""
+    need, copies, questions = explanations[0].need, len(noisy.images), len(noisy.rows)
     for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
-        first.need(pass_kind(rule), questions)
+        need(pass_kind(rule), questions)
+    if any(explanation.explainer.needs.outputs for explanation in explanations):
+        need("activate", copies)
     for explanation in explanations:
-        if explanation.explainer.needs.outputs:
-            explanation.need("activate", copies)
-        needed = explanation.explainer.images_needed(copies, questions, near.view.images.shape[1:])
-        for kind, images in needed.items():
-            explanation.need(kind, images or 0)
+        for kind, images in explanation.explainer.images_needed(copies, questions, noisy.images.shape[1:]).items():
+            need(kind, images or 0)
 
 
 def _places(view: View, row: int) -> IntArray:

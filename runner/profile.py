@@ -28,7 +28,7 @@ class Profile:
     guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
     activate         ceil(R / P) for each batch's R images with questions, where any explainer reads outputs alone
     occlude, mask,   an explainer's own: ceil(``images_needed`` / P), for each explainer and batch; Robustness adds the
-    ood, ...         same for S times the images
+    ood, ...         same for each P of its noisy images
     noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once

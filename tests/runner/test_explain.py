@@ -164,12 +164,14 @@ def test_random_masks_do_not_depend_on_other_pictures_but_on_the_seed(linear):
 def test_a_method_that_refuses_has_a_panel_that_says_why_and_spoils_no_other(tiny, caplog):
     network, image = tiny(), np.random.default_rng(0).normal(size=(3, 6, 9)).astype(np.float32)
     figure = explain(
-        network, image, ["Gradient", "GuidedBackprop", GradCAM(network, "unused"), GradCAM(network, "conv", "good")]
+        network,
+        image,
+        ["Gradient", "GuidedBackprop", GradCAM(network, "unused"), GradCAM(network, "conv", name="good")],
     )
     panels = shown(figure)
     assert "no map: no ReLU or ReLU6 ran" in panels["GuidedBackprop"][0].get_text().replace("\n", " ")
     assert "unused" in panels["GradCAM (unused)"][0].get_text()
-    alone = shown(explain(network, image, ["Gradient", GradCAM(network, "conv", "good")]))
+    alone = shown(explain(network, image, ["Gradient", GradCAM(network, "conv", name="good")]))
     for name in ("Gradient", "good (conv)"):
         np.testing.assert_array_equal(panels[name], alone[name])
     assert "image 0: no map by GuidedBackprop: no ReLU or ReLU6 ran" in caplog.text
@@ -331,7 +333,7 @@ def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):
         "alpha must lie in 0..1, got 2.0",
         "--savefig: there is no folder there",
         "--classes: [Errno 2] No such file or directory: '" + str(folder / "names.txt") + "'",
-        "--method: no explainer 'Gradcan'; did you mean 'GradCAM' or 'Gradient'?",
+        "--method: no explainer 'Gradcan'; did you mean 'GradCAM' or 'XGradCAM' or 'GradCAMpp'?",
         "--set: 'Occlusion' is not among the methods RISE",
         "--set: 'rise' is not METHOD.option",
     ]
