@@ -147,7 +147,11 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
     furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for places, noisy in near.parts(Needs.together(explainer.needs for explainer in explainers)):
-        found, refused = attribute_together([one for one in explainers if one.name not in errors], noisy)
+        able = [explanation for explanation in explanations if explanation.explainer.name not in errors]
+        for explanation in able:
+            for kind, images in explanation.explainer.images_needed_for(noisy).items():
+                explanation.need(kind, images)
+        found, refused = attribute_together([explanation.explainer for explanation in able], noisy)
         errors |= refused
         for explanation in explanations:
             name = explanation.explainer.name
@@ -164,16 +168,12 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
 
 
 def _need(explanations: Sequence[Explanation], near: NoisyImages) -> None:
-    """Tell what passes the maps of noisy images need."""
+    """Tell what differentiated passes the maps of noisy images need."""
     first = explanations[0]
     copies = len(near.copies)
     questions = copies // len(np.unique(near.view.rows)) * len(near.view.rows)
     for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
         first.need(pass_kind(rule), questions)
-    for explanation in explanations:
-        needed = explanation.explainer.images_needed(copies, questions, near.view.images.shape[1:])
-        for kind, images in needed.items():
-            explanation.need(kind, images)
 
 
 def _places(view: View, row: int) -> IntArray:

@@ -65,6 +65,13 @@ class Explainer(ABC):
         """
         return {}
 
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        """The same for the questions of a view; to be written where it depends on what the images show.
+
+        Then ``images_needed`` tells how many they are at most. Asked with the view that ``attribute`` gets next.
+        """
+        return self.images_needed(len(np.unique(view.rows)), len(view.rows), view.images.shape[1:])
+
     @overload
     def __call__(
         self, inputs: Tensor, targets: Any, ret: Literal["tensor"] = "tensor", show: bool | None = None

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 from tabulate import tabulate
 
 from ..benchmarks import Covering
@@ -26,8 +25,8 @@ class Profile:
     infer            ceil(N / P) for each batch of N samples
     differentiate,   ceil(Q / P) for a batch's Q questions, those among them that metrics add (ClassSensitivity), by
     guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
-    occlude, mask,   an explainer's own: ceil(``images_needed`` / P), for each explainer and batch; Robustness adds the
-    ood, ...         same for S times the images
+    occlude, mask,   an explainer's own: ceil(``images_needed_for`` / P), for each explainer and batch; Robustness adds
+    ood, ...         the same for each pass of noisy images
     noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
@@ -87,8 +86,7 @@ class Profile:
         questions = len(view.rows)
         for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
             self.need(pass_kind(rule), questions)
-        own = explainer.images_needed(len(np.unique(view.rows)), questions, view.images.shape[1:])
-        for kind, images in own.items():
+        for kind, images in explainer.images_needed_for(view).items():
             self.need(kind, images)
 
     def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:
