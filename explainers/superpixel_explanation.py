@@ -11,6 +11,7 @@ from PIL import Image
 from ..summary_format import original_picture
 from ..summary_format.pictures import Statistics
 from .arguments import real_number, whole_number
+from .superpixels import of_scikit_image
 from .tensors import FloatArray, IntArray
 
 Weights = npt.NDArray[np.float64]
@@ -113,14 +114,12 @@ class SuperpixelExplanation:
         Raises:
             ValueError: as ``mask``; or if the image has not 1, 3 or 4 channels, or the statistics do not fit it.
         """
-        from skimage.segmentation import find_boundaries  # noqa: PLC0415  (slow to import, and only pictures need it)
-
         mask = self.mask(positive_only, negative_only, hide_rest, num_features, min_weight)
         beneath = image or original_picture(self.image, mean, std)
-        pixels = np.array(beneath.convert("RGB").resize(mask.shape[::-1]))
+        pixels = np.array(beneath.convert("RGB").resize((mask.shape[1], mask.shape[0])))
         if hide_rest:
             pixels[mask == 0] = _HIDDEN
-        outline = find_boundaries(mask, mode="inner")
+        outline = of_scikit_image("find_boundaries")(mask, mode="inner")
         for sign, colour in _COLOURS.items():
             inside = mask == sign
             if not (positive_only or negative_only):

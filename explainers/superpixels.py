@@ -96,8 +96,8 @@ class Segmentation:
         segments: IntArray = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
         if not segments.any():
             self._tell_once(
-                f"{self.name} finds a single segment in an image, so its map is constant; images this small or even "
-                f"need another segmentation, such as 'slic', or other segmentation_options"
+                f"{self.name} finds a single segment in an image, so its map is constant; an image so small or even "
+                f"needs another segmentation, such as 'slic', or other segmentation_options"
             )
         return segments
 
@@ -108,7 +108,7 @@ class Segmentation:
             options = {"rng": int(generator.integers(2**31)), **options}
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            labels = _of_scikit_image(self.name)(picture, **options)
+            labels = of_scikit_image(self.name)(picture, **options)
         for warning in told:
             self._tell_once(f"{self.name} warns: {warning.message}")
         return labels
@@ -120,7 +120,7 @@ class Segmentation:
         return labels
 
     def _check_options(self, own: Mapping[str, Any]) -> None:
-        function = _of_scikit_image(self.name) if isinstance(self._method, str) else self._method
+        function = of_scikit_image(self.name) if isinstance(self._method, str) else self._method
         try:
             parameters = signature(function).parameters
         except ValueError:  # of some functions written in C nothing is known
@@ -159,8 +159,9 @@ def _colours(image: FloatArray) -> Picture:
     return np.ascontiguousarray(unit_range(colours.astype(np.float64)).transpose(1, 2, 0))
 
 
-def _of_scikit_image(name: str) -> SegmentationFunction:
-    from skimage import segmentation  # noqa: PLC0415  (slow to import, and few explainers need it)
+def of_scikit_image(name: str) -> SegmentationFunction:
+    """A function of scikit-image's segmentation by its name."""
+    from skimage import segmentation  # noqa: PLC0415  (slow to import, and not all need it)
 
     function: SegmentationFunction = getattr(segmentation, name)
     return function
