@@ -105,7 +105,7 @@ class KernelSHAP(SuperpixelExplainer):
         if eigenvalues[1] <= _SINGULAR * eigenvalues[-1]:
             _log.warning(
                 "%s: %d coalitions do not determine the values of %d segments, so an image gets no map; set "
-                "num_samples to twice the number of segments or more", self.name, len(shown), segments,
+                "num_samples to several times the number of segments", self.name, len(shown), segments,
             )  # fmt: skip
             return lambda _: Surrogate.unknown(segments)
         solving = (vectors[:, 1:] / eigenvalues[1:]) @ (vectors[:, 1:].T @ weighted.T)
