@@ -125,7 +125,7 @@ def _model(shown: Weights, counts: Weights, solving: Weights, values: npt.NDArra
     """The model of the probabilities of everything, nothing, and the coalitions shown."""
     nothing, whole, segments = values[1], values[0] - values[1], shown.shape[1]
     apart = solving @ (values[_ENDS:] - nothing - whole * shown.mean(axis=1))
-    weights = whole / segments + apart - apart.mean()
+    weights = whole / segments + apart
     return Surrogate(weights, float(nothing), weighted_r2(values[_ENDS:], nothing + shown @ weights, counts))
 
 

@@ -130,6 +130,25 @@ def test_the_segments_of_the_largest_weight_are_kept_and_fitted_again(linear):
     np.testing.assert_array_equal(most.weights, whole.weights)
 
 
+def test_what_is_kept_is_chosen_by_a_weak_ridge(linear):
+    """With few images the strength of the ridge decides which weights are the largest."""
+    values, differing = np.array([0.3, -0.5, 0.4, 0.45, -0.35, 0.5]), 0
+    explainer = LIME(linear(np.zeros((2, 1, *SIZE))), itself, 9, 2, fixed)
+    for seed in range(20):
+        drawn = explainer.coalitions(np.random.default_rng(seed), 6)
+        padded = np.column_stack([drawn.shown, np.ones(9)]).astype(float)
+
+        def first_fit(alpha, padded=padded, counts=drawn.weights):
+            normal = padded.T @ (counts[:, None] * padded) + alpha * np.diag([1.0] * 6 + [0.0])
+            return np.linalg.solve(normal, padded.T @ (counts * (padded[:, :6] @ values)))[:6]
+
+        kept = explainer.fitted(drawn)(drawn.shown @ values).weights != 0
+        chosen = np.sort(np.argsort(-np.abs(first_fit(0.01)))[:2])
+        np.testing.assert_array_equal(np.flatnonzero(kept), chosen)
+        differing += not np.array_equal(chosen, np.sort(np.argsort(-np.abs(first_fit(1.0)))[:2]))
+    assert differing > 3
+
+
 def test_half_of_the_segments_are_shown_and_all_at_first(linear):
     shown, counts = LIME(linear(np.zeros((2, 8))), itself, 4000).coalitions(np.random.default_rng(0), 7)
     assert shown.shape == (4000, 7)
@@ -153,6 +172,20 @@ def test_a_map_does_not_depend_on_what_is_asked_beside_it(explainer, segmentatio
     assert np.array_equal(turned[[3, 2, 0, 1]], together)
     other = made.attribute(asked(network, images[1:2], (0,), (1,), ids=[2]))
     assert np.array_equal(other[0], together[2]) == (explainer is KernelSHAP and segmentation is quarters)  # enumerated
+
+
+def test_what_is_random_in_a_segmentation_belongs_to_the_image(monkeypatch):
+    def drawing(picture, rng=42, **options):
+        return np.random.default_rng(rng).integers(0, 3, picture.shape[:2])
+
+    monkeypatch.setattr("explainrun.explainers.superpixels.of_scikit_image", lambda name: drawing)
+    network, images = Curved(), pictures(3)
+    made = LIME(network, nn.Softmax(), 24)
+    together = made.attribute(asked(network, images, (0, 1, 2), (0, 2, 0)))
+    alone = made.attribute(asked(network, images[2:], (0,), (0,), ids=[2]))
+    assert np.array_equal(alone[0], together[2])
+    other = made.attribute(asked(network, images[2:], (0,), (0,), ids=[1]))
+    assert len(np.unique(np.stack([alone[0], other[0]]).reshape(2, -1).T, axis=0)) > 3  # cut otherwise
 
 
 @pytest.mark.parametrize("explainer", [LIME, KernelSHAP])

@@ -12,16 +12,16 @@ from explainrun.explainers import LIME, KernelSHAP, Network, View
 PHOTOS, WIDTH = 12, 24
 
 
-def five(picture):
-    """Five segments of unequal size, from dark to bright."""
+def four(picture):
+    """Four segments of unequal size, from dark to bright."""
     brightness = picture.mean(axis=2)
-    return np.digitize(brightness, np.quantile(brightness, (0.1, 0.3, 0.6, 0.8)))
+    return np.digitize(brightness, np.quantile(brightness, (0.1, 0.4, 0.7)))
 
 
-def twenty(picture):
+def sixteen(picture):
     """Those of each quarter apart, the quarters unequal."""
     rows, columns = np.indices(picture.shape[:2])
-    return five(picture) + 5 * (rows > 12) + 10 * (columns > 9)
+    return four(picture) + 4 * (rows > 12) + 8 * (columns > 9)
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def cover(image, segments, hide):
 @pytest.mark.parametrize("hide", [None, 0.0, -0.7])
 def test_kernel_shap(network, torch_network, few, hide, agree):
     images, labels = few
-    explainer = KernelSHAP(network, nn.Softmax(), segmentation=five, hide_color=hide)
+    explainer = KernelSHAP(network, nn.Softmax(), segmentation=four, hide_color=hide)
     found = explainer.explain(Tensor(images), Tensor(labels.astype(np.int32)))
     ours, theirs = [], []
     for one, image, label in zip(found, images, labels, strict=True):
         method = ShapleyValues(probabilities(torch_network))
         values = method.attribute(
             torch.tensor(image[None]), torch.tensor(cover(image, one.segments, hide)[None]), target=int(label),
-            feature_mask=torch.tensor(one.segments)[None, None], perturbations_per_eval=5,
+            feature_mask=torch.tensor(one.segments)[None, None], perturbations_per_eval=4,
         )  # fmt: skip
         ours.append(one.weights[one.segments])
         theirs.append(values.numpy()[0, 0])
@@ -67,7 +67,7 @@ def test_kernel_shap(network, torch_network, few, hide, agree):
 @pytest.mark.parametrize("hide", [None, 0.0])
 def test_lime(network, torch_network, few, hide, agree):
     images, labels = few
-    explainer = LIME(network, nn.Softmax(), 200, segmentation=twenty, hide_color=hide)
+    explainer = LIME(network, nn.Softmax(), 200, segmentation=sixteen, hide_color=hide)
     view = View(Network(network), images, np.arange(PHOTOS), labels)
     ours, theirs = explainer.attribute(view), []
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
