@@ -174,8 +174,8 @@ def _need(explanations: Sequence[Explanation], noisy: View) -> None:
     if any(explanation.explainer.needs.outputs for explanation in explanations):
         need("activate", copies)
     for explanation in explanations:
-        for kind, images in explanation.explainer.images_needed(copies, questions, noisy.images.shape[1:]).items():
-            need(kind, images or 0)
+        for kind, images in explanation.explainer.images_needed_for(noisy).items():
+            need(kind, images)
 
 
 def _places(view: View, row: int) -> IntArray:

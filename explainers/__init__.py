@@ -10,6 +10,8 @@ from .guided_grad_cam import GuidedGradCAM
 from .hierarchical_occlusion import HierarchicalOcclusion
 from .images import saliency_to_image
 from .integrated_gradients import IntegratedGradients
+from .kernel_shap import KernelSHAP
+from .lime import LIME
 from .network import Network
 from .noise_tunnel import NoiseTunnel
 from .occlusion import Occlusion
@@ -19,6 +21,7 @@ from .rise import RISE
 from .rise_plus import RISEPlus
 from .score_cam import ISCAM, SSCAM, ScoreCAM
 from .smooth_grad_cam import SmoothGradCAMpp
+from .superpixel_explanation import SuperpixelExplanation
 from .view import Needs, View
 from .visualization import visualize
 
@@ -48,6 +51,8 @@ EXPLAINERS = Registry(
         "Occlusion": "explainrun.explainers.occlusion:Occlusion",
         "RISE": "explainrun.explainers.rise:RISE",
         "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
+        "LIME": "explainrun.explainers.lime:LIME",
+        "KernelSHAP": "explainrun.explainers.kernel_shap:KernelSHAP",
     },
 )
 
@@ -55,6 +60,7 @@ __all__ = [
     "CAM",
     "EXPLAINERS",
     "ISCAM",
+    "LIME",
     "RISE",
     "SSCAM",
     "AblationCAM",
@@ -72,6 +78,7 @@ __all__ = [
     "HierarchicalOcclusion",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelSHAP",
     "LayerCAM",
     "Needs",
     "Network",
@@ -82,6 +89,7 @@ __all__ = [
     "Registry",
     "ScoreCAM",
     "SmoothGradCAMpp",
+    "SuperpixelExplanation",
     "View",
     "XGradCAM",
     "draw_layers",

@@ -24,8 +24,9 @@ class AblationCAM(ActivationMap):
     def maps(self, view: View) -> dict[str, FloatArray]:
         return {layer: self._of_layer(view, layer) for layer in self.layer}
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
-        return {"ablate": None}  # depends on the number of channels
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        channels = sum(self.grid(view.outputs[layer], layer).shape[1] for layer in self.layer)
+        return {"ablate": len(np.unique(view.rows)) * channels}
 
     def _needed(self) -> Needs:
         return Needs(outputs=frozenset(self.layer))
@@ -38,7 +39,6 @@ class AblationCAM(ActivationMap):
         channels = outputs.shape[1 + axis]
         if activation.shape[1] != channels:
             raise ValueError(f"reshape makes {activation.shape[1]} channels of the {channels} of {layer!r}")
-        view.network.need("ablate", len(rows) * channels)
         ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], axis))
         maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
         found = by_image(logits_from(view.network, layer, ablated, "ablate"), channels)

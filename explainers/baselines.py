@@ -16,7 +16,7 @@ WORDS = ("mean", "blur")
 _BLUR_DIVISOR = 25  # of the image's short side, for the blur's sigma
 
 
-def checked_baseline(baseline: Any) -> Baseline:
+def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
     """A baseline: a number, an array (one number a channel, or what broadcasts to (C, H, W)), "mean" or "blur".
 
     Raises:
@@ -24,11 +24,11 @@ def checked_baseline(baseline: Any) -> Baseline:
     """
     if isinstance(baseline, str):
         if baseline not in WORDS:
-            raise ValueError(f"baseline must be a number, an array, 'mean' or 'blur', got {baseline!r}")
+            raise ValueError(f"{name} must be a number, an array, 'mean' or 'blur', got {baseline!r}")
         return baseline
     values = np.asarray(baseline.asnumpy() if isinstance(baseline, Tensor) else baseline)
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise ValueError(f"baseline must be a finite number, a finite array, 'mean' or 'blur', got {baseline!r}")
+        raise ValueError(f"{name} must be a finite number, a finite array, 'mean' or 'blur', got {baseline!r}")
     if values.ndim == 1:
         values = values[:, None, None]  # one number a channel
     elif values.ndim == 4 and len(values) == 1:

@@ -56,17 +56,24 @@ class Explainer(ABC):
         """The same maps, with how far off they may be; a method that knows the latter writes this too."""
         return Estimate(self.attribute(view))
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
 
-        By kind of pass; None where that depends on what it sees, so that it tells ``Network.need`` when it does. The
-        shared passes that it ``needs`` are not among them: those take one image a question, for all explainers that
-        read a pass of the same rule.
+        By kind of pass, as far as that can be told without looking at them: what it may be at most, or nothing where
+        nobody knows. The shared passes that it ``needs`` are not among them: those take one image a question, for all
+        explainers that read a pass of the same rule.
 
         Raises:
             ValueError: if its options do not fit images of that shape; asked before the first pass of a run.
         """
         return {}
+
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        """The same for the questions of a view; to be written where it depends on what the images or layers show.
+
+        Asked with the view that ``attribute`` gets next.
+        """
+        return self.images_needed(len(np.unique(view.rows)), len(view.rows), view.images.shape[1:])
 
     @overload
     def __call__(

@@ -90,7 +90,7 @@ class IntegratedGradients(PixelAttribution):
         errors: Values = (self._attributed(view).sum(axis=(1, 2, 3)) - self._falls(view))[place]
         return errors.reshape(labels.shape)
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}
 
     def images_by_channel(self, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:

@@ -70,7 +70,7 @@ class NoiseTunnel(PixelAttribution):
             return self.explainer.reduced(values)
         return values[:, 0]
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         copies = self.nt_samples * questions
         inner = self.explainer
         own = inner.images_by_channel(copies, shape) if isinstance(inner, PixelAttribution) else {}

@@ -32,8 +32,9 @@ class ScoreCAM(ActivationMap):
     def maps(self, view: View) -> dict[str, FloatArray]:
         return {layer: self._of_layer(view, layer) for layer in self.layer}
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
-        return {"score": None}  # depends on the number of channels
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        channels = sum(self.grid(view.outputs[layer], layer).shape[1] for layer in self.layer)
+        return {"score": len(np.unique(view.rows)) * channels * self.copies}
 
     def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
         """The images (C, H, W) to ask about, ``copies`` a channel, one channel after the other.
@@ -53,7 +54,6 @@ class ScoreCAM(ActivationMap):
         activation = self.grid(view.outputs[layer], layer)
         rows = [int(row) for row in np.unique(view.rows)]
         channels = activation.shape[1]
-        view.network.need("score", len(rows) * channels * self.copies)
         asked = (image for row in rows for image in self.behind(view, row, _unit(resized(activation[row], view.size))))
         maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
         scores = by_image(view.network.streamed_logits(asked, "score"), channels * self.copies)

@@ -53,7 +53,7 @@ class SmoothGradCAMpp(ActivationMap):
         parts = [self._part(part, view.outputs) for part in view.parts(view.network.pass_size)]
         return {layer: np.concatenate([part[layer] for part in parts]) for layer in self.layer}
 
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int | None]:
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {"smooth": questions * self.num_samples}
 
     def _needed(self) -> Needs:

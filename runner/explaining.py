@@ -50,7 +50,8 @@ class Explaining:
         """
         if self._asked:
             done = [other for other in self._plan.explainers if other not in left]
-            self._profile.need_maps(explainer, self._all, done)
+            with self._profile.timed("maps"):  # an explainer may have to look at a layer to tell
+                self._profile.need_maps(explainer, self._all, done)
         if explainer.name not in self._waiting and explainer.name not in self._refused:
             self._make([other for other in left if other.needs.layers] if explainer.needs.layers else [explainer])
         if explainer.name in self._refused:

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 from tabulate import tabulate
 
 from ..benchmarks import Covering
@@ -27,8 +26,8 @@ class Profile:
     differentiate,   ceil(Q / P) for a batch's Q questions, those among them that metrics add (ClassSensitivity), by
     guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
     activate         ceil(R / P) for each batch's R images with questions, where any explainer reads outputs alone
-    occlude, mask,   an explainer's own: ceil(``images_needed`` / P), for each explainer and batch; Robustness adds the
-    ood, ...         same for each P of its noisy images
+    occlude, mask,   an explainer's own: ceil(``images_needed_for`` / P), for each explainer and batch; Robustness adds
+    ood, ...         the same for each pass of noisy images
     noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
@@ -90,9 +89,8 @@ class Profile:
             self.need(pass_kind(rule), questions)
         if explainer.needs.outputs and not any(other.needs.outputs for other in done):
             self.need("activate", len(np.unique(view.rows)))
-        own = explainer.images_needed(len(np.unique(view.rows)), questions, view.images.shape[1:])
-        for kind, images in own.items():
-            self.need(kind, images or 0)
+        for kind, images in explainer.images_needed_for(view).items():
+            self.need(kind, images)
 
     def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:
         """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
@@ -109,7 +107,7 @@ class Profile:
             "made": dict(passes.made),
             "images": dict(passes.images),
             "pass_seconds": dict(passes.seconds),
-            "needed": {kind: times for kind, times in (self._needed + passes.needed).items() if times},
+            "needed": {kind: times for kind, times in self._needed.items() if times},
             "seconds": dict(self._seconds),
         }
         self._seconds.clear()

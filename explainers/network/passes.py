@@ -31,13 +31,11 @@ class Passes:
 
     Attributes:
         made: how many passes ran.
-        needed: how many the explainers need that learn how many images they run from what they look at.
         images: how many images they held, copies that only fill up a pass left out.
         seconds: how long they took.
     """
 
     made: Counter[str] = field(default_factory=Counter)
-    needed: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -52,8 +50,8 @@ class Passes:
 
     def drained(self) -> Passes:
         """What was counted since the last call, which starts anew."""
-        counted = Passes(self.made, self.needed, self.images, self.seconds)
-        self.made, self.needed, self.images, self.seconds = Counter(), Counter(), Counter(), defaultdict(float)
+        counted = Passes(self.made, self.images, self.seconds)
+        self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
         return counted
 
 

@@ -157,10 +157,6 @@ class Network:
                 parts.append(as_array(activation_fn(Tensor(full)))[: len(chunk)])
         return np.concatenate(parts) if parts else logits
 
-    def need(self, kind: str, images: int) -> None:
-        """Count the passes that so many images need: for explainers that learn how many from what they look at."""
-        self.passes.needed[kind] += -(-images // self.pass_size)
-
     def differentiate(
         self,
         images: FloatArray,
