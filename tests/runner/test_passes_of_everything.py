@@ -1,5 +1,7 @@
 """With everything registered the passes made are those worked out by hand, and the network's own count agrees."""
 
+from collections import Counter
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -8,14 +10,21 @@ from mindspore import Tensor, nn, ops
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import (
     RISE,
+    AblationCAM,
     GradCAM,
     Gradient,
     GuidedBackprop,
+    GuidedGradCAM,
     HierarchicalOcclusion,
+    IntegratedGradients,
+    LayerCAM,
     Network,
+    NoiseTunnel,
     Occlusion,
     OoDNet,
     RISEPlus,
+    ScoreCAM,
+    SmoothGradCAMpp,
 )
 from explainrun.runner import ImageClassificationRunner
 from explainrun.summary_format import Results
@@ -28,10 +37,42 @@ EXPLAINERS = {
     "GuidedBackprop": GuidedBackprop,
     "Occlusion": lambda network: Occlusion(network, nn.Sigmoid(), window=(28, 20)),
     "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=MASKS, grid=3),
+    "LayerCAM": lambda network: LayerCAM(network, ["relu", "conv"]),
+    "GuidedGradCAM": lambda network: GuidedGradCAM(network, "conv"),
+    "Loss": lambda network: Gradient(network, loss=True, name="Loss"),
+    "IntegratedGradients": lambda network: IntegratedGradients(network, 3, [0.0, "mean"]),
+    "NoiseTunnel": lambda network: NoiseTunnel(Gradient(network), nt_samples=2),
+    "NoiseTunnelOfIntegratedGradients": lambda network: NoiseTunnel(
+        IntegratedGradients(network, 2), nt_samples=3, name="NoiseTunnelOfIntegratedGradients"
+    ),
+    "ScoreCAM": lambda network: ScoreCAM(network, "relu"),
+    "AblationCAM": lambda network: AblationCAM(network, "relu"),
+    "SmoothGradCAMpp": lambda network: SmoothGradCAMpp(network, "relu", num_samples=5),
     "RISEPlus": lambda network: RISEPlus(OoDNet(network, CLASSES), network, nn.Sigmoid(), num_masks=MASKS, grid=3),
 }
-RULES = {"Gradient": "differentiate", "GradCAM": "differentiate", "GuidedBackprop": "guided"}
-OWN = {"Occlusion": {"occlude": WINDOWS}, "RISE": {"mask": MASKS}, "RISEPlus": {"mask": MASKS, "ood": MASKS + 2}}
+RULES = {
+    "Gradient": ("differentiate",),
+    "GradCAM": ("differentiate",),
+    "LayerCAM": ("differentiate",),
+    "GuidedBackprop": ("guided",),
+    "GuidedGradCAM": ("differentiate", "guided"),
+    "Loss": ("loss",),
+}
+OUTPUTS = ("ScoreCAM", "AblationCAM", "SmoothGradCAMpp")  # read those of one forward without gradient
+OF_AN_IMAGE = {
+    "Occlusion": {"occlude": WINDOWS},
+    "RISE": {"mask": MASKS},
+    "RISEPlus": {"mask": MASKS, "ood": MASKS + 2},
+    "IntegratedGradients": {"baseline": 2},
+    "ScoreCAM": {"score": 8},
+    "AblationCAM": {"ablate": 8},
+}
+OF_A_QUESTION = {
+    "IntegratedGradients": {"integrate": 2 * 3},
+    "NoiseTunnel": {"differentiate": 2},
+    "NoiseTunnelOfIntegratedGradients": {"integrate": 3 * 2},
+    "SmoothGradCAMpp": {"smooth": 5},
+}
 
 
 class Classifier(nn.Cell):
@@ -66,7 +107,7 @@ def passes(images):
 
 
 def by_hand(results, names, robust, sensitive):
-    made = dict.fromkeys(("infer", "perturb", "noise", *RULES.values(), "occlude", "mask", "ood"), 0)
+    made = Counter()
     for first in range(0, SAMPLES, 4 * SIZE):
         there = min(4 * SIZE, SAMPLES - first)
         asked = results.questions[(results.questions[:, 0] >= first) & (results.questions[:, 0] < first + there)]
@@ -77,14 +118,27 @@ def by_hand(results, names, robust, sensitive):
         together = questions + (len(ends) if sensitive else 0)
         made["infer"] += passes(there)
         made["noise"] += passes(NOISY * pictures) if robust else 0
-        for rule in {RULES[name] for name in names if name in RULES}:
+        for rule in {rule for name in names for rule in RULES.get(name, ())}:
             made[rule] += passes(together) + (passes(NOISY * questions) if robust else 0)
+        made["activate"] += passes(pictures) if set(OUTPUTS) & set(names) else 0
         for name in names:
-            made["perturb"] += passes(questions * (STEPS - 1))  # no map is constant
-            for kind, images in OWN.get(name, {}).items():
-                made[kind] += passes(pictures * images) + (passes(NOISY * pictures * images) if robust else 0)
+            # no map is constant, but where the loss of a label that is sure anyway has no gradient to speak of
+            made["perturb"] += passes(questions * (STEPS - 1))
+            views = [(pictures, together), *(noisy_views(asked) if robust else ())]
+            made["activate"] += sum(passes(images) for images, _ in views[1:]) if name in OUTPUTS else 0
+            for images, about in views:
+                for kind, each in OF_AN_IMAGE.get(name, {}).items():
+                    made[kind] += passes(images * each)
+                for kind, each in OF_A_QUESTION.get(name, {}).items():
+                    made[kind] += passes(about * each)
     made["perturb"] += 1  # the baseline
     return {kind: times for kind, times in made.items() if times}
+
+
+def noisy_views(asked):
+    """Images and questions of each pass of noisy images: draw by draw, image by image."""
+    per_image = np.unique(asked[:, 0], return_counts=True)[1].tolist() * NOISY
+    return [(len(part), sum(part)) for part in (per_image[i : i + SIZE] for i in range(0, len(per_image), SIZE))]
 
 
 MIXES = [
