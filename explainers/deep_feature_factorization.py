@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
-from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
 
 from .activation_map import ActivationMap, Reshape
 from .arguments import whole_number
@@ -217,6 +215,9 @@ def _product(values: Doubles, components: int) -> tuple[Doubles, Doubles, bool]:
     """Values (channels, places) as vectors (k, channels) times maps (k, places), and whether that came to rest."""
     if not components:
         return np.zeros((0, len(values))), np.zeros((0, values.shape[1])), True
+    from sklearn.decomposition import NMF  # noqa: PLC0415  (slow to import)
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
     model = NMF(components, init="nndsvda", random_state=0, max_iter=_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by what is returned

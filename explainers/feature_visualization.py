@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +75,16 @@ class FeatureVisualization:
     images and hold much that is high in frequency: ``limits`` keeps the range, the other options make smoother pictures
     that answer less strongly.
 
+    Where a channel is zero all over an image, its ReLUs closed, there is no gradient to follow; such a step goes where
+    the gradient points with all ReLUs open (the deconvolution rule), which costs another pass. A channel that even so
+    does not change is told in the log.
+
     Costs a forward and a backward a step for as many channels as a pass holds, and one forward more. Noise and jitter
     come from a generator of each channel's own.
 
     Args:
         network: see ``Explainer``.
-        layer: dotted name of a layer that gives (N, channels) or (N, channels, h, w). A channel that is zero on all of
-            the start, as after a ReLU it may be, has no gradient to follow; a line in the log says so.
+        layer: dotted name of a layer that gives (N, channels) or (N, channels, h, w).
         channels: one, or several.
         steps: how many.
         lr: how far a pixel goes in a step at most, roughly, in the unit of the network's input.
@@ -152,8 +156,8 @@ class FeatureVisualization:
         flat = np.ptp(found.activations, axis=1) == 0
         if flat.any():
             still = ", ".join(str(channel) for channel, same in zip(self.channels, flat, strict=True) if same)
-            _log.warning("no gradient of channel %s of %r reached the image, which stayed as it was; another start, or "
-                         "the layer before the ReLU, may have one", still, self.layer)  # fmt: skip
+            _log.warning("channel %s of %r answers to no change: its activation stayed the same; another start, or the "
+                         "layer before its activation function, may help", still, self.layer)  # fmt: skip
         return found
 
     def _start(self, shape: Sequence[int] | None, image: Any, noise: float) -> FloatArray:
@@ -178,7 +182,7 @@ class FeatureVisualization:
         first, second = np.zeros_like(images), np.zeros_like(images)
         with np.errstate(over="ignore", invalid="ignore"):
             for step, shifts in enumerate(self._shifts(channels)):
-                activations[:, step], gradient = channel_answers(network, _rolled(images, shifts), self.layer, asked)
+                activations[:, step], gradient = self._answers(network, _rolled(images, shifts), asked)
                 gradient = _rolled(gradient, -shifts)
                 first = 0.9 * first + 0.1 * gradient
                 second = 0.999 * second + 0.001 * gradient**2
@@ -187,6 +191,16 @@ class FeatureVisualization:
         answers = layer_outputs(network, images, [self.layer])[self.layer]
         activations[:, -1] = answers.reshape(*answers.shape[:2], -1).mean(axis=2)[np.arange(len(images)), asked]
         return images, activations
+
+    def _answers(self, network: Network, images: FloatArray, channels: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Activations (n,) and gradients; where these are zero throughout, as if every ReLU were open."""
+        activations, gradients = channel_answers(network, images, self.layer, channels)
+        closed = ~gradients.any(axis=(1, 2, 3))
+        if closed.any():
+            with suppress(ValueError):  # there is no ReLU
+                opened = channel_answers(network, images[closed], self.layer, channels[closed], "deconvolution")
+                gradients[closed] = opened[1]
+        return activations, gradients
 
     def _shifts(self, channels: Sequence[int]) -> Iterator[IntArray]:
         """How far down and right each image is shifted (n, 2), for every step."""

@@ -10,11 +10,12 @@ from mindspore import Tensor, nn
 
 from ..layers import find_layer
 from ..tensors import FloatArray, IntArray, as_array, require_pynative
+from .rectified import Rule, backward_rule
 from .service import Network
 
 
 def channel_answers(
-    network: Network, images: FloatArray, layer: str, channels: IntArray
+    network: Network, images: FloatArray, layer: str, channels: IntArray, rule: Rule = "plain"
 ) -> tuple[FloatArray, FloatArray]:
     """The mean of one channel of a layer's output for each image, and its gradient; a forward and a backward a pass.
 
@@ -25,13 +26,15 @@ def channel_answers(
         images: (N, C, H, W).
         layer: dotted name of a layer that gives (N, channels) or (N, channels, h, w).
         channels: (N,), the channel of each image.
+        rule: how gradients go back through ReLU and ReLU6; "deconvolution" also where they are closed.
 
     Returns:
         Means (N,), and gradients with respect to the images (N, C, H, W).
 
     Raises:
         ValueError: if there is no such layer or channel, the layer does not run or gives something else, there are no
-            images, or MindSpore is in graph mode (which ignores hooks in silence).
+            images, no ReLU ran for another rule than plain, or MindSpore is in graph mode (which ignores hooks in
+            silence).
     """
     require_pynative("the gradient of a layer")
     if not len(images):
@@ -41,7 +44,7 @@ def channel_answers(
         chunk = slice(first, first + network.pass_size)
         full, asked = network.filled(images[chunk]), network.filled(channels[chunk])
         rows = len(images[chunk])
-        with network.running("ascend", rows):
+        with backward_rule(rule), network.running("ascend", rows):
             answers, gradient = _differentiated(network.cell, full, layer, asked)
             means.append(as_array(answers)[:rows])
             gradients.append(as_array(gradient)[:rows])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 from mindspore import Tensor, nn, ops
+from sklearn import decomposition
 
 from explainrun.explainers import Concepts, DeepFeatureFactorization, GradCAM, Needs, Network, View
 from explainrun.explainers import deep_feature_factorization as module
@@ -248,6 +249,19 @@ def test_a_factorization_that_does_not_come_to_rest_is_told_once(monkeypatch, ca
         assert np.isfinite(explainer(Tensor(pictures()), 1).asnumpy()).all()
     assert len(caplog.messages) == 1
     assert "'features' into 3 concepts has not come to rest after 2 steps" in caplog.messages[0]
+
+
+def test_a_concept_that_comes_out_empty_is_left_out(monkeypatch):
+    class Emptied(decomposition.NMF):
+        def fit_transform(self, values):
+            vectors = super().fit_transform(values)
+            self.components_[0] = 0
+            return vectors
+
+    monkeypatch.setattr(decomposition, "NMF", Emptied)
+    factors = Factors.of(MADE, 2)
+    assert len(factors.maps) == len(factors.vectors) == 1
+    assert np.isfinite(factors.attributed(np.ones((4, 3, 5), np.float32))).all()
 
 
 def test_network_is_left_as_found_when_it_raises(state):

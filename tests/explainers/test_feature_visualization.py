@@ -83,7 +83,8 @@ def test_noise_is_the_channels_own():
     both, alone, other = (one(SHAPE, noise=0.1) for one in visualize)
     assert np.array_equal(both.images[1], alone.images[0])
     assert np.array_equal(both.images, other.images[[2, 0]])
-    assert not np.array_equal(both.images[0], -both.images[1])
+    first, second = FeatureVisualization(Plain(), "squares", [0, 1], steps=1, lr=1e-6)(SHAPE).images
+    assert np.abs(first - second).max() > 0.1
     seeded = FeatureVisualization(Plain(), "squares", 1, steps=3, seed=1)(SHAPE, noise=0.1)
     assert not np.array_equal(seeded.images, alone.images)
     many = FeatureVisualization(Plain(), "squares", [0, 1] * 4, steps=2)(SHAPE, pass_size=3)
@@ -141,22 +142,47 @@ def test_jitter_shifts_the_image_and_its_gradient_back():
     assert not found.images[0, 0, :, 0].any()
 
 
+class Closed(nn.Cell):
+    """Channel 0 is the image (N, 1, 2, 4), channel 1 the image less 2.5, both cut at zero."""
+
+    def __init__(self, cut):
+        super().__init__()
+        self.cut, self.last = cut, nn.Identity()
+
+    def construct(self, x):
+        return self.last(self.cut(ops.cat([x, x - 2.5], 1))).mean((2, 3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_jitter_steps_on_the_pixel_that_was_seen(seed):
+    """Values tell which pixel channel 1 saw in the second step; what the first step began goes on at its own pixel."""
+    start = 10 * np.arange(8, dtype=np.float32).reshape(SHAPE)
+    visualize = [FeatureVisualization(Plain(), "sums", 1, steps=steps, jitter=1, seed=seed) for steps in (1, 2)]
+    once, twice = (one(image=start) for one in visualize)
+    seen = np.flatnonzero(2 * once.images.ravel() == twice.activations[0, 1])
+    changed = np.flatnonzero(np.abs(twice.images - once.images).ravel() > 0.1)
+    assert changed.tolist() == sorted({6, *seen.tolist()})
+
+
+def test_where_a_relu_is_closed_the_step_goes_as_if_it_were_open(state):
+    network = Closed(nn.ReLU())
+    before = state(network)
+    found = FeatureVisualization(network, "last", [1, 0], steps=5)(image=np.full(SHAPE, 0.25, np.float32))
+    np.testing.assert_allclose(found.images, np.full((2, *SHAPE), 5.25), rtol=1e-5)
+    np.testing.assert_allclose(found.activations[0], [0, 0, 0, 0.75, 1.75, 2.75], rtol=1e-4)
+    np.testing.assert_allclose(found.activations[1], 0.25 + np.arange(6), rtol=1e-4)
+    assert state(network) == before
+
+
 def test_without_a_gradient_the_image_stays_and_a_line_says_so(caplog):
-    class Dead(nn.Cell):
-        def __init__(self):
-            super().__init__()
-            self.relu = nn.ReLU()
-
-        def construct(self, x):
-            return self.relu(ops.cat([x, x - 100], 1)).mean((2, 3))
-
+    network = Closed(lambda x: ops.maximum(x, ops.zeros_like(x)))
     with caplog.at_level(logging.WARNING, "explainrun"):
-        found = FeatureVisualization(Dead(), "relu", [1, 0], steps=3)(image=image())
-    np.testing.assert_array_equal(found.images[0], image())
+        found = FeatureVisualization(network, "last", [1, 0], steps=3)(image=np.full(SHAPE, 0.25, np.float32))
+    assert (found.images[0] == 0.25).all()
     assert found.activations[0].tolist() == [0] * 4
     assert found.activations[1, -1] > found.activations[1, 0]
-    assert len(caplog.messages) == 1
-    assert "no gradient of channel 1 of 'relu' reached the image" in caplog.messages[0]
+    (message,) = caplog.messages
+    assert "channel 1 of 'last' answers to no change" in message
 
 
 def test_network_is_left_as_found(state):
