@@ -76,7 +76,7 @@ class Factors:
 class DeepFeatureFactorization(ActivationMap):
     """The sum of an image's concept maps, each weighed by what its concept adds to the label's logit; signed.
 
-    Collins, Achanta, Suesstrunk: Deep Feature Factorization for Concept Discovery (2018), section 3.1: an image's
+    Collins, Achanta, Suesstrunk: Deep Feature Factorization for Concept Discovery (2018), section 3: an image's
     output A (channels, places) of a layer is approximated by a product of non-negative matrices, V (channels, k) times
     H (k, places): concept k is the vector V_k, and H_k is the map of where it is. As grad-cam does, each channel's
     minimum is subtracted first, so that layers with negative outputs can be factorized; unlike there, a map's largest
@@ -89,7 +89,8 @@ class DeepFeatureFactorization(ActivationMap):
     all places has no concepts, and its map is zero.
 
     Concepts start from the singular vectors of A (NNDSVDa), which is no matter of chance: they depend on the image
-    alone, and fit as well as the best of random starts in fewer steps. All labels of an image share its concepts.
+    alone. They leave no more of it than those from grad-cam's random start do (``tests/oracles`` compares), and come to
+    rest in fewer steps. All labels of an image share its concepts.
 
     Args:
         network: see ``Explainer``.

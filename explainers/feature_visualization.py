@@ -68,7 +68,7 @@ class VisualizedFeatures:
 class FeatureVisualization:
     """Images that a channel's mean activation rises on, by gradient ascent, one for each of several channels.
 
-    Erhan et al.: Visualizing Higher-Layer Features of a Deep Network (2009), section 3.1; Olah et al.: Feature
+    Erhan et al.: Visualizing Higher-Layer Features of a Deep Network (2009); Olah et al.: Feature
     Visualization (2017). The image's pixels follow the gradient of the mean over places of the channel (of a layer that
     gives (N, channels), such as the logits, of the channel itself) by the rule of Adam (Kingma, Ba 2015, algorithm 1:
     decay 0.9 and 0.999, epsilon 1e-8). By default nothing else is done to them, so that they leave the range of real
