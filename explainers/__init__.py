@@ -3,8 +3,11 @@
 from .ablation_cam import AblationCAM
 from .activation_map import ActivationMap
 from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .concepts import Concepts
 from .counterfactual import Counterfactual, draw_layers
+from .deep_feature_factorization import DeepFeatureFactorization
 from .explainer import Explainer
+from .feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
 from .guided_grad_cam import GuidedGradCAM
 from .hierarchical_occlusion import HierarchicalOcclusion
@@ -48,6 +51,7 @@ EXPLAINERS = Registry(
         "SSCAM": "explainrun.explainers.score_cam:SSCAM",
         "ISCAM": "explainrun.explainers.score_cam:ISCAM",
         "AblationCAM": "explainrun.explainers.ablation_cam:AblationCAM",
+        "DeepFeatureFactorization": "explainrun.explainers.deep_feature_factorization:DeepFeatureFactorization",
         "Occlusion": "explainrun.explainers.occlusion:Occlusion",
         "RISE": "explainrun.explainers.rise:RISE",
         "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
@@ -65,10 +69,13 @@ __all__ = [
     "SSCAM",
     "AblationCAM",
     "ActivationMap",
+    "Concepts",
     "Counterfactual",
     "Deconvolution",
+    "DeepFeatureFactorization",
     "EigenCAM",
     "Explainer",
+    "FeatureVisualization",
     "GradCAM",
     "GradCAMpp",
     "Gradient",
@@ -91,7 +98,9 @@ __all__ = [
     "SmoothGradCAMpp",
     "SuperpixelExplanation",
     "View",
+    "VisualizedFeatures",
     "XGradCAM",
+    "activation_maps",
     "draw_layers",
     "saliency_to_image",
     "visualize",

@@ -4,6 +4,7 @@ This package alone touches hooks, train flags and gradients, and alone calls Min
 which trains a head of its own). It leaves the network bit for bit as it found it, exceptions included.
 """
 
+from .ascent import channel_answers, check_channels
 from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .layer_outputs import layer_outputs, logits_from
 from .modes import evaluating, keeping_flags
@@ -29,6 +30,8 @@ __all__ = [
     "Rule",
     "UnsharedDropoutError",
     "by_image",
+    "channel_answers",
+    "check_channels",
     "check_droppable",
     "evaluating",
     "gathered",
