@@ -35,8 +35,9 @@ def make_runner(two_channels, dataset, tmp_path):
     def make(folder="run", rows=None, explainers=None, **options):
         data = dataset(list(make_scenes(6)) if rows is None else rows)
         options = {"pass_size": 1, "jit": "off", **options}
-        made = ImageClassificationRunner(tmp_path / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), **options)
         explainers = explainers or [Gradient(network), GradCAM(network, "relu")]
+        classifier, activation = explainers[0].network, nn.Sigmoid()
+        made = ImageClassificationRunner(tmp_path / folder, (data, ["zero", "one"]), classifier, activation, **options)
         made.register_saliency(explainers, [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2, tolerance=1)])
         return made
 
