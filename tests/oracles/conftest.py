@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 
 import h5py
 import mindspore as ms
@@ -118,6 +119,18 @@ class TorchResNet20(torch.nn.Module):
 
 
 AGREEMENTS = pytest.StashKey()
+INTRODUCTION = """# How our maps agree with those of other libraries
+
+Written by `scripts/test_oracles --agreements docs/agreements.md`, on CPU, with captum 0.9.0, grad-cam 1.5.7 and
+torchcam 0.5.0 on PyTorch. Maps of real photos (32 x 24, some 32 x 26) by a ResNet-20 trained on CIFAR-10, or by a small
+vision transformer, the same weights in both frameworks. The photos (and the ways to them, for integrated gradients) are
+those whose ReLU inputs keep off zero, where right implementations differ by rounding. A difference is the largest of
+any value, as a share of the largest value of its map. Maps are compared as they are before they are brought to the
+image's size, where "resized" does not say otherwise.
+
+What stands under *compared* is what had to be made alike first, since the libraries differ from the papers or among
+themselves; the docstring of each explainer says which way it goes, and a test in `tests/oracles` shows the difference.
+"""
 
 
 def pytest_configure(config):
@@ -144,6 +157,10 @@ def largest_difference(ours, theirs):
     return float((np.abs(ours - theirs) / scale).max())
 
 
+def pytest_addoption(parser):
+    parser.addoption("--agreements", metavar="FILE", help="Write the table of agreements there, too, as Markdown.")
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """The table of agreements: one line a comparison, the worst of its cases."""
     worst = {}
@@ -152,7 +169,10 @@ def pytest_terminal_summary(terminalreporter, config):
         worst[key] = max(worst.get(key, (0.0, 0, 0.0)), (apart, maps, tolerance))
     rows = [(*key, maps, f"{apart:.1e}", f"{tolerance:g}") for key, (apart, maps, tolerance) in sorted(worst.items())]
     titles = ["explainer", "library", "compared", "maps", "largest difference", "allowed"]
-    terminalreporter.write_line("\n" + tabulate(rows, titles, tablefmt="github", disable_numparse=True))
+    table = tabulate(rows, titles, tablefmt="github", disable_numparse=True)
+    terminalreporter.write_line(f"\n{table}")
+    if config.getoption("--agreements"):
+        Path(config.getoption("--agreements")).write_text(f"{INTRODUCTION}\n{table}\n", "utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +226,13 @@ def variant(request, weights, data):
 @pytest.fixture(scope="session")
 def photos(data, torch_network):
     return photos_off_kinks(data, torch_network, (0.0,))
+
+
+@pytest.fixture(scope="session")
+def sixteen(photos):
+    """16 photos of 32 x 24 and their labels."""
+    images, labels = photos
+    return images[:16, :, :, :24].copy(), labels[:16]
 
 
 def photos_off_kinks(data, torch_network, kinks):

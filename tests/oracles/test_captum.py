@@ -104,13 +104,6 @@ def test_occlusion(network, torch_network, photos, window, stride, baseline, agr
     agree("Occlusion", "captum Occlusion", ours[moved], theirs[moved])
 
 
-@pytest.fixture(scope="module")
-def sixteen(photos):
-    """16 photos of 32 x 24, for PyTorch, and their labels."""
-    images, labels = photos
-    return images[:16, :, :, :24].copy(), labels[:16]
-
-
 def ours(explainer, sixteen):
     images, labels = sixteen
     return explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]

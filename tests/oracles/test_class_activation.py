@@ -37,13 +37,6 @@ from explainrun.explainers.view import keyed_generator
 LAYERS = ["layer2", "layer3"]
 
 
-@pytest.fixture(scope="session")
-def sixteen(photos):
-    """16 photos of 32 x 24 and their labels."""
-    images, labels = photos
-    return images[:16, :, :, :24].copy(), labels[:16]
-
-
 def ours(explainer, sixteen):
     """Maps (16, h, w) before they are brought to the image's size."""
     images, labels = sixteen

@@ -1,0 +1,49 @@
+"""Draws docs/gallery.png: one scene of handwritten digits as every explainer sees it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from explainrun.configs.digit_scenes import scene_dataset
+from explainrun.runner import explain
+from explainrun.runner.config import load_config, network_of
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "configs" / "explainers.yaml"
+SCENE, ROWS = 3, 4
+COLOURS = 200  # of the picture, which would else weigh a megabyte
+
+
+def main() -> None:
+    """Explain the scene and write the picture; its place may be given."""
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "gallery.png"
+    config, _ = load_config(CONFIG)
+    methods = [_with_paths(entry) for entry in config.explainers]
+    rows = list(scene_dataset(split="test", count=SCENE + 1).create_tuple_iterator(output_numpy=True, num_epochs=1))
+    image: Any = rows[SCENE][0]
+    figure = explain(
+        network_of(CONFIG), image, methods, class_names=config.class_names,
+        activation_fn=config.activation, mean=config.mean, std=config.std, rows=ROWS,
+    )  # fmt: skip
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=85, bbox_inches="tight", pad_inches=0.05)
+    place.parent.mkdir(exist_ok=True)
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(place, optimize=True)
+    print(f"wrote {place}")
+
+
+def _with_paths(entry: Any) -> Any:
+    """An entry of the config, its path no longer relative to it."""
+    if not isinstance(entry, dict) or "RISEPlus" not in entry:
+        return entry
+    options = entry["RISEPlus"]
+    return {"RISEPlus": {**options, "ood_net": str(CONFIG.parent / options["ood_net"])}}
+
+
+if __name__ == "__main__":
+    main()
