@@ -100,6 +100,10 @@ class PictureRequest:
         question = Question(classifier.network, methods, made, targets, _listed(self.layer), names, self.seed)
         problems += question.problems()
         problems.tell()
+        if pixels.size is None:
+            _log.info("pictures are given to the network in the size that they have; --size brings them to another")
+        if pixels.mean is None:
+            _log.info("pixels are given to the network as 0..1; --mean and --std normalise them")
         return question, shown, look
 
     def _classifier(self) -> Classifier:
@@ -117,12 +121,7 @@ class PictureRequest:
             getattr(classifier, name) if given[name] is None else given[name] for name in ("size", "mean", "std")
         )
         channels = self.channels or channels_taken(classifier.network)
-        pixels = Pixels(size, channels, mean, std)
-        if size is None:
-            _log.info("pictures are given to the network in the size that they have; --size brings them to another")
-        if mean is None:
-            _log.info("pixels are given to the network as 0..1; --mean and --std normalise them")
-        return pixels
+        return Pixels(size, channels, mean, std)
 
     def _class_names(self, classifier: Classifier | None) -> Sequence[str] | None:
         if self.classes is not None:

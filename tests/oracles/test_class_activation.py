@@ -227,7 +227,7 @@ def test_the_two_score_cams_differ_from_one_another_and_from_ours(network, torch
     assert all(np.abs(one - other).max() > 0.02 for one, other in zip(units, [*units[1:], units[0]], strict=True))
 
 
-@pytest.mark.parametrize("samples", [1, 4])
+@pytest.mark.parametrize("samples", [1, 3])
 def test_is_cam(network, torch_network, sixteen, samples, resizing_first, agree):
     theirs = torchcams(torchcam.methods.ISCAM, sixteen, torch_network, target_layer="layer3", num_samples=samples)
     mine = ours(ISCAM(network, "layer3", num_samples=samples), sixteen)
@@ -248,7 +248,15 @@ def test_ss_cam_with_the_same_noise(network, torch_network, sixteen, resizing_fi
             scores = torch_network(torch.tensor(images[row : row + 1]))
             (found,) = extract(int(labels[row]), scores, normalized=False)
         maps.append(found.detach().numpy()[0])
-    seen("SSCAM", mine, np.stack(maps), agree, "torchcam SSCAM", tolerance=1e-3, how="same noise, as above")
+    seen(
+        "SSCAM",
+        mine,
+        np.stack(maps),
+        agree,
+        "torchcam SSCAM",
+        tolerance=1e-3,
+        how="same noise, masks to 0..1 after resizing",
+    )
 
 
 def smooth_noise(images, samples, std):
