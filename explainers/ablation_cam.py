@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .activation_map import ActivationMap, weighed
-from .network import by_image, logits_from
-from .tensors import FloatArray, check_labels
-from .view import Needs, View
+from .channel_map import ChannelMap
+from .network import logits_from
+from .tensors import FloatArray
+from .view import View
 
 
-class AblationCAM(ActivationMap):
+class AblationCAM(ChannelMap):
     """Feature maps of a layer, each weighed by the share of the label's logit that goes when it is zero everywhere.
 
     Desai, Ramaswamy: Ablation-CAM (2020), equations 3 and 4: weight (y - y_k) / y; negative values of the sum are cut
@@ -21,34 +21,22 @@ class AblationCAM(ActivationMap):
     place of zero where that least value is not zero; the paper does not. See ``ActivationMap`` for the arguments.
     """
 
-    def maps(self, view: View) -> dict[str, FloatArray]:
-        return {layer: self._of_layer(view, layer) for layer in self.layer}
+    kind = "ablate"
 
-    def images_needed_for(self, view: View) -> Mapping[str, int]:
-        channels = sum(self.grid(view.outputs[layer], layer).shape[1] for layer in self.layer)
-        return {"ablate": len(np.unique(view.rows)) * channels}
-
-    def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer))
-
-    def _of_layer(self, view: View, layer: str) -> FloatArray:
+    def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
         outputs = view.outputs[layer]
-        activation = self.grid(outputs, layer)
-        rows = [int(row) for row in np.unique(view.rows)]
         axis = 0 if outputs.ndim == 4 else outputs.ndim - 2  # of one output: tokens have their channels last
-        channels = outputs.shape[1 + axis]
-        if activation.shape[1] != channels:
-            raise ValueError(f"reshape makes {activation.shape[1]} channels of the {channels} of {layer!r}")
+        seen, there = self.grid(outputs, layer).shape[1], outputs.shape[1 + axis]
+        if seen != there:
+            raise ValueError(f"reshape makes {seen} channels of the {there} of {layer!r}")
         ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], axis))
-        maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
-        found = by_image(logits_from(view.network, layer, ablated, "ablate"), channels)
-        for row, logits in zip(rows, found, strict=True):
-            check_labels(view.labels, logits.shape[1])
-            for question in np.flatnonzero(view.rows == row):
-                label = view.labels[question]
-                weights = _fall(float(view.logits[row, label]), logits[:, label])
-                maps[question] = weighed(weights[None], activation[row : row + 1])[0].clip(min=0)
-        return maps
+        return logits_from(view.network, layer, ablated, self.kind)
+
+    def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
+        whole = float(view.logits[row, label])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares: FloatArray = ((whole - logits[:, 0].astype(np.float64)) / abs(whole)).astype(np.float32)
+        return np.where(np.isfinite(shares), shares, np.float32(np.nan))
 
 
 def _without_each(output: FloatArray, axis: int) -> Iterator[FloatArray]:
@@ -57,10 +45,3 @@ def _without_each(output: FloatArray, axis: int) -> Iterator[FloatArray]:
         ablated = output.copy()
         np.moveaxis(ablated, axis, 0)[channel] = 0
         yield ablated
-
-
-def _fall(whole: float, ablated: FloatArray) -> FloatArray:
-    """The share (channels,) of a logit that goes without each channel; NaN for a logit of zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares: FloatArray = ((whole - ablated.astype(np.float64)) / abs(whole)).astype(np.float32)
-    return np.where(np.isfinite(shares), shares, np.float32(np.nan))

@@ -10,12 +10,11 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from .arguments import whole_number
-from .explainer import Explainer, asked_together, image_array
+from .explainer import Explainer, asked_directly
 from .images import resized
 from .layers import find_layer
-from .network import Network
 from .tensors import FloatArray
-from .view import Needs, View, asked_labels
+from .view import Needs, View
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
 
@@ -75,12 +74,8 @@ class ActivationMap(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        images = image_array(inputs)
-        labels = asked_labels(targets, len(images))
-        view, place = asked_together(Network(self.network), images, labels, self.needs)
-        found = self.maps(view).items()
-        shape = labels.shape
-        return {layer: Tensor(maps[place].astype(np.float32).reshape(*shape, *maps.shape[1:])) for layer, maps in found}
+        view, place = asked_directly(self, inputs, targets)
+        return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in self.maps(view).items()}
 
     @abstractmethod
     def maps(self, view: View) -> dict[str, FloatArray]:

@@ -146,20 +146,41 @@ def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> Float
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
-    view, place = asked_together(Network(explainer.network), images, labels, explainer.needs)
-    explainer.images_needed(len(images), len(view.rows), images.shape[1:])
+    view, place = asked_together(explainer, images, labels)
     found, refused = attribute_together([explainer], view)
     if refused:
         raise refused[explainer.name]
-    asked: FloatArray = found[explainer.name].maps[place]
+    asked: FloatArray = found[explainer.name].maps[place.reshape(-1)]
     return asked
 
 
-def asked_together(network: Network, images: FloatArray, labels: IntArray, needs: Needs) -> tuple[View, IntArray]:
-    """A view of labels (N, L) of images, each asked once, and the place in it of each of the N * L labels."""
+def asked_directly(explainer: Explainer, inputs: Any, targets: Any) -> tuple[View, IntArray]:
+    """A view of what a direct call asks of an explainer, and the place in it of each label (N, L) of the images.
+
+    Args:
+        explainer: to be asked.
+        inputs: images (N, C, H, W) as a Tensor or array.
+        targets: an int, (N,) or (N, L) labels.
+
+    Raises:
+        TypeError: if inputs or targets are of another type.
+        ValueError: if their shapes do not fit each other or the explainer's options.
+    """
+    images = image_array(inputs)
+    return asked_together(explainer, images, asked_labels(targets, len(images)))
+
+
+def asked_together(explainer: Explainer, images: FloatArray, labels: IntArray) -> tuple[View, IntArray]:
+    """A view of labels (N, L) of images, each asked once, and the place (N, L) in it of each of them.
+
+    Raises:
+        ValueError: if the explainer's options do not fit the images.
+    """
     rows = np.repeat(np.arange(len(images)), labels.shape[1])
     pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
-    return View(network, images, pairs[:, 0], pairs[:, 1], needs=needs), place.reshape(-1)
+    explainer.images_needed(len(images), len(pairs), images.shape[1:])
+    view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    return view, place.reshape(labels.shape)
 
 
 def _attributed(explainer: Explainer, view: View) -> Estimate:

@@ -10,6 +10,7 @@ import numpy as np
 from mindspore import nn
 
 from .explainer import Explainer
+from .images import stretched
 from .network import Rule
 from .tensors import FloatArray
 from .view import Needs, View
@@ -128,10 +129,3 @@ def summed_over_channels(values: FloatArray) -> FloatArray:
     """The sum (Q, H, W) over the channels of each pixel."""
     summed: FloatArray = values.sum(axis=1)
     return summed
-
-
-def stretched(maps: FloatArray) -> FloatArray:
-    """Maps (Q, H, W), each brought to 0..1; a constant one to 0."""
-    least = maps.min(axis=(1, 2), keepdims=True)
-    extent = maps.max(axis=(1, 2), keepdims=True) - least
-    return np.divide(maps - least, extent, out=np.zeros_like(maps), where=extent > 0)

@@ -13,12 +13,11 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
-from .explainer import Explainer, asked_together, image_array
-from .network import Network
+from .explainer import Explainer, asked_directly
 from .superpixel_explanation import SuperpixelExplanation, Weights
 from .superpixels import Segmentation, SegmentationFunction, segment_means
 from .tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
-from .view import View, asked_labels
+from .view import View
 
 PASS_KIND = "superpixel"
 
@@ -116,12 +115,9 @@ class SuperpixelExplainer(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        images = image_array(inputs)
-        labels = asked_labels(targets, len(images))
-        view, place = asked_together(Network(self.network), images, labels, self.needs)
-        self.images_needed(len(images), len(view.rows), images.shape[1:])
+        view, place = asked_directly(self, inputs, targets)
         found = dict(self._answers(view))
-        rows = [[found[question] for question in row] for row in place.reshape(labels.shape).tolist()]
+        rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]
 
     def check_images(self, shape: tuple[int, ...]) -> None:

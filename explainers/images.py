@@ -67,6 +67,13 @@ def resized(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
     return across
 
 
+def stretched(maps: FloatArray) -> FloatArray:
+    """Maps (Q, H, W), each brought to 0..1; a constant one to 0."""
+    least = maps.min(axis=(1, 2), keepdims=True)
+    extent = maps.max(axis=(1, 2), keepdims=True) - least
+    return np.divide(maps - least, extent, out=np.zeros_like(maps), where=extent > 0)
+
+
 def _interpolating(before: int, after: int) -> FloatArray:
     """The matrix (after, before) that brings one axis to another length, edges repeated."""
     places = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)

@@ -12,11 +12,11 @@ from scipy.special import roots_legendre
 
 from .arguments import whole_number
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
-from .explainer import Estimate, asked_together, image_array
+from .explainer import Estimate, asked_directly
 from .gradient import PixelAttribution, summed_over_channels
-from .network import Network, by_image
+from .network import by_image
 from .tensors import FloatArray, check_labels
-from .view import View, asked_labels
+from .view import View
 
 Values = npt.NDArray[np.float64]
 
@@ -83,12 +83,9 @@ class IntegratedGradients(PixelAttribution):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        images = image_array(inputs)
-        labels = asked_labels(targets, len(images))
-        view, place = asked_together(Network(self.network), images, labels, self.needs)
-        self.images_needed(len(images), len(view.rows), images.shape[1:])
+        view, place = asked_directly(self, inputs, targets)
         errors: Values = (self._attributed(view).sum(axis=(1, 2, 3)) - self._falls(view))[place]
-        return errors.reshape(labels.shape)
+        return errors
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .arguments import real_number, whole_number
-from .explainer import Estimate, Explainer, asked_together, image_array
-from .network import Network, by_image
+from .explainer import Estimate, Explainer, asked_directly
+from .network import by_image
 from .tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
-from .view import View, asked_labels
+from .view import View
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
 _BLOCK_MASKS = 64
@@ -134,13 +134,9 @@ class RISE(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        images = image_array(inputs)
-        labels = asked_labels(targets, len(images))
-        view, place = asked_together(Network(self.network), images, labels, self.needs)
-        self.images_needed(len(images), len(view.rows), images.shape[1:])
-        shape = (*labels.shape, *images.shape[2:])
-        maps, errors = (values[place].reshape(shape) for values in self._maps_and_errors(view))
-        return Tensor(maps), Tensor(errors)
+        view, place = asked_directly(self, inputs, targets)
+        maps, errors = self._maps_and_errors(view)
+        return Tensor(maps[place]), Tensor(errors[place])
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         for cells, side, axis in zip(self.grid, shape[1:], ("height", "width"), strict=True):

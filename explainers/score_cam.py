@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mindspore import nn
 from scipy.special import softmax
 
-from .activation_map import ActivationMap, Reshape, weighed
+from .activation_map import Reshape
 from .arguments import positive_number, whole_number
-from .images import resized
-from .network import by_image
-from .tensors import FloatArray, check_labels
-from .view import Needs, View
+from .channel_map import ChannelMap
+from .images import resized, stretched
+from .tensors import FloatArray
+from .view import View
 
 
-class ScoreCAM(ActivationMap):
+class ScoreCAM(ChannelMap):
     """Feature maps of a layer, weighed by the softmax of the logits of the image behind each, summed, cut at zero.
 
     Wang et al.: Score-CAM (2020), equations 5 to 7 and algorithm 1. A feature map is brought to the image's size, then
@@ -27,14 +27,18 @@ class ScoreCAM(ActivationMap):
     See ``ActivationMap`` for the arguments.
     """
 
-    copies = 1  # images a channel
+    kind = "score"
 
-    def maps(self, view: View) -> dict[str, FloatArray]:
-        return {layer: self._of_layer(view, layer) for layer in self.layer}
+    def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
+        activation = self.grid(view.outputs[layer], layer)
+        images = (
+            image for row in rows for image in self.behind(view, row, stretched(resized(activation[row], view.size)))
+        )
+        return view.network.streamed_logits(images, self.kind)
 
-    def images_needed_for(self, view: View) -> Mapping[str, int]:
-        channels = sum(self.grid(view.outputs[layer], layer).shape[1] for layer in self.layer)
-        return {"score": len(np.unique(view.rows)) * channels * self.copies}
+    def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
+        weights: FloatArray = softmax(logits.mean(axis=1, dtype=np.float64)).astype(np.float32)
+        return weights
 
     def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
         """The images (C, H, W) to ask about, ``copies`` a channel, one channel after the other.
@@ -46,24 +50,6 @@ class ScoreCAM(ActivationMap):
         """
         for channel in channels:
             yield view.images[row] * channel
-
-    def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer))
-
-    def _of_layer(self, view: View, layer: str) -> FloatArray:
-        activation = self.grid(view.outputs[layer], layer)
-        rows = [int(row) for row in np.unique(view.rows)]
-        channels = activation.shape[1]
-        asked = (image for row in rows for image in self.behind(view, row, _unit(resized(activation[row], view.size))))
-        maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
-        scores = by_image(view.network.streamed_logits(asked, "score"), channels * self.copies)
-        for row, logits in zip(rows, scores, strict=True):
-            check_labels(view.labels, logits.shape[1])
-            of_channels = logits.reshape(channels, self.copies, -1).mean(axis=1, dtype=np.float64)
-            for question in np.flatnonzero(view.rows == row):
-                weights = softmax(of_channels[:, view.labels[question]]).astype(np.float32)
-                maps[question] = weighed(weights[None], activation[row : row + 1])[0].clip(min=0)
-        return maps
 
 
 class SSCAM(ScoreCAM):
@@ -140,10 +126,3 @@ class ISCAM(ScoreCAM):
             behind = view.images[row] * channel
             for share in shares:
                 yield share * behind
-
-
-def _unit(channels: FloatArray) -> FloatArray:
-    """Feature maps (channels, H, W), each brought to 0..1; a constant one to 0."""
-    least = channels.min(axis=(1, 2), keepdims=True)
-    extent = channels.max(axis=(1, 2), keepdims=True) - least
-    return np.divide(channels - least, extent, out=np.zeros_like(channels), where=extent > 0)
