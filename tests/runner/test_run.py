@@ -208,7 +208,7 @@ def test_the_result_tells_labels_and_the_resolved_plan(two_channels, dataset, tm
         [Faithfulness(2, nn.Sigmoid(), metric="DeletionAUC", steps=2, baseline=0.5), Localization(2)],
     )
     result = runner.run(limit=4)
-    assert result.plan["explainers"] == {"fused": {"class": "GradCAM", "layer": ["relu", "conv"]}}
+    assert result.plan["explainers"] == {"fused": {"class": "GradCAM", "layer": ["relu", "conv"], "reshape": None}}
     activation = result.plan["metrics"]["DeletionAUC"]["activation_fn"]
     assert activation.startswith("Sigmoid ")
     deletion = {"activation_fn": activation, "steps": 2, "baseline": 0.5, "normalized": False}
