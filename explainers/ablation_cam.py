@@ -8,14 +8,14 @@ import numpy as np
 
 from .channel_map import ChannelMap
 from .network import logits_from
-from .tensors import FloatArray
+from .tensors import FloatArray, IntArray
 from .view import View
 
 
 class AblationCAM(ChannelMap):
     """Feature maps of a layer, each weighed by the share of the label's logit that goes when it is zero everywhere.
 
-    Desai, Ramaswamy: Ablation-CAM (2020), equations 3 and 4: weight (y - y_k) / y; negative values of the sum are cut
+    Desai, Ramaswamy: Ablation-CAM (2020): weight (y - y_k) / y; negative values of the sum are cut
     to zero. The divisor is the size of y, since a negative logit would turn the map over; a logit of zero gives no map.
     Costs an image a channel, for all labels of an image. grad-cam puts the layer's least value less 10,000,000 in the
     place of zero where that least value is not zero; the paper does not. See ``ActivationMap`` for the arguments.
@@ -25,11 +25,9 @@ class AblationCAM(ChannelMap):
 
     def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
         outputs = view.outputs[layer]
-        axis = 0 if outputs.ndim == 4 else outputs.ndim - 2  # of one output: tokens have their channels last
-        seen, there = self.grid(outputs, layer).shape[1], outputs.shape[1 + axis]
-        if seen != there:
-            raise ValueError(f"reshape makes {seen} channels of the {there} of {layer!r}")
-        ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], axis))
+        numbered = np.arange(outputs[0].size).reshape(1, *outputs.shape[1:])
+        channels = self.grid(numbered, layer)[0]  # which of the output's values each channel is made of
+        ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], channels))
         return logits_from(view.network, layer, ablated, self.kind)
 
     def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
@@ -39,9 +37,9 @@ class AblationCAM(ChannelMap):
         return np.where(np.isfinite(shares), shares, np.float32(np.nan))
 
 
-def _without_each(output: FloatArray, axis: int) -> Iterator[FloatArray]:
-    """An output with each of its channels put to zero in turn."""
-    for channel in range(output.shape[axis]):
+def _without_each(output: FloatArray, channels: IntArray) -> Iterator[FloatArray]:
+    """An output with the values of each channel in turn put to zero, (channels, h, w) of their flat places."""
+    for channel in channels:
         ablated = output.copy()
-        np.moveaxis(ablated, axis, 0)[channel] = 0
+        ablated.reshape(-1)[channel.reshape(-1)] = 0
         yield ablated

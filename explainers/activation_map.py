@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .arguments import whole_number
@@ -17,6 +18,7 @@ from .tensors import FloatArray
 from .view import Needs, View
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
+Number = TypeVar("Number", bound=np.generic)
 
 
 class ActivationMap(Explainer):
@@ -30,10 +32,11 @@ class ActivationMap(Explainer):
         network: see ``Explainer``.
         layer: dotted name of the layer to read, such as "layer4", or several; their outputs must be
             (N, channels, h, w). "" reads the image itself.
+        name: see ``Explainer``.
         reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
             row by row (those before them, such as a class token, are left out); or a function from an array of that
-            layer's output to (N, channels, h, w). It must only move or drop values, since gradients go through it too.
-        name: see ``Explainer``.
+            layer's output to (N, channels, h, w). It must only move or drop values, since gradients, and the numbers of
+            places, go through it too.
 
     Raises:
         TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
@@ -41,8 +44,10 @@ class ActivationMap(Explainer):
             something else.
     """
 
+    pynative = True
+
     def __init__(
-        self, network: nn.Cell, layer: str | Sequence[str] = "", reshape: Reshape = None, name: str | None = None
+        self, network: nn.Cell, layer: str | Sequence[str] = "", name: str | None = None, *, reshape: Reshape = None
     ) -> None:
         super().__init__(network, name)
         if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
@@ -62,6 +67,11 @@ class ActivationMap(Explainer):
             return maps[0]
         fused: FloatArray = np.mean([map_ / largest(map_) for map_ in maps], axis=0, dtype=np.float32)
         return fused
+
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        for layer in self.needs.outputs:
+            self.grid(view.outputs[layer][:1], layer)  # refuses what is no grid
+        return super().images_needed_for(view)
 
     def layer_maps(self, inputs: Tensor, targets: Any) -> dict[str, Tensor]:
         """The maps (N, L, h, w) of each layer at its own size, by the layer's name.
@@ -86,14 +96,14 @@ class ActivationMap(Explainer):
         activation, gradient = view.layer(layer)
         return self.grid(activation, layer), self.grid(gradient, layer)
 
-    def grid(self, values: FloatArray, layer: str) -> FloatArray:
-        """A layer's output, or its gradient, as (N, channels, h, w).
+    def grid(self, values: npt.NDArray[Number], layer: str) -> npt.NDArray[Number]:
+        """A layer's output, its gradient, or what else is laid out alike, as (N, channels, h, w).
 
         Raises:
-            ValueError: if it is of another shape.
+            ValueError: if it is of another shape, or reshape fails.
         """
         if callable(self.reshape):
-            values = self.reshape(values)
+            values = _given_by(self.reshape, values, layer)
         elif self.reshape is not None:
             values = _arranged(values, self.reshape, layer)
         if values.ndim != 4:
@@ -134,13 +144,25 @@ def weighed(weights: FloatArray, activation: FloatArray) -> FloatArray:
 
 
 def _grid(reshape: Any) -> tuple[int, int]:
-    sides = tuple(np.atleast_1d(reshape)) if isinstance(reshape, (list, tuple)) else ()
-    if len(sides) != 2:
+    if not isinstance(reshape, (list, tuple)) or len(reshape) != 2:
         raise ValueError(f"reshape must be the grid (height, width) of the tokens or a function, got {reshape!r}")
     return whole_number(reshape[0], "reshape"), whole_number(reshape[1], "reshape")
 
 
-def _arranged(values: FloatArray, grid: tuple[int, int], layer: str) -> FloatArray:
+def _given_by(reshape: Callable[[Any], Any], values: npt.NDArray[Number], layer: str) -> npt.NDArray[Number]:
+    """What a user's function makes of a layer's output."""
+    try:
+        given = reshape(values)
+    except Exception as error:
+        told = f"reshape fails on what {layer!r} gives, {values.shape}: {type(error).__name__}: {error}"
+        raise ValueError(told) from error
+    if not isinstance(given, np.ndarray) or len(given) != len(values):
+        what = f"shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+        raise ValueError(f"reshape must give an array of {len(values)} grids for {layer!r}, it gives {what}")
+    return given
+
+
+def _arranged(values: npt.NDArray[Number], grid: tuple[int, int], layer: str) -> npt.NDArray[Number]:
     """Tokens (N, tokens, channels) as (N, channels, h, w)."""
     height, width = grid
     if values.ndim != 3 or values.shape[1] < height * width:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from mindspore import nn
 
 from .activation_map import ActivationMap, DifferentiatedMap, Reshape, weighed
+from .arguments import yes_or_no
 from .layers import find_layer
 from .tensors import FloatArray, as_array
 from .view import View
+
+Powers = npt.NDArray[np.float64]
 
 _AGREES = 1e-4  # of the largest weight: what a gradient may be off by
 
@@ -26,8 +30,8 @@ class CAM(ActivationMap):
         network: see ``Explainer``.
         layer: dotted name of the layer whose output is pooled.
         head: dotted name of the dense layer; by default the network's only one.
-        reshape: see ``ActivationMap``.
         name: see ``Explainer``.
+        reshape: see ``ActivationMap``.
 
     Raises:
         TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
@@ -40,10 +44,11 @@ class CAM(ActivationMap):
         network: nn.Cell,
         layer: str = "",
         head: str | None = None,
-        reshape: Reshape = None,
         name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
+        super().__init__(network, layer, name, reshape=reshape)
         if len(self.layer) > 1:
             raise ValueError(f"CAM reads one layer, the one that is pooled, got {len(self.layer)}")
         self.head = head if head is not None else _only_dense(network)
@@ -84,20 +89,21 @@ class GradCAM(DifferentiatedMap):
 class GradCAMpp(DifferentiatedMap):
     """As ``GradCAM``, but weights are the positive gradients, each divided by 2 plus the channel's sum times it.
 
-    Chattopadhay et al.: Grad-CAM++ (2018), equations 10 and 19, of the exponential of the logit; the exponential
+    Chattopadhay et al.: Grad-CAM++ (2018), equation 19, of the exponential of the logit; the exponential
     itself, one number a map, is left out, and so are places without gradient or where the divisor is zero.
     grad-cam computes the same but for a small constant that it adds to the divisor; torchcam 0.5 leaves the division
     out, and sums over places what the paper does not. See ``ActivationMap`` for the arguments.
     """
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
-        return weighed(second_order_weights(activation, gradient, gradient**2, gradient**3), activation).clip(min=0)
+        slope = gradient.astype(np.float64)  # its cube leaves the range of float32
+        return weighed(second_order_weights(activation, slope, slope**2, slope**3), activation).clip(min=0)
 
 
 class XGradCAM(DifferentiatedMap):
     """As ``GradCAM``, but a channel's weight is its gradients' mean weighed by its activations.
 
-    Fu et al.: Axiom-based Grad-CAM (2020), equation 8. A channel whose activations sum up to zero has no weight. See
+    Fu et al.: Axiom-based Grad-CAM (2020). A channel whose activations sum up to zero has no weight. See
     ``ActivationMap`` for the arguments.
     """
 
@@ -111,7 +117,7 @@ class XGradCAM(DifferentiatedMap):
 class LayerCAM(DifferentiatedMap):
     """Feature maps of a layer, weighed place by place by their positive gradients, summed; never negative.
 
-    Jiang et al.: LayerCAM (2021), equations 6 and 7. See ``ActivationMap`` for the arguments.
+    Jiang et al.: LayerCAM (2021). See ``ActivationMap`` for the arguments.
     """
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
@@ -122,7 +128,7 @@ class LayerCAM(DifferentiatedMap):
 class HiResCAM(DifferentiatedMap):
     """Feature maps of a layer, weighed place by place by their gradients, summed; signed.
 
-    Draelos, Carin: Use HiResCAM instead of Grad-CAM (2020), equation 4. Where one dense layer follows, the map sums up
+    Draelos, Carin: Use HiResCAM instead of Grad-CAM (2020). Where one dense layer follows, the map sums up
     to the logit less its bias. grad-cam cuts negative values to zero. See ``ActivationMap`` for the arguments.
     """
 
@@ -131,33 +137,39 @@ class HiResCAM(DifferentiatedMap):
         return summed
 
 
-class EigenCAM(DifferentiatedMap):
+class EigenCAM(ActivationMap):
     """Feature maps of a layer on their first right singular vector; the same for all labels; signed.
 
-    Muhammad, Yeasin: Eigen-CAM (2020), section III. The sign is the one that goes along with the mean over channels,
+    Muhammad, Yeasin: Eigen-CAM (2020). The sign is the one that goes along with the mean over channels,
     and the singular vectors are those of the places' channel vectors as they are, as in the paper.
 
     Args:
         network: see ``Explainer``.
         layer: see ``ActivationMap``.
+        name: see ``Explainer``.
         centered: subtract each channel's mean first, as grad-cam does (whose sign is arbitrary).
         reshape: see ``ActivationMap``.
-        name: see ``Explainer``.
     """
 
     def __init__(
         self,
         network: nn.Cell,
         layer: str | Sequence[str] = "",
+        name: str | None = None,
+        *,
         centered: bool = False,
         reshape: Reshape = None,
-        name: str | None = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
-        self.centered = bool(centered)
+        super().__init__(network, layer, name, reshape=reshape)
+        self.centered = yes_or_no(centered, "centered")
 
-    def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
-        return np.stack([self._projected(one) for one in activation])
+    def maps(self, view: View) -> dict[str, FloatArray]:
+        _, first, image = np.unique(view.rows, return_index=True, return_inverse=True)
+        found = {}
+        for layer in self.layer:
+            activation, _ = self.read(view, layer)
+            found[layer] = np.stack([self._projected(activation[question]) for question in first])[image.reshape(-1)]
+        return found
 
     def _projected(self, activation: FloatArray) -> FloatArray:
         """One map (h, w) of an output (channels, h, w)."""
@@ -174,9 +186,7 @@ class EigenCAM(DifferentiatedMap):
         return map_
 
 
-def second_order_weights(
-    activation: FloatArray, gradient: FloatArray, squares: FloatArray, cubes: FloatArray
-) -> FloatArray:
+def second_order_weights(activation: FloatArray, gradient: Powers, squares: Powers, cubes: Powers) -> FloatArray:
     """A channel's weight in Grad-CAM++, (Q, channels): the sum over places of positive gradient times alpha.
 
     Alpha (equation 19) is squares / (2 squares + the sum of the channel's activations times cubes).
@@ -187,10 +197,9 @@ def second_order_weights(
         squares: second derivatives.
         cubes: third derivatives.
     """
-    divisor = 2 * squares + activation.sum(axis=(2, 3), keepdims=True) * cubes
-    with np.errstate(over="ignore", invalid="ignore"):
-        alpha = np.divide(squares, divisor, out=np.zeros_like(squares), where=(squares > 0) & (divisor != 0))
-    weights: FloatArray = (alpha * gradient.clip(min=0)).sum(axis=(2, 3))
+    divisor = 2 * squares + activation.sum(axis=(2, 3), keepdims=True, dtype=np.float64) * cubes
+    alpha = np.divide(squares, divisor, out=np.zeros_like(squares), where=(squares != 0) & (divisor != 0))
+    weights: FloatArray = (alpha * gradient.clip(min=0)).sum(axis=(2, 3)).astype(np.float32)
     return weights
 
 

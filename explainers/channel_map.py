@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from .activation_map import ActivationMap, weighed
-from .network import by_image
+from .network import INPUT_LAYER, by_image
 from .tensors import FloatArray, check_labels
 from .view import Needs, View
 
@@ -39,7 +39,7 @@ class ChannelMap(ActivationMap):
         """What the channels of an image weigh for a label, (channels,), by its logits (channels, copies)."""
 
     def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer))
+        return Needs(outputs=frozenset(self.layer) - {INPUT_LAYER})
 
     def _of_layer(self, view: View, layer: str) -> FloatArray:
         activation = self.grid(view.outputs[layer], layer)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..summary_format import original_picture
 from ..summary_format.pictures import Statistics
-from .arguments import real_number
+from .arguments import share
 from .counterfactual import one_image
 from .images import resized
 from .tensors import FloatArray, IntArray
@@ -109,8 +109,7 @@ class Concepts:
             ValueError: if it is no single image of that size, image_weight lies outside 0..1, there are too few class
                 names or the statistics do not fit.
         """
-        if not 0 <= real_number(image_weight, "image_weight") <= 1:
-            raise ValueError(f"image_weight must lie in 0..1, got {image_weight!r}")
+        share(image_weight, "image_weight")
         pixels = one_image(image)
         if pixels.shape[1:] != self.size:
             raise ValueError(f"the concepts are those of an image of size {self.size}, this one has {pixels.shape[1:]}")

@@ -97,8 +97,8 @@ class DeepFeatureFactorization(ActivationMap):
         layer: dotted name of the layer; see ``ActivationMap``.
         n_components: how many concepts; there are fewer where the output has a lower rank.
         top_k: how many classes of each concept pictures name.
-        reshape: see ``ActivationMap``.
         name: see ``Explainer``.
+        reshape: see ``ActivationMap``.
 
     Raises:
         TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
@@ -112,10 +112,11 @@ class DeepFeatureFactorization(ActivationMap):
         layer: str,
         n_components: int = 5,
         top_k: int = 2,
-        reshape: Reshape = None,
         name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
+        super().__init__(network, layer, name, reshape=reshape)
         if len(self.layer) > 1:
             raise ValueError(
                 f"DeepFeatureFactorization reads one layer, got {len(self.layer)}; make one explainer each"

@@ -30,7 +30,8 @@ class Explainer(ABC):
     """A saliency method bound to a network.
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
-    off a map is says in ``error_told`` how a run tells it.
+    off a map is says in ``error_told`` how a run tells it, one that itself differentiates or reads layers that it is
+    ``pynative``.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
@@ -42,6 +43,7 @@ class Explainer(ABC):
     """
 
     needs = Needs()
+    pynative: ClassVar[bool] = False
     error_told: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:

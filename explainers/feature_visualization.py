@@ -168,9 +168,9 @@ class FeatureVisualization:
             pixels = image_array(one_image(image)[None])
             start = np.repeat(pixels, len(self.channels), axis=0)
         else:
-            sides = tuple(whole_number(side, "shape") for side in shape or ())
-            if len(sides) != 3:
+            if not isinstance(shape, Sequence) or len(shape) != 3:
                 raise ValueError(f"shape must be (C, H, W), got {shape!r}")
+            sides = tuple(whole_number(side, "shape") for side in shape)
             draws = [self._generator(channel, "noise").standard_normal(sides, np.float32) for channel in self.channels]
             start = np.float32(noise) * np.stack(draws)
         return self._limited(start)
@@ -271,6 +271,7 @@ def _channels(channels: Any) -> tuple[int, ...]:
 def _limits(limits: Any) -> tuple[FloatArray, FloatArray]:
     ends = tuple(np.asarray(end) for end in limits) if isinstance(limits, (list, tuple)) else ()
     numbers = len(ends) == 2 and all(end.dtype.kind in "iuf" and end.ndim < 2 for end in ends)
+    numbers = numbers and len({end.size for end in ends} - {1}) < 2
     if (
         not numbers
         or not np.isfinite(np.concatenate([end.ravel() for end in ends])).all()

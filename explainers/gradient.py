@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from mindspore import nn
 
+from .arguments import yes_or_no
 from .explainer import Explainer
 from .images import stretched
 from .network import Rule
@@ -18,6 +19,8 @@ from .view import Needs, View
 
 class PixelAttribution(Explainer):
     """A method that gives every channel of every pixel a value, which then become one a pixel."""
+
+    pynative = True
 
     def attribute(self, view: View) -> FloatArray:
         return self.reduced(self.by_channel(view))
@@ -58,15 +61,21 @@ class Gradient(GradientSize):
 
     Args:
         network: see ``Explainer``.
+        name: see ``Explainer``.
         loss: differentiate the cross entropy of softmax with the label instead of the label's logit. Ask for the true
             labels then; of several labels of an image each is the true one of its own map.
         normalize: stretch each map to 0..1; a constant one becomes 0.
-        name: see ``Explainer``.
+
+    Raises:
+        TypeError: if the network is no ``mindspore.nn.Cell``.
+        ValueError: if loss or normalize is neither True nor False.
     """
 
-    def __init__(self, network: nn.Cell, loss: bool = False, normalize: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self, network: nn.Cell, name: str | None = None, *, loss: bool = False, normalize: bool = False
+    ) -> None:
         super().__init__(network, name)
-        self.loss, self.normalize = bool(loss), bool(normalize)
+        self.loss, self.normalize = yes_or_no(loss, "loss"), yes_or_no(normalize, "normalize")
         self.needs = Needs.gradient(rule=self._rule)
 
     @property

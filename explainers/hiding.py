@@ -177,5 +177,5 @@ def weighted_r2(values: Weights, told: Weights, weights: Weights) -> float:
     """Share of the values' weighted variance that a model tells; NaN where they do not vary."""
     if not len(values) or np.ptp(values) == 0:
         return np.nan
-    around = values - np.average(values, weights=weights)
-    return float(1.0 - (weights * (values - told) ** 2).sum() / (weights * around**2).sum())
+    variation = (weights * (values - np.average(values, weights=weights)) ** 2).sum()
+    return float(1.0 - (weights * (values - told) ** 2).sum() / variation) if variation > 0 else np.nan

@@ -68,10 +68,11 @@ def resized(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
 
 
 def stretched(maps: FloatArray) -> FloatArray:
-    """Maps (Q, H, W), each brought to 0..1; a constant one to 0."""
+    """Maps (Q, H, W), each brought to 0..1; a constant one to 0; one that is not finite stays so."""
     least = maps.min(axis=(1, 2), keepdims=True)
     extent = maps.max(axis=(1, 2), keepdims=True) - least
-    return np.divide(maps - least, extent, out=np.zeros_like(maps), where=extent > 0)
+    with np.errstate(invalid="ignore"):  # NaN and infinity are handed on
+        return np.divide(maps - least, extent, out=np.zeros_like(maps), where=extent != 0)
 
 
 def _interpolating(before: int, after: int) -> FloatArray:

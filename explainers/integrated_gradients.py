@@ -56,7 +56,7 @@ class IntegratedGradients(PixelAttribution):
         several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
         if not several:
             raise ValueError("baselines must hold at least one, got an empty list")
-        self.baselines = tuple(checked_baseline(baseline) for baseline in several)
+        self.baselines = tuple(checked_baseline(baseline, "baselines") for baseline in several)
         nodes, weights = roots_legendre(self.steps)
         self._places, self._weights = ((nodes + 1) / 2).astype(np.float32), weights / 2
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import nn
 
-from .arguments import real_number, whole_number
+from .arguments import positive_number, whole_number
 from .baselines import Baseline
 from .hiding import PASS_KIND, Coalitions, Fit, SuperpixelExplainer, Surrogate, weighted_r2
 from .superpixel_explanation import Weights
@@ -67,9 +67,7 @@ class LIME(SuperpixelExplainer):
         super().__init__(network, activation_fn, segmentation, segmentation_options, hide_color, name)
         self.num_samples = whole_number(num_samples, "num_samples", 2)
         self.num_features = None if num_features is None else whole_number(num_features, "num_features")
-        self.kernel_width, self.alpha = real_number(kernel_width, "kernel_width"), real_number(alpha, "alpha")
-        if self.kernel_width <= 0 or self.alpha <= 0:
-            raise ValueError(f"kernel_width and alpha must be above 0, got {kernel_width} and {alpha}")
+        self.kernel_width, self.alpha = positive_number(kernel_width, "kernel_width"), positive_number(alpha, "alpha")
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         self.check_images(shape)

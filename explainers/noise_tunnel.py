@@ -21,7 +21,7 @@ Kind = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 class NoiseTunnel(PixelAttribution):
     """What a gradient explainer gives for noisy copies of the image: its mean, the mean of its square, or its variance.
 
-    Smilkov et al.: SmoothGrad (2017), section 3.1; Hooker et al.: A Benchmark for Interpretability Methods (2019),
+    Smilkov et al.: SmoothGrad (2017), section 2.2; Hooker et al.: A Benchmark for Interpretability Methods (2019),
     section 4.2 (smoothgrad_sq); Adebayo et al.: Local Explanation Methods (2018) (vargrad, the variance of the
     population). Of explainers that give every channel a value, those are taken, signs included, and become one a pixel
     at the end. (captum takes sizes before means, unless told otherwise.) Noise is drawn for each image, the same for
@@ -51,6 +51,8 @@ class NoiseTunnel(PixelAttribution):
     ) -> None:
         if not isinstance(explainer, Explainer):
             raise TypeError(f"explainer must be an explainer object, got {type(explainer).__name__}")
+        if isinstance(explainer, NoiseTunnel):
+            raise TypeError("explainer must not be a NoiseTunnel itself; give the one that it goes around")
         if not (isinstance(explainer, PixelAttribution) or explainer.needs.layers):
             raise TypeError(f"explainer must read gradients, {type(explainer).__name__} does not; take Gradient")
         if nt_type not in get_args(Kind):

@@ -19,9 +19,9 @@ from .view import View
 class ScoreCAM(ChannelMap):
     """Feature maps of a layer, weighed by the softmax of the logits of the image behind each, summed, cut at zero.
 
-    Wang et al.: Score-CAM (2020), equations 5 to 7 and algorithm 1. A feature map is brought to the image's size, then
+    Wang et al.: Score-CAM (2020), algorithm 1. A feature map is brought to the image's size, then
     to 0..1, and multiplied with the image; the softmax over channels is of the label's logits (subtracting that of a
-    baseline, as equation 5 does, changes nothing in it). Costs an image a channel, for all labels of an image.
+    baseline, as the paper does, changes nothing in it). Costs an image a channel, for all labels of an image.
     grad-cam puts corner on corner when it resizes; torchcam brings maps to 0..1 before it resizes, so that few reach 1.
 
     See ``ActivationMap`` for the arguments.
@@ -55,15 +55,15 @@ class ScoreCAM(ChannelMap):
 class SSCAM(ScoreCAM):
     """As ``ScoreCAM``, but a channel's logit is a mean over Gaussian noise on its feature map, after that is in 0..1.
 
-    Wang et al.: SS-CAM (2020), equations 4 to 6. Costs ``num_samples`` images a channel.
+    Wang et al.: SS-CAM (2020). Costs ``num_samples`` images a channel.
 
     Args:
         network: see ``Explainer``.
         layer: see ``ActivationMap``.
         num_samples: draws of noise a channel.
         std: their standard deviation.
-        reshape: see ``ActivationMap``.
         name: see ``Explainer``.
+        reshape: see ``ActivationMap``.
 
     Raises:
         TypeError: as ``ActivationMap``.
@@ -76,10 +76,11 @@ class SSCAM(ScoreCAM):
         layer: str | Sequence[str] = "",
         num_samples: int = 35,
         std: float = 2.0,
-        reshape: Reshape = None,
         name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
+        super().__init__(network, layer, name, reshape=reshape)
         self.num_samples = self.copies = whole_number(num_samples, "num_samples")
         self.std = positive_number(std, "std")
 
@@ -94,15 +95,15 @@ class SSCAM(ScoreCAM):
 class ISCAM(ScoreCAM):
     """As ``ScoreCAM``, but a channel's logit is a mean over sums of growing shares of the image behind its feature map.
 
-    Naidu et al.: IS-CAM (2020), equations 6 and 7: of N sums the i-th is that of the shares 1/N, 2/N ... i/N, hence
+    Naidu et al.: IS-CAM (2020): of N sums the i-th is that of the shares 1/N, 2/N ... i/N, hence
     i (i + 1) / 2N times the image behind the map, which goes beyond it. Costs ``num_samples`` images a channel.
 
     Args:
         network: see ``Explainer``.
         layer: see ``ActivationMap``.
         num_samples: N.
-        reshape: see ``ActivationMap``.
         name: see ``Explainer``.
+        reshape: see ``ActivationMap``.
 
     Raises:
         TypeError: as ``ActivationMap``.
@@ -114,10 +115,11 @@ class ISCAM(ScoreCAM):
         network: nn.Cell,
         layer: str | Sequence[str] = "",
         num_samples: int = 10,
-        reshape: Reshape = None,
         name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
+        super().__init__(network, layer, name, reshape=reshape)
         self.num_samples = self.copies = whole_number(num_samples, "num_samples")
 
     def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:

@@ -10,6 +10,7 @@ from mindspore import nn
 from .activation_map import ActivationMap, Reshape, weighed
 from .arguments import positive_number, whole_number
 from .cam import second_order_weights
+from .network import INPUT_LAYER
 from .noise import Moments, passes_of_copies
 from .tensors import FloatArray
 from .view import Needs, View
@@ -18,7 +19,7 @@ from .view import Needs, View
 class SmoothGradCAMpp(ActivationMap):
     """As ``GradCAMpp``, but gradients, their squares and cubes are means over noisy copies of the image.
 
-    Omeiza et al.: Smooth Grad-CAM++ (2019), equations 6 to 8, with the mean of the squares in the numerator of alpha
+    Omeiza et al.: Smooth Grad-CAM++ (2019), with the mean of the squares in the numerator of alpha
     (the paper's mean of the gradients breaks the Grad-CAM++ that it extends). Feature maps are those of the untouched
     image. torchcam 0.5 takes the last copy's gradient instead of their mean, and its feature maps instead of the
     image's, and sums over places what the paper does not. Costs ``num_samples`` differentiated images a question.
@@ -28,8 +29,8 @@ class SmoothGradCAMpp(ActivationMap):
         layer: see ``ActivationMap``.
         num_samples: copies.
         std: standard deviation of the Gaussian noise, in the unit of the network's input.
-        reshape: see ``ActivationMap``.
         name: see ``Explainer``.
+        reshape: see ``ActivationMap``.
 
     Raises:
         TypeError: as ``ActivationMap``.
@@ -42,10 +43,11 @@ class SmoothGradCAMpp(ActivationMap):
         layer: str | Sequence[str] = "",
         num_samples: int = 4,
         std: float = 0.3,
-        reshape: Reshape = None,
         name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, reshape, name)
+        super().__init__(network, layer, name, reshape=reshape)
         self.num_samples = whole_number(num_samples, "num_samples")
         self.std = positive_number(std, "std")
 
@@ -57,7 +59,7 @@ class SmoothGradCAMpp(ActivationMap):
         return {"smooth": questions * self.num_samples}
 
     def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer))
+        return Needs(outputs=frozenset(self.layer) - {INPUT_LAYER})
 
     def _part(self, view: View, outputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """Maps of a few questions, whose images' outputs are known."""
@@ -69,6 +71,6 @@ class SmoothGradCAMpp(ActivationMap):
         maps = {}
         for layer, of_layer in moments.items():
             activation = self.grid(outputs[layer][view.rows], layer)
-            means = (of_layer.mean(power).astype(np.float32) for power in (1, 2, 3))
+            means = (of_layer.mean(power) for power in (1, 2, 3))
             maps[layer] = weighed(second_order_weights(activation, *means), activation).clip(min=0)
         return maps

@@ -59,6 +59,7 @@ class View:
         sample_ids: (N,), stable names of the images, by default 0..N-1.
         seed: what randomness starts from.
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
+        outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class View:
         sample_ids: IntArray | None = None,
         seed: int = 0,
         logits: FloatArray | Callable[[], FloatArray] | None = None,
+        outputs: Mapping[str, FloatArray] | None = None,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
         self._derivatives: dict[Rule, Derivatives] = {}
+        self._outputs = outputs
 
     @property
     def size(self) -> tuple[int, int]:
@@ -154,8 +157,10 @@ class View:
         return derivatives.activations[name], derivatives.gradients[name]
 
     @cached_property
-    def outputs(self) -> dict[str, FloatArray]:
+    def outputs(self) -> Mapping[str, FloatArray]:
         """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that nobody asks about."""
+        if self._outputs is not None:
+            return self._outputs
         rows = np.unique(self.rows)
         found = layer_outputs(self.network, self.images[rows], self._needs.outputs)
         return {name: _placed(output, rows, len(self.images)) for name, output in found.items()}

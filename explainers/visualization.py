@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..summary_format import original_picture
 from ..summary_format.pictures import Statistics
-from .arguments import real_number
+from .arguments import real_number, share
 from .registry import nearest
 from .tensors import as_array
 
@@ -148,7 +148,8 @@ def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.ND
         maps = (maps if sign == "positive" else -maps).clip(min=0.0)
     ascending = np.sort(np.abs(maps), axis=None)
     sums = np.cumsum(ascending)
-    scale = ascending[int(np.argmax(sums >= sums[-1] * (100.0 - outlier_perc) / 100.0))]
+    reached = np.searchsorted(sums, sums[-1] * (100.0 - outlier_perc) / 100.0)
+    scale = ascending[min(int(reached), len(ascending) - 1)]
     shown = (maps / scale).clip(-1.0, 1.0) if scale > 0 else np.zeros_like(maps)
     return shown, ~shown.any(axis=(1, 2))
 
@@ -270,18 +271,6 @@ def image_colours(
     return np.asarray(original_picture(pixels, mean, std))
 
 
-def share(value: Any, name: str) -> float:
-    """A number from 0 to 1.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    number = real_number(value, name)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name} must lie in 0..1, got {value!r}")
-    return number
-
-
 def _numbers(values: Any, name: str) -> npt.NDArray[Any]:
     if not isinstance(values, (Tensor, np.ndarray)):
         raise TypeError(f"{name} must be a Tensor or an array, got {type(values).__name__}")
@@ -302,11 +291,11 @@ def _not_normalised(pixels: npt.NDArray[Any]) -> bool:
 def _panels(methods: str | Sequence[str] | None, signs: str | Sequence[str] | None, has_image: bool) -> list[Panel]:
     if methods is None:
         methods = tuple(METHODS) if has_image else ("heat_map",)
-    named = [_word(method, METHODS, "method") for method in ((methods,) if isinstance(methods, str) else methods)]
+    named = [_word(method, METHODS, "method") for method in _several(methods, "methods")]
     if signs is None:
         asked = ["positive" if method in _UNSIGNED_ONLY else "all" for method in named]
     else:
-        asked = [_word(sign, SIGNS, "sign") for sign in ((signs,) if isinstance(signs, str) else signs)]
+        asked = [_word(sign, SIGNS, "sign") for sign in _several(signs, "signs")]
     pairs = max(len(named), len(asked))
     named, asked = (words * pairs if len(words) == 1 else words for words in (named, asked))
     if not named or len(named) != len(asked):
@@ -329,10 +318,21 @@ def _word(given: Any, known: Mapping[str, tuple[str, ...]], kind: str) -> str:
     raise ValueError(f"no {kind} {given!r}; {nearest(str(given), known)}")
 
 
+def _several(words: Any, name: str) -> list[Any]:
+    """A word, or a list of words, as a list.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    if not isinstance(words, (str, list, tuple)):
+        raise TypeError(f"{name} must be a text or a list of texts, got {words!r}")
+    return [words] if isinstance(words, str) else list(words)
+
+
 def _captions(titles: str | Sequence[str] | None, panels: Sequence[Panel]) -> list[str]:
     if titles is None:
         return [panel.title for panel in panels]
-    captions = [titles] if isinstance(titles, str) else list(titles)
+    captions = _several(titles, "titles")
     if len(captions) != len(panels) or not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"titles must hold a text for each of {len(panels)} panels, got {titles!r}")
     return captions
@@ -351,7 +351,9 @@ def _grid(
     from .figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow to import)
 
     columns = len(titles[0])
-    if figsize is not None and (len(figsize) != 2 or min(real_number(side, "figsize") for side in figsize) <= 0):
+    if figsize is not None and (
+        np.shape(figsize) != (2,) or min(real_number(side, "figsize") for side in figsize) <= 0
+    ):
         raise ValueError(f"figsize must be a width and a height in inches, got {figsize!r}")
     width = _PANEL_INCHES if figsize is None else figsize[0] / columns
     lines = [[broken(title, width) for title in row] for row in titles]

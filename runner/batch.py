@@ -40,11 +40,13 @@ class Batch:
         samples: as the dataset gave them.
         said: what the network says of them, and what is asked.
         found: the maps by explainer, where they were made while examining the plan.
+        outputs: what layers gave, likewise.
     """
 
     samples: list[Sample]
     said: SampleBatch
     found: dict[str, Estimate] = field(default_factory=dict)
+    outputs: dict[str, FloatArray] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> FloatArray:
@@ -86,6 +88,7 @@ class Batch:
             sample_ids=self.said.ids,
             seed=plan.seed,
             logits=self.said.logits,
+            outputs=self.outputs or None,
         )
 
 

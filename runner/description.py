@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from inspect import getsource, signature
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -78,7 +79,19 @@ def plain(value: Any) -> Any:  # noqa: C901, PLR0911
         return f"{value.__qualname__} {_code_digest(value)}"
     if isinstance(value, (bytes, Path)):
         return repr(value)
+    return _callable(value) if callable(value) and not isinstance(value, type) else _kind(value)
+
+
+def _kind(value: Any) -> str:
     return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _callable(value: Any) -> Any:
+    """An object that can be called: its class, the class's code, and what the object holds."""
+    if isinstance(value, partial):
+        return {"partial": plain(value.func), "arguments": plain(value.args), "keywords": plain(value.keywords)}
+    held = getattr(value, "__dict__", {})
+    return {"object": _kind(value), **_source(type(value)), **plain(held)} if held else _kind(value)
 
 
 def _source(kind: type[Any]) -> dict[str, str]:
@@ -94,7 +107,8 @@ def _code_digest(function: FunctionType) -> str:
     """A checksum of what a function does: its code, its defaults and the values that it closes over."""
     code, closed = function.__code__, [plain(cell.cell_contents) for cell in function.__closure__ or ()]
     constants = [repr(constant) for constant in code.co_consts if not isinstance(constant, CodeType)]
-    said = (code.co_code, constants, code.co_names, plain(function.__defaults__), closed)
+    defaults = plain([function.__defaults__, function.__kwdefaults__])
+    said = (code.co_code, constants, code.co_names, defaults, closed)
     return _checksum(repr(said).encode())
 
 

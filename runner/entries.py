@@ -44,15 +44,16 @@ def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Pa
     takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
     if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
+    options |= {key: value for key, value in given.items() if key in parameters}
     if registry is EXPLAINERS and "explainer" in options:
         inner = maker(registry, options.pop("explainer"), given, folder)
-        return partial(_around, made, inner, network=given["network"], options=options)
-    return partial(made, **{key: value for key, value in given.items() if key in parameters}, **options)
+        return partial(_around, made, inner, options, network=given["network"])
+    return partial(made, **options)
 
 
-def _around(made: Any, inner: partial[Any], network: nn.Cell, options: Mapping[str, Any]) -> Any:
-    """An explainer around another one of the same network."""
-    return made(inner(), **options)
+def _around(made: Any, inner: partial[Any], options: Mapping[str, Any], network: nn.Cell) -> Any:
+    """An explainer around another one; the network is the inner one's already."""
+    return made(explainer=inner(), **options)
 
 
 def _ood_net(checkpoint: Path, network: nn.Cell, num_labels: int) -> OoDNet:

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from ..explainers import Explainer, View
 from ..explainers.explainer import attribute_together
 from ..explainers.network import Network, UnsharedDropoutError
 from ..summary_format import original_picture
@@ -145,9 +146,24 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
         cheap = [
             explainer for explainer in cheap if not explainer.needs.layers
         ]  # all that share a pass are made at once
-    found, errors = attribute_together(cheap, first.view(plan, network))
+    view = first.view(plan, network)
+    found, errors = attribute_together(cheap, view)
     first.found.update(found)
+    for explainer in plan.explainers:
+        if explainer.needs.outputs:
+            errors |= _refused(explainer, view)
+    if plan.needs.outputs and not errors:
+        first.outputs.update(view.outputs)
     return [f"{name}: {first_line(error)}" for name, error in errors.items()]
+
+
+def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
+    """Why an explainer does not want the outputs of the layers that it reads, if it does not."""
+    try:
+        explainer.images_needed_for(view)
+    except ValueError as error:
+        return {explainer.name: error}
+    return {}
 
 
 def _output_problems(plan: Plan, first: Batch) -> list[str]:

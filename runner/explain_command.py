@@ -55,7 +55,7 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     2 bad input, nothing drawn, 3 a method named with --method had no map for a picture; its panel says why.
     """
     pairs = [setting(text) for text in settings]
-    with told():
+    with told(committed=False):
         from .explained_pictures import explained  # noqa: PLC0415
         from .picture_request import PictureRequest  # noqa: PLC0415
         from .side_by_side import drawn  # noqa: PLC0415

@@ -138,8 +138,19 @@ class Question:
         return made
 
     def _lacks_layer(self, method: str | Mapping[str, Any]) -> bool:
+        """Whether it, or the method inside it, reads a layer that nobody has named."""
         name, options = _entry(method)
-        return "layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options
+        inside = "explainer" in options and self._lacks_layer(options["explainer"])
+        return inside or ("layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options)
+
+    def _with_layer(self, method: str | Mapping[str, Any], layers: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The entry of a method, a layer named where it, or the method inside it, lacks one."""
+        name, options = _entry(method)
+        if "explainer" in options:
+            options["explainer"] = self._with_layer(options["explainer"], layers)
+        elif self._lacks_layer(method):
+            options["layer"] = layers[0] if len(layers) == 1 else list(layers)
+        return {name: options}
 
     def _maker(
         self, method: str | Mapping[str, Any], network: nn.Cell | None, classes: int, layers: Sequence[str] = ("any",)
@@ -149,11 +160,8 @@ class Question:
         Raises:
             ValueError: if there is none of that name, or its options do not fit it.
         """
-        name, options = _entry(method)
-        if self._lacks_layer(method):
-            options = {**options, "layer": layers[0] if len(layers) == 1 else list(layers)}
         given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
-        made: Callable[[], Explainer] = maker(EXPLAINERS, {name: options}, given, Path())
+        made: Callable[[], Explainer] = maker(EXPLAINERS, self._with_layer(method, layers), given, Path())
         return made
 
 
@@ -299,7 +307,7 @@ def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict
     """
     found, refused = _asked(methods, view)
     for method in methods:
-        if method.name in refused and method.needs.layers and len(methods) > 1:
+        if method.name in refused and (method.needs.layers or method.needs.outputs) and len(methods) > 1:
             alone, still = _asked([method], view)
             found |= alone
             refused = {name: why for name, why in refused.items() if name not in alone} | still

@@ -183,7 +183,8 @@ def _network_problems(plan: Plan) -> list[str]:
         for explainer in plan.explainers
         if explainer.network is not plan.network
     ]
-    for needed, what in ((plan.needs.layers, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
+    bound = plan.needs.layers or plan.needs.outputs or any(explainer.pynative for explainer in plan.explainers)
+    for needed, what in ((bound, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
         try:
             if needed:
                 require_pynative(what)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tabulate import tabulate
 
+from ..explainers import Explainer
 from ..explainers.registry import nearest
 from ..summary_format import Results, Score
 from .profile import profile_table
@@ -215,8 +216,10 @@ class RunResult:
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
-        told = self.plan["errors"]
-        parts += [told[name].format(name=name, error=error) for name, error in self.errors.items()]
+        told = self.plan.get("errors", {})
+        parts += [
+            told.get(name, Explainer.error_told).format(name=name, error=error) for name, error in self.errors.items()
+        ]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(
             f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()

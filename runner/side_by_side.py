@@ -16,10 +16,10 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from ..explainers import Explainer
-from ..explainers.arguments import whole_number
+from ..explainers.arguments import share, whole_number
 from ..explainers.explainer import image_array
 from ..explainers.tensors import Activation, FloatArray, checked_activation, checked_network
-from ..explainers.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled, share
+from ..explainers.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
 from ..summary_format.pictures import Statistics
 from .config import ACTIVATIONS
 from .datasets import MODES
@@ -132,6 +132,8 @@ def explain(  # noqa: PLR0913
     made = problems.attempt("activation_fn", lambda: activation(activation_fn))
     targets = problems.attempt("", partial(_targets, target, len(listed))) or []
     layers = () if layer is None else (layer,) if isinstance(layer, str) else tuple(layer)
+    if isinstance(class_names, str):
+        problems.append(f"class_names must be a list of names, got {class_names!r}")
     names = None if class_names is None else [str(name) for name in class_names]
     question = Question(network, _methods(methods), made, targets, layers, names, seed)
     problems += question.problems()
@@ -253,10 +255,12 @@ def _asked(question: Question, said: ExplainedPicture) -> str:
 
 
 def _caption(method: Explainer, said: ExplainedPicture) -> str:
-    """A method's name, the layers that it reads, and whether its map is constant, so that there is nothing to see."""
-    layers = getattr(method, "layer", ())
+    """A method's name, the one inside it, the layers that are read, and whether its map is constant."""
+    inner = getattr(method, "explainer", None)
+    layers = getattr(inner or method, "layer", ())
     named = (layers,) if isinstance(layers, str) else layers if isinstance(layers, (list, tuple)) else ()
-    read = ", ".join(str(layer) for layer in named if layer)
+    around = [inner.name] if inner is not None else []
+    read = ", ".join([*around, *(str(layer) for layer in named if layer)])
     map_ = said.maps.get(method.name)
     constant = map_ is not None and map_.min() == map_.max()
     says = f"\n{'zero' if not map_.any() else 'the same'} everywhere" if map_ is not None and constant else ""
@@ -303,6 +307,6 @@ def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
         return Shown(name, np.asarray(seen(image)), pixels.of(image))
     if not isinstance(image, (Tensor, np.ndarray)):
         raise TypeError(f"{name} must be a path, a picture, a Tensor or an array, got {type(image).__name__}")
-    if image.ndim != 3:
-        raise ValueError(f"{name} must be (C, H, W), got shape {tuple(image.shape)}")
+    if image.ndim != 3 or image.shape[0] not in MODES:
+        raise ValueError(f"{name} must be (C, H, W) of 1, 3 or 4 channels, got shape {tuple(image.shape)}")
     return Shown(name, image_colours(image, None, pixels.mean, pixels.std), image_array(image[None])[0])

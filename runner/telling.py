@@ -19,11 +19,12 @@ EXIT_BAD_INPUT = 2
 
 
 @contextmanager
-def told(again: str = "") -> Iterator[None]:
+def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
     """Errors in words, without a traceback unless the environment asks for it.
 
     Args:
         again: what to do otherwise when running again.
+        committed: whether there is anything to go on with.
     """
     try:
         from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
@@ -50,8 +51,8 @@ def told(again: str = "") -> Iterator[None]:
         click.echo(f"explainrun: the run failed: {error}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except OSError as error:
-        said = f"explainrun: the run failed: {error}; what is committed is kept, run again{again} to go on"
-        click.echo(said, err=True)
+        kept = f"; what is committed is kept, run again{again} to go on" if committed else ""
+        click.echo(f"explainrun: the run failed: {error}{kept}", err=True)
         sys.exit(EXIT_RESUMABLE)
     except Exception as error:
         if os.environ.get("EXPLAINRUN_TRACEBACK"):

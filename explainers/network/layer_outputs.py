@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -29,11 +30,12 @@ def layer_outputs(network: Network, images: FloatArray, layers: Iterable[str]) -
         raise ValueError("no images to run the network on")
     names = sorted(set(layers) - {INPUT_LAYER})
     parts: list[dict[str, FloatArray]] = []
-    for first in range(0, len(images), network.pass_size):
+    for first in range(0, len(images) if names else 0, network.pass_size):
         chunk = images[first : first + network.pass_size]
         with network.running("activate", len(chunk)), _noting(network.cell, names) as noted:
             checked_logits(network.cell(Tensor(network.filled(chunk))), network.cell)
-            parts.append({name: _array(name, noted.get(name))[: len(chunk)] for name in names})
+            parts.append({name: _array(name, noted[name].output)[: len(chunk)] for name in names})
+            network.layer_runs.update({name: noted[name].runs for name in names})
     return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
 
 
@@ -43,62 +45,77 @@ def logits_from(
     """Logits (up to a pass, classes) where a layer gives something else than it would.
 
     Args:
-        network: where passes run. What comes before the layer runs too, and what goes round it is kept.
+        network: where passes run, and ``layer_outputs`` has read the layer before. What comes before the layer runs
+            too, and what goes round it is kept. Of a layer that runs several times, the last run gives something else.
         layer: its dotted name; "" is the image itself.
         rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes.
         kind: what the passes count as.
 
     Raises:
-        ValueError: if there is no such layer, it does not run, or gives something of another shape; or in graph mode.
+        ValueError: if the layer was never read, does not run as often as then, or gives something of another shape; or
+            in graph mode.
     """
     require_pynative("changing what a layer gives")
+    if layer != INPUT_LAYER and layer not in network.layer_runs:
+        raise ValueError(f"layer {layer!r} must be read before it can give something else")
     rows = iter(rows)
     while chunk := list(islice(rows, network.pass_size)):
         images, outputs = (network.filled(np.stack(part)) for part in zip(*chunk, strict=True))
         if layer == INPUT_LAYER:
             images = outputs
-        with network.running(kind, len(chunk)), _giving(network.cell, layer, Tensor(outputs)):
+        with network.running(kind, len(chunk)), _giving(network, layer, Tensor(outputs)):
             logits = as_array(checked_logits(network.cell(Tensor(images)), network.cell))
         yield logits[: len(chunk)]
 
 
+@dataclass
+class _Noted:
+    """What a layer gave at its last run, and how often it ran."""
+
+    output: Any = None
+    runs: int = 0
+
+
 @contextmanager
-def _noting(cell: nn.Cell, layers: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _noting(cell: nn.Cell, layers: Iterable[str]) -> Iterator[dict[str, _Noted]]:
     """Within, what each layer gives is noted."""
-    noted: dict[str, Any] = {}
+    names = list(layers)
+    noted = {name: _Noted() for name in names}
     with ExitStack() as stack:
-        for name in layers:
+        for name in names:
 
             def note(_cell: nn.Cell, _inputs: Any, output: Any, name: str = name) -> None:
-                noted[name] = output
+                noted[name] = _Noted(output, noted[name].runs + 1)
 
             stack.callback(find_layer(cell, name).register_forward_hook(note).remove)
         yield noted
 
 
 @contextmanager
-def _giving(cell: nn.Cell, layer: str, instead: Tensor) -> Iterator[None]:
-    """Within, a layer gives something else."""
+def _giving(network: Network, layer: str, instead: Tensor) -> Iterator[None]:
+    """Within, the last run of a layer gives something else."""
     if layer == INPUT_LAYER:
         yield
         return
-    runs = 0
+    runs, last = 0, network.layer_runs[layer]
 
-    def give(_cell: nn.Cell, _inputs: Any, output: Any) -> Tensor:
+    def give(_cell: nn.Cell, _inputs: Any, output: Any) -> Tensor | None:
         nonlocal runs
         runs += 1
+        if runs != last:
+            return None
         if not isinstance(output, Tensor) or output.shape != instead.shape:
             what = f"shape {output.shape}" if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"layer {layer!r} gives {what}, it cannot give shape {instead.shape} instead")
         return instead.astype(output.dtype)
 
-    hook = find_layer(cell, layer).register_forward_hook(give)
+    hook = find_layer(network.cell, layer).register_forward_hook(give)
     try:
         yield
     finally:
         hook.remove()
-    if not runs:
-        raise ValueError(f"layer {layer!r} did not run in the forward pass")
+    if runs != last:
+        raise ValueError(f"layer {layer!r} ran {runs} times in a pass, and {last} times when it was read")
 
 
 def _array(name: str, output: Any) -> FloatArray:

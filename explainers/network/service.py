@@ -56,6 +56,7 @@ class Network:
     Attributes:
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
+        layer_runs: how often each layer that was read ran in a pass.
 
     Raises:
         TypeError: if the cell is no ``mindspore.nn.Cell``.
@@ -71,6 +72,7 @@ class Network:
         self.passes = Passes()
         self.dropout = DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
+        self.layer_runs: dict[str, int] = {}
         self._fill = fill
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}

@@ -1,5 +1,6 @@
 """The CAM family against numbers worked out on paper, and against slow twins."""
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
@@ -253,8 +254,71 @@ def test_what_reshape_cannot_be():
         GradCAM(network, "layer", reshape=(3, 3))(image, 0)
     with pytest.raises(ValueError, match=r"\(N, channels, h, w\), 'layer' is \(1, 8, 4\); reshape brings tokens"):
         GradCAM(network, "layer")(image, 0)
-    with pytest.raises(ValueError, match="reshape makes 2 channels of the 4"):
-        AblationCAM(network, "layer", reshape=lambda of: of[:, 2:, :2].swapaxes(1, 2).reshape(1, 2, 2, 3))(image, 0)
+    for reshape, words in (
+        (lambda tokens: None, "reshape must give an array of 1 grids for 'layer', it gives NoneType"),
+        (lambda tokens: tokens[:, 2:].reshape(2, 4, 1, 3), r"it gives shape \(2, 4, 1, 3\)"),
+        (lambda tokens: tokens[:, 9], "reshape fails on what 'layer' gives, .*: IndexError"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            GradCAM(network, "layer", reshape=reshape)(image, 0)
+
+
+class Twice(nn.Cell):
+    """One ReLU that runs twice, the first run going round the second, as many networks share one."""
+
+    def __init__(self):
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.pick = Tensor([[1, 2], [-1, 3]], ms.float32)
+
+    def construct(self, x):
+        first = self.relu(x - 1)
+        second = self.relu(first * 2 + x)
+        return ops.cat(((first + second).sum((1, 2, 3)).reshape(-1, 1), second.mean((2, 3))), 1) @ ops.pad(
+            self.pick, (0, 0, 0, 1)
+        )
+
+
+def test_of_a_layer_that_runs_twice_the_last_run_is_read_and_replaced():
+    """Logit 1 is 2 (sum of first + second) + 3 (mean of second's first channel), second (2 (x - 1) + x) where x > 1."""
+    image = np.array([[[[2, 1, 0], [0.5, 3, 0]], [[0, 0, 2], [1, 0, 4]]]], np.float32)
+    first = (image[0] - 1).clip(min=0)
+    second = (2 * first + image[0]).clip(min=0)
+    whole = 2 * (first + second).sum() + 3 * second[0].mean()
+    without = [whole - 2 * second[0].sum() - 3 * second[0].mean(), whole - 2 * second[1].sum()]
+    weights = [(whole - one) / whole for one in without]
+    found = AblationCAM(Twice(), "relu")(Tensor(image), 1).asnumpy()[0, 0]
+    np.testing.assert_allclose(found, weights[0] * second[0] + weights[1] * second[1], rtol=1e-5)
+
+
+def test_feature_maps_with_channels_last_are_ablated_by_channel():
+    """As many rows as channels, so that nothing but their places tells them apart."""
+
+    class ChannelsLast(nn.Cell):
+        def __init__(self, last):
+            super().__init__()
+            self.layer, self.last = nn.Identity(), last
+            self.weights = Tensor(np.random.default_rng(3).normal(size=(24, 2)).astype(np.float32))
+
+        def construct(self, x):
+            x = self.layer(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if self.last else self.layer(x)
+            return x.reshape(len(x), 24) @ self.weights
+
+    image = Tensor(np.random.default_rng(1).normal(size=(1, 2, 2, 6)).astype(np.float32))
+    usual = AblationCAM(ChannelsLast(last=False), "layer")(image, 1).asnumpy()
+    turned = AblationCAM(ChannelsLast(last=True), "layer", reshape=lambda of: of.transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(turned(image, 1).asnumpy(), usual, rtol=1e-5)
+    assert usual.any()
+
+
+@pytest.mark.parametrize("size", [1e-24, 1.0, 1e18])
+def test_second_order_weights_keep_their_range(linear, size):
+    """Powers of the gradient leave the range of float32; the map is the activation times 1 / (2 + sum * gradient)."""
+    weights = np.array([[[[2.0, 1.0, 0.5]]]], np.float32) * np.float32(size)
+    image = np.array([[[[1.0, 3.0, 2.0]]]], np.float32)
+    found = GradCAMpp(linear(weights))(Tensor(image), 0).asnumpy()[0, 0, 0]
+    slope = weights[0, 0, 0].astype(np.float64)
+    np.testing.assert_allclose(found, (slope / (2 + 6 * slope)).sum() * image[0, 0, 0], rtol=1e-5)
 
 
 def test_a_layer_is_replaced_whatever_comes_before_it(two_channels):
@@ -268,6 +332,9 @@ def test_a_layer_is_replaced_whatever_comes_before_it(two_channels):
     )
     np.testing.assert_allclose(whole, network.logits(images), rtol=1e-6)
     assert dict(network.passes.made) == {"activate": 2, "ablate": 2, "infer": 2}
-    for layer, words in (("head", r"gives shape \(4, 2\), it cannot give"), ("relus", "no layer 'relus'")):
+    for layer, words in (
+        ("head", "must be read before it can give"),
+        ("relu", r"gives shape \(4, 2, 2, 4\), it cannot give"),
+    ):
         with pytest.raises(ValueError, match=words):
-            list(logits_from(network, layer, zip(images, outputs["relu"], strict=True), "ablate"))
+            list(logits_from(network, layer, zip(images, outputs["relu"][:, :1], strict=True), "ablate"))

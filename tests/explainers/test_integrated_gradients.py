@@ -73,8 +73,8 @@ class TestIntegratedGradients:
         [
             ({"steps": 0}, "steps must be a whole number from 1, got 0"),
             ({"baselines": []}, "baselines must hold at least one"),
-            ({"baselines": "black"}, "baseline must be a number, an array, 'mean' or 'blur', got 'black'"),
-            ({"baselines": [0.0, np.nan]}, "baseline must be a finite number"),
+            ({"baselines": "black"}, "baselines must be a number, an array, 'mean' or 'blur', got 'black'"),
+            ({"baselines": [0.0, np.nan]}, "baselines must be a finite number"),
         ],
     )
     def test_bad_options(self, options, words):
@@ -141,6 +141,7 @@ class TestNoiseTunnel:
             ({"nt_type": "smooth"}, ValueError, "nt_type must be one of 'smoothgrad', 'smoothgrad_sq', 'vargrad'"),
             ({"nt_samples": 0}, ValueError, "nt_samples must be a whole number from 1"),
             ({"stdevs": 0}, ValueError, "stdevs must be above 0, got 0"),
+            ({"explainer": NoiseTunnel(Gradient(Powers()))}, TypeError, "explainer must not be a NoiseTunnel itself"),
             ({"explainer": "Gradient"}, TypeError, "explainer must be an explainer object, got str"),
             ({"explainer": Occlusion(Powers(), nn.Softmax())}, TypeError, "Occlusion does not; take Gradient"),
         ],
@@ -169,6 +170,20 @@ class TestLoss:
         found = Gradient(network, normalize=True)(image, [[0, 1]]).asnumpy()[0]
         assert found[0].tolist() == [[0.5, 0, 0.25], [1, 0, 0]]
         assert not found[1].any()
+
+
+def test_maps_that_are_not_finite_stay_so_when_normalized(linear):
+    weights = np.array([[[[3, np.nan, 2]]]], np.float32)
+    found = Gradient(linear(weights), normalize=True)(Tensor(np.ones((1, 1, 1, 3), np.float32)), 0, show=False)
+    assert np.isnan(found.asnumpy()).any()
+
+
+def test_new_options_are_named(linear):
+    network = linear(np.ones((1, 1, 1, 2)))
+    assert Gradient(network, "mine").name == GradCAM(network, "", "mine").name == "mine"
+    for options in ({"loss": "false"}, {"normalize": 1}):
+        with pytest.raises(ValueError, match="must be True or False, got"):
+            Gradient(network, **options)
 
 
 def test_guided_gradcam_by_hand(two_channels):

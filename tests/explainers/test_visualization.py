@@ -11,6 +11,7 @@ from mindspore import Tensor
 from PIL import Image
 
 from explainrun.explainers import visualize
+from explainrun.explainers.visualization import scaled
 
 MAP = np.array([[0.0, 4.0, -8.0], [1.0, 2.0, -1.0]], np.float32)  # two rows, three columns
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
@@ -193,3 +194,24 @@ def test_long_titles_are_broken_and_panels_keep_their_shape():
     assert box.height / box.width == pytest.approx(2 / 3)
     words = axes.title.get_window_extent()
     assert words.width < figure.get_size_inches()[0] * figure.dpi
+
+
+def test_without_outliers_the_largest_value_is_the_scale():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        map_ = rng.normal(size=(5, 7)) * (rng.random((5, 7)) < 0.3)
+        (shown,), _ = scaled(map_[None], "all", 0.0)
+        np.testing.assert_allclose(shown, map_ / np.abs(map_).max())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"figsize": 5}, "figsize must be a width and a height"),
+        ({"methods": 3}, "methods must be a text or a list of texts, got 3"),
+        ({"titles": 3}, "titles must be a text or a list of texts, got 3"),
+    ],
+)
+def test_options_of_other_types(options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        visualize(np.ones((2, 3)), **options)

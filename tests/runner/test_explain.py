@@ -15,7 +15,7 @@ from PIL import Image
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes
-from explainrun.explainers import GradCAM, Gradient, InputXGradient
+from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
 from explainrun.runner import PlanError, explain
 from explainrun.runner.command_line import main
 from explainrun.runner.picture_request import PictureRequest
@@ -23,7 +23,8 @@ from explainrun.runner.picture_request import PictureRequest
 WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
 IMAGE = np.array([[[1, 2, 8], [3, 1, 0]]], np.float32)  # logits 3 and 10
 TINY = """
-from mindspore import nn
+import numpy as np
+from mindspore import Tensor, nn
 
 class Tiny(nn.Cell):
     def __init__(self, channels=3):
@@ -32,6 +33,9 @@ class Tiny(nn.Cell):
         self.act = nn.GELU()
         self.unused = nn.ReLU()
         self.head = nn.Dense(4, 2)
+        rng = np.random.default_rng(4)
+        for parameter in self.trainable_params():
+            parameter.set_data(Tensor(rng.normal(0, 0.4, parameter.shape).astype(np.float32)))
 
     def construct(self, x):
         return self.head(self.act(self.conv(x)).mean((2, 3)))
@@ -215,7 +219,7 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(linear, folder):
     ("options", "words"),
     [
         ({"images": []}, "there are no images"),
-        ({"images": IMAGE[0]}, r"image 0 must be \(C, H, W\), got shape \(2, 3\)"),
+        ({"images": IMAGE[0]}, r"image 0 must be \(C, H, W\) of 1, 3 or 4 channels, got shape \(2, 3\)"),
         ({"images": IMAGE * np.nan}, "NaN"),
         ({"target": [0, 1]}, "target must be one class for all pictures or one each, got 2 for 1"),
         ({"target": "owl"}, "no class 'owl'; classes have no names here, give an index"),
@@ -437,3 +441,18 @@ def test_help_answers_without_loading_anything_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--class-idx" in done.stdout
+
+
+def test_the_method_inside_another_reads_the_layer_too(tiny):
+    tunnel = {"NoiseTunnel": {"explainer": "GradCAM", "nt_samples": 2, "stdevs": 0.1}}
+    image = np.random.default_rng(0).random((3, 8, 12), np.float32)
+    assert "NoiseTunnel (GradCAM, conv)" in shown(explain(tiny(), image, [tunnel], layer="conv"))
+    assert "NoiseTunnel (GradCAM, act)" in shown(explain(tiny(), image, [tunnel]))
+
+
+def test_a_layer_that_does_not_run_spoils_no_other_method(tiny):
+    network, image = tiny(), np.random.default_rng(0).random((3, 8, 12), np.float32)
+    panels = shown(explain(network, image, [ScoreCAM(network, "unused"), AblationCAM(network, "conv")]))
+    assert "did not run" in panels["ScoreCAM (unused)"][0].get_text()
+    assert any(title.startswith("AblationCAM (conv)") for title in panels)
+    assert not isinstance(next(of for title, of in panels.items() if title.startswith("AblationCAM")), list)

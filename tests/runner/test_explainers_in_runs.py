@@ -1,6 +1,9 @@
 """What a run and a config make of explainers that know their error, hold another one, or take functions."""
 
+from functools import partial
+
 import h5py
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
@@ -40,6 +43,25 @@ def told(runner):
     return runner.plan().described["explainers"]
 
 
+def cut(tokens, by):
+    return tokens[:, by:]
+
+
+class Cut:
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, tokens):
+        return tokens[:, self.by :]
+
+
+def cutting(by):
+    def cut_by(tokens, *, by=by):
+        return tokens[:, by:]
+
+    return cut_by
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -47,7 +69,10 @@ def told(runner):
         (lambda net: NoiseTunnel(Gradient(net)), lambda net: NoiseTunnel(Gradient(net, loss=True))),
         (lambda net: NoiseTunnel(Gradient(net)), lambda net: NoiseTunnel(Gradient(net), "vargrad")),
         (lambda net: GradCAM(net, "relu"), lambda net: GradCAM(net, "relu", reshape=lambda tokens: tokens)),
-        (lambda net: GradCAM(net, "relu", lambda of: of[:1]), lambda net: GradCAM(net, "relu", lambda of: of[1:])),
+        (lambda net: GradCAM(net, reshape=lambda of: of[:1]), lambda net: GradCAM(net, reshape=lambda of: of[1:])),
+        (lambda net: GradCAM(net, reshape=partial(cut, by=1)), lambda net: GradCAM(net, reshape=partial(cut, by=2))),
+        (lambda net: GradCAM(net, reshape=Cut(1)), lambda net: GradCAM(net, reshape=Cut(2))),
+        (lambda net: GradCAM(net, reshape=cutting(1)), lambda net: GradCAM(net, reshape=cutting(2))),
         (IntegratedGradients, lambda net: IntegratedGradients(net, baselines=[0.0, 1.0])),
     ],
 )
@@ -87,6 +112,9 @@ def test_an_explainer_around_another_in_a_config(repository, tmp_path):
         ({"NoiseTunnel": {"explainer": "Occlusion"}}, "explainer must read gradients, Occlusion does not"),
         ({"CAM": {"layer": "block6"}}, "CAM needs a network that ends in 'block6', the mean over its places"),
         ({"ScoreCAM": {"layer": "blok6"}}, "explainers[0]: DigitNetwork has no layer 'blok6'; did you mean 'block6'"),
+        ({"ScoreCAM": {"layer": "head"}}, "ScoreCAM needs a layer of shape (N, channels, h, w), 'head' is"),
+        ({"SmoothGradCAMpp": {"layer": "head"}}, "needs a layer of shape (N, channels, h, w), 'head' is"),
+        ({"EigenCAM": {"layer": "block6", "centered": "no"}}, "centered must be True or False, got 'no'"),
         ({"GradCAM": {"layer": "block6", "reshape": 7}}, "reshape must be the grid (height, width) of the tokens"),
     ],
 )  # fmt: skip
@@ -104,3 +132,20 @@ def test_the_config_of_all_explainers_has_them_all(repository, tmp_path):
     runner = build_runner(loaded, problems, path.parent)
     named = {type(explainer).__name__ for explainer in runner.plan(1).explainers}
     assert named == {name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")} - {"CAM"}
+
+
+@pytest.mark.parametrize("name", ["ScoreCAM", "SmoothGradCAMpp", "IntegratedGradients", "NoiseTunnel", "GradCAM"])
+def test_graph_mode_is_refused_before_anything_is_written(make_runner, two_channels, tmp_path, name):
+    network = two_channels()
+    explainer = {
+        "IntegratedGradients": IntegratedGradients,
+        "NoiseTunnel": lambda network: NoiseTunnel(Gradient(network)),
+    }.get(name, lambda network: EXPLAINERS[name](network, "relu"))(network)
+    runner = make_runner(explainers=[explainer])
+    try:
+        ms.set_context(mode=ms.GRAPH_MODE)
+        with pytest.raises(PlanError, match="needs PyNative mode"):
+            runner.run()
+    finally:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+    assert not (tmp_path / "run").exists()
