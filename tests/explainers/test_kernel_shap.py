@@ -196,3 +196,19 @@ def test_images_are_asked_as_often_as_their_segments_need():
     assert dict(view.network.passes.made) == {"superpixel": 4}
     assert dict(explainer.images_needed_for(view)) == {"superpixel": 56}
     assert explainer.images_needed(2, 3, (2, *SIZE))["superpixel"] >= 56
+
+
+def test_drawn_coalitions_count_as_often_as_they_were_drawn(linear):
+    """Of 7 segments sizes 1 and 6 are asked in full; the rest of the kernel falls to the draws, by their number."""
+    explainer = KernelSHAP(linear(np.ones((1, 1, 2, 7))), nn.Softmax(), num_samples=14 + 30)
+    shares = []
+    for seed in range(20):
+        shown, weights = explainer.coalitions(np.random.default_rng(seed), 7)
+        sizes = shown.sum(axis=1)
+        drawn = weights[(sizes > 1) & (sizes < 6)]
+        np.testing.assert_allclose(weights[(sizes == 1) | (sizes == 6)].sum(), 2 * 6 / (1 * 6))
+        np.testing.assert_allclose(drawn.sum(), 2 * 6 / (2 * 5) + 2 * 6 / (3 * 4))
+        times = drawn / drawn.min()
+        np.testing.assert_allclose(times, np.round(times), atol=1e-6)
+        shares.append(times.max())
+    assert max(shares) > 1
