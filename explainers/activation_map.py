@@ -34,7 +34,8 @@ class ActivationMap(Explainer):
             (N, channels, h, w). "" reads the image itself.
         name: see ``Explainer``.
         reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
-            row by row (those before them, such as a class token, are left out); or a function from an array of that
+            row by row (those before them, such as a class token, are left out; there must be fewer than one row has);
+            or a function from an array of that
             layer's output to (N, channels, h, w). It must only move or drop values, since gradients, and the numbers of
             places, go through it too.
 
@@ -51,7 +52,8 @@ class ActivationMap(Explainer):
     ) -> None:
         super().__init__(network, name)
         if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
-            raise TypeError(f"layer must be a layer's name or a list of names, got {layer!r}")
+            what = type(layer).__name__ if isinstance(layer, nn.Cell) else repr(layer)
+            raise TypeError(f"layer must be a layer's name, such as 'layer4', or a list of names, got {what}")
         self.layer = (layer,) if isinstance(layer, str) else tuple(layer)
         if not self.layer:
             raise ValueError("layer must name at least one layer, got none")
@@ -165,10 +167,10 @@ def _given_by(reshape: Callable[[Any], Any], values: npt.NDArray[Number], layer:
 def _arranged(values: npt.NDArray[Number], grid: tuple[int, int], layer: str) -> npt.NDArray[Number]:
     """Tokens (N, tokens, channels) as (N, channels, h, w)."""
     height, width = grid
-    if values.ndim != 3 or values.shape[1] < height * width:
+    if values.ndim != 3 or not 0 <= values.shape[1] - height * width < width:
         raise ValueError(
-            f"reshape {grid} needs a layer of shape (N, tokens, channels) with at least {height * width} tokens, "
-            f"{layer!r} is {values.shape}"
+            f"reshape {grid} needs a layer of shape (N, tokens, channels) with {height * width} tokens and fewer "
+            f"others before them than one row has, {layer!r} is {values.shape}"
         )
     tokens = values[:, values.shape[1] - height * width :]
     return np.ascontiguousarray(tokens.reshape(len(values), height, width, -1).transpose(0, 3, 1, 2))

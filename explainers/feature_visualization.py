@@ -131,7 +131,7 @@ class FeatureVisualization:
         shape: Sequence[int] | None = None,
         image: Tensor | npt.NDArray[Any] | None = None,
         noise: float = 1.0,
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: int | None = None,
     ) -> VisualizedFeatures:
         """Let images rise from Gaussian noise, or from an image.
 
@@ -140,7 +140,8 @@ class FeatureVisualization:
             image: to begin with, (C, H, W) or (1, C, H, W).
             noise: its standard deviation, in the unit of the network's input.
             pass_size: channels a pass, which is filled up, so that a channel's image does not depend on those beside
-                it; it does on this number, which is best the number of channels where they are few.
+                it; in its last bits, which grow over the steps, it does on this number. By default the number of
+                channels, up to 16.
 
         Raises:
             TypeError: if the image is neither a Tensor nor an array.
@@ -148,6 +149,8 @@ class FeatureVisualization:
                 layer has no such channels or gives something else.
         """
         start = self._start(shape, image, positive_number(noise, "noise"))
+        if pass_size is None:
+            pass_size = min(len(self.channels), DEFAULT_PASS_SIZE)
         network = Network(self.network, whole_number(pass_size, "pass_size"), fill=True)
         parts = [slice(first, first + network.pass_size) for first in range(0, len(start), network.pass_size)]
         ascended = [self._ascended(network, start[part], self.channels[part]) for part in parts]

@@ -72,20 +72,24 @@ class IntegratedGradients(PixelAttribution):
         maps = self.reduced(attributed.astype(np.float32))
         return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view))
 
-    def completeness_error(self, inputs: Tensor, targets: Any) -> npt.NDArray[np.float64]:
-        """(N, L): each map's sum less the fall of its logit from the image to the baselines.
+    def completeness_error(self, inputs: Tensor, targets: Any) -> tuple[Tensor, npt.NDArray[np.float64]]:
+        """Maps and their completeness errors.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
+
+        Returns:
+            The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
+            from the image to the baselines.
 
         Raises:
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
         view, place = asked_directly(self, inputs, targets)
-        errors: Values = (self._attributed(view).sum(axis=(1, 2, 3)) - self._falls(view))[place]
-        return errors
+        maps, errors = self.estimate(view)
+        return Tensor(maps[place]), np.asarray(errors)[place]
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}

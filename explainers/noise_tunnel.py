@@ -54,7 +54,10 @@ class NoiseTunnel(PixelAttribution):
         if isinstance(explainer, NoiseTunnel):
             raise TypeError("explainer must not be a NoiseTunnel itself; give the one that it goes around")
         if not (isinstance(explainer, PixelAttribution) or explainer.needs.layers):
-            raise TypeError(f"explainer must read gradients, {type(explainer).__name__} does not; take Gradient")
+            raise TypeError(
+                f"explainer must read gradients of the images it is given, {type(explainer).__name__} does not, or "
+                "makes copies of its own; take Gradient"
+            )
         if nt_type not in get_args(Kind):
             raise ValueError(f"nt_type must be one of {', '.join(map(repr, get_args(Kind)))}, got {nt_type!r}")
         super().__init__(explainer.network, name)

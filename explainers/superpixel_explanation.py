@@ -112,9 +112,14 @@ class SuperpixelExplanation:
             RGB, of the map's size.
 
         Raises:
+            TypeError: if image is no PIL picture.
             ValueError: as ``mask``; or if the image has not 1, 3 or 4 channels, or the statistics do not fit it.
         """
         mask = self.mask(positive_only, negative_only, hide_rest, num_features, min_weight)
+        if image is not None and not isinstance(image, Image.Image):
+            raise TypeError(
+                f"image must be a PIL picture, got {type(image).__name__}; without it the image itself is drawn on"
+            )
         beneath = image or original_picture(self.image, mean, std)
         pixels = np.array(beneath.convert("RGB").resize((mask.shape[1], mask.shape[0])))
         if hide_rest:

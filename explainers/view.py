@@ -200,7 +200,8 @@ def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
     """
     labels = targets.asnumpy() if isinstance(targets, Tensor) else np.asarray(targets)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"targets must be integers, got {labels.dtype}")
+        what = "None; name the label to explain" if targets is None else str(labels.dtype)
+        raise TypeError(f"targets must be integers, got {what}")
     if labels.ndim == 0:
         labels = np.full((images, 1), labels)
     elif labels.ndim == 1 and len(labels) == images:

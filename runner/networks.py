@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -86,9 +88,20 @@ def _load(network: nn.Cell, path: Path) -> None:
 
 def _imported(name: str, folder: Path) -> Any:
     """A module that Python finds, or that lies in the folder."""
+    with _found_in(folder):
+        return import_module(name)
+
+
+@contextmanager
+def _found_in(folder: Path) -> Iterator[None]:
+    """Within, modules in a folder are found as well.
+
+    Raises:
+        ModuleNotFoundError: if one is not, saying where it was looked for.
+    """
     found, sys.path = sys.path, [*sys.path, str(folder.absolute())]
     try:
-        return import_module(name)
+        yield
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{error}; modules on Python's path and in {folder.absolute()} are found") from error
     finally:
@@ -104,7 +117,8 @@ def _from_file(path: Path) -> Any:
         raise ImportError(f"{path} cannot be imported")
     module = module_from_spec(spec)
     sys.modules[name] = module  # MindSpore looks up the source of a Cell's module
-    spec.loader.exec_module(module)
+    with _found_in(path.parent):
+        spec.loader.exec_module(module)
     return module
 
 

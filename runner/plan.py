@@ -135,7 +135,11 @@ class Plan:
             "samples": sample_count(self.dataset, None),
             "class_names": list(self.class_names),
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
-            "errors": {explainer.name: explainer.error_told for explainer in self.explainers},
+            "errors": {
+                explainer.name: explainer.error_told
+                for explainer in self.explainers
+                if type(explainer).estimate is not Explainer.estimate
+            },
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
             **{name: getattr(self, name) for name in _OPTIONS},
             "hierarchical_occlusion": search and options_of(search),

@@ -199,14 +199,15 @@ def drawn(
     """
     from ..explainers.figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
 
-    columns = math.ceil((1 + len(methods)) / look.rows)
-    empty = look.rows * columns - 1 - len(methods)
+    rows = min(look.rows, 1 + len(methods))
+    columns = math.ceil((1 + len(methods)) / rows)
+    empty = rows * columns - 1 - len(methods)
     captions = [
         broken(title, _PANEL_INCHES)
         for said in found
         for title in (_asked(question, said), *(_caption(method, said) for method in methods), *[""] * empty)
     ]
-    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(look.rows)]
+    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(rows)]
     high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
     figure = (make or new_figure)((_PANEL_INCHES * columns, high))
     grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})

@@ -250,8 +250,14 @@ def test_what_reshape_cannot_be():
     for reshape in (6, "2x3", (2, 3, 1), (2, 0), (2, 2.5)):
         with pytest.raises(ValueError, match="reshape must be"):
             GradCAM(network, "layer", reshape=reshape)
-    with pytest.raises(ValueError, match=r"reshape \(3, 3\) needs a layer of shape .* at least 9 tokens, 'layer' is"):
+    with pytest.raises(ValueError, match=r"reshape \(3, 3\) needs a layer of shape .* with 9 tokens and fewer others"):
         GradCAM(network, "layer", reshape=(3, 3))(image, 0)
+    with pytest.raises(
+        ValueError, match=r"reshape \(1, 2\) needs a layer of .* than one row has, 'layer' is \(1, 8, 4\)"
+    ):
+        GradCAM(network, "layer", reshape=(1, 2))(image, 0)
+    with pytest.raises(TypeError, match=r"layer must be a layer's name, such as 'layer4', .*, got Identity"):
+        GradCAM(network, network.layer)
     with pytest.raises(ValueError, match=r"\(N, channels, h, w\), 'layer' is \(1, 8, 4\); reshape brings tokens"):
         GradCAM(network, "layer")(image, 0)
     for reshape, words in (

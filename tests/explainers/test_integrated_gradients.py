@@ -44,7 +44,7 @@ class TestIntegratedGradients:
     def test_completeness_error_of_one_step_by_hand(self):
         """Half way the gradient of w x^3 is 3 w x^2 / 4, so a quarter of each term is missing."""
         explainer = IntegratedGradients(Powers(), steps=1)
-        errors = explainer.completeness_error(Tensor(IMAGE), [[0, 2, 1, 2]])
+        _, errors = explainer.completeness_error(Tensor(IMAGE), [[0, 2, 1, 2]])
         missing = -(Powers.WEIGHTS * IMAGE[0] ** 3).sum() / 4
         np.testing.assert_allclose(errors, [[0, missing, 0, missing]], atol=1e-4)
         assert abs(missing) > 5
@@ -57,7 +57,9 @@ class TestIntegratedGradients:
         means = IMAGE[0].mean(axis=(1, 2), keepdims=True)
         expected = sum((Powers.WEIGHTS * (IMAGE[0] ** 2 - of**2)).sum(axis=0) for of in (1.0, 0.5, means)) / 3
         np.testing.assert_allclose(found, expected, atol=1e-5)
-        np.testing.assert_allclose(explainer.completeness_error(Tensor(IMAGE), 1), 0, atol=1e-4)
+        maps, errors = explainer.completeness_error(Tensor(IMAGE), 1)
+        assert np.array_equal(maps.asnumpy()[0, 0], found)
+        np.testing.assert_allclose(errors, 0, atol=1e-4)
 
     def test_on_a_linear_network_it_is_input_times_gradient(self, linear):
         rng = np.random.default_rng(0)
@@ -66,7 +68,7 @@ class TestIntegratedGradients:
         explainer = IntegratedGradients(network, steps=7)
         expected = InputXGradient(network)(images, [[0, 2]] * 4).asnumpy()
         np.testing.assert_allclose(explainer(images, [[0, 2]] * 4).asnumpy(), expected, atol=1e-6)
-        np.testing.assert_allclose(explainer.completeness_error(images, [[0, 2]] * 4), 0, atol=1e-5)
+        np.testing.assert_allclose(explainer.completeness_error(images, [[0, 2]] * 4)[1], 0, atol=1e-5)
 
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -143,7 +145,11 @@ class TestNoiseTunnel:
             ({"stdevs": 0}, ValueError, "stdevs must be above 0, got 0"),
             ({"explainer": NoiseTunnel(Gradient(Powers()))}, TypeError, "explainer must not be a NoiseTunnel itself"),
             ({"explainer": "Gradient"}, TypeError, "explainer must be an explainer object, got str"),
-            ({"explainer": Occlusion(Powers(), nn.Softmax())}, TypeError, "Occlusion does not; take Gradient"),
+            (
+                {"explainer": Occlusion(Powers(), nn.Softmax())},
+                TypeError,
+                "Occlusion does not, or makes copies",
+            ),
         ],
     )
     def test_bad_options(self, options, error, words):

@@ -257,8 +257,8 @@ def test_a_label_that_is_no_class_is_told(explainer):
     [
         ({"num_samples": 1}, "num_samples must be a whole number from 2, got 1"),
         ({"num_features": 0}, "num_features must be a whole number from 1, got 0"),
-        ({"kernel_width": 0}, "kernel_width and alpha must be above 0, got 0 and 1.0"),
-        ({"alpha": -1}, "kernel_width and alpha must be above 0, got 0.25 and -1"),
+        ({"kernel_width": 0}, "kernel_width must be above 0, got 0"),
+        ({"alpha": -1}, "alpha must be above 0, got -1"),
         ({"alpha": "a"}, "alpha must be a finite number"),
     ],
 )

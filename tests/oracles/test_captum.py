@@ -144,7 +144,7 @@ def test_integrated_gradients_and_their_completeness_error(network, torch_networ
     theirs, delta = captum_integrated(torch_network, chosen, cover(chosen[0]), 6)
     explainer = IntegratedGradients(network, steps=6, baselines=baseline)
     agree("IntegratedGradients", "captum IntegratedGradients", ours(explainer, chosen), theirs.sum(1))
-    error = explainer.completeness_error(Tensor(chosen[0]), Tensor(chosen[1].astype(np.int32)))[:, 0]
+    error = explainer.completeness_error(Tensor(chosen[0]), Tensor(chosen[1].astype(np.int32)))[1][:, 0]
     print(f"completeness errors are {np.abs(error - delta).max():.1e} apart, at most {np.abs(delta).max():.2f}")
     assert np.abs(error - delta).max() < 1e-3
     assert np.abs(delta).max() > 0.5  # there is an error to agree on
@@ -161,7 +161,7 @@ def test_completeness_error_falls_as_steps_grow(network, sixteen):
     images, labels = (of[:8] for of in sixteen)
     medians = []
     for steps in (4, 32, 256):
-        error = IntegratedGradients(network, steps=steps).completeness_error(Tensor(images), labels)
+        _, error = IntegratedGradients(network, steps=steps).completeness_error(Tensor(images), labels)
         medians.append(float(np.median(np.abs(error))))
     print("median completeness error at 4, 32, 256 steps:", " ".join(f"{median:.4f}" for median in medians))
     assert medians == sorted(medians, reverse=True)

@@ -109,7 +109,7 @@ def test_an_explainer_around_another_in_a_config(repository, tmp_path):
         ({"NoiseTunnel": {}}, "explainers[0]: NoiseTunnel needs the option 'explainer'"),
         ({"NoiseTunnel": {"explainer": "Gradeint"}}, "explainers[0]: no explainer 'Gradeint'; did you mean 'Gradient'"),
         ({"NoiseTunnel": {"explainer": {"Gradient": {"los": 1}}}}, "explainers[0]: Gradient has no option 'los'; did"),
-        ({"NoiseTunnel": {"explainer": "Occlusion"}}, "explainer must read gradients, Occlusion does not"),
+        ({"NoiseTunnel": {"explainer": "Occlusion"}}, "explainer must read gradients of the images it is given"),
         ({"CAM": {"layer": "block6"}}, "CAM needs a network that ends in 'block6', the mean over its places"),
         ({"ScoreCAM": {"layer": "blok6"}}, "explainers[0]: DigitNetwork has no layer 'blok6'; did you mean 'block6'"),
         ({"ScoreCAM": {"layer": "head"}}, "ScoreCAM needs a layer of shape (N, channels, h, w), 'head' is"),
