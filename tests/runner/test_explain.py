@@ -18,6 +18,7 @@ from explainrun.configs.digit_scenes import DigitScenes
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
 from explainrun.runner import PlanError, explain
 from explainrun.runner.command_line import main
+from explainrun.runner.config import network_of
 from explainrun.runner.picture_request import PictureRequest
 
 WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
@@ -133,9 +134,9 @@ def test_pictures_of_several_shapes_are_equally_wide(tiny):
     assert tall.height > 4 * wide.height
 
 
-def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplog):
+def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplog, repository):
     caplog.set_level("INFO", "explainrun")
-    network = DigitNetwork()
+    network = network_of(repository / "configs" / "quickstart.yaml")
     assert "GradCAM (block6)" in shown(explain(network, "scene.png", "GradCAM"))
     assert "layer block6 is read where a method takes one" in caplog.text
     assert "GradCAM (block3)" in shown(explain(network, "scene.png", "gradcam", layer="block3"))
