@@ -35,9 +35,8 @@ class ActivationMap(Explainer):
         name: see ``Explainer``.
         reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
             row by row (those before them, such as a class token, are left out; there must be fewer than one row has);
-            or a function from an array of that
-            layer's output to (N, channels, h, w). It must only move or drop values, since gradients, and the numbers of
-            places, go through it too.
+            or a function from an array of that layer's output to (N, channels, h, w). It must only move or drop values,
+            since gradients, and the numbers of places, go through it too.
 
     Raises:
         TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.

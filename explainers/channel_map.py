@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from .activation_map import ActivationMap, weighed
-from .network import INPUT_LAYER, by_image
+from .network import by_image
 from .tensors import FloatArray, check_labels
 from .view import Needs, View
 
@@ -27,7 +27,7 @@ class ChannelMap(ActivationMap):
         return {layer: self._of_layer(view, layer) for layer in self.layer}
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
-        channels = sum(self.grid(view.outputs[layer], layer).shape[1] for layer in self.layer)
+        channels = sum(self.grid(view.outputs[layer][:1], layer).shape[1] for layer in self.layer)
         return {self.kind: len(np.unique(view.rows)) * channels * self.copies}
 
     @abstractmethod
@@ -39,7 +39,7 @@ class ChannelMap(ActivationMap):
         """What the channels of an image weigh for a label, (channels,), by its logits (channels, copies)."""
 
     def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer) - {INPUT_LAYER})
+        return Needs.output(*self.layer)
 
     def _of_layer(self, view: View, layer: str) -> FloatArray:
         activation = self.grid(view.outputs[layer], layer)

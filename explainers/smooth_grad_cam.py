@@ -10,7 +10,6 @@ from mindspore import nn
 from .activation_map import ActivationMap, Reshape, weighed
 from .arguments import positive_number, whole_number
 from .cam import second_order_weights
-from .network import INPUT_LAYER
 from .noise import Moments, passes_of_copies
 from .tensors import FloatArray
 from .view import Needs, View
@@ -59,7 +58,7 @@ class SmoothGradCAMpp(ActivationMap):
         return {"smooth": questions * self.num_samples}
 
     def _needed(self) -> Needs:
-        return Needs(outputs=frozenset(self.layer) - {INPUT_LAYER})
+        return Needs.output(*self.layer)
 
     def _part(self, view: View, outputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """Maps of a few questions, whose images' outputs are known."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from .network import Derivatives, Network, Rule, layer_outputs
+from .network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
 from .tensors import FloatArray, IntArray
 
 
@@ -33,6 +33,11 @@ class Needs:
     def gradient(cls, *layers: str, rule: Rule = "plain") -> Needs:
         """One differentiated pass, with these layers tapped."""
         return cls({rule: frozenset(layers)})
+
+    @classmethod
+    def output(cls, *layers: str) -> Needs:
+        """The outputs of these layers alone; that of "", the image itself, takes no pass."""
+        return cls(outputs=frozenset(layers) - {INPUT_LAYER})
 
     @classmethod
     def together(cls, needs: Iterable[Needs]) -> Needs:

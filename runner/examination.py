@@ -143,9 +143,8 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
         return problems
     cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
     if any(own[explainer] and explainer.needs.layers for explainer in plan.explainers):
-        cheap = [
-            explainer for explainer in cheap if not explainer.needs.layers
-        ]  # all that share a pass are made at once
+        # Those that share a pass are made together, so one that takes long keeps them all for later.
+        cheap = [explainer for explainer in cheap if not explainer.needs.layers]
     view = first.view(plan, network)
     found, errors = attribute_together(cheap, view)
     first.found.update(found)
