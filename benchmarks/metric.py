@@ -28,12 +28,18 @@ class Metric(ABC):
         num_labels: how many classes the network has; None for a metric that works with any number.
         name: under which it appears in tables and records; the class name by default.
 
+    Attributes:
+        higher_is_better: which way scores go.
+        needs_boxes: whether it asks where labels are.
+        maps_again: how often it has every map made again.
+
     Raises:
         ValueError: if num_labels is below 1.
     """
 
     higher_is_better: bool = True
     needs_boxes: bool = False
+    maps_again: int = 0
 
     def __init__(self, num_labels: int | None, name: str | None = None) -> None:
         self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")

@@ -54,7 +54,7 @@ class Robustness(Metric):
     ) -> None:
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
-        self.samples = whole_number(samples, "samples")
+        self.samples = self.maps_again = whole_number(samples, "samples")
         self.radius, self.threshold = real_number(radius, "radius"), real_number(threshold, "threshold")
         if self.radius <= 0 or self.threshold <= 0:
             raise ValueError(f"radius and threshold must be above 0, got {radius} and {threshold}")

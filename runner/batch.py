@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -92,20 +93,42 @@ class Batch:
         )
 
 
-def read_batches(plan: Plan, check: Callable[[], None] = lambda: None) -> Iterator[list[Sample]]:
-    """The dataset in work batches, all images of one shape; one batch is read ahead.
+@dataclass(frozen=True)
+class Reading:
+    """A dataset that is being read.
+
+    Attributes:
+        opening: its first pass of samples, whichever of them the plan's shard owns: what is tried on these is found
+            alike by all shards.
+        batches: the plan's own samples, in work batches.
+    """
+
+    opening: list[Sample]
+    batches: Iterator[list[Sample]]
+
+
+def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
+    """Begin to read a dataset, all images of one shape; one batch is read ahead.
 
     Args:
         plan: what to read.
         check: called before each sample; raises where nobody shall wait any longer.
 
     Raises:
-        SampleError: at a sample that does not fit.
+        SampleError: at a sample that does not fit; later ones are met while the batches are taken.
     """
-    samples = read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.batch_size)
-    group: list[Sample] = []
-    shape: tuple[int, ...] | None = None
+    shard, first_pass = plan.shard, plan.pass_size
+    wanted = None if shard is None else lambda place: place < first_pass or shard.owns(place)
+    samples = _alike(read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.largest_batch, wanted), check)
     check()
+    opening = list(islice(samples, first_pass))
+    own = (sample for sample in chain(opening, samples) if shard is None or shard.owns(sample.id))
+    return Reading(opening, _grouped(own, plan.batch_size(opening[0].image.shape) if opening else 1))
+
+
+def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
+    """The same samples, refused where the shape of an image is another than the first one's."""
+    shape: tuple[int, ...] | None = None
     for sample in samples:
         shape = shape or sample.image.shape
         if sample.image.shape != shape:
@@ -113,12 +136,12 @@ def read_batches(plan: Plan, check: Callable[[], None] = lambda: None) -> Iterat
                 f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
                 f"bring all images to one size in the dataset"
             )
-        group.append(sample)
-        if len(group) == plan.batch_size:
-            yield group
-            group = []
+        yield sample
         check()
-    if group:
+
+
+def _grouped(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while group := list(islice(samples, size)):
         yield group
 
 

@@ -17,6 +17,7 @@ import click
 from tabulate import tabulate
 
 from .explain_command import explain
+from .sharding import PLACE, Shard, shard_of
 from .telling import setting, told
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
@@ -36,6 +37,7 @@ main.add_command(explain)
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
+@click.option("--shard", metavar="I/N", help="Only every N-th sample from the I-th on; auto asks the launcher.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Begin anew and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Begin anew where the folder holds this run, unfinished.")
@@ -44,6 +46,7 @@ def run(
     config: Path,
     summary_dir: str | None,
     limit: int | None,
+    shard: str | None,
     settings: tuple[str, ...],
     overwrite: bool,
     no_resume: bool,
@@ -53,6 +56,10 @@ def run(
 
     An unfinished run of the same config in the same folder is gone on with; a finished one is left as it is. After
     exit code 3 run the same again to go on, but without --overwrite and --no-resume, which begin anew each time.
+
+    A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
+    DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
+    a Kubernetes indexed job (with EXPLAINRUN_SHARDS, its completions) says which one a process is.
     """
     anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(setting, settings))
@@ -62,11 +69,22 @@ def run(
         from .config import build_runner, load_config  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
-        runner = build_runner(loaded, problems, config.parent, overwrite=overwrite, resume=not no_resume)
-        result = runner.run(overwrite=overwrite, resume=not no_resume, limit=loaded.limit)
+        own = _own(shard)
+        if own is not None and "summary_dir" not in overrides and PLACE not in loaded.summary_dir:
+            loaded = loaded.model_copy(update={"summary_dir": f"{loaded.summary_dir}/{PLACE}"})
+        how = {"overwrite": overwrite, "resume": not no_resume}
+        runner = build_runner(loaded, problems, config.parent, shard=own, **how)
+        result = runner.run(limit=loaded.limit, shard=own, **how)
         click.echo(result)
         if profile:
             click.echo(f"\n{result.profile()}")
+
+
+def _own(shard: str | None) -> Shard | None:
+    try:
+        return shard_of(shard)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--shard") from None
 
 
 @main.command()

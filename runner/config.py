@@ -24,6 +24,7 @@ from .networks import load_network, make
 from .opening import opening
 from .plan import PlanError, first_line
 from .samples import read_samples
+from .sharding import Shard
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
@@ -184,7 +185,13 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def build_runner(
-    config: RunConfig, problems: list[str], folder: Path = Path(), *, overwrite: bool = False, resume: bool = True
+    config: RunConfig,
+    problems: list[str],
+    folder: Path = Path(),
+    *,
+    overwrite: bool = False,
+    resume: bool = True,
+    shard: Shard | None = None,
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -194,6 +201,7 @@ def build_runner(
         folder: what the config's paths, but for summary_dir, are relative to.
         overwrite: as ``run`` will be told.
         resume: likewise.
+        shard: likewise.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
@@ -242,7 +250,7 @@ def build_runner(
         options = config.hierarchical_occlusion.model_dump()
         attempt("hierarchical_occlusion", partial(runner.register_hierarchical_occlusion, **options))
     if problems and (registered["explainers"] or config.hierarchical_occlusion is not None):
-        plan = runner.plan(config.limit)
+        plan = runner.plan(config.limit, shard)
         problems += opening(plan, overwrite=overwrite, resume=resume).problems
         problems += examine(plan, Network(network)).problems
     if problems:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import chain
 
 import mindspore as ms
 import numpy as np
@@ -28,7 +27,7 @@ from ..summary_format.archive import write_archive
 from ..summary_format.disk import remove
 from ..summary_format.folder import sweep
 from ..summary_format.records import Record
-from .batch import Batch, digests, read_batches, sample_records
+from .batch import Batch, digests, read, sample_records
 from .committing import Committer
 from .examination import examine
 from .opening import Opening, held, opening
@@ -36,7 +35,7 @@ from .plan import Plan, PlanError, folder_problems
 from .profile import Costs, Profile
 from .progress import Progress
 from .result import RunResult, Scores
-from .samples import Sample, sample_count
+from .samples import Sample
 from .stopping import Stopping
 from .work import Work, check_results, need_inference
 
@@ -94,7 +93,7 @@ def _finished_before(plan: Plan, run: RunFolder) -> Results:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
         raise PlanError([f"the finished run is damaged: {error}; say overwrite to make it anew"]) from error
-    given = digests(next(read_batches(plan), []))
+    given = digests(next(read(plan).batches, []))
     if not np.array_equal(given, results.digests[: len(given)]):
         raise PlanError([held(plan, "a finished run of other data")])
     check_results(plan, results)
@@ -107,12 +106,12 @@ def _entered(
     """The run to work on, its first batch if that is known, and its batches."""
     if found.run is not None:
         _log.info("going on with the run in %s", plan.summary_dir)
-        return found.run, None, read_batches(plan, stopping.check)
+        return found.run, None, read(plan, stopping.check).batches
     if found.problems:
         raise PlanError([*found.problems, *plan.problems()])
     with profile.timed("first batch: inference and maps"):
-        examined = examine(plan, network, sample_count(plan.dataset, plan.limit), stopping.check)
-    if examined.problems or examined.first is None:
+        examined = examine(plan, network, plan.sample_count, stopping.check)
+    if examined.problems:
         raise PlanError(examined.problems)
     stopping.check()
     state = {
@@ -125,10 +124,11 @@ def _entered(
         profile.need_compiling(compiled=examined.compiled)
     if plan.dropout_samples:
         profile.need_dropout_trial()
-    need_inference(profile, plan, len(examined.first.samples))
+    if examined.first is not None:
+        need_inference(profile, plan, len(examined.first.samples))
     remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
-    return run, examined.first, chain([examined.first.samples], examined.groups)
+    return run, examined.first, examined.groups
 
 
 def _go(
@@ -146,7 +146,7 @@ def _go(
     segments = _segments(plan, run)
     with _mended(run), SummaryWriter(run, _records_so_far(plan, segments)) as writer:
         with (
-            Progress(sample_count(plan.dataset, plan.limit)) as progress,
+            Progress(plan.sample_count) as progress,
             Committer(run, lock.check) as committer,
         ):
             work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)

@@ -7,14 +7,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from ..explainers import Explainer, View
 from ..explainers.explainer import attribute_together
 from ..explainers.network import Network, UnsharedDropoutError
+from ..explainers.tensors import FloatArray
 from ..summary_format import original_picture
-from .batch import Batch, inferred, read_batches
+from .batch import Batch, inferred, read
 from .plan import Plan, existing, first_line
 from .samples import Sample, SampleError
 
@@ -28,8 +30,8 @@ class Examination:
     Attributes:
         problems: what is wrong, a sentence each.
         first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
-            that.
-        groups: the batches after it.
+            that, or the plan's shard has no sample.
+        groups: all batches.
         compiled: whether forward passes run compiled.
     """
 
@@ -50,18 +52,21 @@ def examine(
         total: how many samples there are, if known; to see whether the disk holds their maps.
         check: called before each sample is read, then and later; raises where nobody shall wait any longer.
     """
-    problems, groups = plan.problems(), read_batches(plan, check)
+    problems = plan.problems()
     try:
-        samples = next(groups, [])
+        reading = read(plan, check)
+        samples = next(reading.batches, [])
     except SampleError as error:
-        return Examination([*problems, str(error)], None, groups)
-    problems += _sample_problems(plan, samples)
+        return Examination([*problems, str(error)], None, iter(()))
+    problems += _sample_problems(plan, samples or reading.opening)
     if not samples:
-        return Examination(problems, None, groups)
+        return Examination(problems, None, iter(()))
+    groups = chain([samples], reading.batches)
+    opening = np.stack([sample.pixels for sample in reading.opening])
     try:
-        compiled = not problems and _compiled(plan, network, samples, problems)
+        compiled = not problems and _compiled(plan, network, opening, problems)
         if plan.dropout_samples and not problems:
-            _prepare_dropout(plan, network, samples, problems)
+            _prepare_dropout(plan, network, opening, problems)
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
@@ -74,12 +79,12 @@ def examine(
     return Examination(problems, first, groups, compiled)
 
 
-def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: list[str]) -> bool:
-    """Have forward passes compiled, as far as the plan wants and the network allows."""
+def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:
+    """Have forward passes compiled, as far as the plan wants and the network allows; tried on a pass of images."""
     if not plan.tries_compiling:
         return False
     try:
-        network.compile(np.stack([sample.pixels for sample in samples[: plan.pass_size]]))
+        network.compile(images)
     except ValueError as error:
         if plan.jit == "on":
             problems.append(f"jit is on, but {error}; set it to auto or off")
@@ -89,9 +94,8 @@ def _compiled(plan: Plan, network: Network, samples: list[Sample], problems: lis
     return True
 
 
-def _prepare_dropout(plan: Plan, network: Network, samples: list[Sample], problems: list[str]) -> None:
+def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> None:
     """Have what comes before dropout computed once for all masks, as far as the network allows."""
-    images = np.stack([sample.pixels for sample in samples[: plan.pass_size]])
     try:
         network.prepare_dropout(images, plan.dropout_samples)
     except UnsharedDropoutError as error:

@@ -19,13 +19,14 @@ from .engine import execute
 from .keywords import checks_keywords
 from .plan import JIT, Plan, PlanError, checked_sequence
 from .result import RunResult
+from .sharding import PLACE, shard_of
 
 
 class ImageClassificationRunner:
     """Explains a dataset with every registered explainer, scores the explanations, and writes a summary folder.
 
     Args:
-        summary_dir: where to write; made if missing. One run a folder.
+        summary_dir: where to write; made if missing. One run a folder. ``{shard}`` in it stands for the shard's name.
         data: the dataset and its class names, in the order of the network's outputs. Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
             padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
@@ -145,20 +146,23 @@ class ImageClassificationRunner:
             self._network, self._activation_fn, threshold, window_sides, strides, blur
         )
 
-    def plan(self, limit: int | None = None) -> Plan:
+    def plan(self, limit: int | None = None, shard: Any = None) -> Plan:
         """What ``run`` would do.
 
         Args:
             limit: only the first so many samples.
+            shard: as ``run`` takes it.
 
         Raises:
             PlanError: if nothing is registered.
-            ValueError: if limit is no whole number from 1.
+            TypeError: if shard has another form.
+            ValueError: if limit is no whole number from 1, or there is no such shard.
         """
+        own = shard_of(shard)
         if not (self._explainers or self._dropout_samples or self._hierarchical_occlusion):
             raise PlanError(["nothing is registered; call register_saliency or register_hierarchical_occlusion first"])
         return Plan(
-            self._summary_dir,
+            self._summary_dir if own is None else Path(str(self._summary_dir).replace(PLACE, own.name)),
             self._dataset,
             self._class_names,
             self._network,
@@ -175,10 +179,13 @@ class ImageClassificationRunner:
             self._jit,
             self._hierarchical_occlusion,
             self.config,
+            own,
         )
 
     @checks_keywords
-    def run(self, *, overwrite: bool = False, resume: bool = True, limit: int | None = None) -> RunResult:
+    def run(
+        self, *, overwrite: bool = False, resume: bool = True, limit: int | None = None, shard: Any = None
+    ) -> RunResult:
         """Work through the dataset and write the summary.
 
         If the folder holds an unfinished run of the same plan, goes on with it, and the end is that of a run never
@@ -188,6 +195,10 @@ class ImageClassificationRunner:
             overwrite: begin anew whatever the folder holds, and once finished remove the runs that were there.
             resume: False to begin an unfinished run of the same plan anew.
             limit: only the first so many samples.
+            shard: work on every n-th sample alone, from the i-th on, so that n processes share the dataset: (i, n)
+                with i from 1 to n, "i/n", or "auto" for what msrun, a Slurm array or a Kubernetes indexed job says.
+                Each shard needs a folder of its own; in ``summary_dir``, ``{shard}`` stands for a name such as
+                shard-2-of-8. ``explainrun.summary_format.merge`` joins them to what one run would have written.
 
         Returns:
             Scores, counts and paths.
@@ -201,7 +212,7 @@ class ImageClassificationRunner:
             RunStopped: after a signal; it ends the process with exit code 3 if nobody catches it.
             OSError: if the folder cannot be written. What is committed is kept: run again to go on.
         """
-        return execute(self.plan(limit), overwrite=overwrite, resume=resume)
+        return execute(self.plan(limit, shard), overwrite=overwrite, resume=resume)
 
 
 def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:

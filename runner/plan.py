@@ -23,10 +23,14 @@ from ..explainers.view import Needs
 from ..summary_format.pictures import Statistics
 from .description import network_digest, options_of, plain
 from .samples import COLUMNS, sample_count
+from .sharding import PLACE, Shard
 
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
 JIT = ("auto", "on", "off")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
+PASSES_A_COMMIT = (
+    512  # what a kill may cost; where a batch takes more, ragged passes hardly count, so it is made smaller
+)
 
 
 class PlanError(ValueError):
@@ -63,6 +67,7 @@ class Plan:
         jit: "auto", "on" or "off": whether forward passes run compiled.
         hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
         config: what the plan was made from, in plain values, if from a config.
+        shard: which samples it works on; None for all.
     """
 
     summary_dir: Path
@@ -82,11 +87,40 @@ class Plan:
     jit: str = "auto"
     hierarchical_occlusion: HierarchicalOcclusion | None = None
     config: Mapping[str, Any] | None = None
+    shard: Shard | None = None
 
     @property
-    def batch_size(self) -> int:
-        """Samples a work batch, whatever batches the dataset is read in."""
+    def sample_count(self) -> int | None:
+        """How many samples it works on, or None where only reading them all would tell."""
+        total = sample_count(self.dataset, self.limit)
+        return total if total is None or self.shard is None else self.shard.size(total)
+
+    @property
+    def largest_batch(self) -> int:
+        """Samples that a work batch may hold."""
         return self.pass_size * PASSES_A_BATCH
+
+    def batch_size(self, shape: tuple[int, ...]) -> int:
+        """Samples a work batch of images (C, H, W), whatever batches the dataset is read in.
+
+        An explainer's part of a batch is committed as a whole, so batches are as small as explainers and metrics with
+        many passes want; as far as that can be told without looking at the images.
+        """
+        images = max((self._images_a_question(explainer, shape) for explainer in self.explainers), default=1)
+        size = self.largest_batch
+        while size > 1 and size * images > PASSES_A_COMMIT * self.pass_size:
+            size //= 2
+        return size
+
+    def _images_a_question(self, explainer: Explainer, shape: tuple[int, ...]) -> int:
+        """How many images an explainer's map for one label of one image takes, and its scores."""
+        try:
+            own = sum(explainer.images_needed(1, 1, shape).values())
+        except ValueError:  # its options do not fit, which is told elsewhere
+            return 1
+        coverings = (metric.covering((shape[1], shape[2])) for metric in self.metrics)
+        covered = {image for covering in coverings if covering is not None for image in covering.images}
+        return (1 + own) * (1 + sum(metric.maps_again for metric in self.metrics)) + len(covered)
 
     @property
     def parts(self) -> int:
@@ -119,6 +153,8 @@ class Plan:
             *_metric_problems(self),
             *folder_problems(self.summary_dir),
         ]
+        if self.shard is None and PLACE in str(self.summary_dir):
+            problems.append(f"summary_dir {self.summary_dir} holds {PLACE}, and no shard is given")
         if (self.mean is None) != (self.std is None):
             problems.append("mean and std go together: give both or neither")
         return problems
@@ -133,6 +169,7 @@ class Plan:
             "activation_fn": self.activation_fn,
             "columns": list(self.dataset.get_col_names()),
             "samples": sample_count(self.dataset, None),
+            "shard": self.shard and [self.shard.number, self.shard.count],
             "class_names": list(self.class_names),
             "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
             "errors": {

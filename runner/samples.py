@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 import google_crc32c
@@ -79,7 +79,11 @@ def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
 
 
 def read_samples(
-    dataset: ds.Dataset, num_classes: int, limit: int | None = None, ahead: int | None = None
+    dataset: ds.Dataset,
+    num_classes: int,
+    limit: int | None = None,
+    ahead: int | None = None,
+    wanted: Callable[[int], bool] | None = None,
 ) -> Iterator[Sample]:
     """The samples of a dataset in order, reading its source once.
 
@@ -92,15 +96,17 @@ def read_samples(
         num_classes: labels outside 0..num_classes-1 are padding.
         limit: stop after so many samples.
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
+        wanted: which ids to give; the others are read, since a dataset cannot be asked for some of its rows, and left.
 
     Raises:
         SampleError: at the first row whose shapes do not fit.
     """
     with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
         rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    ids = count()
-    samples = (_sample(next(ids), *single, num_classes) for row in rows for single in _singles(row))
-    return islice(samples, limit)
+    singles = islice((single for row in rows for single in _singles(row)), limit)
+    return (
+        _sample(place, *single, num_classes) for place, single in enumerate(singles) if wanted is None or wanted(place)
+    )
 
 
 @contextmanager

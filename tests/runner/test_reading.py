@@ -9,7 +9,7 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.batch import read_batches
+from explainrun.runner.batch import read
 from explainrun.runner.samples import read_samples
 
 
@@ -80,4 +80,4 @@ def test_waiting_can_be_ended_at_every_sample(linear, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(read_batches(runner.plan(), check))
+        next(read(runner.plan(), check).batches)

@@ -1,0 +1,149 @@
+"""Which samples a process works on, where several share a dataset."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PLACE = "{shard}"  # in a summary_dir stands for the shard's name
+_FORM = re.compile(r"(\d+)/(\d+)")
+_log = logging.getLogger("explainrun")
+_SCHEDULER = "MS_SCHED"  # msrun starts the script once more under this role
+
+
+class NotAWorker(SystemExit):
+    """This process is msrun's scheduler, which works on no samples; it ends with exit code 0 if nobody catches it."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every ``count``-th sample, from the ``number``-th on.
+
+    Attributes:
+        number: which shard, from 1 to count.
+        count: how many there are.
+    """
+
+    number: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """For its folder; names of all shards sort as their numbers do."""
+        return f"shard-{self.number:0{len(str(self.count))}}-of-{self.count}"
+
+    def owns(self, sample_id: int) -> bool:
+        """Whether a sample is among its own."""
+        return sample_id % self.count == self.number - 1
+
+    def size(self, total: int) -> int:
+        """How many of so many samples are its own."""
+        return len(range(self.number - 1, total, self.count))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def shard_of(given: Any, environment: Mapping[str, str] = os.environ) -> Shard | None:
+    """The shard that is given as one, as (i, n), "i/n", or "auto" for the one that the launcher names.
+
+    Args:
+        given: i counts from 1 to n. None means no shard, hence all samples.
+        environment: where launchers say who this process is.
+
+    Raises:
+        TypeError: if it is something else.
+        ValueError: if i is not in 1..n, or no launcher says it.
+        NotAWorker: if this is msrun's scheduler.
+    """
+    if given is None or isinstance(given, Shard):
+        return given
+    if given == "auto":
+        return _launched(environment)
+    form = _FORM.fullmatch(given.strip()) if isinstance(given, str) else None
+    if form is not None:
+        given = (int(form[1]), int(form[2]))
+    if isinstance(given, str):
+        raise ValueError(f"shard must be i/n, such as 2/8, or auto, got {given!r}")
+    if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(type(number) is int for number in given)):
+        raise TypeError(f"shard must be two whole numbers (i, n), 'i/n' or 'auto', got {given!r}")
+    number, count = given
+    if not 1 <= number <= count:
+        raise ValueError(f"shard must be i/n with i from 1 to n, got {number}/{count}")
+    return Shard(number, count)
+
+
+def _launched(environment: Mapping[str, str]) -> Shard:
+    """The shard that the launcher of this process names."""
+    if environment.get("MS_ROLE") == _SCHEDULER:
+        _log.info("this process is msrun's scheduler, which works on no samples")
+        raise NotAWorker
+    launchers: dict[str, Callable[[Mapping[str, str]], Shard | None]] = {
+        "msrun": _msrun,
+        "a Slurm array": _slurm_array,
+        "a Kubernetes indexed job": _kubernetes,
+    }
+    found = {name: shard for name, look in launchers.items() if (shard := look(environment)) is not None}
+    several = {name: shard for name, shard in found.items() if shard.count > 1} or found
+    if len(several) > 1:
+        told = " and ".join(f"{name} ({shard})" for name, shard in several.items())
+        raise ValueError(f"shard is auto, and {told} each name one; give it as i/n")
+    if not several:
+        raise ValueError(
+            "shard is auto, and no launcher names one: msrun sets RANK_ID and RANK_SIZE, a Slurm array "
+            "SLURM_ARRAY_TASK_ID and its kin, a Kubernetes indexed job JOB_COMPLETION_INDEX; give it as i/n"
+        )
+    return next(iter(several.values()))
+
+
+def _msrun(environment: Mapping[str, str]) -> Shard | None:
+    if "RANK_SIZE" not in environment and "RANK_ID" not in environment:
+        return None
+    rank, size = _number(environment, "RANK_ID"), _number(environment, "RANK_SIZE")
+    return _counted_from_0(rank, size, "RANK_ID", "RANK_SIZE")
+
+
+def _slurm_array(environment: Mapping[str, str]) -> Shard | None:
+    if "SLURM_ARRAY_TASK_ID" not in environment:
+        return None
+    names = ("ID", "MIN", "MAX", "COUNT", "STEP")
+    given = {"SLURM_ARRAY_TASK_STEP": "1", **environment}
+    task, first, last, count, step = (_number(given, f"SLURM_ARRAY_TASK_{name}") for name in names)
+    if len(range(first, last + 1, step)) != count:
+        raise ValueError(
+            f"shard is auto, and the Slurm array has {count} tasks between {first} and {last}, not all of them: which "
+            f"shard a task is cannot be told; submit the whole array (finished shards end at once), or give it as i/n"
+        )
+    return _counted_from_0((task - first) // step, count, "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
+
+
+def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
+    if "JOB_COMPLETION_INDEX" not in environment:
+        return None
+    if "EXPLAINRUN_SHARDS" not in environment:
+        raise ValueError(
+            "shard is auto, and Kubernetes tells an index (JOB_COMPLETION_INDEX), but not of how many: set "
+            "EXPLAINRUN_SHARDS in the pod to the job's completions, or give it as i/n"
+        )
+    index, count = _number(environment, "JOB_COMPLETION_INDEX"), _number(environment, "EXPLAINRUN_SHARDS")
+    return _counted_from_0(index, count, "JOB_COMPLETION_INDEX", "EXPLAINRUN_SHARDS")
+
+
+def _counted_from_0(index: int, count: int, says_index: str, says_count: str) -> Shard:
+    if not 0 <= index < count:
+        raise ValueError(f"shard is auto, and {says_index} says {index} of the {count} that {says_count} says")
+    return Shard(index + 1, count)
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    text = environment.get(name, "")
+    if not text.isdecimal():
+        raise ValueError(f"shard is auto, and {name} must be a whole number, it is {text!r}")
+    return int(text)
