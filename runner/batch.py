@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
@@ -17,17 +17,8 @@ from ..explainers.network import Network
 from ..explainers.tensors import FloatArray, IntArray
 from ..explainers.uncertainty import spread
 from ..explainers.view import View, dropout_generators
-from ..summary_format import (
-    BatchResults,
-    Heatmap,
-    Prediction,
-    Revealed,
-    RunFolder,
-    SampleBatch,
-    SampleRecord,
-    Searched,
-)
-from ..summary_format.records import PREDICTED_ABOVE
+from ..summary_format import SampleBatch, Searched
+from ..summary_format.sample_records import predicted, true_labels
 from ..summary_format.segments import OUTCOMES
 from .plan import Plan
 from .samples import Sample, SampleError, read_samples
@@ -167,16 +158,6 @@ def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
     return np.array([sample.digest for sample in samples], np.uint32)
 
 
-def predicted(said: SampleBatch, row: int) -> list[int]:
-    """Labels whose probability exceeds 0.5, ascending."""
-    return [int(label) for label in np.flatnonzero(said.probabilities[row] > PREDICTED_ABOVE)]
-
-
-def recorded(said: SampleBatch) -> list[int]:
-    """Rows of the samples that have a place in the records: the network gave numbers, and there is a label to show."""
-    return [int(row) for row in np.flatnonzero(said.computed) if _truth(said, row) or predicted(said, row)]
-
-
 def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[Searched, int]:
     """What hierarchical occlusion finds on a batch, and the passes that it needs."""
     probabilities = batch.said.probabilities[batch.rows, batch.labels]
@@ -198,48 +179,14 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
     ), passes
 
 
-def sample_records(results: BatchResults, run: RunFolder) -> Iterator[SampleRecord]:
-    """The records of a batch of which everything is known, in sample order."""
-    said = results.samples
-    heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in said.ids}
-    revealed: dict[int, list[Revealed]] = {int(sample_id): [] for sample_id in said.ids}
-    for sample_id, found in results.searched.revealed(said.questions) if results.searched is not None else ():
-        revealed[sample_id].append(found)
-    for name, of_explainer in results.explained.items():
-        for sample_id, label in said.questions[of_explainer.computed].tolist():
-            path = run.heatmap_path(name, sample_id, label)
-            heatmaps[sample_id].append(Heatmap(name, label, path))
-    for row in recorded(said):
-        sample_id = int(said.ids[row])
-        truth, above = (_told(said, row, labels) for labels in (_truth(said, row), predicted(said, row)))
-        maps, found_regions = tuple(heatmaps[sample_id]), tuple(revealed[sample_id])
-        yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, maps, found_regions)
-
-
 def _questions(said: SampleBatch) -> IntArray:
     """Truth united with predictions, ascending; nothing is asked of a sample for which the network gives no numbers."""
     asked = [
         (int(said.ids[row]), label)
         for row in np.flatnonzero(said.computed)
-        for label in sorted({*_truth(said, row), *predicted(said, row)})
+        for label in sorted({*true_labels(said, row), *predicted(said, row)})
     ]
     return np.array(asked, np.int64).reshape(-1, 2)
-
-
-def _truth(said: SampleBatch, row: int) -> list[int]:
-    return [int(label) for label in said.truth[row] if label >= 0]
-
-
-def _told(said: SampleBatch, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
-    """What is recorded of a sample's labels."""
-
-    def spread_of(label: int) -> tuple[float, float, float] | None:
-        if not len(said.spread):
-            return None
-        sd, low, high = said.spread[:, row, label].tolist()
-        return sd, low, high
-
-    return tuple(Prediction(label, float(said.probabilities[row, label]), spread_of(label)) for label in labels)
 
 
 def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:

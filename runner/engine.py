@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -15,26 +15,25 @@ from ..explainers.network import Network
 from ..summary_format import (
     BrokenRecordError,
     FolderLock,
-    Metadata,
     Results,
     RunFolder,
-    ScoresRecord,
     Segments,
     SummaryWriter,
     remove_runs,
 )
-from ..summary_format.archive import write_archive
 from ..summary_format.disk import remove
+from ..summary_format.finishing import finish, metadata
 from ..summary_format.folder import sweep
 from ..summary_format.records import Record
-from .batch import Batch, digests, read, sample_records
+from ..summary_format.sample_records import sample_records
+from .batch import Batch, digests, read
 from .committing import Committer
 from .examination import examine
 from .opening import Opening, held, opening
 from .plan import Plan, PlanError, folder_problems
 from .profile import Costs, Profile
 from .progress import Progress
-from .result import RunResult, Scores
+from .result import RunResult
 from .samples import Sample
 from .stopping import Stopping
 from .work import Work, check_results, need_inference
@@ -157,7 +156,7 @@ def _go(
             lock.check()
 
         with profile.timed("joining"):
-            _finish(plan, segments, writer, check)
+            finish(segments, plan.described, writer, check)
 
 
 def _segments(plan: Plan, run: RunFolder) -> Segments:
@@ -179,26 +178,9 @@ def _seconds(costs: Costs) -> float:
 
 def _records_so_far(plan: Plan, segments: Segments) -> Iterator[Record]:
     """What the event file holds of the committed batches."""
-    yield Metadata(plan.class_names, segments.explainers, tuple(metric.name for metric in plan.metrics))
+    yield metadata(plan.described)
     for results in segments.batches():
         yield from sample_records(results, segments.run)
-
-
-def _finish(plan: Plan, segments: Segments, writer: SummaryWriter, check: Callable[[], None]) -> None:
-    """Join the segments, and say what was found and that the run is finished."""
-    run = segments.run
-    write_archive(segments, plan.described, check)
-    results = Results(run.archive)
-    if plan.metrics:
-        writer.write(ScoresRecord(Scores.of(results).records()))
-    writer.commit()
-    check()
-    run.write_manifest(
-        saliency_map=any(results.computed_maps(name).any() for name in results.explainers),
-        benchmark=bool(plan.metrics),
-        uncertainty=plan.dropout_samples > 0 and len(results.recorded) > 0,
-        hierarchical_occlusion="found" in (results.outcomes or ()),
-    )
 
 
 def _clear(run: RunFolder, *, replaces: bool) -> None:

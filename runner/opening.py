@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..summary_format import RunFolder, find_runs
+from ..summary_format.differences import MAKING, differences, shown
 from .plan import Plan
-
-_MAKING = ("versions", "device")  # what a finished run need not share
-_SHOWN_DIFFERENCES = 8
+from .sharding import PLACE
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,10 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
     state = run.state()
     if not state:
         return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
-    apart = differences(state["plan"], plan.described, () if not run.finished else _MAKING)
+    apart = differences(state["plan"], plan.described, MAKING if run.finished else ())
     if apart:
-        told = "; ".join(apart[:_SHOWN_DIFFERENCES] + ["..."] * (len(apart) > _SHOWN_DIFFERENCES))
-        return Opening(None, False, (held(plan, f"{kind} run of another plan ({told})"),))
+        advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * bool(state["plan"].get("shard"))
+        return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
     if run.finished or resume:
         return Opening(run, bool(state["replaces"]))
     return Opening(None, True)
@@ -55,40 +52,3 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
 def held(plan: Plan, what: str) -> str:
     """The sentence that refuses a folder for what it holds."""
     return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or say overwrite to replace it"
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
-    """What tells two described plans apart, a few words each; where they are written does not."""
-    before, now = (_compared(plan) for plan in (before, now))
-    first, second = (
-        {key: value for key, value in _flat(plan) if not key.startswith((*ignored, "summary_dir", "strict"))}
-        for plan in (before, now)
-    )
-    return [
-        f"{key} was {_short(first, key)}, is {_short(second, key)}"
-        for key in [*first, *(key for key in second if key not in first)]
-        if first.get(key, ...) != second.get(key, ...) and not (key == "samples" and None in (first[key], second[key]))
-    ]
-
-
-def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A plan with the order of its names, and of its config only what it does not say itself."""
-    config = {key: value for key, value in (plan["config"] or {}).items() if key in ("network", "data")}
-    orders = {f"order of {kind}": list(plan[kind]) for kind in ("explainers", "metrics")}
-    return {**plan, "config": config, **orders}
-
-
-def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings by dotted key."""
-    if isinstance(value, Mapping):
-        if not value and where:
-            yield where, {}
-        for key, inner in value.items():
-            yield from _flat(inner, f"{where}.{key}" if where else str(key))
-    else:
-        yield where, value
-
-
-def _short(values: Mapping[str, Any], key: str) -> str:
-    told = repr(values[key]) if key in values else "not there"
-    return told if len(told) <= 60 else f"{told[:57]}..."

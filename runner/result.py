@@ -14,7 +14,8 @@ from tabulate import tabulate
 
 from ..explainers import Explainer
 from ..explainers.registry import nearest
-from ..summary_format import Results, Score
+from ..summary_format import Results
+from ..summary_format.sample_records import mean_score
 from .profile import profile_table
 
 
@@ -35,8 +36,8 @@ class Aggregate:
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> Aggregate:
         """Sum up scores, NaN meaning unscored."""
-        scored = values[np.isfinite(values)]
-        return cls(float(scored.mean()) if scored.size else float("nan"), scored.size, values.size - scored.size)
+        count = int(np.isfinite(values).sum())
+        return cls(mean_score(values), count, values.size - count)
 
 
 @dataclass
@@ -98,19 +99,6 @@ class Scores:
         if isinstance(label, int) and 0 <= label < len(self.class_names):
             return label
         raise ValueError(f"no label {label!r}; give an index below {len(self.class_names)} or a class name")
-
-    def records(self) -> tuple[Score, ...]:
-        """The aggregates as the summary holds them."""
-        return tuple(
-            Score(
-                explainer,
-                metric,
-                self.aggregate(explainer, metric).mean,
-                tuple(self.aggregate(explainer, metric, label).mean for label in range(len(self.class_names))),
-            )
-            for explainer in self.explainers
-            for metric in self.metrics
-        )
 
     def table(self, style: str = "simple") -> str:
         """Explainers by metrics: means, and in brackets how many questions could not be scored, where any."""

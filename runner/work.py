@@ -27,7 +27,8 @@ from ..summary_format import (
     original_picture,
     png,
 )
-from .batch import Batch, digests, inferred, recorded, sample_records, searched
+from ..summary_format.sample_records import recorded, sample_records
+from .batch import Batch, digests, inferred, searched
 from .committing import Committer, Picture
 from .explaining import Explaining
 from .plan import Plan, PlanError

@@ -1,6 +1,9 @@
 """Kill a run at random instants, start it again until it finishes, and compare its end with a run never interrupted.
 
-    python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--pairs N] [--seed N]
+    python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--longest SECONDS] [--shards N] [--keep FOLDER]
+                                   [--pairs N] [--seed N]
+
+With shards it is also split, each shard and the merge are killed once, and the merged run is compared.
 
 Then start two processes on one folder at the same moment, several times, and see that exactly one runs.
 
@@ -30,6 +33,7 @@ from explainrun.summary_format.reader import read_records
 from explainrun.summary_format.records import SampleRecord
 
 _WITHOUT_TIMES = (b".jpg", b".png", b"manifest.json")
+_MERGE_SECONDS = 3.0
 _TIMES = re.compile(rb"_explain_\d+|events\.summary\.\d+")
 
 
@@ -49,7 +53,11 @@ def how_runs_differ(first: Path, second: Path) -> list[str]:
 
 def _files_apart(first: Path, second: Path) -> Iterator[str]:
     files = [
-        {_TIMES.sub(b"<run>", str(path.relative_to(folder)).encode()): path for path in folder.rglob("*")}
+        {
+            _TIMES.sub(b"<run>", str(path.relative_to(folder)).encode()): path
+            for path in folder.rglob("*")
+            if not path.relative_to(folder).parts[0].startswith("shard-")
+        }
         for folder in (first, second)
     ]
     for name in sorted(files[0].keys() | files[1].keys()):
@@ -128,11 +136,31 @@ def started_together(command: list[str]) -> bool:
     return sorted(codes) == [0, 3] and b"another run is writing to" in refused
 
 
+def split_run(command: list[str], merged: Path, count: int, longest: float) -> int:
+    """Run shards in any order, kill each and the merge once, and join them; gives how often something was killed."""
+    order, done = random.Random(count).sample(range(1, count + 1), count), 0
+    for number in order:
+        shard = [*command, "--summary-dir", str(merged / "{shard}"), "--shard", f"{number}/{count}"]
+        done += killed_run(shard, 1, longest, number)
+    merge = [sys.executable, "-m", "explainrun", "merge", str(merged)]
+    return done + killed_run(merge, 1, _MERGE_SECONDS, count)
+
+
+def compare(whole: Path, target: Path, told: str) -> None:
+    differences = how_runs_differ(whole, target)
+    print(f"{told}, {len(differences)} differences", *differences, sep="\n  ", flush=True)
+    if differences:
+        raise SystemExit(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     parser.add_argument("--limit", type=int, default=40)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--longest", type=float, default=float("inf"), help="let no start live longer before its kill")
+    parser.add_argument("--shards", type=int, default=0, help="split the run")
+    parser.add_argument("--keep", help="leave the merged run in this folder")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -146,13 +174,14 @@ def main() -> None:
         rounds = done = 0
         while done < options.kills:  # a start that outlives its instant finishes the run: the next one begins anew
             rounds += 1
-            target = killed / str(rounds)
+            target, longest = killed / str(rounds), min(life, options.longest)
             command = [*explainrun, "--summary-dir", str(target)]
-            done += killed_run(command, options.kills - done, life, options.seed + rounds)
-            differences = how_runs_differ(whole, target)
-            print(f"run {rounds}: {done} kills so far, {len(differences)} differences", *differences, sep="\n  ")
-            if differences:
-                raise SystemExit(1)
+            done += killed_run(command, options.kills - done, longest, options.seed + rounds)
+            compare(whole, target, f"run {rounds}: {done} kills so far")
+        if options.shards:
+            merged = Path(options.keep or folder) / "merged"
+            done = split_run(explainrun, merged, options.shards, min(life / options.shards, options.longest))
+            compare(whole, merged, f"{options.shards} shards, {done} kills, merged")
         alone = [
             started_together([*explainrun[:-1], "4", "--summary-dir", str(Path(folder) / f"pair{pair}")])
             for pair in range(options.pairs)

@@ -3,11 +3,13 @@
 from .folder import RunFolder, find_runs, read_manifest, remove_runs
 from .frames import BrokenRecordError
 from .lock import FolderInUseError, FolderLock
+from .merging import merge
 from .pictures import heatmap_picture, jpeg, original_picture, png
 from .reader import Summary, read_records, read_summary
 from .records import Heatmap, Metadata, Prediction, Revealed, RevealedLayer, SampleRecord, Score, ScoresRecord
 from .results import Results
 from .segments import BatchResults, Explained, SampleBatch, Searched, Segments
+from .shards import MergeError
 from .writer import SummaryWriter
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "FolderInUseError",
     "FolderLock",
     "Heatmap",
+    "MergeError",
     "Metadata",
     "Prediction",
     "Results",
@@ -34,6 +37,7 @@ __all__ = [
     "find_runs",
     "heatmap_picture",
     "jpeg",
+    "merge",
     "original_picture",
     "png",
     "read_manifest",

@@ -1,10 +1,10 @@
 """``results.h5``: everything that a finished run computed, joined from its segments.
 
 ``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``digest`` (CRC-32C of what the dataset gave), ``truth``
-(padded with -1), ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low``, ``high``;
-``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W), ``computed`` and
-``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,). With hierarchical occlusion the
-tables of ``segments.Searched`` under ``hierarchical_occlusion``.
+(padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low`` and
+``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W),
+``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,). With hierarchical
+occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``.
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -15,30 +15,50 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import google_crc32c
 import h5py
 import numpy as np
 
 from .disk import open_new, replace, sync, write_at
+from .folder import RunFolder
 from .frames import BrokenRecordError
-from .segments import Array, BatchResults, Segments
+from .segments import Array, BatchResults
+from .tables import nothing, padded, tables
 
 SCHEMA_VERSION = 1
-SPREAD = ("sd", "low", "high")
-SEARCHED = ("outcomes", "blurred", "sigmas", "layers", "probabilities", "boxes")
 _HEADER_BYTES = 512
 _BLOCK_BYTES = 1 << 20
 
 
-def write_archive(segments: Segments, plan: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
+class Batches(Protocol):
+    """A run's complete batches, in order: its segments, or something that stands for them."""
+
+    run: RunFolder
+    explainers: tuple[str, ...]
+
+    def batches(self) -> Iterator[BatchResults]:
+        """All that is known of each but its maps."""
+        ...
+
+    def maps_of_all(self, explainer: str) -> Iterator[Array]:
+        """An explainer's maps (Q, H, W) of each."""
+        ...
+
+    def costs(self) -> Mapping[str, Mapping[str, float]]:
+        """What all took."""
+        ...
+
+
+def write_archive(batches: Batches, plan: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Join a run's complete batches into its ``results.h5``, which is there whole or not at all.
 
     Args:
-        segments: of the run; of maps, memory holds those of one segment at a time.
+        batches: of the run; memory holds one at a time.
         plan: what the run did; names its class_names, explainers and metrics.
         check: called now and then; raises where this shall not go on.
 
@@ -46,14 +66,14 @@ def write_archive(segments: Segments, plan: Mapping[str, Any], check: Callable[[
         BrokenRecordError: if a segment is damaged.
         OSError: if the disk refuses.
     """
-    partial, final = segments.run.partial(), segments.run.archive
+    partial, final = batches.run.partial(), batches.run.archive
     handle = open_new(partial)
     try:
         with (
             _Unfailing(handle, partial) as file,
             h5py.File(file, "w", userblock_size=_HEADER_BYTES, libver=("v110", "v110")) as archive,
         ):
-            _fill(archive, segments, plan, check)
+            _fill(archive, batches, plan, check)
         write_at(handle, _header(handle), 0, partial)
         sync(handle, partial)
     finally:
@@ -73,57 +93,37 @@ def check_archive(path: Path) -> None:
             raise BrokenRecordError(path, 0, 0, "its checksum does not match: it is damaged, or no archive of a run")
 
 
-def tables(batch: BatchResults, metrics: tuple[str, ...]) -> dict[str, Array]:
-    """What a batch says, but for maps, by the names under which the archive holds it."""
-    samples = batch.samples
-    found = {
-        "samples/id": samples.ids,
-        "samples/digest": samples.digests,
-        "samples/truth": samples.truth,
-        "samples/probabilities": samples.probabilities,
-        "samples/computed": samples.computed,
-        "samples/beyond": samples.beyond,
-        "questions/sample": samples.questions[:, 0],
-        "questions/label": samples.questions[:, 1],
-        **{f"samples/{name}": values for name, values in zip(SPREAD, samples.spread, strict=False)},
-    }
-    for name, said in batch.explained.items():
-        found[f"explainers/{name}/computed"] = said.computed
-        found[f"explainers/{name}/error"] = said.errors
-        found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
-    if batch.searched is not None:
-        searched = vars(batch.searched)
-        found |= {f"hierarchical_occlusion/{name}": searched[name] for name in SEARCHED}
-    return found
-
-
-def joined(parts: list[Array]) -> Array:
-    """Tables of several batches below one another, rows of truth padded to the longest."""
-    width = max((part.shape[1] for part in parts if part.ndim == 2), default=0)
-    return np.concatenate(
-        [
-            part if part.ndim < 2 else np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1)
-            for part in parts
-        ]
-    )
-
-
-def _fill(archive: h5py.File, segments: Segments, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
+def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
     archive.attrs["schema_version"] = SCHEMA_VERSION
     archive["class_names"] = list(plan["class_names"])
     archive["plan"] = json.dumps(plan)
+    archive["costs"] = json.dumps(batches.costs())
+    for name, (shape, kind) in _forms(batches, plan).items():
+        archive.create_dataset(name, shape, kind)
+    places: Counter[str] = Counter()
+    for batch in batches.batches():
+        check()
+        for name, table in tables(batch, tuple(plan["metrics"])).items():
+            first, rows = places[name], len(table)
+            if rows:
+                stored = archive[name]
+                stored[first : first + rows] = table if table.ndim < 2 else padded(table, stored.shape[1])
+            places[name] += rows
+    questions = len(archive["questions/label"])
+    for explainer in batches.explainers:
+        _fill_maps(archive, explainer, questions, batches.maps_of_all(explainer), check)
+
+
+def _forms(batches: Batches, plan: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of every table of all batches, so that they can be filled one batch at a time."""
     metrics = tuple(plan["metrics"])
-    small: dict[str, list[Array]] = {}
-    for batch in segments.batches():
+    forms = {name: (table.shape, table.dtype) for name, table in tables(nothing(plan), metrics).items()}
+    for number, batch in enumerate(batches.batches()):
         for name, table in tables(batch, metrics).items():
-            small.setdefault(name, []).append(table)
-    archive["costs"] = json.dumps(segments.costs())
-    for name, several in small.items():
-        archive[name] = joined(several)
-    questions, batches = len(archive["questions/label"]), segments.complete()
-    for explainer in segments.explainers:
-        parts = (segments.maps(index, explainer) for index in range(batches))
-        _fill_maps(archive, explainer, questions, parts, check)
+            (rows, *widths), kind = forms[name]
+            shape = (rows + len(table), *map(max, widths, table.shape[1:]))
+            forms[name] = shape, np.promote_types(kind, table.dtype) if number else table.dtype
+    return forms
 
 
 def _fill_maps(

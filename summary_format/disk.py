@@ -121,3 +121,21 @@ def remove_tree(folder: Path) -> None:
             raise error[1]
 
     shutil.rmtree(folder, onerror=unless_gone)
+
+
+def copy(source: Path, target: Path, partial: Path) -> None:
+    """Have a file under another name too: as a hard link, or where that cannot be as a copy.
+
+    Args:
+        source: the file, which nobody changes any more.
+        target: a new name; durable after ``sync_folder``.
+        partial: where a copy may be written before it gets its name.
+    """
+    make_folder(target.parent)
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        write_new(partial, source.read_bytes())
+        replace(partial, target, durable=False)

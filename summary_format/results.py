@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from .archive import SCHEMA_VERSION, SEARCHED, SPREAD, check_archive, joined, tables
+from .archive import SCHEMA_VERSION, check_archive
 from .folder import RunFolder, find_runs
 from .frames import BrokenRecordError
 from .records import PREDICTED_ABOVE, Revealed
-from .segments import OUTCOMES, Array, BatchResults, Explained, SampleBatch, Searched, Segments
+from .segments import OUTCOMES, Array, Searched, Segments
+from .tables import SEARCHED, SPREAD, joined, nothing, tables
 
 
 class Results:
@@ -24,6 +25,7 @@ class Results:
 
     Args:
         path: a summary folder, of which the newest run is read, a run's data folder, or a ``results.h5``.
+        check: False to read a ``results.h5`` that was checked just before.
 
     Attributes:
         finished: whether the run came to its end.
@@ -39,9 +41,9 @@ class Results:
         ValueError: if the archive is of a newer version.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, check: bool = True) -> None:
         path = Path(path)
-        self._source: _Source = _Archive(path) if path.is_file() else _source(path)
+        self._source: _Source = _Archive(path, check=check) if path.is_file() else _source(path)
         self.finished = isinstance(self._source, _Archive)
         self.plan, self.costs = self._source.plan, self._source.costs
         self.class_names: tuple[str, ...] = tuple(self.plan["class_names"])
@@ -61,6 +63,11 @@ class Results:
     def truth(self) -> Array:
         """(N, K) true labels, ascending, padded with -1."""
         return self._source.table("samples/truth")
+
+    @property
+    def logits(self) -> Array:
+        """(N, classes) the network's outputs."""
+        return self._source.table("samples/logits")
 
     @property
     def probabilities(self) -> Array:
@@ -223,8 +230,9 @@ class _Source(Protocol):
 class _Archive:
     """A ``results.h5``."""
 
-    def __init__(self, path: Path) -> None:
-        check_archive(path)
+    def __init__(self, path: Path, *, check: bool = True) -> None:
+        if check:
+            check_archive(path)
         self._path = path
         with h5py.File(path) as file:
             version = int(file.attrs["schema_version"])
@@ -255,7 +263,7 @@ class _Unfinished:
 
     def table(self, name: str) -> Array:
         metrics = tuple(self.plan["metrics"])
-        batches = self._batches or [_nothing(self.plan)]
+        batches = self._batches or [nothing(self.plan)]
         return joined([tables(batch, metrics)[name] for batch in batches])
 
     def maps(self, explainer: str, first: int, last: int) -> Array:
@@ -266,17 +274,6 @@ class _Unfinished:
                 found.append(self._segments.maps(batch, explainer)[max(first - start, 0) : last - start])
             start += count
         return np.concatenate(found[1:]) if len(found) > 1 else found[0]
-
-
-def _nothing(plan: dict[str, Any]) -> BatchResults:
-    """A batch without samples."""
-    classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
-    rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
-    samples = SampleBatch(none, none.astype(np.uint32), np.zeros((0, 0), np.int64), rows, rows, spread,
-                          np.zeros((0, 2), np.int64), none)  # fmt: skip
-    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0))
-    searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
-    return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
 
 
 def _source(folder: Path) -> _Source:

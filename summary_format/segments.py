@@ -247,6 +247,14 @@ class Segments:
         """
         return map(self.results, range(self.complete()))
 
+    def maps_of_all(self, name: str) -> Iterator[Array]:
+        """An explainer's maps (Q, H, W) of each complete batch.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        return (self.maps(batch, name) for batch in range(self.complete()))
+
     def costs(self) -> dict[str, dict[str, float]]:
         """What everything that is committed took, added up."""
         total: dict[str, Counter[str]] = {}

@@ -69,7 +69,7 @@ def kill(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Work, "batch", at_batch)
             patch.setattr(Work, "_commit", counted)
-            patch.setattr("explainrun.runner.engine._finish", at_the_end)
+            patch.setattr("explainrun.runner.engine.finish", at_the_end)
             with pytest.raises(Killed):
                 run()
 

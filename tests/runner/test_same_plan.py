@@ -13,8 +13,8 @@ from explainrun.benchmarks import DeletionAUC, InsertionAUC
 from explainrun.explainers import Gradient, InputXGradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, engine
 from explainrun.runner.description import network_digest, options_of, plain
-from explainrun.runner.opening import differences
 from explainrun.summary_format import FolderInUseError, disk, find_runs
+from explainrun.summary_format.differences import differences
 
 
 def test_the_order_of_names_counts(linear, dataset, scenes, tmp_path):

@@ -1,0 +1,56 @@
+"""What tells two described plans apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MAKING = ("versions", "device")  # what tells apart who made two runs, and not what they do
+_NOT_COMPARED = ("summary_dir", "strict")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequence[str] = ()) -> list[str]:
+    """What tells two described plans apart, a few words each; where they are written does not.
+
+    Args:
+        before: a plan in plain values.
+        now: another.
+        ignored: keys that do not count.
+    """
+    first, second = (
+        {key: value for key, value in _flat(_compared(plan)) if not key.startswith((*ignored, *_NOT_COMPARED))}
+        for plan in (before, now)
+    )
+    return [
+        f"{key} was {_short(first, key)}, is {_short(second, key)}"
+        for key in [*first, *(key for key in second if key not in first)]
+        if first.get(key, ...) != second.get(key, ...) and not (key == "samples" and None in (first[key], second[key]))
+    ]
+
+
+def shown(apart: Sequence[str], most: int = 8) -> str:
+    """Differences in one line, the first ones if there are many."""
+    return "; ".join([*apart[:most], *["..."] * (len(apart) > most)])
+
+
+def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A plan with the order of its names, and of its config only what it does not say itself."""
+    config = {key: value for key, value in (plan["config"] or {}).items() if key in ("network", "data")}
+    orders = {f"order of {kind}": list(plan[kind]) for kind in ("explainers", "metrics")}
+    return {**plan, "config": config, **orders}
+
+
+def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings by dotted key."""
+    if isinstance(value, Mapping):
+        if not value and where:
+            yield where, {}
+        for key, inner in value.items():
+            yield from _flat(inner, f"{where}.{key}" if where else str(key))
+    else:
+        yield where, value
+
+
+def _short(values: Mapping[str, Any], key: str) -> str:
+    told = repr(values[key]) if key in values else "not there"
+    return told if len(told) <= 60 else f"{told[:57]}..."

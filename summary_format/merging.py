@@ -1,0 +1,110 @@
+"""Joining the shards of a run to what one run of all samples would have written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .differences import differences, shown
+from .disk import copy, sync_folder
+from .finishing import finish, metadata
+from .folder import RunFolder, find_runs, remove_runs, sweep
+from .lock import FolderLock
+from .records import SampleRecord
+from .results import Results
+from .sample_records import sample_records
+from .shards import FinishedShard, MergeError, ShardedBatches, finished_shards
+from .writer import SummaryWriter
+
+_log = logging.getLogger("explainrun")
+_MERGED = "merged"  # in the state of a run that is made of shards
+
+
+def merge(out: str | Path, shards: Sequence[str | Path], *, overwrite: bool = False) -> Results:
+    """Join the finished shards of a run into a summary folder equal to that of a run never split.
+
+    Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'
+    added up. Memory holds a batch of 64 samples, however many shards there are. Stopped anywhere, it begins anew. Where
+    the folder holds the same already, nothing is done.
+
+    Args:
+        out: the summary folder to write.
+        shards: the shards' summary folders, in any order; they stay as they are. Pictures become hard links to theirs
+            where the file system allows it.
+        overwrite: replace what run the folder holds.
+
+    Returns:
+        The whole run's results.
+
+    Raises:
+        MergeError: if the shards are of different plans, missing, given twice, damaged or unfinished, or the folder
+            holds another run.
+        FolderInUseError: if a run or a merge is writing to the folder.
+        OSError: if the folder cannot be written.
+    """
+    root, found = Path(out), finished_shards([Path(shard) for shard in shards])
+    with FolderLock(root) as lock:
+        sweep(root)
+        plan = {**found[0].plan, "shard": None, "summary_dir": str(root)}
+        before = [run for run in find_runs(root) if not _half_merged(run)]
+        if before and not overwrite:
+            return _merged_before(before[-1], plan, found)
+        remove_runs(root, finished=False)
+        tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
+        state = {"plan": plan, **tried, "replaces": bool(before), _MERGED: len(found)}
+        run = RunFolder.create(root, plan["device"], state)
+        batches = ShardedBatches(run, found)
+        with SummaryWriter(run, [metadata(plan)]) as writer:
+            for batch in batches.batches():
+                records = list(sample_records(batch, run))
+                _take_pictures(records, batches)
+                lock.check()
+                for record in records:
+                    writer.write(record)
+                writer.commit()
+            finish(batches, plan, writer, lock.check)
+        run.sweep()
+        if before:
+            remove_runs(root, keep=run)
+        return Results(run.archive)
+
+
+def _half_merged(run: RunFolder) -> bool:
+    """Whether a run was begun by a merge that did not come to its end, hence is worth nothing."""
+    return not run.finished and _MERGED in (run.state() or {})
+
+
+def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[FinishedShard]) -> Results:
+    """The results that the folder holds, if they are what merging would make.
+
+    Raises:
+        MergeError: if they are not.
+    """
+    advice = "name another folder, or say overwrite to replace it"
+    if not run.finished:
+        raise MergeError([f"{run.root} holds an unfinished run; {advice}"])
+    results = Results(run.archive)
+    if apart := differences(results.plan, plan):
+        raise MergeError([f"{run.root} holds another run ({shown(apart)}); {advice}"])
+    for shard in shards:
+        own = results.digests[shard.number - 1 :: shard.count]
+        if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
+            raise MergeError([f"{run.root} holds a run of other data than {shard.run.root}; {advice}"])
+    _log.info("%s holds this run, finished before: nothing to do", run.root)
+    return results
+
+
+def _take_pictures(records: Sequence[SampleRecord], batches: ShardedBatches) -> None:
+    """Have the pictures that records name in the whole run's folder too."""
+    folders = set()
+    for record in records:
+        theirs = batches.owner(record.sample_id).run
+        for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
+            target = batches.run.root / path
+            copy(theirs.data / Path(path).relative_to(batches.run.data.name), target, batches.run.partial())
+            folders.add(target.parent)
+    for folder in folders:
+        sync_folder(folder)
