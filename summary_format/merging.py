@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ _log = logging.getLogger("explainrun")
 _MERGED = "merged"  # in the state of a run that is made of shards
 
 
-def merge(out: str | Path, shards: Sequence[str | Path], *, overwrite: bool = False) -> Results:
+def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = False) -> Results:
     """Join the finished shards of a run into a summary folder equal to that of a run never split.
 
     Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'

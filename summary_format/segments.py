@@ -24,6 +24,7 @@ from .frames import BrokenRecordError, framed, read_frames
 from .records import Revealed, RevealedLayer
 
 Array = npt.NDArray[Any]
+COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
 OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
@@ -257,7 +258,7 @@ class Segments:
 
     def costs(self) -> dict[str, dict[str, float]]:
         """What everything that is committed took, added up."""
-        total: dict[str, Counter[str]] = {}
+        total: dict[str, Counter[str]] = {kind: Counter() for kind in COSTS}
         for batch in count():
             if not self.has_samples(batch):
                 break

@@ -12,7 +12,7 @@ from explainrun.explainers import Gradient, HierarchicalOcclusion, Network
 from explainrun.explainers.baselines import blurred
 from explainrun.explainers.counterfactual import Box, composite
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.summary_format import Results, Revealed, Segments, find_runs, read_summary
+from explainrun.summary_format import Results, Revealed, Segments, find_runs, merge, read_summary
 
 SHAPE = (3, 56, 70)
 NAMES = ["left", "right", "smooth"]
@@ -47,6 +47,15 @@ def make_runner(dataset, linear, folder, count=7, *, saliency=True, **options):
     if saliency:
         runner.register_saliency([Gradient(network)])
     return network, runner
+
+
+def test_shards_merged_are_as_never_split(dataset, linear, tmp_path, how_runs_differ):
+    make_runner(dataset, linear, tmp_path / "whole", jit="off")[1].run()
+    for number in (2, 1):
+        make_runner(dataset, linear, tmp_path / "parts" / "{shard}", jit="off")[1].run(shard=(number, 2))
+    merge(tmp_path / "merged", (tmp_path / "parts").iterdir())
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert Results(tmp_path / "merged").outcomes.count("found") == 8
 
 
 def test_what_is_found_is_recorded_and_archived(dataset, linear, tmp_path):

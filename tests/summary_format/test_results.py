@@ -77,6 +77,7 @@ def check(results):
     assert results.computed.all()
     assert results.questions.tolist() == [[0, 0], [0, 2], [1, 1], [5, 1], [5, 2]]
     probabilities = np.concatenate([samples.probabilities for samples, _ in BATCHES])
+    np.testing.assert_array_equal(results.logits, np.concatenate([samples.logits for samples, _ in BATCHES]))
     np.testing.assert_array_equal(results.probabilities, probabilities)
     spread = np.concatenate([samples.spread for samples, _ in BATCHES], axis=1)
     np.testing.assert_array_equal(results.uncertainty, spread)
@@ -88,7 +89,8 @@ def check(results):
         np.testing.assert_array_equal(results.map(name, 5, 1), maps[3])
         np.testing.assert_array_equal(results.scores(name, "IoSR"), scores[1])
         assert results.computed_maps(name).all()
-    assert results.costs == {"made": {"infer": 3, "guided": 12}, "seconds": {"inference": 1.5, "maps": 1.5}}
+    known = {kind: of_kind for kind, of_kind in results.costs.items() if of_kind}
+    assert known == {"made": {"infer": 3, "guided": 12}, "seconds": {"inference": 1.5, "maps": 1.5}}
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -1,0 +1,148 @@
+"""Largest resident set of processes that work on little and on much, side by side.
+
+    python scripts/measure_memory.py merge                       20 shards of 20 samples, and 200
+    python scripts/measure_memory.py samples [--set KEY=VALUE]   runs of 200 scenes, and of 2,000
+    python scripts/measure_memory.py masks                       RISE with 100 masks at 224 x 224, and with 8,000
+
+Exit code 1 if much takes more than the limit: 16 MiB, 10 % and 400 MB more than little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments, SummaryWriter
+from explainrun.summary_format.finishing import finish, metadata
+from explainrun.summary_format.sample_records import sample_records
+
+_SIZE, _CLASSES, _EXPLAINERS, _METRICS = (56, 64), 10, ("Gradient", "GradCAM", "RISE"), ("InsertionAUC", "IoSR")
+_RUN = """
+explainers: [Gradient, InputXGradient, GuidedBackprop, Deconvolution, {GradCAM: {layer: block6}}]
+metrics: [{InsertionAUC: {steps: 8}}]
+"""
+_RISE = """
+import sys
+import numpy as np
+from mindspore import Tensor, nn
+from explainrun.explainers import RISE
+convolution, head = nn.Conv2d(3, 4, 7, stride=8), nn.Dense(4, 3)
+network = nn.SequentialCell([convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head])
+images = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
+RISE(network, nn.Softmax(), num_masks=int(sys.argv[1]))(Tensor(images), targets=[[0, 2]])
+"""
+
+
+def largest_set(command: list[str]) -> float:
+    """MiB that a process takes at most."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed with {os.waitstatus_to_exitcode(status)}")
+    return usage.ru_maxrss / 1024
+
+
+def merges(folder: Path, _: list[str]) -> tuple[str, float, float]:
+    """What merging takes; the shards are written here, by hand."""
+    found = []
+    for count in (20, 200):
+        for number in range(1, count + 1):
+            write_shard(folder / str(count) / f"shard-{number:03}-of-{count}", number, count)
+        found.append(largest_set([sys.executable, "-c", _MERGE, str(folder / str(count))]))
+    return "merging 20 and 200 shards of 20 samples", *found
+
+
+_MERGE = """
+import sys
+from pathlib import Path
+from explainrun.summary_format import merge
+merge(sys.argv[1], Path(sys.argv[1]).glob("shard-*"))
+"""
+
+
+def write_shard(root: Path, number: int, count: int, samples: int = 20) -> None:
+    """A finished shard of random numbers."""
+    plan: dict[str, Any] = {
+        "class_names": [str(label) for label in range(_CLASSES)],
+        "explainers": {name: {} for name in _EXPLAINERS},
+        "metrics": {name: {} for name in _METRICS},
+        "shard": [number, count],
+        "device": "CPU",
+        "config": None,
+    }
+    rng = np.random.default_rng(number)
+    ids = np.arange(number - 1, samples * count, count)
+    truth = np.sort(rng.permuted(np.tile(np.arange(_CLASSES), (samples, 1)), axis=1)[:, :2], axis=1)
+    logits = rng.normal(size=(samples, _CLASSES)).astype(np.float32)
+    questions = np.stack([ids.repeat(2), truth.ravel()], axis=1)
+    said = SampleBatch(ids, ids.astype(np.uint32), truth, logits, 0.4 / (1 + np.exp(-logits)),
+                       np.zeros((0, samples, _CLASSES)), questions, 0 * ids)  # fmt: skip
+    run = RunFolder.create(root, "CPU", {"plan": plan, "compiled": True, "dropout": {}})
+    segments = Segments(run, _EXPLAINERS)
+    segments.write_samples(0, said)
+    for name in _EXPLAINERS:
+        scores = rng.random((len(_METRICS), 2 * samples))
+        explained = Explained(scores, np.ones(2 * samples, bool), np.full(2 * samples, np.nan))
+        segments.write_explained(0, name, explained, rng.normal(size=(2 * samples, *_SIZE)).astype(np.float32))
+    with SummaryWriter(run, [metadata(plan)]) as writer:
+        for record in sample_records(segments.results(0), run):
+            for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
+                run.write_file(root / path, b"picture", durable=False)
+            writer.write(record)
+        finish(segments, plan, writer, lambda: None)
+    run.sweep()
+
+
+def runs(folder: Path, settings: list[str]) -> tuple[str, float, float]:
+    """What runs of many samples take."""
+    import yaml  # noqa: PLC0415
+
+    configs = Path(__file__).resolve().parent.parent / "configs"
+    content = yaml.safe_load((configs / "quickstart.yaml").read_text("utf-8")) | yaml.safe_load(_RUN)
+    content["network"]["checkpoint"] = str(configs / content["network"]["checkpoint"])
+    (folder / "config.yaml").write_text(yaml.safe_dump(content), "utf-8")
+    command = [sys.executable, "-m", "explainrun", "run", str(folder / "config.yaml")]
+    command += [part for setting in settings for part in ("--set", setting)]
+    found = [
+        largest_set([*command, "--set", f"data.options.count={count}", "--summary-dir", str(folder / str(count))])
+        for count in (200, 2000)
+    ]
+    return "runs of 200 and 2,000 scenes", found[0], found[1]
+
+
+def masks(_: Path, __: list[str]) -> tuple[str, float, float]:
+    """What RISE takes."""
+    found = [largest_set([sys.executable, "-c", _RISE, str(count)]) for count in (100, 8000)]
+    return "RISE with 100 and 8,000 masks at 224 x 224", found[0], found[1]
+
+
+_KINDS: dict[str, tuple[Callable[[Path, list[str]], tuple[str, float, float]], Callable[[float], float]]] = {
+    "merge": (merges, lambda little: little + 16),
+    "samples": (runs, lambda little: 1.1 * little),
+    "masks": (masks, lambda little: little + 400e6 / 2**20),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=_KINDS)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the config that is run")
+    options = parser.parse_args()
+    measure, limit = _KINDS[options.kind]
+    with tempfile.TemporaryDirectory() as folder:
+        what, little, much = measure(Path(folder), options.set)
+    print(f"{what}: {little:.0f} and {much:.0f} MiB at most; allowed {limit(little):.0f} MiB")
+    if much > limit(little):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""A run split into shards and merged is the run that was never split."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from mindspore import nn
+
+from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
+from explainrun.explainers import RISE, GradCAM, Gradient
+from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.summary_format import MergeError, Results, find_runs, merge
+
+SAMPLES = 7
+
+
+def rows():
+    """Scenes of one label or two, one without any, one with a label that is no class."""
+    rng = np.random.default_rng(3)
+    for i in range(SAMPLES):
+        labels = np.array([[0, -1], [1, 0], [-1, -1], [7, 0]][i % 4], np.int32)
+        yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
+
+
+@pytest.fixture
+def runner(two_channels, dataset, tmp_path):
+    """Makes runners of one plan with shared and own passes, dropout, and metrics that make maps again."""
+    network = two_channels()
+
+    def make(folder, given=None, seed=0, **options):
+        data = dataset(list(rows()) if given is None else given)
+        options = {"pass_size": 2, "jit": "off", **options}
+        made = ImageClassificationRunner(
+            tmp_path / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), seed=seed, **options
+        )
+        explainers = [
+            Gradient(network),
+            GradCAM(network, "relu"),
+            RISE(network, nn.Sigmoid(), num_masks=8, grid=2),
+        ]
+        metrics = [
+            InsertionAUC(2, nn.Sigmoid(), steps=2),
+            PointingGame(2, tolerance=1),
+            Robustness(2, nn.Sigmoid(), samples=2),
+            ClassSensitivity(),
+        ]
+        made.register_saliency(explainers, metrics)
+        made.register_uncertainty(3)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, SAMPLES, SAMPLES + 2])
+def test_merged_is_as_never_split(runner, tmp_path, how_runs_differ, count):
+    runner("whole").run()
+    order = np.random.default_rng(count).permutation(count) + 1
+    results = [runner("parts/{shard}").run(shard=(int(number), count)) for number in order]
+    assert sum(result.samples for result in results) == SAMPLES
+    merge(tmp_path / "merged", [result.summary_dir for result in results])
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    whole, merged = (Results(tmp_path / folder) for folder in ("whole", "merged"))
+    assert merged.plan == {**whole.plan, "summary_dir": str(tmp_path / "merged")}
+    assert merged.costs["images"]["infer"] == SAMPLES
+    assert merged.costs["seconds"].keys() >= {"maps"}
+
+
+def test_a_shard_killed_and_gone_on_with(runner, kill, tmp_path, how_runs_differ):
+    runner("whole").run()
+    first = runner("{shard}").run(shard="1/2").summary_dir
+    kill(lambda: runner("{shard}").run(shard="2/2"), 0, 2)
+    second = tmp_path / "shard-2-of-2"
+    with pytest.raises(MergeError, match="is not finished yet: run it again to go on") as refused:
+        merge(tmp_path / "merged", [first, second])
+    assert refused.value.waiting
+    assert not (tmp_path / "merged").exists()
+    runner("{shard}").run(shard="2/2")
+    merge(tmp_path / "merged", [second, first])
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_the_limit_counts_before_the_split(runner):
+    assert [runner("{shard}").run(limit=4, shard=(number, 3)).samples for number in (1, 2, 3)] == [2, 1, 1]
+
+
+def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_differ):
+    """Shards try the compiled forward on the dataset's first pass, not on their own samples."""
+    runner("whole", jit="auto").run()
+    for number in range(1, 10):
+        runner("parts/{shard}", jit="auto").run(shard=(number, 9))
+    merge(tmp_path / "merged", sorted((tmp_path / "parts").iterdir()))
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_another_shard_in_the_same_folder_is_refused(runner):
+    runner("one").run(shard=(1, 2))
+    with pytest.raises(PlanError, match=r"shard was \[1, 2\], is \[2, 2\].*put \{shard\} into its name"):
+        runner("one").run(shard=(2, 2))
+    with pytest.raises(PlanError, match="shard was"):
+        runner("one").run()
+
+
+def test_the_place_of_a_shard_needs_one(runner):
+    with pytest.raises(PlanError, match=r"holds \{shard\}, and no shard is given"):
+        runner("{shard}").run()
+
+
+@pytest.fixture
+def parts(runner):
+    return [runner("parts/{shard}").run(shard=(number, 3)).summary_dir for number in (1, 2, 3)]
+
+
+def test_missing_and_doubled_ones_are_refused(parts, tmp_path):
+    with pytest.raises(MergeError, match="of 3 shards 1 are missing: 2") as refused:
+        merge(tmp_path / "merged", [parts[0], parts[2]])
+    assert refused.value.waiting
+    shutil.copytree(parts[0], tmp_path / "again")
+    with pytest.raises(MergeError, match="shard 1 is given 2 times") as refused:
+        merge(tmp_path / "merged", [*parts, tmp_path / "again"])
+    assert not refused.value.waiting
+    with pytest.raises(MergeError, match="no shard is given"):
+        merge(tmp_path / "merged", [])
+    assert not (tmp_path / "merged").exists()
+
+
+def test_other_plans_are_refused_all_at_once(runner, parts, tmp_path):
+    seeded = runner("seeded", seed=4).run(shard=(2, 3)).summary_dir
+    quarter = runner("quarter").run(shard=(3, 4)).summary_dir
+    whole = runner("whole").run().summary_dir
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MergeError) as refused:
+        merge(tmp_path / "merged", [parts[0], seeded, quarter, whole, tmp_path / "empty"])
+    told = str(refused.value)
+    assert "seeded is of another plan than" in told
+    assert "seed was 0, is 4" in told
+    assert "quarter is of another plan than" in told
+    assert "one of 3 shards there, one of 4 here" in told
+    assert "whole holds a whole run" in told
+    assert "empty holds no run" in told
+
+
+def test_damage_is_told(parts, tmp_path):
+    archive = find_runs(parts[1])[0].archive
+    archive.chmod(0o600)
+    content = bytearray(archive.read_bytes())
+    content[-9] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(MergeError, match="its checksum does not match"):
+        merge(tmp_path / "merged", parts)
+
+
+def test_a_missing_picture_is_told_and_begins_anew_once_it_is_there(parts, tmp_path, runner, how_runs_differ):
+    picture = sorted(parts[2].rglob("*.png"))[-1]
+    content = picture.read_bytes()
+    picture.unlink()
+    with pytest.raises(FileNotFoundError, match=picture.name):
+        merge(tmp_path / "merged", parts)
+    assert not Results(tmp_path / "merged").finished
+    picture.write_bytes(content)
+    merge(tmp_path / "merged", parts)
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_datasets_of_different_length_are_refused(runner, parts, tmp_path):
+    """A dataset whose length nobody knows before it is read may change without a change of plan."""
+    grown = runner("grown", given=[*rows(), *rows()]).run(shard=(2, 3)).summary_dir
+    state = find_runs(grown)[0].data / "plan.json"
+    assert json.loads(state.read_text())["state"]["plan"]["samples"] == 2 * SAMPLES
+    with pytest.raises(MergeError, match="samples was 7, is 14"):
+        merge(tmp_path / "merged", [parts[0], grown, parts[2]])
+
+
+def test_merged_again_does_nothing_and_other_runs_stay(runner, parts, tmp_path):
+    merge(tmp_path / "merged", parts)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "merged").rglob("*")}
+    merge(tmp_path / "merged", parts)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "merged").rglob("*")} == before
+    seeded = [runner("seeded/{shard}", seed=4).run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    with pytest.raises(MergeError, match=r"holds another run \(seed was 0, is 4\)"):
+        merge(tmp_path / "merged", seeded)
+    assert Results(tmp_path / "merged").plan["seed"] == 0
+    merge(tmp_path / "merged", seeded, overwrite=True)
+    [run] = find_runs(tmp_path / "merged")
+    assert Results(run.archive).plan["seed"] == 4
+
+
+def test_other_data_of_the_same_plan_is_refused(runner, parts, tmp_path):
+    merge(tmp_path / "merged", parts)
+    other = [(image + 1, *rest) for image, *rest in rows()]
+    others = [runner("other/{shard}", given=other).run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    with pytest.raises(MergeError, match="holds a run of other data than"):
+        merge(tmp_path / "merged", others)
+
+
+def test_an_unfinished_run_is_no_place_to_merge_to(runner, kill, parts, tmp_path):
+    kill(runner("run").run, 0, 2)
+    with pytest.raises(MergeError, match="holds an unfinished run"):
+        merge(tmp_path / "run", parts)
+    assert not Results(tmp_path / "run").finished
+
+
+def test_shards_stay_as_they_are(parts, tmp_path):
+    before = {path: (path.stat().st_size, path.stat().st_mtime_ns) for part in parts for path in part.rglob("*")}
+    merge(tmp_path / "merged", parts)
+    assert {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in before} == before
+
+
+def test_copies_where_there_are_no_links(parts, runner, tmp_path, monkeypatch, how_runs_differ):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    merge(tmp_path / "merged", parts)
+    assert all(path.stat().st_nlink == 1 for path in (tmp_path / "merged").rglob("*.png"))
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
