@@ -17,6 +17,7 @@ import click
 from tabulate import tabulate
 
 from .explain_command import explain
+from .inspect_command import inspect
 from .telling import setting, told
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
@@ -30,6 +31,7 @@ def main() -> None:
 
 
 main.add_command(explain)
+main.add_command(inspect)
 
 
 @main.command()

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from ..explainers import Explainer
 from ..explainers.registry import nearest
 from ..summary_format import Results, Score
-from .profile import profile_table
+from .profile_table import profile_table
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from .folder import RunFolder, find_runs, read_manifest, remove_runs
 from .frames import BrokenRecordError
+from .inspection import Inspection, inspect_run
 from .lock import FolderInUseError, FolderLock
 from .pictures import heatmap_picture, jpeg, original_picture, png
 from .reader import Summary, read_records, read_summary
@@ -17,6 +18,7 @@ __all__ = [
     "FolderInUseError",
     "FolderLock",
     "Heatmap",
+    "Inspection",
     "Metadata",
     "Prediction",
     "Results",
@@ -33,6 +35,7 @@ __all__ = [
     "SummaryWriter",
     "find_runs",
     "heatmap_picture",
+    "inspect_run",
     "jpeg",
     "original_picture",
     "png",
