@@ -20,6 +20,7 @@ from .profile_table import profile_table
 
 _KEY_WIDTH = 14
 _SHOWN_FAULTS = 20
+_SHOWN_PARTS = 3
 
 
 def run_text(found: Inspection) -> str:
@@ -94,7 +95,8 @@ def _time_to_go(progress: Progress) -> str:
         return f"about {duration(whole)} to go"
     if known is None:
         return "time to go unknown, since the dataset does not say its length"
-    missing = ", ".join(progress.untried)
+    untried = progress.untried
+    missing = ", ".join(untried) if len(untried) <= _SHOWN_PARTS else f"{len(untried)} of {len(progress.parts)} parts"
     return f"time to go unknown, since nothing of {missing} is committed yet (the rest: {duration(known)})"
 
 
@@ -117,7 +119,7 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         return
     ended = f", finished {_moment(found.ended)}" if found.ended else ""
     yield "run", f"{run.data.name}, begun {_moment(run.timestamp)}{ended}"
-    if found.progress is not None and not found.running:
+    if found.progress is not None and not found.running and not found.faults:
         yield "next", "run the same again to go on"
     if found.progress is not None and found.running and found.progress.seconds_to_go is not None:
         yield "ends", f"about {_moment(time.time() + found.progress.seconds_to_go)}"
@@ -130,17 +132,8 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.plan is None:
         return
     plan = found.plan.plan
-    config = _inner(plan, "config")
-    network, given, data = _inner(plan, "network"), _inner(config, "network"), _inner(config, "data")
-    made_from = _joined(given.get("factory"), given.get("checkpoint"))
-    yield (
-        "network",
-        _joined(network.get("class"), network.get("weights and layers"), made_from, plan.get("activation_fn")),
-    )
-    source = next((data[key] for key in ("factory", "hdf5", "csv", "folder") if data.get(key)), None)
-    counted = None if plan.get("samples") is None else f"{plan['samples']} samples"
-    limit = None if plan.get("limit") is None else f"limit {plan['limit']}"
-    yield "data", _joined(source, _options(_inner(data, "options")), counted, limit, f"{found.plan.classes} classes")
+    yield "network", _network(plan)
+    yield "data", f"{_data(plan)}, {found.plan.classes} classes"
     if found.plan.shard is not None:
         yield "shard", "{} of {}".format(*found.plan.shard)
     for key in ("explainers", "metrics"):
@@ -153,6 +146,20 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     yield "settings", _options(settings)
     versions = ", ".join(f"{name} {number}" for name, number in _inner(plan, "versions").items())
     yield "made with", _joined(versions, f"on {plan.get('device')}")
+
+
+def _network(plan: Mapping[str, Any]) -> str:
+    network, given = _inner(plan, "network"), _inner(_inner(plan, "config"), "network")
+    made_from = _joined(given.get("factory"), given.get("checkpoint"))
+    return _joined(network.get("class"), network.get("weights and layers"), made_from, plan.get("activation_fn"))
+
+
+def _data(plan: Mapping[str, Any]) -> str:
+    given = _inner(_inner(plan, "config"), "data")
+    source = next((given[key] for key in ("factory", "hdf5", "csv", "folder") if given.get(key)), None)
+    counted = "samples not counted" if plan.get("samples") is None else f"{plan['samples']} samples"
+    limit = None if plan.get("limit") is None else f"limit {plan['limit']}"
+    return _joined(source, _options(_inner(given, "options")), counted, limit)
 
 
 def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
@@ -202,11 +209,10 @@ def _fault_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.records is None:
         yield "broken", f"nothing in {'results.h5' if found.finished else 'the segments'}; no more was looked at"
         return
-    segments = found.progress.parts_committed if found.progress else 0
-    whole = "the archive" if found.finished else f"{segments} segments"
+    whole = "archive" if found.progress is None else f"segments ({found.progress.parts_committed})"
     torn = found.records.torn and not found.running
     mended = "; the last record is cut short, the next start writes the file anew" if torn else ""
-    yield "broken", f"nothing; {found.records.records} records, their pictures and {whole} are sound{mended}"
+    yield "broken", f"nothing; records ({found.records.records}), their pictures and {whole} are sound{mended}"
 
 
 def _parts_table(progress: Progress) -> str:
@@ -242,7 +248,7 @@ def _unscored_table(scores: Mapping[str, Mapping[str, int]]) -> list[str]:
 def _row(found: Inspection) -> tuple[str, ...]:
     shard = found.plan.shard if found.plan else None
     progress = found.progress
-    share = 1.0 if found.finished else progress and progress.share
+    share = 1.0 if found.finished else progress.share if progress else None
     to_go = "?" if progress is None or progress.seconds_to_go is None else duration(progress.seconds_to_go)
     return (
         str(found.folder),

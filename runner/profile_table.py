@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tabulate import tabulate
 
-if TYPE_CHECKING:
-    from .profile import Costs
+from ..summary_format.committed import Costs
 
 
 def profile_table(costs: Costs, style: str = "simple") -> str:

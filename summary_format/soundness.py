@@ -92,7 +92,7 @@ def checked_records(run: RunFolder, *, finished: bool) -> Records:
         faults = [fault_of(run, run.event_file, error, remedy)] if finished else []
     except Exception as error:  # whatever bytes make of a decoder
         faults = [fault_of(run, run.event_file, error, remedy)]
-    if found.records and not found.headed:
+    if (found.records or finished) and not found.headed and not faults:
         faults.append(Fault(run.event_file.name, "it does not begin with class names and explainers", remedy))
     return Records(found.records, found.samples, found.scores, torn, (*faults, *found.picture_faults()))
 

@@ -105,7 +105,7 @@ def test_a_finished_run(make):
     lines = text.splitlines()
     assert lines[0] == f"{run.root}: finished"
     for words in (
-        "nothing; 6 records, their pictures and the archive are sound",
+        "nothing; records (6), their pictures and archive are sound",
         "Net, abc123, net.ckpt, Sigmoid",
         "digits.h5, 4 samples, 2 classes",
         "First (Gradient, layer=block6)",
@@ -138,9 +138,13 @@ def test_an_unfinished_run(make):
     assert (code, list(told)) == (3, KEYS)
     assert (told["progress"]["share"], told["progress"]["seconds_to_go"]) == (0.5, 60.0)
     assert told["sizes"]["to_go"] > 0
+    (run.segments / "000000.First.maps").unlink()
+    _, text = inspected(run.root)
+    told = "time to go unknown, since nothing of First is committed yet (the rest: 30 s)"
+    assert text.splitlines()[0] == f"{run.root}: unfinished, 25% done, {told}"
     with FolderLock(run.root):
         _, text = inspected(run.root)
-        assert ": running, 50% done" in text
+        assert ": running, 25% done" in text
         assert "last sign of life" in text
 
 

@@ -203,7 +203,7 @@ def test_every_kind_of_damage_to_a_finished_run_is_named(finished):
     finished.event_file.unlink()
     assert faults(finished.root) == [(finished.event_file.name, "it is missing")]
     rewrite(finished.event_file, b"")
-    assert faults(finished.root)[0] == (finished.event_file.name, "it holds 0 samples of 1")
+    assert faults(finished.root) == [(finished.event_file.name, "it does not begin with class names and explainers")]
     rewrite(finished.event_file, events)
     rewrite(finished.archive, archive[:3000] + b"x" + archive[3001:])
     ((file, what),) = faults(finished.root)
