@@ -7,16 +7,18 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN, Inspection, holds_run, inspect_run
-from .inspected_shards import Shards, shards_among
-from .inspection_json import as_json, shards_as_json
-from .inspection_text import run_text, runs_text
 from .stopping import EXIT_RESUMABLE
 from .telling import EXIT_BAD_INPUT
+
+if TYPE_CHECKING:
+    from ..summary_format import Inspection
+    from .inspected_shards import Shards
+
+# NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
 
 @click.command()
@@ -51,6 +53,9 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
       (what is not known is null)
     of shards: of, folders, missing, unfinished (or damaged), doubled
     """  # noqa: D301 - \b keeps click from wrapping
+    from ..summary_format import inspect_run  # noqa: PLC0415
+    from .inspected_shards import shards_among  # noqa: PLC0415
+
     named = list(_named(folders))
     found = [inspect_run(folder, through=not quick) for folder in named]
     single = named == list(folders[:1])  # then of a shard no others are missed
@@ -68,6 +73,8 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
 
 def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
     """0 where all are finished and sound, 2 where any is damaged or none, else 3."""
+    from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN  # noqa: PLC0415
+
     states = {one.state for one in found}
     if states & {DAMAGED, NO_RUN}:
         return EXIT_BAD_INPUT
@@ -75,11 +82,15 @@ def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
 
 
 def _json(found: Sequence[Inspection], shards: Sequence[Shards], *, single: bool) -> str:
+    from .inspection_json import as_json, shards_as_json  # noqa: PLC0415
+
     several: dict[str, Any] = {"runs": list(map(as_json, found)), "shards": list(map(shards_as_json, shards))}
     return json.dumps(as_json(found[0]) if single else several, indent=1, allow_nan=False)
 
 
 def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
+    from .inspection_text import run_text, runs_text  # noqa: PLC0415
+
     text = runs_text(found, shards) if shards or len(found) > 1 else run_text(found[0])
     encoding = sys.stdout.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -87,15 +98,7 @@ def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
 
 def _named(folders: Iterable[Path]) -> Iterator[Path]:
     """The summary folders that are meant: those named, or those within them."""
+    from ..summary_format.inspection import holds_run, runs_below  # noqa: PLC0415
+
     for folder in folders:
-        yield from [folder] if holds_run(folder) else _below(folder) or [folder]
-
-
-def _below(folder: Path) -> list[Path]:
-    """The folders in a folder that hold runs, if any do, and with them those that may, since they cannot be read."""
-    try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError:
-        return []
-    runs = [path for path in inside if holds_run(path)]
-    return runs and [path for path in inside if path in runs or not os.access(path, os.R_OK | os.X_OK)]
+        yield from [folder] if holds_run(folder) else runs_below(folder) or [folder]

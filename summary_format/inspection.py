@@ -117,6 +117,15 @@ def holds_run(folder: Path) -> bool:
     return False
 
 
+def runs_below(folder: Path) -> list[Path]:
+    """The folders in a folder that hold runs, if any do, and with them those that may, since they cannot be read."""
+    with suppress(OSError):
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        runs = [path for path in inside if holds_run(path)]
+        return runs and [path for path in inside if path in runs or not os.access(path, os.R_OK | os.X_OK)]
+    return []
+
+
 def _unseen(folder: Path, why: str) -> Fault:
     return Fault(str(folder), f"it cannot be looked at ({why})", "name a summary folder that can be read")
 
