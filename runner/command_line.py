@@ -17,6 +17,7 @@ import click
 from tabulate import tabulate
 
 from .explain_command import explain
+from .inspect_command import inspect
 from .merge_command import merge
 from .sharding import PLACE, Shard, shard_of
 from .telling import setting, told
@@ -33,6 +34,7 @@ def main() -> None:
 
 main.add_command(explain)
 main.add_command(merge)
+main.add_command(inspect)
 
 
 @main.command()

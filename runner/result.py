@@ -16,7 +16,7 @@ from ..explainers import Explainer
 from ..explainers.registry import nearest
 from ..summary_format import Results
 from ..summary_format.sample_records import mean_score
-from .profile import profile_table
+from .profile_table import profile_table
 
 
 @dataclass(frozen=True)

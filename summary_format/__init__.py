@@ -2,6 +2,7 @@
 
 from .folder import RunFolder, find_runs, read_manifest, remove_runs
 from .frames import BrokenRecordError
+from .inspection import Inspection, inspect_run
 from .lock import FolderInUseError, FolderLock
 from .merging import merge
 from .pictures import heatmap_picture, jpeg, original_picture, png
@@ -19,6 +20,7 @@ __all__ = [
     "FolderInUseError",
     "FolderLock",
     "Heatmap",
+    "Inspection",
     "MergeError",
     "Metadata",
     "Prediction",
@@ -36,6 +38,7 @@ __all__ = [
     "SummaryWriter",
     "find_runs",
     "heatmap_picture",
+    "inspect_run",
     "jpeg",
     "merge",
     "original_picture",

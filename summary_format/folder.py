@@ -209,7 +209,7 @@ def read_manifest(run: RunFolder) -> dict[str, Any] | None:
 
 def _read_state(data: Path) -> dict[str, Any] | None:
     """What the plan file in a data folder holds; None where it is not there or no longer readable."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         kept = json.loads((data / "plan.json").read_text("utf-8"))
         if _EVENT_FILE.fullmatch(kept["event_file"]) and isinstance(kept["state"], dict):
             found: dict[str, Any] = kept

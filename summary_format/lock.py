@@ -13,9 +13,12 @@ import json
 import os
 import secrets
 import socket
+import struct
+import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +32,23 @@ SETTLE_SECONDS = 0.5
 # Record locks do not tell two runs of one process apart, and closing a second handle would let go of the first's.
 _held: set[Path] = set()
 _changing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whom a lock file tells of.
+
+    Attributes:
+        host: where it runs, as far as the file says.
+        pid: its process there, likewise.
+        silent: seconds since it last said that it is alive.
+        alive: whether the next start would find the folder in use.
+    """
+
+    host: str | None
+    pid: int | None
+    silent: float
+    alive: bool
 
 
 class FolderInUseError(OSError):
@@ -174,7 +194,7 @@ class FolderLock:
 
 def _holder(file: int) -> dict[str, Any]:
     """What the lock file says of who writes; nothing where nobody said it yet."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         said = json.loads(os.pread(file, 4096, 0))
         if isinstance(said, dict):
             return said
@@ -183,3 +203,52 @@ def _holder(file: int) -> dict[str, Any]:
 
 def _name(holder: dict[str, Any]) -> str:
     return f"process {holder.get('pid', '?')} on {holder.get('host', 'an unknown host')}"
+
+
+def holder_of(root: Path) -> Holder | None:
+    """Who writes to a summary folder, or did until it died; None where there is no lock file.
+
+    Takes no lock and writes nothing.
+
+    Raises:
+        OSError: if the folder cannot be looked at.
+    """
+    path = root / ".explainrun.lock"
+    try:
+        silent = max(time.time() - path.stat().st_mtime, 0.0)
+        if not path.is_file():
+            return Holder(None, None, silent, alive=False)
+        with _changing:
+            if root.resolve() in _held:  # opening and closing the file would let go of this process's own lock
+                return Holder(socket.gethostname(), os.getpid(), silent, alive=True)
+            said, locked = _looked_at(path)
+    except FileNotFoundError:
+        return None
+    host, pid = said.get("host"), said.get("pid")
+    if locked is None or (not locked and host != socket.gethostname()):
+        locked = silent < STALE_SECONDS
+    return Holder(host if isinstance(host, str) else None, pid if isinstance(pid, int) else None, silent, locked)
+
+
+def _looked_at(path: Path) -> tuple[dict[str, Any], bool | None]:
+    """What a lock file says, and whether another process has a record lock on it; None where that cannot be told."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return {}, None
+    try:
+        return _holder(file), _locked(file)
+    finally:
+        os.close(file)
+
+
+def _locked(file: int) -> bool | None:
+    if sys.platform != "linux":  # where the layout below is another
+        return None
+    layout = "hhqqi4x"  # struct flock: type, whence, start, length, process
+    asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        answer = fcntl.fcntl(file, fcntl.F_GETLK, asked)
+    except OSError:  # a file system without record locks
+        return None
+    return bool(struct.unpack(layout, answer)[0] != fcntl.F_UNLCK)

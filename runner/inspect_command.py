@@ -1,0 +1,104 @@
+"""``explainrun inspect``: what summary folders hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .stopping import EXIT_RESUMABLE
+from .telling import EXIT_BAD_INPUT
+
+if TYPE_CHECKING:
+    from ..summary_format import Inspection
+    from .inspected_shards import Shards
+
+# NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
+@click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
+@click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")
+def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
+    """Tell what summary folders hold: finished or how far, sizes, passes, what was not computed, what is broken.
+
+    FOLDER is a summary folder, of which the newest run is shown; the data folder (_explain_...) of any run in one; or
+    a folder with summary folders in it, such as the shards of a run. Every checksum is verified. Nothing is written,
+    and a run that is at work is not disturbed.
+
+    Exit codes: 0 finished and sound; 3 unfinished and sound (run again to go on), or a shard is missing beside
+    others; 2 damaged, or no run. Of several the worst: 2, then 3, then 0.
+
+    \b
+    --json prints one object, and for several folders {"runs": [...], "shards": [...]}. Its keys:
+      folder, run, other_runs      names
+      state                        "finished", "unfinished", "damaged", "no run"
+      finished, running            whether it came to its end; whether a process writes now
+      shard                        [which, of how many], null for a whole run
+      began, ended, seconds        seconds since the epoch; seconds of work
+      writer                       host, pid, silent (seconds), alive; null where nobody holds the folder
+      samples, questions           done
+      progress                     of an unfinished run: share (0 to 1), batches, samples, parts, seconds_to_go
+      records                      of the event file: records, samples, scores, torn (cut short at its end)
+      sizes                        bytes by kind of file, free, to_go
+      not_computed                 outputs, unlabelled, beyond, maps and scores by explainer
+      faults                       file, what, remedy of everything that is broken
+      costs, plan                  passes and seconds by kind; what the run does
+      (what is not known is null)
+    of shards: of, folders, missing, unfinished (or damaged), doubled
+    """  # noqa: D301 - \b keeps click from wrapping
+    from ..summary_format import inspect_run  # noqa: PLC0415
+    from .inspected_shards import shards_among  # noqa: PLC0415
+
+    named = list(_named(folders))
+    found = [inspect_run(folder, through=not quick) for folder in named]
+    single = named == list(folders[:1])  # then of a shard no others are missed
+    try:
+        shards = [] if single else shards_among(found)
+        text = _json(found, shards, single=single) if as_plain else _text(found, shards)
+    except Exception as error:  # what a plan holds may be anything
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        click.echo(f"explainrun: what was found cannot be told: {type(error).__name__}: {error}", err=True)
+        sys.exit(EXIT_BAD_INPUT)
+    click.echo(text)
+    sys.exit(exit_code(found, shards))
+
+
+def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
+    """0 where all are finished and sound, 2 where any is damaged or none, else 3."""
+    from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN  # noqa: PLC0415
+
+    states = {one.state for one in found}
+    if states & {DAMAGED, NO_RUN}:
+        return EXIT_BAD_INPUT
+    return 0 if states == {FINISHED} and not any(one.missing for one in shards) else EXIT_RESUMABLE
+
+
+def _json(found: Sequence[Inspection], shards: Sequence[Shards], *, single: bool) -> str:
+    from .inspection_json import as_json, shards_as_json  # noqa: PLC0415
+
+    several: dict[str, Any] = {"runs": list(map(as_json, found)), "shards": list(map(shards_as_json, shards))}
+    return json.dumps(as_json(found[0]) if single else several, indent=1, allow_nan=False)
+
+
+def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
+    from .inspection_text import run_text, runs_text  # noqa: PLC0415
+
+    text = runs_text(found, shards) if shards or len(found) > 1 else run_text(found[0])
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _named(folders: Iterable[Path]) -> Iterator[Path]:
+    """The summary folders that are meant: those named, or those within them."""
+    from ..summary_format.inspection import holds_run, runs_below  # noqa: PLC0415
+
+    for folder in folders:
+        yield from [folder] if holds_run(folder) else runs_below(folder) or [folder]

@@ -1,0 +1,75 @@
+"""Which shards of a run there are among several inspected folders, and what is left to do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..summary_format.inspection import FINISHED, Inspection
+
+_OWN = ("shard", "summary_dir")  # in what the shards of one run differ
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards that there are of one run.
+
+    Attributes:
+        of: how many there shall be.
+        found: those that there are, by number.
+    """
+
+    of: int
+    found: tuple[tuple[int, Inspection], ...]
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Numbers that no folder has."""
+        there = {number for number, _ in self.found}
+        return tuple(number for number in range(1, self.of + 1) if number not in there)
+
+    @property
+    def doubled(self) -> tuple[int, ...]:
+        """Numbers that several folders have."""
+        return tuple(number for number, times in Counter(number for number, _ in self.found).items() if times > 1)
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Numbers of those that are not finished and sound."""
+        return tuple(number for number, one in self.found if one.state != FINISHED)
+
+    def told(self) -> str:
+        """What there is and what is left to do, in a sentence or two."""
+        kinds = {"missing": self.missing, "not finished and sound": self.unfinished, "doubled": self.doubled}
+        wrong = "; ".join(f"{_numbers(numbers)} {what}" for what, numbers in kinds.items() if numbers)
+        if self.missing or self.unfinished:
+            return f"shards of {self.of}: {wrong}. Next: run those that are missing or not finished"
+        one_of_each = {number: str(one.folder) for number, one in reversed(self.found)}
+        folders = " ".join(shlex.quote(folder) for _, folder in sorted(one_of_each.items()))
+        return f"shards of {self.of}: all finished{wrong and f', {wrong}'}. Next: explainrun merge OUT {folders}"
+
+
+def shards_among(found: Iterable[Inspection]) -> list[Shards]:
+    """The shards among inspected folders, those of one plan together."""
+    together: dict[str, list[tuple[int, Inspection]]] = {}
+    for one in found:
+        if one.plan is not None and one.plan.shard is not None:
+            plan = {key: value for key, value in one.plan.plan.items() if key not in _OWN}
+            key = json.dumps([one.plan.shard[1], plan], sort_keys=True)
+            together.setdefault(key, []).append((one.plan.shard[0], one))
+    sorted_ones = (sorted(ones, key=lambda pair: (pair[0], str(pair[1].folder))) for ones in together.values())
+    return [Shards(json.loads(key)[0], tuple(ones)) for key, ones in zip(together, sorted_ones, strict=True)]
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    """Ascending numbers, those in a row as a range."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
