@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import mindspore as ms
@@ -21,9 +20,9 @@ from ..summary_format import (
     SummaryWriter,
     remove_runs,
 )
-from ..summary_format.disk import remove
 from ..summary_format.finishing import finish, metadata
 from ..summary_format.folder import sweep
+from ..summary_format.mending import mend
 from ..summary_format.records import Record
 from ..summary_format.sample_records import sample_records
 from .batch import Batch, digests, read
@@ -70,6 +69,9 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
             _clear(found.run, replaces=found.replaces)
             _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
             return RunResult.of(results, plan.summary_dir, finished_before=True)
+        if found.run is not None:
+            for what in mend(_segments(plan, found.run)):
+                _log.warning("%s; it is made anew", what)
         earlier = _earlier_costs(plan, found.run)
         profile = Profile(network, earlier)
         run, first, groups = _entered(plan, network, profile, found, stopping)
@@ -143,7 +145,7 @@ def _go(
     """Do what is left of a run."""
     run.sweep()
     segments = _segments(plan, run)
-    with _mended(run), SummaryWriter(run, _records_so_far(plan, segments)) as writer:
+    with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
         with (
             Progress(plan.sample_count) as progress,
             Committer(run, lock.check) as committer,
@@ -166,10 +168,7 @@ def _segments(plan: Plan, run: RunFolder) -> Segments:
 
 def _earlier_costs(plan: Plan, run: RunFolder | None) -> Costs:
     """What the committed work of earlier starts took."""
-    if run is None:
-        return {}
-    with _mended(run):
-        return _segments(plan, run).costs()
+    return {} if run is None else _segments(plan, run).costs()
 
 
 def _seconds(costs: Costs) -> float:
@@ -188,15 +187,3 @@ def _clear(run: RunFolder, *, replaces: bool) -> None:
     run.sweep()
     if replaces:
         remove_runs(run.root, keep=run)
-
-
-@contextmanager
-def _mended(run: RunFolder) -> Iterator[None]:
-    """Remove a segment that turns out to be damaged, so that the next start makes it anew."""
-    try:
-        yield
-    except BrokenRecordError as error:
-        if error.path.parent != run.segments:
-            raise
-        remove(error.path)
-        raise OSError(f"{error}; it is removed now: run again to make it anew") from error

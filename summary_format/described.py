@@ -19,8 +19,8 @@ class Described:
         metrics: likewise.
         classes: how many.
         searching: whether there is hierarchical occlusion.
-        samples: how many samples the run has, by the dataset's length and the limit; of a shard, about how many; None
-            where the dataset does not say.
+        samples: how many samples the run has, by the dataset's length and the limit; None where
+            the dataset does not say.
         shard: which of how many, from 1; None for a whole run.
     """
 
@@ -69,4 +69,4 @@ def _samples(plan: Mapping[str, Any], shard: tuple[int, int] | None) -> int | No
     known = [count for count in given if isinstance(count, int) and 0 <= count <= _MOST_SAMPLES]
     if not known:
         return None
-    return min(known) if shard is None else -(-min(known) // shard[1])
+    return min(known) if shard is None else len(range(shard[0] - 1, min(known), shard[1]))

@@ -16,7 +16,7 @@ class Progress:
     Attributes:
         parts: into which the work on each batch falls, with what is committed of each.
         samples: with which every part is through.
-        samples_total: how many there will be; None where nobody knows, and about so many for a shard.
+        samples_total: how many there will be; None where nobody knows.
         batches: with which every part is through.
         batches_total: likewise.
     """

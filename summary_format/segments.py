@@ -150,11 +150,11 @@ class Segments:
 
     def has_samples(self, batch: int) -> bool:
         """Whether that batch's samples are committed."""
-        return self._samples_path(batch).is_file()
+        return self.samples_path(batch).is_file()
 
     def missing(self, batch: int) -> tuple[str, ...]:
         """The explainers whose part of the batch is not committed."""
-        return tuple(name for name in self.explainers if not self._explained_path(batch, name).is_file())
+        return tuple(name for name in self.explainers if not self.explained_path(batch, name).is_file())
 
     def lacks_search(self, batch: int) -> bool:
         """Whether hierarchical occlusion of that batch is wanted and not committed."""
@@ -174,7 +174,7 @@ class Segments:
         Raises:
             OSError: if the disk refuses.
         """
-        self.run.write_file(self._samples_path(batch), framed(_packed(samples)))
+        self.run.write_file(self.samples_path(batch), framed(_packed(samples)))
 
     def write_explained(self, batch: int, name: str, explained: Explained, maps: Array) -> None:
         """Commit an explainer's part of a batch: its maps (Q, H, W) and what else is said of them.
@@ -184,7 +184,7 @@ class Segments:
         """
         buffer = io.BytesIO()
         np.save(buffer, maps, allow_pickle=False)
-        self.run.write_file(self._explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
+        self.run.write_file(self.explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
 
     def write_searched(self, batch: int, searched: Searched) -> None:
         """Commit what hierarchical occlusion found on a batch.
@@ -200,7 +200,7 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return SampleBatch(**_unpacked(self._samples_path(batch)))
+        return SampleBatch(**_unpacked(self.samples_path(batch)))
 
     def explained(self, batch: int, name: str) -> Explained:
         """An explainer's part of a batch, without its maps.
@@ -208,7 +208,7 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return Explained(**_unpacked(self._explained_path(batch, name)))
+        return Explained(**_unpacked(self.explained_path(batch, name)))
 
     def maps(self, batch: int, name: str) -> Array:
         """An explainer's maps (Q, H, W) of a batch.
@@ -216,7 +216,7 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        path = self._explained_path(batch, name)
+        path = self.explained_path(batch, name)
         frame = next(islice(read_frames(path), 1, None), None)
         if frame is None:
             raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
@@ -270,14 +270,16 @@ class Segments:
                     total.setdefault(what, Counter()).update(by_kind)
         return {what: dict(by_kind) for what, by_kind in total.items()}
 
-    def _samples_path(self, batch: int) -> Path:
+    def samples_path(self, batch: int) -> Path:
+        """Where a batch's samples are committed."""
         return self.run.segments / f"{batch:06d}.samples"
+
+    def explained_path(self, batch: int, name: str) -> Path:
+        """Where an explainer's part of a batch is committed."""
+        return self.run.segments / f"{batch:06d}.{name}.maps"
 
     def _searched_path(self, batch: int) -> Path:
         return self.run.segments / f"{batch:06d}.searched"
-
-    def _explained_path(self, batch: int, name: str) -> Path:
-        return self.run.segments / f"{batch:06d}.{name}.maps"
 
 
 def _packed(part: SampleBatch | Explained | Searched) -> bytes:

@@ -15,7 +15,7 @@ from .records import Metadata, Record, SampleRecord, ScoresRecord
 
 ANEW = "run with --overwrite to make the run anew"
 NEXT_START = "the next start writes it anew"
-REMOVED = "run again: the start that comes upon it removes it, the next makes it anew"
+REMOVED = "run again to make it anew"
 READABLE = "make it readable and look again"
 
 

@@ -1,0 +1,61 @@
+"""What a run that goes on has to make anew, though it was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from .disk import remove
+from .frames import BrokenRecordError, read_frames
+from .sample_records import recorded
+from .segments import Segments
+
+
+def mend(segments: Segments) -> list[str]:
+    """Remove the segments that are damaged or have lost pictures, so that their part of a batch is made anew.
+
+    Every segment is read through, one record in memory at a time: damage that nobody sees now would be met only when
+    all is joined.
+
+    Returns:
+        What was wrong with each that is removed.
+
+    Raises:
+        OSError: if one cannot be read or removed.
+    """
+    damaged = dict(_damaged(segments))
+    for path in damaged:
+        remove(path)
+    bereft = dict(_bereft(segments))
+    for path in bereft:
+        remove(path)
+    return [*damaged.values(), *bereft.values()]
+
+
+def _damaged(segments: Segments) -> Iterator[tuple[Path, str]]:
+    for path in sorted(segments.run.segments.glob("*")):
+        try:
+            for _ in read_frames(path):
+                pass
+        except BrokenRecordError as error:
+            yield path, str(error)
+
+
+def _bereft(segments: Segments) -> Iterator[tuple[Path, str]]:
+    """Segments whose pictures are not all there."""
+    run = segments.run
+    for batch in count():
+        if not segments.has_samples(batch):
+            break
+        samples = segments.samples(batch)
+        originals = [run.image_path(int(samples.ids[row])) for row in recorded(samples)]
+        pictures = {segments.samples_path(batch): originals}
+        for name in segments.explainers:
+            if name not in segments.missing(batch):
+                asked = samples.questions[segments.explained(batch, name).computed].tolist()
+                pictures[segments.explained_path(batch, name)] = [run.heatmap_path(name, *each) for each in asked]
+        for path, names in pictures.items():
+            lost = [name for name in names if not (run.root / name).is_file()]
+            if lost:
+                yield path, f"{path} belongs to {len(lost)} pictures that are missing, such as {lost[0]}"
