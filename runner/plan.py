@@ -28,9 +28,7 @@ from .sharding import PLACE, Shard
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
 JIT = ("auto", "on", "off")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
-PASSES_A_COMMIT = (
-    512  # what a kill may cost; where a batch takes more, ragged passes hardly count, so it is made smaller
-)
+PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
 
 
 class PlanError(ValueError):
