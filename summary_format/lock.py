@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from .disk import make_folder, remove, write_at
+from .untrusted import json_of
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -175,7 +176,7 @@ class FolderLock:
 def _holder(file: int) -> dict[str, Any]:
     """What the lock file says of who writes; nothing where nobody said it yet."""
     with suppress(ValueError):
-        said = json.loads(os.pread(file, 4096, 0))
+        said = json_of(os.pread(file, 4096, 0))
         if isinstance(said, dict):
             return said
     return {}
