@@ -9,11 +9,13 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from hdf5_checksums import checked_blocks, lookup3
 
 from explainrun.summary_format import archive
 from explainrun.summary_format.frames import framed
@@ -232,6 +234,22 @@ def sealed(body: bytes) -> bytes:
 def resealed_archive(rng: random.Random, data: bytes) -> bytes:
     """Damage in HDF5, with our checksum right."""
     return sealed(raw(rng, data[512:]))
+
+
+def forged_archive(rng: random.Random, data: bytes) -> bytes:
+    """Damage in the metadata of HDF5, with its own checksums right as well as ours."""
+    hdf5 = bytearray(data[512:])
+    for _ in range(rng.choice((1, 1, 2))):
+        start, end = rng.choice(_checked_blocks(data[512:]))
+        inside = rng.choice((flipped, misnumbered, scribbled))(rng, bytes(hdf5[start + 4 : end]))
+        hdf5[start + 4 : end] = inside[: end - start - 4]
+        hdf5[end : end + 4] = lookup3(bytes(hdf5[start:end])).to_bytes(4, "little")
+    return sealed(bytes(hdf5))
+
+
+@cache
+def _checked_blocks(hdf5: bytes) -> list[tuple[int, int]]:
+    return list(checked_blocks(hdf5))
 
 
 def rebuilt_archive(rng: random.Random, data: bytes) -> bytes:

@@ -3,9 +3,10 @@
     python scripts/fuzz_readers.py [--cases N] [--seed N] [--only CASE]
 
 Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
-that are swapped, doubled, lost, zeroed or put in) and resealed, with every checksum of ours made right again, or with
-other values and other HDF5 than we write. Readers run in a process of their own, which may neither die, nor raise
-anything but what they document, nor take 2 seconds, nor more memory than the file's size and 64 MiB.
+that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
+HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. Readers run in a process of
+their own, which may neither die, nor raise anything but what they document, nor take 2 seconds, nor more memory than
+the file's size and 64 MiB.
 
 Exit code 0 if none did.
 """
@@ -190,10 +191,11 @@ class Target:
 
 
 TARGETS = {
-    "event file": Target(True, "events.summary.*", fuzz_damage.raw, read_events, 22),
-    "event file, resealed": Target(True, "events.summary.*", fuzz_damage.resealed_frames, read_events, 16),
+    "event file": Target(True, "events.summary.*", fuzz_damage.raw, read_events, 20),
+    "event file, resealed": Target(True, "events.summary.*", fuzz_damage.resealed_frames, read_events, 14),
     "archive": Target(True, "_explain_*/results.h5", fuzz_damage.raw, read_results, 10),
-    "archive, resealed": Target(True, "_explain_*/results.h5", fuzz_damage.resealed_archive, read_results, 16),
+    "archive, resealed": Target(True, "_explain_*/results.h5", fuzz_damage.resealed_archive, read_results, 12),
+    "archive, forged": Target(True, "_explain_*/results.h5", fuzz_damage.forged_archive, read_results, 8),
     "archive, rebuilt": Target(True, "_explain_*/results.h5", fuzz_damage.rebuilt_archive, read_results, 8),
     "segment": Target(False, "_explain_*/segments/*", fuzz_damage.raw, read_results, 10),
     "segment, resealed": Target(False, "_explain_*/segments/*", fuzz_damage.resealed_segment, read_results, 12),

@@ -102,7 +102,7 @@ class FolderLock:
 
     def _claimed(self) -> bool:
         """Open and lock the file; False if it is not the one under its name any more."""
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             told_of = self._claim()
             if self._still_there():

@@ -39,7 +39,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except (BrokenRecordError, FileNotFoundError):
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
         told = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         raise BrokenRecordError(path, 0, 0, f"it cannot be read: {told or type(error).__name__}") from error
 

@@ -181,6 +181,15 @@ def test_what_lies_behind_links_is_not_removed(run, tmp_path):
     assert [path.name for path in away.iterdir()] == ["mine"]
 
 
+def test_a_lock_behind_a_link_is_not_taken(run, tmp_path):
+    (tmp_path / "mine").write_text("mine, and long enough that a lock would blank it out" * 3)
+    before = (tmp_path / "mine").read_text()
+    (run.root / ".explainrun.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match=r"symbolic links: .*\.explainrun\.lock"), FolderLock(run.root):
+        pass
+    assert (tmp_path / "mine").read_text() == before
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -289,6 +298,7 @@ def secret(tmp_path):
         (lambda _f, _: None, "samples/id is missing"),
         (lambda f, _: f.create_dataset("samples/id", data=[[3]]), r"is int64 \(1, 1\), where kind i \('N',\) belongs"),
         (lambda f, _: f.create_dataset("samples/id", data=[4]), "a question is about a sample that is not there"),
+        (lambda f, _: f.create_dataset("samples/id", data=[3], maxshape=(9,)), r"could grow to \(9,\)"),
         (
             lambda f, _: f.create_dataset("samples/id", data=[3, 4]),
             r"where kind u \(2,\) belongs",
