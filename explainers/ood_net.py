@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn, ops
 from mindspore.train import Callback
 
+from .checkpoints import read_checkpoint
 from .network import evaluating, keeping_flags
 from .tensors import checked_network, choose_fast_convolutions, require_pynative
 from .training import (
@@ -192,7 +193,7 @@ class OoDNet(nn.Cell):
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no file {path}")
-        stored = ms.load_checkpoint(str(path))
+        stored = read_checkpoint(path)
         own = {f"{_HEAD}.{name}": values for name, values in self.ood_head.parameters_and_names()}
         if lacking := sorted(set(own) - set(stored)):
             raise ValueError(f"{path} holds no head of an OoDNet, it lacks {', '.join(lacking)}")

@@ -345,9 +345,11 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
 def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
     """Class names that are listed, or stand one a line in a file of the folder."""
     names = (
-        [str(name) for name in given] if isinstance(given, list) else (folder / given).read_text("utf-8").splitlines()
+        [str(name) for name in given]
+        if isinstance(given, list)
+        else (folder / given).read_text("utf-8-sig").removesuffix("\n").split("\n")  # no other character ends a line
     )
-    if not names:
+    if not names or names == [""]:
         raise ValueError("there are none")
     return names
 

@@ -7,6 +7,7 @@ are taken on pixels of 0..255); HDF5 images of floating point are taken as they 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image
 from ..explainers.registry import nearest
 from ..explainers.tensors import FloatArray
 from ..summary_format.pictures import Statistics
+from ..summary_format.plain_hdf5 import plain_dataset
 
 PADDING = -1
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -86,23 +88,29 @@ def normalized(images: npt.NDArray[Any], mean: Statistics | None, std: Statistic
     return made
 
 
+def open_picture(source: Path | io.BytesIO) -> Image.Image:
+    """A picture of any kind that Pillow reads by itself: for EPS it would start Ghostscript, which runs programs."""
+    Image.init()
+    return Image.open(source, formats=[kind for kind in Image.OPEN if kind != "EPS"])
+
+
 class _Hdf5:
     """Rows of an HDF5 file by index."""
 
     def __init__(self, path: Path, mean: Statistics | None, std: Statistics | None) -> None:
         self._file = h5py.File(path, "r")
         self._mean, self._std = mean, std
-        if "images" not in self._file:
+        if self._file.get("images", getlink=True) is None:
             raise ValueError(f"{path} has no dataset 'images'; it has {', '.join(self._file) or 'none'}")
         names = ("images", "labels", "bboxes")
-        present = [name for name in names if name in self._file]
+        present = [name for name in names if self._file.get(name, getlink=True) is not None]
         if present != list(names[: len(present)]):
             raise ValueError(f"{path} has 'bboxes' without 'labels'")
-        lengths = {name: len(self._file[name]) for name in present}
+        self._rows = [_plain(self._file, path, name) for name in present]
+        lengths = {name: len(rows) for name, rows in zip(present, self._rows, strict=True)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the datasets of {path} differ in length: {lengths}")
         self.columns = ("image", "labels", "bboxes")[: len(present)]
-        self._rows = [self._file[name] for name in present]
 
     def __len__(self) -> int:
         return len(self._rows[0])
@@ -152,7 +160,7 @@ class _Pictures:
 
     def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
         path = self._pictures[int(index)]
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             picture = opened.convert(MODES[self._channels])
         scale_x = scale_y = 1.0
         if self._size is not None:
@@ -167,6 +175,17 @@ class _Pictures:
         boxes = np.array([box for _, box in truth] or [(0,) * 4], np.float32) * scales if self._boxed else None
         row = (normalized(np.ascontiguousarray(pixels), self._mean, self._std), labels, boxes)
         return tuple(value for value in row[: len(self.columns)] if value is not None)
+
+
+def _plain(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+    """A dataset of numbers that the file itself holds: what lies in other files would be read and shown unasked."""
+    try:
+        dataset = plain_dataset(file, name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if dataset.dtype.kind not in "biuf" or not dataset.shape:
+        raise ValueError(f"{path}: {name} must hold rows of numbers, it is {dataset.dtype} {dataset.shape}")
+    return dataset
 
 
 def _has_boxes(path: Path, given: Sequence[str]) -> bool:

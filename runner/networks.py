@@ -13,6 +13,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
+from ..explainers.checkpoints import read_checkpoint
 from ..explainers.registry import nearest
 
 FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
@@ -67,12 +68,7 @@ def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path =
 
 
 def _load(network: nn.Cell, path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint {path}")
-    try:
-        found = ms.load_checkpoint(str(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is no MindSpore checkpoint") from error
+    found = read_checkpoint(path)
     wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
     differing = [
         f"lacks {name}" if name not in found else f"has {name} {tuple(found[name].shape)} instead of {shape}"

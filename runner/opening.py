@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..summary_format import RunFolder, find_runs
 from ..summary_format.differences import MAKING, differences, shown
-from .plan import Plan
+from .plan import Plan, folder_problems
 from .sharding import PLACE
 
 
@@ -33,20 +35,32 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
         overwrite: begin anew whatever is there.
         resume: go on with an unfinished run of the plan, instead of beginning anew.
     """
-    runs = find_runs(plan.summary_dir)
+    runs = [] if folder_problems(plan.summary_dir) else find_runs(plan.summary_dir)  # the plan tells those itself
     if not runs or overwrite:
         return Opening(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state()
-    if not state:
+    if not state or not _says(state):
         return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
     apart = differences(state["plan"], plan.described, MAKING if run.finished else ())
     if apart:
         advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * bool(state["plan"].get("shard"))
         return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
+    link = None if run.finished or not resume else run.link()
+    if link is not None:
+        return Opening(None, False, (held(plan, f"an unfinished run whose {link.name} is a link to elsewhere"),))
     if run.finished or resume:
         return Opening(run, bool(state["replaces"]))
     return Opening(None, True)
+
+
+def _says(state: Mapping[str, Any]) -> bool:
+    """Whether what was kept of a run is what we keep."""
+    plan, dropout = state.get("plan"), state.get("dropout", {})
+    kinds = (("explainers", dict), ("metrics", dict), ("config", (dict, type(None))))
+    if not isinstance(plan, dict) or not isinstance(dropout, dict) or "replaces" not in state:
+        return False
+    return all(key in plan and isinstance(plan[key], kind) for key, kind in kinds)
 
 
 def held(plan: Plan, what: str) -> str:

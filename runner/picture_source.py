@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..explainers.tensors import FloatArray
 from ..summary_format.pictures import Statistics
-from .datasets import MODES, normalized
+from .datasets import MODES, normalized, open_picture
 
 SECONDS_TO_ANSWER = 20
 SECONDS_TO_ARRIVE = 120
@@ -80,7 +80,7 @@ def read_picture(source: str | Path) -> Image.Image:
     else:
         content = Path(source)
     try:
-        with Image.open(content) as opened:
+        with open_picture(content) as opened:
             return ImageOps.exif_transpose(opened)
     except UnidentifiedImageError:
         raise PictureError(f"{source} is no picture of a known kind") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.network import DEFAULT_PASS_SIZE, check_droppable
 from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
+from ..summary_format.forms import is_text
 from ..summary_format.pictures import Statistics
 from .description import network_digest, options_of, plain
 from .samples import COLUMNS, sample_count
@@ -146,6 +148,7 @@ class Plan:
             *_dataset_problems(self),
             *_name_problems("class name", self.class_names),
             *_name_problems("explainer name", [explainer.name for explainer in self.explainers], in_path=True),
+            *_clashing_names("explainer name", [explainer.name for explainer in self.explainers]),
             *_name_problems("metric name", [metric.name for metric in self.metrics], in_path=True),
             *_network_problems(self),
             *_metric_problems(self),
@@ -204,16 +207,36 @@ def _dataset_problems(plan: Plan) -> list[str]:
 def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) -> list[str]:
     problems = [f"{kind} {name!r} stands {times} times" for name, times in Counter(names).items() if times > 1]
     problems += [f"{kind} {i} is blank" for i, name in enumerate(names) if not name.strip()]
+    problems += [
+        f"{kind} {name[:80]!r} cannot be written: it holds a NUL or half of a surrogate pair"
+        for name in names
+        if "\0" in name or not is_text(name)
+    ]
     if in_path:
         problems += [
-            f"{kind} {name!r} cannot be a folder name: it holds / or \\ or starts with a dot"
+            f"{kind} {name!r} cannot be a folder name: it holds /, \\ or a control character, or starts with a dot"
             for name in names
-            if set(name) & set("/\\\0") or name.startswith(".")
+            if set(name) & set("/\\") or name.startswith(".") or any(unicodedata.category(c) == "Cc" for c in name)
         ]
         problems += [
-            f"{kind} {name[:20]!r}... is too long for a folder name" for name in names if len(name.encode()) > 200
+            f"{kind} {name[:20]!r}... is too long for a folder name"
+            for name in names
+            if len(name.encode("utf-8", "replace")) > 200
         ]
     return problems
+
+
+def _clashing_names(kind: str, names: Sequence[str]) -> list[str]:
+    """Names that some file systems take for one folder."""
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()), []).append(name)
+    return [
+        f"{kind}s {' and '.join(map(ascii, several))} differ only in case or in how letters are composed, and become "
+        f"one folder where that does not count; rename one"
+        for several in alike.values()
+        if len(several) > 1
+    ]
 
 
 def _network_problems(plan: Plan) -> list[str]:
@@ -256,8 +279,13 @@ def _metric_problems(plan: Plan) -> list[str]:
 
 def folder_problems(folder: Path) -> list[str]:
     """Why nothing can be written to a folder, whatever it holds."""
-    if folder.exists() and not folder.is_dir():
-        return [f"summary_dir {folder} is a file"]
+    if "\0" in str(folder) or not is_text(str(folder)):
+        return [f"summary_dir {str(folder)!r} can be no folder: it holds a NUL or half of a surrogate pair"]
+    try:
+        if folder.exists() and not folder.is_dir():
+            return [f"summary_dir {folder} is a file"]
+    except OSError as error:
+        return [f"summary_dir {str(folder)[:80]!r}... can be no folder: {error.strerror}"]
     above = existing(folder)
     if not above.is_dir():
         return [f"summary_dir {folder} lies under a file"]

@@ -138,6 +138,8 @@ def _fill_maps(
             stored = archive.create_dataset(path, shape, np.float32, **(options if questions else {}))
         stored[first : first + len(maps)] = maps
         first += len(maps)
+    if path not in archive:  # of a shard without samples
+        archive.create_dataset(path, (0, 0, 0), np.float32)
 
 
 def _header(handle: int) -> bytes:

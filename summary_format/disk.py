@@ -114,7 +114,10 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all it holds; what is gone already is fine."""
+    """Remove a folder with all it holds, of a symbolic link the link alone; what is gone already is fine."""
+    if folder.is_symlink():
+        remove(folder)
+        return
 
     def unless_gone(_function: object, _path: object, error: tuple[type[BaseException], BaseException, object]) -> None:
         if not isinstance(error[1], FileNotFoundError):

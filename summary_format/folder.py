@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import time
@@ -24,8 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from .disk import make_folder, make_new_folder, remove, remove_tree, replace, write_new
+from .forms import is_text
+from .frames import BrokenRecordError
+from .untrusted import json_of
 
-_EVENT_FILE = re.compile(r"events\.summary\.(\d+)\..*_explain")
+_EVENT_FILE = re.compile(r"events\.summary\.(\d{1,20})\.[^/\0]{0,200}_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
 _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
@@ -148,6 +152,11 @@ class RunFolder:
         content = {"event_file": self.event_file.name, "state": state}
         self.write_file(self.data / "plan.json", json.dumps(content, indent=1).encode())
 
+    def link(self) -> Path | None:
+        """A symbolic link that stands in the place of one of its folders, through which it would write elsewhere."""
+        inside = [Path(above) / name for above, folders, _ in os.walk(self.data) for name in folders]
+        return next((folder for folder in (self.data, *inside) if folder.is_symlink()), None)
+
     def sweep(self) -> None:
         """Remove what is of no use any more: half-written files, and a finished run's segments."""
         remove_tree(self.data / "partial")
@@ -170,7 +179,7 @@ def find_runs(root: str | Path) -> list[RunFolder]:
 def remove_runs(root: str | Path, keep: RunFolder | None = None, *, finished: bool = True) -> None:
     """Remove what the runs in a summary folder have written, but for one to keep, and nothing else.
 
-    A run without a plan file is not ours, and stays.
+    A run without a plan file is not ours, and stays; so does one behind a symbolic link, which lies elsewhere.
 
     Args:
         root: the summary folder.
@@ -179,7 +188,7 @@ def remove_runs(root: str | Path, keep: RunFolder | None = None, *, finished: bo
     """
     for run in find_runs(root):
         kept = keep is not None and run.event_file.name == keep.event_file.name
-        if not kept and run.state() is not None and (finished or not run.finished):
+        if not kept and not run.data.is_symlink() and run.state() is not None and (finished or not run.finished):
             remove(run.event_file)
             for folder in ("segments", "partial", "heatmap", "origin_images"):
                 remove_tree(run.data / folder)
@@ -203,15 +212,28 @@ def sweep(root: Path) -> None:
 
 
 def read_manifest(run: RunFolder) -> dict[str, Any] | None:
-    """What a run's manifest says, or None for an unfinished run."""
-    return json.loads(run.manifest.read_text("utf-8")) if run.finished else None
+    """What a run's manifest says, or None for an unfinished run.
+
+    Raises:
+        BrokenRecordError: if it is damaged.
+    """
+    if not run.finished:
+        return None
+    try:
+        said = json_of(run.manifest.read_bytes())
+    except ValueError as error:
+        raise BrokenRecordError(run.manifest, 0, 0, str(error)) from error
+    if not isinstance(said, dict):
+        raise BrokenRecordError(run.manifest, 0, 0, "it is no mapping")
+    return said
 
 
 def _read_state(data: Path) -> dict[str, Any] | None:
     """What the plan file in a data folder holds; None where it is not there or no longer readable."""
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        kept = json.loads((data / "plan.json").read_text("utf-8"))
-        if _EVENT_FILE.fullmatch(kept["event_file"]) and isinstance(kept["state"], dict):
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json_of((data / "plan.json").read_bytes())
+        name = kept["event_file"]
+        if _EVENT_FILE.fullmatch(name) and is_text(name) and isinstance(kept["state"], dict):
             found: dict[str, Any] = kept
             return found
     return None

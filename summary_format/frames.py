@@ -70,14 +70,13 @@ def read_frames(path: str | Path) -> Iterator[Frame]:
         index = offset = 0
         while offset < size:
             payload = _payload(file.read(_HEADER.size), size - offset, path, index, offset)
-            body = file.read(payload + _FOOTER.size)
-            data = body[:payload]
-            if len(body) < payload + _FOOTER.size:
+            data, footer = file.read(payload), file.read(_FOOTER.size)
+            if len(data) + len(footer) < payload + _FOOTER.size:
                 raise BrokenRecordError(path, index, offset, "the file ends within its payload")
-            if _FOOTER.unpack(body[payload:])[0] != masked_crc(data):
+            if _FOOTER.unpack(footer)[0] != masked_crc(data):
                 raise BrokenRecordError(path, index, offset, "the CRC of its payload does not match")
             yield Frame(index, offset, data)
-            index, offset = index + 1, offset + _HEADER.size + len(body)
+            index, offset = index + 1, offset + _HEADER.size + payload + _FOOTER.size
 
 
 def _payload(header: bytes, left: int, path: Path, index: int, offset: int) -> int:

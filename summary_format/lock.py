@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from .disk import make_folder, remove, write_at
+from .untrusted import json_of
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -121,7 +122,7 @@ class FolderLock:
 
     def _claimed(self) -> bool:
         """Open and lock the file; False if it is not the one under its name any more."""
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             told_of = self._claim()
             if self._still_there():
@@ -194,8 +195,8 @@ class FolderLock:
 
 def _holder(file: int) -> dict[str, Any]:
     """What the lock file says of who writes; nothing where nobody said it yet."""
-    with suppress(ValueError, RecursionError):
-        said = json.loads(os.pread(file, 4096, 0))
+    with suppress(ValueError):
+        said = json_of(os.pread(file, 4096, 0))
         if isinstance(said, dict):
             return said
     return {}

@@ -156,13 +156,20 @@ def decode(payload: bytes) -> tuple[Record, float]:
     explain = event.explain
     if explain.HasField("metadata"):
         meta = explain.metadata
-        labels, explainers = tuple(meta.label), tuple(meta.explain_method)
-        return Metadata(labels, explainers, tuple(meta.benchmark_method)), event.wall_time
+        names = (tuple(map(_text, of)) for of in (meta.label, meta.explain_method, meta.benchmark_method))
+        return Metadata(*names), event.wall_time
     if explain.benchmark:
         return _decode_scores(explain), event.wall_time
     if explain.HasField("sample_id"):
         return _decode_sample(explain), event.wall_time
     raise ValueError("an event that holds neither metadata nor a sample nor scores")
+
+
+def _text(said: str | bytes) -> str:
+    """A text of the wire; protobuf gives bytes where it is no UTF-8."""
+    if not isinstance(said, str):
+        raise ValueError(f"a text that is no UTF-8: {said[:80]!r}")
+    return said
 
 
 def _encode_sample(record: SampleRecord, explain: wire.Explain) -> None:
@@ -222,10 +229,10 @@ def _encode_scores(record: ScoresRecord, explain: wire.Explain) -> None:
 
 def _decode_sample(explain: wire.Explain) -> SampleRecord:
     inference = explain.inference
-    maps = (Heatmap(item.explain_method, item.label, item.heatmap_path) for item in explain.explanation)
+    maps = (Heatmap(_text(item.explain_method), item.label, _text(item.heatmap_path)) for item in explain.explanation)
     return SampleRecord(
         explain.sample_id,
-        explain.image_path,
+        _text(explain.image_path),
         _decode_predictions(explain.ground_truth_label, inference, "ground_truth_prob"),
         _decode_predictions(inference.predicted_label, inference, "predicted_prob"),
         tuple(maps),
@@ -238,7 +245,7 @@ def _decode_revealed(found: wire.Explain.Hoc) -> Revealed:
         RevealedLayer(layer.prob, tuple(zip(*(layer.box[edge::4] for edge in range(4)), strict=True)))
         for layer in found.layer
     )
-    sigma = found.mask.removeprefix(_BLUR)
+    sigma = _text(found.mask).removeprefix(_BLUR)
     if not sigma.isdecimal() or any(len(layer.box) % 4 for layer in found.layer):
         raise ValueError(f"a hierarchical occlusion under {found.mask!r} or with incomplete boxes")
     return Revealed(found.label, int(sigma), tuple(layers))
@@ -246,7 +253,7 @@ def _decode_revealed(found: wire.Explain.Hoc) -> Revealed:
 
 def _decode_scores(explain: wire.Explain) -> ScoresRecord:
     scores = (
-        Score(item.explain_method, item.benchmark_method, item.total_score, tuple(item.label_score))
+        Score(_text(item.explain_method), _text(item.benchmark_method), item.total_score, tuple(item.label_score))
         for item in explain.benchmark
     )
     return ScoresRecord(tuple(scores))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +11,13 @@ import numpy as np
 
 from .archive import SCHEMA_VERSION, check_archive
 from .folder import RunFolder, find_runs
+from .forms import SEARCHED, SEGMENTS, archive_forms, check_forms, check_questions, checked_costs, checked_plan
 from .frames import BrokenRecordError
+from .plain_hdf5 import opened, stored_dataset, text_of, whole_number_of
 from .records import PREDICTED_ABOVE, Revealed
 from .segments import OUTCOMES, Array, Searched, Segments
-from .tables import SEARCHED, SPREAD, joined, nothing, tables
+from .tables import SPREAD, joined, nothing, tables
+from .untrusted import json_of
 
 
 class Results:
@@ -234,22 +236,34 @@ class _Archive:
         if check:
             check_archive(path)
         self._path = path
-        with h5py.File(path) as file:
-            version = int(file.attrs["schema_version"])
-            if version > SCHEMA_VERSION:
-                raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
-            self.plan = json.loads(file["plan"].asstr()[()])
-            self.costs = json.loads(file["costs"].asstr()[()])
+        with opened(path) as file:
+            version = whole_number_of(file, "schema_version")
+        if version > SCHEMA_VERSION:
+            raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
+        with opened(path) as file:
+            self.plan = checked_plan(json_of(text_of(file, "plan")))
+            self.costs = checked_costs(json_of(text_of(file, "costs")))
+            self._check_tables(file)
 
     def table(self, name: str) -> Array:
-        with h5py.File(self._path) as file:
-            values: Array = file[name][...]
+        with opened(self._path) as file:
+            values: Array = stored_dataset(file, name)[...]
         return values
 
     def maps(self, explainer: str, first: int, last: int) -> Array:
-        with h5py.File(self._path) as file:
-            values: Array = file[f"explainers/{explainer}/maps"][first:last]
+        with opened(self._path) as file:
+            values: Array = stored_dataset(file, f"explainers/{explainer}/maps")[first:last]
         return values
+
+    def _check_tables(self, file: h5py.File) -> None:
+        forms, classes = archive_forms(self.plan), len(self.plan["class_names"])
+        tables = {name: stored_dataset(file, name) for name in forms}
+        check_forms(tables, forms, {"C": classes})
+        questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
+        check_questions(tables["samples/id"][...], questions, classes)
+        outcomes = tables.get("hierarchical_occlusion/outcomes")
+        if outcomes is not None and (outcomes[...] >= len(OUTCOMES)).any():
+            raise ValueError("an outcome of hierarchical occlusion is none of ours")
 
 
 class _Unfinished:
@@ -259,6 +273,10 @@ class _Unfinished:
         self.plan = plan
         self._segments = Segments(run, tuple(plan["explainers"]), searching=bool(plan.get("hierarchical_occlusion")))
         self._batches = list(self._segments.batches())
+        try:
+            self._check()
+        except ValueError as error:
+            raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
         self.costs = self._segments.costs()
 
     def table(self, name: str) -> Array:
@@ -271,9 +289,21 @@ class _Unfinished:
         for batch, results in enumerate(self._batches):
             count = len(results.samples.questions)
             if start < last and first < start + count:
-                found.append(self._segments.maps(batch, explainer)[max(first - start, 0) : last - start])
+                maps = self._segments.maps(batch, explainer)
+                if len(maps) != count:
+                    raise BrokenRecordError(self._segments.run.segments, 0, 0, f"maps of {explainer} are missing")
+                found.append(maps[max(first - start, 0) : last - start])
             start += count
+        if len({maps.shape[1:] for maps in found[1:]}) > 1:
+            raise BrokenRecordError(self._segments.run.segments, 0, 0, f"the maps of {explainer} differ in size")
         return np.concatenate(found[1:]) if len(found) > 1 else found[0]
+
+    def _check(self) -> None:
+        sizes = {"C": len(self.plan["class_names"]), "S": 3 if self.plan.get("dropout_samples") else 0}
+        for batch in self._batches:
+            check_forms(vars(batch.samples), SEGMENTS["SampleBatch"], dict(sizes))
+            for said in batch.explained.values():
+                check_forms(vars(said), SEGMENTS["Explained"], {"M": len(self.plan["metrics"])})
 
 
 def _source(folder: Path) -> _Source:
@@ -291,6 +321,11 @@ def _newest(folder: Path) -> _Source:
     if run.finished:
         return _Archive(run.archive)
     state = run.state()
+    said = run.data / "plan.json"
     if state is None:
-        raise BrokenRecordError(run.data / "plan.json", 0, 0, "the run does not say what it does")
-    return _Unfinished(run, state["plan"])
+        raise BrokenRecordError(said, 0, 0, "the run does not say what it does")
+    try:
+        plan = checked_plan(state.get("plan"))
+    except ValueError as error:
+        raise BrokenRecordError(said, 0, 0, str(error)) from error
+    return _Unfinished(run, plan)

@@ -11,17 +11,20 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .folder import RunFolder
+from .forms import SEGMENTS, check_forms, check_questions, checked_costs
 from .frames import BrokenRecordError, framed, read_frames
 from .records import Revealed, RevealedLayer
+from .untrusted import array_of, arrays_of, json_of
 
 Array = npt.NDArray[Any]
 COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
@@ -121,6 +124,9 @@ class Searched:
                 yield sample_id, Revealed(label, sigma, layers)
 
 
+Part = TypeVar("Part", SampleBatch, Explained, Searched)
+
+
 @dataclass(frozen=True)
 class BatchResults:
     """Everything that is known of a batch but its maps.
@@ -200,7 +206,11 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return SampleBatch(**_unpacked(self.samples_path(batch)))
+        path = self.samples_path(batch)
+        samples = _unpacked(path, SampleBatch)
+        with _about(path):
+            check_questions(samples.ids, samples.questions, samples.probabilities.shape[1])
+        return samples
 
     def explained(self, batch: int, name: str) -> Explained:
         """An explainer's part of a batch, without its maps.
@@ -208,7 +218,7 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return Explained(**_unpacked(self.explained_path(batch, name)))
+        return _unpacked(self.explained_path(batch, name), Explained)
 
     def maps(self, batch: int, name: str) -> Array:
         """An explainer's maps (Q, H, W) of a batch.
@@ -220,7 +230,9 @@ class Segments:
         frame = next(islice(read_frames(path), 1, None), None)
         if frame is None:
             raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
-        maps: Array = np.load(io.BytesIO(frame.payload), allow_pickle=False)
+        with _about(path):
+            maps = array_of(frame.payload)
+            check_forms({"maps": maps}, {"maps": ("f", ("Q", "H", "W"))}, {})
         return maps
 
     def searched(self, batch: int) -> Searched:
@@ -229,7 +241,11 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return Searched(**_unpacked(self._searched_path(batch)))
+        path = self._searched_path(batch)
+        searched = _unpacked(path, Searched)
+        if (searched.outcomes >= len(OUTCOMES)).any():
+            raise BrokenRecordError(path, 0, 0, "an outcome of hierarchical occlusion is none of ours")
+        return searched
 
     def results(self, batch: int) -> BatchResults:
         """All that is committed of a complete batch, without maps.
@@ -237,8 +253,17 @@ class Segments:
         Raises:
             BrokenRecordError: if a file is damaged.
         """
+        samples = self.samples(batch)
         explained = {name: self.explained(batch, name) for name in self.explainers}
-        return BatchResults(self.samples(batch), explained, self.searched(batch) if self.searching else None)
+        searched = self.searched(batch) if self.searching else None
+        answers = [(self.explained_path(batch, name), said.computed) for name, said in explained.items()]
+        answers += [(self._searched_path(batch), searched.outcomes)] if searched else []
+        for path, answer in answers:
+            if len(answer) != len(samples.questions):
+                raise BrokenRecordError(
+                    path, 0, 0, f"it has {len(answer)} answers to {len(samples.questions)} questions"
+                )
+        return BatchResults(samples, explained, searched)
 
     def batches(self) -> Iterator[BatchResults]:
         """The complete batches in order.
@@ -290,10 +315,21 @@ def _packed(part: SampleBatch | Explained | Searched) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(path: Path) -> dict[str, Any]:
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Name the file in what is told of its content."""
+    try:
+        yield
+    except ValueError as error:
+        raise BrokenRecordError(path, 0, 0, str(error)) from error
+
+
+def _unpacked(path: Path, kind: type[Part]) -> Part:
     frame = next(read_frames(path), None)
     if frame is None:
         raise BrokenRecordError(path, 0, 0, "the file is empty")
-    with np.load(io.BytesIO(frame.payload), allow_pickle=False) as packed:
-        arrays = {name: packed[name] for name in packed.files}
-    return {name: json.loads(str(value)) if value.dtype.kind == "U" else value for name, value in arrays.items()}
+    with _about(path):
+        arrays = arrays_of(frame.payload)
+        check_forms(arrays, {**SEGMENTS[kind.__name__], "costs": ("U", ())}, {})
+        costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
+        return kind(**{name: arrays[name] for name in SEGMENTS[kind.__name__]}, costs=costs)

@@ -14,6 +14,7 @@ import numpy as np
 from .differences import differences, shown
 from .folder import RunFolder, find_runs
 from .frames import BrokenRecordError
+from .plain_hdf5 import opened, stored_dataset
 from .results import Results
 from .segments import Array, BatchResults
 from .tables import batch_of, joined, nothing, sample_column, tables
@@ -78,7 +79,8 @@ class ShardedBatches:
         names = list(tables(nothing(self._plan), self._metrics))
         for first in self._starts:
             parts = [
-                {name: file[name][rows[sample_column(name)]] for name in names} for file, rows in self._files(first)
+                {name: stored_dataset(file, name)[rows[sample_column(name)]] for name in names}
+                for file, rows in self._files(first)
             ]
             yield batch_of(_in_order(parts), self.explainers, self._metrics)
 
@@ -88,8 +90,8 @@ class ShardedBatches:
             parts, ids = [], []
             for file, rows in self._files(first):
                 mine = rows["questions/sample", None]
-                parts.append(file[f"explainers/{explainer}/maps"][mine])
-                ids.append(file["questions/sample"][mine])
+                parts.append(stored_dataset(file, f"explainers/{explainer}/maps")[mine])
+                ids.append(stored_dataset(file, "questions/sample")[mine])
             yield np.concatenate(parts)[np.argsort(np.concatenate(ids), kind="stable")]
 
     def costs(self) -> dict[str, dict[str, float]]:
@@ -108,7 +110,7 @@ class ShardedBatches:
         """The archives that hold any of the batch from that sample on, each with the rows that are about it."""
         last = min(first + _SAMPLES_A_BATCH, self._starts.stop)
         for shard in {self.owner(sample_id).number: self.owner(sample_id) for sample_id in range(first, last)}.values():
-            with h5py.File(shard.run.archive) as file:
+            with opened(shard.run.archive) as file:
                 yield file, _Rows(file, first, last)
 
 
@@ -121,7 +123,8 @@ class _Rows(dict[tuple[str, int | None], slice]):
 
     def __missing__(self, column: tuple[str, int | None]) -> slice:
         table, place = column
-        ids = self._file[table][...] if place is None else self._file[table][:, place]
+        stored = stored_dataset(self._file, table)
+        ids = stored[...] if place is None else stored[:, place]
         self[column] = rows = slice(*(int(end) for end in np.searchsorted(ids, self._ends)))
         return rows
 

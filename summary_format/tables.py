@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .forms import SEARCHED
 from .segments import Array, BatchResults, Explained, SampleBatch, Searched
 
 SPREAD = ("sd", "low", "high")
-SEARCHED = ("outcomes", "blurred", "sigmas", "layers", "probabilities", "boxes")
 _SEARCH = "hierarchical_occlusion"
 
 

@@ -1,0 +1,384 @@
+"""Damage the files of a run in thousands of ways, and see that each reader tells or reads, and nothing worse.
+
+    python scripts/fuzz_readers.py [--cases N] [--seed N] [--only CASE]
+
+Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
+that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
+HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. Readers run in a process of
+their own, which may neither die, nor raise anything but what they document, nor take 2 seconds, nor more memory than
+the file's size and 64 MiB.
+
+Exit code 0 if none did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import fuzz_damage
+import numpy as np
+from tabulate import tabulate
+
+from explainrun.summary_format import (
+    BrokenRecordError,
+    Explained,
+    FolderInUseError,
+    FolderLock,
+    Heatmap,
+    Metadata,
+    Prediction,
+    Results,
+    Revealed,
+    RevealedLayer,
+    RunFolder,
+    SampleBatch,
+    SampleRecord,
+    Score,
+    ScoresRecord,
+    Searched,
+    Segments,
+    find_runs,
+    read_manifest,
+    read_records,
+    read_summary,
+)
+from explainrun.summary_format.archive import write_archive
+from explainrun.summary_format.disk import make_folder
+from explainrun.summary_format.frames import framed
+from explainrun.summary_format.records import encode
+
+SECONDS = 2.0
+SPARE_BYTES = 64 * 2**20
+_HANGS = 30.0  # seconds after which a reader is given up
+_DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, ValueError)
+PLAN = {
+    "class_names": ["a/b", "ü <i>", "c"],
+    "explainers": {"First": {"layer": "conv"}, "Ünd so": {}},
+    "metrics": {"InsertionAUC": {"steps": 8}, "IoSR": {}},
+    "dropout_samples": 3,
+    "hierarchical_occlusion": {"threshold": 0.5},
+    "seed": 5,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one case.
+
+    Attributes:
+        case: its number.
+        target: what was damaged, and whether its checksums were made right again.
+        came_to: "refused", "as before", "other values", or "fault".
+        told: the reader's words, or what went wrong.
+        seconds: that reading took.
+        memory: bytes that it took at most.
+    """
+
+    case: int
+    target: str
+    came_to: str
+    told: str = ""
+    seconds: float = 0.0
+    memory: int = 0
+
+
+def write_runs(folder: Path) -> None:
+    """A finished and an unfinished run with all that runs have, but for networks."""
+    for name in ("finished", "unfinished"):
+        run = RunFolder(folder / name, 7, folder / name / "events.summary.7.CPU.here_explain")
+        make_folder(run.data)
+        run.write_state({"plan": PLAN, "replaces": False})
+        segments = Segments(run, tuple(PLAN["explainers"]), searching=True)
+        for batch in range(2):
+            _write_batch(segments, batch, np.random.default_rng(batch))
+        run.write_file(run.event_file, b"".join(framed(encode(record, 1.5)) for record in _records(run)))
+        if name == "finished":
+            write_archive(segments, PLAN)
+            run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True, hierarchical_occlusion=True)
+            run.sweep()
+        else:
+            (run.root / ".explainrun.lock").write_text(json.dumps({"host": "here", "pid": 7, "token": "ab"}))
+
+
+def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> None:
+    ids = np.arange(3) + 3 * batch
+    questions = np.array([[ids[0], 0], [ids[0], 2], [ids[2], 1]])
+    costs = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
+    truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
+    samples = SampleBatch(ids, ids.astype(np.uint32), truth, rows, rows, rng.random((3, 3, 3)), questions, ids, costs)
+    segments.write_samples(batch, samples)
+    for name in segments.explainers:
+        maps = rng.normal(size=(3, 9, 14)).astype(np.float32)
+        segments.write_explained(
+            batch, name, Explained(rng.random((2, 3)), np.ones(3, bool), rng.random(3), costs), maps
+        )
+    layers = np.array([[ids[0], 0, 0], [ids[0], 0, 1]])
+    boxes = np.array([[ids[0], 0, 0, 1, 2, 5, 6, -1], [ids[0], 0, 1, 1, 3, 2, 2, 0]])
+    outcomes = np.array([0, 1, 3], np.uint8)
+    segments.write_searched(
+        batch, Searched(outcomes, rng.random(3), np.array([4, 4, 4]), layers, rng.random(2), boxes, costs)
+    )
+
+
+def _records(run: RunFolder) -> Iterator[Any]:
+    yield Metadata(tuple(PLAN["class_names"]), tuple(PLAN["explainers"]), tuple(PLAN["metrics"]))
+    found = Revealed(0, 4, (RevealedLayer(0.75, ((1, 2, 5, 6), (3, 4, 2, 2))),))
+    for sample in range(6):
+        truth = (Prediction(0, 0.25, (0.125, 0.25, 0.75)),)
+        maps = tuple(Heatmap(name, 0, run.heatmap_path(name, sample, 0)) for name in PLAN["explainers"])
+        yield SampleRecord(sample, run.image_path(sample), truth, truth, maps, (found,))
+    yield ScoresRecord(tuple(Score(one, "IoSR", 0.5, (0.25, 0.5, float("nan"))) for one in PLAN["explainers"]))
+
+
+def read_events(run: RunFolder) -> Any:
+    """All that an event file says."""
+    return list(read_records(run.event_file)), read_summary(run.event_file), find_runs(run.root)
+
+
+def read_results(run: RunFolder) -> Any:
+    """All that a run's results say."""
+    results = Results(run.root)
+    whole = [results.plan, results.costs, results.class_names, results.explainers, results.metrics, results.outcomes]
+    whole += [results.samples, results.digests, results.truth, results.probabilities, results.computed, results.beyond]
+    whole += [results.recorded, results.uncertainty, results.questions]
+    for name in results.explainers:
+        whole += [results.maps(name), results.maps(name, 1, 2), results.computed_maps(name), results.errors(name)]
+        whole += [results.scores(name, metric) for metric in results.metrics]
+        whole += [results.map(name, *question) for question in results.questions[:1].tolist()]
+    if results.outcomes is not None:
+        whole += [results.revealed(*question) for question in results.questions.tolist()]
+    return [*whole, results.frame()]
+
+
+def read_state(run: RunFolder) -> Any:
+    """All that a plan file is asked for."""
+    return [run.state(), [found.event_file.name for found in find_runs(run.root)], *read_results(run)]
+
+
+def take_lock(run: RunFolder) -> Any:
+    """Whether the folder can be locked, whoever may be said to hold it."""
+    try:
+        with FolderLock(run.root) as lock:
+            lock.check()
+    except FolderInUseError as error:
+        return str(error).partition(",")[0]
+    return "taken"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is damaged: which run, its files, how, what reads it, and its share of the cases."""
+
+    finished: bool
+    pattern: str
+    damaged: Callable[[random.Random, bytes], bytes]
+    read: Callable[[RunFolder], Any]
+    share: int
+
+
+TARGETS = {
+    "event file": Target(True, "events.summary.*", fuzz_damage.raw, read_events, 20),
+    "event file, resealed": Target(True, "events.summary.*", fuzz_damage.resealed_frames, read_events, 14),
+    "archive": Target(True, "_explain_*/results.h5", fuzz_damage.raw, read_results, 10),
+    "archive, resealed": Target(True, "_explain_*/results.h5", fuzz_damage.resealed_archive, read_results, 12),
+    "archive, forged": Target(True, "_explain_*/results.h5", fuzz_damage.forged_archive, read_results, 8),
+    "archive, rebuilt": Target(True, "_explain_*/results.h5", fuzz_damage.rebuilt_archive, read_results, 8),
+    "segment": Target(False, "_explain_*/segments/*", fuzz_damage.raw, read_results, 10),
+    "segment, resealed": Target(False, "_explain_*/segments/*", fuzz_damage.resealed_segment, read_results, 12),
+    "plan": Target(False, "_explain_*/plan.json", fuzz_damage.raw, read_state, 2),
+    "plan, other values": Target(False, "_explain_*/plan.json", fuzz_damage.other_json, read_state, 2),
+    "manifest": Target(True, "_explain_*/manifest.json", fuzz_damage.raw, read_manifest, 1),
+    "lock": Target(False, ".explainrun.lock", fuzz_damage.raw, take_lock, 1),
+}
+
+
+class Cases:
+    """Makes cases and reads them, in this process.
+
+    Args:
+        folder: where ``write_runs`` wrote.
+        seed: what all damage starts from.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._seed = seed
+        self._runs = {name == "finished": find_runs(folder / name)[0] for name in ("finished", "unfinished")}
+        self._before = {name: _seen(target.read(self._runs[target.finished])) for name, target in TARGETS.items()}
+
+    def outcome(self, case: int) -> Outcome:
+        """Damage, read and mend again."""
+        rng = random.Random(f"{self._seed} {case}")
+        name = rng.choices([*TARGETS], [target.share for target in TARGETS.values()])[0]
+        target = TARGETS[name]
+        run = self._runs[target.finished]
+        path = rng.choice(sorted(run.root.glob(target.pattern)))
+        whole = path.read_bytes()
+        damaged = target.damaged(rng, whole)
+        try:
+            _put(path, damaged)
+            return self._read(case, name, run, len(damaged))
+        finally:
+            _put(path, whole)
+
+    def _read(self, case: int, name: str, run: RunFolder, size: int) -> Outcome:
+        told, began = "", time.monotonic()
+        with Measured(SPARE_BYTES + size) as memory:
+            try:
+                found = TARGETS[name].read(run)
+            except _DOCUMENTED as error:
+                documented = type(error) in _DOCUMENTED and str(run.root) in str(error)
+                came_to, told = "refused" if documented else "fault", f"{type(error).__name__}: {error}"
+            except Exception as error:
+                came_to, told = "fault", f"{type(error).__name__}: {error}"
+            else:
+                came_to = "as before" if _seen(found) == self._before[name] else "other values"
+        return Outcome(case, name, came_to, told, time.monotonic() - began, memory())
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def _seen(value: Any) -> str:
+    """A checksum of all that was read, types and shapes included."""
+    if isinstance(value, np.ndarray):
+        said = f"{value.dtype} {value.shape} ".encode() + value.tobytes()
+    elif hasattr(value, "to_csv"):
+        said = value.to_csv().encode()
+    elif isinstance(value, list):
+        said = "".join(map(_seen, value)).encode()
+    else:
+        said = repr(value).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(said).hexdigest()
+
+
+class Measured:
+    """Limits the memory that may be taken within, and afterwards tells the most that was, both in bytes."""
+
+    def __init__(self, spare: int) -> None:
+        self._spare = spare
+
+    def __enter__(self) -> Callable[[], int]:
+        self._limits = resource.getrlimit(resource.RLIMIT_DATA)
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+        self._before = _status("VmRSS")
+        resource.setrlimit(resource.RLIMIT_DATA, (_status("VmData") + self._spare, self._limits[1]))
+        return lambda: self._most
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, self._limits)
+        self._most = max(_status("VmHWM") - self._before, 0)
+
+
+def _status(field: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def work(folder: Path, seed: int) -> None:
+    """Answer each number of a case on the input with its outcome."""
+    cases = Cases(folder, seed)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(asdict(cases.outcome(int(line)))), flush=True)
+
+
+class Worker:
+    """A process that reads damaged files; another takes its place when it dies or hangs.
+
+    Args:
+        folder: where ``write_runs`` wrote; copied for each process.
+        seed: what all damage starts from.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder, self._seed = folder, seed
+        self._start()
+
+    def outcome(self, case: int) -> Outcome:
+        """What comes of a case."""
+        print(case, file=self._process.stdin, flush=True)
+        if not select.select([self._process.stdout], [], [], _HANGS)[0]:
+            self.stop()
+            self._start()
+            return Outcome(case, "unknown", "fault", "hangs", _HANGS)
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.communicate()
+            code = self._process.returncode
+            self._start()
+            return Outcome(case, "unknown", "fault", f"died of {signal.Signals(-code).name if code < 0 else code}")
+        return Outcome(**json.loads(line))
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _start(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        write_runs(folder)
+        command = [sys.executable, __file__, "--work", str(folder), "--seed", str(self._seed)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        if self._process.stdout.readline() != "ready\n":
+            raise SystemExit("what is whole cannot be read")
+
+
+def outcomes(cases: Iterable[int], folder: Path, seed: int) -> Iterator[Outcome]:
+    """What comes of each case."""
+    worker = Worker(folder, seed)
+    try:
+        for case in cases:
+            yield worker.outcome(case)
+    finally:
+        worker.stop()
+
+
+def report(found: list[Outcome]) -> str:
+    """A table of what came of all cases, by target."""
+    kinds = ("refused", "as before", "other values", "fault")
+    groups = [(name, [one for one in found if one.target == name]) for name in (*TARGETS, "unknown")]
+    rows = [
+        [name, len(of), *(sum(one.came_to == kind for one in of) for kind in kinds),
+         f"{max(one.seconds for one in of):.3f}", f"{max(one.memory for one in of) / 2**20:.1f}"]
+        for name, of in [*groups, ("all", found)] if of
+    ]  # fmt: skip
+    return str(tabulate(rows, ["damaged", "cases", *kinds, "slowest, s", "most memory, MiB"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, metavar="CASE", help="One case, in full words.")
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work is not None:
+        return work(options.work, options.seed)
+    cases = range(options.cases) if options.only is None else [options.only]
+    with tempfile.TemporaryDirectory() as folder:
+        found = list(outcomes(cases, Path(folder), options.seed))
+    wrong = [one for one in found if one.came_to == "fault" or one.seconds > SECONDS]
+    for one in wrong if options.only is None else found:
+        print(f"case {one.case}, {one.target}: {one.came_to} after {one.seconds:.2f} s: {one.told}")
+    print(report(found))
+    return sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

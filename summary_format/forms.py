@@ -1,0 +1,162 @@
+"""Which arrays, names and numbers belong together in a run, so that what does not fit is told where it is read.
+
+A form is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
+wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, L layers and B boxes that were
+revealed, H and W of maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Form = tuple[str, tuple[str | int, ...]]
+
+SEARCHED: Mapping[str, Form] = {
+    "outcomes": ("u", ("Q",)),
+    "blurred": ("f", ("Q",)),
+    "sigmas": ("i", ("Q",)),
+    "layers": ("i", ("L", 3)),
+    "probabilities": ("f", ("L",)),
+    "boxes": ("i", ("B", 8)),
+}
+SEGMENTS: Mapping[str, Mapping[str, Form]] = {
+    "SampleBatch": {
+        "ids": ("i", ("N",)),
+        "digests": ("u", ("N",)),
+        "truth": ("i", ("N", "K")),
+        "logits": ("f", ("N", "C")),
+        "probabilities": ("f", ("N", "C")),
+        "spread": ("f", ("S", "N", "C")),
+        "questions": ("i", ("Q", 2)),
+        "beyond": ("i", ("N",)),
+    },
+    "Explained": {"scores": ("f", ("M", "Q")), "computed": ("b", ("Q",)), "errors": ("f", ("Q",))},
+    "Searched": SEARCHED,
+}
+
+
+class Sized(Protocol):
+    """An array, or a dataset that would give one."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def archive_forms(plan: Mapping[str, Any]) -> dict[str, Form]:
+    """The tables that the archive of a plan's run holds, by name."""
+    one, rows = ("N",), ("N", "C")
+    forms: dict[str, Form] = {
+        "samples/id": ("i", one),
+        "samples/digest": ("u", one),
+        "samples/truth": ("i", ("N", "K")),
+        "samples/logits": ("f", rows),
+        "samples/probabilities": ("f", rows),
+        "samples/computed": ("b", one),
+        "samples/beyond": ("i", one),
+        "questions/sample": ("i", ("Q",)),
+        "questions/label": ("i", ("Q",)),
+    }
+    forms |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.get("dropout_samples")}
+    for name in plan["explainers"]:
+        of_explainer: dict[str, Form] = {
+            "maps": ("f", ("Q", "H", "W")),
+            "computed": ("b", ("Q",)),
+            "error": ("f", ("Q",)),
+        }
+        of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan["metrics"]}
+        forms |= {f"explainers/{name}/{table}": form for table, form in of_explainer.items()}
+    searched = SEARCHED if plan.get("hierarchical_occlusion") else {}
+    return forms | {f"hierarchical_occlusion/{name}": form for name, form in searched.items()}
+
+
+def check_forms(found: Mapping[str, Sized], forms: Mapping[str, Form], sizes: dict[str, int]) -> None:
+    """Make sure that tables are there and of their forms.
+
+    Args:
+        found: tables by name; others than the forms name are of no interest.
+        forms: by the same names.
+        sizes: what letters are known to stand for; those of the tables are added.
+
+    Raises:
+        ValueError: at the first table that is not.
+    """
+    for name, (kinds, shape) in forms.items():
+        if name not in found:
+            raise ValueError(f"{name} is missing")
+        dtype, given = found[name].dtype, tuple(found[name].shape)
+        if len(given) == len(shape):
+            sizes |= {letter: size for letter, size in zip(shape, given, strict=True)
+                      if isinstance(letter, str) and letter not in sizes}  # fmt: skip
+        wanted = tuple(sizes.get(letter, letter) if isinstance(letter, str) else letter for letter in shape)
+        if given != wanted or dtype.kind not in kinds:
+            raise ValueError(f"{name} is {dtype} {given}, where kind {kinds} {wanted} belongs")
+
+
+def check_questions(ids: npt.NDArray[Any], questions: npt.NDArray[Any], classes: int) -> None:
+    """Make sure that questions (Q, 2) ask for labels of samples that are there.
+
+    Raises:
+        ValueError: if not.
+    """
+    if (np.diff(ids) <= 0).any():
+        raise ValueError("the ids of its samples do not ascend")
+    if not np.isin(questions[:, 0], ids).all():
+        raise ValueError("a question is about a sample that is not there")
+    if ((questions[:, 1] < 0) | (questions[:, 1] >= classes)).any():
+        raise ValueError("a question is about a label that is no class")
+
+
+def checked_plan(plan: Any) -> dict[str, Any]:
+    """The plan of a run, if its names are such that files and tables can be looked up by them.
+
+    Raises:
+        ValueError: if not.
+    """
+    if not isinstance(plan, dict):
+        raise ValueError("the plan is no mapping")
+    for key in ("class_names", "explainers", "metrics"):
+        names = plan.get(key)
+        if not isinstance(names, list if key == "class_names" else dict) or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"the plan's {key} are no names")
+        fits = is_text if key == "class_names" else fits_path
+        wrong = [name for name in names if not fits(name)]
+        if wrong:
+            raise ValueError(f"the plan's {key} hold {wrong[0][:80]!r}, which no run takes")
+    if type(plan.get("dropout_samples", 0)) is not int:
+        raise ValueError("the plan's dropout_samples are no number")
+    if not isinstance(plan.get("hierarchical_occlusion"), (dict, type(None))):
+        raise ValueError("the plan's hierarchical_occlusion are no options")
+    return plan
+
+
+def checked_costs(costs: Any) -> dict[str, dict[str, float]]:
+    """Passes and seconds by kind.
+
+    Raises:
+        ValueError: if they are something else.
+    """
+    said = costs.values() if isinstance(costs, dict) else [None]
+    if not all(isinstance(one, dict) and all(type(value) in (int, float) for value in one.values()) for one in said):
+        raise ValueError("the costs are no numbers by kind")
+    return costs  # type: ignore[no-any-return]
+
+
+def fits_path(name: str) -> bool:
+    """Whether a name can stand alone between the slashes of a path, in a summary folder as in an archive."""
+    return bool(name.strip()) and not set(name) & set("/\\\0") and not name.startswith(".") and is_text(name)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written in UTF-8: no half of a surrogate pair."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""Arrays and JSON read with suspicion: nothing is run, and nothing is allotted that the bytes at hand do not hold.
+
+NumPy's own reader unpacks compressed members of any size, believes every shape and evaluates headers. What we write
+needs none of that, so anything else than it is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_MAGIC = b"\x93NUMPY\x01\x00"
+_KINDS = rb"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9]\d{0,8}"
+_HEADER = re.compile(
+    rb"\{'descr': '(" + _KINDS + rb")', 'fortran_order': (True|False), 'shape': \(((?:\d{1,18}(?:, |,)?)*)\), \} *\n"
+)
+
+
+def json_of(data: bytes | str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: if it is none, is not UTF-8, or nests too deep.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON that can be read: {error}") from error
+
+
+def array_of(data: bytes) -> npt.NDArray[Any]:
+    """The array of an ``npy``, a view of its bytes.
+
+    Raises:
+        ValueError: if it is none as we write them: numbers, truths or text, as many as its shape says.
+    """
+    end = 10 + int.from_bytes(data[8:10], "little")
+    header = _HEADER.fullmatch(data, 10, end) if data.startswith(_MAGIC) else None
+    if header is None:
+        raise ValueError("an array has no header of ours")
+    dtype, shape = np.dtype(header[1].decode()), tuple(int(part) for part in re.findall(rb"\d+", header[3]))
+    if math.prod(shape) * dtype.itemsize != len(data) - end:
+        raise ValueError(f"an array of {dtype} {shape} cannot fill {len(data) - end} bytes")
+    order = "F" if header[2] == b"True" else "C"
+    return np.frombuffer(data, dtype, offset=end).reshape(shape, order=order)  # type: ignore[call-overload, no-any-return]
+
+
+def arrays_of(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``npz`` by name.
+
+    Raises:
+        ValueError: if it is none as we write them: a zip of arrays as they are, each name once, all of them within it.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            members = packed.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise ValueError("it is compressed, and ours are not")
+            if sum(member.file_size for member in members) > len(data):
+                raise ValueError("its members are larger than it is")
+            if len({member.filename for member in members}) < len(members):
+                raise ValueError("it holds a name twice")
+            arrays = {member.filename.removesuffix(".npy"): packed.read(member) for member in members}
+    except Exception as error:  # of a broken zip Python's reader raises nearly anything
+        raise ValueError(f"its arrays cannot be unpacked: {error or type(error).__name__}") from error
+    return {name: array_of(array).copy() for name, array in arrays.items()}
