@@ -33,7 +33,7 @@ environment() {
     folder=$root/$1
     shift
     bin=$folder/bin
-    wanted=$(cat "$root/setup.cfg" "$root/pyproject.toml" "$root/tests/oracles/requirements.txt" | cksum; echo "$root $*")
+    wanted=$(cat "$root/setup.cfg" "$root/pyproject.toml" "$root"/tests/*/requirements.txt | cksum; echo "$root $*")
     if [ -x "$bin/python" ] && fits "$bin/python" && [ "$(cat "$folder/made-for" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
