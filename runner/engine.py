@@ -117,6 +117,7 @@ def _entered(
     stopping.check()
     state = {
         "plan": plan.described,
+        "begins": examined.begins,
         "compiled": examined.compiled,
         "dropout": asdict(network.dropout),
         "replaces": found.replaces,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -16,7 +16,7 @@ from ..explainers.explainer import attribute_together
 from ..explainers.network import Network, UnsharedDropoutError
 from ..explainers.tensors import FloatArray
 from ..summary_format import original_picture
-from .batch import Batch, inferred, read
+from .batch import Batch, digests, inferred, read
 from .plan import Plan, existing, first_line
 from .samples import Sample, SampleError
 
@@ -32,12 +32,14 @@ class Examination:
         first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
             that, or the plan's shard has no sample.
         groups: all batches.
+        begins: checksums of the dataset's first pass of samples, by which shards know that they share it.
         compiled: whether forward passes run compiled.
     """
 
     problems: list[str]
     first: Batch | None
     groups: Iterator[list[Sample]]
+    begins: Sequence[int] = ()
     compiled: bool = False
 
 
@@ -59,8 +61,9 @@ def examine(
     except SampleError as error:
         return Examination([*problems, str(error)], None, iter(()))
     problems += _sample_problems(plan, samples or reading.opening)
+    begins = digests(reading.opening).tolist()
     if not samples:
-        return Examination(problems, None, iter(()))
+        return Examination(problems, None, iter(()), begins)
     groups = chain([samples], reading.batches)
     opening = np.stack([sample.pixels for sample in reading.opening])
     try:
@@ -76,7 +79,7 @@ def examine(
     problems += _output_problems(plan, first)
     if not problems:
         problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
-    return Examination(problems, first, groups, compiled)
+    return Examination(problems, first, groups, begins, compiled)
 
 
 def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:

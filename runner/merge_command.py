@@ -29,7 +29,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     shards = shards or tuple(sorted(out.glob(_SHARDS)))
     try:
         if not shards:
-            raise MergeError([f"no shard is given, and {out} holds no {_SHARDS}"])
+            raise MergeError([f"no shard is given, and {out} holds no {_SHARDS} yet"], waiting=True)
         merge_shards(out, shards, overwrite=overwrite)
     except MergeError as error:
         _end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
@@ -40,7 +40,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     from ..summary_format import Results  # noqa: PLC0415
     from .result import RunResult  # noqa: PLC0415 - imports MindSpore
 
-    click.echo(f"merged {len(shards)} shards\n{RunResult.of(Results(out), out)}")
+    click.echo(f"{RunResult.of(Results(out), out)}\nmerged from {len(shards)} shard{'s' * (len(shards) != 1)}")
 
 
 def _end(message: str, code: int) -> None:

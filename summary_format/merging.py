@@ -54,7 +54,7 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
             return _merged_before(before[-1], plan, found)
         remove_runs(root, finished=False)
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
-        state = {"plan": plan, **tried, "replaces": bool(before), _MERGED: len(found)}
+        state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
         run = RunFolder.create(root, plan["device"], state)
         batches = ShardedBatches(run, found)
         with SummaryWriter(run, [metadata(plan)]) as writer:

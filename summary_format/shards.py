@@ -47,7 +47,8 @@ class FinishedShard:
         number: which it is, from 1.
         count: how many there are.
         plan: what it did.
-        tried: how its network turned out to run, which all shards find alike; None where it had no sample.
+        begins: checksums of the dataset's first samples, which all shards read.
+        tried: how its network turned out to run on those; None where it had no sample of its own.
         samples: how many it worked on.
     """
 
@@ -55,6 +56,7 @@ class FinishedShard:
     number: int
     count: int
     plan: Mapping[str, Any]
+    begins: Sequence[int]
     tried: Mapping[str, Any] | None
     samples: int
 
@@ -152,7 +154,8 @@ def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
         try:
             shard = _finished_shard(folder)
         except (BrokenRecordError, OSError, ValueError, KeyError) as error:
-            problems.append(str(error) if isinstance(error, (MergeError, OSError)) else f"{folder}: {error}")
+            named = str(folder) in str(error)
+            problems.append(str(error) if named else f"{folder}: {error}")
             continue
         if isinstance(shard, str):
             unfinished.append(shard)
@@ -173,10 +176,10 @@ def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
 
 
 def _finished_shard(folder: Path) -> FinishedShard | str:
-    """The shard in a folder, or that it is not finished."""
+    """The shard in a folder, or that it is not finished yet."""
     runs = find_runs(folder)
     if not runs:
-        raise MergeError([f"{folder} holds no run"])
+        return f"{folder} holds no run yet"
     run = runs[-1]
     if not run.finished:
         return f"{folder} is not finished yet: run it again to go on"
@@ -189,7 +192,7 @@ def _finished_shard(folder: Path) -> FinishedShard | str:
     if not np.array_equal(ids, np.arange(len(ids)) * count + number - 1):
         raise MergeError([f"{folder}: its samples are not those of shard {number} of {count}"])
     tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
-    return FinishedShard(run, number, count, results.plan, tried, len(ids))
+    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids))
 
 
 def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
@@ -200,6 +203,11 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
             apart.insert(0, f"it is one of {shards[0].count} shards there, one of {shard.count} here")
         if apart:
             yield f"{shard.run.root} is of another plan than {shards[0].run.root}: {shown(apart)}"
+        elif shard.begins != shards[0].begins:
+            yield (
+                f"{shard.run.root} read another dataset than {shards[0].run.root}, or in another order; build it with "
+                f"shuffle=False and without random transforms"
+            )
     tried = [shard for shard in shards if shard.tried is not None]
     for shard in tried[1:]:
         if shard.tried != tried[0].tried:
@@ -217,7 +225,7 @@ def _missing(shards: Sequence[FinishedShard]) -> list[str]:
     if not missing:
         return []
     told = ", ".join(missing[:20]) + ", ..." * (len(missing) > 20)
-    return [f"of {shards[0].count} shards {len(missing)} are missing: {told}"]
+    return [f"shards missing, of {shards[0].count}: {told}"]
 
 
 def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[str]:

@@ -112,7 +112,7 @@ def parts(runner):
 
 
 def test_missing_and_doubled_ones_are_refused(parts, tmp_path):
-    with pytest.raises(MergeError, match="of 3 shards 1 are missing: 2") as refused:
+    with pytest.raises(MergeError, match="shards missing, of 3: 2") as refused:
         merge(tmp_path / "merged", [parts[0], parts[2]])
     assert refused.value.waiting
     shutil.copytree(parts[0], tmp_path / "again")
@@ -128,7 +128,7 @@ def test_other_plans_are_refused_all_at_once(runner, parts, tmp_path):
     seeded = runner("seeded", seed=4).run(shard=(2, 3)).summary_dir
     quarter = runner("quarter").run(shard=(3, 4)).summary_dir
     whole = runner("whole").run().summary_dir
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty").mkdir()  # as of a shard that is just beginning
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [parts[0], seeded, quarter, whole, tmp_path / "empty"])
     told = str(refused.value)
@@ -137,7 +137,10 @@ def test_other_plans_are_refused_all_at_once(runner, parts, tmp_path):
     assert "quarter is of another plan than" in told
     assert "one of 3 shards there, one of 4 here" in told
     assert "whole holds a whole run" in told
-    assert "empty holds no run" in told
+    assert "empty holds no run yet" in told
+    with pytest.raises(MergeError, match="empty holds no run yet") as refused:
+        merge(tmp_path / "merged", [*parts, tmp_path / "empty"])
+    assert refused.value.waiting
 
 
 def test_damage_is_told(parts, tmp_path):
@@ -170,6 +173,12 @@ def test_datasets_of_different_length_are_refused(runner, parts, tmp_path):
     assert json.loads(state.read_text())["state"]["plan"]["samples"] == 2 * SAMPLES
     with pytest.raises(MergeError, match="samples was 7, is 14"):
         merge(tmp_path / "merged", [parts[0], grown, parts[2]])
+
+
+def test_shards_of_a_shuffled_dataset_are_refused(runner, parts, tmp_path):
+    turned = runner("turned", given=[*rows()][::-1]).run(shard=(2, 3)).summary_dir
+    with pytest.raises(MergeError, match=r"turned read another dataset than .*, or in another order"):
+        merge(tmp_path / "merged", [parts[0], turned, parts[2]])
 
 
 def test_merged_again_does_nothing_and_other_runs_stay(runner, parts, tmp_path):
