@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +96,37 @@ def open_picture(source: Path | io.BytesIO) -> Image.Image:
     return Image.open(source, formats=[kind for kind in Image.OPEN if kind != "EPS"])
 
 
-class _Hdf5:
-    """Rows of an HDF5 file by index."""
+class _Rows:
+    """Rows by index, of which only those that are ``wanted`` are really read.
+
+    Attributes:
+        columns: their names.
+        wanted: which they are; None for all.
+    """
+
+    columns: tuple[str, ...]
+
+    def __init__(self) -> None:
+        self.wanted: Callable[[int], bool] | None = None
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        return self._blank if self.wanted is not None and not self.wanted(int(index)) else self.row(int(index))
+
+    @cached_property
+    def _blank(self) -> tuple[npt.NDArray[Any], ...]:
+        """A row of no meaning, of the same types as all."""
+        return tuple(np.zeros((1,) * values.ndim, values.dtype) for values in self.row(0))
+
+    @abstractmethod
+    def row(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        """What the columns hold."""
+
+
+class _Hdf5(_Rows):
+    """Rows of an HDF5 file."""
 
     def __init__(self, path: Path, mean: Statistics | None, std: Statistics | None) -> None:
+        super().__init__()
         self._file = h5py.File(path, "r")
         self._mean, self._std = mean, std
         if self._file.get("images", getlink=True) is None:
@@ -115,13 +144,13 @@ class _Hdf5:
     def __len__(self) -> int:
         return len(self._rows[0])
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
-        image, *rest = (np.asarray(rows[int(index)]) for rows in self._rows)
+    def row(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        image, *rest = (np.asarray(rows[index]) for rows in self._rows)
         return (normalized(image, self._mean, self._std), *rest)
 
 
-class _Pictures:
-    """Pictures that a CSV lists, by index."""
+class _Pictures(_Rows):
+    """Pictures that a CSV lists."""
 
     def __init__(
         self,
@@ -133,6 +162,7 @@ class _Pictures:
         mean: Statistics | None,
         std: Statistics | None,
     ) -> None:
+        super().__init__()
         if channels not in MODES:
             raise ValueError(f"channels must be one of {tuple(MODES)}, got {channels}")
         self._size, self._channels, self._mean, self._std = size, channels, mean, std
@@ -158,8 +188,8 @@ class _Pictures:
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
-        path = self._pictures[int(index)]
+    def row(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        path = self._pictures[index]
         with open_picture(path) as opened:
             picture = opened.convert(MODES[self._channels])
         scale_x = scale_y = 1.0

@@ -96,11 +96,15 @@ def read_samples(
         num_classes: labels outside 0..num_classes-1 are padding.
         limit: stop after so many samples.
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
-        wanted: which ids to give; the others are read, since a dataset cannot be asked for some of its rows, and left.
+        wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and left; but
+            where the source of a ``GeneratorDataset`` has an attribute ``wanted``, it is set to this, and what the
+            source gives for other rows may be anything.
 
     Raises:
         SampleError: at the first row whose shapes do not fit.
     """
+    if hasattr(getattr(dataset, "source", None), "wanted"):
+        dataset.source.wanted = wanted
     with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
         rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
     singles = islice((single for row in rows for single in _singles(row)), limit)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from explainrun.configs.digit_scenes import MEAN, STD, DigitScenes
+from explainrun.runner import datasets
 from explainrun.runner.datasets import csv_dataset, hdf5_dataset
 from explainrun.runner.samples import Sample, read_samples, sample_count
 
@@ -95,6 +96,27 @@ def test_csv_brings_pictures_and_boxes_to_a_size(pictures):
     (grey,) = read_samples(csv_dataset(path, ["cat"], channels=1, mean=0.5, std=0.5), 1)
     assert grey.image.shape == (1, 4, 10)
     assert grey.image[0, 0, 0] == pytest.approx((82 / 255 - 0.5) / 0.5, abs=1e-6)  # ITU-R 601 luma of (255, 0, 51)
+
+
+def test_pictures_of_other_shards_are_not_opened(pictures, monkeypatch):
+    path = pictures("image,label,x,y,width,height\na.png,cat,5,1,4,2\nsub/b.png,,,,,\nc d.png,dog,2,0,2,4\n")
+    opened = []
+    monkeypatch.setattr(datasets, "open_picture", lambda path: opened.append(path.name) or Image.open(path))
+    data = csv_dataset(path, ["dog", "cat"])
+    [sample] = read_samples(data, 2, wanted=lambda place: place == 2)
+    assert (sample.id, sample.truth, sample.boxes[0].tolist()) == (2, (0,), [[2, 0, 2, 4]])
+    assert opened == ["a.png", "c d.png"]  # the first for the types of columns
+    assert [sample.id for sample in read_samples(data, 2)] == [0, 1, 2]
+    assert len(opened) == 5
+
+
+def test_rows_of_other_shards_are_not_read(tmp_path):
+    """Float64 images and int64 labels, which a row that stands for an unread one must not contradict."""
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["images"] = np.arange(5 * 6, dtype=np.float64).reshape(5, 1, 2, 3)
+        file["labels"] = np.arange(5)
+    samples = list(read_samples(hdf5_dataset(tmp_path / "d.h5"), 5, wanted=lambda place: place % 3 == 1))
+    assert [(sample.id, sample.truth, sample.image[0, 0, 0]) for sample in samples] == [(1, (1,), 6), (4, (4,), 24)]
 
 
 def test_csv_of_images_alone_in_another_folder(pictures, tmp_path):
