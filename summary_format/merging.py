@@ -51,7 +51,9 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
         plan = {**found[0].plan, "shard": None, "summary_dir": str(root)}
         before = [run for run in find_runs(root) if not _half_merged(run)]
         if before and not overwrite:
-            return _merged_before(before[-1], plan, found)
+            results = _merged_before(before[-1], plan, found)
+            _clear(before[-1])
+            return results
         remove_runs(root, finished=False)
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
         state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
@@ -66,15 +68,20 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
                     writer.write(record)
                 writer.commit()
             finish(batches, plan, writer, lock.check)
-        run.sweep()
-        if before:
-            remove_runs(root, keep=run)
+        _clear(run)
         return Results(run.archive)
 
 
 def _half_merged(run: RunFolder) -> bool:
     """Whether a run was begun by a merge that did not come to its end, hence is worth nothing."""
     return not run.finished and _MERGED in (run.state() or {})
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove what a finished run has no use for, also where the merge that finished it did not come so far."""
+    run.sweep()
+    if (run.state() or {}).get("replaces"):
+        remove_runs(run.root, keep=run)
 
 
 def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[FinishedShard]) -> Results:

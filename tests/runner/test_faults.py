@@ -12,13 +12,13 @@ from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.command_line import main
-from explainrun.summary_format import archive, disk, lock
+from explainrun.summary_format import archive, disk, lock, merge
 
 
 class Faulty:
     """The ``os`` module, of which the n-th call that changes something fails."""
 
-    CHANGING = ("open", "mkdir", "write", "pwrite", "fsync", "replace", "unlink", "ftruncate")
+    CHANGING = ("open", "mkdir", "write", "pwrite", "fsync", "replace", "unlink", "ftruncate", "link")
 
     def __init__(self, at, number):
         self.at, self.number, self.calls, self.counting = at, number, 0, threading.Lock()
@@ -59,14 +59,37 @@ class Pixels(Explainer):
         return view.asked_images[:, 0]
 
 
+def small_runner(folder, data, network):
+    """Two explainers without passes, one metric."""
+    runner = ImageClassificationRunner(folder, (data, ["zero", "one"]), network, nn.Sigmoid(), pass_size=1, jit="off")
+    runner.register_saliency([Pixels(network), Pixels(network, name="again")], [PointingGame(2, tolerance=1)])
+    return runner
+
+
+def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ):
+    network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(3))
+    small_runner(tmp_path / "whole", dataset(rows), network).run()
+    for number in (1, 2):
+        small_runner(tmp_path / "parts" / "{shard}", dataset(rows), network).run(shard=(number, 2))
+    parts, target, mended = sorted((tmp_path / "parts").iterdir()), tmp_path / "merged", 0
+    for at in range(1, 1000):
+        error, calls = fail(monkeypatch, at, errno.ENOSPC, lambda: merge(target, parts))
+        if calls < at:
+            break
+        mended += error is None  # a link that fails becomes a copy
+        fail(monkeypatch, at // 2, errno.EIO, lambda: merge(target, parts))  # another one in the second start
+        merge(target, parts)
+        assert how_runs_differ(tmp_path / "whole", target) == [], at
+        disk.remove_tree(target)
+    assert at > 50
+    assert mended == len(list((tmp_path / "whole").rglob("*.png"))) + 3
+
+
 def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ):
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(5))
 
     def run(folder="run"):
-        data = (dataset(rows), ["zero", "one"])
-        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), pass_size=1, jit="off")
-        runner.register_saliency([Pixels(network), Pixels(network, name="again")], [PointingGame(2, tolerance=1)])
-        return runner.run()
+        return small_runner(tmp_path / folder, dataset(rows), network).run()
 
     run("whole")
     faults = 0
