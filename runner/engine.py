@@ -93,7 +93,7 @@ def _finished_before(plan: Plan, run: RunFolder) -> Results:
     try:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
-        raise PlanError([f"the finished run is damaged: {error}; say overwrite to make it anew"]) from error
+        raise PlanError([f"the finished run is damaged: {error}; make it anew: overwrite (--overwrite)"]) from error
     given = digests(next(read(plan).batches, []))
     if not np.array_equal(given, results.digests[: len(given)]):
         raise PlanError([held(plan, "a finished run of other data")])

@@ -36,22 +36,24 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
     others; 2 damaged, or no run. Of several the worst: 2, then 3, then 0.
 
     \b
-    --json prints one object, and for several folders {"runs": [...], "shards": [...]}. Its keys:
+    --json prints one object. Its keys:
+      state                        "finished", "unfinished", "damaged", "no run"; of several runs the worst
+      finished, running            whether all came to their ends; whether a process writes now
+      runs                         every run, each with these keys, which the object has too if there is one run alone:
       folder, run, other_runs      names
-      state                        "finished", "unfinished", "damaged", "no run"
-      finished, running            whether it came to its end; whether a process writes now
       shard                        [which, of how many], null for a whole run
       began, ended, seconds        seconds since the epoch; seconds of work
       writer                       host, pid, silent (seconds), alive; null where nobody holds the folder
       samples, questions           done
-      progress                     of an unfinished run: share (0 to 1), batches, samples, parts, seconds_to_go
+      progress                     of an unfinished run: share (0 to 1); samples, batches, parts_committed, each with
+                                   its _total; seconds_to_go, known_seconds_to_go without the untried parts; parts
       records                      of the event file: records, samples, scores, torn (cut short at its end)
       sizes                        bytes by kind of file, free, to_go
       not_computed                 outputs, unlabelled, beyond, maps and scores by explainer
       faults                       file, what, remedy of everything that is broken
       costs, plan                  passes and seconds by kind; what the run does
       (what is not known is null)
-    of shards: of, folders, missing, unfinished (or damaged), doubled
+      shards                       by run that they belong to: of, folders, missing, unfinished (or damaged), doubled
     """  # noqa: D301 - \b keeps click from wrapping
     from ..summary_format import inspect_run  # noqa: PLC0415
     from .inspected_shards import shards_among  # noqa: PLC0415
@@ -61,7 +63,7 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
     single = named == list(folders[:1])  # then of a shard no others are missed
     try:
         shards = [] if single else shards_among(found)
-        text = _json(found, shards, single=single) if as_plain else _text(found, shards)
+        text = _json(found, shards) if as_plain else _text(found, shards)
     except Exception as error:  # what a plan holds may be anything
         if os.environ.get("EXPLAINRUN_TRACEBACK"):
             raise
@@ -81,11 +83,20 @@ def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
     return 0 if states == {FINISHED} and not any(one.missing for one in shards) else EXIT_RESUMABLE
 
 
-def _json(found: Sequence[Inspection], shards: Sequence[Shards], *, single: bool) -> str:
+def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
+    from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN, UNFINISHED  # noqa: PLC0415
     from .inspection_json import as_json, shards_as_json  # noqa: PLC0415
 
-    several: dict[str, Any] = {"runs": list(map(as_json, found)), "shards": list(map(shards_as_json, shards))}
-    return json.dumps(as_json(found[0]) if single else several, indent=1, allow_nan=False)
+    runs = list(map(as_json, found))
+    told: dict[str, Any] = {
+        **(runs[0] if len(runs) == 1 else {}),
+        "state": min((one.state for one in found), key=(DAMAGED, NO_RUN, UNFINISHED, FINISHED).index),
+        "finished": all(one.finished for one in found),
+        "running": any(one.running for one in found),
+        "runs": runs,
+        "shards": list(map(shards_as_json, shards)),
+    }
+    return json.dumps(told, indent=1, allow_nan=False)
 
 
 def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:

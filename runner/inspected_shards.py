@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ..summary_format.inspection import FINISHED, Inspection
+from ..summary_format.differences import differences, shown
+from ..summary_format.inspection import DAMAGED, FINISHED, Inspection
 
 _OWN = ("shard", "summary_dir")  # in what the shards of one run differ
 
@@ -43,13 +45,40 @@ class Shards:
 
     def told(self) -> str:
         """What there is and what is left to do, in a sentence or two."""
-        kinds = {"missing": self.missing, "not finished and sound": self.unfinished, "doubled": self.doubled}
-        wrong = "; ".join(f"{_numbers(numbers)} {what}" for what, numbers in kinds.items() if numbers)
+        damaged = self._those(lambda one: one.state == DAMAGED)
+        working = self._those(lambda one: one.state != DAMAGED and not one.finished and one.running)
+        stopped = self._those(lambda one: one.state != DAMAGED and not one.finished and not one.running)
+        kinds = {"missing": self.missing, "unfinished": stopped, "at work": working, "damaged": damaged}
+        wrong = "; ".join(
+            f"{_numbers(numbers)} {what}" for what, numbers in (kinds | {"doubled": self.doubled}).items() if numbers
+        )
         if self.missing or self.unfinished:
-            return f"shards of {self.of}: {wrong}. Next: run those that are missing or not finished"
+            to_do = {
+                "run those that are missing or unfinished": self.missing or stopped,
+                "wait for those at work": working,
+                "mend the damaged ones as said above": damaged,
+            }
+            return f"shards of {self.of}: {wrong}. Next: {', '.join(what for what, any_ in to_do.items() if any_)}"
         one_of_each = {number: str(one.folder) for number, one in reversed(self.found)}
         folders = " ".join(shlex.quote(folder) for _, folder in sorted(one_of_each.items()))
         return f"shards of {self.of}: all finished{wrong and f', {wrong}'}. Next: explainrun merge OUT {folders}"
+
+    def _those(self, are: Callable[[Inspection], bool]) -> tuple[int, ...]:
+        return tuple(number for number, one in self.found if are(one))
+
+
+def how_apart(several: Sequence[Shards]) -> list[str]:
+    """What tells apart the runs that several groups of shards belong to, a sentence for each but the first."""
+    told = []
+    for other in several[1:]:
+        first, second = (group.found[0][1] for group in (several[0], other))
+        with suppress(Exception):  # plans may hold anything
+            plans = [one.plan.plan for one in (first, second) if one.plan is not None]
+            apart = differences(*plans, ignored=("shard",))
+            if several[0].of != other.of:
+                apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
+            told.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
+    return told
 
 
 def shards_among(found: Iterable[Inspection]) -> list[Shards]:

@@ -15,12 +15,13 @@ from tabulate import tabulate
 from ..summary_format.committed import Part
 from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN, Inspection
 from ..summary_format.progress import Progress
-from .inspected_shards import Shards
+from .inspected_shards import Shards, how_apart
 from .profile_table import profile_table
 
 _KEY_WIDTH = 14
 _SHOWN_FAULTS = 20
 _SHOWN_PARTS = 3
+_SHOWN_COST = 0.005
 
 
 def run_text(found: Inspection) -> str:
@@ -32,17 +33,22 @@ def run_text(found: Inspection) -> str:
     if found.not_computed is not None:
         blocks += _unscored_table(found.not_computed.scores)
     if found.costs:
-        blocks.append(profile_table(found.costs))
+        spent = {
+            what: {kind: took for kind, took in of.items() if took >= _SHOWN_COST} for what, of in found.costs.items()
+        }
+        blocks.append(profile_table(spent))
     return "\n\n".join(block for block in blocks if block)
 
 
 def runs_text(found: Iterable[Inspection], shards: Iterable[Shards]) -> str:
     """Several runs, a row each, then what is broken, then which shards there are."""
-    found = list(found)
+    found, shards = list(found), list(shards)
     rows = [_row(one) for one in found]
     table = tabulate(rows, ["folder", "shard", "state", "done", "to go", "size", "broken"], disable_numparse=True)
     broken = [f"{one.folder}: {fault}" for one in found for fault in one.faults[:_SHOWN_FAULTS]]
-    return "\n\n".join(["\n".join(block) for block in ([table], broken, [one.told() for one in shards]) if block])
+    return "\n\n".join(
+        ["\n".join(block) for block in ([table], broken, [one.told() for one in shards] + how_apart(shards)) if block]
+    )
 
 
 def duration(seconds: float) -> str:
@@ -97,7 +103,9 @@ def _time_to_go(progress: Progress) -> str:
         return "time to go unknown, since the dataset does not say its length"
     untried = progress.untried
     missing = ", ".join(untried) if len(untried) <= _SHOWN_PARTS else f"{len(untried)} of {len(progress.parts)} parts"
-    return f"time to go unknown, since nothing of {missing} is committed yet (the rest: {duration(known)})"
+    return f"time to go unknown, since nothing of {missing} is committed yet" + (
+        f" (the rest: {duration(known)})" if known else ""
+    )
 
 
 def _moment(seconds: float) -> str:
@@ -120,7 +128,8 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     ended = f", finished {_moment(found.ended)}" if found.ended else ""
     yield "run", f"{run.data.name}, begun {_moment(run.timestamp)}{ended}"
     if found.progress is not None and not found.running and not found.faults:
-        yield "next", "run the same again to go on"
+        merging = "merged" in (run.state() or {})
+        yield "next", "merge again, which begins anew" if merging else "run the same again to go on"
     if found.progress is not None and found.running and found.progress.seconds_to_go is not None:
         yield "ends", f"about {_moment(time.time() + found.progress.seconds_to_go)}"
     if found.others:
@@ -164,7 +173,7 @@ def _data(plan: Mapping[str, Any]) -> str:
 
 def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.samples is not None:
-        samples = f"{found.samples} samples"
+        samples = f"{found.samples} sample{'s' * (found.samples != 1)}"
         if found.progress is not None:
             samples += f" by all parts, {found.progress.parts[0].samples} by the network"
         yield "done", f"{samples}; {found.questions} questions; {duration(found.seconds)} of work"
@@ -179,7 +188,7 @@ def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     ) if times]  # fmt: skip
     if sum(sum(by_metric.values()) for by_metric in lacking.scores.values()):
         parts.append("scores as below")
-    yield "not computed", "; ".join(parts) or "nothing: all was computed"
+    yield "not computed", "; ".join(parts) or f"nothing: all {'was' if found.finished else 'so far was'} computed"
 
 
 def _size_rows(found: Inspection) -> Iterator[tuple[str, str]]:
@@ -212,7 +221,7 @@ def _fault_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     whole = "archive" if found.progress is None else f"segments ({found.progress.parts_committed})"
     torn = found.records.torn and not found.running
     mended = "; the last record is cut short, the next start writes the file anew" if torn else ""
-    yield "broken", f"nothing; records ({found.records.records}), their pictures and {whole} are sound{mended}"
+    yield "broken", f"nothing; records ({found.records.records}) and {whole} are sound, pictures are there{mended}"
 
 
 def _parts_table(progress: Progress) -> str:
@@ -235,6 +244,11 @@ def _left(part: Part, samples: int | None) -> str:
     if samples == 0:
         return "done"
     return "?" if part.seconds_a_sample is None or samples is None else duration(part.seconds_a_sample * samples)
+
+
+def _noticed(costs: Mapping[str, float]) -> Mapping[str, float]:
+    """Without those that would be shown as 0."""
+    return {kind: cost for kind, cost in costs.items() if cost >= _SHOWN_COST}
 
 
 def _unscored_table(scores: Mapping[str, Mapping[str, int]]) -> list[str]:

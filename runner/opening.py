@@ -44,7 +44,8 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
         return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
     apart = differences(state["plan"], plan.described, MAKING if run.finished else ())
     if apart:
-        advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * bool(state["plan"].get("shard"))
+        another = None not in (kept := (state["plan"].get("shard"), plan.described["shard"])) and kept[0] != kept[1]
+        advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
         return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
     link = None if run.finished or not resume else run.link()
     if link is not None:
@@ -65,4 +66,4 @@ def _says(state: Mapping[str, Any]) -> bool:
 
 def held(plan: Plan, what: str) -> str:
     """The sentence that refuses a folder for what it holds."""
-    return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or say overwrite to replace it"
+    return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or replace it: overwrite (--overwrite)"

@@ -138,12 +138,13 @@ def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
 
 def _counted_from_0(index: int, count: int, says_index: str, says_count: str) -> Shard:
     if not 0 <= index < count:
-        raise ValueError(f"shard is auto, and {says_index} says {index} of the {count} that {says_count} says")
+        raise ValueError(f"shard is auto, and {says_index} is {index}, which must be below the {count} of {says_count}")
     return Shard(index + 1, count)
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:
-    text = environment.get(name, "")
-    if not text.isdecimal():
-        raise ValueError(f"shard is auto, and {name} must be a whole number, it is {text!r}")
+    text = environment.get(name)
+    if text is None or not text.isdecimal():
+        told = "not set" if text is None else repr(text)
+        raise ValueError(f"shard is auto, and {name} must be a whole number, it is {told}")
     return int(text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,13 +28,11 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
         again: what to do otherwise when running again.
         committed: whether there is anything to go on with.
     """
-    try:
+    with ended_by_signals():
         from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
         from .plan import PlanError, first_line  # noqa: PLC0415
         from .samples import SampleError  # noqa: PLC0415
         from .work import NotComputedError  # noqa: PLC0415
-    except KeyboardInterrupt:
-        sys.exit(EXIT_RESUMABLE)
 
     try:
         yield
@@ -60,6 +60,20 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
         said = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
         click.echo(f"{said} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
         sys.exit(EXIT_RESUMABLE)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGINT end the process at once, without a word: libraries that are half imported fail in their own ways."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
 
 
 def setting(text: str) -> tuple[str, Any]:

@@ -90,7 +90,7 @@ def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[Fin
     Raises:
         MergeError: if they are not.
     """
-    advice = "name another folder, or say overwrite to replace it"
+    advice = "name another folder, or replace it: overwrite (--overwrite)"
     if not run.finished:
         raise MergeError([f"{run.root} holds an unfinished run; {advice}"])
     results = Results(run.archive)

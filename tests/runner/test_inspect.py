@@ -106,7 +106,7 @@ def test_a_finished_run(make):
     lines = text.splitlines()
     assert lines[0] == f"{run.root}: finished"
     for words in (
-        "nothing; records (6), their pictures and archive are sound",
+        "nothing; records (6) and archive are sound, pictures are there",
         "Net, abc123, net.ckpt, Sigmoid",
         "digits.h5, 4 samples, 2 classes",
         "First (Gradient, layer=block6)",
@@ -118,7 +118,7 @@ def test_a_finished_run(make):
     assert ["First", "2"] in [line.split() for line in lines]  # not scored
     assert ["infer", "12", "0", "0", "0.00"] in [line.split() for line in lines]
     code, told = plain(run.root)
-    assert (code, list(told)) == (0, KEYS)
+    assert (code, list(told), told["runs"]) == (0, [*KEYS, "runs", "shards"], [{key: told[key] for key in KEYS}])
     assert (told["state"], told["samples"], told["seconds"], told["progress"]) == ("finished", 4, 120.0, None)
     assert told["not_computed"]["scores"] == {"First": {"IoSR": 2}}
     assert told["sizes"]["total"] == sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
@@ -136,7 +136,7 @@ def test_an_unfinished_run(make):
     assert text.splitlines()[0] == f"{run.root}: unfinished, 50% done, about 1 min 00 s to go"
     assert ["First", "1", "of", "2", "2", "15.000", "30", "s"] in [line.split() for line in text.splitlines()]
     code, told = plain(run.root)
-    assert (code, list(told)) == (3, KEYS)
+    assert (code, list(told), told["shards"]) == (3, [*KEYS, "runs", "shards"], [])
     assert (told["progress"]["share"], told["progress"]["seconds_to_go"]) == (0.5, 60.0)
     assert told["sizes"]["to_go"] > 0
     (run.segments / "000000.First.maps").unlink()
@@ -175,9 +175,10 @@ def test_shards_are_counted_and_what_to_do_next_is_said(make, tmp_path):
     lines = text.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == [str(job / name) for name in ("again", "shard-1", "shard-2")]
     assert lines[4].split()[1:6] == ["2", "of", "4", "unfinished", "100%"]
-    assert lines[-1].startswith("shards of 4: 3-4 missing; 2 not finished and sound; 1 doubled. Next: run those")
+    assert lines[-1].startswith("shards of 4: 3-4 missing; 2 unfinished; 1 doubled. Next: run those")
     code, told = plain(job)
-    assert (code, list(told)) == (3, ["runs", "shards"])
+    assert (code, list(told)) == (3, ["state", "finished", "running", "runs", "shards"])
+    assert (told["state"], told["finished"]) == ("unfinished", False)
     (shards,) = told["shards"]
     assert (shards["of"], shards["missing"], shards["unfinished"], shards["doubled"]) == (4, [3, 4], [2], [1])
 
@@ -200,6 +201,7 @@ def test_when_all_shards_are_finished_they_are_to_be_merged(make, tmp_path):
     make("other/2", 2, shard=[2, 2], seed=8)  # of another run
     code, text = inspected(first, tmp_path / "other" / "2")
     assert (code, text.count(" missing. Next: ")) == (3, 2)
+    assert text.endswith(f"{first} and {tmp_path / 'other' / '2'} belong to different runs: seed was 7, is 8\n")
 
 
 def test_several_folders_are_rows_and_the_worst_counts(make):

@@ -13,7 +13,7 @@ from explainrun.benchmarks import DeletionAUC, InsertionAUC
 from explainrun.explainers import Gradient, InputXGradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, engine
 from explainrun.runner.description import network_digest, options_of, plain
-from explainrun.summary_format import FolderInUseError, disk, find_runs
+from explainrun.summary_format import FolderInUseError, disk, find_runs, finishing
 from explainrun.summary_format.differences import differences
 
 
@@ -119,7 +119,7 @@ def test_options_are_read_by_their_constructors_names():
 
 def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_path):
     make_runner().run()
-    with pytest.raises(PlanError, match="holds a finished run of other data; name another folder, or say overwrite"):
+    with pytest.raises(PlanError, match="holds a finished run of other data; name another folder, or replace it: over"):
         make_runner(rows=list(scenes(6, seed=1))).run()
     assert make_runner(rows=list(scenes(6, seed=1))).run(overwrite=True).samples == 6
 
@@ -158,7 +158,7 @@ def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_
     run.archive.unlink()
     run.archive.write_bytes(data)
     (run.segments).mkdir()
-    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; say overwrite to make it anew"):
+    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; make it anew: overwrite"):
         make_runner().run()
     assert run.segments.exists()
     assert not make_runner().run(overwrite=True).finished_before
@@ -186,7 +186,7 @@ def test_overwriting_removes_what_runs_wrote_and_nothing_else(make_runner, tmp_p
 
 
 def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner, monkeypatch, tmp_path):
-    write = engine.write_archive
+    write = finishing.write_archive
 
     def lose(segments, plan, check):
         write(segments, plan, check)
@@ -194,7 +194,7 @@ def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner
 
     engine_lock, enter = [], engine.FolderLock.__enter__
     monkeypatch.setattr(engine.FolderLock, "__enter__", lambda self: engine_lock.append(self) or enter(self))
-    monkeypatch.setattr(engine, "write_archive", lose)
+    monkeypatch.setattr(finishing, "write_archive", lose)
     with pytest.raises(FolderInUseError, match="lost the lock"):
         make_runner().run()
     [run] = find_runs(tmp_path / "run")

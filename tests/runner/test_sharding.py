@@ -81,12 +81,15 @@ def test_slurm_without_a_step():
     ("environment", "told"),
     [
         ({}, "no launcher names one: msrun sets RANK_ID"),
-        ({"RANK_SIZE": "4"}, "RANK_ID must be a whole number, it is ''"),
-        ({"RANK_ID": "4", "RANK_SIZE": "4"}, "RANK_ID says 4 of the 4 that RANK_SIZE says"),
+        ({"RANK_SIZE": "4"}, "RANK_ID must be a whole number, it is not set"),
+        ({"RANK_ID": "4", "RANK_SIZE": "4"}, "RANK_ID is 4, which must be below the 4 of RANK_SIZE"),
         ({"RANK_ID": "-1", "RANK_SIZE": "4"}, "RANK_ID must be a whole number, it is '-1'"),
         (slurm(9, first=5, last=9, count=2), "2 tasks between 5 and 9, not all of them"),
         ({"JOB_COMPLETION_INDEX": "0"}, "set EXPLAINRUN_SHARDS in the pod to the job's completions"),
-        ({"JOB_COMPLETION_INDEX": "7", "EXPLAINRUN_SHARDS": "7"}, "JOB_COMPLETION_INDEX says 7 of the 7"),
+        (
+            {"JOB_COMPLETION_INDEX": "7", "EXPLAINRUN_SHARDS": "7"},
+            "JOB_COMPLETION_INDEX is 7, which must be below",
+        ),
         (
             {"RANK_ID": "0", "RANK_SIZE": "2", **slurm(4, 1, 8, 8)},
             r"msrun \(1/2\) and a Slurm array \(4/8\)",
