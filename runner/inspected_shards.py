@@ -73,8 +73,8 @@ def how_apart(several: Sequence[Shards]) -> list[str]:
     for other in several[1:]:
         first, second = (group.found[0][1] for group in (several[0], other))
         with suppress(Exception):  # plans may hold anything
-            plans = [one.plan.plan for one in (first, second) if one.plan is not None]
-            apart = differences(*plans, ignored=("shard",))
+            before, now = (one.plan.plan if one.plan else {} for one in (first, second))
+            apart = differences(before, now, ("shard",))
             if several[0].of != other.of:
                 apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
             told.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
