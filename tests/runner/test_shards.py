@@ -225,3 +225,22 @@ def test_copies_where_there_are_no_links(parts, runner, tmp_path, monkeypatch, h
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "merged").rglob("*.png"))
     runner("whole").run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+@pytest.mark.parametrize("metrics", [[], [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2)]])
+def test_samples_without_any_question(linear, dataset, tmp_path, how_runs_differ, metrics):
+    """Neither a label nor a prediction: the maps and scores of a batch are of no question at all."""
+    network = linear(np.zeros((2, 8)), bias=-4.0)
+    unlabelled = [(image, np.int32([-1, -1]), boxes) for image, _, boxes in rows()]
+
+    def make(folder):
+        made = ImageClassificationRunner(
+            tmp_path / folder, (dataset(unlabelled), ["zero", "one"]), network, nn.Sigmoid(), jit="off"
+        )
+        made.register_saliency([Gradient(network)], metrics)
+        return made
+
+    make("whole").run()
+    shards = [make("parts/{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    assert len(merge(tmp_path / "merged", shards).questions) == 0
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
