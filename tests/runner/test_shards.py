@@ -157,8 +157,9 @@ def test_a_missing_picture_is_told_and_begins_anew_once_it_is_there(parts, tmp_p
     picture = sorted(parts[2].rglob("*.png"))[-1]
     content = picture.read_bytes()
     picture.unlink()
-    with pytest.raises(FileNotFoundError, match=picture.name):
+    with pytest.raises(MergeError, match=f"{picture.name} is missing; make the shard in .* anew") as refused:
         merge(tmp_path / "merged", parts)
+    assert not refused.value.waiting
     assert not Results(tmp_path / "merged").finished
     picture.write_bytes(content)
     merge(tmp_path / "merged", parts)
@@ -244,3 +245,44 @@ def test_samples_without_any_question(linear, dataset, tmp_path, how_runs_differ
     shards = [make("parts/{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
     assert len(merge(tmp_path / "merged", shards).questions) == 0
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+@pytest.fixture
+def merge_killed(parts, tmp_path, monkeypatch):
+    """Ends a merge just before its archive is written."""
+
+    def killed(**options):
+        with monkeypatch.context() as patch:
+            patch.setattr("explainrun.summary_format.merging.finish", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                merge(tmp_path / "merged", parts, **options)
+
+    return killed
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_where_a_merge_was_killed(runner, merge_killed, kill, parts, tmp_path, how_runs_differ):
+    merge_killed()
+    kill(runner("merged").run, 0, 2)
+    with pytest.raises(MergeError, match="holds an unfinished run"):
+        merge(tmp_path / "merged", parts)
+    assert find_runs(tmp_path / "merged")[0].segments.exists()
+    runner("merged").run()
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_a_killed_merge_over_a_finished_one_leaves_nothing(merge_killed, parts, tmp_path):
+    merge(tmp_path / "merged", parts)
+    merge_killed(overwrite=True)
+    merge(tmp_path / "merged", parts)
+    assert [run.finished for run in find_runs(tmp_path / "merged")] == [True]
+
+
+def test_a_shard_is_no_place_to_merge_to(parts):
+    with pytest.raises(MergeError, match="is one of the shards"):
+        merge(parts[0], parts, overwrite=True)
+    assert Results(parts[0]).plan["shard"] == [1, 3]
