@@ -93,6 +93,12 @@ def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
+def test_a_shard_whose_own_labels_are_no_classes(runner):
+    """What all first samples have is a mistake; what those of one shard have need not be."""
+    given = [(image, np.int32([label, -1]), boxes) for (image, _, boxes), label in zip(rows(), [0, 7], strict=False)]
+    assert runner("{shard}", given=given).run(shard=(2, 2)).beyond == 1
+
+
 def test_another_shard_in_the_same_folder_is_refused(runner):
     runner("one").run(shard=(1, 2))
     with pytest.raises(PlanError, match=r"shard was \[1, 2\], is \[2, 2\].*put \{shard\} into its name"):
