@@ -60,7 +60,7 @@ def examine(
         samples = next(reading.batches, [])
     except SampleError as error:
         return Examination([*problems, str(error)], None, iter(()))
-    problems += _sample_problems(plan, samples or reading.opening)
+    problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
     begins = digests(reading.opening).tolist()
     if not samples:
         return Examination(problems, None, iter(()), begins)
@@ -111,7 +111,7 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
 
 
 def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
-    """What the first work batch tells about the plan."""
+    """What the first samples tell about the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
         return ["the dataset is empty"]
     problems = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 from .disk import remove
@@ -13,7 +12,8 @@ from .segments import Segments
 
 
 def mend(segments: Segments) -> list[str]:
-    """Remove the segments that are damaged or have lost pictures, so that their part of a batch is made anew.
+    """Remove the segments that are damaged or have lost pictures, so that their part of a batch is made anew; with
+    damaged samples the whole batch.
 
     Every segment is read through, one record in memory at a time: damage that nobody sees now would be met only when
     all is joined.
@@ -43,19 +43,35 @@ def _damaged(segments: Segments) -> Iterator[tuple[Path, str]]:
 
 
 def _bereft(segments: Segments) -> Iterator[tuple[Path, str]]:
-    """Segments whose pictures are not all there."""
-    run = segments.run
-    for batch in count():
+    """Segments whose pictures are not all there; or whose samples, without which nobody knows their pictures."""
+    for batch, paths in sorted(_by_batch(segments.run.segments).items()):
         if not segments.has_samples(batch):
-            break
-        samples = segments.samples(batch)
-        originals = [run.image_path(int(samples.ids[row])) for row in recorded(samples)]
-        pictures = {segments.samples_path(batch): originals}
-        for name in segments.explainers:
-            if name not in segments.missing(batch):
-                asked = samples.questions[segments.explained(batch, name).computed].tolist()
-                pictures[segments.explained_path(batch, name)] = [run.heatmap_path(name, *each) for each in asked]
-        for path, names in pictures.items():
-            lost = [name for name in names if not (run.root / name).is_file()]
+            yield from ((path, f"{path} is without the samples that it is about") for path in paths)
+            continue
+        for path, names in _pictures(segments, batch).items():
+            lost = [name for name in names if not (segments.run.root / name).is_file()]
             if lost:
                 yield path, f"{path} belongs to {len(lost)} pictures that are missing, such as {lost[0]}"
+
+
+def _by_batch(folder: Path) -> dict[int, list[Path]]:
+    found: dict[int, list[Path]] = {}
+    for path in sorted(folder.glob("*")):
+        number = path.name.partition(".")[0]
+        if number.isdecimal():
+            found.setdefault(int(number), []).append(path)
+    return found
+
+
+def _pictures(segments: Segments, batch: int) -> dict[Path, list[str]]:
+    """By segment of a batch, the pictures that were drawn with it."""
+    run, samples = segments.run, segments.samples(batch)
+    originals = [run.image_path(int(samples.ids[row])) for row in recorded(samples)]
+    pictures = {segments.samples_path(batch): originals}
+    missing = segments.missing(batch)
+    for name in segments.explainers:
+        if name in missing:
+            continue
+        asked = samples.questions[segments.explained(batch, name).computed].tolist()
+        pictures[segments.explained_path(batch, name)] = [run.heatmap_path(name, *each) for each in asked]
+    return pictures

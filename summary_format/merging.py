@@ -40,21 +40,24 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
         The whole run's results.
 
     Raises:
-        MergeError: if the shards are of different plans, missing, given twice, damaged or unfinished, or the folder
-            holds another run.
+        MergeError: if the shards are of different plans, missing, given twice, damaged or unfinished, lack a picture,
+            or the folder holds another run or is a shard's.
         FolderInUseError: if a run or a merge is writing to the folder.
         OSError: if the folder cannot be written.
     """
     root, found = Path(out), finished_shards([Path(shard) for shard in shards])
+    if any(shard.run.root.resolve() == root.resolve() for shard in found):
+        raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
     with FolderLock(root) as lock:
         sweep(root)
         plan = {**found[0].plan, "shard": None, "summary_dir": str(root)}
         before = [run for run in find_runs(root) if not _half_merged(run)]
+        if overwrite or all(run.finished for run in before):  # then the others are half merged
+            remove_runs(root, finished=False)
         if before and not overwrite:
             results = _merged_before(before[-1], plan, found)
             _clear(before[-1])
             return results
-        remove_runs(root, finished=False)
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
         state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
         run = RunFolder.create(root, plan["device"], state)
@@ -73,8 +76,11 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
 
 
 def _half_merged(run: RunFolder) -> bool:
-    """Whether a run was begun by a merge that did not come to its end, hence is worth nothing."""
-    return not run.finished and _MERGED in (run.state() or {})
+    """Whether a run was begun by a merge that did not come to its end, hence is worth nothing.
+
+    With segments it is worth something: a run of the whole plan went on with it.
+    """
+    return not run.finished and _MERGED in (run.state() or {}) and not run.segments.exists()
 
 
 def _clear(run: RunFolder) -> None:
@@ -111,7 +117,20 @@ def _take_pictures(records: Sequence[SampleRecord], batches: ShardedBatches) -> 
         theirs = batches.owner(record.sample_id).run
         for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
             target = batches.run.root / path
-            copy(theirs.data / Path(path).relative_to(batches.run.data.name), target, batches.run.partial())
+            _take(theirs, Path(path).relative_to(batches.run.data.name), target, batches.run.partial())
             folders.add(target.parent)
     for folder in folders:
         sync_folder(folder)
+
+
+def _take(shard: RunFolder, name: Path, target: Path, partial: Path) -> None:
+    source = shard.data / name
+    try:
+        copy(source, target, partial)
+    except FileNotFoundError as error:
+        if source.is_file():
+            raise
+        replaced = not shard.finished  # by a run that began meanwhile
+        raise MergeError(
+            [f"{source} is missing; make the shard in {shard.root} anew with overwrite"], waiting=replaced
+        ) from error

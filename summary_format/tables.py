@@ -60,7 +60,9 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
     questions = len(samples.questions)
     explained = {
         name: Explained(
-            np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(-1, questions),
+            np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(
+                len(metrics), questions
+            ),
             found[f"explainers/{name}/computed"],
             found[f"explainers/{name}/error"],
         )

@@ -179,7 +179,7 @@ def test_a_damaged_segment_is_made_anew(make_runner, kill, tmp_path, how_runs_di
     segments[which].unlink()
     segments[which].write_bytes(data)
     make_runner().run()
-    [told] = [message for message in caplog.messages if "made anew" in message]
+    told, *_ = [message for message in caplog.messages if "made anew" in message]
     assert segments[which].name in told
     assert "the CRC of its payload does not match" in told
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
@@ -280,3 +280,18 @@ def test_what_is_not_finite_is_an_error_of_a_strict_run(linear, dataset, tmp_pat
     assert result.not_computed == {"Broken map": 1}
     assert "1 x Broken map not computed" in str(result)
     assert Results(tmp_path / "map").computed_maps("Broken").tolist() == [True] * 5 + [False]
+
+
+def test_pictures_lost_beside_and_after_damaged_samples_are_drawn_again(make_runner, kill, tmp_path, how_runs_differ):
+    make_runner("whole").run()
+    kill(make_runner().run)
+    [run] = find_runs(tmp_path / "run")
+    path = run.segments / "000000.samples"
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 4
+    path.unlink()
+    path.write_bytes(data)
+    for lost in ("heatmap/Gradient/0/0_0.png", "origin_images/0/5.jpg"):
+        (run.data / lost).unlink()
+    make_runner().run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []

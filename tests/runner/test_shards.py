@@ -93,6 +93,12 @@ def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
+def test_a_shard_whose_own_labels_are_no_classes(runner):
+    """What all first samples have is a mistake; what those of one shard have need not be."""
+    given = [(image, np.int32([label, -1]), boxes) for (image, _, boxes), label in zip(rows(), [0, 7], strict=False)]
+    assert runner("{shard}", given=given).run(shard=(2, 2)).beyond == 1
+
+
 def test_another_shard_in_the_same_folder_is_refused(runner):
     runner("one").run(shard=(1, 2))
     with pytest.raises(PlanError, match=r"shard was \[1, 2\], is \[2, 2\].*put \{shard\} into its name"):
@@ -157,8 +163,9 @@ def test_a_missing_picture_is_told_and_begins_anew_once_it_is_there(parts, tmp_p
     picture = sorted(parts[2].rglob("*.png"))[-1]
     content = picture.read_bytes()
     picture.unlink()
-    with pytest.raises(FileNotFoundError, match=picture.name):
+    with pytest.raises(MergeError, match=f"{picture.name} is missing; make the shard in .* anew") as refused:
         merge(tmp_path / "merged", parts)
+    assert not refused.value.waiting
     assert not Results(tmp_path / "merged").finished
     picture.write_bytes(content)
     merge(tmp_path / "merged", parts)
@@ -225,3 +232,63 @@ def test_copies_where_there_are_no_links(parts, runner, tmp_path, monkeypatch, h
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "merged").rglob("*.png"))
     runner("whole").run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+@pytest.mark.parametrize("metrics", [[], [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2)]])
+def test_samples_without_any_question(linear, dataset, tmp_path, how_runs_differ, metrics):
+    """Neither a label nor a prediction: the maps and scores of a batch are of no question at all."""
+    network = linear(np.zeros((2, 8)), bias=-4.0)
+    unlabelled = [(image, np.int32([-1, -1]), boxes) for image, _, boxes in rows()]
+
+    def make(folder):
+        made = ImageClassificationRunner(
+            tmp_path / folder, (dataset(unlabelled), ["zero", "one"]), network, nn.Sigmoid(), jit="off"
+        )
+        made.register_saliency([Gradient(network)], metrics)
+        return made
+
+    make("whole").run()
+    shards = [make("parts/{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    assert len(merge(tmp_path / "merged", shards).questions) == 0
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+@pytest.fixture
+def merge_killed(parts, tmp_path, monkeypatch):
+    """Ends a merge just before its archive is written."""
+
+    def killed(**options):
+        with monkeypatch.context() as patch:
+            patch.setattr("explainrun.summary_format.merging.finish", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                merge(tmp_path / "merged", parts, **options)
+
+    return killed
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_where_a_merge_was_killed(runner, merge_killed, kill, parts, tmp_path, how_runs_differ):
+    merge_killed()
+    kill(runner("merged").run, 0, 2)
+    with pytest.raises(MergeError, match="holds an unfinished run"):
+        merge(tmp_path / "merged", parts)
+    assert find_runs(tmp_path / "merged")[0].segments.exists()
+    runner("merged").run()
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_a_killed_merge_over_a_finished_one_leaves_nothing(merge_killed, parts, tmp_path):
+    merge(tmp_path / "merged", parts)
+    merge_killed(overwrite=True)
+    merge(tmp_path / "merged", parts)
+    assert [run.finished for run in find_runs(tmp_path / "merged")] == [True]
+
+
+def test_a_shard_is_no_place_to_merge_to(parts):
+    with pytest.raises(MergeError, match="is one of the shards"):
+        merge(parts[0], parts, overwrite=True)
+    assert Results(parts[0]).plan["shard"] == [1, 3]
