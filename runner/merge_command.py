@@ -7,40 +7,37 @@ from pathlib import Path
 
 import click
 
-from ..summary_format import BrokenRecordError, MergeError
+from ..summary_format import BrokenRecordError, MergeError, Results, find_runs
 from ..summary_format import merge as merge_shards
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT
-
-_SHARDS = "shard-*-of-*"
+from .telling import EXIT_BAD_INPUT, ended_by_signals
 
 
 @click.command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("shards", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[SHARD]...")
+@click.argument("shards", nargs=-1, type=click.Path(path_type=Path), metavar="[SHARD]...")
 @click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")
 def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     """Join the finished SHARDs of a run to what one run would have written, in OUT.
 
-    Without any SHARD, those named shard-I-of-N in OUT. Shards stay as they are. Exit codes: 0 merged, or merged before;
-    2 they do not belong together, or OUT holds something else; 3 shards are missing or unfinished, or the disk failed:
-    run the same again once that is mended.
+    Without any SHARD, those named shard-I-of-N in OUT. Shards stay as they are, and may be removed afterwards. Exit
+    codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3 shards
+    are missing or unfinished, or the disk failed: run the same again once that is mended.
     """
-    shards = shards or tuple(sorted(out.glob(_SHARDS)))
+    before = any(run.finished for run in find_runs(out)) and not overwrite
     try:
-        if not shards:
-            raise MergeError([f"no shard is given, and {out} holds no {_SHARDS} yet"], waiting=True)
-        merge_shards(out, shards, overwrite=overwrite)
+        merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
         _end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
     except (BrokenRecordError, OSError) as error:
         _end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
     except KeyboardInterrupt:
         _end("stopped; run it again to begin anew", EXIT_RESUMABLE)
-    from ..summary_format import Results  # noqa: PLC0415
-    from .result import RunResult  # noqa: PLC0415 - imports MindSpore
+    with ended_by_signals():
+        from .result import RunResult  # noqa: PLC0415 - imports MindSpore
 
-    click.echo(f"{RunResult.of(Results(out), out)}\nmerged from {len(shards)} shard{'s' * (len(shards) != 1)}")
+    result = RunResult.of(Results(out), out)
+    click.echo(f"{result}\n{'merged before, nothing was done' if before else 'merged'}")
 
 
 def _end(message: str, code: int) -> None:

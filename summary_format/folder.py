@@ -176,6 +176,11 @@ def find_runs(root: str | Path) -> list[RunFolder]:
     return sorted(runs, key=lambda run: (run.timestamp, run.event_file.name))
 
 
+def runs_of(folder: Path) -> list[RunFolder]:
+    """The runs in a summary folder, oldest first, or the one whose data folder it is."""
+    return find_runs(folder) or [run for run in find_runs(folder.parent) if run.data == folder]
+
+
 def remove_runs(root: str | Path, keep: RunFolder | None = None, *, finished: bool = True) -> None:
     """Remove what the runs in a summary folder have written, but for one to keep, and nothing else.
 

@@ -12,18 +12,20 @@ from .differences import differences, shown
 from .disk import copy, sync_folder
 from .finishing import finish, metadata
 from .folder import RunFolder, find_runs, remove_runs, sweep
+from .gathering import finished_shards
 from .lock import FolderLock
 from .records import SampleRecord
 from .results import Results
 from .sample_records import sample_records
-from .shards import FinishedShard, MergeError, ShardedBatches, finished_shards
+from .shards import FinishedShard, MergeError, ShardedBatches
 from .writer import SummaryWriter
 
 _log = logging.getLogger("explainrun")
+_SHARDS = "shard-*-of-*"
 _MERGED = "merged"  # in the state of a run that is made of shards
 
 
-def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = False) -> Results:
+def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwrite: bool = False) -> Results:
     """Join the finished shards of a run into a summary folder equal to that of a run never split.
 
     Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'
@@ -32,8 +34,9 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
 
     Args:
         out: the summary folder to write.
-        shards: the shards' summary folders, in any order; they stay as they are. Pictures become hard links to theirs
-            where the file system allows it.
+        shards: the shards' summary folders, in any order; by default those named shard-I-of-N in ``out``. They stay as
+            they are, and may be removed afterwards: pictures become hard links to theirs where the file system allows
+            it, else copies.
         overwrite: replace what run the folder holds.
 
     Returns:
@@ -45,7 +48,11 @@ def merge(out: str | Path, shards: Iterable[str | Path], *, overwrite: bool = Fa
         FolderInUseError: if a run or a merge is writing to the folder.
         OSError: if the folder cannot be written.
     """
-    root, found = Path(out), finished_shards([Path(shard) for shard in shards])
+    root = Path(out)
+    folders = sorted(root.glob(_SHARDS)) if shards is None else [Path(shard) for shard in shards]
+    if shards is None and not folders:
+        return _merged_from_gone(root)
+    found = finished_shards(folders)
     if any(shard.run.root.resolve() == root.resolve() for shard in found):
         raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
     with FolderLock(root) as lock:
@@ -108,6 +115,20 @@ def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[Fin
             raise MergeError([f"{run.root} holds a run of other data than {shard.run.root}; {advice}"])
     _log.info("%s holds this run, finished before: nothing to do", run.root)
     return results
+
+
+def _merged_from_gone(root: Path) -> Results:
+    """The results that a folder holds whose shards were removed after their merge.
+
+    Raises:
+        MergeError: if it holds none.
+    """
+    run = next((run for run in reversed(find_runs(root)) if run.finished and _MERGED in (run.state() or {})), None)
+    if run is None:
+        waiting = root.is_dir()
+        raise MergeError([f"{root} holds no {_SHARDS}{' yet' * waiting}; name the shards' folders"], waiting=waiting)
+    _log.info("%s was merged before: nothing to do", root)
+    return Results(run.archive)
 
 
 def _take_pictures(records: Sequence[SampleRecord], batches: ShardedBatches) -> None:

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from .archive import SCHEMA_VERSION, check_archive
-from .folder import RunFolder, find_runs
+from .folder import RunFolder, runs_of
 from .forms import SEARCHED, SEGMENTS, archive_forms, check_forms, check_questions, checked_costs, checked_plan
 from .frames import BrokenRecordError
 from .plain_hdf5 import opened, stored_dataset, text_of, whole_number_of
@@ -314,7 +314,7 @@ def _source(folder: Path) -> _Source:
 
 
 def _newest(folder: Path) -> _Source:
-    runs = find_runs(folder) or [run for run in find_runs(folder.parent) if run.data == folder]
+    runs = runs_of(folder)
     if not runs:
         raise FileNotFoundError(f"no run in {folder}")
     run = runs[-1]

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from .differences import differences, shown
-from .folder import RunFolder, find_runs
-from .frames import BrokenRecordError
+from .folder import RunFolder
 from .plain_hdf5 import opened, stored_dataset
 from .results import Results
 from .segments import Array, BatchResults
 from .tables import batch_of, joined, nothing, sample_column, tables
 
 _SAMPLES_A_BATCH = 64
-_AMONG_SHARDS = ("shard",)  # what their plans need not share
 Tables = dict[str, Array]
 
 
@@ -141,97 +137,3 @@ def _in_order(parts: Sequence[Tables]) -> Tables:
             ids = whole[table] if place is None else whole[table][:, place]
             orders[table] = np.argsort(ids, kind="stable")
     return {name: values[orders[sample_column(name)[0]]] for name, values in whole.items()}
-
-
-def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
-    """The shards in these folders, in order; every one of them read and checked.
-
-    Raises:
-        MergeError: with all that is wrong: no shard, a damaged one, unfinished, of another plan, doubled or missing.
-    """
-    found, problems, unfinished = [], [], []
-    for folder in folders:
-        try:
-            shard = _finished_shard(folder)
-        except (BrokenRecordError, OSError, ValueError, KeyError) as error:
-            named = str(folder) in str(error)
-            problems.append(str(error) if named else f"{folder}: {error}")
-            continue
-        if isinstance(shard, str):
-            unfinished.append(shard)
-        else:
-            found.append(shard)
-    problems += _not_alike(found)
-    if problems:
-        raise MergeError(problems + unfinished)
-    missing = _missing(found) if found else []
-    if unfinished or not found:
-        raise MergeError(unfinished or ["no shard is given"], waiting=bool(unfinished))
-    if missing:
-        raise MergeError(missing, waiting=True)
-    found.sort(key=lambda shard: shard.number)
-    if problems := list(_samples_apart(found)):
-        raise MergeError(problems)
-    return found
-
-
-def _finished_shard(folder: Path) -> FinishedShard | str:
-    """The shard in a folder, or that it is not finished yet."""
-    runs = find_runs(folder)
-    if not runs:
-        return f"{folder} holds no run yet"
-    run = runs[-1]
-    if not run.finished:
-        return f"{folder} is not finished yet: run it again to go on"
-    results, state = Results(run.archive), run.state() or {}
-    given = results.plan.get("shard")
-    if given is None:
-        raise MergeError([f"{folder} holds a whole run, not a shard of one"])
-    number, count = given
-    ids = results.samples
-    if not np.array_equal(ids, np.arange(len(ids)) * count + number - 1):
-        raise MergeError([f"{folder}: its samples are not those of shard {number} of {count}"])
-    tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
-    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids))
-
-
-def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
-    """What speaks against these being shards of one run."""
-    for shard in shards[1:]:
-        apart = differences(shards[0].plan, shard.plan, _AMONG_SHARDS)
-        if shard.count != shards[0].count:
-            apart.insert(0, f"it is one of {shards[0].count} shards there, one of {shard.count} here")
-        if apart:
-            yield f"{shard.run.root} is of another plan than {shards[0].run.root}: {shown(apart)}"
-        elif shard.begins != shards[0].begins:
-            yield (
-                f"{shard.run.root} read another dataset than {shards[0].run.root}, or in another order; build it with "
-                f"shuffle=False and without random transforms"
-            )
-    tried = [shard for shard in shards if shard.tried is not None]
-    for shard in tried[1:]:
-        if shard.tried != tried[0].tried:
-            theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
-            yield "the network ran otherwise in {} ({}) than in {} ({})".format(*ours, *theirs)
-    for number, times in Counter(shard.number for shard in shards).items():
-        if times > 1:
-            where = ", ".join(str(shard.run.root) for shard in shards if shard.number == number)
-            yield f"shard {number} is given {times} times: {where}"
-
-
-def _missing(shards: Sequence[FinishedShard]) -> list[str]:
-    given = {shard.number for shard in shards}
-    missing = [str(number) for number in range(1, shards[0].count + 1) if number not in given]
-    if not missing:
-        return []
-    told = ", ".join(missing[:20]) + ", ..." * (len(missing) > 20)
-    return [f"shards missing, of {shards[0].count}: {told}"]
-
-
-def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[str]:
-    """Whether shards saw datasets of different length."""
-    total = sum(shard.samples for shard in shards)
-    for shard in shards:
-        due = len(range(shard.number - 1, total, shard.count))
-        if shard.samples != due:
-            yield f"{shard.run.root} has {shard.samples} samples; of the {total} of all shards {due} would be its own"

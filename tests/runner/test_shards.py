@@ -5,12 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mindspore import nn
 
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import RISE, GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.summary_format import MergeError, Results, find_runs, merge
+from explainrun.runner.command_line import main
+from explainrun.summary_format import FolderLock, MergeError, Results, find_runs, merge
 
 SAMPLES = 7
 
@@ -159,18 +161,67 @@ def test_damage_is_told(parts, tmp_path):
         merge(tmp_path / "merged", parts)
 
 
-def test_a_missing_picture_is_told_and_begins_anew_once_it_is_there(parts, tmp_path, runner, how_runs_differ):
+@pytest.mark.parametrize("left", [None, b""])
+def test_lost_pictures_are_told_before_anything_is_written(parts, tmp_path, left):
     picture = sorted(parts[2].rglob("*.png"))[-1]
-    content = picture.read_bytes()
     picture.unlink()
-    with pytest.raises(MergeError, match=f"{picture.name} is missing; make the shard in .* anew") as refused:
+    if left is not None:
+        picture.write_bytes(left)
+    with pytest.raises(
+        MergeError, match=f"shard-3-of-3 has lost 1 of its pictures, such as .*{picture.name}"
+    ) as refused:
         merge(tmp_path / "merged", parts)
     assert not refused.value.waiting
-    assert not Results(tmp_path / "merged").finished
-    picture.write_bytes(content)
-    merge(tmp_path / "merged", parts)
-    runner("whole").run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert not (tmp_path / "merged").exists()
+
+
+def test_all_that_is_wrong_is_told_at_once(runner, kill, parts, tmp_path):
+    kill(lambda: runner("half/{shard}").run(shard="2/3"), 0, 2)
+    half = tmp_path / "half" / "shard-2-of-3"
+    with pytest.raises(MergeError) as refused:
+        merge(tmp_path / "merged", [parts[0], parts[0], half])
+    assert [words.split(str(tmp_path))[-1] for words in refused.value.problems] == [
+        "/parts/shard-1-of-3",  # shard 1 is given 2 times
+        "/half/shard-2-of-3 is not finished yet: run it again to go on",
+        "shards missing, of 3: 3",
+    ]
+    with FolderLock(half), pytest.raises(MergeError, match=r"process \d+ on .* is at it, wait for that") as refused:
+        merge(tmp_path / "merged", [parts[0], parts[2], half])
+    assert refused.value.waiting
+
+
+def test_shards_of_two_splits_are_not_doubled(runner, parts, tmp_path):
+    other = runner("{shard}").run(shard=(1, 12)).summary_dir
+    with pytest.raises(MergeError) as refused:
+        merge(tmp_path / "merged", [*parts, other])
+    [told] = refused.value.problems
+    assert "it is one of 3 shards there, one of 12 here" in told
+
+
+def test_data_folders_are_as_good(parts, tmp_path):
+    assert merge(tmp_path / "merged", [find_runs(part)[0].data for part in parts]).finished
+
+
+def test_the_command_takes_the_shards_in_its_folder(parts, tmp_path):
+    def command(*arguments):
+        found = CliRunner().invoke(main, ["merge", *map(str, arguments)])
+        return found.exit_code, (found.stdout + found.stderr).splitlines()
+
+    job = tmp_path / "parts"
+    assert command(tmp_path / "none")[0] == 2
+    (tmp_path / "begins").mkdir()
+    assert command(tmp_path / "begins")[0] == 3
+    assert command(job, parts[0], parts[1]) == (3, ["explainrun: shards missing, of 3: 3"])
+    assert command(job, parts[0], tmp_path / "later")[0] == 3
+    assert command(job, *parts, parts[0])[0] == 2
+    code, lines = command(job)
+    assert (code, lines[-1], lines[0].split()[0]) == (0, "merged", "explainer")
+    code, lines = command(job)
+    assert (code, lines[-1]) == (0, "merged before, nothing was done")
+    for part in parts:
+        shutil.rmtree(part)
+    assert command(job)[0] == 0
+    assert Results(job).map("GradCAM", 0, 0).shape == (2, 4)
 
 
 def test_datasets_of_different_length_are_refused(runner, parts, tmp_path):

@@ -1,0 +1,161 @@
+"""Finding the shards of one run in the folders that are named, and everything that speaks against joining them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .differences import differences, shown
+from .folder import RunFolder, runs_of
+from .frames import BrokenRecordError
+from .lock import holder_of
+from .results import Results
+from .shards import FinishedShard, MergeError
+
+_AMONG_SHARDS = ("shard",)  # what their plans need not share
+_SHOWN_MISSING = 20
+
+
+@dataclass(frozen=True)
+class _Unfinished:
+    """A shard that there is nothing to join of yet; which one, as far as it says that."""
+
+    told: str
+    shard: tuple[int, int] | None = None
+
+
+def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
+    """The shards in these folders, in order; every one of them read and checked.
+
+    Args:
+        folders: summary folders, or data folders of runs.
+
+    Raises:
+        MergeError: with all that is wrong: damaged, of another plan, doubled, missing or unfinished ones, or none.
+    """
+    found, unfinished, problems = [], [], []
+    for folder in folders:
+        try:
+            shard = _shard_in(folder)
+        except (BrokenRecordError, OSError, ValueError, KeyError) as error:
+            problems.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
+            continue
+        if isinstance(shard, FinishedShard):
+            found.append(shard)
+        else:
+            unfinished.append(shard)
+    problems += _not_alike(found)
+    waiting = [*(shard.told for shard in unfinished), *_missing(found, unfinished)]
+    if problems or waiting:
+        raise MergeError([*problems, *waiting], waiting=not problems)
+    if not found:
+        raise MergeError(["no shard is given"])
+    found.sort(key=lambda shard: shard.number)
+    if problems := list(_samples_apart(found)):
+        raise MergeError(problems)
+    return found
+
+
+def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
+    """The shard in a folder.
+
+    Raises:
+        MergeError: if it is no shard, or not whole.
+        BrokenRecordError: if its archive is damaged.
+        OSError: if it cannot be read.
+    """
+    runs = runs_of(folder)
+    if not runs:
+        return _Unfinished(f"{folder} holds no run yet")
+    run = runs[-1]
+    if not run.finished:
+        return _Unfinished(f"{folder} is not finished yet: {_what_to_do(run)}", _said_shard(run.state()))
+    results, state = Results(run.archive), run.state() or {}
+    given = results.plan.get("shard")
+    if given is None:
+        raise MergeError([f"{folder} holds a whole run, not a shard of one"])
+    number, count = given
+    ids = results.samples
+    if not np.array_equal(ids, np.arange(len(ids)) * count + number - 1):
+        raise MergeError([f"{folder}: its samples are not those of shard {number} of {count}"])
+    if lost := [name for name in _pictures(run, results) if not _filled(run.root / name)]:
+        raise MergeError(
+            [f"{folder} has lost {len(lost)} of its pictures, such as {lost[0]}; make it anew: run it with overwrite"]
+        )
+    tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
+    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids))
+
+
+def _what_to_do(run: RunFolder) -> str:
+    writer = holder_of(run.root)
+    if writer is None or not writer.alive:
+        return "run it again to go on"
+    return f"process {writer.pid or '?'} on {writer.host or 'an unknown host'} is at it, wait for that"
+
+
+def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
+    plan = (state or {}).get("plan")
+    said = plan.get("shard") if isinstance(plan, dict) else None
+    return (said[0], said[1]) if isinstance(said, list) and len(said) == 2 else None
+
+
+def _pictures(run: RunFolder, results: Results) -> Iterator[str]:
+    """Those that the records of a run name."""
+    yield from (run.image_path(int(sample_id)) for sample_id in results.recorded)
+    for name in results.explainers:
+        for sample_id, label in results.questions[results.computed_maps(name)].tolist():
+            yield run.heatmap_path(name, sample_id, label)
+
+
+def _filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
+    """What speaks against these being shards of one run."""
+    for shard in shards[1:]:
+        apart = differences(shards[0].plan, shard.plan, _AMONG_SHARDS)
+        if shard.count != shards[0].count:
+            apart.insert(0, f"it is one of {shards[0].count} shards there, one of {shard.count} here")
+        if apart:
+            yield f"{shard.run.root} is of another plan than {shards[0].run.root}: {shown(apart)}"
+        elif shard.begins != shards[0].begins:
+            yield (
+                f"{shard.run.root} read another dataset than {shards[0].run.root}, or in another order; build it with "
+                f"shuffle=False and without random transforms"
+            )
+    tried = [shard for shard in shards if shard.tried is not None]
+    for shard in tried[1:]:
+        if shard.tried != tried[0].tried:
+            theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
+            yield "the network ran otherwise in {} ({}) than in {} ({})".format(*ours, *theirs)
+    for which, times in Counter((shard.number, shard.count) for shard in shards).items():
+        if times > 1:
+            where = ", ".join(str(shard.run.root) for shard in shards if (shard.number, shard.count) == which)
+            yield f"shard {which[0]} is given {times} times: {where}"
+
+
+def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[str]:
+    """Which of as many shards as the first one says are not given at all."""
+    given = [(shard.number, shard.count) for shard in shards]
+    given += [shard.shard for shard in unfinished if shard.shard is not None]
+    if not given:
+        return []
+    count = given[0][1]
+    missing = [str(number) for number in range(1, count + 1) if (number, count) not in given]
+    told = ", ".join(missing[:_SHOWN_MISSING]) + ", ..." * (len(missing) > _SHOWN_MISSING)
+    return [f"shards missing, of {count}: {told}"] if missing else []
+
+
+def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[str]:
+    """Whether shards saw datasets of different length."""
+    total = sum(shard.samples for shard in shards)
+    for shard in shards:
+        due = len(range(shard.number - 1, total, shard.count))
+        if shard.samples != due:
+            yield f"{shard.run.root} has {shard.samples} samples; of the {total} of all shards {due} would be its own"
