@@ -10,6 +10,7 @@ from mindspore import nn
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import RISE, GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner.sharding import Shard
 from explainrun.summary_format import MergeError, Results, find_runs, merge
 
 SAMPLES = 7
@@ -292,3 +293,41 @@ def test_a_shard_is_no_place_to_merge_to(parts):
     with pytest.raises(MergeError, match="is one of the shards"):
         merge(parts[0], parts, overwrite=True)
     assert Results(parts[0]).plan["shard"] == [1, 3]
+
+
+def test_batches_of_a_merge_join_seamlessly(parts, runner, tmp_path, monkeypatch, how_runs_differ):
+    monkeypatch.setattr("explainrun.summary_format.shards._SAMPLES_A_BATCH", 2)
+    merge(tmp_path / "merged", parts)
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr("explainrun.runner.plan.sample_count", lambda *_: None)
+    short = runner("{shard}").run(shard=(1, 2)).summary_dir
+    grown = runner("{shard}", given=[*rows(), *rows()]).run(shard=(2, 2)).summary_dir
+    with pytest.raises(MergeError, match="1-of-2 has 4 samples; of the 11 of all shards 6 would be its own"):
+        merge(tmp_path / "merged", [short, grown])
+
+
+def test_a_shard_of_other_samples_is_refused(runner, tmp_path, monkeypatch):
+    first = runner("{shard}").run(shard=(1, 2)).summary_dir
+    monkeypatch.setattr(Shard, "owns", lambda _, sample_id: sample_id < SAMPLES // 2)
+    second = runner("{shard}").run(shard=(2, 2)).summary_dir
+    with pytest.raises(MergeError, match="its samples are not those of shard 2 of 2"):
+        merge(tmp_path / "merged", [first, second])
+
+
+def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path, monkeypatch):
+    tried = []
+
+    def refuse_the_second(_plan, _network, images, _problems):
+        tried.append(images)
+        return len(tried) < 2
+
+    monkeypatch.setattr("explainrun.runner.examination._compiled", refuse_the_second)
+    shards = [runner("{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    np.testing.assert_array_equal(tried[0], np.stack([image for image, *_ in rows()][:2]))
+    np.testing.assert_array_equal(tried[0], tried[1])
+    with pytest.raises(MergeError, match=r"the network ran otherwise in .*'compiled': False.* than in"):
+        merge(tmp_path / "merged", shards)
