@@ -70,7 +70,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
             _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
             return RunResult.of(results, plan.summary_dir, finished_before=True)
         if found.run is not None:
-            for what in mend(_segments(plan, found.run)):
+            for what in mend(_segments(plan, found.run), stopping.check):
                 _log.warning("%s; it is made anew", what)
         earlier = _earlier_costs(plan, found.run)
         profile = Profile(network, earlier)
@@ -122,15 +122,22 @@ def _entered(
         "dropout": asdict(network.dropout),
         "replaces": found.replaces,
     }
-    if plan.tries_compiling:
-        profile.need_compiling(compiled=examined.compiled)
-    if plan.dropout_samples:
-        profile.need_dropout_trial()
     if examined.first is not None:
+        _need_trials(profile, plan, compiled=examined.compiled)
         need_inference(profile, plan, len(examined.first.samples))
     remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
     return run, examined.first, examined.groups
+
+
+def _need_trials(profile: Profile, plan: Plan, *, compiled: bool) -> None:
+    """Count what examining a plan tried."""
+    if plan.tries_compiling:
+        profile.need_compiling(compiled=compiled)
+    if plan.dropout_samples:
+        profile.need_dropout_trial()
+    if plan.shard is not None:
+        profile.need_place_trial()
 
 
 def _go(

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -70,6 +70,8 @@ def examine(
         compiled = not problems and _compiled(plan, network, opening, problems)
         if plan.dropout_samples and not problems:
             _prepare_dropout(plan, network, opening, problems)
+        if plan.shard is not None and not problems:
+            _try_places(plan, network, opening[0])
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
@@ -95,6 +97,17 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[s
             _log.warning("forward passes are not compiled: %s", error)
         return False
     return True
+
+
+def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
+    """Tell where a merge of shards, in whose passes images stand at other places, may differ from the whole run."""
+    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
+    if (logits != logits[0]).any():
+        _log.warning(
+            "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
+            "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
+            plan.pass_size,
+        )
 
 
 def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..summary_format import BrokenRecordError, MergeError, Results, find_runs
+from ..summary_format import BrokenRecordError, FolderInUseError, MergeError, Results, find_runs
 from ..summary_format import merge as merge_shards
 from .stopping import EXIT_RESUMABLE
 from .telling import EXIT_BAD_INPUT, ended_by_signals
@@ -29,6 +29,8 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
         _end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
+    except FolderInUseError as error:
+        _end(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
     except (BrokenRecordError, OSError) as error:
         _end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
     except KeyboardInterrupt:

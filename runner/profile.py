@@ -32,6 +32,7 @@ class Profile:
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
+    place trial      1, once, by a shard
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
     search           what ``HierarchicalOcclusion.search_all`` tells, from what each of its steps had to ask alone
     compile          2, once, or 1 where the network turns out not to compile; none with jit off
@@ -72,6 +73,10 @@ class Profile:
         """Count the passes that try a compiled forward."""
         if not self._resumed:
             self._needed["compile"] += 2 if compiled else 1
+
+    def need_place_trial(self) -> None:
+        """Count the pass that sees whether outputs depend on an image's place."""
+        self._needed["place trial"] += 1
 
     def need_dropout_trial(self) -> None:
         """Count the passes that see whether what comes before dropout can be shared."""

@@ -29,10 +29,17 @@ class Shard:
     Attributes:
         number: which shard, from 1 to count.
         count: how many there are.
+
+    Raises:
+        ValueError: if number is not in 1..count.
     """
 
     number: int
     count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise ValueError(f"shard must be i/n with i from 1 to n, got {self.number}/{self.count}")
 
     @property
     def name(self) -> str:
@@ -74,10 +81,7 @@ def shard_of(given: Any, environment: Mapping[str, str] = os.environ) -> Shard |
         raise ValueError(f"shard must be i/n, such as 2/8, or auto, got {given!r}")
     if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(type(number) is int for number in given)):
         raise TypeError(f"shard must be two whole numbers (i, n), 'i/n' or 'auto', got {given!r}")
-    number, count = given
-    if not 1 <= number <= count:
-        raise ValueError(f"shard must be i/n with i from 1 to n, got {number}/{count}")
-    return Shard(number, count)
+    return Shard(*given)
 
 
 def _launched(environment: Mapping[str, str]) -> Shard:

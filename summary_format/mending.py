@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .disk import remove
@@ -11,12 +11,16 @@ from .sample_records import recorded
 from .segments import Segments
 
 
-def mend(segments: Segments) -> list[str]:
+def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[str]:
     """Remove the segments that are damaged or have lost pictures, so that their part of a batch is made anew; with
     damaged samples the whole batch.
 
     Every segment is read through, one record in memory at a time: damage that nobody sees now would be met only when
     all is joined.
+
+    Args:
+        segments: of the run.
+        check: called before each is read; raises where nobody shall wait any longer.
 
     Returns:
         What was wrong with each that is removed.
@@ -24,7 +28,7 @@ def mend(segments: Segments) -> list[str]:
     Raises:
         OSError: if one cannot be read or removed.
     """
-    damaged = dict(_damaged(segments))
+    damaged = dict(_damaged(segments, check))
     for path in damaged:
         remove(path)
     bereft = dict(_bereft(segments))
@@ -33,8 +37,9 @@ def mend(segments: Segments) -> list[str]:
     return [*damaged.values(), *bereft.values()]
 
 
-def _damaged(segments: Segments) -> Iterator[tuple[Path, str]]:
+def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
     for path in sorted(segments.run.segments.glob("*")):
+        check()
         try:
             for _ in read_frames(path):
                 pass

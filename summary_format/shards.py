@@ -18,6 +18,8 @@ from .tables import batch_of, joined, nothing, sample_column, tables
 
 _SAMPLES_A_BATCH = 64
 Tables = dict[str, Array]
+Column = tuple[str, int | None]
+_Rows = Mapping[Column, slice]
 
 
 class MergeError(ValueError):
@@ -58,7 +60,7 @@ class FinishedShard:
 
 
 class ShardedBatches:
-    """Stands for the segments of the whole run; memory holds a batch, however many shards there are.
+    """Stands for the segments of the whole run; memory holds a batch and some bytes a sample, however many shards.
 
     Args:
         run: where the whole run is written.
@@ -70,14 +72,15 @@ class ShardedBatches:
         self._plan = shards[0].plan
         self.explainers: tuple[str, ...] = tuple(self._plan["explainers"])
         self._metrics: tuple[str, ...] = tuple(self._plan["metrics"])
+        self._names = tuple(tables(nothing(self._plan), self._metrics))
+        self._found: dict[int, Mapping[Column, Array]] = {}
         self._starts = range(0, sum(shard.samples for shard in shards), _SAMPLES_A_BATCH)
 
     def batches(self) -> Iterator[BatchResults]:
         """All that is known of 64 samples after the other, but their maps."""
-        names = list(tables(nothing(self._plan), self._metrics))
         for first in self._starts:
             parts = [
-                {name: stored_dataset(file, name)[rows[sample_column(name)]] for name in names}
+                {name: stored_dataset(file, name)[rows[sample_column(name)]] for name in self._names}
                 for file, rows in self._files(first)
             ]
             yield batch_of(_in_order(parts), self.explainers, self._metrics)
@@ -104,27 +107,32 @@ class ShardedBatches:
         """The shard that a sample belongs to."""
         return self._shards[sample_id % len(self._shards)]
 
-    def _files(self, first: int) -> Iterator[tuple[h5py.File, dict[tuple[str, int | None], slice]]]:
+    def _files(self, first: int) -> Iterator[tuple[h5py.File, _Rows]]:
         """The archives that hold any of the batch from that sample on, each with the rows that are about it."""
         last = min(first + _SAMPLES_A_BATCH, self._starts.stop)
         for shard in {self.owner(sample_id).number: self.owner(sample_id) for sample_id in range(first, last)}.values():
             with opened(shard.run.archive) as file:
-                yield file, _Rows(file, first, last)
+                own = [len(range(shard.number - 1, end, shard.count)) for end in (first, last)]
+                yield file, {column: slice(*at[own].tolist()) for column, at in self._edges(shard, file).items()}
+
+    def _edges(self, shard: FinishedShard, file: h5py.File) -> Mapping[Column, Array]:
+        """By the column that says which sample a row is about, where each sample's rows begin, and the end.
+
+        Found once a shard, some bytes a sample, so that no batch has to read a whole column.
+        """
+        if shard.number not in self._found:
+            ids = np.arange(shard.number - 1, shard.number + shard.count * shard.samples, shard.count)
+            self._found[shard.number] = {
+                (table, place): np.searchsorted(_column(file, table, place), ids).astype(np.uint32)
+                for table, place in map(sample_column, self._names)
+            }
+        return self._found[shard.number]
 
 
-class _Rows(dict[tuple[str, int | None], slice]):
-    """By the column that says which sample a row is about, the rows of the samples from ``first`` to ``last``."""
-
-    def __init__(self, file: h5py.File, first: int, last: int) -> None:
-        super().__init__()
-        self._file, self._ends = file, (first, last)
-
-    def __missing__(self, column: tuple[str, int | None]) -> slice:
-        table, place = column
-        stored = stored_dataset(self._file, table)
-        ids = stored[...] if place is None else stored[:, place]
-        self[column] = rows = slice(*(int(end) for end in np.searchsorted(ids, self._ends)))
-        return rows
+def _column(file: h5py.File, table: str, place: int | None) -> Array:
+    stored = stored_dataset(file, table)
+    column: Array = stored[...] if place is None else stored[:, place]
+    return column
 
 
 def _in_order(parts: Sequence[Tables]) -> Tables:

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import mindspore as ms
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, 
 from explainrun.explainers import RISE, GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.command_line import main
+from explainrun.runner.sharding import Shard
 from explainrun.summary_format import FolderLock, MergeError, Results, find_runs, merge
 
 SAMPLES = 7
@@ -99,6 +101,36 @@ def test_a_shard_whose_own_labels_are_no_classes(runner):
     """What all first samples have is a mistake; what those of one shard have need not be."""
     given = [(image, np.int32([label, -1]), boxes) for (image, _, boxes), label in zip(rows(), [0, 7], strict=False)]
     assert runner("{shard}", given=given).run(shard=(2, 2)).beyond == 1
+
+
+@pytest.mark.parametrize("jit", ["off", "auto"])
+def test_shards_make_no_pass_that_they_do_not_need(runner, jit):
+    for number in (2, 9):  # the last one has no sample
+        costs = runner("{shard}", jit=jit).run(shard=(number, 9)).costs
+        assert costs["made"] == costs["needed"]
+        assert costs["made"].get("place trial") == (1 if number == 2 else None)
+
+
+class Placed(nn.Cell):
+    """Logits that rise with an image's place in its pass, by so much."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def construct(self, x):
+        places = ms.Tensor(np.arange(x.shape[0], dtype=np.float32)[:, None] * self.step)
+        return x.reshape(x.shape[0], -1)[:, :2] + places
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-6])
+def test_networks_that_look_at_places_are_told(dataset, tmp_path, caplog, step):
+    network = Placed(step)
+    data = (dataset(list(rows())), ["zero", "one"])
+    runner = ImageClassificationRunner(tmp_path / "{shard}", data, network, nn.Sigmoid(), pass_size=4, jit="off")
+    runner.register_saliency([Gradient(network)])
+    runner.run(shard=(1, 2))
+    assert ("from place to place in passes of 4" in caplog.text) == (step > 0)
 
 
 def test_another_shard_in_the_same_folder_is_refused(runner):
@@ -343,3 +375,41 @@ def test_a_shard_is_no_place_to_merge_to(parts):
     with pytest.raises(MergeError, match="is one of the shards"):
         merge(parts[0], parts, overwrite=True)
     assert Results(parts[0]).plan["shard"] == [1, 3]
+
+
+def test_batches_of_a_merge_join_seamlessly(parts, runner, tmp_path, monkeypatch, how_runs_differ):
+    monkeypatch.setattr("explainrun.summary_format.shards._SAMPLES_A_BATCH", 2)
+    merge(tmp_path / "merged", parts)
+    runner("whole").run()
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+
+
+def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr("explainrun.runner.plan.sample_count", lambda *_: None)
+    short = runner("{shard}").run(shard=(1, 2)).summary_dir
+    grown = runner("{shard}", given=[*rows(), *rows()]).run(shard=(2, 2)).summary_dir
+    with pytest.raises(MergeError, match="1-of-2 has 4 samples; of the 11 of all shards 6 would be its own"):
+        merge(tmp_path / "merged", [short, grown])
+
+
+def test_a_shard_of_other_samples_is_refused(runner, tmp_path, monkeypatch):
+    first = runner("{shard}").run(shard=(1, 2)).summary_dir
+    monkeypatch.setattr(Shard, "owns", lambda _, sample_id: sample_id < SAMPLES // 2)
+    second = runner("{shard}").run(shard=(2, 2)).summary_dir
+    with pytest.raises(MergeError, match="its samples are not those of shard 2 of 2"):
+        merge(tmp_path / "merged", [first, second])
+
+
+def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path, monkeypatch):
+    tried = []
+
+    def refuse_the_second(_plan, _network, images, _problems):
+        tried.append(images)
+        return len(tried) < 2
+
+    monkeypatch.setattr("explainrun.runner.examination._compiled", refuse_the_second)
+    shards = [runner("{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    np.testing.assert_array_equal(tried[0], np.stack([image for image, *_ in rows()][:2]))
+    np.testing.assert_array_equal(tried[0], tried[1])
+    with pytest.raises(MergeError, match=r"the network ran otherwise in .*'compiled': False.* than in"):
+        merge(tmp_path / "merged", shards)
