@@ -54,6 +54,11 @@ class _Tap:
 
         output.register_hook(keep)
 
+    def let_go(self) -> None:
+        """Forget the tensors: the output holds its hook and the hook this tap, a ring that nobody would find unused."""
+        self.output = None
+        self.gradients.clear()
+
     def arrays(self, rows: int) -> tuple[FloatArray, FloatArray]:
         """Output and gradient of the first so many images.
 
@@ -73,6 +78,7 @@ def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
     taps = [_Tap(name) for name in layers]
     with ExitStack() as stack:
         for tap in taps:
+            stack.callback(tap.let_go)
             stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
         yield taps
 
