@@ -1,10 +1,12 @@
 """The network as a service: passes counted, shapes kept, everything left as found."""
 
 import copy
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import mindspore as ms
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from explainrun.explainers import GradCAM, Gradient, Network
+from explainrun.explainers.network import taps
 
 
 def images(count, seed=0):
@@ -272,3 +275,19 @@ def test_layers_and_their_shapes(two_channels):
     assert found[:2] == [("conv", "Conv2d", (1, 2, 2, 4)), ("norm", "BatchNorm2d", (1, 2, 2, 4))]
     assert found[-1] == ("head", "Dense", (1, 2))
     assert [shape for name, _, shape in Network(Awkward("fine")).layers(images(1)) if name == "idle"] == [None]
+
+
+def test_what_taps_kept_is_let_go(two_channels, monkeypatch):
+    """A tapped tensor, its hook and the tap hold one another beyond the sight of Python's collector."""
+    born = []
+
+    class Tap(taps._Tap):
+        def __init__(self, name):
+            super().__init__(name)
+            born.append(weakref.ref(self))
+
+    monkeypatch.setattr(taps, "_Tap", Tap)
+    network = Network(two_channels(), 2)
+    network.differentiate(np.ones((3, 1, 2, 4), np.float32), np.array([0, 1, 0]), ["relu"])
+    gc.collect()
+    assert [tap() for tap in born] == [None, None]  # two passes
