@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..summary_format import BrokenRecordError, FolderInUseError, MergeError, Results, find_runs
-from ..summary_format import merge as merge_shards
 from .stopping import EXIT_RESUMABLE
 from .telling import EXIT_BAD_INPUT, ended_by_signals
 
@@ -24,6 +22,16 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3 shards
     are missing or unfinished, or the disk failed: run the same again once that is mended.
     """
+    with ended_by_signals():
+        from ..summary_format import (  # noqa: PLC0415
+            BrokenRecordError,
+            FolderInUseError,
+            MergeError,
+            Results,
+            find_runs,
+        )
+        from ..summary_format import merge as merge_shards  # noqa: PLC0415
+
     before = any(run.finished for run in find_runs(out)) and not overwrite
     try:
         merge_shards(out, shards or None, overwrite=overwrite)
@@ -36,7 +44,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     except KeyboardInterrupt:
         _end("stopped; run it again to begin anew", EXIT_RESUMABLE)
     with ended_by_signals():
-        from .result import RunResult  # noqa: PLC0415 - imports MindSpore
+        from .result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
 
     result = RunResult.of(Results(out), out)
     click.echo(f"{result}\n{'merged before, nothing was done' if before else 'merged'}")

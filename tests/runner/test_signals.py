@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+from explainrun.runner.telling import ended_by_signals
 from explainrun.summary_format import find_runs
 
 # What is started in the background ignores SIGINT, and so do its children.
@@ -67,3 +68,16 @@ def test_once_to_stop_after_the_commit_twice_to_stop_at_once(repository, tmp_pat
     whole = start(repository, tmp_path / "whole")
     whole.communicate()
     assert how_runs_differ(tmp_path / "whole", folder) == []
+
+
+def test_while_libraries_load_ctrl_c_ends_the_process_without_python():
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with ended_by_signals():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a program in the background
+        with ended_by_signals():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, found)
