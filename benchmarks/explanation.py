@@ -104,6 +104,10 @@ class Explanation:
             return asked
         return self._extra[row, label]
 
+    def let_go(self) -> None:
+        """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
+        self.peers, self.memory = (), {}
+
     def order(self, question: int) -> npt.NDArray[np.intp]:
         """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
         saliency = self.maps[question].reshape(-1)

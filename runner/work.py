@@ -177,6 +177,7 @@ class Work:
             self._check_computed(explainer, batch, computed)
             with _named(f"the scores of {explainer.name}", batch):
                 scores = self._scores(explanation, explaining.coverings)
+            explanation.let_go()
             explained = Explained(scores, computed, errors, self._profile.drained())
             write = partial(self.segments.write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
