@@ -104,7 +104,7 @@ def test_runs_a_config(quickstart, tmp_path):
     assert "finished before, nothing was done" in again.stdout
     other = explainrun(*arguments, "--set", "seed=1")
     assert other.returncode == 2
-    assert "holds a finished run of another plan (seed was 0, is 1); name another folder, or say" in other.stderr
+    assert "holds a finished run of another plan (seed was 0, is 1); name another folder, or replace" in other.stderr
     assert explainrun(*arguments, "--overwrite").returncode == 0
 
 
