@@ -102,7 +102,7 @@ def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runne
         return told[0]
 
     seed = refused(make_runner(seed=3))
-    assert "holds an unfinished run of another plan (seed was 0, is 3); name another folder, or say" in seed
+    assert "holds an unfinished run of another plan (seed was 0, is 3); name another folder, or replace" in seed
     assert "(samples was 6, is 5)" in refused(make_runner(rows=list(scenes(5))))
     assert "explainers.GradCAM.class was 'GradCAM', is not there" in refused(
         make_runner(explainers=[Gradient(network)])
