@@ -45,7 +45,8 @@ def test_the_harness_notices_what_it_looks_for(harness, tmp_path, monkeypatch):
     assert "KeyError" in reader(breaking).told
     assert reader(unclear).came_to == "fault"
     assert "MemoryError" in reader(lambda _: bytearray(harness.SPARE_BYTES + 2**20)).told
-    assert reader(lambda _: len(b"x" * 2**24)).memory > 2**23
+    mapped = 40 * 2**20  # more than what may come from memory that was used before
+    assert reader(lambda _: len(b"x" * mapped)).memory > mapped // 2
 
 
 def test_a_reader_that_dies_or_hangs_is_a_fault_and_another_goes_on(harness, tmp_path, monkeypatch):
