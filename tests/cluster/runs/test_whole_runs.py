@@ -60,7 +60,7 @@ def test_kubernetes(killed, kubelet, whole, how_runs_differ):
 def test_msrun(killed, whole, how_runs_differ):
     done = killed.run(killed.edited("msrun.sh", WORKERS=2))
     assert "a worker failed" in done.stderr
-    assert "merged 2 shards" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "merged", done.stderr
     assert how_runs_differ(whole / "run", killed.out) == []
 
 
@@ -72,5 +72,5 @@ def test_cron_twice_at_once(killed, whole, how_runs_differ):
     ]
     assert [(process.communicate()[0], process.returncode) for process in both] == [(b"", 0)] * 2
     log = (killed.folder / "runs" / "tonight.log").read_text()
-    assert log.count("merged 2 shards") == 1
+    assert log.splitlines().count("merged") == 1
     assert how_runs_differ(whole / "run", killed.folder / "runs" / "tonight") == []
