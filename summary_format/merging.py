@@ -109,8 +109,9 @@ def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[Fin
     results = Results(run.archive)
     if apart := differences(results.plan, plan):
         raise MergeError([f"{run.root} holds another run ({shown(apart)}); {advice}"])
+    digests = results.digests
     for shard in shards:
-        own = results.digests[shard.number - 1 :: shard.count]
+        own = digests[shard.number - 1 :: shard.count]
         if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
             raise MergeError([f"{run.root} holds a run of other data than {shard.run.root}; {advice}"])
     _log.info("%s holds this run, finished before: nothing to do", run.root)

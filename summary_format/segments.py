@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -283,17 +283,18 @@ class Segments:
 
     def costs(self) -> dict[str, dict[str, float]]:
         """What everything that is committed took, added up."""
-        total: dict[str, Counter[str]] = {kind: Counter() for kind in COSTS}
+        return added_up(part.costs for part in self._parts())
+
+    def _parts(self) -> Iterator[SampleBatch | Explained | Searched]:
+        """All that is committed, batch by batch."""
         for batch in count():
             if not self.has_samples(batch):
                 break
-            parts: list[SampleBatch | Explained | Searched] = [self.samples(batch)]
-            parts += [self.explained(batch, name) for name in self.explainers if name not in self.missing(batch)]
-            parts += [self.searched(batch)] if self.searching and not self.lacks_search(batch) else []
-            for part in parts:
-                for what, by_kind in part.costs.items():
-                    total.setdefault(what, Counter()).update(by_kind)
-        return {what: dict(by_kind) for what, by_kind in total.items()}
+            missing = self.missing(batch)
+            yield self.samples(batch)
+            yield from (self.explained(batch, name) for name in self.explainers if name not in missing)
+            if self.searching and not self.lacks_search(batch):
+                yield self.searched(batch)
 
     def samples_path(self, batch: int) -> Path:
         """Where a batch's samples are committed."""
@@ -305,6 +306,15 @@ class Segments:
 
     def _searched_path(self, batch: int) -> Path:
         return self.run.segments / f"{batch:06d}.searched"
+
+
+def added_up(costs: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Costs of several parts as those of one, each of ``COSTS`` among them."""
+    total: dict[str, Counter[str]] = {what: Counter() for what in COSTS}
+    for of_part in costs:
+        for what, by_kind in of_part.items():
+            total.setdefault(what, Counter()).update(by_kind)
+    return {what: dict(by_kind) for what, by_kind in total.items()}
 
 
 def _packed(part: SampleBatch | Explained | Searched) -> bytes:

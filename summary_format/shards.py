@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from .folder import RunFolder
 from .plain_hdf5 import opened, stored_dataset
 from .results import Results
-from .segments import Array, BatchResults
+from .segments import Array, BatchResults, added_up
 from .tables import batch_of, joined, nothing, sample_column, tables
 
 _SAMPLES_A_BATCH = 64
@@ -97,11 +96,7 @@ class ShardedBatches:
 
     def costs(self) -> dict[str, dict[str, float]]:
         """What all shards took, added up."""
-        total: dict[str, Counter[str]] = {}
-        for shard in self._shards:
-            for what, by_kind in Results(shard.run.archive, check=False).costs.items():
-                total.setdefault(what, Counter()).update(by_kind)
-        return {what: dict(by_kind) for what, by_kind in total.items()}
+        return added_up(Results(shard.run.archive, check=False).costs for shard in self._shards)
 
     def owner(self, sample_id: int) -> FinishedShard:
         """The shard that a sample belongs to."""

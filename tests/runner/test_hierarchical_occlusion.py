@@ -49,7 +49,10 @@ def make_runner(dataset, linear, folder, count=7, *, saliency=True, **options):
     return network, runner
 
 
-def test_shards_merged_are_as_never_split(dataset, linear, tmp_path, how_runs_differ):
+@pytest.mark.parametrize("batch", [64, 2])
+def test_shards_merged_are_as_never_split(dataset, linear, tmp_path, how_runs_differ, monkeypatch, batch):
+    """Layers and boxes, of which samples have any number, across the batches of a merge too."""
+    monkeypatch.setattr("explainrun.summary_format.shards._SAMPLES_A_BATCH", batch)
     make_runner(dataset, linear, tmp_path / "whole", jit="off")[1].run()
     for number in (2, 1):
         make_runner(dataset, linear, tmp_path / "parts" / "{shard}", jit="off")[1].run(shard=(number, 2))
