@@ -23,6 +23,7 @@ from ..explainers.tensors import require_pynative
 from ..explainers.view import Needs
 from ..summary_format.forms import is_text
 from ..summary_format.pictures import Statistics
+from ..summary_format.problems import SeveralProblemsError
 from .description import network_digest, options_of, plain
 from .samples import COLUMNS, sample_count
 from .sharding import PLACE, Shard
@@ -33,17 +34,8 @@ PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes
 PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
 
 
-class PlanError(ValueError):
-    """Everything found wrong with a plan, at once.
-
-    Attributes:
-        problems: one sentence each.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        several = f"{len(self.problems)} problems:" if len(self.problems) > 1 else ""
-        super().__init__("\n  ".join([several, *self.problems]) if several else self.problems[0])
+class PlanError(SeveralProblemsError):
+    """Everything found wrong with a plan, at once."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Described:
         lacking = [key for key, kind in kinds.items() if not isinstance(plan.get(key), kind)]
         if lacking:
             raise ValueError(f"its plan does not say {', '.join(lacking)}")
-        shard = _shard(plan.get("shard"))
+        shard = said_shard(plan.get("shard"))
         return cls(
             plan,
             tuple(plan["explainers"]),
@@ -57,7 +57,8 @@ class Described:
         )
 
 
-def _shard(said: Any) -> tuple[int, int] | None:
+def said_shard(said: Any) -> tuple[int, int] | None:
+    """Which of how many shards a plan says that it is, from 1; None for a whole run."""
     if isinstance(said, (list, tuple)) and len(said) == 2 and all(isinstance(part, int) for part in said):
         place, of = said
         return (place, of) if 1 <= place <= of <= _MOST_SHARDS else None

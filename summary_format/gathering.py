@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .described import said_shard
 from .differences import differences, shown
 from .folder import RunFolder, runs_of
 from .frames import BrokenRecordError
@@ -100,8 +101,7 @@ def _what_to_do(run: RunFolder) -> str:
 
 def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
     plan = (state or {}).get("plan")
-    said = plan.get("shard") if isinstance(plan, dict) else None
-    return (said[0], said[1]) if isinstance(said, list) and len(said) == 2 else None
+    return said_shard(plan.get("shard")) if isinstance(plan, dict) else None
 
 
 def _pictures(run: RunFolder, results: Results) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .folder import RunFolder
 from .plain_hdf5 import opened, stored_dataset
+from .problems import SeveralProblemsError
 from .results import Results
 from .segments import Array, BatchResults, added_up
 from .tables import batch_of, joined, nothing, sample_column, tables
@@ -21,18 +22,16 @@ Column = tuple[str, int | None]
 _Rows = Mapping[Column, slice]
 
 
-class MergeError(ValueError):
+class MergeError(SeveralProblemsError):
     """Why shards cannot be merged.
 
     Attributes:
-        problems: one sentence each.
         waiting: whether nothing is wrong but that shards are not finished yet.
     """
 
     def __init__(self, problems: Sequence[str], *, waiting: bool = False) -> None:
-        self.problems, self.waiting = tuple(problems), waiting
-        several = f"{len(self.problems)} problems:" if len(self.problems) > 1 else ""
-        super().__init__("\n  ".join([several, *self.problems]) if several else self.problems[0])
+        super().__init__(problems)
+        self.waiting = waiting
 
 
 @dataclass(frozen=True)
