@@ -31,7 +31,7 @@ class Explainer(ABC):
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_told`` how a run tells it, one that itself differentiates or reads layers that it is
-    ``pynative``.
+    ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
@@ -44,6 +44,7 @@ class Explainer(ABC):
 
     needs = Needs()
     pynative: ClassVar[bool] = False
+    control: ClassVar[bool] = False
     error_told: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:

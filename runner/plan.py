@@ -171,6 +171,8 @@ class Plan:
                 if type(explainer).estimate is not Explainer.estimate
             },
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
+            "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
+            "controls": [explainer.name for explainer in self.explainers if explainer.control],
             **{name: getattr(self, name) for name in _OPTIONS},
             "hierarchical_occlusion": search and options_of(search),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
