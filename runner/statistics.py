@@ -74,8 +74,8 @@ def sign_flip_p_values(differences: Array, seed: int = 0, *, resamples: int = RE
     """One-sided paired permutation tests: how often chance alone makes a sum of differences as large as it is.
 
     Under the hypothesis that the two things compared are alike, the sign of every sample's difference is a coin toss.
-    All assignments of signs are gone through where they are no more than ``resamples``, else so many are drawn; then the
-    observed one counts as drawn too, so that no p value is 0 (Phipson, Smyth 2010).
+    All assignments of signs are gone through where they are no more than ``resamples``, else so many are drawn; then
+    the observed one counts as drawn too, so that no p value is 0 (Phipson, Smyth 2010).
 
     Args:
         differences: (N, cells) sums over the questions of each sample; 0 where a sample has none.
