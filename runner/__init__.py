@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .image_classification_runner import ImageClassificationRunner
     from .plan import Plan, PlanError
-    from .result import RunResult, Scores
+    from .result import RunResult
     from .samples import SampleError
+    from .scores import Scores
     from .side_by_side import explain
     from .stopping import RunStopped
     from .work import NotComputedError
@@ -23,7 +24,7 @@ _HOMES = {
     "RunResult": "result",
     "RunStopped": "stopping",
     "SampleError": "samples",
-    "Scores": "result",
+    "Scores": "scores",
     "explain": "side_by_side",
 }
 

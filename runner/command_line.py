@@ -19,6 +19,7 @@ from tabulate import tabulate
 from .explain_command import explain
 from .inspect_command import inspect
 from .merge_command import merge
+from .scores_command import scores
 from .sharding import PLACE, Shard, shard_of
 from .telling import setting, told
 
@@ -35,6 +36,7 @@ def main() -> None:
 main.add_command(explain)
 main.add_command(merge)
 main.add_command(inspect)
+main.add_command(scores)
 
 
 @main.command()

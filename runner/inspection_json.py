@@ -38,7 +38,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "costs": found.costs,
         "plan": None if plan is None else plan.plan,
     }
-    plain: dict[str, Any] = _finite(values)
+    plain: dict[str, Any] = finite(values)
     return plain
 
 
@@ -87,10 +87,10 @@ def _bytes_to_go(found: Inspection) -> int | None:
     return found.progress.bytes_to_go(found.sizes)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same without NaN and infinity, which JSON has not."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
+        return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

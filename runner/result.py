@@ -1,133 +1,20 @@
-"""What a run found: one score for each (question, explainer, metric), and the tables made of them."""
+"""What ``run()`` returns."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from tabulate import tabulate
 
 from ..explainers import Explainer
-from ..explainers.registry import nearest
 from ..summary_format import Results
-from ..summary_format.sample_records import mean_score
 from .profile_table import profile_table
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """Scores summed up.
-
-    Attributes:
-        mean: over the scored questions; NaN if there are none.
-        count: how many questions were scored.
-        unscored: how many could not be.
-    """
-
-    mean: float
-    count: int
-    unscored: int
-
-    @classmethod
-    def of(cls, values: npt.NDArray[np.float64]) -> Aggregate:
-        """Sum up scores, NaN meaning unscored."""
-        count = int(np.isfinite(values).sum())
-        return cls(mean_score(values), count, values.size - count)
-
-
-@dataclass
-class Scores:
-    """The scores of a run.
-
-    Attributes:
-        class_names: name of each label.
-        explainers: names, in the order in which they were registered.
-        metrics: names, likewise.
-        sample_ids: the sample of each question.
-        labels: the label of each question.
-        values: for each (explainer, metric) one score a question, NaN where it could not be computed.
-    """
-
-    class_names: tuple[str, ...]
-    explainers: tuple[str, ...]
-    metrics: tuple[str, ...]
-    sample_ids: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, results: Results) -> Scores:
-        """The scores that a run's results hold."""
-        questions = results.questions
-        pairs = [(explainer, metric) for explainer in results.explainers for metric in results.metrics]
-        return cls(
-            results.class_names,
-            results.explainers,
-            results.metrics,
-            questions[:, 0].tolist(),
-            questions[:, 1].tolist(),
-            {pair: results.scores(*pair).tolist() for pair in pairs},
-        )
-
-    def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:
-        """Mean, count and unscored of one explainer in one metric, over all questions or those on one label.
-
-        Args:
-            explainer: its name in the run.
-            metric: its name in the run.
-            label: an index or a class name.
-
-        Raises:
-            ValueError: if the run has no such explainer, metric or label; the nearest are offered.
-        """
-        for kind, name, known in (("explainer", explainer, self.explainers), ("metric", metric, self.metrics)):
-            if name not in known:
-                raise ValueError(f"the run has no {kind} {name!r}; {nearest(name, known)}")
-        values = np.asarray(self.values.get((explainer, metric), []), np.float64)
-        if label is None:
-            return Aggregate.of(values)
-        return Aggregate.of(values[np.asarray(self.labels, np.int64) == self._index(label)])
-
-    def _index(self, label: int | str) -> int:
-        if isinstance(label, str) and label in self.class_names:
-            return self.class_names.index(label)
-        if isinstance(label, int) and 0 <= label < len(self.class_names):
-            return label
-        raise ValueError(f"no label {label!r}; give an index below {len(self.class_names)} or a class name")
-
-    def table(self, style: str = "simple") -> str:
-        """Explainers by metrics: means, and in brackets how many questions could not be scored, where any."""
-        rows = [
-            [explainer, *(self._cell(explainer, metric) for metric in self.metrics)] for explainer in self.explainers
-        ]
-        return str(tabulate(rows, ["explainer", *self.metrics], tablefmt=style, disable_numparse=True))
-
-    def label_table(self, metric: str, style: str = "simple") -> str:
-        """Labels by explainers in one metric, with how many questions each label has.
-
-        Raises:
-            ValueError: if the metric is none of the run's.
-        """
-        if metric not in self.metrics:
-            raise ValueError(f"no metric {metric!r}; {nearest(metric, self.metrics)}")
-        times = Counter(self.labels)
-        rows = [
-            [name, times[label], *(self._cell(explainer, metric, label) for explainer in self.explainers)]
-            for label, name in enumerate(self.class_names)
-        ]
-        headers = [f"{metric} by label", "questions", *self.explainers]
-        return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True))
-
-    def _cell(self, explainer: str, metric: str, label: int | None = None) -> str:
-        found = self.aggregate(explainer, metric, label)
-        if not found.count:
-            return f"- ({found.unscored} unscored)" if found.unscored else "-"
-        return f"{found.mean:.4f}" + (f" ({found.unscored} unscored)" if found.unscored else "")
+from .score_tables import table_notes
+from .scores import Scores
 
 
 @dataclass(frozen=True, repr=False)
@@ -215,15 +102,16 @@ class RunResult:
         return "; ".join([*parts, f"passes: {passes or 'none'}"])
 
     def __str__(self) -> str:
-        table = [self.scores.table()] if self.scores.metrics else []
+        table = [f"{self.scores.table()}\n\n{self.scores.ranking_table()}\n"] if self.scores.metrics else []
         before = ["finished before, nothing was done; overwrite to run again"] if self.finished_before else []
         return "\n".join([*table, self.summary_line(), *before, f"summary: {self.summary_dir}"])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        table = self.scores.table("html") if self.scores.metrics else ""
-        return f"{table}<p>{escape(self.summary_line())}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+        table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
+        said = "<br>".join(map(escape, [*table_notes(self.scores), self.summary_line()]))
+        return f"{table}<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
 
 
 def _mean_errors(results: Results) -> dict[str, float]:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import yaml
@@ -60,6 +60,33 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
         said = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
         click.echo(f"{said} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
         sys.exit(EXIT_RESUMABLE)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Errors of reading what a command names in one line, and exit code 2; without MindSpore, so that it is soon there.
+
+    Nothing is at work here that could be gone on with, so an interrupt ends with 2 as well.
+    """
+    try:
+        yield
+    except click.UsageError as error:
+        _end(error.format_message())
+    except KeyboardInterrupt:
+        _end("stopped")
+    except (OSError, ValueError) as error:
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        _end(str(error))
+    except Exception as error:  # what a file holds may be anything
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        _end(f"{type(error).__name__}: {error} (EXPLAINRUN_TRACEBACK=1 shows where)")
+
+
+def _end(message: str) -> NoReturn:
+    click.echo(f"explainrun: {message}", err=True)
+    sys.exit(EXIT_BAD_INPUT)
 
 
 @contextmanager

@@ -134,7 +134,9 @@ def test_scores_are_summed_up_by_label_with_what_was_not_scored(linear, dataset,
     assert [(a.count, a.unscored) for a in by_label] == [(1, 1), (1, 0), (0, 0)]
     written = read_summary(tmp_path).scores["Gradient", "Given"]
     np.testing.assert_array_equal([written.total, *written.per_label], [0.5, 0.25, 0.75, np.nan])
-    assert "0.5000 (1 unscored)" in str(result)
+    assert "0.5000 [0.250, 0.750]" in str(result)
+    assert "not scored in Given, of 3 questions: 1 of Gradient" in str(result)
+    assert result._repr_html_().count("not scored in Given") == 1
     assert "<table" in result._repr_html_()
 
 

@@ -1,0 +1,127 @@
+"""Which explainers are better than which, as far as the samples tell. Loads no MindSpore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from .statistics import Array, bootstrap_intervals, by_sample, holm, sign_flip_p_values, two_sided
+
+ALPHA = 0.05  # what a corrected p value must not exceed for a difference to count
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two explainers differ in a metric, over the questions that both have scores of.
+
+    Attributes:
+        first: name of one.
+        second: name of the other.
+        mean: of the differences, first minus second; NaN where no question is scored by both.
+        low: lower end of its 95 % bootstrap interval over samples.
+        high: upper end.
+        p_value: of a paired permutation test over samples, two-sided, Holm-corrected over all pairs of explainers in
+            the metric; NaN without questions.
+        questions: how many both have scores of.
+    """
+
+    first: str
+    second: str
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    questions: int
+
+    def better(self, *, higher_is_better: bool) -> str | None:
+        """The name of the one that is better beyond noise, if one is."""
+        if not self.p_value <= ALPHA:
+            return None
+        return self.first if (self.mean > 0) == higher_is_better else self.second
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The order of explainers in a metric.
+
+    Attributes:
+        metric: its name.
+        differences: of all pairs of explainers.
+        places: (place, name) of each explainer that has scores, best first. A place is 1 plus how many explainers are
+            better beyond noise, so that explainers which noise alone may part share one.
+        unbeaten: for each explainer with scores that is no control, the controls that it is not better than beyond
+            noise; controls without scores are left out.
+    """
+
+    metric: str
+    differences: tuple[Difference, ...]
+    places: tuple[tuple[int, str], ...]
+    unbeaten: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        metric: str,
+        explainers: Sequence[str],
+        controls: Sequence[str],
+        samples: npt.NDArray[np.int64],
+        values: Array,
+        *,
+        higher_is_better: bool = True,
+    ) -> Ranking:
+        """Rank explainers.
+
+        Args:
+            metric: its name.
+            explainers: their names.
+            controls: those of them that are there to be beaten.
+            samples: (Q,) the sample of each question.
+            values: (Q, explainers) scores, NaN where there is none.
+            higher_is_better: which way they go.
+        """
+        scored = [place for place in range(len(explainers)) if np.isfinite(values[:, place]).any()]
+        pairs = differences([explainers[place] for place in scored], samples, values[:, scored])
+        worse_than: dict[str, set[str]] = {explainers[place]: set() for place in scored}
+        for pair in pairs:
+            if (better := pair.better(higher_is_better=higher_is_better)) is not None:
+                worse_than[pair.second if better == pair.first else pair.first].add(better)
+        means = {explainers[place]: np.nanmean(values[:, place]) for place in scored}
+        order = sorted(worse_than, key=lambda name: (len(worse_than[name]), -means[name] * (2 * higher_is_better - 1)))
+        known = [name for name in controls if name in worse_than]
+        unbeaten = {
+            name: tuple(control for control in known if name not in worse_than[control])
+            for name in worse_than
+            if name not in controls
+        }
+        return cls(metric, pairs, tuple((1 + len(worse_than[name]), name) for name in order), unbeaten)
+
+
+def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Array) -> tuple[Difference, ...]:
+    """How all pairs of explainers differ.
+
+    Args:
+        names: of the explainers.
+        samples: (Q,) the sample of each question.
+        values: (Q, explainers) scores, NaN where there is none.
+    """
+    pairs = list(combinations(range(len(names)), 2))
+    if not pairs:
+        return ()
+    first, second = np.asarray(pairs).T
+    apart = values[:, first] - values[:, second]
+    sums, counts = by_sample(samples, apart)
+    low, high = bootstrap_intervals(sums, counts)
+    both = counts.sum(axis=0)
+    chances = two_sided(sign_flip_p_values(sums), sign_flip_p_values(-sums))
+    p_values = holm(np.where(both > 0, chances, np.nan))
+    means = np.divide(sums.sum(axis=0), both, out=np.full(len(pairs), np.nan), where=both > 0)
+    return tuple(
+        Difference(names[a], names[b], mean, left, right, p_value, count)
+        for (a, b), mean, left, right, p_value, count in zip(
+            pairs, *(array.tolist() for array in (means, low, high, p_values, both.astype(int))), strict=True
+        )
+    )

@@ -1,0 +1,132 @@
+"""Tables of a run's scores."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tabulate import tabulate
+
+if TYPE_CHECKING:
+    from .scores import Aggregate, Scores
+
+_MARK = "!"
+_BESIDE = 4  # columns of scores beside each other, so that lines stay readable
+
+
+def table(scores: Scores, style: str) -> str:
+    """Explainers by metrics, and below what the marks mean and what was not scored."""
+    marked = {(name, metric) for metric in scores.metrics for name, left in _unbeaten(scores, metric).items() if left}
+    blocks = []
+    for metrics in _blocks(scores.metrics):
+        rows = [
+            [
+                f"{name} (control)" if name in scores.controls else name,
+                *(_cell(scores.aggregate(name, metric), marked=(name, metric) in marked) for metric in metrics),
+            ]
+            for name in scores.explainers
+        ]
+        blocks.append(_tabulated(rows, ["explainer", *metrics], style))
+    return "\n\n".join(blocks) if style == "html" else "\n".join(["\n\n".join(blocks), *table_notes(scores)])
+
+
+def table_notes(scores: Scores) -> list[str]:
+    """What is to be said below a table of scores, a line each."""
+    if not scores.explainers or not scores.metrics:
+        return []
+    samples = len(set(scores.sample_ids))
+    notes = [f"mean [95 % interval, by bootstrap over {samples} sample{'s' * (samples != 1)}]"]
+    lower = [metric for metric in scores.metrics if not scores.higher_is_better.get(metric, True)]
+    if lower:
+        notes.append(f"lower is better in {', '.join(lower)}")
+    if any(left for metric in scores.metrics for left in _unbeaten(scores, metric).values()):
+        notes.append(f"{_MARK} not better, beyond noise, than each of the controls")
+    return notes + [line for metric in scores.metrics if (line := _unscored(scores, metric))]
+
+
+def label_table(scores: Scores, metric: str, style: str) -> str:
+    """Labels by explainers in one metric, with how many questions each label has."""
+    times = Counter(scores.labels)
+    blocks = [
+        _tabulated(
+            [
+                [
+                    name,
+                    times[label],
+                    *(_label_cell(scores.aggregate(explainer, metric, label)) for explainer in explainers),
+                ]
+                for label, name in enumerate(scores.class_names)
+            ],
+            [f"{metric} by label", "questions", *explainers],
+            style,
+        )
+        for explainers in _blocks(scores.explainers)
+    ]
+    return "\n\n".join(blocks)
+
+
+def ranking_table(scores: Scores, style: str) -> str:
+    """Metrics by places; explainers that noise alone may part stand at one place."""
+    rows = []
+    for metric in scores.metrics:
+        at: defaultdict[int, list[str]] = defaultdict(list)
+        for place, name in scores.ranking(metric).places:
+            at[place].append(name)
+        rows += [
+            [metric if first else "", place, ", ".join(names)]
+            for first, (place, names) in zip([True] + [False] * len(at), at.items(), strict=False)
+        ]
+    return _tabulated(rows, ["ranking", "place", "explainers, best first; ties are ties"], style)
+
+
+def differences_table(scores: Scores, metric: str, style: str = "simple") -> str:
+    """Every two explainers in one metric: how they differ, and whether that is beyond noise."""
+    better_up = scores.higher_is_better.get(metric, True)
+    rows = [
+        [
+            f"{pair.first} - {pair.second}",
+            f"{pair.mean:+.4f} [{pair.low:+.3f}, {pair.high:+.3f}]",
+            f"{pair.p_value:.4f}",
+            pair.questions,
+            pair.better(higher_is_better=better_up) or "tie",
+        ]
+        for pair in scores.ranking(metric).differences
+    ]
+    return _tabulated(rows, [f"{metric}: difference", "mean [95 % interval]", "p (Holm)", "questions", "better"], style)
+
+
+def _cell(found: Aggregate, *, marked: bool = False) -> str:
+    if not found.count:
+        return "-"
+    interval = "" if np.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.mean:.4f}{interval}{f' {_MARK}' if marked else ''}"
+
+
+def _label_cell(found: Aggregate) -> str:
+    return _cell(found) + (f" ({found.unscored} unscored)" if found.unscored else "")
+
+
+def _unbeaten(scores: Scores, metric: str) -> dict[str, tuple[str, ...]]:
+    """By explainer the controls that it does not beat; nothing where the run has none, which saves the tests."""
+    return scores.ranking(metric).unbeaten if scores.controls else {}
+
+
+def _unscored(scores: Scores, metric: str) -> str:
+    """What a metric could not score, in one line; empty where it scored all."""
+    lacking = {name: scores.aggregate(name, metric).unscored for name in scores.explainers}
+    if not any(lacking.values()):
+        return ""
+    told = ", ".join(f"{times} of {name}" for name, times in lacking.items() if times)
+    if len(lacking) > 1 and len(set(lacking.values())) == 1:
+        told = f"{lacking[scores.explainers[0]]} of each explainer"
+    return f"not scored in {metric}, of {len(scores.labels)} questions: {told}"
+
+
+def _blocks(columns: Sequence[str]) -> list[Sequence[str]]:
+    return [columns[first : first + _BESIDE] for first in range(0, len(columns), _BESIDE)]
+
+
+def _tabulated(rows: Sequence[Sequence[object]], headers: Sequence[str], style: str) -> str:
+    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True))
