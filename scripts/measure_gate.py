@@ -1,0 +1,136 @@
+"""Whether `explainrun compare` closes where explanations got worse, and only there, on the bundled example.
+
+    python scripts/measure_gate.py FOLDER [--pairs 20]
+
+Runs that FOLDER holds already are not made again. Three lots of pairs:
+
+seeds       the same weights, other seeds: exit code 0 each, at the default tolerance
+noise       weights with Gaussian noise, its size such that InsertionAUC of Gradient falls by 0.05 on 100 other scenes:
+            exit code 1 each, at the default tolerance
+tolerated   the same pairs at a tolerance of 0.2: exit code 0 each
+
+Exit code 1 if any pair ends otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+
+from explainrun.configs.digit_network import DigitNetwork
+from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.result import RunResult
+
+_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
+_CHECKPOINT = _CONFIG.parent / "digit_network.ckpt"
+_FALL, _NEAR, _TRIES, _FIRST_SCALE = 0.05, 0.005, 12, 0.05
+_INSERTION: dict[str, Any] = {"InsertionAUC": {"steps": 16}}
+_RANDOM = [
+    "Gradient",
+    {"GradCAM": {"layer": "block6"}},
+    {"RISE": {"num_masks": 100}},
+    {"NoiseTunnel": {"explainer": "Gradient", "nt_samples": 8, "stdevs": 0.5}},
+]
+_FIXED = ["Gradient", "GuidedBackprop", {"GradCAM": {"layer": "block6"}}]
+
+
+def run(folder: Path, explainers: Sequence[Any], metrics: Sequence[Any], **changes: Any) -> RunResult:
+    """A run on the bundled example, made unless the folder holds it."""
+    overrides = {"explainers": list(explainers), "metrics": list(metrics), "summary_dir": str(folder), **changes}
+    config, problems = load_config(_CONFIG, overrides)
+    return build_runner(config, problems, _CONFIG.parent).run(limit=config.limit)
+
+
+def noisy(path: Path, seed: int, scale: float) -> None:
+    """Save the bundled network with Gaussian noise on each parameter, of a size relative to its spread."""
+    network, rng = DigitNetwork(), np.random.default_rng(seed)
+    ms.load_checkpoint(str(_CHECKPOINT), network)
+    for parameter in network.get_parameters():
+        values = parameter.asnumpy()
+        noise = scale * values.std() * rng.standard_normal(values.shape)
+        parameter.set_data(ms.Tensor((values + noise).astype(values.dtype)))
+    ms.save_checkpoint(network, str(path))
+
+
+def insertion(folder: Path, checkpoint: Path) -> float:
+    """Gradient's InsertionAUC on scenes that no gate sees."""
+    options = {"split": "test", "count": 100, "first": 1000}
+    changes = {"network.checkpoint": str(checkpoint), "data.options": options}
+    return run(folder, ["Gradient"], [_INSERTION], **changes).scores.aggregate("Gradient", "InsertionAUC").mean
+
+
+def worsened(folder: Path, seed: int, whole: float) -> tuple[Path, float]:
+    """A checkpoint whose InsertionAUC is 0.05 below that of the whole one, and its fall."""
+    said, checkpoint = folder / f"noise-{seed}.json", folder / f"noise-{seed}.ckpt"
+    if said.exists():
+        return checkpoint, json.loads(said.read_text())["fall"]
+    low, high, scale = 0.0, np.inf, _FIRST_SCALE
+    for attempt in range(_TRIES):
+        noisy(checkpoint, seed, scale)
+        fall = whole - insertion(folder / f"tuning-{seed}-{attempt}", checkpoint)
+        if abs(fall - _FALL) <= _NEAR:
+            said.write_text(json.dumps({"scale": scale, "fall": fall}))
+            return checkpoint, fall
+        low, high = (scale, high) if fall < _FALL else (low, scale)
+        scale = 1.5 * scale if high == np.inf else (low + high) / 2.0
+    raise SystemExit(f"no noise of seed {seed} lets InsertionAUC fall by {_FALL}")
+
+
+def compared(baseline: Path, candidate: Path, *options: str) -> int:
+    """Exit code of the command; its table, where it found something."""
+    command = [sys.executable, "-m", "explainrun", "compare", str(baseline), str(candidate), "--no-maps", *options]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+def seeds(folder: Path, pairs: int) -> list[Path]:
+    """The runs of one checkpoint with several seeds, the first one to compare with."""
+    metrics = [_INSERTION, "PointingGame", "IoSR"]
+    for seed in range(pairs + 1):
+        run(folder / f"seed-{seed}", _RANDOM, metrics, seed=seed, limit=30)
+    return [folder / f"seed-{seed}" for seed in range(pairs + 1)]
+
+
+def noises(folder: Path, pairs: int) -> list[Path]:
+    """The run of the whole checkpoint, and those of worse ones."""
+    metrics = [_INSERTION, "PointingGame", "IoSR"]
+    run(folder / "whole", _FIXED, metrics, limit=60)
+    whole = insertion(folder / "tuning-whole", _CHECKPOINT)
+    for seed in range(pairs):
+        checkpoint, fall = worsened(folder, seed, whole)
+        run(folder / f"noise-{seed}", _FIXED, metrics, limit=60, **{"network.checkpoint": str(checkpoint)})
+        print(f"noise {seed}: InsertionAUC of Gradient falls by {fall:.3f}", flush=True)
+    return [folder / "whole", *(folder / f"noise-{seed}" for seed in range(pairs))]
+
+
+def main() -> None:
+    """Make the runs, compare them and print the exit codes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--no-compare", action="store_true", help="only make the runs")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    lots = {"seeds": seeds(arguments.folder, arguments.pairs), "noise": noises(arguments.folder, arguments.pairs)}
+    if arguments.no_compare:
+        return
+    expected = {"seeds": 0, "noise": 1, "tolerated": 0}
+    found = {
+        "seeds": [compared(lots["seeds"][0], other) for other in lots["seeds"][1:]],
+        "noise": [compared(lots["noise"][0], other) for other in lots["noise"][1:]],
+        "tolerated": [compared(lots["noise"][0], other, "--tolerance", "0.2") for other in lots["noise"][1:]],
+    }
+    for lot, codes in found.items():
+        print(f"{lot}: exit code {expected[lot]} in {codes.count(expected[lot])} of {len(codes)}")
+    sys.exit(any(code != expected[lot] for lot, codes in found.items() for code in codes))
+
+
+if __name__ == "__main__":
+    main()
