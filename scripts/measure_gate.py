@@ -67,20 +67,22 @@ def insertion(folder: Path, checkpoint: Path) -> float:
     return run(folder, ["Gradient"], [_INSERTION], **changes).scores.aggregate("Gradient", "InsertionAUC").mean
 
 
-def worsened(folder: Path, seed: int, whole: float) -> tuple[Path, float]:
-    """A checkpoint whose InsertionAUC is 0.05 below that of the whole one, and its fall."""
+def worsened(folder: Path, seed: int, whole: float, scale: float) -> tuple[Path, float, float]:
+    """A checkpoint whose InsertionAUC is 0.05 below that of the whole one, its fall and scale; the first is tried."""
     said, checkpoint = folder / f"noise-{seed}.json", folder / f"noise-{seed}.ckpt"
     if said.exists():
-        return checkpoint, json.loads(said.read_text())["fall"]
-    low, high, scale = 0.0, np.inf, _FIRST_SCALE
+        found = json.loads(said.read_text())
+        return checkpoint, found["fall"], found["scale"]
+    low, high = (0.0, 0.0), (np.inf, np.inf)  # scales and their falls
     for attempt in range(_TRIES):
         noisy(checkpoint, seed, scale)
         fall = whole - insertion(folder / f"tuning-{seed}-{attempt}", checkpoint)
         if abs(fall - _FALL) <= _NEAR:
             said.write_text(json.dumps({"scale": scale, "fall": fall}))
-            return checkpoint, fall
-        low, high = (scale, high) if fall < _FALL else (low, scale)
-        scale = 1.5 * scale if high == np.inf else (low + high) / 2.0
+            return checkpoint, fall, scale
+        low, high = ((scale, fall), high) if fall < _FALL else (low, (scale, fall))
+        share = (_FALL - low[1]) / (high[1] - low[1])
+        scale = 1.3 * scale if high[0] == np.inf else low[0] + float(np.clip(share, 0.2, 0.8)) * (high[0] - low[0])
     raise SystemExit(f"no noise of seed {seed} lets InsertionAUC fall by {_FALL}")
 
 
@@ -103,8 +105,9 @@ def noises(folder: Path, pairs: int) -> list[Path]:
     metrics = [_INSERTION, "PointingGame", "IoSR"]
     run(folder / "whole", _FIXED, metrics, limit=60)
     whole = insertion(folder / "tuning-whole", _CHECKPOINT)
+    scale = _FIRST_SCALE
     for seed in range(pairs):
-        checkpoint, fall = worsened(folder, seed, whole)
+        checkpoint, fall, scale = worsened(folder, seed, whole, scale)
         run(folder / f"noise-{seed}", _FIXED, metrics, limit=60, **{"network.checkpoint": str(checkpoint)})
         print(f"noise {seed}: InsertionAUC of Gradient falls by {fall:.3f}", flush=True)
     return [folder / "whole", *(folder / f"noise-{seed}" for seed in range(pairs))]
