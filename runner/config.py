@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..benchmarks import METRICS
 from ..explainers import EXPLAINERS, Network
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 from .datasets import csv_dataset, hdf5_dataset
 from .entries import Entry, maker
 from .examination import examine
