@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from .telling import EXIT_BAD_INPUT, ended_by_signals
 if TYPE_CHECKING:
     from .comparison import Comparison
     from .comparison.outputs import Output
+
+Made = TypeVar("Made")
 
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
@@ -90,8 +92,8 @@ def compare(
     are paired by sample and true label.
 
     Exit codes: 0 no regression; 1 a regression, or questions that the baseline scored have no score now; 2 the runs
-    cannot be compared, or something else is wrong; 3 stopped by a signal. Where the code is 2, every format that was
-    asked for says why.
+    cannot be compared, or something else is wrong; 3 stopped by a signal. Where nothing could be compared, every
+    format that was asked for says why.
 
     A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
 
@@ -166,27 +168,30 @@ def _compared(asked: Asked) -> Comparison:
         from .comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
 
     problems: list[str] = []
-    rules, runs = Rules(), []
-    try:
-        rules = rules_of(asked.rules) if asked.rules else rules
-        tolerances = tolerances_of(asked.tolerances, rules.tolerances)
-    except SeveralProblemsError as error:
-        problems += error.problems
-    for path in (asked.baseline, asked.candidate):
-        try:
-            runs.append(scored_run(path))
-        except Exception as error:
-            problems += _problems(error)
-    if problems:
+    rules = _tried(lambda: rules_of(asked.rules) if asked.rules else None, problems) or Rules()
+    tolerances = _tried(lambda: tolerances_of(asked.tolerances, rules.tolerances), problems)
+    before = _tried(lambda: scored_run(asked.baseline), problems)
+    now = _tried(lambda: scored_run(asked.candidate), problems)
+    if tolerances is None or before is None or now is None or problems:
         raise SeveralProblemsError(problems)
     return compared(
-        *runs,
+        before,
+        now,
         tolerances,
         alpha=rules.alpha if asked.alpha is None else asked.alpha,
         explainers=asked.explainers or None,
         metrics=asked.metrics or None,
         maps=asked.maps,
     )
+
+
+def _tried(make: Callable[[], Made | None], problems: list[str]) -> Made | None:
+    """What is made, or None where it fails: then why is added to the problems."""
+    try:
+        return make()
+    except Exception as error:
+        problems += _problems(error)
+        return None
 
 
 def _problems(error: Exception) -> Sequence[str]:

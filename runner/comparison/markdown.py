@@ -86,7 +86,7 @@ def _rest(comparison: Comparison) -> Iterator[str]:
         samples = wording.plural(comparison.samples, "sample")
         yield _folded(f"Predictions changed of {len(flips)} of {samples}", "\n".join(shown))
     if comparison.worst:
-        yield _folded("Questions whose scores fell most", "\n".join(_worst(comparison)))
+        yield _folded("Questions whose scores got worse", "\n".join(_worst(comparison)))
     notes = [*comparison.notes, *(f"{name}: only the candidate has it, not compared" for name in comparison.new)]
     notes += filter(None, [wording.not_compared(comparison)])
     if notes:

@@ -75,11 +75,11 @@ def _flips(comparison: Comparison) -> Iterator[str]:
 
 def _worst(comparison: Comparison) -> Iterator[str]:
     if comparison.worst:
-        yield "questions whose scores fell most:"
+        yield "questions whose scores got worse, the worst first:"
     for question in comparison.worst:
         yield f"  {plain(wording.worst(comparison, question))}"
         for whose, path in wording.pictures(question):
-            yield f"      {whose.ljust(10)}{plain(path)}"
+            yield f"      {whose.ljust(11)}{plain(path)}"
 
 
 def _end(comparison: Comparison) -> Iterator[str]:

@@ -40,9 +40,9 @@ def columns(changes: Iterable[Change]) -> list[Column]:
         Column("metric", lambda row: row.metric, right=False),
         *(directed if not all(row.higher_is_better for row in changes) else []),
         Column("explainer", lambda row: row.explainer, right=False),
-        Column("baseline", lambda row: number(row.baseline)),
-        Column("candidate", lambda row: number(row.candidate)),
-        Column("change", lambda row: signed(row.change)),
+        Column("baseline", lambda row: number(row.baseline, _scale(row))),
+        Column("candidate", lambda row: number(row.candidate, _scale(row))),
+        Column("change", lambda row: number(row.change, _scale(row), sign="+")),
         Column("95 % interval", interval),
         Column("tolerance", tolerance),
         Column("p", lambda row: probability(row.p_value)),
@@ -60,21 +60,24 @@ def by_metric(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
-def number(value: float) -> str:
-    """A score in four decimals, in powers of ten where those tell nothing; "-" where there is none."""
+def number(value: float, scale: float = 1.0, sign: str = "") -> str:
+    """A score or a change of one; "-" where there is none.
+
+    Args:
+        value: to be told.
+        scale: what such scores are about; four decimals tell them between 0.01 and 100,000, else three digits do.
+        sign: "+" to tell it of positive numbers too.
+    """
     if math.isnan(value):
         return "-"
-    return f"{value:.4f}" if value == 0 or 5e-5 <= abs(value) < 1e5 else f"{value:.3g}"
-
-
-def signed(value: float) -> str:
-    """A change, with its sign."""
-    return f"+{number(value)}" if value > 0 else number(value)
+    sign = sign if value else ""
+    return f"{value:{sign}.4f}" if 0.01 <= scale < 1e5 else f"{value:{sign}.3g}"
 
 
 def interval(change: Change) -> str:
     """Where the change lies with a confidence of 95 %."""
-    return "-" if math.isnan(change.low) else f"{signed(change.low)} to {signed(change.high)}"
+    ends = (number(end, _scale(change), sign="+") for end in (change.low, change.high))
+    return "-" if math.isnan(change.low) else " to ".join(ends)
 
 
 def tolerance(change: Change) -> str:
@@ -83,25 +86,29 @@ def tolerance(change: Change) -> str:
 
 
 def probability(value: float) -> str:
-    """A p value; p values smaller than four decimals tell are all alike."""
+    """A p value, in four decimals."""
     return "<0.0001" if value < 1e-4 else number(value)
 
 
 def verdict(change: Change) -> str:
-    """The verdict, in capitals where the gate closes."""
-    return change.verdict.value.upper() if change.verdict.failing else change.verdict.value
+    """The verdict: in capitals where the gate closes; a fall that may be noise is not hidden."""
+    if change.verdict.failing:
+        return change.verdict.value.upper()
+    return f"{change.verdict.value} beyond noise" if _perhaps(change) else change.verdict.value
 
 
 def headline(comparison: Comparison) -> str:
     """Whether the gate is open, and why, in a line."""
     total = len(comparison.changes)
     counted = {kind: sum(change.verdict is kind for change in comparison.changes) for kind in Verdict}
+    perhaps = sum(map(_perhaps, comparison.changes))
     regressions, lost = counted[Verdict.REGRESSION], counted[Verdict.SCORES_LOST]
     told = [plural(regressions, "regression")] * bool(regressions)
     told += [f"scores lost in {plural(lost, 'row')}"] * bool(lost)
     rows = plural(total, "row")
     said = f"FAILED: {', '.join(told)}, of {rows}" if told else f"passed: no regression in {rows}"
-    others = [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
+    others = [f"{perhaps} worse than tolerated, though not beyond noise"] * bool(perhaps)
+    others += [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
     untested = counted[Verdict.NOT_TESTED]
     others += [f"{untested} of too few samples to tell a fall from noise"] * bool(untested)
     return "; ".join([said, *others])
@@ -109,16 +116,17 @@ def headline(comparison: Comparison) -> str:
 
 def reason(change: Change) -> str:
     """Why the gate closes for a row, or does not."""
-    went = f"{number(change.baseline)} -> {number(change.candidate)}"
-    measured = f"change {signed(change.change)}, 95 % interval {interval(change)}, p {probability(change.p_value)}"
+    told = {column.header: column.cell(change) for column in columns([change])}
+    went = f"{told['baseline']} -> {told['candidate']}"
     scored = plural(change.questions + change.lost, "question")
     lost = f"{change.lost} of {scored} with a score in the baseline have none now"
-    told = f"{went} ({measured}; tolerance {tolerance(change)})"
     if change.verdict is Verdict.SCORES_LOST:
         return f"{lost}; the others went {went}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
         return f"{plural(change.questions, 'question')}: no fall of so few samples could be told from noise"
-    return f"{told}; {lost}" if change.lost else told
+    measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p']}"
+    went = f"{went} ({measured}; tolerance {told['tolerance']})"
+    return f"{went}; {lost}" if change.lost else went
 
 
 def compared(comparison: Comparison) -> str:
@@ -146,8 +154,9 @@ def flip(comparison: Comparison, flipped: Flip) -> str:
 def worst(comparison: Comparison, question: WorstQuestion) -> str:
     """Which question it is, and how its score changed."""
     asked = f"sample {question.sample}, label {class_name(comparison, question.label)}"
-    after = "lost" if math.isnan(question.candidate) else number(question.candidate)
-    return f"{asked}, {question.explainer}, {question.metric}: {number(question.baseline)} -> {after}"
+    before, after = (number(score, _scale(question)) for score in (question.baseline, question.candidate))
+    after = "lost" if math.isnan(question.candidate) else after
+    return f"{asked}, {question.explainer}, {question.metric}: {before} -> {after}"
 
 
 def pictures(question: WorstQuestion) -> list[tuple[str, str]]:
@@ -161,6 +170,17 @@ def class_name(comparison: Comparison, label: int) -> str:
     names = comparison.class_names
     name = names[label] if 0 <= label < len(names) else str(label)
     return name if name == str(label) else f"{label} ({name})"
+
+
+def _perhaps(change: Change) -> bool:
+    """Whether it is worse by more than the tolerance, and yet no regression."""
+    return change.verdict is Verdict.SAME and change.fall > change.tolerance
+
+
+def _scale(scored: Change | WorstQuestion) -> float:
+    """What scores are about: the larger of both; 1 where there is none or all are 0."""
+    both = (scored.baseline, scored.candidate)
+    return max((abs(score) for score in both if math.isfinite(score)), default=1.0) or 1.0
 
 
 def plural(count: int, what: str) -> str:

@@ -96,12 +96,12 @@ def test_flips(failed):
 
 def test_worst_questions(failed):
     assert (
-        "\nquestions whose scores fell most:\n"
+        "\nquestions whose scores got worse, the worst first:\n"
         "  sample 3, label 1 (dog), GradCAM, InsertionAUC: 0.9500 -> 0.1000\n"
-        "      baseline  a/x/3_1.jpg\n"
-        "      candidate b/x/3_1.jpg\n"
+        "      baseline   a/x/3_1.jpg\n"
+        "      candidate  b/x/3_1.jpg\n"
         r"  sample 4, label 7, a|b `<i>`\n\x1b[31m *x*, IoSR: 0.8000 -> lost" "\n"
-        "      candidate b/`|.jpg\n\n"
+        "      candidate  b/`|.jpg\n\n"
     ) in as_table(failed)  # fmt: skip
 
 
@@ -121,12 +121,28 @@ def test_no_row_at_all(passed):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
-    [(0.0, "0.0000"), (0.00004, "4e-05"), (0.00005, "0.0001"), (-0.5, "-0.5000"), (123456.0, "1.23e+05"),
-     (float("-inf"), "-inf"), (float("nan"), "-")],
+    ("value", "scale", "told"),
+    [(0.0, 1, "0.0000"), (0.5, 1, "+0.5000"), (-0.00001, 0.01, "-0.0000"), (-0.00001, 0.009, "-1e-05"),
+     (0.00423456, 0.0042, "+0.00423"), (123456.0, 123456.0, "+1.23e+05"), (float("nan"), 1, "-")],
 )  # fmt: skip
-def test_numbers(value, told):
-    assert wording.number(value) == told
+def test_numbers(value, scale, told):
+    assert wording.number(value, scale, sign="+") == told
+
+
+def test_small_scores_keep_their_digits(change, passed):
+    row = change("E", "M", baseline=0.00123, candidate=0.00456, low=-0.0001, high=0.0042, p_value=0.00012)
+    assert row_of(as_table(replace(passed, changes=(row,))), "M", "E")[2:8] == [
+        "0.00123", "0.00456", "+0.00333", "-0.0001 to +0.0042", "0.02", "0.0001",
+    ]  # fmt: skip
+
+
+def test_a_fall_that_may_be_noise_is_not_hidden(change, passed):
+    rows = (change("E", "M", candidate=0.7), change("E", "N", candidate=0.89), change("E", "L", candidate=1.2))
+    text = as_table(replace(passed, changes=rows))
+    assert [row_of(text, metric, "E")[-1] for metric in "MNL"] == [
+        "no regression beyond noise", "no regression", "no regression",
+    ]  # fmt: skip
+    assert text.endswith("passed: no regression in 3 rows; 1 worse than tolerated, though not beyond noise")
 
 
 def test_refused():
