@@ -17,10 +17,11 @@ _MOST_ROWS = 200  # a comment takes 65,536 characters
 def as_markdown(comparison: Comparison) -> str:
     """The verdict, the rows that fail, then everything else, folded where it is long."""
     symbol = _PASSED if comparison.passed else _FAILED
+    verdict, *others = wording.headlines(comparison)
+    about = "; ".join([wording.compared(comparison), *others])
     blocks = [
-        f"### {symbol} Explanations {escaped(wording.headline(comparison))}",
-        f"Baseline {code(comparison.baseline)}, candidate {code(comparison.candidate)}: "
-        f"{escaped(wording.compared(comparison))}.",
+        f"### {symbol} Explanations {escaped(verdict)}",
+        f"Baseline {code(comparison.baseline)}, candidate {code(comparison.candidate)}: {escaped(about)}.",
         *_failures(comparison),
         *_changes(comparison),
         *_rest(comparison),
@@ -101,7 +102,8 @@ def _worst(comparison: Comparison) -> Iterator[str]:
 
 
 def _changes_table(changes: Sequence[Change], *, bold: bool) -> str:
-    shown, rows = wording.columns(changes), changes[:_MOST_ROWS]
+    *rest, verdict = wording.columns(changes)
+    shown, rows = [verdict, *rest], changes[:_MOST_ROWS]  # comments are narrow: what counts stands first
     cells = [[column.cell(change) for column in shown] for change in rows]
     strong = [bold and change.verdict.failing for change in rows]
     table = _table([column.header for column in shown], cells, [column.right for column in shown], strong)

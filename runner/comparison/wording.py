@@ -99,6 +99,11 @@ def verdict(change: Change) -> str:
 
 def headline(comparison: Comparison) -> str:
     """Whether the gate is open, and why, in a line."""
+    return "; ".join(headlines(comparison))
+
+
+def headlines(comparison: Comparison) -> list[str]:
+    """Whether the gate is open, and why; then what else people should know of the rows."""
     total = len(comparison.changes)
     counted = {kind: sum(change.verdict is kind for change in comparison.changes) for kind in Verdict}
     perhaps = sum(map(_perhaps, comparison.changes))
@@ -111,7 +116,7 @@ def headline(comparison: Comparison) -> str:
     others += [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
     untested = counted[Verdict.NOT_TESTED]
     others += [f"{untested} of too few samples to tell a fall from noise"] * bool(untested)
-    return "; ".join([said, *others])
+    return [said, *others]
 
 
 def reason(change: Change) -> str:

@@ -44,26 +44,30 @@ def test_tables_have_their_rows_and_columns(failed, parser):
     assert [len(table) for table in (failing, all_, maps)] == [1 + 3, 1 + 6, 1 + 2]
     assert [{len(row) for row in table} for table in (failing, all_, maps)] == [{13}, {14}, {5}]
     assert failing[0] == [
-        "metric", "better is", "explainer", "baseline", "candidate", "change", "95 % interval", "tolerance", "p",
-        "questions", "lost", "gained", "verdict",
+        "verdict", "metric", "better is", "explainer", "baseline", "candidate", "change", "95 % interval",
+        "tolerance", "p", "questions", "lost", "gained",
     ]  # fmt: skip
     assert failing[1] == [
-        "InsertionAUC", "higher", "GradCAM", "0.9477", "0.8971", "-0.0506", "-0.0711 to -0.0300", "0.02", "0.0004",
-        "52", "", "", "REGRESSION",
+        "REGRESSION", "InsertionAUC", "higher", "GradCAM", "0.9477", "0.8971", "-0.0506", "-0.0711 to -0.0300",
+        "0.02", "0.0004", "52", "", "",
     ]  # fmt: skip
-    assert [row[8] for row in failing[1:]] == ["0.0004", "<0.0001", "1.0000"]
-    assert failing[3][2] == all_[5][2] == maps[2][0] == NASTY
+    assert [row[9] for row in failing[1:]] == ["0.0004", "<0.0001", "1.0000"]
+    assert failing[3][3] == all_[5][3] == maps[2][0] == NASTY
 
 
 def test_starts_with_the_verdict(failed, passed):
-    assert as_markdown(failed).startswith("### &#10060; Explanations FAILED: 2 regressions, scores lost in 1 row, of")
+    assert as_markdown(failed).startswith(
+        "### &#10060; Explanations FAILED: 2 regressions, scores lost in 1 row, of 6 rows\n\n"
+        "Baseline `runs/a`, candidate `runs/b`: 20 samples, 52 questions about true labels, alpha 0.05; 1 better; 1 of "
+        "too few samples to tell a fall from noise.\n\n|"
+    )
     assert as_markdown(passed).startswith("### &#9989; Explanations passed: no regression in 2 rows\n\nBaseline")
 
 
 def test_what_passes_is_short(passed):
     text = as_markdown(passed)
     (table,) = tables(text)
-    assert [row[1] for row in table] == ["explainer", "Gradient", "GradCAM"]
+    assert [row[2] for row in table] == ["explainer", "Gradient", "GradCAM"]
     assert "<details>" not in text
     assert "strong_open" not in kinds(text)
 
@@ -73,8 +77,8 @@ def test_long_tables_are_folded_and_still_tables(change, passed):
     text = as_markdown(long)
     (table,) = tables(text)
     assert len(table) == 57
-    assert table[1][:2] + table[9][:2] == ["M0", "E0", "M1", "E1"]
-    assert text.index("<summary>All 56 rows</summary>") < text.index("| M0 |")
+    assert table[1][1:3] + table[9][1:3] == ["M0", "E0", "M1", "E1"]
+    assert text.index("<summary>All 56 rows</summary>") < text.index(" M0 |")
 
 
 def test_the_longest_still_fits_a_comment(change, passed):
