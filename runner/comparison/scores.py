@@ -98,7 +98,7 @@ class ScoredRun:
         """(P, 2) sample id and label of each true label, asked or not, in order of samples, then labels."""
         rows, columns = np.nonzero(self.truth >= 0)
         pairs = np.stack([self.samples[rows], self.truth[rows, columns]], axis=1)
-        return np.unique(pairs, axis=0) if len(pairs) else pairs.reshape(0, 2)
+        return np.asarray(np.unique(pairs, axis=0), np.int64) if len(pairs) else pairs.reshape(0, 2)
 
     def places(self, questions: IntArray) -> IntArray:
         """(P,) which of its questions each of other ones (P, 2) is; -1 where it did not ask that."""
