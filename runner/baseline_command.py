@@ -43,7 +43,9 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     except OSError as error:
         _end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
     counts = f"{len(new.samples)} samples, {len(new.questions)} questions, {len(new.scores)} rows of scores"
-    click.echo("\n\n".join([*[told] * bool(told), f"{output}: {counts}, {size:,} bytes"]))
+    text = "\n\n".join([*[told] * bool(told), f"{output}: {counts}, {size:,} bytes"])
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _new(run: Path) -> ScoredRun:
