@@ -16,6 +16,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from .baseline_command import baseline
 from .compare_command import compare
 from .explain_command import explain
 from .inspect_command import inspect
@@ -36,6 +37,7 @@ def main() -> None:
 main.add_command(explain)
 main.add_command(merge)
 main.add_command(inspect)
+main.add_command(baseline)
 main.add_command(compare)
 
 

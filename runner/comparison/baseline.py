@@ -39,7 +39,9 @@ def baseline_text(run: ScoredRun) -> str:
     asked = _asked(run)
     pairs = np.array([(sample, label) for sample, labels in asked.items() for label in labels], np.int64).reshape(-1, 2)
     places = run.places(pairs)
-    made, rest = ({key: run.described[key] for key in run.described if (key in _MAKING) is kind} for kind in (1, 0))
+    made, rest = (
+        {key: run.described[key] for key in run.described if (key in _MAKING) is kind} for kind in (True, False)
+    )
     samples = sorted(zip(*_sample_columns(run), strict=True))
     parts = {
         "format": _plain(FORMAT),
