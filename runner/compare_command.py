@@ -231,6 +231,8 @@ def _echo(text: str) -> None:
         OSError: if it cannot be written; then what Python still holds of it is dropped, which would fail again at the
             end and change the exit code.
     """
+    if sys.stdout is None:
+        raise OSError("it is closed")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         click.echo(text.rstrip().encode(encoding, "backslashreplace").decode(encoding))

@@ -1,4 +1,4 @@
-"""Scores of runs that were never run: made up in memory, or written to a folder with literal numbers; and what comparisons find."""
+"""Scores of runs that were never run, made up in memory or written with literal numbers; what comparisons find."""
 
 import json
 
