@@ -59,7 +59,7 @@ def code(text: str) -> str:
 
 def _failures(comparison: Comparison) -> Iterator[str]:
     if comparison.failures:
-        yield _changes_table(comparison.failures, bold=False)
+        yield _changes_table(wording.failures(comparison), bold=False)
 
 
 def _changes(comparison: Comparison) -> Iterator[str]:
@@ -117,6 +117,7 @@ def _table(
     lines = [_line(map(escaped, headers)), _line("---:" if numbers else ":---" for numbers in right)]
     for row, bold in zip(rows, strong or [False] * len(rows), strict=True):
         cells = [escaped(cell.strip()) for cell in row]
+        cells = [cell.replace(" ", "&nbsp;") if numbers else cell for cell, numbers in zip(cells, right, strict=True)]
         lines.append(_line(f"**{cell}**" if cell and bold else cell for cell in cells))
     return "\n".join(lines)
 

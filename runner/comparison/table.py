@@ -83,7 +83,7 @@ def _worst(comparison: Comparison) -> Iterator[str]:
 
 
 def _end(comparison: Comparison) -> Iterator[str]:
-    for change in comparison.failures:
+    for change in wording.failures(comparison):
         yield plain(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
     yield wording.headline(comparison)
 

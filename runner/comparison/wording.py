@@ -60,6 +60,11 @@ def by_metric(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
+def failures(comparison: Comparison) -> list[Change]:
+    """The rows for which the gate closes, by metric."""
+    return [change for group in by_metric(comparison.failures).values() for change in group]
+
+
 def number(value: float, scale: float = 1.0, sign: str = "") -> str:
     """A score or a change of one; "-" where there is none.
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
+from explainrun.runner.comparison.comparison import Verdict
 from explainrun.runner.comparison.markdown import as_markdown, code, escaped, refused_as_markdown
 
 PARSERS = {
@@ -48,7 +49,7 @@ def test_tables_have_their_rows_and_columns(failed, parser):
         "tolerance", "p", "questions", "lost", "gained",
     ]  # fmt: skip
     assert failing[1] == [
-        "REGRESSION", "InsertionAUC", "higher", "GradCAM", "0.9477", "0.8971", "-0.0506", "-0.0711 to -0.0300",
+        "REGRESSION", "InsertionAUC", "higher", "GradCAM", "0.9477", "0.8971", "-0.0506", "-0.0711\xa0to\xa0-0.0300",
         "0.02", "0.0004", "52", "", "",
     ]  # fmt: skip
     assert [row[9] for row in failing[1:]] == ["0.0004", "<0.0001", "1.0000"]
@@ -62,6 +63,12 @@ def test_starts_with_the_verdict(failed, passed):
         "too few samples to tell a fall from noise.\n\n|"
     )
     assert as_markdown(passed).startswith("### &#9989; Explanations passed: no regression in 2 rows\n\nBaseline")
+
+
+def test_failures_are_by_metric(change, passed):
+    rows = [change(one, metric, verdict=Verdict.REGRESSION) for one in "AB" for metric in "MN"]
+    failing = tables(as_markdown(replace(passed, changes=(*rows, change("C", "M")))))[0]
+    assert [row[1:3] for row in failing[1:]] == [["M", "A"], ["M", "B"], ["N", "A"], ["N", "B"]]
 
 
 def test_what_passes_is_short(passed):
