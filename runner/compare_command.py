@@ -225,21 +225,15 @@ def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str
 
 
 def _echo(text: str) -> None:
-    """Write to standard output, whatever its encoding.
+    """Write to standard output, whatever its encoding, and flush, so that failures show here and not at the end.
 
     Raises:
-        OSError: if it cannot be written; then what Python still holds of it is dropped, which would fail again at the
-            end and change the exit code.
+        OSError: if it cannot be written.
     """
     if sys.stdout is None:
         raise OSError("it is closed")
     encoding = sys.stdout.encoding or "utf-8"
-    try:
-        click.echo(text.rstrip().encode(encoding, "backslashreplace").decode(encoding))
-    except OSError:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        raise
+    click.echo(text.rstrip().encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _tell(message: str) -> None:
