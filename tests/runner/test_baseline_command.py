@@ -31,17 +31,8 @@ def make(tmp_path):
         run = RunFolder.create(tmp_path / name, "CPU", {"plan": plan})
         segments, ids, numbers = Segments(run, ("First",)), np.arange(3), np.zeros((3, 2), np.float32)
         questions = np.stack([ids, 0 * ids], axis=1)
-        said = SampleBatch(
-            ids,
-            ids.astype(np.uint32),
-            np.zeros((3, 1), int),
-            numbers,
-            numbers,
-            np.zeros((0, 3, 2)),
-            questions,
-            0 * ids,
-            {},
-        )
+        spread, digests = np.zeros((0, 3, 2)), ids.astype(np.uint32)
+        said = SampleBatch(ids, digests, 0 * questions[:, :1], numbers, numbers, spread, questions, 0 * ids, {})
         segments.write_samples(0, said)
         if finished:
             table = np.array([scores]) if plan["metrics"] else np.zeros((0, 3))
@@ -65,7 +56,7 @@ def test_a_baseline_is_written(make, tmp_path):
     file = tmp_path / "kept.json"
     code, out, err = called(make("run"), "-o", file)
     assert (code, err) == (0, "")
-    assert out == f"{file}: 3 samples, 3 questions, 1 rows of scores, {file.stat().st_size} bytes\n"
+    assert out == f"{file}: 3 samples, 3 questions, 1 row of scores, {file.stat().st_size} bytes\n"
     assert read_baseline(file).scores["First", "IoSR"].tolist() == [0.25, 0.5, 1.0]
 
 
@@ -93,7 +84,7 @@ def test_another_one_is_replaced_when_asked_for(make, tmp_path):
     code, out, err = called(two, "-o", file, "--update")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[2].split() == ["First", "IoSR", "0.583333", "0.666667", "+0.083334", "1", "0", "0"]
+    assert lines[2].split() == ["First", "IoSR", "0.583333", "0.666667", "+0.08333", "1", "0", "0"]
     assert lines[3:6] == ["", "seed was 7, is 8", ""]
     assert lines[6].startswith(f"{file}: 3 samples")
     assert read_baseline(file).described["seed"] == 8
