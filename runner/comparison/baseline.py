@@ -71,13 +71,13 @@ def write_baseline(run: ScoredRun, path: str | Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    target = Path(path).resolve()  # a link stays one
+    target, data = Path(path).resolve(), baseline_text(run).encode()  # resolved, since a link shall stay one
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
     try:
         with about(target):
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
         try:
-            append(handle, baseline_text(run).encode(), partial)
+            append(handle, data, partial)
         finally:
             os.close(handle)
         replace(partial, target)

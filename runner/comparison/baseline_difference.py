@@ -45,7 +45,7 @@ def _score_rows(old: ScoredRun, new: ScoredRun) -> Iterator[tuple[str, ...]]:
         means = [run.mean(explainer, metric) for run in (old, new)]
         if any(counts) or not _same(*means):
             change = means[1] - means[0]
-            yield explainer, metric, *(_number(mean) for mean in means), _number(change, "+"), *map(str, counts)
+            yield explainer, metric, *(_number(mean) for mean in means), _number(change, "+.4g"), *map(str, counts)
 
 
 def _entries(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
@@ -119,5 +119,5 @@ def _same(one: float, two: float) -> bool:
     return one == two or (math.isnan(one) and math.isnan(two))
 
 
-def _number(number: float, sign: str = "") -> str:
-    return f"{number:{sign}.6g}" if math.isfinite(number) else "-"
+def _number(number: float, form: str = ".6g") -> str:
+    return f"{number:{form}}" if math.isfinite(number) else "-"
