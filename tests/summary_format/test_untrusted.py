@@ -369,3 +369,10 @@ def test_a_text_of_fixed_length_is_read_too(run):
         file["plan"] = np.bytes_(json.dumps(PLAN))
 
     assert Results(rebuilt(run, fixed)).plan == PLAN
+
+
+def test_keys_that_stand_twice_are_told_where_asked_for():
+    assert json_of('{"a": {"b": 1, "b": 2}}') == {"a": {"b": 2}}
+    assert json_of('{"a": {"b": 1}, "b": 2}', unique_keys=True) == {"a": {"b": 1}, "b": 2}
+    with pytest.raises(ValueError, match="the key 'b' stands twice"):
+        json_of('{"a": {"b": 1, "b": 2}}', unique_keys=True)
