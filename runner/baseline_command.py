@@ -42,8 +42,9 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
         size = output.stat().st_size
     except OSError as error:
         _end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
-    counts = f"{len(new.samples)} samples, {len(new.questions)} questions, {len(new.scores)} rows of scores"
-    text = "\n\n".join([*[told] * bool(told), f"{output}: {counts}, {size:,} bytes"])
+    counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
+    counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
+    text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
     encoding = sys.stdout.encoding or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
 
