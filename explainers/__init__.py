@@ -4,6 +4,7 @@ from .ablation_cam import AblationCAM
 from .activation_map import ActivationMap
 from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
 from .concepts import Concepts
+from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
 from .counterfactual import Counterfactual, draw_layers
 from .deep_feature_factorization import DeepFeatureFactorization
 from .explainer import Explainer
@@ -57,6 +58,10 @@ EXPLAINERS = Registry(
         "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
         "LIME": "explainrun.explainers.lime:LIME",
         "KernelSHAP": "explainrun.explainers.kernel_shap:KernelSHAP",
+        "RandomMap": "explainrun.explainers.controls:RandomMap",
+        "CenterGaussian": "explainrun.explainers.controls:CenterGaussian",
+        "SobelEdges": "explainrun.explainers.controls:SobelEdges",
+        "ConstantMap": "explainrun.explainers.controls:ConstantMap",
     },
 )
 
@@ -69,7 +74,9 @@ __all__ = [
     "SSCAM",
     "AblationCAM",
     "ActivationMap",
+    "CenterGaussian",
     "Concepts",
+    "ConstantMap",
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
@@ -93,9 +100,11 @@ __all__ = [
     "Occlusion",
     "OoDNet",
     "RISEPlus",
+    "RandomMap",
     "Registry",
     "ScoreCAM",
     "SmoothGradCAMpp",
+    "SobelEdges",
     "SuperpixelExplanation",
     "View",
     "VisualizedFeatures",

@@ -112,7 +112,7 @@ class TestContract:
         assert maps.dtype == ms.float32
         assert np.isfinite(maps.asnumpy()).all()
         assert np.array_equal(maps.asnumpy()[2, 0], maps.asnumpy()[2, 1])  # a label asked twice
-        assert np.ptp(maps.asnumpy(), axis=(2, 3)).max() > 0
+        assert (np.ptp(maps.asnumpy(), axis=(2, 3)).max() > 0) == (name != "ConstantMap")
         assert explainer(Tensor(images[:2]), 1, show=False).shape == (2, 1, *SHAPE[1:])
 
     def test_deterministic_under_the_seed(self, name, images):
@@ -144,7 +144,7 @@ class TestContract:
         found, _ = attribute_together([explainer], view)
         assert len(found) == 1
         assert view.network.passes.made == needed
-        assert view.network.passes.made
+        assert bool(view.network.passes.made) != explainer.control  # controls do not look at the network
 
     def test_network_is_left_as_it_was_found(self, name, images, state):
         network = Classifier()

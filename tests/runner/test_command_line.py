@@ -97,7 +97,8 @@ def test_runs_a_config(quickstart, tmp_path):
     assert "Traceback" not in done.stderr
     summary = read_summary(tmp_path / "out")
     assert sorted(summary.samples) == [0, 1, 2]
-    assert summary.metadata.explainers == ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "GradCAM")
+    explainers = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "GradCAM", "RandomMap")
+    assert summary.metadata.explainers == explainers
     assert summary.metadata.metrics == ("InsertionAUC", "DeletionAUC", "PointingGame", "IoSR")
     again = explainrun(*arguments)
     assert again.returncode == 0
