@@ -166,9 +166,7 @@ class ExplanationScores:
         """Make or renew a baseline, and note what changed."""
 
 
-def _rules(
-    tolerance: float | str | Mapping[str, float | str] | None, alpha: float | None, path: Path | None
-) -> Rules:
+def _rules(tolerance: float | str | Mapping[str, float | str] | None, alpha: float | None, path: Path | None) -> Rules:
     """What explanations are held to: what is given, then what a file says, then the defaults."""
     from .comparison.tolerances import Rules, Tolerance, Tolerances, alpha_of, rules_of  # noqa: PLC0415
 
@@ -223,6 +221,8 @@ def _path_option(config: pytest.Config, name: str) -> Path | None:
 def _overrides(config: pytest.Config) -> dict[str, Any]:
     """What the options put in place of configs' values."""
     settings, limit = config.getoption("explainrun_set"), config.getoption("explainrun_limit")
+    if limit is not None and limit < 1:
+        raise pytest.UsageError(f"--explainrun-limit must be at least 1, got {limit}")
     overrides = {} if limit is None else {"limit": limit}
     if not settings:
         return overrides
@@ -253,9 +253,7 @@ def explanation_scores(request: pytest.FixtureRequest, tmp_path_factory: pytest.
     return pytest.fail(str(found), pytrace=False)
 
 
-def _run(
-    config: Path, session: _Session, temporary: pytest.TempPathFactory
-) -> ExplanationScores | RunFailedError:
+def _run(config: Path, session: _Session, temporary: pytest.TempPathFactory) -> ExplanationScores | RunFailedError:
     from .current_run import RunFailedError, current_run  # noqa: PLC0415
     from .stopping import RunStopped  # noqa: PLC0415
 

@@ -138,10 +138,10 @@ class Looking(nn.Cell):
         return self.head(self.flatten(x))
 
 
-def looking():
+def looking(places=None):
     with (HERE / "made.txt").open("a") as file:
         file.write("made\\n")
-    return Looking(json.loads((HERE / "weights.json").read_text()))
+    return Looking(places or json.loads((HERE / "weights.json").read_text()))
 """
 
 GATED_CONFIG = """\
@@ -192,6 +192,6 @@ class GatedProject:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-@pytest.fixture
-def gated_project(tmp_path):
-    return GatedProject(tmp_path / "project")
+@pytest.fixture(scope="session")
+def gated_project():
+    return GatedProject

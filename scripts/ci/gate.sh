@@ -44,8 +44,10 @@ run_config() {
     return "$code"
 }
 
-rm -rf "$REPORTS" # those of another time would be taken for this one's
 mkdir -p "$REPORTS"
+for report in report.md junit.xml baseline.json baseline-changes.txt; do
+    rm -f -- "$REPORTS/$report" # of another time, which would be taken for this one's
+done
 
 code=0
 run_config || code=$?
@@ -56,11 +58,10 @@ fi
 
 explainrun compare "$baseline" "$SUMMARY_DIR" "$@" \
     --format table --format "markdown=$REPORTS/report.md" --format "junit=$REPORTS/junit.xml" || code=$?
-if [ -n "${GITHUB_STEP_SUMMARY:-}" ] && [ -f "$REPORTS/report.md" ]; then
+if [ ! -f "$REPORTS/report.md" ]; then
+    tell "$config was run, but not compared with $baseline; the log says why."
+elif [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     cat "$REPORTS/report.md" >>"$GITHUB_STEP_SUMMARY"
-fi
-if [ "$code" -ge 2 ]; then
-    tell "$config was run, but cannot be compared with $baseline; the log says why."
 fi
 if [ -f "$baseline" ]; then
     cp -- "$baseline" "$REPORTS/baseline.json"
