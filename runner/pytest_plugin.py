@@ -74,13 +74,13 @@ class _Session:
         return self.summary_dir / config.stem
 
     def note_untested(self, baseline: Path, comparison: Comparison) -> None:
-        """Keep for the end that a test passed on what it could not judge."""
+        """Keep for the end what a test that passes does not show: scores that it could not judge."""
         from .comparison.comparison import Verdict  # noqa: PLC0415
 
-        untested = sum(change.verdict is Verdict.NOT_TESTED for change in comparison.changes)
-        if untested:
-            total, few = len(comparison.changes), f"no fall of {comparison.samples} samples could be told from noise"
-            self.notes.append(f"{baseline}: {untested} of {total} scores are not judged, since {few}")
+        for change in comparison.changes:
+            if change.verdict is Verdict.NOT_TESTED:
+                row = f"{change.explainer}, {change.metric}: not judged by {baseline}"
+                self.notes.append(f"{row}, {change.questions} questions are too few to tell a fall from noise")
 
 
 _SESSION = pytest.StashKey[_Session]()
@@ -151,14 +151,12 @@ class ExplanationScores:
     def _compared(self, path: Path, rules: Rules, **chosen: Any) -> Comparison:
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.comparing import compare  # noqa: PLC0415
-        from .comparison.scored_run import scored_run  # noqa: PLC0415
 
         __tracebackhide__ = True
         if not path.exists():
             pytest.fail(_no_baseline(path, self.summary_dir), pytrace=False)
         try:
-            runs = scored_run(path), scored_run(self.summary_dir)
-            return compare(*runs, rules.tolerances, alpha=rules.alpha, **chosen)
+            return compare(path, self.summary_dir, rules.tolerances, alpha=rules.alpha, **chosen)
         except (ValueError, OSError, BrokenRecordError) as error:
             pytest.fail(f"not compared with {path}: {error}", pytrace=False)
 
