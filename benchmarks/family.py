@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any, ClassVar
 
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 from .explanation import Covering, Explanation
 from .metric import Metric, Scores
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mindspore import nn
 
-from .registry import nearest
+from ..summary_format.problems import nearest
 
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
+
+from ..summary_format.problems import nearest
 
 
 class Registry(Mapping[str, Any]):
@@ -51,12 +52,3 @@ class Registry(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._targets
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Words that end an error on a mistyped name: the nearest known names, or all of them if none is near."""
-    known = list(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"known: {', '.join(known)}" if known else "there are none"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..summary_format.pictures import unit_range
-from .registry import nearest
+from ..summary_format.problems import nearest
 from .tensors import FloatArray, IntArray
 
 Picture = npt.NDArray[np.float64]

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ..summary_format import original_picture
 from ..summary_format.pictures import Statistics
+from ..summary_format.problems import nearest
 from .arguments import real_number, share
-from .registry import nearest
 from .tensors import as_array
 
 if TYPE_CHECKING:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import mindspore as ms
-import yaml
 from mindspore import nn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..benchmarks import METRICS
 from ..explainers import EXPLAINERS, Network
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 from .datasets import csv_dataset, hdf5_dataset
 from .entries import Entry, maker
 from .examination import examine
@@ -25,6 +23,7 @@ from .opening import opening
 from .plan import PlanError, first_line
 from .samples import read_samples
 from .sharding import Shard
+from .yaml_files import yaml_mapping
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
@@ -136,17 +135,6 @@ class RunConfig(_Section):
         return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, refusing a key that stands twice in a mapping, of which it would keep the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for key, times in Counter(map(str, keys)).items() if times > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[str]]:
     """Read a config file.
 
@@ -163,11 +151,9 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     path = Path(path)
     try:
-        content = yaml.load(path.read_text("utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PlanError([f"cannot read {path}: {' '.join(str(error).split())}"]) from error
-    if not isinstance(content, dict):
-        raise PlanError([f"{path} must hold a mapping, it holds {type(content).__name__}"])
+        content = yaml_mapping(path)
+    except ValueError as error:
+        raise PlanError([str(error)]) from error
     for key, value in (overrides or {}).items():
         _set(content, key, value)
     unknown: list[str] = []

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..explainers.registry import nearest
 from ..explainers.tensors import FloatArray
 from ..summary_format.pictures import Statistics
 from ..summary_format.plain_hdf5 import plain_dataset
+from ..summary_format.problems import nearest
 
 PADDING = -1
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

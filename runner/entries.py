@@ -11,7 +11,7 @@ from typing import Any
 from mindspore import nn
 
 from ..explainers import EXPLAINERS, OoDNet, Registry
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 
 Entry = Any  # a name, or a mapping from one name to its options
 

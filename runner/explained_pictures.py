@@ -17,9 +17,9 @@ from mindspore import nn
 from ..explainers import EXPLAINERS, Explainer, Network
 from ..explainers.explainer import attribute_together
 from ..explainers.layers import find_layer
-from ..explainers.registry import nearest
 from ..explainers.tensors import Activation, FloatArray
 from ..explainers.view import Needs, View
+from ..summary_format.problems import nearest
 from .config import error_line
 from .entries import maker
 from .plan import PlanError

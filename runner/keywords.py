@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar, cast
 
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ import mindspore as ms
 from mindspore import nn
 
 from ..explainers.checkpoints import read_checkpoint
-from ..explainers.registry import nearest
+from ..summary_format.problems import nearest
 
 FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
 

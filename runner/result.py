@@ -13,8 +13,8 @@ import numpy.typing as npt
 from tabulate import tabulate
 
 from ..explainers import Explainer
-from ..explainers.registry import nearest
 from ..summary_format import Results
+from ..summary_format.problems import nearest
 from ..summary_format.sample_records import mean_score
 from .profile_table import profile_table
 

@@ -21,16 +21,26 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequ
         {key: value for key, value in _flat(_compared(plan)) if not key.startswith((*ignored, *_NOT_COMPARED))}
         for plan in (before, now)
     )
-    return [
-        f"{key} was {_short(first, key)}, is {_short(second, key)}"
-        for key in [*first, *(key for key in second if key not in first)]
-        if first.get(key, ...) != second.get(key, ...) and not (key == "samples" and None in (first[key], second[key]))
-    ]
+    unknown = {"samples"} if None in (first.get("samples"), second.get("samples")) else set()
+    return _words(*({key: one[key] for key in one if key not in unknown} for one in (first, second)))
+
+
+def mapping_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What tells two mappings of plain values apart, a few words each: "steps was 16, is 8"."""
+    return _words(dict(_flat(before)), dict(_flat(now)))
 
 
 def shown(apart: Sequence[str], most: int = 8) -> str:
     """Differences in one line, the first ones if there are many."""
     return "; ".join([*apart[:most], *["..."] * (len(apart) > most)])
+
+
+def _words(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} was {_short(first, key)}, is {_short(second, key)}"
+        for key in [*first, *(key for key in second if key not in first)]
+        if first.get(key, ...) != second.get(key, ...)
+    ]
 
 
 def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:

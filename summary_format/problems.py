@@ -1,8 +1,9 @@
-"""Everything that is wrong with something, told at once."""
+"""Everything that is wrong with something, told at once, and what was meant by a mistyped name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 class SeveralProblemsError(ValueError):
@@ -16,3 +17,12 @@ class SeveralProblemsError(ValueError):
         self.problems = tuple(problems)
         several = f"{len(self.problems)} problems:" if len(self.problems) > 1 else ""
         super().__init__("\n  ".join([several, *self.problems]) if several else self.problems[0])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Words that end an error on a mistyped name: the nearest known names, or all of them if none is near."""
+    known = list(known)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    return f"known: {', '.join(known)}" if known else "there are none"

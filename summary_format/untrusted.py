@@ -23,16 +23,28 @@ _HEADER = re.compile(
 )
 
 
-def json_of(data: bytes | str) -> Any:
+def json_of(data: bytes | str, *, unique_keys: bool = False) -> Any:
     """What a JSON text says.
+
+    Args:
+        data: the text.
+        unique_keys: refuse a key that stands twice in an object, of which the last would count.
 
     Raises:
         ValueError: if it is none, is not UTF-8, or nests too deep.
     """
     try:
-        return json.loads(data)
+        return json.loads(data, object_pairs_hook=_unique if unique_keys else None)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is no JSON that can be read: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"the key {twice[:80]!r} stands twice")
+    return found
 
 
 def array_of(data: bytes) -> npt.NDArray[Any]:

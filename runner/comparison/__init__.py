@@ -1,10 +1,41 @@
 """Comparing two runs of the same questions: did the explanations get worse?
 
-``scored_run.py`` says what comparing needs of a run; ``baseline.py`` keeps that in a small file; ``comparable.py``
-refuses pairs that are none; ``comparing.py`` compares; ``comparison.py`` holds what is found, and the modules named
-after a format write it. Nothing here loads MindSpore.
+``scores.py`` says what comparing needs of a run and ``scored_run.py`` opens one; ``baseline.py`` keeps that in a small
+file; ``comparable.py`` refuses pairs that are none; ``comparing.py`` compares, with ``similarity.py`` and ``worst.py``;
+``comparison.py`` holds what is found, and the modules named after a format write it. Nothing here loads MindSpore.
 """
 
-from .comparison import Change, Comparison, Flip, Similarity, WorstQuestion
+from .baseline import BaselineError, baseline_text, read_baseline, write_baseline
+from .comparable import NotComparableError, check_comparable
+from .comparing import compare
+from .comparison import Change, Comparison, Flip, Similarity, Verdict, WorstQuestion
+from .scored_run import NoRunError, ScoredRun, UnfinishedRunError, scored_run
+from .tolerances import ALPHA, Rules, RulesError, Tolerance, Tolerances, alpha_of, rules_of, tolerances_of
 
-__all__ = ["Change", "Comparison", "Flip", "Similarity", "WorstQuestion"]
+__all__ = [
+    "ALPHA",
+    "BaselineError",
+    "Change",
+    "Comparison",
+    "Flip",
+    "NoRunError",
+    "NotComparableError",
+    "Rules",
+    "RulesError",
+    "ScoredRun",
+    "Similarity",
+    "Tolerance",
+    "Tolerances",
+    "UnfinishedRunError",
+    "Verdict",
+    "WorstQuestion",
+    "alpha_of",
+    "baseline_text",
+    "check_comparable",
+    "compare",
+    "read_baseline",
+    "rules_of",
+    "scored_run",
+    "tolerances_of",
+    "write_baseline",
+]

@@ -1,0 +1,130 @@
+"""Whether two runs asked the same, so that what their scores differ by says something of the explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...summary_format.differences import mapping_differences, shown
+from ...summary_format.problems import SeveralProblemsError
+from .scores import IntArray, ScoredRun
+
+_EXAMPLES = 5
+
+
+class NotComparableError(SeveralProblemsError):
+    """Why two runs cannot be compared, all at once."""
+
+
+def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
+    """Make sure that a candidate can be compared with a baseline.
+
+    A question about a true label that one run did not ask, since its network gave no numbers for that sample, is
+    no problem here: it is a score lost or gained.
+
+    Raises:
+        NotComparableError: if not; it names everything that hinders.
+    """
+    problems = [
+        *_class_problems(baseline.class_names, candidate.class_names),
+        *_sample_problems(baseline, candidate),
+        *_metric_problems(baseline, candidate),
+        *_lacking(baseline, candidate),
+    ]
+    if not (baseline.truth >= 0).any():
+        problems.append(
+            f"no sample of {baseline.name} has a true label; runs are compared on the questions about true labels"
+        )
+    if not baseline.scores:
+        problems.append(f"{baseline.name} has no scores: it needs an explainer and a metric")
+    if problems:
+        raise NotComparableError(problems)
+
+
+def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
+    """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
+    said = [f"{words}" for words in mapping_differences(baseline.described, candidate.described)]
+    for name, options in baseline.explainers.items():
+        differing = mapping_differences(options, candidate.explainers.get(name, options))
+        said += [f"{name}: {shown(differing)}"] if differing else []
+    return tuple(said)
+
+
+def _class_problems(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+    if tuple(before) == tuple(now):
+        return
+    places = [i for i in range(min(len(before), len(now))) if before[i] != now[i]]
+    parts = [f"label {i} was {before[i]!r}, is {now[i]!r}" for i in places[:_EXAMPLES]]
+    parts += [f"and {len(places) - _EXAMPLES} more"] if len(places) > _EXAMPLES else []
+    if len(before) != len(now):
+        parts.insert(0, f"there were {len(before)}, there are {len(now)}")
+    yield f"other class names: {'; '.join(parts)}"
+
+
+def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    before, now = baseline.samples, candidate.samples
+    missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
+    shards = "".join(
+        f"; {run.name} is shard {run.described['shard'][0]} of {run.described['shard'][1]}, merge the shards first"
+        for run in (baseline, candidate)
+        if isinstance(run.described.get("shard"), list) and len(run.described["shard"]) == 2
+    )
+    if len(missing):
+        yield f"{_counted(missing, 'sample')} of {len(before)} missing in {candidate.name}: {_ids(missing)}{shards}"
+    if len(added):
+        yield f"{_counted(added, 'sample')} in {candidate.name} that {baseline.name} lacks: {_ids(added)}{shards}"
+    both, at, place = np.intersect1d(before, now, return_indices=True)
+    other = baseline.digests[at] != candidate.digests[place]
+    if other.any():
+        yield (
+            f"{_counted(both[other], 'sample')} of {len(both)} with another image, other labels or boxes: "
+            f"{_ids(both[other])}"
+        )
+    labels = [_labels(run, rows) for run, rows in ((baseline, at), (candidate, place))]
+    relabelled = [i for i, (one, two) in enumerate(zip(*labels, strict=True)) if one != two]
+    if relabelled:
+        first = relabelled[0]
+        yield (
+            f"{_counted(relabelled, 'sample')} with other true labels: {_ids(both[relabelled])} (sample {both[first]} "
+            f"had {labels[0][first]}, has {labels[1][first]})"
+        )
+
+
+def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    for name in (name for name in baseline.metrics if name in candidate.metrics):
+        differing = mapping_differences(baseline.metrics[name], candidate.metrics[name])
+        if differing:
+            yield f"{name}: {shown(differing)}"
+        was, now = baseline.higher_is_better[name], candidate.higher_is_better[name]
+        if was != now:
+            better = {True: "higher", False: "lower"}
+            yield f"{name}: {better[was]} was better, {better[now]} is"
+
+
+def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
+        ("explainer", baseline.explainers, candidate.explainers),
+        ("metric", baseline.metrics, candidate.metrics),
+    )
+    for kind, before, now in kinds:
+        lost = [name for name in before if name not in now]
+        if lost:
+            yield (
+                f"{candidate.name} lacks the {kind}{'s' * (len(lost) > 1)} {', '.join(lost)} of {baseline.name}; "
+                f"compare the others alone with --{kind}, or keep a new baseline with explainrun baseline --update"
+            )
+
+
+def _labels(run: ScoredRun, rows: IntArray) -> list[list[int]]:
+    return [sorted({label for label in row if label >= 0}) for row in run.truth[rows].tolist()]
+
+
+def _counted(some: Sequence[Any] | IntArray, what: str) -> str:
+    return f"{len(some)} {what}{'s' * (len(some) != 1)}"
+
+
+def _ids(ids: IntArray) -> str:
+    told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
+    return f"{told}, ..." if len(ids) > _EXAMPLES else told

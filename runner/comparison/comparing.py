@@ -1,0 +1,288 @@
+"""Comparing the scores of two runs, question by question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...summary_format.problems import nearest
+from ..statistics import RESAMPLES, bootstrap_intervals, by_sample, holm, least_p_value, sign_flip_p_values
+from .comparable import NotComparableError, check_comparable, notes
+from .comparison import Change, Comparison, Flip, Verdict
+from .scored_run import scored_run
+from .scores import FloatArray, IntArray, ScoredRun
+from .similarity import similarities
+from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
+from .worst import worst_questions
+
+_MOST_RESAMPLES = 99_999  # of signs, where many rows or a small alpha need more than usual
+_DUST = 1e-12  # of a mean: what adding up in another order changes
+_ROWS_SHOWN = 3
+
+
+def compare(
+    baseline: str | Path | ScoredRun,
+    candidate: str | Path | ScoredRun,
+    tolerances: Tolerances = DEFAULTS,
+    *,
+    alpha: float = ALPHA,
+    explainers: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    maps: bool = True,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare a candidate with a baseline, on the questions about true labels that both scored.
+
+    A row, an explainer's scores in a metric, is a regression where its mean is worse by more than the tolerance and
+    a one-sided sign flip test over samples, with Holm's correction over all rows, gives at most alpha. A score that
+    the baseline has and the candidate has not is lost, which is never a pass.
+
+    Args:
+        baseline: a summary folder, data folder, ``results.h5`` or baseline file, or one opened.
+        candidate: likewise.
+        tolerances: how much worse means may get.
+        alpha: chance of a false alarm anywhere in the table, at most.
+        explainers: compare these alone; None for all of the baseline.
+        metrics: likewise.
+        maps: compare maps too, where both have them.
+        resamples: draws of the bootstrap and of the tests; of these more where the table needs more.
+
+    Raises:
+        NotComparableError: if the two cannot be compared, or are so small that nothing could be found.
+        RulesError: if a tolerance is for a metric that neither has.
+        ValueError: if alpha is no chance, or one of the two cannot be read: see ``scored_run``.
+        OSError: likewise.
+    """
+    alpha = alpha_of(alpha)
+    before, now = (run if isinstance(run, ScoredRun) else scored_run(run) for run in (baseline, candidate))
+    tolerances.check([*before.metrics, *now.metrics])
+    new = _new(before, now) if explainers is None and metrics is None else ()
+    before, now = _selected(before, now, explainers, metrics)
+    check_comparable(before, now)
+    pairs = Pairs(before, now)
+    changes = _changes(pairs, tolerances, alpha, resamples)
+    other = [_other_questions(*runs) for runs in ((before, now), (now, before))]
+    return Comparison(
+        before.name,
+        now.name,
+        alpha,
+        before.class_names,
+        changes,
+        similarities(before, now) if maps else (),
+        _flips(before, now),
+        worst_questions(pairs, changes),
+        len(before.samples),
+        int((pairs.asked_before & pairs.asked_now).sum()),
+        other[0],
+        other[1],
+        notes(before, now),
+        new,
+    )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The scores of two runs, side by side.
+
+    Attributes:
+        baseline: the one.
+        candidate: the other, which has all explainers and metrics of the baseline.
+    """
+
+    baseline: ScoredRun
+    candidate: ScoredRun
+
+    @cached_property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Explainer and metric of each row of the table."""
+        return tuple((explainer, metric) for explainer in self.baseline.explainers for metric in self.baseline.metrics)
+
+    @cached_property
+    def questions(self) -> IntArray:
+        """(P, 2) sample and label of each question about a true label."""
+        return self.baseline.true_questions
+
+    @cached_property
+    def before(self) -> FloatArray:
+        """(P, rows) scores of the baseline; NaN where there is none."""
+        return self._values(self.baseline)
+
+    @cached_property
+    def now(self) -> FloatArray:
+        """(P, rows) scores of the candidate."""
+        return self._values(self.candidate)
+
+    @cached_property
+    def higher(self) -> npt.NDArray[np.bool_]:
+        """(rows,) whether higher is better."""
+        return np.array([self.baseline.higher_is_better[metric] for _, metric in self.rows], bool)
+
+    @cached_property
+    def changes(self) -> FloatArray:
+        """(P, rows) candidate minus baseline; NaN where one has no score."""
+        return self.now - self.before
+
+    @cached_property
+    def falls(self) -> FloatArray:
+        """(P, rows) how much worse the candidate is."""
+        return np.where(self.higher, -self.changes, self.changes)
+
+    @property
+    def asked_before(self) -> npt.NDArray[np.bool_]:
+        """(P,) which questions the baseline asked."""
+        return self.baseline.places(self.questions) >= 0
+
+    @property
+    def asked_now(self) -> npt.NDArray[np.bool_]:
+        """(P,) which questions the candidate asked."""
+        return self.candidate.places(self.questions) >= 0
+
+    def _values(self, run: ScoredRun) -> FloatArray:
+        places = run.places(self.questions)
+        return np.stack([run.values(*row, places) for row in self.rows], axis=1)
+
+
+def _changes(pairs: Pairs, tolerances: Tolerances, alpha: float, resamples: int) -> tuple[Change, ...]:
+    """A row each."""
+    samples = pairs.questions[:, 0]
+    sums, counts = by_sample(samples, pairs.changes)
+    low, high = bootstrap_intervals(sums, counts, resamples=resamples)
+    falls = np.where(pairs.higher, -sums, sums)
+    paired = (counts > 0).sum(axis=0)
+    signs = _resamples(int((paired > 0).sum()), alpha, resamples)
+    tested = _tested(pairs, paired, alpha, signs)
+    both = sign_flip_p_values(np.concatenate([falls, -falls], axis=1), resamples=signs)
+    worse, better = (holm(np.where(tested, p_values, np.nan)) for p_values in np.split(both, 2))
+    return tuple(
+        _change(pairs, row, tolerances, alpha, (float(low[row]), float(high[row])), float(worse[row]),
+                float(better[row]))
+        for row in range(len(pairs.rows))
+    )  # fmt: skip
+
+
+def _change(
+    pairs: Pairs,
+    row: int,
+    tolerances: Tolerances,
+    alpha: float,
+    interval: tuple[float, float],
+    worse: float,
+    better: float,
+) -> Change:
+    explainer, metric = pairs.rows[row]
+    before, now = pairs.before[:, row], pairs.now[:, row]
+    had, has = np.isfinite(before), np.isfinite(now)
+    means = [_mean(values[had & has]) for values in (before, now)]
+    found: dict[str, Any] = {
+        "explainer": explainer,
+        "metric": metric,
+        "higher_is_better": bool(pairs.higher[row]),
+        "baseline": means[0],
+        "candidate": means[1],
+        "low": interval[0],
+        "high": interval[1],
+        "tolerance": tolerances.of(metric).absolute(means[0]),
+        "p_value": worse,
+        "questions": int((had & has).sum()),
+        "lost": int((had & ~has).sum()),
+        "gained": int((~had & has).sum()),
+        "unscored": int((~had & ~has).sum()),
+    }
+    change = Change(**found, verdict=Verdict.SAME)
+    return Change(**found, verdict=_verdict(change, alpha, better))
+
+
+def _verdict(change: Change, alpha: float, better: float) -> Verdict:
+    slack = _DUST * max(abs(change.baseline), abs(change.candidate), change.tolerance)
+    if change.fall > change.tolerance + slack and change.p_value <= alpha:
+        return Verdict.REGRESSION
+    if change.lost:
+        return Verdict.SCORES_LOST
+    if math.isnan(change.p_value):
+        return Verdict.NOT_TESTED
+    if -change.fall > change.tolerance + slack and better <= alpha:
+        return Verdict.BETTER
+    return Verdict.SAME
+
+
+def _resamples(rows: int, alpha: float, resamples: int) -> int:
+    """So many assignments of signs that one row of so many could be found."""
+    return max(resamples, min(4 * math.ceil(rows / alpha), _MOST_RESAMPLES))
+
+
+def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples: int) -> npt.NDArray[np.bool_]:
+    """(rows,) in which rows a fall of all samples would be found.
+
+    Raises:
+        NotComparableError: if there is none, and no score is lost either: such a gate could never close.
+    """
+    rows = int((paired > 0).sum())
+    least = np.array([least_p_value(int(samples), resamples) for samples in paired])
+    tested: npt.NDArray[np.bool_] = (paired > 0) & (least <= alpha / max(rows, 1))
+    lost = (np.isfinite(pairs.before) & ~np.isfinite(pairs.now)).any()
+    if tested.any() or lost:
+        return tested
+    if not rows:
+        raise NotComparableError(["no question about a true label has a score in both runs"])
+    needed = math.ceil(math.log2(rows / alpha))
+    most = int(paired.max())
+    if most >= needed:
+        raise NotComparableError(
+            [f"an alpha of {alpha} over {rows} rows is below what {resamples} permutations can tell; raise it, or "
+             f"compare fewer explainers and metrics"]
+        )  # fmt: skip
+    raise NotComparableError(
+        [f"{most} sample{'s' * (most != 1)} cannot show a fall beyond noise in {rows} row{'s' * (rows != 1)} at alpha "
+         f"{alpha}: at least {needed} samples with scores are needed"]
+    )  # fmt: skip
+
+
+def _selected(
+    before: ScoredRun, now: ScoredRun, explainers: Sequence[str] | None, metrics: Sequence[str] | None
+) -> tuple[ScoredRun, ScoredRun]:
+    """With the explainers and metrics that shall be compared."""
+    problems = []
+    for kind, wanted, known in (("explainer", explainers, before.explainers), ("metric", metrics, before.metrics)):
+        if wanted is not None and not wanted:
+            problems.append(f"name at least one {kind} to compare")
+        problems += [
+            f"{before.name} has no {kind} {name!r}; {nearest(name, known)}"
+            for name in dict.fromkeys(wanted or ())
+            if name not in known
+        ]
+    if problems:
+        raise NotComparableError(problems)
+    chosen = (explainers or before.explainers, metrics or before.metrics)
+    return before.only(*chosen), now.only(*chosen)
+
+
+def _new(before: ScoredRun, now: ScoredRun) -> tuple[str, ...]:
+    explainers = (f"explainer {name}" for name in now.explainers if name not in before.explainers)
+    return (*explainers, *(f"metric {name}" for name in now.metrics if name not in before.metrics))
+
+
+def _flips(before: ScoredRun, now: ScoredRun) -> tuple[Flip, ...]:
+    predicted = dict(zip(now.samples.tolist(), now.predicted, strict=True))
+    return tuple(
+        Flip(sample, was, predicted[sample])
+        for sample, was in sorted(zip(before.samples.tolist(), before.predicted, strict=True))
+        if was != predicted[sample]
+    )
+
+
+def _other_questions(run: ScoredRun, other: ScoredRun) -> int:
+    """How many questions about labels that are not true a run alone asked."""
+    true = {tuple(pair) for pair in run.true_questions.tolist()}
+    theirs = {tuple(pair) for pair in other.questions.tolist()}
+    return sum(tuple(pair) not in true and tuple(pair) not in theirs for pair in run.questions.tolist())
+
+
+def _mean(values: FloatArray) -> float:
+    return math.fsum(values.tolist()) / len(values) if len(values) else math.nan
