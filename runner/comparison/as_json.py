@@ -1,0 +1,78 @@
+"""A comparison in plain values for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from . import wording
+from .comparison import Change, Comparison, Similarity, WorstQuestion
+
+FORMAT, VERSION = "explainrun comparison", 1
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Everything that was found under the keys that the command's help names; what is not known is None."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "passed": comparison.passed,
+        "exit_code": comparison.exit_code,
+        "headline": wording.headline(comparison),
+        "problems": [],
+        "baseline": comparison.baseline,
+        "candidate": comparison.candidate,
+        "alpha": comparison.alpha,
+        "samples": comparison.samples,
+        "questions": comparison.questions,
+        "only_baseline": comparison.only_baseline,
+        "only_candidate": comparison.only_candidate,
+        "class_names": list(comparison.class_names),
+        "changes": list(map(_change, comparison.changes)),
+        "similarities": list(map(_similarity, comparison.similarities)),
+        "flips": [
+            {"sample": one.sample, "baseline": list(one.baseline), "candidate": list(one.candidate)}
+            for one in comparison.flips
+        ],
+        "worst": [_worst(comparison, one) for one in comparison.worst],
+        "notes": list(comparison.notes),
+        "new": list(comparison.new),
+    }
+
+
+def refused_as_json(baseline: str, candidate: str, problems: Sequence[str], exit_code: int) -> dict[str, Any]:
+    """Why two runs were not compared, under those keys of a comparison that there are."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "passed": False,
+        "exit_code": exit_code,
+        "headline": wording.REFUSED,
+        "problems": list(problems),
+        "baseline": baseline,
+        "candidate": candidate,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    derived = {"change": change.change, "fall": change.fall, "failing": change.verdict.failing}
+    return _finite({**asdict(change), **derived, "verdict": change.verdict.value})
+
+
+def _similarity(similarity: Similarity) -> dict[str, Any]:
+    return _finite(asdict(similarity))
+
+
+def _worst(comparison: Comparison, question: WorstQuestion) -> dict[str, Any]:
+    names = comparison.class_names
+    known = 0 <= question.label < len(names)
+    return _finite({**asdict(question), "class_name": names[question.label] if known else None})
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """The same without NaN and infinity, which JSON has not."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
+    }
