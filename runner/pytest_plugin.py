@@ -119,8 +119,8 @@ class ExplanationScores:
     ) -> None:
         """Fail where explanations got worse: by more than the tolerance, and beyond noise.
 
-        The failure shows the comparison's table. What cannot be compared fails too. With
-        ``--explainrun-update-baselines`` the baseline is written instead.
+        The failure shows the comparison's table. What cannot be compared fails too, and so do tolerances that can
+        be none. With ``--explainrun-update-baselines`` the baseline is written instead.
 
         Args:
             baseline: a file that ``explainrun baseline`` wrote, or a summary folder.
@@ -130,9 +130,6 @@ class ExplanationScores:
             alpha: chance of a false alarm anywhere in the table, at most; 0.05 likewise.
             explainers: the only ones to judge.
             metrics: likewise.
-
-        Raises:
-            ValueError: if a tolerance or alpha can be none, or the rules cannot be read.
         """
         __tracebackhide__ = True
         path = self._session.rootdir / baseline
@@ -141,14 +138,15 @@ class ExplanationScores:
             return
         from .comparison.table import as_table  # noqa: PLC0415
 
-        held = _rules(tolerance, alpha, None if rules is None else self._session.rootdir / rules)
-        comparison = self._compared(path, held, explainers=explainers, metrics=metrics)
+        comparison = self._compared(path, tolerance, alpha, rules, explainers=explainers, metrics=metrics)
         self._session.note_untested(path, comparison)
         if not comparison.passed:
             said = f"explanations got worse: {len(comparison.failures)} of {len(comparison.changes)} scores"
             pytest.fail(f"{said}\n\n{as_table(comparison)}", pytrace=False)
 
-    def _compared(self, path: Path, rules: Rules, **chosen: Any) -> Comparison:
+    def _compared(
+        self, path: Path, tolerance: Any, alpha: float | None, rules: str | Path | None, **chosen: Any
+    ) -> Comparison:
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.comparing import compare  # noqa: PLC0415
 
@@ -156,19 +154,41 @@ class ExplanationScores:
         if not path.exists():
             pytest.fail(_no_baseline(path, self.summary_dir), pytrace=False)
         try:
-            return compare(path, self.summary_dir, rules.tolerances, alpha=rules.alpha, **chosen)
+            held = _rules(tolerance, alpha, None if rules is None else self._session.rootdir / rules)
+            return compare(path, self.summary_dir, held.tolerances, alpha=held.alpha, **chosen)
         except (ValueError, OSError, BrokenRecordError) as error:
-            pytest.fail(f"not compared with {path}: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None
 
     def _write(self, path: Path) -> None:
-        """Make or renew a baseline, and note what changed."""
+        """Make or renew a baseline, once a session, and note what changed."""
+        from .comparison.baseline import read_baseline, write_baseline  # noqa: PLC0415
+        from .comparison.baseline_difference import baseline_difference  # noqa: PLC0415
+        from .comparison.scored_run import scored_run  # noqa: PLC0415
+
+        __tracebackhide__ = True
+        session = self._session
+        if path in session.written:
+            if session.written[path] != self.config:
+                other = session.written[path]
+                pytest.fail(f"{path} now holds the scores of {other}; each config needs its own", pytrace=False)
+            return
+        try:
+            now, before = scored_run(self.summary_dir), read_baseline(path) if path.exists() else None
+            changed = "" if before is None else baseline_difference(before, now)
+            if before is None or changed:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_baseline(now, path)
+        except (ValueError, OSError) as error:
+            raise pytest.fail.Exception(f"the baseline is not updated: {error}", pytrace=False) from None
+        session.written[path] = self.config
+        told = "is new" if before is None else f"is updated:\n{changed}" if changed else "is as it was"
+        session.notes.append(f"{path} {told}")
 
 
 def _rules(tolerance: float | str | Mapping[str, float | str] | None, alpha: float | None, path: Path | None) -> Rules:
     """What explanations are held to: what is given, then what a file says, then the defaults."""
     from .comparison.tolerances import Rules, Tolerance, Tolerances, alpha_of, rules_of  # noqa: PLC0415
 
-    __tracebackhide__ = True
     rules = Rules() if path is None else rules_of(path)
     everywhere, by_metric = rules.tolerances.everywhere, dict(rules.tolerances.by_metric)
     if isinstance(tolerance, Mapping):
