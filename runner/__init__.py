@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
     from .image_classification_runner import ImageClassificationRunner
     from .plan import Plan, PlanError
     from .result import RunResult, Scores
@@ -16,19 +17,26 @@ if TYPE_CHECKING:
     from .work import NotComputedError
 
 _HOMES = {
+    "Comparison": "comparison",
     "ImageClassificationRunner": "image_classification_runner",
     "NotComputedError": "work",
+    "NotComparableError": "comparison",
     "Plan": "plan",
     "PlanError": "plan",
     "RunResult": "result",
     "RunStopped": "stopping",
     "SampleError": "samples",
     "Scores": "result",
+    "Tolerance": "comparison",
+    "Tolerances": "comparison",
+    "compare": "comparison",
     "explain": "side_by_side",
 }
 
 __all__ = [
+    "Comparison",
     "ImageClassificationRunner",
+    "NotComparableError",
     "NotComputedError",
     "Plan",
     "PlanError",
@@ -36,6 +44,9 @@ __all__ = [
     "RunStopped",
     "SampleError",
     "Scores",
+    "Tolerance",
+    "Tolerances",
+    "compare",
     "explain",
 ]
 

@@ -16,6 +16,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from .baseline_command import baseline
 from .explain_command import explain
 from .inspect_command import inspect
 from .merge_command import merge
@@ -35,6 +36,7 @@ def main() -> None:
 main.add_command(explain)
 main.add_command(merge)
 main.add_command(inspect)
+main.add_command(baseline)
 
 
 @main.command()

@@ -90,7 +90,8 @@ def sign_flip_p_values(differences: Array, seed: int = 0, *, resamples: int = RE
     reached, total = np.zeros(differences.shape[1]), 0
     exact = 2 ** min(len(differences), 63) <= resamples
     for signs in _all_signs(len(differences)) if exact else _drawn_signs(len(differences), seed, resamples):
-        reached += (signs @ differences >= observed - slack).sum(axis=0)
+        for rows in _chunks(len(signs), differences.shape[1]):
+            reached += (signs[rows] @ differences >= observed - slack).sum(axis=0)
         total += len(signs)
     p_values: Array = reached / total if exact else (reached + 1.0) / (total + 1.0)
     return p_values

@@ -1,11 +1,13 @@
 """Comparing two runs of the same questions: did the explanations get worse?
 
 ``scores.py`` says what comparing needs of a run and ``scored_run.py`` opens one; ``baseline.py`` keeps that in a small
-file; ``comparable.py`` refuses pairs that are none; ``comparing.py`` compares, with ``similarity.py`` and ``worst.py``;
-``comparison.py`` holds what is found, and the modules named after a format write it. Nothing here loads MindSpore.
+file, and ``baseline_difference.py`` tells two apart; ``comparable.py`` refuses pairs that are none; ``comparing.py``
+compares, with ``tolerances.py``, ``similarity.py`` and ``worst.py``; ``comparison.py`` holds what is found, and the
+modules named after a format write it. Nothing here loads MindSpore.
 """
 
 from .baseline import BaselineError, baseline_text, read_baseline, write_baseline
+from .baseline_difference import baseline_difference
 from .comparable import NotComparableError, check_comparable
 from .comparing import compare
 from .comparison import Change, Comparison, Flip, Similarity, Verdict, WorstQuestion
@@ -30,6 +32,7 @@ __all__ = [
     "Verdict",
     "WorstQuestion",
     "alpha_of",
+    "baseline_difference",
     "baseline_text",
     "check_comparable",
     "compare",

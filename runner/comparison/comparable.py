@@ -28,7 +28,7 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
         NotComparableError: if not; it names everything that hinders.
     """
     problems = [
-        *_class_problems(baseline.class_names, candidate.class_names),
+        *class_differences(baseline.class_names, candidate.class_names),
         *_sample_problems(baseline, candidate),
         *_metric_problems(baseline, candidate),
         *_lacking(baseline, candidate),
@@ -45,14 +45,15 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
 
 def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
     """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
-    said = [f"{words}" for words in mapping_differences(baseline.described, candidate.described)]
+    said = mapping_differences(baseline.described, candidate.described)
     for name, options in baseline.explainers.items():
         differing = mapping_differences(options, candidate.explainers.get(name, options))
         said += [f"{name}: {shown(differing)}"] if differing else []
     return tuple(said)
 
 
-def _class_problems(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+    """Which class names differ, in one sentence; nothing if none does."""
     if tuple(before) == tuple(now):
         return
     places = [i for i in range(min(len(before), len(now))) if before[i] != now[i]]
@@ -61,6 +62,22 @@ def _class_problems(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
     if len(before) != len(now):
         parts.insert(0, f"there were {len(before)}, there are {len(now)}")
     yield f"other class names: {'; '.join(parts)}"
+
+
+def labels_of(run: ScoredRun, rows: IntArray) -> list[list[int]]:
+    """The true labels of samples at some rows, ascending."""
+    return [sorted({label for label in row if label >= 0}) for row in run.truth[rows].tolist()]
+
+
+def counted(some: Sequence[Any] | IntArray, what: str) -> str:
+    """So many of something, such as "3 samples"."""
+    return f"{len(some)} {what}{'s' * (len(some) != 1)}"
+
+
+def listed(ids: IntArray) -> str:
+    """The first ids."""
+    told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
+    return f"{told}, ..." if len(ids) > _EXAMPLES else told
 
 
 def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
@@ -72,22 +89,22 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
         if isinstance(run.described.get("shard"), list) and len(run.described["shard"]) == 2
     )
     if len(missing):
-        yield f"{_counted(missing, 'sample')} of {len(before)} missing in {candidate.name}: {_ids(missing)}{shards}"
+        yield f"{counted(missing, 'sample')} of {len(before)} missing in {candidate.name}: {listed(missing)}{shards}"
     if len(added):
-        yield f"{_counted(added, 'sample')} in {candidate.name} that {baseline.name} lacks: {_ids(added)}{shards}"
+        yield f"{counted(added, 'sample')} in {candidate.name} that {baseline.name} lacks: {listed(added)}{shards}"
     both, at, place = np.intersect1d(before, now, return_indices=True)
     other = baseline.digests[at] != candidate.digests[place]
     if other.any():
         yield (
-            f"{_counted(both[other], 'sample')} of {len(both)} with another image, other labels or boxes: "
-            f"{_ids(both[other])}"
+            f"{counted(both[other], 'sample')} of {len(both)} with another image, other labels or boxes: "
+            f"{listed(both[other])}"
         )
-    labels = [_labels(run, rows) for run, rows in ((baseline, at), (candidate, place))]
+    labels = [labels_of(run, rows) for run, rows in ((baseline, at), (candidate, place))]
     relabelled = [i for i, (one, two) in enumerate(zip(*labels, strict=True)) if one != two]
     if relabelled:
         first = relabelled[0]
         yield (
-            f"{_counted(relabelled, 'sample')} with other true labels: {_ids(both[relabelled])} (sample {both[first]} "
+            f"{counted(relabelled, 'sample')} with other true labels: {listed(both[relabelled])} (sample {both[first]} "
             f"had {labels[0][first]}, has {labels[1][first]})"
         )
 
@@ -115,16 +132,3 @@ def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
                 f"{candidate.name} lacks the {kind}{'s' * (len(lost) > 1)} {', '.join(lost)} of {baseline.name}; "
                 f"compare the others alone with --{kind}, or keep a new baseline with explainrun baseline --update"
             )
-
-
-def _labels(run: ScoredRun, rows: IntArray) -> list[list[int]]:
-    return [sorted({label for label in row if label >= 0}) for row in run.truth[rows].tolist()]
-
-
-def _counted(some: Sequence[Any] | IntArray, what: str) -> str:
-    return f"{len(some)} {what}{'s' * (len(some) != 1)}"
-
-
-def _ids(ids: IntArray) -> str:
-    told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
-    return f"{told}, ..." if len(ids) > _EXAMPLES else told

@@ -72,7 +72,7 @@ class ScoredRun:
         """What a finished run's archive says.
 
         Raises:
-            ValueError: if its plan's options or directions are none.
+            ValueError: if its plan's options or directions are none, or a true label is no class.
         """
         plan = results.plan
         explainers, metrics = (_options(plan, kind) for kind in ("explainers", "metrics"))
@@ -85,7 +85,7 @@ class ScoredRun:
             _described(plan),
             results.samples.astype(np.int64),
             results.digests.astype(np.int64),
-            _trimmed(results.truth.astype(np.int64)),
+            _truth(results),
             _predicted(results),
             results.questions.astype(np.int64),
             {(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
@@ -98,7 +98,7 @@ class ScoredRun:
         """(P, 2) sample id and label of each true label, asked or not, in order of samples, then labels."""
         rows, columns = np.nonzero(self.truth >= 0)
         pairs = np.stack([self.samples[rows], self.truth[rows, columns]], axis=1)
-        return np.unique(pairs, axis=0) if len(pairs) else pairs.reshape(0, 2)
+        return np.asarray(np.unique(pairs, axis=0), np.int64) if len(pairs) else pairs.reshape(0, 2)
 
     def places(self, questions: IntArray) -> IntArray:
         """(P,) which of its questions each of other ones (P, 2) is; -1 where it did not ask that."""
@@ -205,7 +205,10 @@ def _predicted(results: Results) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _trimmed(truth: IntArray) -> IntArray:
+def _truth(results: Results) -> IntArray:
     """Without columns that hold padding alone, so that runs of some samples and of others look alike."""
+    truth = results.truth.astype(np.int64)
+    if (truth >= len(results.class_names)).any():
+        raise ValueError("a true label is no class")
     width = int((truth >= 0).sum(axis=1).max(initial=0))
     return np.ascontiguousarray(truth[:, :width]) if (truth[:, width:] < 0).all() else truth
