@@ -1,7 +1,7 @@
 """The ``explainrun`` command.
 
-Exit codes: 0 fine, 2 bad input, 3 the run failed or was stopped, and can be gone on with by the same command (of
-``explain``: a method had no map).
+Exit codes: 0 fine, 1 ``compare`` found that explanations got worse, 2 bad input, 3 the run failed or was stopped, and
+can be gone on with by the same command (of ``explain``: a method had no map).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import click
 from tabulate import tabulate
 
 from .baseline_command import baseline
+from .compare_command import compare
 from .explain_command import explain
 from .inspect_command import inspect
 from .merge_command import merge
@@ -37,6 +38,7 @@ main.add_command(explain)
 main.add_command(merge)
 main.add_command(inspect)
 main.add_command(baseline)
+main.add_command(compare)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from . import wording
 from .comparison import Change, Comparison, Similarity, WorstQuestion
 
 FORMAT, VERSION = "explainrun comparison", 1
+EXIT_REFUSED = 2
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -42,13 +43,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def refused_as_json(baseline: str, candidate: str, problems: Sequence[str], exit_code: int) -> dict[str, Any]:
+def refused_as_json(baseline: str, candidate: str, problems: Sequence[str]) -> dict[str, Any]:
     """Why two runs were not compared, under those keys of a comparison that there are."""
     return {
         "format": FORMAT,
         "version": VERSION,
         "passed": False,
-        "exit_code": exit_code,
+        "exit_code": EXIT_REFUSED,
         "headline": wording.REFUSED,
         "problems": list(problems),
         "baseline": baseline,

@@ -42,7 +42,7 @@ def refused_as_junit(baseline: str, candidate: str, problems: Sequence[str]) -> 
 def _suite(comparison: Comparison, metric: str, rows: Iterable[Change]) -> Tree.Element:
     told = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
     rows = list(rows)
-    tolerances = {f"tolerance of {change.explainer}": f"{change.tolerance:.4g}" for change in rows}
+    tolerances = {f"tolerance of {change.explainer}": wording.tolerance(change) for change in rows}
     suite = _new_suite(metric, {**told, **tolerances})
     for change in rows:
         case = _case(suite, change.explainer, f"explainrun.{metric}")

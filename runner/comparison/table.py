@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tabulate import SEPARATING_LINE, tabulate
 
@@ -86,3 +86,9 @@ def _end(comparison: Comparison) -> Iterator[str]:
     for change in comparison.failures:
         yield plain(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
     yield wording.headline(comparison)
+
+
+def refused_as_table(baseline: str, candidate: str, problems: Sequence[str]) -> str:
+    """Why two runs were not compared."""
+    rows = [("baseline", baseline), ("candidate", candidate), *(("problem", problem) for problem in problems)]
+    return "\n".join([*(key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows), "", wording.REFUSED])

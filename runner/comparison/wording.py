@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .comparison import Change, Comparison, Flip, Verdict, WorstQuestion
@@ -44,7 +44,7 @@ def columns(changes: Iterable[Change]) -> list[Column]:
         Column("candidate", lambda row: number(row.candidate)),
         Column("change", lambda row: signed(row.change)),
         Column("95 % interval", interval),
-        Column("tolerance", lambda row: f"{row.tolerance:.4g}"),
+        Column("tolerance", tolerance),
         Column("p", lambda row: probability(row.p_value)),
         Column("questions", lambda row: str(row.questions)),
         *(column for column in counts if any(column.cell(row) for row in changes)),
@@ -75,6 +75,11 @@ def signed(value: float) -> str:
 def interval(change: Change) -> str:
     """Where the change lies with a confidence of 95 %."""
     return "-" if math.isnan(change.low) else f"{signed(change.low)} to {signed(change.high)}"
+
+
+def tolerance(change: Change) -> str:
+    """How much worse the mean may get; "-" for per cent of a mean that is not known."""
+    return "-" if math.isnan(change.tolerance) else f"{change.tolerance:.4g}"
 
 
 def probability(value: float) -> str:
@@ -108,7 +113,7 @@ def reason(change: Change) -> str:
     measured = f"change {signed(change.change)}, 95 % interval {interval(change)}, p {probability(change.p_value)}"
     scored = plural(change.questions + change.lost, "question")
     lost = f"{change.lost} of {scored} with a score in the baseline have none now"
-    told = f"{went} ({measured}; tolerance {change.tolerance:.4g})"
+    told = f"{went} ({measured}; tolerance {tolerance(change)})"
     if change.verdict is Verdict.SCORES_LOST:
         return f"{lost}; the others went {went}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
@@ -166,8 +171,3 @@ def plural(count: int, what: str) -> str:
 def plain(text: str) -> str:
     r"""The same in one line that no terminal obeys: line breaks and control characters as \n, \x1b and the like."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def listed(problems: Sequence[str]) -> str:
-    """Problems in a paragraph, a line each if they are several."""
-    return "\n  ".join([f"{len(problems)} problems:", *problems]) if len(problems) > 1 else "".join(problems)

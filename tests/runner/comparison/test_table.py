@@ -1,0 +1,135 @@
+"""A comparison as people read it in a terminal."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from explainrun.runner.comparison import Flip, Similarity, wording
+from explainrun.runner.comparison.table import as_table, refused_as_table
+
+
+def row_of(text, *words):
+    """Cells of the one row that begins with these words, behind its mark."""
+    (found,) = [line for line in text.splitlines() if re.match(r"(FAIL)? *" + " +".join(words) + "  ", line)]
+    return re.split(" {2,}", found.strip())
+
+
+def test_rows_of_a_run_that_passes(passed):
+    text = as_table(passed)
+    assert row_of(text, "metric") == [
+        "metric", "explainer", "baseline", "candidate", "change", "95 % interval", "tolerance", "p", "questions",
+        "verdict",
+    ]  # fmt: skip
+    assert row_of(text, "IoSR", "GradCAM") == [
+        "IoSR", "GradCAM", "0.9000", "0.9000", "0.0000", "-0.0100 to +0.0100", "0.02", "1.0000", "52", "no regression",
+    ]  # fmt: skip
+    assert text.splitlines()[:3] == [
+        "baseline      baseline.json",
+        "candidate     runs/b",
+        "compared      20 samples, 52 questions about true labels, alpha 0.05",
+    ]
+    assert text.splitlines()[-1] == "passed: no regression in 2 rows"
+    assert not any(word in text for word in ("FAIL", "maps", "predictions", "fell", "differs", "new", "not compared"))
+
+
+def test_failing_rows_are_marked_and_told_last(failed):
+    text = as_table(failed)
+    marked = [line.split()[1:4] for line in text.splitlines() if line.startswith("FAIL ")]
+    assert [(words[0], words[2]) for words in marked] == [
+        ("InsertionAUC", "GradCAM"), ("Infidelity", "GradCAM"), ("IoSR", "a|b"),
+    ]  # fmt: skip
+    assert text.splitlines()[-4:] == [
+        "REGRESSION: GradCAM, InsertionAUC: 0.9477 -> 0.8971 "
+        "(change -0.0506, 95 % interval -0.0711 to -0.0300, p 0.0004; tolerance 0.02)",
+        "REGRESSION: GradCAM, Infidelity: 0.0100 -> 0.0300 "
+        "(change +0.0200, 95 % interval +0.0150 to +0.0250, p <0.0001; tolerance 0.001)",
+        r"SCORES LOST: a|b `<i>`\n\x1b[31m *x*, IoSR: 12 of 52 questions with a score in the baseline have none now; "
+        "the others went 0.9000 -> 0.9000",
+        "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to tell a fall from "
+        "noise",
+    ]
+
+
+def test_counts_and_directions_where_there_are_any(failed):
+    text = as_table(failed)
+    assert row_of(text, "metric")[1:4] == ["better is", "explainer", "baseline"]
+    assert row_of(text, "metric")[-4:] == ["lost", "gained", "unscored", "verdict"]
+    assert row_of(text, "Infidelity", "lower", "Gradient")[-3:] == ["52", "4", "better"]
+    lost = next(line for line in text.splitlines() if line.startswith("FAIL  IoSR"))
+    assert re.split(" {2,}", lost)[-4:] == ["40", "12", "3", "SCORES LOST"]
+
+
+def test_nothing_known_is_a_dash(failed):
+    text = as_table(failed)
+    assert row_of(text, "IoSR", "higher", "GradCAM")[3:] == [*"------", "0", "too few samples"]
+    assert "nan" not in text
+
+
+def test_grouped_by_metric(change, passed):
+    rows = [change(explainer, metric) for explainer in ("A", "B") for metric in ("M", "N")]
+    lines = as_table(replace(passed, changes=tuple(rows))).splitlines()
+    begin = next(index for index, line in enumerate(lines) if line.startswith("metric"))
+    table = [line.split()[:2] if line[0] != "-" else "-" for line in lines[begin + 1 : begin + 7]]
+    assert table == ["-", ["M", "A"], ["M", "B"], "-", ["N", "A"], ["N", "B"]]
+
+
+def test_maps(failed):
+    text = as_table(failed)
+    assert row_of(text, "maps", "of", "both", "runs")[1:] == [
+        "rank correlation", "top 10 % shared", "pairs", "not comparable",
+    ]  # fmt: skip
+    assert row_of(text, "Gradient")[1:] == ["0.9877", "0.8000", "52"]
+    alike = replace(failed, similarities=(Similarity("Gradient", 1.0, 1.0, 52, 0),))
+    assert "not comparable" not in as_table(alike)
+
+
+def test_flips(failed):
+    text = as_table(failed)
+    assert "predictions changed of 12 of 20 samples:\n  sample 0: 0 (cat) -> 0 (cat), 1 (dog)\n" in text
+    assert "  sample 9: 0 (cat)" in text
+    assert "  sample 10: " not in text
+    assert "\n  and 2 more; --format json names all\n" in text
+    digits = replace(failed, class_names=("0", "1"), flips=(Flip(7, (0,), ()), Flip(8, (2,), (1,))))
+    assert "\n  sample 7: 0 -> none\n  sample 8: 2 -> 1\n\n" in as_table(digits)
+
+
+def test_worst_questions(failed):
+    assert (
+        "\nquestions whose scores fell most:\n"
+        "  sample 3, label 1 (dog), GradCAM, InsertionAUC: 0.9500 -> 0.1000\n"
+        "      baseline  a/x/3_1.jpg\n"
+        "      candidate b/x/3_1.jpg\n"
+        r"  sample 4, label 7, a|b `<i>`\n\x1b[31m *x*, IoSR: 0.8000 -> lost" "\n"
+        "      candidate b/`|.jpg\n\n"
+    ) in as_table(failed)  # fmt: skip
+
+
+def test_what_else_differs(failed):
+    lines = as_table(failed).splitlines()
+    assert lines[3:7] == [
+        "not compared  questions about predicted labels that are not true: 5 that only the baseline asked, "
+        "1 that only the candidate asked",
+        "new           explainer RISE: only the candidate has it, not compared",
+        "differs       seed was 0, is 1",
+        "differs       network.weights was 'ab|', is 'cd'",
+    ]
+
+
+def test_no_row_at_all(passed):
+    assert as_table(replace(passed, changes=())).endswith("\n\npassed: no regression in 0 rows")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0, "0.0000"), (0.00004, "4e-05"), (0.00005, "0.0001"), (-0.5, "-0.5000"), (123456.0, "1.23e+05"),
+     (float("-inf"), "-inf"), (float("nan"), "-")],
+)  # fmt: skip
+def test_numbers(value, told):
+    assert wording.number(value) == told
+
+
+def test_refused():
+    assert refused_as_table("a", "b", ["one\n\x07", "two"]) == (
+        "baseline      a\ncandidate     b\nproblem       one\\n\\x07\nproblem       two\n\nNOT COMPARED"
+    )
