@@ -16,7 +16,8 @@ Options of pytest.ini and their like, paths being relative to pytest's rootdir:
 
 Paths on pytest's command line are relative to where it is started. Under pytest-xdist each worker runs configs of its
 own accord, since sessions are theirs: keep these tests together by ``@pytest.mark.xdist_group`` and
-``--dist loadgroup``. ``-p no:explainrun`` leaves the plugin out. It needs pytest 7 or newer.
+``--dist loadgroup``, and update baselines without ``-n``, since workers do not print. ``-p no:explainrun`` leaves the
+plugin out. It needs pytest 7 or newer.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class ExplanationScores:
             metrics: likewise.
         """
         __tracebackhide__ = True
-        path = self._session.rootdir / baseline
+        path = (self._session.rootdir / baseline).resolve()
         if self._session.updating:
             self._write(path)
             return
@@ -161,6 +162,7 @@ class ExplanationScores:
 
     def _write(self, path: Path) -> None:
         """Make or renew a baseline, once a session, and note what changed."""
+        from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.baseline import read_baseline, write_baseline  # noqa: PLC0415
         from .comparison.baseline_difference import baseline_difference  # noqa: PLC0415
         from .comparison.scored_run import scored_run  # noqa: PLC0415
@@ -178,7 +180,7 @@ class ExplanationScores:
             if before is None or changed:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_baseline(now, path)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, BrokenRecordError) as error:
             raise pytest.fail.Exception(f"the baseline is not updated: {error}", pytrace=False) from None
         session.written[path] = self.config
         told = "is new" if before is None else f"is updated:\n{changed}" if changed else "is as it was"

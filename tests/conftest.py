@@ -177,12 +177,14 @@ class GatedProject:
     def looks_at(self, places):
         (self.folder / "weights.json").write_text(places)
 
-    def write_scenes(self, count):
+    def write_scenes(self, count, *, boxed=None, name="scenes.h5"):
+        """Scenes, of which only the first ones have boxes."""
         labels = np.arange(count, dtype=np.int32) % 2
         images = np.full((count, 1, 6, 8), 0.1, np.float32)
         images[labels == 0, 0, 1, 2] = images[labels == 1, 0, 4, 6] = 1
         boxes = np.array([[[1, 0, 3, 2]], [[5, 3, 3, 3]]], np.float32)[labels]
-        with h5py.File(self.folder / "scenes.h5", "w") as file:
+        boxes[slice(boxed, None) if boxed is not None else slice(0)] = 0
+        with h5py.File(self.folder / name, "w") as file:
             file["images"], file["labels"], file["bboxes"] = images, labels[:, None], boxes
 
     @property

@@ -58,6 +58,11 @@ def test_too_few(explanation_scores):
     explanation_scores.assert_no_regression(explanation_scores.summary_dir)
 
 
+@configs("patchy.yaml")
+def test_patchy(explanation_scores):
+    explanation_scores.assert_no_regression(explanation_scores.summary_dir)
+
+
 @configs("broken.yaml")
 def test_broken(explanation_scores):
     raise AssertionError("never came here")
@@ -97,7 +102,14 @@ class Project:
         (self.folder / "rules.yaml").write_text("tolerances: {PointingGame: 1}\n")
         config = (self.folder / "gate.yaml").read_text()
         worse = config.replace(':looking"', f':looking", options: {{places: {made.BAD}}}')
-        for name, text in (("worse", worse), ("fewer", f"{config}limit: 5\n"), ("broken", f"{config}sed: 1\n")):
+        patchy = config.replace("scenes.h5", "patchy.h5").replace("IoSR", "DeletionAUC: {steps: 2}")
+        made.write_scenes(24, boxed=5, name="patchy.h5")
+        for name, text in (
+            ("worse", worse),
+            ("patchy", patchy),
+            ("fewer", f"{config}limit: 5\n"),
+            ("broken", f"{config}sed: 1\n"),
+        ):
             (self.folder / f"{name}.yaml").write_text(text)
 
     def pytest(self, *options):
@@ -144,8 +156,8 @@ def test_baselines_are_made(updated):
 def test_each_config_runs_once_a_session(updated, judged):
     project, *_ = updated
     _, (_, printed, _), runs = judged
-    assert runs == 4, printed  # of gate, worse, fewer and broken
-    assert project.made.runs == 5
+    assert runs == 5, printed  # of gate, worse, fewer, patchy and broken
+    assert project.made.runs == 6
 
 
 def test_what_is_as_good_as_ever_passes(judged):
@@ -155,6 +167,7 @@ def test_what_is_as_good_as_ever_passes(judged):
     assert passed == {
         "test_good", "test_by_config[gate.yaml]", "test_tolerant[worse.yaml]", "test_rules[worse.yaml]",
         "test_what_a_run_gives[fewer.yaml]", "test_what_a_run_gives[gate.yaml]",
+        "test_patchy[patchy.yaml]",
         "test_of_the_project",
     }, printed  # fmt: skip
 
@@ -190,6 +203,15 @@ def test_too_few_samples_fail(judged):
     """2 ** -5 is more than 0.05 / 4."""
     told = judged[1][2]["test_too_few[fewer.yaml]"]
     assert "5 samples cannot show a fall beyond noise in 4 rows at alpha 0.05: at least 7 samples" in told
+
+
+def test_scores_that_cannot_be_judged_are_told(judged):
+    """2 ** -5 is more than 0.05 / 4, for the questions that have boxes."""
+    baseline = judged[0].folder / "runs" / "patchy"
+    assert [line for line in judged[1][1].splitlines() if "not judged by" in line] == [
+        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions are too few to tell a fall from noise"
+        for explainer in ("Gradient", "InputXGradient")
+    ]
 
 
 def test_runs_that_fail_are_one_clear_error(judged):
