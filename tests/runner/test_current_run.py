@@ -80,8 +80,9 @@ def test_unfinished_runs_are_gone_on_with(run, kill, caplog):
 
 def test_unfinished_runs_on_other_samples_are_begun_anew(run, project, kill, tmp_path):
     kill(run, batch=1, commits=1)
-    project.write_scenes(24)
-    assert run().samples == 24
+    with h5py.File(project.folder / "scenes.h5", "a") as file:
+        file["images"][3, 0, 5, 7] = 0.5
+    assert run().samples == 70
     assert len(find_runs(tmp_path / "runs")) == 1
 
 
