@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import h5py
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
@@ -109,3 +110,90 @@ def how_runs_differ(repository):
     harness = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(harness)
     return harness.how_runs_differ
+
+
+GATED_NETWORK = """\
+import json
+from pathlib import Path
+
+import h5py
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+HERE = Path(__file__).parent
+
+
+class Looking(nn.Cell):
+    # logit k is one pixel of the image, times 2
+    def __init__(self, places):
+        super().__init__()
+        self.flatten, self.head = nn.Flatten(), nn.Dense(48, 2, has_bias=False)
+        weight = np.zeros((2, 6, 8), np.float32)
+        for label, (row, column) in enumerate(places):
+            weight[label, row, column] = 2
+        self.head.weight.set_data(ms.Tensor(weight.reshape(2, 48)))
+
+    def construct(self, x):
+        return self.head(self.flatten(x))
+
+
+def looking(places=None):
+    with (HERE / "made.txt").open("a") as file:
+        file.write("made\\n")
+    return Looking(places or json.loads((HERE / "weights.json").read_text()))
+"""
+
+GATED_CONFIG = """\
+summary_dir: runs/gate
+network: {factory: "gated_network.py:looking"}
+activation: softmax
+data: {hdf5: scenes.h5}
+class_names: [left, right]
+explainers: [Gradient, InputXGradient]
+metrics: [{PointingGame: {tolerance: 1}}, IoSR]
+jit: "off"
+"""
+
+
+class GatedProject:
+    """A project with a config to judge, in a folder: 24 scenes (1, 6, 8), classes in turn, and a network for them.
+
+    The pixel (1, 2) is bright where the class is left, whose box covers rows 0 to 1 and columns 1 to 3; (4, 6) where it
+    is right, whose box covers rows 3 to 5 and columns 5 to 7. The good network looks at these pixels alone, so that all
+    saliency lies in the box and all scores are 1. The bad one looks at pixels that lie in neither: all are 0.
+    """
+
+    GOOD, BAD = "[[1, 2], [4, 6]]", "[[5, 0], [0, 7]]"
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        (folder / "gated_network.py").write_text(GATED_NETWORK)
+        (folder / "gate.yaml").write_text(GATED_CONFIG)
+        self.looks_at(self.GOOD)
+        self.write_scenes(24)
+
+    def looks_at(self, places):
+        (self.folder / "weights.json").write_text(places)
+
+    def write_scenes(self, count, *, boxed=None, name="scenes.h5"):
+        """Scenes, of which only the first ones have boxes."""
+        labels = np.arange(count, dtype=np.int32) % 2
+        images = np.full((count, 1, 6, 8), 0.1, np.float32)
+        images[labels == 0, 0, 1, 2] = images[labels == 1, 0, 4, 6] = 1
+        boxes = np.array([[[1, 0, 3, 2]], [[5, 3, 3, 3]]], np.float32)[labels]
+        boxes[slice(boxed, None) if boxed is not None else slice(0)] = 0
+        with h5py.File(self.folder / name, "w") as file:
+            file["images"], file["labels"], file["bboxes"] = images, labels[:, None], boxes
+
+    @property
+    def runs(self):
+        """How often the network was made."""
+        path = self.folder / "made.txt"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.fixture(scope="session")
+def gated_project():
+    return GatedProject
