@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison
     from .comparison.tolerances import Rules
     from .current_run import RunFailedError
-    from .result import RunResult, Scores
+    from .result import RunResult
 
 # Every start of pytest imports this module, so what is heavier than pytest is imported once there is something to run.
 

@@ -31,7 +31,7 @@ from explainrun.runner.result import RunResult
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 _CHECKPOINT = _CONFIG.parent / "digit_network.ckpt"
-_FALL, _NEAR, _TRIES, _FIRST_SCALE = 0.05, 0.005, 12, 0.05
+_FALL, _NEAR, _TRIES, _FIRST_SCALE = 0.05, 0.005, 12, 0.2
 _INSERTION: dict[str, Any] = {"InsertionAUC": {"steps": 16}}
 _RANDOM = [
     "Gradient",
@@ -50,10 +50,10 @@ def run(folder: Path, explainers: Sequence[Any], metrics: Sequence[Any], **chang
 
 
 def noisy(path: Path, seed: int, scale: float) -> None:
-    """Save the bundled network with Gaussian noise on each parameter, of a size relative to its spread."""
+    """Save the bundled network with Gaussian noise on each trained parameter, of a size relative to its spread."""
     network, rng = DigitNetwork(), np.random.default_rng(seed)
     ms.load_checkpoint(str(_CHECKPOINT), network)
-    for parameter in network.get_parameters():
+    for parameter in network.trainable_params():  # statistics of batch normalisation must stay positive
         values = parameter.asnumpy()
         noise = scale * values.std() * rng.standard_normal(values.shape)
         parameter.set_data(ms.Tensor((values + noise).astype(values.dtype)))
