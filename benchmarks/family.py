@@ -35,6 +35,7 @@ class MetricFamily(Metric):
         self.member = self.members[metric](num_labels, **options)
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
+        self.controlled = self.member.controlled
 
     def score(self, explanation: Explanation) -> Scores:
         return self.member.score(explanation)

@@ -43,6 +43,8 @@ class Robustness(Metric):
         ValueError: if num_labels or samples is below 1, or radius or threshold is not above 0.
     """
 
+    controlled = False
+
     def __init__(
         self,
         num_labels: int,

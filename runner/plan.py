@@ -172,6 +172,7 @@ class Plan:
             },
             "metrics": {metric.name: options_of(metric) for metric in self.metrics},
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
+            "uncontrolled": [metric.name for metric in self.metrics if not metric.controlled],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
             **{name: getattr(self, name) for name in _OPTIONS},
             "hierarchical_occlusion": search and options_of(search),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .comparison.tolerances import Rules
     from .current_run import RunFailedError
     from .result import RunResult
+    from .scores import Scores
 
 # Every start of pytest imports this module, so what is heavier than pytest is imported once there is something to run.
 

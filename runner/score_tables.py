@@ -43,6 +43,9 @@ def table_notes(scores: Scores) -> list[str]:
         notes.append(f"lower is better in {', '.join(lower)}")
     if any(left for metric in scores.metrics for left in _unbeaten(scores, metric).values()):
         notes.append(f"{_MARK} not better, beyond noise, than each of the controls")
+    beside = [metric for metric in scores.metrics if metric in scores.uncontrolled and scores.controls]
+    if beside:
+        notes.append(f"nothing is marked in {', '.join(beside)}: a map that ignores the image does best there")
     return notes + [line for metric in scores.metrics if (line := _unscored(scores, metric))]
 
 
@@ -115,13 +118,17 @@ def _unbeaten(scores: Scores, metric: str) -> dict[str, tuple[str, ...]]:
 
 def _unscored(scores: Scores, metric: str) -> str:
     """What a metric could not score, in one line; empty where it scored all."""
-    lacking = {name: scores.aggregate(name, metric).unscored for name in scores.explainers}
-    if not any(lacking.values()):
-        return ""
-    told = ", ".join(f"{times} of {name}" for name, times in lacking.items() if times)
-    if len(lacking) > 1 and len(set(lacking.values())) == 1:
-        told = f"{lacking[scores.explainers[0]]} of each explainer"
-    return f"not scored in {metric}, of {len(scores.labels)} questions: {told}"
+    by_times: defaultdict[int, list[str]] = defaultdict(list)
+    for name in scores.explainers:
+        by_times[scores.aggregate(name, metric).unscored].append(name)
+    told = [f"{times} of {_named(names, scores)}" for times, names in sorted(by_times.items()) if times]
+    return f"not scored in {metric}, of {len(scores.labels)} questions: {', '.join(told)}" if told else ""
+
+
+def _named(names: Sequence[str], scores: Scores) -> str:
+    if len(names) <= 2:
+        return " and ".join(names)
+    return "each explainer" if len(names) == len(scores.explainers) else f"{len(names)} explainers each"
 
 
 def _blocks(columns: Sequence[str]) -> list[Sequence[str]]:

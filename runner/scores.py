@@ -50,6 +50,7 @@ class Scores:
         values: for each (explainer, metric) one score a question, NaN where it could not be computed.
         higher_is_better: by metric; True where nothing is said.
         controls: names of the explainers that know nothing of the network and are there to be beaten.
+        uncontrolled: metrics in which beating them says nothing.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +61,7 @@ class Scores:
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     controls: tuple[str, ...] = ()
+    uncontrolled: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, results: Results) -> Scores:
@@ -75,6 +77,7 @@ class Scores:
             {pair: results.scores(*pair).tolist() for pair in pairs},
             results.plan.get("higher_is_better", {}),
             tuple(results.plan.get("controls", ())),
+            tuple(results.plan.get("uncontrolled", ())),
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:
@@ -114,8 +117,9 @@ class Scores:
         if metric not in self._rankings:
             better_up = self.higher_is_better.get(metric, True)
             samples = np.asarray(self.sample_ids, np.int64)
+            controls = () if metric in self.uncontrolled else self.controls
             self._rankings[metric] = Ranking.of(
-                metric, self.explainers, self.controls, samples, self.column(metric), higher_is_better=better_up
+                metric, self.explainers, controls, samples, self.column(metric), higher_is_better=better_up
             )
         return self._rankings[metric]
 

@@ -54,7 +54,10 @@ def test_what_a_run_with_controls_writes(runner, tmp_path):
         assert scored["ConstantMap"].unscored == len(results.questions)
         assert scored["RandomMap"].count == scored["CenterGaussian"].count > 0
     assert result.not_computed == {}
-    assert f"- ({len(results.questions)} unscored)" in result.scores.table()
+    every = len(results.questions)
+    assert f"not scored in InsertionAUC, of {every} questions: {every} of ConstantMap" in result.scores.table()
+    lines = result.scores.table().splitlines()
+    assert lines[-1] == f"not scored in IoSR, of {every} questions: 5 of 4 explainers each, {every} of ConstantMap"
 
 
 def test_controls_take_no_pass_and_change_nothing_for_others(runner, tmp_path):
@@ -151,6 +154,8 @@ def test_the_plan_tells_which_explainers_are_controls_and_which_way_metrics_go(r
         assert plan["controls"] == ["Chance", "Upright", "ConstantMap"]
         assert plan["higher_is_better"] == {"InsertionAUC": True, "Spread": False, "PointingGame": True}
     assert runner("none", [Gradient]).plan().described["controls"] == []
+    robust = Faithfulness(2, nn.Sigmoid(), metric="NaiveFaithfulness"), Robustness(2, nn.Sigmoid())
+    assert runner("robust", [Gradient], robust).plan().described["uncontrolled"] == ["Robustness"]
 
 
 def configured(repository, tmp_path, config, **changes):

@@ -108,6 +108,15 @@ def test_what_does_not_beat_its_controls_is_marked():
     assert "(control)" not in without.table()
 
 
+def test_nothing_is_marked_where_controls_do_best_by_their_making():
+    columns = {"level": LEVEL, "RandomMap": ABOVE}
+    assert scored(columns, controls=("RandomMap",)).ranking("M").unbeaten == {"level": ("RandomMap",)}
+    scores = scored(columns, controls=("RandomMap",), uncontrolled=("M",))
+    assert not any(scores.ranking("M").unbeaten.values())
+    assert " !" not in scores.table()
+    assert "nothing is marked in M: a map that ignores the image does best there" in scores.table()
+
+
 def test_pairs_of_what_only_one_scored_do_not_count():
     half = [value if i % 2 else NAN for i, value in enumerate(LEVEL)]
     difference = scored({"above": ABOVE, "half": half}).ranking("M").differences[0]
