@@ -50,6 +50,7 @@ def baseline_text(run: ScoredRun) -> str:
         "run": _block({key: _plain(value) for key, value in rest.items()}),
         "class_names": _plain(run.class_names),
         "explainers": _block({name: _plain(options) for name, options in run.explainers.items()}),
+        "controls": _plain(run.controls),
         "metrics": _block({name: _plain(options) for name, options in run.metrics.items()}),
         "higher_is_better": _plain(run.higher_is_better),
         "means": _block({one: _means(run, one) for one in run.explainers}),
@@ -126,6 +127,7 @@ def _read(content: Any, name: str) -> ScoredRun:
         tuple(tuple(one[3]) for one in samples),
         np.array(questions, np.int64).reshape(-1, 2),
         _scores(content, explainers, metrics, len(questions)),
+        controls=_controls(content, explainers),
     )
     _check_means(run, content)
     return run
@@ -137,6 +139,13 @@ def _options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]
     if wrong:
         raise ValueError(f"its {kind} hold {wrong[0][:80]!r}, which no run takes")
     return {name: portable(_mapping(of, f"{kind}.{name}")) for name, of in options.items()}
+
+
+def _controls(content: Mapping[str, Any], explainers: Mapping[str, Any]) -> tuple[str, ...]:
+    said = content.get("controls", [])
+    if not isinstance(said, list) or not all(isinstance(name, str) and name in explainers for name in said):
+        raise ValueError("its controls are not some of its explainers")
+    return tuple(said)
 
 
 def _directions(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, bool]:

@@ -49,7 +49,8 @@ def compare(
         candidate: likewise.
         tolerances: how much worse means may get.
         alpha: chance of a false alarm anywhere in the table, at most.
-        explainers: compare these alone; None for all of the baseline.
+        explainers: compare these alone; None for all of the baseline but its controls, of which no score says anything
+            of explanations, unless there is nothing else.
         metrics: likewise.
         maps: compare maps too, where both have them.
         resamples: draws of the bootstrap and of the tests; of these more where the table needs more.
@@ -259,12 +260,14 @@ def _selected(
         ]
     if problems:
         raise NotComparableError(problems)
-    chosen = (explainers or before.explainers, metrics or before.metrics)
+    judged = explainers or [name for name in before.explainers if name not in before.controls] or before.explainers
+    chosen = (judged, metrics or before.metrics)
     return before.only(*chosen), now.only(*chosen)
 
 
 def _new(before: ScoredRun, now: ScoredRun) -> tuple[str, ...]:
-    explainers = (f"explainer {name}" for name in now.explainers if name not in before.explainers)
+    added = (name for name in now.explainers if name not in before.explainers and name not in now.controls)
+    explainers = (f"explainer {name}" for name in added)
     return (*explainers, *(f"metric {name}" for name in now.metrics if name not in before.metrics))
 
 

@@ -50,6 +50,7 @@ class ScoredRun:
         scores: (Q,) by explainer and metric, of six significant digits; NaN where not scored.
         results: maps, in the order of the questions; None of a baseline file.
         folder: where pictures are; None where there are none.
+        controls: explainers that know nothing of the network.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ScoredRun:
     scores: Mapping[tuple[str, str], FloatArray]
     results: Results | None = None
     folder: RunFolder | None = None
+    controls: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, results: Results, folder: RunFolder | None = None) -> ScoredRun:
@@ -91,6 +93,7 @@ class ScoredRun:
             {(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
             results,
             folder,
+            tuple(name for name in plan.get("controls", ()) if name in explainers),
         )
 
     @property

@@ -1,0 +1,45 @@
+"""Controls are not judged: their scores say nothing of explanations."""
+
+import json
+
+import pytest
+
+from explainrun.runner.comparison import BaselineError, compare, read_baseline, scored_run, write_baseline
+
+HIGH, LOW = [[0.9, 0.8]] * 10, [[0.9, 0.1]] * 10
+NAMES = ("E", "RandomMap")
+
+
+def test_a_control_that_falls_is_no_regression(make_scored):
+    before, now = (make_scored(values, NAMES, controls=("RandomMap",)) for values in (HIGH, LOW))
+    found = compare(before, now)
+    assert found.passed
+    assert [change.explainer for change in found.changes] == ["E"]
+    assert found.notes == ("controls are not judged: RandomMap",)
+    assert [change.explainer for change in compare(before, now, explainers=["RandomMap"]).failures] == ["RandomMap"]
+    assert [change.explainer for change in compare(make_scored(HIGH, NAMES), make_scored(LOW, NAMES)).failures] == [
+        "RandomMap"
+    ]
+
+
+def test_controls_may_come_and_go(make_scored):
+    alone = make_scored([[0.9]] * 10, ("E",))
+    beside = make_scored(HIGH, NAMES, controls=("RandomMap",))
+    assert compare(beside, alone).passed
+    assert compare(alone, beside).new == ()
+
+
+def test_a_run_of_nothing_but_controls_is_judged(make_scored):
+    before, now = (make_scored(values, NAMES, controls=NAMES) for values in (HIGH, LOW))
+    assert [change.explainer for change in compare(before, now).failures] == ["RandomMap"]
+
+
+def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
+    folder, path = make_run("run", controls=["RISE"]), tmp_path / "baseline.json"
+    write_baseline(scored_run(folder), path)
+    assert read_baseline(path).controls == ("RISE",)
+    assert {change.explainer for change in compare(path, folder).changes} == {"GradCAM"}
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "controls": ["Nobody"]}))
+    with pytest.raises(BaselineError, match="its controls are not some of its explainers"):
+        read_baseline(path)
