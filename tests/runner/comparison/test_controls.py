@@ -35,7 +35,7 @@ def test_a_run_of_nothing_but_controls_is_judged(make_scored):
 
 
 def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
-    folder, path = make_run("run", controls=["RISE"]), tmp_path / "baseline.json"
+    folder, path = make_run("run", controls=["RISE"]).root, tmp_path / "baseline.json"
     write_baseline(scored_run(folder), path)
     assert read_baseline(path).controls == ("RISE",)
     assert {change.explainer for change in compare(path, folder).changes} == {"GradCAM"}
