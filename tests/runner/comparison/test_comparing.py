@@ -104,6 +104,7 @@ def test_a_run_is_like_itself(make_scored):
     assert [(change.change, change.p_value, change.low, change.high) for change in found.changes] == [(0, 1, 0, 0)] * 2
     assert (found.changes[1].questions, found.changes[1].unscored) == (9, 1)
     assert (found.worst, found.flips, found.notes, found.new) == ((), (), (), ())
+    assert str(found.changes[0].fall) == "0.0"  # and not -0.0
     assert (found.only_baseline, found.only_candidate) == (0, 0)
 
 
