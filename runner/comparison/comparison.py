@@ -68,7 +68,7 @@ class Change:
     @property
     def fall(self) -> float:
         """How much worse the candidate is; negative where it is better."""
-        return -self.change if self.higher_is_better else self.change
+        return 0.0 - self.change if self.higher_is_better else self.change
 
 
 @dataclass(frozen=True)

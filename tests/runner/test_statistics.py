@@ -132,8 +132,9 @@ def test_no_p_value_is_nought():
 
 
 def test_sums_in_another_order_reach_themselves():
-    """0.1 + 0.2 + 0.3 is 0.6000000000000001 or 0.6, and one of eight assignments is the observed one."""
-    assert sign_flip_p_values(np.array([[0.1], [0.2], [0.3]])).tolist() == [1 / 8]
+    """As a product with ones these add up to one bit less than as a sum, and no assignment would reach that."""
+    differences = np.array([[0.81, 0.81, 0.52, 0.29, 0.05, 0.38, 0.41, 0.05, 0.05, 1.0, 0.65]]).T
+    assert sign_flip_p_values(differences).tolist() == [1 / 2048]
     many = np.full((30, 1), 0.1)
     many[0] = -0.1  # 30 of 2**30 assignments and the best one: 31 / 2**30
     assert sign_flip_p_values(many, resamples=999).tolist() == [1 / 1000]

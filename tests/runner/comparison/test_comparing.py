@@ -104,6 +104,7 @@ def test_a_run_is_like_itself(make_scored):
     assert [(change.change, change.p_value, change.low, change.high) for change in found.changes] == [(0, 1, 0, 0)] * 2
     assert (found.changes[1].questions, found.changes[1].unscored) == (9, 1)
     assert (found.worst, found.flips, found.notes, found.new) == ((), (), (), ())
+    assert str(found.changes[0].fall) == "0.0"  # and not -0.0
     assert (found.only_baseline, found.only_candidate) == (0, 0)
 
 
@@ -143,6 +144,7 @@ def test_a_question_that_the_candidate_did_not_ask_is_lost_in_every_row(make_sco
     back = compare(silent, baseline)
     assert back.passed
     assert [change.gained for change in back.changes] == [1, 1]
+    assert (found.only_baseline, back.only_candidate) == (0, 0)  # it is about a true label
     nowhere = compare(silent, silent)
     assert [change.unscored for change in nowhere.changes] == [1, 1]
 
@@ -209,6 +211,8 @@ def test_the_order_of_samples_and_explainers_does_not_matter(make_scored):
     )
     assert (shuffled.questions != candidate.questions).any()
     assert repr(compare(baseline, shuffled)) == repr(compare(baseline, candidate))
+    flipped = replace(candidate, predicted=((1,),) * 8)
+    assert [flip.sample for flip in compare(shuffled, flipped).flips] == [2, 3, 5, 7, 11, 13, 17, 19]
     moved = replace(shuffled, scores=candidate.scores)  # the test would see scores in a wrong order
     assert repr(compare(baseline, moved)) != repr(compare(baseline, candidate))
 
