@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, ended_by_signals
+from .telling import EXIT_BAD_INPUT, end, ended_by_signals
 
 if TYPE_CHECKING:
     from .comparison import ScoredRun
@@ -33,7 +33,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
         new, old = _new(run), _old(output)
         told = "" if old is None else _difference(old, new, output, update=update)
     except (ValueError, OSError) as error:
-        _end(str(error), EXIT_BAD_INPUT)
+        end(str(error), EXIT_BAD_INPUT)
     if old is not None and not told:
         click.echo(f"nothing changed, {output} stays as it is")
         return
@@ -41,7 +41,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
         write_baseline(new, output)
         size = output.stat().st_size
     except OSError as error:
-        _end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
+        end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
     counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
     counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
     text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
@@ -97,8 +97,3 @@ def _difference(old: ScoredRun, new: ScoredRun, output: Path, *, update: bool) -
     if difference and not update:
         raise ValueError(f"{output} holds another baseline; --update replaces it and shows what changes")
     return difference
-
-
-def _end(message: str, code: int) -> NoReturn:
-    click.echo(f"explainrun: {message}", err=True)
-    sys.exit(code)

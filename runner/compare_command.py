@@ -164,7 +164,7 @@ def _compared(asked: Asked) -> Comparison:
     with ended_by_signals():
         from ..summary_format.problems import SeveralProblemsError  # noqa: PLC0415
         from .comparison.comparing import compare as compared  # noqa: PLC0415
-        from .comparison.scored_run import scored_run  # noqa: PLC0415
+        from .comparison.opening import scored_run  # noqa: PLC0415
         from .comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
 
     problems: list[str] = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, ended_by_signals
+from .telling import EXIT_BAD_INPUT, end, ended_by_signals
 
 
 @click.command()
@@ -36,20 +35,15 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     try:
         merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
-        _end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
+        end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
     except FolderInUseError as error:
-        _end(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
+        end(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
     except (BrokenRecordError, OSError) as error:
-        _end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
+        end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
     except KeyboardInterrupt:
-        _end("stopped; run it again to begin anew", EXIT_RESUMABLE)
+        end("stopped; run it again to begin anew", EXIT_RESUMABLE)
     with ended_by_signals():
         from .result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
 
     result = RunResult.of(Results(out), out)
     click.echo(f"{result}\n{'merged before, nothing was done' if before else 'merged'}")
-
-
-def _end(message: str, code: int) -> None:
-    click.echo(f"explainrun: {message}", err=True)
-    sys.exit(code)

@@ -166,7 +166,7 @@ class ExplanationScores:
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.baseline import read_baseline, write_baseline  # noqa: PLC0415
         from .comparison.baseline_difference import baseline_difference  # noqa: PLC0415
-        from .comparison.scored_run import scored_run  # noqa: PLC0415
+        from .comparison.opening import scored_run  # noqa: PLC0415
 
         __tracebackhide__ = True
         session = self._session

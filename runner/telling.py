@@ -71,22 +71,23 @@ def refused() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        _end(error.format_message())
+        end(error.format_message())
     except KeyboardInterrupt:
-        _end("stopped")
+        end("stopped")
     except (OSError, ValueError) as error:
         if os.environ.get("EXPLAINRUN_TRACEBACK"):
             raise
-        _end(str(error))
+        end(str(error))
     except Exception as error:  # what a file holds may be anything
         if os.environ.get("EXPLAINRUN_TRACEBACK"):
             raise
-        _end(f"{type(error).__name__}: {error} (EXPLAINRUN_TRACEBACK=1 shows where)")
+        end(f"{type(error).__name__}: {error} (EXPLAINRUN_TRACEBACK=1 shows where)")
 
 
-def _end(message: str) -> NoReturn:
+def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
+    """End the process with a message."""
     click.echo(f"explainrun: {message}", err=True)
-    sys.exit(EXIT_BAD_INPUT)
+    sys.exit(code)
 
 
 @contextmanager

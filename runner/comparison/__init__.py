@@ -1,6 +1,6 @@
 """Comparing two runs of the same questions: did the explanations get worse?
 
-``scores.py`` says what comparing needs of a run and ``scored_run.py`` opens one; ``baseline.py`` keeps that in a small
+``scored_run.py`` says what comparing needs of a run and ``opening.py`` opens one; ``baseline.py`` keeps that in a small
 file, and ``baseline_difference.py`` tells two apart; ``comparable.py`` refuses pairs that are none; ``comparing.py``
 compares, with ``tolerances.py``, ``similarity.py`` and ``worst.py``; ``comparison.py`` holds what is found, and the
 modules named after a format write it. Nothing here loads MindSpore.
@@ -11,7 +11,8 @@ from .baseline_difference import baseline_difference
 from .comparable import NotComparableError, check_comparable
 from .comparing import compare
 from .comparison import Change, Comparison, Flip, Similarity, Verdict, WorstQuestion
-from .scored_run import NoRunError, ScoredRun, UnfinishedRunError, scored_run
+from .opening import NoRunError, UnfinishedRunError, scored_run
+from .scored_run import ScoredRun
 from .tolerances import ALPHA, Rules, RulesError, Tolerance, Tolerances, alpha_of, rules_of, tolerances_of
 
 __all__ = [

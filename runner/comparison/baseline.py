@@ -21,7 +21,7 @@ import numpy as np
 from ...summary_format.disk import about, append, remove, replace
 from ...summary_format.forms import fits_path, is_text
 from ...summary_format.untrusted import json_of
-from .scores import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
+from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
 
 FORMAT, VERSION = "explainrun baseline", 1
 _MAKING = ("versions", "device")

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from ...summary_format.differences import mapping_differences, shown
 from .baseline import baseline_text
 from .comparable import class_differences, counted, labels_of, listed
-from .scores import IntArray, ScoredRun
+from .scored_run import IntArray, ScoredRun
 
 _HEADERS = ("explainer", "metric", "before", "after", "change", "questions changed", "lost", "gained")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...summary_format.differences import mapping_differences, shown
 from ...summary_format.problems import SeveralProblemsError
-from .scores import IntArray, ScoredRun
+from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
 

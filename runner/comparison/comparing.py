@@ -16,8 +16,8 @@ from ...summary_format.problems import nearest
 from ..statistics import RESAMPLES, bootstrap_intervals, by_sample, holm, least_p_value, sign_flip_p_values
 from .comparable import NotComparableError, check_comparable, notes
 from .comparison import Change, Comparison, Flip, Verdict
-from .scored_run import scored_run
-from .scores import FloatArray, IntArray, ScoredRun
+from .opening import scored_run
+from .scored_run import FloatArray, IntArray, ScoredRun
 from .similarity import similarities
 from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
 from .worst import worst_questions

@@ -1,80 +1,217 @@
-"""Opening what a user names for comparison: a summary folder, a run's data folder, an archive or a baseline file."""
+"""What comparing needs of a run: its samples, its questions and their scores, and what made them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ...summary_format import Inspection, Results, RunFolder, inspect_run
-from ...summary_format.folder import find_runs, runs_of
-from .baseline import BaselineError, read_baseline
-from .scores import ScoredRun
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["BaselineError", "NoRunError", "ScoredRun", "UnfinishedRunError", "scored_run"]
-_ARCHIVE_BEGINS = b"explainrun results"
-_NAME = "name a summary folder, a run's data folder, a results.h5 or a baseline file"
+from ...summary_format import Results, RunFolder
+from ...summary_format.records import PREDICTED_ABOVE
+
+SIGNIFICANT = 6  # digits of scores that are compared: of a run as of its baseline file
+DESCRIBED = (
+    "network", "activation_fn", "seed", "pass_size", "mean", "std", "limit", "dropout_samples", "jit", "graph_mode",
+    "columns", "shard", "device", "versions",
+)  # fmt: skip
+_PATH = re.compile(r"((?:Posix|Windows)Path\(['\"])?(?:~?/|[A-Za-z]:[\\/]).*", re.DOTALL)
+_DEEPEST = 20  # nested values; options are not
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
-class NoRunError(ValueError):
-    """There is no run where one was named."""
+@dataclass(frozen=True, eq=False)
+class ScoredRun:
+    """A run's scores, of a summary folder or a baseline file.
+
+    Attributes:
+        name: as the user gave it.
+        class_names: name of each label.
+        explainers: options by name, in order.
+        metrics: likewise.
+        higher_is_better: which way scores go, by metric.
+        described: what made it, in plain values without paths: network, activation_fn, seed, pass_size, mean, std,
+            versions, device, and a digest of the config's network and data.
+        samples: (N,) ids, ascending.
+        digests: (N,) checksums of what the dataset gave.
+        truth: (N, K) true labels, ascending, padded with -1.
+        predicted: of each sample the labels above 0.5, or else the most probable one; () where the network gave no
+            numbers.
+        questions: (Q, 2) sample id and label.
+        scores: (Q,) by explainer and metric, of six significant digits; NaN where not scored.
+        results: maps, in the order of the questions; None of a baseline file.
+        folder: where pictures are; None where there are none.
+        controls: explainers that know nothing of the network.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    explainers: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
+    higher_is_better: Mapping[str, bool]
+    described: Mapping[str, Any]
+    samples: IntArray
+    digests: IntArray
+    truth: IntArray
+    predicted: tuple[tuple[int, ...], ...]
+    questions: IntArray
+    scores: Mapping[tuple[str, str], FloatArray]
+    results: Results | None = None
+    folder: RunFolder | None = None
+    controls: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, results: Results, folder: RunFolder | None = None) -> ScoredRun:
+        """What a finished run's archive says.
+
+        Raises:
+            ValueError: if its plan's options or directions are none, or a true label is no class.
+        """
+        plan = results.plan
+        explainers, metrics = (_options(plan, kind) for kind in ("explainers", "metrics"))
+        return cls(
+            name,
+            results.class_names,
+            explainers,
+            metrics,
+            _directions(plan),
+            _described(plan),
+            results.samples.astype(np.int64),
+            results.digests.astype(np.int64),
+            _truth(results),
+            _predicted(results),
+            results.questions.astype(np.int64),
+            {(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
+            results,
+            folder,
+            tuple(name for name in plan.get("controls", ()) if name in explainers),
+        )
+
+    @property
+    def true_questions(self) -> IntArray:
+        """(P, 2) sample id and label of each true label, asked or not, in order of samples, then labels."""
+        rows, columns = np.nonzero(self.truth >= 0)
+        pairs = np.stack([self.samples[rows], self.truth[rows, columns]], axis=1)
+        return np.asarray(np.unique(pairs, axis=0), np.int64) if len(pairs) else pairs.reshape(0, 2)
+
+    def places(self, questions: IntArray) -> IntArray:
+        """(P,) which of its questions each of other ones (P, 2) is; -1 where it did not ask that."""
+        if not len(self.questions):
+            return np.full(len(questions), -1)
+        both, found = np.unique(np.concatenate([self.questions, questions]), axis=0, return_inverse=True)
+        place = np.full(len(both), -1)
+        found = found.reshape(-1)
+        place[found[: len(self.questions)]] = np.arange(len(self.questions))
+        return np.asarray(place[found[len(self.questions) :]], np.int64)
+
+    def values(self, explainer: str, metric: str, places: IntArray) -> FloatArray:
+        """(P,) scores of the questions at such places, NaN where there is no score or the place is -1."""
+        padded = np.append(self.scores[explainer, metric], np.nan)
+        values: FloatArray = padded[places]
+        return values
+
+    def mean(self, explainer: str, metric: str) -> float:
+        """Mean score of the true labels' questions, of six significant digits; NaN if none is scored."""
+        values = self.values(explainer, metric, self.places(self.true_questions))
+        scored = values[np.isfinite(values)].tolist()
+        return float(rounded([math.fsum(scored) / len(scored)])[0]) if scored else math.nan
+
+    def picture(self, explainer: str, sample: int, label: int) -> str | None:
+        """Path of a map's picture; None where there is none."""
+        if self.folder is None:
+            return None
+        path = str(self.folder.root / self.folder.heatmap_path(explainer, sample, label))
+        return path if os.path.isfile(path) else None
+
+    def only(self, explainers: Iterable[str], metrics: Iterable[str]) -> ScoredRun:
+        """With some of its explainers and metrics, of those that it has, in its own order."""
+        explainers, metrics = set(explainers), set(metrics)
+        return replace(
+            self,
+            explainers={name: options for name, options in self.explainers.items() if name in explainers},
+            metrics={name: options for name, options in self.metrics.items() if name in metrics},
+            scores={
+                (one, metric): scores
+                for (one, metric), scores in self.scores.items()
+                if one in explainers and metric in metrics
+            },
+        )
 
 
-class UnfinishedRunError(ValueError):
-    """The run that was named has not come to its end."""
+def rounded(values: Sequence[float] | FloatArray) -> FloatArray:
+    """Numbers as a baseline file keeps them: of six significant digits, NaN where not finite."""
+    digits = np.array([float(f"{value:.{SIGNIFICANT}g}") for value in np.asarray(values, np.float64).tolist()])
+    return np.where(np.isfinite(digits), digits + 0.0, np.nan).astype(np.float64)  # + 0.0: of -0.0 its sign is lost
 
 
-def scored_run(path: str | Path) -> ScoredRun:
-    """The scores of a finished run.
-
-    Args:
-        path: a summary folder, of which the newest run is read, a run's data folder, a ``results.h5``, or a baseline
-            file.
+def portable(value: Any, deepest: int = _DEEPEST) -> Any:
+    """Plain values as any machine may read them: of paths the last part alone, of numbers that are none their names.
 
     Raises:
-        NoRunError: if there is nothing, or no run in it.
-        UnfinishedRunError: if the run is not finished.
-        BrokenRecordError: if its archive is damaged.
-        BaselineError: if a file is neither an archive nor a baseline, or one that is wrong.
-        ValueError: if its archive is of a newer version.
-        OSError: if it cannot be read.
+        ValueError: if they nest deeper than options do.
     """
-    place, name = Path(path), str(path)
-    if place.is_dir():
-        return _of_run(_newest(place), name)
-    if not place.is_file():
-        raise NoRunError(f"there is no {name}; {_NAME}" if not place.exists() else f"{name} is no file; {_NAME}")
-    if not _is_archive(place):
-        return read_baseline(place)
-    whole = place.absolute()
-    runs = [run for run in find_runs(place.parent.parent) if run.archive.absolute() == whole]
-    return _of_run(runs[-1], name) if runs else ScoredRun.of(name, Results(place))
+    if deepest < 0:
+        raise ValueError(f"values nest more than {_DEEPEST} deep")
+    if isinstance(value, Mapping):
+        return {str(key): portable(inner, deepest - 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [portable(inner, deepest - 1) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        text = value.encode("utf-8", "backslashreplace").decode()
+        path = _PATH.fullmatch(text)
+        return text if path is None else (path[1] or "") + re.split(r"[\\/]", text)[-1]
+    return value
 
 
-def _newest(folder: Path) -> RunFolder:
-    runs = runs_of(folder) or runs_of(folder.resolve())
-    if not runs:
-        raise NoRunError(f"there is no run in {folder}; {_NAME}")
-    return runs[-1]
+def _options(plan: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    for name, options in plan[kind].items():
+        if not isinstance(options, Mapping):
+            raise ValueError(f"the plan's options of {name} are no mapping")
+    return {name: portable(options) for name, options in plan[kind].items()}
 
 
-def _of_run(run: RunFolder, name: str) -> ScoredRun:
-    if not run.finished:
-        raise UnfinishedRunError(_how_far(inspect_run(run.data, through=False), name))
-    return ScoredRun.of(name, Results(run.archive), run)
+def _directions(plan: Mapping[str, Any]) -> dict[str, bool]:
+    """Plans of earlier versions say none: all their metrics were better when higher."""
+    said = plan.get("higher_is_better", {})
+    if not isinstance(said, Mapping) or not all(isinstance(higher, bool) for higher in said.values()):
+        raise ValueError("the plan's higher_is_better are no truths by metric")
+    return {metric: said.get(metric, True) for metric in plan["metrics"]}
 
 
-def _how_far(found: Inspection, name: str) -> str:
-    """Why an unfinished run is not compared, in a sentence."""
-    samples = "" if found.samples is None else f": {found.samples}{_of_total(found)} samples are through"
-    remedy = "wait until it is, it is running now" if found.running else "run it again to finish, then compare"
-    faults = "".join(f"; {fault.file}: {fault.what}" for fault in found.faults[:1])
-    return f"{name} is not finished{samples}{faults}; {remedy}"
+def _described(plan: Mapping[str, Any]) -> dict[str, Any]:
+    described = {key: portable(plan[key]) for key in DESCRIBED if key in plan}
+    config = plan.get("config")
+    said = {key: config[key] for key in ("network", "data") if key in config} if isinstance(config, Mapping) else {}
+    text = json.dumps(portable(said), sort_keys=True)
+    return {**described, "config": hashlib.sha256(text.encode()).hexdigest()[:16] if said else None}
 
 
-def _of_total(found: Inspection) -> str:
-    total = found.progress and found.progress.samples_total
-    return "" if total is None else f" of {total}"
+def _predicted(results: Results) -> tuple[tuple[int, ...], ...]:
+    """By sample; the first one where several are the most probable."""
+    probabilities = results.probabilities
+    known = results.computed & np.isfinite(probabilities).all(axis=1)
+    above = probabilities > PREDICTED_ABOVE
+    return tuple(
+        () if not is_known else tuple(np.flatnonzero(over).tolist()) or (int(np.argmax(row)),)
+        for is_known, over, row in zip(known.tolist(), above, probabilities, strict=True)
+    )
 
 
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_ARCHIVE_BEGINS)) == _ARCHIVE_BEGINS or path.suffix.lower() in (".h5", ".hdf5")
+def _truth(results: Results) -> IntArray:
+    """Without columns that hold padding alone, so that runs of some samples and of others look alike."""
+    truth = results.truth.astype(np.int64)
+    if (truth >= len(results.class_names)).any():
+        raise ValueError("a true label is no class")
+    width = int((truth >= 0).sum(axis=1).max(initial=0))
+    return np.ascontiguousarray(truth[:, :width]) if (truth[:, width:] < 0).all() else truth

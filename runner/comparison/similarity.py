@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from .comparison import Similarity
-from .scores import FloatArray, IntArray, ScoredRun
+from .scored_run import FloatArray, IntArray, ScoredRun
 
 _PIXELS_AT_ONCE = 1 << 21  # of each run in memory
 Maps = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .comparison import Change, WorstQuestion
-from .scores import FloatArray
+from .scored_run import FloatArray
 
 if TYPE_CHECKING:
     from .comparing import Pairs

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from explainrun.runner.comparison import BaselineError, baseline_text, read_baseline, scored_run, write_baseline
-from explainrun.runner.comparison.scores import rounded
+from explainrun.runner.comparison.scored_run import rounded
 from explainrun.summary_format import disk
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from explainrun.runner.comparison import BaselineError, NoRunError, UnfinishedRunError, scored_run, write_baseline
-from explainrun.runner.comparison.scores import portable, rounded
+from explainrun.runner.comparison.scored_run import portable, rounded
 from explainrun.summary_format import BrokenRecordError, FolderLock, Results
 
 QUESTIONS = [[0, 0], [1, 1], [1, 2], [2, 2], [3, 0], [4, 1], [4, 2], [5, 2]]
