@@ -46,7 +46,11 @@ def table_notes(scores: Scores) -> list[str]:
     beside = [metric for metric in scores.metrics if metric in scores.uncontrolled and scores.controls]
     if beside:
         notes.append(f"nothing is marked in {', '.join(beside)}: a map that ignores the image does best there")
-    return notes + [line for metric in scores.metrics if (line := _unscored(scores, metric))]
+    by_told: defaultdict[str, list[str]] = defaultdict(list)
+    for metric in scores.metrics:
+        by_told[_unscored(scores, metric)].append(metric)
+    asked = f"of {len(scores.labels)} questions"
+    return notes + [f"not scored in {', '.join(of)}, {asked}: {told}" for told, of in by_told.items() if told]
 
 
 def label_table(scores: Scores, metric: str, style: str) -> str:
@@ -117,12 +121,12 @@ def _unbeaten(scores: Scores, metric: str) -> dict[str, tuple[str, ...]]:
 
 
 def _unscored(scores: Scores, metric: str) -> str:
-    """What a metric could not score, in one line; empty where it scored all."""
+    """How many questions of which explainers a metric could not score; empty where it scored all."""
     by_times: defaultdict[int, list[str]] = defaultdict(list)
     for name in scores.explainers:
         by_times[scores.aggregate(name, metric).unscored].append(name)
     told = [f"{times} of {_named(names, scores)}" for times, names in sorted(by_times.items()) if times]
-    return f"not scored in {metric}, of {len(scores.labels)} questions: {', '.join(told)}" if told else ""
+    return ", ".join(told)
 
 
 def _named(names: Sequence[str], scores: Scores) -> str:

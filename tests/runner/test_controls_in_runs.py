@@ -57,7 +57,10 @@ def test_what_a_run_with_controls_writes(runner, tmp_path):
     every = len(results.questions)
     assert f"not scored in InsertionAUC, of {every} questions: {every} of ConstantMap" in result.scores.table()
     lines = result.scores.table().splitlines()
-    assert lines[-1] == f"not scored in IoSR, of {every} questions: 5 of 4 explainers each, {every} of ConstantMap"
+    assert (
+        lines[-1]
+        == f"not scored in PointingGame, IoSR, of {every} questions: 5 of 4 explainers each, {every} of ConstantMap"
+    )
 
 
 def test_controls_take_no_pass_and_change_nothing_for_others(runner, tmp_path):
