@@ -179,6 +179,17 @@ def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(reposi
     assert unscored == {"ConstantMap"}
 
 
+def test_every_gradient_explainer_beats_the_controls_in_localization(repository, tmp_path):
+    fewer = {"explainers.2.IntegratedGradients.steps": 8, "explainers.3.NoiseTunnel.nt_samples": 4}
+    runner = configured(repository, tmp_path, "ranking.yaml", metrics=["PointingGame", "IoSR"], **fewer)
+    scores = runner.run(limit=20).scores
+    for metric in ("PointingGame", "IoSR"):
+        unbeaten = scores.ranking(metric).unbeaten
+        assert len(unbeaten) == 9
+        assert not any("RandomMap" in controls for controls in unbeaten.values()), unbeaten
+    assert not any(scores.ranking("IoSR").unbeaten.values())
+
+
 def test_the_quickstart_has_chance_beside_its_explainers(repository, tmp_path):
     described = configured(repository, tmp_path, "quickstart.yaml").plan().described
     assert list(described["explainers"])[-1:] == described["controls"] == ["RandomMap"]
