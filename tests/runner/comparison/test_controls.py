@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from explainrun.runner.comparison import BaselineError, compare, read_baseline, scored_run, write_baseline
+from explainrun.runner.comparison import (
+    BaselineError,
+    baseline_difference,
+    compare,
+    read_baseline,
+    scored_run,
+    write_baseline,
+)
 
 HIGH, LOW = [[0.9, 0.8]] * 10, [[0.9, 0.1]] * 10
 NAMES = ("E", "RandomMap")
@@ -39,6 +46,8 @@ def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
     write_baseline(scored_run(folder), path)
     assert read_baseline(path).controls == ("RISE",)
     assert {change.explainer for change in compare(path, folder).changes} == {"GradCAM"}
+    others = scored_run(make_run("others", controls=[]).root)
+    assert "controls: were RISE, are none" in baseline_difference(read_baseline(path), others)
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "controls": ["Nobody"]}))
     with pytest.raises(BaselineError, match="its controls are not some of its explainers"):
