@@ -83,6 +83,8 @@ def test_a_metric_in_which_lower_is_better():
     assert scores.ranking("M").unbeaten == {"level": ()}
     assert "lower is better in M" in scores.table()
     assert "!" not in scores.table()
+    few = scored({"above": ABOVE[:5], "level": LEVEL[:5]}, higher_is_better={"M": False})
+    assert few.ranking("M").places == ((1, "level"), (1, "above"))  # of equals the better mean stands first
 
 
 def test_samples_count_once_however_many_questions_they_have():
