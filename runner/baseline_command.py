@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, end, ended_by_signals
+from .telling import EXIT_BAD_INPUT, echo, end, ended_by_signals
 
 if TYPE_CHECKING:
     from .comparison import ScoredRun
@@ -24,7 +23,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
 
     RUN is a summary folder, of which the newest run is taken, a run's data folder or a results.h5. The same run gives
     the same bytes. Exit codes: 0 written, or nothing changed; 2 RUN is not finished, damaged or none, or FILE holds
-    something else; 3 the disk failed: run the same again once that is mended.
+    something else; 3 the disk failed, or standard output did: run the same again once that is mended.
     """
     with ended_by_signals():
         from .comparison import write_baseline  # noqa: PLC0415
@@ -35,7 +34,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     except (ValueError, OSError) as error:
         end(str(error), EXIT_BAD_INPUT)
     if old is not None and not told:
-        click.echo(f"nothing changed, {output} stays as it is")
+        _say(f"nothing changed, {output} stays as it is", f"{output} stays as it is")
         return
     try:
         write_baseline(new, output)
@@ -45,8 +44,14 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
     counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
     text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    _say(text, f"{output} is written")
+
+
+def _say(text: str, done: str) -> None:
+    try:
+        echo(text)
+    except OSError as error:
+        end(f"{done}, but standard output takes nothing: {error}", EXIT_RESUMABLE)
 
 
 def _new(run: Path) -> ScoredRun:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, ended_by_signals
+from .telling import EXIT_BAD_INPUT, echo, ended_by_signals
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -215,25 +215,13 @@ def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str
     for output in sorted(outputs, key=lambda output: output.file is not None):
         try:
             if output.file is None:
-                _echo(text(output))
+                echo(text(output).rstrip())
             else:
                 output.write(text(output))
         except Exception as error:  # one format does not take the others with it
             told = "; ".join(_problems(error))
             unwritten.append(f"{output.format} was not written to {output.file or 'standard output'}: {told}")
     return unwritten
-
-
-def _echo(text: str) -> None:
-    """Write to standard output, whatever its encoding, and flush, so that failures show here and not at the end.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    if sys.stdout is None:
-        raise OSError("it is closed")
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.rstrip().encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _tell(message: str) -> None:

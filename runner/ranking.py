@@ -116,7 +116,7 @@ def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Ar
     sums, counts = by_sample(samples, apart)
     low, high = bootstrap_intervals(sums, counts)
     both = counts.sum(axis=0)
-    chances = two_sided(sign_flip_p_values(sums), sign_flip_p_values(-sums))
+    chances = two_sided(*np.split(sign_flip_p_values(np.concatenate([sums, -sums], axis=1)), 2))
     p_values = holm(np.where(both > 0, chances, np.nan))
     means = np.divide(sums.sum(axis=0), both, out=np.full(len(pairs), np.nan), where=both > 0)
     return tuple(

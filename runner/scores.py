@@ -105,7 +105,8 @@ class Scores:
             ValueError: if the run has no such metric; the nearest are offered.
         """
         self._check("metric", metric, self.metrics)
-        columns = [self.values.get((explainer, metric), []) for explainer in self.explainers]
+        nothing = [float("nan")] * len(self.labels)
+        columns = [self.values.get((explainer, metric), nothing) for explainer in self.explainers]
         return np.asarray(columns, np.float64).reshape(len(columns), len(self.labels)).T
 
     def ranking(self, metric: str) -> Ranking:

@@ -12,7 +12,7 @@ import click
 
 from .inspection_json import finite
 from .stopping import EXIT_RESUMABLE
-from .telling import ended_by_signals, refused
+from .telling import echo, end, ended_by_signals, refused
 
 if TYPE_CHECKING:
     from .scores import Scores
@@ -55,7 +55,10 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
         text = json.dumps({"finished": results.finished, **_plain(found)}, indent=1, allow_nan=False)
     else:
         text = _text(found, metrics, differences=differences)
-    click.echo(text)
+    try:
+        echo(text)
+    except OSError as error:
+        end(f"standard output takes nothing: {error}")
     if not results.finished:
         click.echo("explainrun: the run is not finished; run it again to go on", err=True)
         sys.exit(EXIT_RESUMABLE)

@@ -84,6 +84,18 @@ def refused() -> Iterator[None]:
         end(f"{type(error).__name__}: {error} (EXPLAINRUN_TRACEBACK=1 shows where)")
 
 
+def echo(text: str) -> None:
+    """Write to standard output, whatever its encoding, and flush, so that failures show here and not at the end.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    if sys.stdout is None:
+        raise OSError("it is closed")
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
     """End the process with a message."""
     click.echo(f"explainrun: {message}", err=True)

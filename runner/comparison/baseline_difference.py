@@ -73,6 +73,8 @@ def _entries(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
     directions = mapping_differences(*({m: of.higher_is_better[m] for m in old.metrics if m in new.metrics}
                                        for of in (old, new)))  # fmt: skip
     yield from (f"higher is better: {words}" for words in directions)
+    if old.controls != new.controls:
+        yield f"controls were {', '.join(old.controls) or 'none'}, are {', '.join(new.controls) or 'none'}"
 
 
 def _samples(old: ScoredRun, new: ScoredRun) -> Iterator[str]:

@@ -49,8 +49,8 @@ def compare(
         candidate: likewise.
         tolerances: how much worse means may get.
         alpha: chance of a false alarm anywhere in the table, at most.
-        explainers: compare these alone; None for all of the baseline but its controls, of which no score says anything
-            of explanations, unless there is nothing else.
+        explainers: compare these alone; None for all of the baseline but those that are controls in both runs, of
+            which no score says anything of explanations, unless there is nothing else.
         metrics: likewise.
         maps: compare maps too, where both have them.
         resamples: draws of the bootstrap and of the tests; of these more where the table needs more.
@@ -260,9 +260,14 @@ def _selected(
         ]
     if problems:
         raise NotComparableError(problems)
-    judged = explainers or [name for name in before.explainers if name not in before.controls] or before.explainers
+    judged = explainers or [name for name in before.explainers if not _control(name, before, now)] or before.explainers
     chosen = (judged, metrics or before.metrics)
     return before.only(*chosen), now.only(*chosen)
+
+
+def _control(name: str, before: ScoredRun, now: ScoredRun) -> bool:
+    """Whether an explainer of the baseline is none to judge: what the candidate has as a method is judged anyway."""
+    return name in before.controls and (name in now.controls or name not in now.explainers)
 
 
 def _new(before: ScoredRun, now: ScoredRun) -> tuple[str, ...]:

@@ -4,7 +4,8 @@
 #   gate.sh CONFIG BASELINE [OPTION OF explainrun compare]...
 #   gate.sh gate.yaml baseline.json --tolerance 0.01
 #
-# Exit codes: 0 as good as ever, 1 worse, 2 bad input or nothing to compare, 3 the run failed. In $REPORTS it leaves
+# Exit codes: 0 as good as ever, 1 worse, which nothing else ends with, 2 bad input or nothing to compare, 3 the run
+# failed. In $REPORTS it leaves
 #
 #   report.md       the comparison in Markdown; on GitHub it is put into the job's summary too
 #   junit.xml       the same as test results
@@ -13,7 +14,8 @@
 #
 # The first baseline is made by hand: explainrun run CONFIG, then explainrun baseline SUMMARY_DIR -o BASELINE. So may
 # later ones be, with --update; docs/gate.md has it all.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'exit 2' ERR
 
 SUMMARY_DIR=${SUMMARY_DIR:-runs/gate} # an unfinished run of the same plan in it is gone on with
 REPORTS=${REPORTS:-gate-reports}
@@ -35,7 +37,7 @@ tell() {
 }
 
 run_config() {
-    local code count
+    local code=2 count
     for ((count = 1; count <= ATTEMPTS; count++)); do
         code=0
         explainrun run "$config" --summary-dir "$SUMMARY_DIR" || code=$?
@@ -53,6 +55,7 @@ code=0
 run_config || code=$?
 if [ "$code" -ne 0 ]; then
     tell "The run of $config failed with exit code $code; the log says why."
+    [ "$code" -eq 2 ] || code=3 # a program that does not even start ends with 1, one that is killed with 137
     exit "$code"
 fi
 
@@ -60,6 +63,7 @@ explainrun compare "$baseline" "$SUMMARY_DIR" "$@" \
     --format table --format "markdown=$REPORTS/report.md" --format "junit=$REPORTS/junit.xml" || code=$?
 if [ ! -f "$REPORTS/report.md" ]; then
     tell "$config was run, but not compared with $baseline; the log says why."
+    [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || code=2
 elif [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     cat "$REPORTS/report.md" >>"$GITHUB_STEP_SUMMARY"
 fi

@@ -156,3 +156,28 @@ def test_without_mindspore(make, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=ascii_only)
     assert done.returncode == 0, done.stderr
     assert "label 1 was 'b', is '\\xf6'" in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_standard_output_that_takes_nothing(make, tmp_path):
+    """1 would say that explanations got worse."""
+    run, file = make("run"), tmp_path / "kept.json"
+    for done in ("is written", "stays as it is"):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "explainrun", "baseline", run, "-o", file]
+            told = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (told.returncode, told.stderr.count("\n")) == (3, 1), told.stderr
+        assert f"{file} {done}, but standard output takes nothing: [Errno 28]" in told.stderr
+        assert read_baseline(file).scores["First", "IoSR"].tolist() == [0.25, 0.5, 1.0]
+
+
+def test_scores_on_any_standard_output(make):
+    """``explainrun scores`` likewise: a class name that it cannot encode, and nothing taken at all."""
+    run = make("run", class_names=["d\xf6g", "b"])
+    command = [sys.executable, "-m", "explainrun", "scores", run, "--label-table", "IoSR"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "d\\xf6g" in told.stdout
+    told = subprocess.run(["bash", "-c", '"$@" >&-', "bash", *command], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (2, "explainrun: standard output takes nothing: it is closed\n")

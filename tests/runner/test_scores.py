@@ -52,6 +52,12 @@ def test_intervals_by_label_and_of_what_is_too_little():
     assert "not scored in M, of 4 questions: 1 of A, 3 of B" in scores.table()
 
 
+def test_an_explainer_without_scores():
+    scores = Scores(("cat",), ("A", "B"), ("M",), [0, 1], [0, 0], {("A", "M"): [0.25, 0.75]})
+    assert (scores.aggregate("A", "M").mean, scores.aggregate("B", "M").unscored) == (0.5, 2)
+    assert scores.ranking("M").places == ((1, "A"),)
+
+
 ABOVE = [0.9, 0.8, 0.7, 0.9, 0.8, 0.9, 0.7, 0.8]
 LEVEL = [0.5, 0.6, 0.4, 0.5, 0.6, 0.5, 0.4, 0.6]
 AGAIN = [0.6, 0.5, 0.5, 0.4, 0.5, 0.6, 0.5, 0.5]
@@ -83,6 +89,8 @@ def test_a_metric_in_which_lower_is_better():
     assert scores.ranking("M").unbeaten == {"level": ()}
     assert "lower is better in M" in scores.table()
     assert "!" not in scores.table()
+    few = scored({"above": ABOVE[:5], "level": LEVEL[:5]}, higher_is_better={"M": False})
+    assert few.ranking("M").places == ((1, "level"), (1, "above"))  # of equals the better mean stands first
 
 
 def test_samples_count_once_however_many_questions_they_have():

@@ -149,6 +149,27 @@ def test_memory_holds_some_draws_at_a_time(monkeypatch):
     np.testing.assert_allclose(bootstrap_intervals(differences, counts), whole[1])
 
 
+def test_many_samples_are_drawn_in_groups(monkeypatch):
+    """Which bounds time and memory: intervals and p values are those of samples, but for what is left to chance."""
+    rng = np.random.default_rng(8)
+    values = np.stack([np.sort(rng.normal(0.05, 1, 2_000)), rng.standard_t(3, 2_000) + 0.03], axis=1)  # one in order
+    counts = np.where(np.arange(2_000)[:, None] % 3, 1.0, [[2.0, 0.0]])
+    sums = values * counts
+    intervals, chances = bootstrap_intervals(sums, counts), sign_flip_p_values(sums)
+    monkeypatch.setattr(statistics, "_MOST_GROUPS", 500)
+    grouped = bootstrap_intervals(sums, counts)
+    width = intervals[1] - intervals[0]
+    assert (grouped != intervals).all()
+    np.testing.assert_allclose(grouped - intervals, 0, atol=0.1 * width.max())  # 500 groups tell widths within 10 %
+    np.testing.assert_allclose(sign_flip_p_values(sums), chances, atol=0.05)
+    monkeypatch.setattr(statistics, "_MOST_GROUPS", 3)
+    # groups of 2, 2 and 3 samples, whatever the order: only one of eight sums +-2 +-2 +-3 is 7
+    assert sign_flip_p_values(np.ones((7, 1))).tolist() == [1 / 8]
+    np.testing.assert_array_equal(bootstrap_intervals(np.ones((7, 1)), np.ones((7, 1))), [[1], [1]])
+    few = np.array([[1.0], *[[0.0]] * 6])
+    assert np.isnan(bootstrap_intervals(few, few)).all()  # one sample has a score
+
+
 def test_two_sides():
     assert two_sided(np.array([0.01, 0.7]), np.array([0.99, 0.6])).tolist() == [0.02, 1]
 

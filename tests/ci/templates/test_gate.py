@@ -147,6 +147,21 @@ def test_bad_input_is_not_tried_again(job):
     assert (done.returncode, len(calls)) == (2, 1)
 
 
+def test_nothing_but_compare_says_worse(job):
+    """A program that does not start ends with 1, one that is killed with 137."""
+    for code in (1, 137):
+        done, _ = job.go(code, "config.yaml", "baseline.json")
+        assert done.returncode == 3
+        assert f"failed with exit code {code}" in done.stderr
+    done, calls = job.go(0, "config.yaml", "baseline.json", REPORTS="code/reports")
+    assert (done.returncode, len(calls)) == (2, 2)  # no call more
+    assert job.go(0, "config.yaml", "baseline.json", ATTEMPTS="0")[0].returncode == 2
+    (job.folder / "bin" / "explainrun").write_text('#!/bin/sh\n[ "$1" = run ]\n')
+    done, _ = job.go(0, "config.yaml", "baseline.json")
+    assert done.returncode == 2
+    assert "was run, but not compared" in done.stderr
+
+
 def test_options_go_on_to_compare(job):
     (job.folder / "gate-reports").mkdir(parents=True)
     (job.folder / "gate-reports" / "junit.xml").write_text("of another time")

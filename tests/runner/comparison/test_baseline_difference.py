@@ -53,6 +53,14 @@ def test_entries(old, make_scored):
     ]
 
 
+def test_controls(old):
+    """What is a control is not judged, so a reviewer has to know."""
+    new = replace(old, controls=("F",))
+    assert baseline_difference(old, new) == "controls were none, are F"
+    assert baseline_difference(new, replace(old, controls=("E", "F"))) == "controls were F, are E, F"
+    assert baseline_difference(new, old) == "controls were F, are none"
+
+
 def test_samples_and_questions(old, make_scored):
     new = make_scored(np.full((4, 2, 2), 0.5), samples=[1, 2, 3, 9], labels=[0, 1, 0, 0], **NAMES)
     new = replace(new, digests=np.array([101, 0, 103, 109]), predicted=((1, 2), (1,), (0,), (0,)))

@@ -287,10 +287,15 @@ def test_the_worst_questions(make_scored):
 
 
 def test_a_metric_that_never_varied_has_the_spread_of_both(make_scored):
-    now = np.ones(12)
-    now[4] = 0.0
-    found = compare(make_scored(np.ones(12)), make_scored(now))
-    assert [(one.sample, one.candidate) for one in found.worst] == [(4, 0.0)]
+    """M's fall of 0.125 is the only thing that it varies by, 5 of its spreads; L's of 0.5 is one."""
+    before = np.ones((12, 1, 2))
+    before[::2, 0, 1] = 0.0
+    now = before.copy()
+    now[4, 0, 0], now[7, 0, 1] = 0.875, 0.5
+    found = compare(*(make_scored(values, metrics=("M", "L")) for values in (before, now)))
+    assert [(one.sample, one.metric, one.candidate) for one in found.worst] == [(4, "M", 0.875), (7, "L", 0.5)]
+    alone = compare(make_scored(np.ones(12)), make_scored([1.0] * 11 + [0.0]))
+    assert [(one.sample, one.candidate) for one in alone.worst] == [(11, 0.0)]
 
 
 def test_wrong_alphas_are_refused(make_scored):

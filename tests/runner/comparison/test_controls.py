@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from explainrun.runner.comparison import (
@@ -52,3 +53,13 @@ def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
     path.write_text(json.dumps({**content, "controls": ["Nobody"]}))
     with pytest.raises(BaselineError, match="its controls are not some of its explainers"):
         read_baseline(path)
+
+
+def test_what_is_a_control_in_one_run_alone_is_judged(make_scored):
+    """So that no baseline, edited or of another class by the same name, keeps a method from being judged."""
+    names = ("Method", "RandomMap")
+    good, bad = np.full((20, 2), 0.75), np.full((20, 2), 0.25)
+    for before, now in (((), ("Method", "RandomMap")), (("Method", "RandomMap"), ("RandomMap",))):
+        runs = make_scored(good, names, controls=before), make_scored(bad, names, controls=now)
+        worse = [change.explainer for change in compare(*runs, maps=False).changes if change.verdict.failing]
+        assert worse == [name for name in names if name not in before or name not in now]
