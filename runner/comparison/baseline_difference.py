@@ -67,9 +67,6 @@ def _entries(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
             differing = mapping_differences(before[name], after[name])
             if differing:
                 yield f"options of {name}: {shown(differing)}"
-    if old.controls != new.controls:
-        were, are = (", ".join(run.controls) or "none" for run in (old, new))
-        yield f"controls: were {were}, are {are}"
     directions = mapping_differences(*({m: of.higher_is_better[m] for m in old.metrics if m in new.metrics}
                                        for of in (old, new)))  # fmt: skip
     yield from (f"higher is better: {words}" for words in directions)

@@ -48,7 +48,7 @@ def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
     assert read_baseline(path).controls == ("RISE",)
     assert {change.explainer for change in compare(path, folder).changes} == {"GradCAM"}
     others = scored_run(make_run("others", controls=[]).root)
-    assert "controls: were RISE, are none" in baseline_difference(read_baseline(path), others)
+    assert "controls were RISE, are none" in baseline_difference(read_baseline(path), others)
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "controls": ["Nobody"]}))
     with pytest.raises(BaselineError, match="its controls are not some of its explainers"):
