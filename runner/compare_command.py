@@ -116,7 +116,7 @@ def compare(
       flips                        sample; labels predicted by baseline and candidate
       worst                        sample, label, class_name, explainer, metric, baseline and candidate (scores),
                                    baseline_picture and candidate_picture (paths)
-      notes, new                   what else differs; what only the candidate has
+      notes, new, left_out         what else differs; what only the candidate has; what is not judged
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
     with ended_by_signals():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -52,7 +52,10 @@ class Ranking:
         metric: its name.
         differences: of all pairs of explainers.
         places: (place, name) of each explainer that has scores, best first. A place is 1 plus how many explainers are
-            better beyond noise, so that explainers which noise alone may part share one.
+            better beyond noise.
+        ties: the largest groups of explainers of which no two differ beyond noise, best first; an explainer may stand
+            in several. Tables give each group a letter (Piepho: An Algorithm for a Letter-Based Representation of
+            All-Pairwise Comparisons, 2004).
         unbeaten: for each explainer with scores that is no control, the controls that it is not better than beyond
             noise; controls without scores are left out.
     """
@@ -60,6 +63,7 @@ class Ranking:
     metric: str
     differences: tuple[Difference, ...]
     places: tuple[tuple[int, str], ...]
+    ties: tuple[tuple[str, ...], ...]
     unbeaten: dict[str, tuple[str, ...]]
 
     @classmethod
@@ -97,7 +101,26 @@ class Ranking:
             for name in worse_than
             if name not in controls
         }
-        return cls(metric, pairs, tuple((1 + len(worse_than[name]), name) for name in order), unbeaten)
+        places = tuple((1 + len(worse_than[name]), name) for name in order)
+        return cls(metric, pairs, places, tied(order, worse_than), unbeaten)
+
+
+def tied(order: Sequence[str], worse_than: Mapping[str, set[str]]) -> tuple[tuple[str, ...], ...]:
+    """The largest groups of which no two differ, by Piepho's insert and absorb.
+
+    Args:
+        order: names, best first.
+        worse_than: for each name those that are better.
+    """
+    groups = [frozenset(order)] if order else []
+    for pair in ({name, better} for name in order for better in worse_than[name]):
+        whole = [group for group in groups if pair <= group]
+        parts = [group - {name} for group in whole for name in pair]
+        kept = [group for group in groups if group not in whole]
+        new = [part for part in dict.fromkeys(parts) if not any(part <= group for group in kept)]
+        groups = kept + [part for part in new if not any(part < other for other in new)]
+    ordered = sorted([name for name in order if name in group] for group in groups)
+    return tuple(map(tuple, sorted(ordered, key=lambda group: [order.index(name) for name in group])))
 
 
 def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Array) -> tuple[Difference, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..explainers import Explainer
 from ..summary_format import Results
 from .profile_table import profile_table
-from .score_tables import table_notes
+from .score_tables import RANKING_NOTE, table_notes
 from .scores import Scores
 
 
@@ -110,7 +110,7 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
-        said = "<br>".join(map(escape, [*table_notes(self.scores), self.summary_line()]))
+        said = "<br>".join(map(escape, [*table_notes(self.scores), RANKING_NOTE, self.summary_line()]))
         return f"{table}<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tabulate import tabulate
 
 if TYPE_CHECKING:
+    from .ranking import Ranking
     from .scores import Aggregate, Scores
 
+RANKING_NOTE = (
+    "place: 1 + how many are better beyond noise; those that share a letter are ties, which noise alone may part"
+)
 _MARK = "!"
 _BESIDE = 4  # columns of scores beside each other, so that lines stay readable
 
@@ -23,7 +28,7 @@ def table(scores: Scores, style: str) -> str:
     for metrics in _blocks(scores.metrics):
         rows = [
             [
-                f"{name} (control)" if name in scores.controls else name,
+                _shown_name(scores, name),
                 *(_cell(scores.aggregate(name, metric), marked=(name, metric) in marked) for metric in metrics),
             ]
             for name in scores.explainers
@@ -42,7 +47,7 @@ def table_notes(scores: Scores) -> list[str]:
     if lower:
         notes.append(f"lower is better in {', '.join(lower)}")
     if any(left for metric in scores.metrics for left in _unbeaten(scores, metric).values()):
-        notes.append(f"{_MARK} not better, beyond noise, than each of the controls")
+        notes.append(f"{_MARK} does not beat every control beyond noise")
     beside = [metric for metric in scores.metrics if metric in scores.uncontrolled and scores.controls]
     if beside:
         notes.append(f"nothing is marked in {', '.join(beside)}: a map that ignores the image does best there")
@@ -75,17 +80,24 @@ def label_table(scores: Scores, metric: str, style: str) -> str:
 
 
 def ranking_table(scores: Scores, style: str) -> str:
-    """Metrics by places; explainers that noise alone may part stand at one place."""
-    rows = []
-    for metric in scores.metrics:
-        at: defaultdict[int, list[str]] = defaultdict(list)
-        for place, name in scores.ranking(metric).places:
-            at[place].append(name)
-        rows += [
-            [metric if first else "", place, ", ".join(names)]
-            for first, (place, names) in zip([True] + [False] * len(at), at.items(), strict=False)
-        ]
-    return _tabulated(rows, ["ranking", "place", "explainers, best first; ties are ties"], style)
+    """Explainers by metrics: places, and letters that those share which cannot be told apart."""
+    rankings = [scores.ranking(metric) for metric in scores.metrics]
+    rows = [[_shown_name(scores, name), *(_place(ranking, name) for ranking in rankings)] for name in scores.explainers]
+    table = _tabulated(rows, ["place", *scores.metrics], style)
+    return table if style == "html" else "\n".join([table, RANKING_NOTE])
+
+
+def _place(ranking: Ranking, name: str) -> str:
+    """A place and the letters of ties; a place alone where nobody is tied."""
+    place = next((place for place, other in ranking.places if other == name), None)
+    if place is None:
+        return "-"
+    letters = "".join(_letter(i) for i, group in enumerate(ranking.ties) if name in group)
+    return f"{place} {letters}"
+
+
+def _letter(index: int) -> str:
+    return ascii_lowercase[index] if index < len(ascii_lowercase) else f"({index + 1})"
 
 
 def differences_table(scores: Scores, metric: str, style: str = "simple") -> str:
@@ -102,6 +114,10 @@ def differences_table(scores: Scores, metric: str, style: str = "simple") -> str
         for pair in scores.ranking(metric).differences
     ]
     return _tabulated(rows, [f"{metric}: difference", "mean [95 % interval]", "p (Holm)", "questions", "better"], style)
+
+
+def _shown_name(scores: Scores, name: str) -> str:
+    return f"{name} (control)" if name in scores.controls else name
 
 
 def _cell(found: Aggregate, *, marked: bool = False) -> str:

@@ -138,7 +138,7 @@ class Scores:
         return label_table(self, metric, style)
 
     def ranking_table(self, style: str = "simple") -> str:
-        """The explainers' places in each metric, equal ones where noise may be all that parts them."""
+        """The explainers' places in each metric, with a letter for each group that noise alone may part."""
         return ranking_table(self, style)
 
     @cached_property

@@ -37,9 +37,10 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
       controls, higher_is_better   names; by metric
       scores                       by explainer, metric: mean, low, high (95 % interval), count, unscored; and "labels",
                                    the same by class name
-      rankings                     by metric: places ([place, name], ties share one), differences of every two
-                                   explainers (mean, low, high, p_value after Holm's correction, questions), unbeaten
-                                   (by explainer, the controls that it is not better than beyond noise)
+      rankings                     by metric: places ([place, name]), ties (groups of which no two differ beyond
+                                   noise), differences of every two explainers (mean, low, high, p_value after Holm's
+                                   correction, questions), unbeaten (by explainer, the controls that it is not better
+                                   than beyond noise)
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
     with refused():

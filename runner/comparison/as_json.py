@@ -40,6 +40,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "worst": [_worst(comparison, one) for one in comparison.worst],
         "notes": list(comparison.notes),
         "new": list(comparison.new),
+        "left_out": list(comparison.left_out),
     }
 
 

@@ -53,7 +53,7 @@ def baseline_text(run: ScoredRun) -> str:
         "controls": _plain(run.controls),
         "metrics": _block({name: _plain(options) for name, options in run.metrics.items()}),
         "higher_is_better": _plain(run.higher_is_better),
-        "means": _block({one: _means(run, one) for one in run.explainers}),
+        "means_of_true_labels": _block({one: _means(run, one) for one in run.explainers}),
         "sample_columns": _plain(_COLUMNS),
         "samples": _lines([_tight([*sample, asked[sample[0]]]) for sample in samples], "[]", 1),
         "scores": _block(
@@ -211,10 +211,10 @@ def _number(value: Any, what: str) -> float:
 
 def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
     """Means are written for those who read the file; edited scores make them wrong."""
-    said = _mapping(content.get("means"), "means", run.explainers)
+    said = _mapping(content.get("means_of_true_labels"), "means_of_true_labels", run.explainers)
     for explainer in run.explainers:
-        for metric, value in _mapping(said[explainer], f"means.{explainer}", run.metrics).items():
-            told = math.nan if value is None else _number(value, f"means.{explainer}")
+        for metric, value in _mapping(said[explainer], f"means_of_true_labels.{explainer}", run.metrics).items():
+            told = math.nan if value is None else _number(value, f"means_of_true_labels.{explainer}")
             mean = run.mean(explainer, metric)
             if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
                 raise ValueError(

@@ -44,16 +44,19 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
 
 
 def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
-    """What tells two runs apart and does not hinder comparing them: what made them, explainers' options, and controls
-    that are left out.
-    """
-    left_out = [name for name in baseline.controls if name not in baseline.explainers]
-    said = [f"controls are not judged: {', '.join(left_out)}"] if left_out else []
-    said += mapping_differences(baseline.described, candidate.described)
+    """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
+    said = mapping_differences(baseline.described, candidate.described)
     for name, options in baseline.explainers.items():
         differing = mapping_differences(options, candidate.explainers.get(name, options))
         said += [f"{name}: {shown(differing)}"] if differing else []
     return tuple(said)
+
+
+def left_out(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
+    """What is not judged though both may have it, a few words each."""
+    controls = [f"{name} (a control)" for name in baseline.controls if name not in baseline.explainers]
+    without = [run.name for run in (baseline, candidate) if run.results is None]
+    return (*controls, *(f"maps, of which {name} keeps none" for name in without))
 
 
 def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:

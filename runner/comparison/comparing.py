@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...summary_format.problems import nearest
 from ..statistics import RESAMPLES, bootstrap_intervals, by_sample, holm, least_p_value, sign_flip_p_values
-from .comparable import NotComparableError, check_comparable, notes
+from .comparable import NotComparableError, check_comparable, left_out, notes
 from .comparison import Change, Comparison, Flip, Verdict
 from .opening import scored_run
 from .scored_run import FloatArray, IntArray, ScoredRun
@@ -30,11 +30,11 @@ _ROWS_SHOWN = 3
 def compare(
     baseline: str | Path | ScoredRun,
     candidate: str | Path | ScoredRun,
-    tolerances: Tolerances = DEFAULTS,
+    tolerances: Tolerances | float | str | Mapping[str, float | str] = DEFAULTS,
     *,
     alpha: float = ALPHA,
-    explainers: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
+    explainers: Sequence[str] | str | None = None,
+    metrics: Sequence[str] | str | None = None,
     maps: bool = True,
     resamples: int = RESAMPLES,
 ) -> Comparison:
@@ -47,7 +47,8 @@ def compare(
     Args:
         baseline: a summary folder, data folder, ``results.h5`` or baseline file, or one opened.
         candidate: likewise.
-        tolerances: how much worse means may get.
+        tolerances: how much worse means may get: a number, in the metric's unit; per cent of the baseline's mean, such
+            as "2%"; either by metric, the others at 0.01; or ``Tolerances``.
         alpha: chance of a false alarm anywhere in the table, at most.
         explainers: compare these alone; None for all of the baseline but those that are controls in both runs, of
             which no score says anything of explanations, unless there is nothing else.
@@ -61,7 +62,8 @@ def compare(
         ValueError: if alpha is no chance, or one of the two cannot be read: see ``scored_run``.
         OSError: likewise.
     """
-    alpha = alpha_of(alpha)
+    alpha, tolerances = alpha_of(alpha), Tolerances.of_given(tolerances)
+    explainers, metrics = ([names] if isinstance(names, str) else names for names in (explainers, metrics))
     before, now = (run if isinstance(run, ScoredRun) else scored_run(run) for run in (baseline, candidate))
     tolerances.check([*before.metrics, *now.metrics])
     new = _new(before, now) if explainers is None and metrics is None else ()
@@ -85,6 +87,7 @@ def compare(
         other[1],
         notes(before, now),
         new,
+        left_out(before, now),
     )
 
 

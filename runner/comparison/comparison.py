@@ -144,6 +144,7 @@ class Comparison:
         notes: what tells the two apart and does not hinder comparing them: weights, seeds, versions, options of
             explainers.
         new: explainers and metrics that only the candidate has, which are not compared.
+        left_out: what both could be compared in and are not, and why: controls, maps that a baseline file has not.
     """
 
     baseline: str
@@ -160,6 +161,13 @@ class Comparison:
     only_candidate: int = 0
     notes: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The table that `explainrun compare` prints."""
+        from .table import as_table  # noqa: PLC0415 - which is made of comparisons
+
+        return as_table(self)
 
     @property
     def failures(self) -> tuple[Change, ...]:

@@ -89,6 +89,7 @@ def _rest(comparison: Comparison) -> Iterator[str]:
     if comparison.worst:
         yield _folded("Questions whose scores got worse", "\n".join(_worst(comparison)))
     notes = [*comparison.notes, *(f"{name}: only the candidate has it, not compared" for name in comparison.new)]
+    notes += [f"not judged: {what}" for what in comparison.left_out]
     notes += filter(None, [wording.not_compared(comparison)])
     if notes:
         yield _folded("What else differs", "\n".join(f"- {escaped(note)}" for note in notes))

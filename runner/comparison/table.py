@@ -27,6 +27,7 @@ def _about(comparison: Comparison) -> Iterator[str]:
         ("compared", wording.compared(comparison)),
         ("not compared", wording.not_compared(comparison)),
         *(("new", f"{name}: only the candidate has it, not compared") for name in comparison.new),
+        *(("not judged", what) for what in comparison.left_out),
         *(("differs", note) for note in comparison.notes),
     ]
     return (key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows if text)

@@ -70,6 +70,21 @@ class Tolerances:
     everywhere: Tolerance = Tolerance(0.01)
     by_metric: Mapping[str, Tolerance] = field(default_factory=dict)
 
+    @classmethod
+    def of_given(cls, given: Tolerances | float | str | Mapping[str, float | str] | None) -> Tolerances:
+        """Read one for all metrics, or some by metric; None and what is read already are taken as they are.
+
+        Raises:
+            ValueError: if one is no tolerance.
+        """
+        if isinstance(given, Tolerances):
+            return given
+        if given is None:
+            return cls()
+        if isinstance(given, Mapping):
+            return cls(by_metric={metric: Tolerance.of(said) for metric, said in given.items()})
+        return cls(Tolerance.of(given))
+
     def of(self, metric: str) -> Tolerance:
         """Of a metric."""
         return self.by_metric.get(metric, self.everywhere)

@@ -45,7 +45,7 @@ def columns(changes: Iterable[Change]) -> list[Column]:
         Column("change", lambda row: number(row.change, _scale(row), sign="+")),
         Column("95 % interval", interval),
         Column("tolerance", tolerance),
-        Column("p", lambda row: probability(row.p_value)),
+        Column("p of fall", lambda row: probability(row.p_value)),
         Column("questions", lambda row: str(row.questions)),
         *(column for column in counts if any(column.cell(row) for row in changes)),
         Column("verdict", verdict, right=False),
@@ -99,7 +99,7 @@ def verdict(change: Change) -> str:
     """The verdict: in capitals where the gate closes; a fall that may be noise is not hidden."""
     if change.verdict.failing:
         return change.verdict.value.upper()
-    return f"{change.verdict.value} beyond noise" if _perhaps(change) else change.verdict.value
+    return "worse, within noise" if _perhaps(change) else change.verdict.value
 
 
 def headline(comparison: Comparison) -> str:
@@ -117,7 +117,7 @@ def headlines(comparison: Comparison) -> list[str]:
     told += [f"scores lost in {plural(lost, 'row')}"] * bool(lost)
     rows = plural(total, "row")
     said = f"FAILED: {', '.join(told)}, of {rows}" if told else f"passed: no regression in {rows}"
-    others = [f"{perhaps} worse than tolerated, though not beyond noise"] * bool(perhaps)
+    others = [f"{perhaps} worse than tolerated, but within noise"] * bool(perhaps)
     others += [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
     untested = counted[Verdict.NOT_TESTED]
     others += [f"{untested} of too few samples to tell a fall from noise"] * bool(untested)
@@ -134,7 +134,7 @@ def reason(change: Change) -> str:
         return f"{lost}; the others went {went}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
         return f"{plural(change.questions, 'question')}: no fall of so few samples could be told from noise"
-    measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p']}"
+    measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p of fall']}"
     went = f"{went} ({measured}; tolerance {told['tolerance']})"
     return f"{went}; {lost}" if change.lost else went
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,10 @@ WORST = 10
 def worst_questions(pairs: Pairs, changes: Sequence[Change], most: int = WORST) -> tuple[WorstQuestion, ...]:
     """The questions that got worst, each once, with the row in which it did.
 
-    Rows that fail count, or all if none does. Metrics have units of their own, so that falls are told in standard
-    deviations of the baseline's scores in the metric, over all questions and explainers; where those are all alike,
-    of both runs' scores. Lost scores come first, then falls by size; equals in the order of samples and labels.
+    Rows that fail count, or all if none does, and take turns, so that each shows its worst. Turns go by size: metrics
+    have units of their own, so that falls are told in standard deviations of the baseline's scores in the metric, over
+    all questions and explainers; where those are all alike, of both runs' scores. Lost scores come first; equals in
+    the order of samples and labels.
 
     Args:
         pairs: the scores.
@@ -33,10 +35,19 @@ def worst_questions(pairs: Pairs, changes: Sequence[Change], most: int = WORST) 
     falls = (pairs.falls / _spreads(pairs))[:, rows]
     lost = np.isfinite(pairs.before) & ~np.isfinite(pairs.now)
     sizes = np.where(lost[:, rows], np.inf, np.where(falls > 1e-12, falls, -np.inf))
-    cells = sizes.argmax(axis=1)
-    size = sizes[np.arange(len(sizes)), cells]
-    order = [place for place in np.argsort(-size, kind="stable") if size[place] > 0][:most]
-    return tuple(_worst(pairs, place, rows[cells[place]]) for place in order)
+    cells = list(islice(_in_turns(sizes), most))
+    return tuple(_worst(pairs, place, rows[row]) for place, row in cells)
+
+
+def _in_turns(sizes: FloatArray) -> Iterator[tuple[int, int]]:
+    """Question and row of falls (P, rows) above 0: in each turn every row's largest of a question not yet named."""
+    left = np.where(sizes > 0, sizes, -np.inf)
+    while left.size and left.max() > 0:
+        for row in np.argsort(-left.max(axis=0), kind="stable").tolist():
+            place = int(left[:, row].argmax())
+            if left[place, row] > 0:
+                yield place, row
+                left[place] = -np.inf
 
 
 def _worst(pairs: Pairs, place: int, row: int) -> WorstQuestion:

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from explainrun.runner.command_line import main
+from explainrun.runner.ranking import tied
 from explainrun.runner.scores import Scores
 
 NAN = float("nan")
@@ -78,9 +80,41 @@ def test_a_ranking_by_hand():
 def test_what_noise_may_part_shares_a_place():
     few = scored({"level": LEVEL[:5], "above": ABOVE[:5]})
     assert few.ranking("M").places == ((1, "above"), (1, "level"))  # of 5 samples p is 2/32 at least
-    assert "above, level" in few.ranking_table()
+    assert few.ranking("M").ties == (("above", "level"),)
+    assert [line.split() for line in few.ranking_table().splitlines()[2:4]] == [
+        ["level", "1", "a"],
+        ["above", "1", "a"],
+    ]
     six = scored({"level": LEVEL[:6], "above": ABOVE[:6]})
     assert six.ranking("M").places == ((1, "above"), (2, "level"))
+    assert [line.split() for line in six.ranking_table().splitlines()[2:4]] == [
+        ["level", "2", "b"],
+        ["above", "1", "a"],
+    ]
+
+
+def test_ties_may_overlap():
+    """The middle one differs from neither, the outer ones do from each other."""
+    assert tied("ABC", {"A": set(), "B": set(), "C": {"A"}}) == (("A", "B"), ("B", "C"))
+    assert tied("AB", {"A": set(), "B": {"A"}}) == (("A",), ("B",))
+    assert tied("", {}) == ()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ties_are_the_largest_groups_without_a_difference(seed):
+    """Against the slow twin: all subsets, looked through."""
+    rng, names = np.random.default_rng(seed), "ABCDEFG"
+    worse_than = {name: {other for other in names[:i] if rng.random() < 0.5} for i, name in enumerate(names)}
+    alike = [
+        set(group)
+        for size in range(1, len(names) + 1)
+        for group in combinations(names, size)
+        if not any(worse_than[name] & set(group) for name in group)
+    ]
+    largest = [group for group in alike if not any(group < other for other in alike)]
+    found = tied(names, worse_than)
+    assert sorted(map(sorted, found)) == sorted(map(sorted, largest))
+    assert list(found) == sorted(found)
 
 
 def test_a_metric_in_which_lower_is_better():
@@ -110,7 +144,7 @@ def test_what_does_not_beat_its_controls_is_marked():
     assert not lines["above"].endswith("!")
     assert not lines["RandomMap (control)"].endswith("!")
     assert lines["ConstantMap (control)"].split()[-1] == "-"
-    assert "! not better, beyond noise, than each of the controls" in scores.table()
+    assert "! does not beat every control beyond noise" in scores.table()
     without = scored(columns)
     assert "!" not in without.table()
     assert "(control)" not in without.table()

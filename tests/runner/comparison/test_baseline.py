@@ -57,7 +57,7 @@ def test_laid_out_for_reviewers(kept):
     assert '  "GradCAM": {"class": "GradCAM", "layer": "conv"},' in lines
     assert '  [1,"0000000a",[1],[1,2],[1,2]],' in lines
     assert '  [4,"0000000d",[1],[],[]],' in lines
-    means = lines[lines.index(' "means": {') + 1]
+    means = lines[lines.index(' "means_of_true_labels": {') + 1]
     assert re.fullmatch(r'  "GradCAM": \{"InsertionAUC": 0\.\d{1,6}, "Leak": 0\.\d{1,6}\},', means)
     rows = [line for line in lines if re.match(r'   "(InsertionAUC|Leak)": \[', line)]
     assert len(rows) == 4
@@ -207,9 +207,9 @@ ROW = ("scores", "RISE", "Leak")
         (at(*ROW, 3, value=10**400), "its scores.RISE.Leak hold '1000"),
         (at(*ROW, 3, value=0.999), "its mean of RISE in Leak is .*: it was edited; make it anew"),
         (at(*ROW, 3, value=None), "its mean of RISE in Leak is"),
-        (at("means", "RISE", "Leak", value=0.999), "its mean of RISE in Leak is 0.999, its scores give"),
-        (at("means", "RISE", "Leak", value=None), "its mean of RISE in Leak is nan"),
-        (at("means", "RISE", drop=True), "its means lack RISE"),
+        (at("means_of_true_labels", "RISE", "Leak", value=0.999), "its mean of RISE in Leak is 0.999, its scores give"),
+        (at("means_of_true_labels", "RISE", "Leak", value=None), "its mean of RISE in Leak is nan"),
+        (at("means_of_true_labels", "RISE", drop=True), "its means_of_true_labels lack RISE"),
     ],
 )
 def test_what_is_wrong_is_told(kept, change, words):

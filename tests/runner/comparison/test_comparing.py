@@ -19,6 +19,7 @@ from explainrun.runner.comparison import (
     scored_run,
     write_baseline,
 )
+from explainrun.runner.comparison.table import as_table
 
 NAN = math.nan
 EXACT = Tolerances(Tolerance(0.0))
@@ -298,6 +299,29 @@ def test_a_metric_that_never_varied_has_the_spread_of_both(make_scored):
     assert [(one.sample, one.candidate) for one in alone.worst] == [(11, 0.0)]
 
 
+def test_rows_take_turns_among_the_worst_questions(make_scored):
+    """Each row shows its worst, though all falls of one are larger; a question stands once, in its larger fall."""
+    before = np.tile([[0.9, 0.5]], (20, 1)) + 0.001 * np.arange(20)[:, None]
+    now = before - [[0.8, 0.1]] - 0.002 * np.arange(20)[:, None]
+    found = compare(make_scored(before, metrics=("M", "L")), make_scored(now, metrics=("M", "L")))
+    assert len(found.failures) == 2
+    assert [(one.sample, one.metric) for one in found.worst] == [
+        (19 - i, ("M", "L")[i % 2]) for i in range(10)
+    ]  # fmt: skip
+
+
+def test_what_is_written_shortly_means_the_same(make_scored):
+    before, now = make_scored([[0.5, 0.4]] * 12, ("E", "F")), make_scored([[0.48, 0.1]] * 12, ("E", "F"))
+    assert [one.explainer for one in compare(before, now).failures] == ["E", "F"]
+    for tolerance in (0.03, "0.03", "6%", {"M": 0.03}, Tolerances(Tolerance(0.03))):
+        assert [one.explainer for one in compare(before, now, tolerance).failures] == ["F"]
+    assert compare(before, now, 0.03, explainers="E").passed
+    found = compare(before, now, metrics="M")
+    assert str(found) == as_table(found)
+    with pytest.raises(ValueError, match="a tolerance is a number of at least 0"):
+        compare(before, now, "much")
+
+
 def test_wrong_alphas_are_refused(make_scored):
     for alpha in (0, 1, -0.5, NAN, True, "x"):
         with pytest.raises(ValueError, match="alpha is a chance above 0 and below 1"):
@@ -319,7 +343,8 @@ def test_folders_and_their_baselines_give_the_same(make_run, tmp_path):
     expected = [str(run.root / run.heatmap_path("GradCAM", 3, 0)) for run in (one, two)]
     assert (3, *expected) in pictures
     assert all(both == [None, None] for sample, *both in pictures if sample != 3)
-    alike = replace(whole, baseline=kept.baseline, similarities=(),
+    assert (whole.left_out, kept.left_out) == ((), (f"maps, of which {kept.baseline} keeps none",))
+    alike = replace(whole, baseline=kept.baseline, similarities=(), left_out=kept.left_out,
                     worst=tuple(replace(worst, baseline_picture=None) for worst in whole.worst))  # fmt: skip
     assert repr(alike) == repr(kept)
     assert read_baseline(tmp_path / "baseline.json").results is None

@@ -13,6 +13,8 @@ from explainrun.runner.comparison import (
     scored_run,
     write_baseline,
 )
+from explainrun.runner.comparison.markdown import as_markdown
+from explainrun.runner.comparison.table import as_table
 
 HIGH, LOW = [[0.9, 0.8]] * 10, [[0.9, 0.1]] * 10
 NAMES = ("E", "RandomMap")
@@ -23,7 +25,9 @@ def test_a_control_that_falls_is_no_regression(make_scored):
     found = compare(before, now)
     assert found.passed
     assert [change.explainer for change in found.changes] == ["E"]
-    assert found.notes == ("controls are not judged: RandomMap",)
+    assert found.left_out[0] == "RandomMap (a control)"
+    assert "not judged    RandomMap (a control)" in as_table(found)
+    assert "not judged: RandomMap (a control)" in as_markdown(found).replace("\\", "")
     assert [change.explainer for change in compare(before, now, explainers=["RandomMap"]).failures] == ["RandomMap"]
     assert [change.explainer for change in compare(make_scored(HIGH, NAMES), make_scored(LOW, NAMES)).failures] == [
         "RandomMap"

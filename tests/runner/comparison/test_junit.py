@@ -85,8 +85,8 @@ def test_cases(failed):
     )
     assert failure.text.splitlines() == [
         "metric: Infidelity", "better is: lower", "explainer: GradCAM", "baseline: 0.0100", "candidate: 0.0300",
-        "change: +0.0200", "95 % interval: +0.0150 to +0.0250", "tolerance: 0.001", "p: <0.0001", "questions: 52",
-        "verdict: REGRESSION",
+        "change: +0.0200", "95 % interval: +0.0150 to +0.0250", "tolerance: 0.001", "p of fall: <0.0001",
+        "questions: 52", "verdict: REGRESSION",
     ]  # fmt: skip
     lost = found["explainrun.IoSR", NASTY].find("failure")
     assert lost.get("message").startswith("scores lost: 12 of 52 questions")

@@ -46,7 +46,7 @@ def test_tables_have_their_rows_and_columns(failed, parser):
     assert [{len(row) for row in table} for table in (failing, all_, maps)] == [{13}, {14}, {5}]
     assert failing[0] == [
         "verdict", "metric", "better is", "explainer", "baseline", "candidate", "change", "95 % interval",
-        "tolerance", "p", "questions", "lost", "gained",
+        "tolerance", "p of fall", "questions", "lost", "gained",
     ]  # fmt: skip
     assert failing[1] == [
         "REGRESSION", "InsertionAUC", "higher", "GradCAM", "0.9477", "0.8971", "-0.0506", "-0.0711\xa0to\xa0-0.0300",

@@ -18,8 +18,8 @@ def row_of(text, *words):
 def test_rows_of_a_run_that_passes(passed):
     text = as_table(passed)
     assert row_of(text, "metric") == [
-        "metric", "explainer", "baseline", "candidate", "change", "95 % interval", "tolerance", "p", "questions",
-        "verdict",
+        "metric", "explainer", "baseline", "candidate", "change", "95 % interval", "tolerance", "p of fall",
+        "questions", "verdict",
     ]  # fmt: skip
     assert row_of(text, "IoSR", "GradCAM") == [
         "IoSR", "GradCAM", "0.9000", "0.9000", "0.0000", "-0.0100 to +0.0100", "0.02", "1.0000", "52", "no regression",
@@ -140,9 +140,9 @@ def test_a_fall_that_may_be_noise_is_not_hidden(change, passed):
     rows = (change("E", "M", candidate=0.7), change("E", "N", candidate=0.89), change("E", "L", candidate=1.2))
     text = as_table(replace(passed, changes=rows))
     assert [row_of(text, metric, "E")[-1] for metric in "MNL"] == [
-        "no regression beyond noise", "no regression", "no regression",
+        "worse, within noise", "no regression", "no regression",
     ]  # fmt: skip
-    assert text.endswith("passed: no regression in 3 rows; 1 worse than tolerated, though not beyond noise")
+    assert text.endswith("passed: no regression in 3 rows; 1 worse than tolerated, but within noise")
 
 
 def test_refused():
