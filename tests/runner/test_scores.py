@@ -194,7 +194,7 @@ def test_the_command_tells_what_the_run_told_and_loads_no_mindspore(folder):
     told = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert told.stdout.splitlines()[-1] == "False"
-    for words in ("RandomMap (control)", "IoSR by label", "IoSR: difference", "ranking", "over 4 samples"):
+    for words in ("RandomMap (control)", "IoSR by label", "IoSR: difference", "share a letter", "over 4 samples"):
         assert words in told.stdout
 
 
