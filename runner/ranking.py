@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from .statistics import Array, bootstrap_intervals, by_sample, holm, sign_flip_p_values, two_sided
+from .statistics import Array, bootstrap_intervals, by_sample, holm, resamples_for, sign_flip_p_values, two_sided
 
 ALPHA = 0.05  # what a corrected p value must not exceed for a difference to count
 
@@ -139,7 +139,8 @@ def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Ar
     sums, counts = by_sample(samples, apart)
     low, high = bootstrap_intervals(sums, counts)
     both = counts.sum(axis=0)
-    chances = two_sided(*np.split(sign_flip_p_values(np.concatenate([sums, -sums], axis=1)), 2))
+    resamples = resamples_for(2 * len(pairs), ALPHA)
+    chances = two_sided(*np.split(sign_flip_p_values(np.concatenate([sums, -sums], axis=1), resamples=resamples), 2))
     p_values = holm(np.where(both > 0, chances, np.nan))
     means = np.divide(sums.sum(axis=0), both, out=np.full(len(pairs), np.nan), where=both > 0)
     return tuple(

@@ -7,6 +7,7 @@ samples over how many they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ Array = npt.NDArray[np.float64]
 
 RESAMPLES = 9_999  # draws, of the bootstrap and of permutations; p values come in steps of 1 / (RESAMPLES + 1)
 CONFIDENCE = 0.95
+_MOST_RESAMPLES = 99_999  # of signs, where many tests or a small alpha need more than usual
 _CELLS_AT_ONCE = 1 << 22  # of drawn numbers in memory
 _MOST_GROUPS = 5_000  # drawn as they are; an interval's width is then off by 1 %, as by the number of draws
 
@@ -104,6 +106,11 @@ def sign_flip_p_values(differences: Array, seed: int = 0, *, resamples: int = RE
 def least_p_value(samples: int, resamples: int = RESAMPLES) -> float:
     """The smallest p value that a sign flip test of so many samples can give."""
     return max(2.0 ** -min(samples, 1000), 1.0 / (resamples + 1.0))
+
+
+def resamples_for(tests: int, alpha: float, resamples: int = RESAMPLES) -> int:
+    """So many assignments of signs that one of so many one-sided tests could be below alpha after Holm's correction."""
+    return max(resamples, min(4 * math.ceil(tests / alpha), _MOST_RESAMPLES))
 
 
 def two_sided(above: Array, below: Array) -> Array:

@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ...summary_format.problems import nearest
-from ..statistics import RESAMPLES, bootstrap_intervals, by_sample, holm, least_p_value, sign_flip_p_values
+from ..statistics import (
+    RESAMPLES,
+    bootstrap_intervals,
+    by_sample,
+    holm,
+    least_p_value,
+    resamples_for,
+    sign_flip_p_values,
+)
 from .comparable import NotComparableError, check_comparable, left_out, notes
 from .comparison import Change, Comparison, Flip, Verdict
 from .opening import scored_run
@@ -22,7 +30,6 @@ from .similarity import similarities
 from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
 from .worst import worst_questions
 
-_MOST_RESAMPLES = 99_999  # of signs, where many rows or a small alpha need more than usual
 _DUST = 1e-12  # of a mean: what adding up in another order changes
 _ROWS_SHOWN = 3
 
@@ -160,7 +167,7 @@ def _changes(pairs: Pairs, tolerances: Tolerances, alpha: float, resamples: int)
     low, high = bootstrap_intervals(sums, counts, resamples=resamples)
     falls = np.where(pairs.higher, -sums, sums)
     paired = (counts > 0).sum(axis=0)
-    signs = _resamples(int((paired > 0).sum()), alpha, resamples)
+    signs = resamples_for(int((paired > 0).sum()), alpha, resamples)
     tested = _tested(pairs, paired, alpha, signs)
     both = sign_flip_p_values(np.concatenate([falls, -falls], axis=1), resamples=signs)
     worse, better = (holm(np.where(tested, p_values, np.nan)) for p_values in np.split(both, 2))
@@ -214,11 +221,6 @@ def _verdict(change: Change, alpha: float, better: float) -> Verdict:
     if -change.fall > change.tolerance + slack and better <= alpha:
         return Verdict.BETTER
     return Verdict.SAME
-
-
-def _resamples(rows: int, alpha: float, resamples: int) -> int:
-    """So many assignments of signs that one row of so many could be found."""
-    return max(resamples, min(4 * math.ceil(rows / alpha), _MOST_RESAMPLES))
 
 
 def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples: int) -> npt.NDArray[np.bool_]:

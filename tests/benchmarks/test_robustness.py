@@ -1,10 +1,13 @@
 """Robustness: how far maps move under noise, by hand on linear networks."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
 from explainrun.benchmarks import Explanation, Robustness
+from explainrun.benchmarks.family import MetricFamily
 from explainrun.explainers import RISE, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion, View
 from explainrun.explainers.explainer import Estimate, attribute_together
 
@@ -164,3 +167,10 @@ def test_what_has_no_length_or_number_is_not_scored(linear):
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         Robustness(3, nn.Softmax(), **options)
+
+
+def test_beating_controls_says_nothing_in_a_family_either():
+    class Stability(MetricFamily):
+        members: ClassVar = {"Robustness": Robustness}
+
+    assert Stability(2, "Robustness", activation_fn=nn.Sigmoid()).controlled is False

@@ -183,3 +183,10 @@ def test_controls_run_in_graph_mode_and_give_noise_nothing_to_pass_through(linea
 def test_controls_are_told_from_methods(linear):
     assert {name for name in EXPLAINERS if EXPLAINERS[name].control} == {kind.__name__ for kind in CONTROLS}
     assert not Gradient(linear(np.ones((2, 1, 2, 4)))).control
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_labels_that_the_network_has_not_are_refused(linear, control):
+    image = Tensor(np.ones((1, 1, 2, 3), np.float32))
+    with pytest.raises(ValueError, match="2"):
+        control(linear(np.ones((2, 1, 2, 3))))(image, 2)

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+
+from explainrun.runner import pytest_plugin
 
 HEAVY = {"mindspore", "numpy", "scipy", "h5py", "yaml", "click", "pydantic", "tabulate", "matplotlib", "PIL"}
 
@@ -287,3 +290,26 @@ def test_no_config_is_told(tmp_path):
     done = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "explanation_scores has no config to run; name one: explainrun_config = CONFIG" in done.stdout
+
+
+def test_paths_of_options_and_of_ini_files(tmp_path):
+    """Those of the command line are relative to where pytest is started."""
+    given, kept = {"name": "here.yaml", "other": None}, {"name": "kept.yaml", "other": "kept.yaml"}
+    config = SimpleNamespace(
+        getoption=given.get,
+        getini=kept.get,
+        rootpath=tmp_path,
+        invocation_params=SimpleNamespace(dir=tmp_path / "below"),
+    )
+    assert pytest_plugin._path_option(config, "name") == tmp_path / "below" / "here.yaml"
+    assert pytest_plugin._path_option(config, "other") == tmp_path / "kept.yaml"
+
+
+def test_a_baseline_is_written_for_one_config(tmp_path):
+    path, one, two = tmp_path / "kept.json", tmp_path / "one.yaml", tmp_path / "two.yaml"
+    session = pytest_plugin._Session(tmp_path, None, {}, updating=True, written={path: one})
+    no_run = SimpleNamespace(summary_dir=tmp_path / "nothing")  # never read: this one is written already
+    pytest_plugin.ExplanationScores(one, no_run, session).assert_no_regression("kept.json")
+    with pytest.raises(pytest.fail.Exception, match=r"kept.json now holds the scores of .*one.yaml"):
+        pytest_plugin.ExplanationScores(two, no_run, session).assert_no_regression("kept.json")
+    assert not session.notes
