@@ -40,7 +40,7 @@ class Control(Explainer):
 
 
 class RandomMap(Control):
-    """Noise, uniform in 0..1 (1 excluded), drawn for every pixel and question by itself.
+    """A control: noise, uniform in 0..1 (1 excluded), drawn for every pixel and question by itself.
 
     What scores no better has found nothing: this is chance. Hooker et al.: A Benchmark for Interpretability Methods in
     Deep Neural Networks (2019) remove pixels in random order beside those of each method, and few methods do better.
@@ -64,7 +64,7 @@ class RandomMap(Control):
 
 
 class CenterGaussian(Control):
-    """A Gaussian at the image's centre, as wide as high in shares of the sides: exp(-(u^2 + v^2) / (2 sigma^2)).
+    """A control: a Gaussian at the image's centre, its width a share of each side: exp(-(u^2 + v^2) / (2 sigma^2)).
 
     u and v are a pixel's distances from the centre, as shares of the image's width and height, so that it is stretched
     as the image is. Judd, Durand, Torralba: A Benchmark of Computational Models of Saliency to Predict Human Fixations
@@ -106,7 +106,7 @@ class CenterGaussian(Control):
 
 
 class SobelEdges(Control):
-    """How steep the image is at each pixel, as the network takes it: the length of its gradient by Sobel's filters.
+    """A control: how steep the image is at each pixel, the length of its gradient by Sobel's filters.
 
     sqrt(mean over channels of (gx^2 + gy^2)), gx and gy being scipy's ``ndimage.sobel`` over 8, so that a slope of 1 a
     pixel gives 1, and a grey picture in three channels gives what it gives in one. Channels are taken one by one, since
@@ -128,7 +128,7 @@ class SobelEdges(Control):
 
 
 class ConstantMap(Control):
-    """1 everywhere: a map that says nothing of where.
+    """A control: 1 everywhere, a map that says nothing of where.
 
     It has no order and no place above others, so every metric that needs one does not score it (NaN, counted as not
     scored). One that does score it does not look at where a map is large: what it gives here is what it gives for

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, echo, ended_by_signals
+from .telling import EXIT_BAD_INPUT, echo, end, ended_by_signals
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -119,12 +119,14 @@ def compare(
       notes, new, left_out         what else differs; what only the candidate has; what is not judged
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
-    with ended_by_signals():
-        from .comparison.outputs import outputs_of  # noqa: PLC0415
     try:
-        outputs = outputs_of(formats)
+        with ended_by_signals():
+            from .comparison.outputs import outputs_of  # noqa: PLC0415
+        outputs = outputs_of(formats, inputs=[baseline, candidate, *filter(None, [rules])])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
+    except Exception as error:  # a broken installation is no regression
+        end(f"{type(error).__name__}: {error}")
     asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
     try:
         code = _report(asked, outputs)

@@ -42,6 +42,8 @@ def table_notes(scores: Scores) -> list[str]:
     if not scores.explainers or not scores.metrics:
         return []
     samples = len(set(scores.sample_ids))
+    if not samples:
+        return ["no sample has a question"]
     notes = [f"mean [95 % interval, by bootstrap over {samples} sample{'s' * (samples != 1)}]"]
     lower = [metric for metric in scores.metrics if not scores.higher_is_better.get(metric, True)]
     if lower:

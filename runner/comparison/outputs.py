@@ -59,11 +59,15 @@ class Output:
             self.file.write_text(f"{text.rstrip()}\n", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def outputs_of(given: Sequence[str]) -> list[Output]:
+def outputs_of(given: Sequence[str], inputs: Sequence[Path] = ()) -> list[Output]:
     """What FORMAT and FORMAT=FILE ask for; the table on standard output where nothing else goes there.
 
+    Args:
+        given: what is asked for.
+        inputs: what is read, and must not be written.
+
     Raises:
-        ValueError: if there is no such format, or two go to the same place.
+        ValueError: if there is no such format, two go to the same place, or one would replace what is read.
     """
     outputs: list[Output] = []
     for text in given:
@@ -72,6 +76,10 @@ def outputs_of(given: Sequence[str]) -> list[Output]:
             raise ValueError(f"{text!r} is not FORMAT or FORMAT=FILE with a format of {', '.join(REPORT)}")
         outputs.append(Output(kind, None if file in ("", "-") else Path(file)))
     places = [output.file for output in outputs]
+    read = {path.resolve() for path in inputs}
+    over = [path for path in places if path is not None and path.resolve() in read]
+    if over:
+        raise ValueError(f"{over[0]} is what is compared; name another file to write to")
     for place in places:
         if places.count(place) > 1:
             both = " and ".join(output.format for output in outputs if output.file == place)

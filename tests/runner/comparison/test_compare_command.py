@@ -266,3 +266,14 @@ def test_no_mindspore(runs):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "FAILED" in done.stdout
+
+
+def test_what_is_compared_is_not_written_over(make_run, tmp_path):
+    run = make_run("run")
+    kept = tmp_path / "kept.json"
+    assert CliRunner().invoke(main, ["baseline", str(run.root), "-o", str(kept)]).exit_code == 0
+    before = kept.read_bytes()
+    told = compare(kept, run.root, "--format", f"json={tmp_path}/../{tmp_path.name}/kept.json")
+    assert told.exit_code == 2
+    assert "is what is compared; name another file" in told.stderr
+    assert kept.read_bytes() == before
