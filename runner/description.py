@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
-from inspect import getsource, signature
+from inspect import signature
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from mindspore import Tensor, nn
 
 from ..explainers import Explainer
 from ..explainers.tensors import as_array
+from .own_code import DIGEST_LENGTH, checksum, own_code
 
-_DIGEST_LENGTH = 16
 _SEEDS = re.compile(r"Seed[01]=\d+")
 _LEFT_OUT = ("network", "num_labels", "name")  # the plan has those itself
 _OPTIONS = (bool, int, float, str, tuple)
@@ -38,8 +37,9 @@ def options_of(thing: Any) -> dict[str, Any]:
 def network_digest(network: nn.Cell) -> str:
     """A checksum of a network: its layers, the options of those that are MindSpore's own, and all parameters.
 
-    Of the user's own layers the code counts; what they hold beside parameters and MindSpore's layers is not known,
-    since it may change from call to call. The seeds that MindSpore draws for a dropout layer say nothing either.
+    Of the user's own layers the code counts, with the user's functions and classes that it names, and functions that
+    they hold; what else they hold beside parameters and MindSpore's layers is not known, since it may change from call
+    to call. The seeds that MindSpore draws for a dropout layer say nothing either.
     """
     digest, of_every_cell = hashlib.sha256(), vars(nn.Cell()).keys()
     for name, cell in network.cells_and_names():
@@ -49,11 +49,12 @@ def network_digest(network: nn.Cell) -> str:
             options = sorted((key, value) for key, value in vars(cell).items() if key not in of_every_cell)
             digest.update(repr([(key, value) for key, value in options if isinstance(value, _OPTIONS)]).encode())
         else:
-            digest.update(repr(_source(type(cell))).encode())
+            held = [plain(value) for _, value in sorted(vars(cell).items()) if isinstance(value, FunctionType)]
+            digest.update(repr((_source(type(cell)), held)).encode())
     for name, parameter in network.parameters_and_names():
         digest.update(f"{name} {parameter.shape} {parameter.dtype}".encode())
         digest.update(as_array(parameter).tobytes())
-    return digest.hexdigest()[:_DIGEST_LENGTH]
+    return digest.hexdigest()[:DIGEST_LENGTH]
 
 
 def plain(value: Any) -> Any:  # noqa: C901, PLR0911
@@ -70,7 +71,7 @@ def plain(value: Any) -> Any:  # noqa: C901, PLR0911
         return value.item()
     if isinstance(value, (np.ndarray, Tensor)):
         array = as_array(value)
-        return f"array {array.shape} {_checksum(array.tobytes())}"
+        return f"array {array.shape} {checksum(array.tobytes())}"
     if isinstance(value, nn.Cell):
         return f"{type(value).__qualname__} {network_digest(value)}"
     if isinstance(value, Explainer):
@@ -95,22 +96,14 @@ def _callable(value: Any) -> Any:
 
 
 def _source(kind: type[Any]) -> dict[str, str]:
-    """A checksum of a class's code; nothing for our own, which has a version, or where there is no source."""
-    if kind.__module__.startswith("explainrun."):
+    """A checksum of a class's code and of what that names; nothing for our own, which have a version, or builtins."""
+    if kind.__module__.startswith("explainrun.") or kind.__module__ == "builtins":
         return {}
-    with suppress(OSError, TypeError):
-        return {"code": _checksum(getsource(kind).encode())}
-    return {}
+    return {"code": own_code(kind)}
 
 
 def _code_digest(function: FunctionType) -> str:
-    """A checksum of what a function does: its code, its defaults and the values that it closes over."""
-    code, closed = function.__code__, [plain(cell.cell_contents) for cell in function.__closure__ or ()]
-    constants = [repr(constant) for constant in code.co_consts if not isinstance(constant, CodeType)]
+    """A checksum of what a function does: its code and what that names, its defaults and the values closed over."""
+    closed = [plain(cell.cell_contents) for cell in function.__closure__ or ()]
     defaults = plain([function.__defaults__, function.__kwdefaults__])
-    said = (code.co_code, constants, code.co_names, defaults, closed)
-    return _checksum(repr(said).encode())
-
-
-def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:_DIGEST_LENGTH]
+    return checksum(repr((own_code(function), defaults, closed)).encode())

@@ -1,0 +1,203 @@
+"""What counts as the code of a function or class: the user's own that it names, and nothing else."""
+
+import subprocess
+import sys
+from importlib import import_module
+from itertools import count
+
+import pytest
+from mindspore import nn
+
+from explainrun.explainers import Gradient
+from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner.description import network_digest
+from explainrun.runner.own_code import own_code
+
+FIRST = """\
+import helper, functools
+import mindspore as ms
+import numpy as np
+from helper import head
+
+SCALE, ARRAY, calls = 2, np.arange(2000), 0
+
+def double(x): return x * 2
+def near(x): return double(x)
+def unrelated(x): return x * 7
+def constants(x): return x * SCALE * ARRAY if x in {"p", "q", "r"} else None
+def even(n): return n == 0 or odd(n - 1)
+def odd(n): return n != 0 and even(n - 1)
+def inner(x): return [(lambda y: double(y))(z) for z in x]
+def within(x): return helper.head(x)
+def copied(x): return head(x)
+def counting(x):
+    global calls
+    calls += 1
+    return x
+@ms.jit
+def compiled(x): return double(x)
+@functools.lru_cache
+def cached(x): return double(x)
+part = functools.partial(double)
+def parted(x): return part(x)
+
+class Base:
+    def above(self, x): return x + 1
+class Derived(Base):
+    @property
+    def a(self): return double(1)
+    @staticmethod
+    def b(x): return x * SCALE
+    @classmethod
+    def c(cls): return helper.head(3)
+"""
+HELPER = """\
+import deep
+SHIFT = 1
+def head(x): return deep.below(x) + SHIFT
+def unrelated(x): return 1
+"""
+CALLING = """\
+from mindspore import nn
+import helper
+
+class Calling(nn.Cell):
+    def construct(self, x):
+        return helper.head(x).reshape(x.shape[0], -1)[:, :2]
+"""
+FILES = {"first": FIRST, "helper": HELPER, "deep": "def below(x): return x - 1\n", "calling": CALLING}
+NAMES = (
+    "near",
+    "constants",
+    "even",
+    "inner",
+    "within",
+    "copied",
+    "counting",
+    "compiled",
+    "cached",
+    "parted",
+    "Derived",
+)
+DOUBLED = {"near", "inner", "compiled", "cached", "parted", "Derived"}
+WITHIN = {"within", "copied", "Derived"}
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Writes the files, with replacements in them, to a folder of its own, and imports them anew."""
+    numbers = count()
+
+    def write(changes=(), order=("first",)):
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        texts = dict(FILES)
+        for module, old, new in changes:
+            assert old in texts[module]
+            texts[module] = texts[module].replace(old, new)
+        for name, text in texts.items():
+            (folder / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+        return [import_module(name) for name in order][-1]
+
+    yield write
+    for name in FILES:
+        sys.modules.pop(name, None)
+
+
+def digests(module):
+    return {name: own_code(getattr(module, name)) for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("changed", "module", "old", "new"),
+    [
+        (DOUBLED, "first", "return x * 2", "return x * 3"),
+        (WITHIN, "helper", "+ SHIFT", "- SHIFT"),
+        (WITHIN, "helper", "SHIFT = 1", "SHIFT = 2"),
+        (WITHIN, "deep", "x - 1", "x - 2"),
+        ({"constants", "Derived"}, "first", "calls = 2", "calls = 4"),
+        ({"constants"}, "first", "np.arange(2000)", "np.where(np.arange(2000) == 1000, 0, np.arange(2000))"),
+        ({"constants"}, "first", '{"p", "q", "r"}', '{"p", "q", "s"}'),
+        ({"even"}, "first", "n != 0 and", "n != 1 and"),
+        ({"Derived"}, "first", "return x + 1", "return x + 2"),
+        (set(), "first", "return x * 7", "return x + 8"),
+        (set(), "helper", "return 1", "return 2"),
+        (set(), "first", "def double", "# a line more\ndef double"),
+    ],
+)
+def test_what_counts(written, changed, module, old, new):
+    before, after = digests(written()), digests(written([(module, old, new)]))
+    assert {name for name in NAMES if before[name] != after[name]} == changed
+
+
+def test_neither_calls_nor_the_order_of_imports_count(written):
+    before = digests(module := written())
+    module.counting(1)
+    module.cached(1)
+    assert digests(module) == before == digests(written(order=["deep", "helper", "first"]))
+
+
+def test_every_process_finds_the_same(written, tmp_path):
+    here = list(digests(written()).values())
+    imports = "import first; from explainrun.runner.own_code import own_code"
+    program = f"{imports}; print([own_code(getattr(first, name)) for name in {NAMES}])"
+    for seed in "12":
+        environment = {"PATH": "", "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=tmp_path / "0", env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == str(here)
+
+
+def test_strange_objects_are_not_asked():
+    class Trap:
+        @property
+        def __class__(self):
+            raise AssertionError
+
+        def __getattr__(self, name):
+            raise AssertionError
+
+        __eq__ = __hash__ = __repr__ = __getattribute__ = __getattr__
+
+    globals()["TRAP"] = Trap()
+    try:
+        assert own_code(lambda: TRAP) == own_code(lambda: TRAP)  # noqa: F821
+    finally:
+        del globals()["TRAP"]
+    for thing in (int, nn.ReLU, eval("lambda x: x + y"), type("Made", (), {"f": eval("lambda self: 1")})):
+        assert own_code(thing) == own_code(thing)
+
+
+class Holding(nn.Cell):
+    """Sums the pixels that a function lets through, for two classes."""
+
+    def __init__(self, let):
+        super().__init__()
+        self.let = let
+
+    def construct(self, x):
+        return self.let(x).reshape(len(x), -1)[:, :2]
+
+
+def test_functions_that_a_network_holds_count(written):
+    one, same, other = (written(changes).near for changes in ((), (), [("first", "x * 2", "x * 3")]))
+    assert network_digest(Holding(one)) == network_digest(Holding(same)) != network_digest(Holding(other))
+
+
+def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill, tmp_path):
+    def run(changes=(), **options):
+        network = written(changes, ["calling"]).Calling()
+        data = dataset(list(scenes(3))), ["a", "b"]
+        made = ImageClassificationRunner(tmp_path / "run", data, network, nn.Sigmoid())
+        made.register_saliency([Gradient(network)])
+        return made.run(**options)
+
+    assert not run().finished_before
+    assert run([("helper", "return 1", "return 2")]).finished_before
+    with pytest.raises(PlanError, match=r"a finished run of another plan \(network.weights and layers was"):
+        run([("deep", "x - 1", "x * 2")])
+    kill(lambda: run(overwrite=True))
+    with pytest.raises(PlanError, match=r"an unfinished run of another plan \(network.weights and layers was"):
+        run([("deep", "x - 1", "x * 2")])
