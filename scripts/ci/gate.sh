@@ -17,7 +17,7 @@
 set -Eeuo pipefail
 trap 'exit 2' ERR
 
-SUMMARY_DIR=${SUMMARY_DIR:-runs/gate} # an unfinished run of the same plan in it is gone on with
+SUMMARY_DIR=${SUMMARY_DIR:-runs/gate} # gone on with if it holds an unfinished run of the same plan, else made anew
 REPORTS=${REPORTS:-gate-reports}
 ATTEMPTS=${ATTEMPTS:-3} # of a run that failed
 
@@ -36,12 +36,30 @@ tell() {
     fi
 }
 
+is_unfinished() {
+    local code=0
+    explainrun inspect --quick "$SUMMARY_DIR" >/dev/null 2>&1 || code=$?
+    [ "$code" -eq 3 ]
+}
+
+# What a finished run in the folder scored may be of another network, other weights or other samples, so it never counts.
 run_config() {
-    local code=2 count
+    local code=2 count overwrite=(--overwrite)
+    if is_unfinished; then
+        overwrite=()
+    fi
     for ((count = 1; count <= ATTEMPTS; count++)); do
         code=0
-        explainrun run "$config" --summary-dir "$SUMMARY_DIR" || code=$?
-        [ "$code" -eq 3 ] || break # once more would not help
+        # written so, an empty list is no error in Bash before 4.4
+        explainrun run "$config" --summary-dir "$SUMMARY_DIR" ${overwrite[@]+"${overwrite[@]}"} || code=$?
+        if [ "$code" -eq 2 ] && [ ${#overwrite[@]} -eq 0 ] && [ "$count" -eq 1 ]; then
+            overwrite=(--overwrite) # the unfinished run is of another plan
+            count=0
+        elif [ "$code" -eq 3 ] && is_unfinished; then
+            overwrite=()
+        elif [ "$code" -ne 3 ]; then
+            break # once more would not help
+        fi
     done
     return "$code"
 }

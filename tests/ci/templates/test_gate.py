@@ -9,11 +9,24 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from explainrun.summary_format import find_runs
+
 STAND_IN = """\
 #!/bin/sh
 echo "$*" >> calls
-[ "$1" != run ] || exit "$(cat code)"
+case $1 in run | inspect) ;; *) exit 0 ;; esac
+read -r code rest < "$1"
+[ -z "$rest" ] || echo "$rest" > "$1"
+exit "$code"
 """
+BEGUN = """\
+import os
+from explainrun.runner import engine
+from explainrun.runner.command_line import main
+engine.finish = lambda *_: os._exit(9)
+main(["run", "gate.yaml", "--summary-dir", "runs/gate"])
+"""  # killed as all is done but the last step
+RUN, INSPECT = "run config.yaml --summary-dir runs/gate", "inspect --quick runs/gate"
 
 
 class Job:
@@ -121,13 +134,46 @@ def test_nothing_to_compare(project, gitlab):
     assert "4 samples of 24 missing" in done.stdout + done.stderr
 
 
+def test_a_finished_run_in_the_folder_is_not_judged(project, workflow):
+    """Neither one of other weights, which a run would refuse, nor one that the same run would take as it is."""
+    shutil.rmtree(project.folder / "runs", ignore_errors=True)
+    project.write_scenes(24)
+    project.looks_at(project.GOOD)
+    ends = [project.job.on_github(workflow)]
+    (finished,) = find_runs(project.folder / "runs" / "gate")
+    ends.append(project.job.on_github(workflow))
+    (again,) = find_runs(project.folder / "runs" / "gate")
+    assert finished.data != again.data
+    project.looks_at(project.BAD)
+    ends.append(project.job.on_github(workflow))
+    assert [end.returncode for end in ends] == [0, 0, 1], [end.stdout + end.stderr for end in ends]
+
+
+def test_an_unfinished_run_in_the_folder_is_gone_on_with(project, workflow):
+    """If it is of the same plan; one of other weights is made anew."""
+    project.write_scenes(24)
+    for places, code in ((project.GOOD, 0), (project.BAD, 1)):
+        shutil.rmtree(project.folder / "runs", ignore_errors=True)
+        project.looks_at(project.GOOD)
+        unfinished = project.job.run(sys.executable, "-c", BEGUN)
+        assert unfinished.returncode == 9, unfinished.stderr
+        (begun,) = find_runs(project.folder / "runs" / "gate")
+        assert not begun.finished
+        project.looks_at(places)
+        done = project.job.on_github(workflow)
+        assert done.returncode == code, done.stdout + done.stderr
+        (run,) = find_runs(project.folder / "runs" / "gate")
+        assert (run.data == begun.data) == (code == 0)
+
+
 @pytest.fixture
 def job(ci, tmp_path):
-    """A job whose explainrun only tells how it was started, its run ending with a code."""
+    """A job whose explainrun only tells how it was started, its runs and inspections ending with codes."""
     job = Job(tmp_path / "project", STAND_IN, ci / "gate.sh")
 
-    def go(code, *options, **environment):
-        (job.folder / "code").write_text(str(code))
+    def go(code, *options, found=2, **environment):
+        (job.folder / "run").write_text(f"{code}\n")
+        (job.folder / "inspect").write_text(f"{found}\n")
         done = job.run("scripts/gate.sh", *options, GITHUB_STEP_SUMMARY=str(job.summary), **environment)
         calls = job.folder / "calls"
         return done, calls.read_text().splitlines() if calls.exists() else []
@@ -137,14 +183,25 @@ def job(ci, tmp_path):
 
 
 def test_run_that_fails_is_gone_on_with(job):
-    done, calls = job.go(3, "a config.yaml", "baseline.json", ATTEMPTS="2")
-    assert (done.returncode, calls) == (3, ["run a config.yaml --summary-dir runs/gate"] * 2)
-    assert "The run of a config.yaml failed with exit code 3" in job.summary.read_text()
+    """Without --overwrite, which would begin anew each time."""
+    done, calls = job.go(3, "config.yaml", "baseline.json", found="0 3", ATTEMPTS="2")
+    assert (done.returncode, calls) == (3, [INSPECT, f"{RUN} --overwrite", INSPECT, RUN, INSPECT])
+    assert "The run of config.yaml failed with exit code 3" in job.summary.read_text()
+
+
+def test_run_that_fails_before_it_begins_still_replaces_a_finished_one(job):
+    _, calls = job.go("3 0", "config.yaml", "baseline.json", found=0)
+    assert calls[:4] == [INSPECT, f"{RUN} --overwrite"] * 2
+
+
+def test_unfinished_run_of_another_plan_is_made_anew_once(job):
+    done, calls = job.go(2, "config.yaml", "baseline.json", found=3)
+    assert (done.returncode, calls) == (2, [INSPECT, RUN, f"{RUN} --overwrite"])
 
 
 def test_bad_input_is_not_tried_again(job):
-    done, calls = job.go(2, "config.yaml", "baseline.json")
-    assert (done.returncode, len(calls)) == (2, 1)
+    done, calls = job.go(2, "a config.yaml", "baseline.json")
+    assert (done.returncode, calls) == (2, [INSPECT, "run a config.yaml --summary-dir runs/gate --overwrite"])
 
 
 def test_nothing_but_compare_says_worse(job):
@@ -153,8 +210,8 @@ def test_nothing_but_compare_says_worse(job):
         done, _ = job.go(code, "config.yaml", "baseline.json")
         assert done.returncode == 3
         assert f"failed with exit code {code}" in done.stderr
-    done, calls = job.go(0, "config.yaml", "baseline.json", REPORTS="code/reports")
-    assert (done.returncode, len(calls)) == (2, 2)  # no call more
+    done, calls = job.go(0, "config.yaml", "baseline.json", REPORTS="run/reports")
+    assert (done.returncode, len(calls)) == (2, 4)  # no call more
     assert job.go(0, "config.yaml", "baseline.json", ATTEMPTS="0")[0].returncode == 2
     (job.folder / "bin" / "explainrun").write_text('#!/bin/sh\n[ "$1" = run ]\n')
     done, _ = job.go(0, "config.yaml", "baseline.json")
@@ -167,8 +224,8 @@ def test_options_go_on_to_compare(job):
     (job.folder / "gate-reports" / "junit.xml").write_text("of another time")
     done, calls = job.go(0, "c.yaml", "b.json", "--tolerance", "IoSR=2 %", SUMMARY_DIR="mine")
     assert done.returncode == 0, done.stderr
-    assert calls[1].startswith("compare b.json mine --tolerance IoSR=2 % --format table --format markdown=")
-    assert calls[2] == "baseline mine -o gate-reports/baseline.json"  # there is no b.json to renew
+    assert calls[2].startswith("compare b.json mine --tolerance IoSR=2 % --format table --format markdown=")
+    assert calls[3] == "baseline mine -o gate-reports/baseline.json"  # there is no b.json to renew
     assert not (job.folder / "gate-reports" / "junit.xml").exists()
 
 
