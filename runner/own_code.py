@@ -125,9 +125,9 @@ def _is_own(thing: Any) -> bool:
 
 
 def _is_own_module(module: Any) -> bool:
-    if not issubclass(type(module), ModuleType) or module.__name__.split(".")[0] == "explainrun":
+    if not issubclass(type(module), ModuleType):
         return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__ == "__main__"
+    name, file = str(module.__name__), getattr(module, "__file__", None)
+    if file is None or name.split(".", maxsplit=1)[0] == "explainrun":
+        return name == "__main__"
     return not any(Path(file).is_relative_to(place) for place in _INSTALLED)
