@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .inspection_json import finite
 from .stopping import EXIT_RESUMABLE
 from .telling import echo, end, ended_by_signals, refused
 
@@ -77,6 +76,8 @@ def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
 
 
 def _plain(found: Scores) -> dict[str, Any]:
+    from .inspection_json import finite  # noqa: PLC0415
+
     pairs = [(explainer, metric) for explainer in found.explainers for metric in found.metrics]
     told: dict[str, Any] = {
         "samples": len(set(found.sample_ids)),
