@@ -137,7 +137,10 @@ def test_scores_are_summed_up_by_label_with_what_was_not_scored(linear, dataset,
     assert "0.5000 [0.250, 0.750]" in str(result)
     assert "not scored in Given, of 3 questions: 1 of Gradient" in str(result)
     assert result._repr_html_().count("not scored in Given") == 1
-    assert "<table" in result._repr_html_()
+    assert result.scores.ranking_table() in str(result)
+    page = result._repr_html_()
+    assert page.count("<table") == 2  # scores, places
+    assert "those that share a letter are ties" in page
 
 
 def test_what_is_not_finite_is_counted_and_kept_out_of_the_records(linear, dataset, tmp_path):
