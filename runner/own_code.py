@@ -49,9 +49,9 @@ def checksum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
 
 
-def code_text(code: CodeType) -> str:
+def _code_text(code: CodeType) -> str:
     """What compiled code says, wherever it stands."""
-    constants = [code_text(one) if isinstance(one, CodeType) else _constant(one) for one in code.co_consts]
+    constants = [_code_text(one) if isinstance(one, CodeType) else _constant(one) for one in code.co_consts]
     return repr((code.co_code, constants, code.co_names, code.co_varnames))
 
 
@@ -69,10 +69,10 @@ def _text(thing: Any) -> str:
     """What a function or class says: a class its source, where there is any."""
     if isinstance(thing, FunctionType):
         defaults = thing.__defaults__ or ()
-        return f"{thing.__qualname__} {code_text(thing.__code__)} {defaults if _is_constant(defaults) else ''}"
+        return f"{thing.__qualname__} {_code_text(thing.__code__)} {defaults if _is_constant(defaults) else ''}"
     with suppress(OSError, TypeError):
         return getsource(thing)
-    return " ".join([thing.__qualname__, *(code_text(function.__code__) for function in _functions(thing))])
+    return " ".join([thing.__qualname__, *(_code_text(function.__code__) for function in _functions(thing))])
 
 
 def _named(thing: Any) -> Iterator[tuple[str, Any]]:

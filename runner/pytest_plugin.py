@@ -190,15 +190,11 @@ class ExplanationScores:
 
 def _rules(tolerance: float | str | Mapping[str, float | str] | None, alpha: float | None, path: Path | None) -> Rules:
     """What explanations are held to: what is given, then what a file says, then the defaults."""
-    from .comparison.tolerances import Rules, Tolerance, Tolerances, alpha_of, rules_of  # noqa: PLC0415
+    from .comparison.tolerances import Rules, Tolerances, alpha_of, rules_of  # noqa: PLC0415
 
     rules = Rules() if path is None else rules_of(path)
-    everywhere, by_metric = rules.tolerances.everywhere, dict(rules.tolerances.by_metric)
-    if isinstance(tolerance, Mapping):
-        by_metric |= {metric: Tolerance.of(said) for metric, said in tolerance.items()}
-    elif tolerance is not None:
-        everywhere = Tolerance.of(tolerance)
-    return Rules(Tolerances(everywhere, by_metric), rules.alpha if alpha is None else alpha_of(alpha))
+    tolerances = Tolerances.of_given(tolerance, rules.tolerances)
+    return Rules(tolerances, rules.alpha if alpha is None else alpha_of(alpha))
 
 
 def _no_baseline(path: Path, summary_dir: Path) -> str:

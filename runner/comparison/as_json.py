@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ..inspection_json import finite
 from . import wording
 from .comparison import Change, Comparison, Similarity, WorstQuestion
 
@@ -58,23 +58,16 @@ def refused_as_json(baseline: str, candidate: str, problems: Sequence[str]) -> d
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change) -> Any:
     derived = {"change": change.change, "fall": change.fall, "failing": change.verdict.failing}
-    return _finite({**asdict(change), **derived, "verdict": change.verdict.value})
+    return finite({**asdict(change), **derived, "verdict": change.verdict.value})
 
 
-def _similarity(similarity: Similarity) -> dict[str, Any]:
-    return _finite(asdict(similarity))
+def _similarity(similarity: Similarity) -> Any:
+    return finite(asdict(similarity))
 
 
-def _worst(comparison: Comparison, question: WorstQuestion) -> dict[str, Any]:
+def _worst(comparison: Comparison, question: WorstQuestion) -> Any:
     names = comparison.class_names
     known = 0 <= question.label < len(names)
-    return _finite({**asdict(question), "class_name": names[question.label] if known else None})
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """The same without NaN and infinity, which JSON has not."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
-    }
+    return finite({**asdict(question), "class_name": names[question.label] if known else None})

@@ -71,19 +71,27 @@ class Tolerances:
     by_metric: Mapping[str, Tolerance] = field(default_factory=dict)
 
     @classmethod
-    def of_given(cls, given: Tolerances | float | str | Mapping[str, float | str] | None) -> Tolerances:
-        """Read one for all metrics, or some by metric; None and what is read already are taken as they are.
+    def of_given(
+        cls, given: Tolerances | float | str | Mapping[str, float | str] | None, rest: Tolerances | None = None
+    ) -> Tolerances:
+        """Read one for all metrics, or some by metric; what is read already is taken as it is.
+
+        Args:
+            given: to be read; None for nothing.
+            rest: what it does not say; the defaults if None.
 
         Raises:
             ValueError: if one is no tolerance.
         """
         if isinstance(given, Tolerances):
             return given
+        rest = rest or cls()
         if given is None:
-            return cls()
+            return rest
         if isinstance(given, Mapping):
-            return cls(by_metric={metric: Tolerance.of(said) for metric, said in given.items()})
-        return cls(Tolerance.of(given))
+            own = {metric: Tolerance.of(said) for metric, said in given.items()}
+            return cls(rest.everywhere, {**rest.by_metric, **own})
+        return cls(Tolerance.of(given), rest.by_metric)
 
     def of(self, metric: str) -> Tolerance:
         """Of a metric."""
