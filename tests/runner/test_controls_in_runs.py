@@ -156,9 +156,14 @@ def test_the_plan_tells_which_explainers_are_controls_and_which_way_metrics_go(r
     for plan in (result.plan, Results(tmp_path / "run").plan):
         assert plan["controls"] == ["Chance", "Upright", "ConstantMap"]
         assert plan["higher_is_better"] == {"InsertionAUC": True, "Spread": False, "PointingGame": True}
+    assert "lower is better in Spread" in result.scores.table()
+    flat, (_, best) = result.scores.column("Spread").mean(axis=0), result.scores.ranking("Spread").places[0]
+    assert flat[result.scores.explainers.index(best)] == flat.min() < flat.max()
     assert runner("none", [Gradient]).plan().described["controls"] == []
     robust = Faithfulness(2, nn.Sigmoid(), metric="NaiveFaithfulness"), Robustness(2, nn.Sigmoid())
     assert runner("robust", [Gradient], robust).plan().described["uncontrolled"] == ["Robustness"]
+    robust = [Robustness(2, nn.Sigmoid(), samples=2)]
+    assert runner("marks", [Gradient, RandomMap], robust).run().scores.uncontrolled == ("Robustness",)
 
 
 def configured(repository, tmp_path, config, **changes):
