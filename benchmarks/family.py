@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import Any, ClassVar
 
+from ..explainers.configured import Configuration
+from ..explainers.view import View
 from ..summary_format.problems import nearest
 from .explanation import Covering, Explanation
 from .metric import Metric, Scores
@@ -35,10 +37,16 @@ class MetricFamily(Metric):
         self.member = self.members[metric](num_labels, **options)
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
-        self.controlled = self.member.controlled
+        self.controlled, self.maps_again = self.member.controlled, self.member.maps_again
+
+    def configuration(self) -> Configuration:
+        return self.member.configuration()
 
     def score(self, explanation: Explanation) -> Scores:
         return self.member.score(explanation)
+
+    def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
+        return self.member.extra_questions(view)
 
     def covering(self, size: tuple[int, int]) -> Covering | None:
         return self.member.covering(size)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from ..explainers.arguments import whole_number
+from ..explainers.configured import Configured
 from ..explainers.explainer import Explainer, answers, image_array
 from ..explainers.network import Network
 from ..explainers.view import View, asked_labels
@@ -19,7 +20,7 @@ from .explanation import Covering, Explanation
 Scores = npt.NDArray[np.float64]
 
 
-class Metric(ABC):
+class Metric(Configured, ABC):
     """Scores maps, one number a question; NaN where a question cannot be scored.
 
     A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
@@ -96,6 +97,7 @@ class Metric(ABC):
         if mask is None and self.needs_boxes:
             raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
         images = image_array(inputs)
+        explainer = explainer.for_images(images)
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")

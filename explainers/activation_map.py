@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .arguments import whole_number
-from .explainer import Explainer, asked_directly
+from .explainer import Explainer, asked_directly, image_array
 from .images import resized
 from .layers import find_layer
 from .tensors import FloatArray
@@ -19,6 +20,7 @@ from .view import Needs, View
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
 Number = TypeVar("Number", bound=np.generic)
+Reading = TypeVar("Reading", bound="ActivationMap")
 
 
 class ActivationMap(Explainer):
@@ -31,7 +33,8 @@ class ActivationMap(Explainer):
     Args:
         network: see ``Explainer``.
         layer: dotted name of the layer to read, such as "layer4", or several; their outputs must be
-            (N, channels, h, w). "" reads the image itself.
+            (N, channels, h, w). By default the deepest one with feature maps of more than one place, chosen when images
+            are there, and logged. "" reads the image itself.
         name: see ``Explainer``.
         reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
             row by row (those before them, such as a class token, are left out; there must be fewer than one row has);
@@ -47,22 +50,33 @@ class ActivationMap(Explainer):
     pynative = True
 
     def __init__(
-        self, network: nn.Cell, layer: str | Sequence[str] = "", name: str | None = None, *, reshape: Reshape = None
+        self,
+        network: nn.Cell,
+        layer: str | Sequence[str] | None = None,
+        name: str | None = None,
+        *,
+        reshape: Reshape = None,
     ) -> None:
         super().__init__(network, name)
-        if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
-            what = type(layer).__name__ if isinstance(layer, nn.Cell) else repr(layer)
-            raise TypeError(f"layer must be a layer's name, such as 'layer4', or a list of names, got {what}")
-        self.layer = (layer,) if isinstance(layer, str) else tuple(layer)
-        if not self.layer:
-            raise ValueError("layer must name at least one layer, got none")
-        for one in self.layer:
-            if one:
-                find_layer(network, one)
+        self.layer = () if layer is None else _layer_names(network, layer)
         self.reshape = reshape if reshape is None or callable(reshape) else _grid(reshape)
         self.needs = self._needed()
 
+    @property
+    def lacks_layer(self) -> bool:
+        return not self.layer
+
+    def with_layer(self: Reading, layer: str) -> Reading:
+        if not self.lacks_layer:
+            return self
+        reading = copy(self)
+        reading.layer = _layer_names(self.network, layer)
+        reading.needs = reading._needed()
+        return reading
+
     def attribute(self, view: View) -> FloatArray:
+        if self.lacks_layer:
+            raise ValueError(f"{self.name} lacks a layer; name one, or ask self.for_images(images) instead of it")
         maps = [resized(of_layer.astype(np.float32, copy=False), view.size) for of_layer in self.maps(view).values()]
         if len(maps) == 1:
             return maps[0]
@@ -85,8 +99,9 @@ class ActivationMap(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = asked_directly(self, inputs, targets)
-        return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in self.maps(view).items()}
+        reading = self.for_images(image_array(inputs))
+        view, place = asked_directly(reading, inputs, targets)
+        return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in reading.maps(view).items()}
 
     @abstractmethod
     def maps(self, view: View) -> dict[str, FloatArray]:
@@ -142,6 +157,25 @@ def weighed(weights: FloatArray, activation: FloatArray) -> FloatArray:
     """The sum (Q, h, w) of channels (Q, channels, h, w), each times its weight (Q, channels)."""
     summed: FloatArray = (weights[:, :, None, None] * activation).sum(axis=1)
     return summed
+
+
+def _layer_names(network: nn.Cell, layer: Any) -> tuple[str, ...]:
+    """One layer's name or several, all of them the network's.
+
+    Raises:
+        TypeError: if they are no names.
+        ValueError: if there are none, or the network has no such layer.
+    """
+    if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):
+        what = type(layer).__name__ if isinstance(layer, nn.Cell) else repr(layer)
+        raise TypeError(f"layer must be a layer's name, such as 'layer4', or a list of names, got {what}")
+    names = (layer,) if isinstance(layer, str) else tuple(layer)
+    if not names:
+        raise ValueError("layer must name at least one layer, got none")
+    for name in names:
+        if name:
+            find_layer(network, name)
+    return names
 
 
 def _grid(reshape: Any) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class CAM(ActivationMap):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str = "",
+        layer: str | None = None,
         head: str | None = None,
         name: str | None = None,
         *,
@@ -154,7 +154,7 @@ class EigenCAM(ActivationMap):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str | Sequence[str] = "",
+        layer: str | Sequence[str] | None = None,
         name: str | None = None,
         *,
         centered: bool = False,

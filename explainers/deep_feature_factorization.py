@@ -109,7 +109,7 @@ class DeepFeatureFactorization(ActivationMap):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str,
+        layer: str | None = None,
         n_components: int = 5,
         top_k: int = 2,
         name: str | None = None,
@@ -161,6 +161,8 @@ class DeepFeatureFactorization(ActivationMap):
                 and there is no classifier.
         """
         images = image_array(inputs)
+        if self.lacks_layer:
+            return self.for_images(images).factorize(inputs, activation_fn, classifier)
         says = None if activation_fn is None else checked_activation(activation_fn)
         cell = find_layer(self.network, classifier) if isinstance(classifier, str) else classifier
         if cell is None and callable(self.reshape):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, overload
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,15 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from ..summary_format import original_picture
+from .automatic_layer import automatic_layer
+from .configured import Configured
 from .images import saliency_to_image
 from .network import Network
 from .tensors import FloatArray, IntArray, checked_network
 from .view import Needs, View, asked_labels
+
+_log = logging.getLogger("explainrun")
+Method = TypeVar("Method", bound="Explainer")
 
 
 class Estimate(NamedTuple):
@@ -26,7 +32,7 @@ class Estimate(NamedTuple):
     errors: npt.NDArray[np.floating[Any]] | None = None
 
 
-class Explainer(ABC):
+class Explainer(Configured, ABC):
     """A saliency method bound to a network.
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
@@ -50,6 +56,37 @@ class Explainer(ABC):
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)
         self.name = name or type(self).__name__
+        self._automatic: dict[tuple[int, ...], str] = {}
+
+    @property
+    def lacks_layer(self) -> bool:
+        """Whether it reads a layer that nobody has named."""
+        return False
+
+    def with_layer(self: Method, layer: str) -> Method:
+        """The same method, reading this layer if it lacks one; the explainer itself stays as it is.
+
+        Raises:
+            ValueError: if there is no such layer.
+        """
+        return self
+
+    def for_images(self: Method, images: FloatArray) -> Method:
+        """The method as it explains images (N, C, H, W): if it lacks a layer, with the one that suits their shape.
+
+        That is the deepest one with feature maps, which takes a pass to find and is logged, once for each shape.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if not self.lacks_layer:
+            return self
+        shape = images.shape[1:]
+        if shape not in self._automatic:
+            self._automatic[shape] = automatic_layer(Network(self.network), images[0])
+            _log.warning("%s reads layer %r, chosen automatically; layer=... names another", self.name,
+                         self._automatic[shape])  # fmt: skip
+        return self.with_layer(self._automatic[shape])
 
     @abstractmethod
     def attribute(self, view: View) -> FloatArray:
@@ -149,6 +186,7 @@ def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> Float
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
+    explainer = explainer.for_images(images)
     view, place = asked_together(explainer, images, labels)
     found, refused = attribute_together([explainer], view)
     if refused:

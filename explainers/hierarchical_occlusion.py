@@ -17,6 +17,7 @@ from mindspore import Tensor, nn
 
 from .arguments import real_number, whole_number
 from .baselines import blur_sigma, blurred
+from .configured import Configured
 from .counterfactual import Counterfactual, one_image
 from .explainer import image_array
 from .lockstep import passes_needed, search_together
@@ -42,7 +43,7 @@ class Searches(NamedTuple):
     passes: int
 
 
-class HierarchicalOcclusion:
+class HierarchicalOcclusion(Configured):
     """Searches for the regions that lift a label's probability to a threshold, on an image that is else blurred.
 
     No paper is known; it is the method of the MindSpore XAI package, here with every choice written down. Windows are

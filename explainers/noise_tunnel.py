@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from copy import copy
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from .tensors import FloatArray
 from .view import View
 
 Kind = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
+Tunnel = TypeVar("Tunnel", bound="NoiseTunnel")
 
 
 class NoiseTunnel(PixelAttribution):
@@ -64,6 +66,15 @@ class NoiseTunnel(PixelAttribution):
         self.explainer, self.nt_type = explainer, nt_type
         self.nt_samples = whole_number(nt_samples, "nt_samples")
         self.stdevs = positive_number(stdevs, "stdevs")
+
+    @property
+    def lacks_layer(self) -> bool:
+        return self.explainer.lacks_layer
+
+    def with_layer(self: Tunnel, layer: str) -> Tunnel:
+        around = copy(self)
+        around.explainer = self.explainer.with_layer(layer)
+        return around
 
     def by_channel(self, view: View) -> FloatArray:
         """Values (Q, C, H, W); (Q, 1, H, W) of an explainer that gives one a pixel."""

@@ -73,7 +73,7 @@ class SSCAM(ScoreCAM):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str | Sequence[str] = "",
+        layer: str | Sequence[str] | None = None,
         num_samples: int = 35,
         std: float = 2.0,
         name: str | None = None,
@@ -113,7 +113,7 @@ class ISCAM(ScoreCAM):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str | Sequence[str] = "",
+        layer: str | Sequence[str] | None = None,
         num_samples: int = 10,
         name: str | None = None,
         *,

@@ -39,7 +39,7 @@ class SmoothGradCAMpp(ActivationMap):
     def __init__(
         self,
         network: nn.Cell,
-        layer: str | Sequence[str] = "",
+        layer: str | Sequence[str] | None = None,
         num_samples: int = 4,
         std: float = 0.3,
         name: str | None = None,

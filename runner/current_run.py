@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..summary_format import BrokenRecordError, FolderInUseError, Results, RunFolder
-from ..summary_format.differences import differences
+from ..summary_format.differences import CHOSEN, differences
 from .batch import digests, read
 from .config import build_runner, load_config
 from .opening import opening
@@ -65,7 +65,7 @@ def _holds_current_run(plan: Plan) -> bool:
     if run is None or not run.finished:
         return run is not None
     made = (run.state() or {})["plan"]
-    return not differences(made, plan.described) and _same_samples(plan, run)
+    return not differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 
 
 def _same_samples(plan: Plan, run: RunFolder) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 
-from ..explainers.network import Network
+from ..explainers.network import Network, probe
 from ..summary_format import (
     BrokenRecordError,
     FolderLock,
@@ -23,13 +24,14 @@ from ..summary_format import (
 from ..summary_format.finishing import finish, metadata
 from ..summary_format.folder import sweep
 from ..summary_format.mending import mend
+from ..summary_format.probe import Probe
 from ..summary_format.records import Record
 from ..summary_format.sample_records import sample_records
 from .batch import Batch, digests, read
 from .committing import Committer
-from .examination import examine
+from .examination import Examination, examine
 from .opening import Opening, held, opening
-from .plan import Plan, PlanError, folder_problems
+from .plan import Plan, PlanError, first_line, folder_problems
 from .profile import Costs, Profile
 from .progress import Progress
 from .result import RunResult
@@ -59,55 +61,104 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     """
     began = time.monotonic()
     network = Network(plan.network, plan.pass_size, fill=True)
-    if folder_problems(plan.summary_dir):
+    if folder_problems(plan.summary_dir) or plan.undescribed:
         raise PlanError(examine(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
         sweep(plan.summary_dir)
         found = opening(plan, overwrite=overwrite, resume=resume)
-        if found.run is not None and found.run.finished:
-            results = _finished_before(plan, found.run)
-            _clear(found.run, replaces=found.replaces)
-            _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
-            return RunResult.of(results, plan.summary_dir, finished_before=True)
-        if found.run is not None:
-            for what in mend(_segments(plan, found.run), stopping.check):
-                _log.warning("%s; it is made anew", what)
-        earlier = _earlier_costs(plan, found.run)
+        begun = None if found.run is None else _known_again(plan, network, found.run, stopping)
+        if begun is not None and begun.run.finished:
+            return _finished_before(begun, replaces=found.replaces)
+        earlier = {} if begun is None else _mended(begun, stopping).costs()
         profile = Profile(network, earlier)
-        run, first, groups = _entered(plan, network, profile, found, stopping)
-        _go(plan, network, profile, run, first, groups, stopping, lock)
+        if begun is None:
+            begun = _begun(plan, network, profile, found, stopping)
+        profile.need_probe()
+        _go(begun, network, profile, stopping, lock)
         lock.check()
-        _clear(run, replaces=found.replaces)
-        result = RunResult.of(Results(run.archive), plan.summary_dir, _seconds(earlier) + time.monotonic() - began)
+        _clear(begun.run, replaces=found.replaces)
+        seconds = _seconds(earlier) + time.monotonic() - began
+        result = RunResult.of(Results(begun.run.archive), plan.summary_dir, seconds)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
 
-def _finished_before(plan: Plan, run: RunFolder) -> Results:
-    """The results of a finished run, if they are whole, of the data that the plan has, and what it wants.
+@dataclass(frozen=True)
+class _Begun:
+    """A run that has its folder.
+
+    Attributes:
+        plan: what it does, with the layers that were chosen when it began.
+        run: its files.
+        groups: its batches.
+        first: the first of them, where it was examined with the plan.
+    """
+
+    plan: Plan
+    run: RunFolder
+    groups: Iterator[list[Sample]]
+    first: Batch | None = None
+
+
+def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping) -> _Begun:
+    """The run that a folder holds, if its network is the plan's.
 
     Raises:
-        PlanError: if they are not.
+        PlanError: if it is another one.
+    """
+    state, reading = run.state() or {}, read(plan, stopping.check)
+    if reading.opening and "probe" in state:
+        apart = _network_apart(plan, network, reading.opening[0].pixels.shape, state["probe"])
+        if apart is not None:
+            kind = "a finished" if run.finished else "an unfinished"
+            raise PlanError([held(plan, f"{kind} run of a network that computes something else: {apart}")])
+    return _Begun(plan.with_layers(state["plan"].get("chosen_layers", {})), run, reading.batches)
+
+
+def _network_apart(plan: Plan, network: Network, shape: tuple[int, ...], kept: Any) -> str | None:
+    """What tells a plan's network from the one that answered a probe, if anything does."""
+    try:
+        return Probe.of(kept).difference(probe(network, shape, plan.activation_fn))
+    except (ValueError, TypeError, RuntimeError) as error:
+        return first_line(error)
+
+
+def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
+    """What a finished run found, if it is whole, of the data that the plan has, and what it wants.
+
+    Raises:
+        PlanError: if it is not.
         NotComputedError: if something is not finite and the plan is strict.
     """
+    plan, run = begun.plan, begun.run
     try:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
         raise PlanError([f"the finished run is damaged: {error}; make it anew: overwrite (--overwrite)"]) from error
-    given = digests(next(read(plan).batches, []))
+    given = digests(next(begun.groups, []))
     if not np.array_equal(given, results.digests[: len(given)]):
         raise PlanError([held(plan, "a finished run of other data")])
     check_results(plan, results)
-    return results
+    _clear(run, replaces=replaces)
+    _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
+    return RunResult.of(results, plan.summary_dir, finished_before=True)
 
 
-def _entered(
-    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping
-) -> tuple[RunFolder, Batch | None, Iterator[list[Sample]]]:
-    """The run to work on, its first batch if that is known, and its batches."""
-    if found.run is not None:
-        _log.info("going on with the run in %s", plan.summary_dir)
-        return found.run, None, read(plan, stopping.check).batches
+def _mended(begun: _Begun, stopping: Stopping) -> Segments:
+    """What is committed of a run that is resumed, all of it sound."""
+    segments = _segments(begun)
+    for what in mend(segments, stopping.check):
+        _log.warning("%s; it is made anew", what)
+    _log.info("going on with the run in %s", begun.plan.summary_dir)
+    return segments
+
+
+def _begun(plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping) -> _Begun:
+    """A new run.
+
+    Raises:
+        PlanError: with all that is wrong.
+    """
     if found.problems:
         raise PlanError([*found.problems, *plan.problems()])
     with profile.timed("first batch: inference and maps"):
@@ -115,51 +166,47 @@ def _entered(
     if examined.problems:
         raise PlanError(examined.problems)
     stopping.check()
+    plan = examined.plan
     state = {
         "plan": plan.described,
         "begins": examined.begins,
         "compiled": examined.compiled,
         "dropout": asdict(network.dropout),
+        "probe": examined.probe and examined.probe.plain(),
         "replaces": found.replaces,
     }
-    if examined.first is not None:
-        _need_trials(profile, plan, compiled=examined.compiled)
-        need_inference(profile, plan, len(examined.first.samples))
+    _need_trials(profile, plan, examined)
     remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
-    return run, examined.first, examined.groups
+    return _Begun(plan, run, examined.groups, examined.first)
 
 
-def _need_trials(profile: Profile, plan: Plan, *, compiled: bool) -> None:
+def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
     """Count what examining a plan tried."""
+    profile.need_passes("layer choice", bool(plan.chosen_layers))
+    if examined.first is None:
+        return
     if plan.tries_compiling:
-        profile.need_compiling(compiled=compiled)
+        profile.need_compiling(compiled=examined.compiled)
     if plan.dropout_samples:
         profile.need_dropout_trial()
     if plan.shard is not None:
         profile.need_place_trial()
+    need_inference(profile, plan, len(examined.first.samples))
 
 
-def _go(
-    plan: Plan,
-    network: Network,
-    profile: Profile,
-    run: RunFolder,
-    first: Batch | None,
-    groups: Iterator[list[Sample]],
-    stopping: Stopping,
-    lock: FolderLock,
-) -> None:
+def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> None:
     """Do what is left of a run."""
+    plan, run = begun.plan, begun.run
     run.sweep()
-    segments = _segments(plan, run)
+    segments = _segments(begun)
     with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
         with (
             Progress(plan.sample_count) as progress,
             Committer(run, lock.check) as committer,
         ):
             work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
-            work.all(groups, first)
+            work.all(begun.groups, begun.first)
 
         def check() -> None:
             stopping.check()
@@ -169,14 +216,9 @@ def _go(
             finish(segments, plan.described, writer, check)
 
 
-def _segments(plan: Plan, run: RunFolder) -> Segments:
-    names = tuple(explainer.name for explainer in plan.explainers)
-    return Segments(run, names, searching=plan.hierarchical_occlusion is not None)
-
-
-def _earlier_costs(plan: Plan, run: RunFolder | None) -> Costs:
-    """What the committed work of earlier starts took."""
-    return {} if run is None else _segments(plan, run).costs()
+def _segments(begun: _Begun) -> Segments:
+    names = tuple(explainer.name for explainer in begun.plan.explainers)
+    return Segments(begun.run, names, searching=begun.plan.hierarchical_occlusion is not None)
 
 
 def _seconds(costs: Costs) -> float:

@@ -12,15 +12,21 @@ from itertools import chain, repeat
 import numpy as np
 
 from ..explainers import Explainer, View
+from ..explainers.automatic_layer import automatic_layer
 from ..explainers.explainer import attribute_together
-from ..explainers.network import Network, UnsharedDropoutError
+from ..explainers.network import Network, UnsharedDropoutError, probe
 from ..explainers.tensors import FloatArray
 from ..summary_format import original_picture
+from ..summary_format.probe import Probe
 from .batch import Batch, digests, inferred, read
 from .plan import Plan, existing, first_line
 from .samples import Sample, SampleError
 
 _log = logging.getLogger("explainrun")
+_NO_FUNCTION = (
+    "the network gives the same image other outputs each time, as one that draws random numbers does; results are not "
+    "reproducible, and a later start cannot check that it has the same network"
+)
 
 
 @dataclass(frozen=True)
@@ -28,19 +34,23 @@ class Examination:
     """What looking at a plan and its first batch gave.
 
     Attributes:
+        plan: what was looked at, with the layers that were chosen.
         problems: what is wrong, a sentence each.
         first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
             that, or the plan's shard has no sample.
         groups: all batches.
         begins: checksums of the dataset's first pass of samples, by which shards know that they share it.
         compiled: whether forward passes run compiled.
+        probe: what the network answers to fixed images.
     """
 
+    plan: Plan
     problems: list[str]
     first: Batch | None
     groups: Iterator[list[Sample]]
     begins: Sequence[int] = ()
     compiled: bool = False
+    probe: Probe | None = None
 
 
 def examine(
@@ -59,14 +69,20 @@ def examine(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        return Examination([*problems, str(error)], None, iter(()))
+        return Examination(plan, [*problems, str(error)], None, iter(()))
     problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
     begins = digests(reading.opening).tolist()
-    if not samples:
-        return Examination(problems, None, iter(()), begins)
-    groups = chain([samples], reading.batches)
+    if not reading.opening:
+        return Examination(plan, problems, None, iter(()), begins)
+    groups = chain([samples], reading.batches) if samples else iter(())
     opening = np.stack([sample.pixels for sample in reading.opening])
     try:
+        answers = probe(network, opening.shape[1:], plan.activation_fn)
+        if answers.answers is None:
+            _log.warning(_NO_FUNCTION)
+        plan = _with_layers(plan, network, opening[0], problems)
+        if not samples:
+            return Examination(plan, problems, None, groups, begins, probe=answers)
         compiled = not problems and _compiled(plan, network, opening, problems)
         if plan.dropout_samples and not problems:
             _prepare_dropout(plan, network, opening, problems)
@@ -75,13 +91,27 @@ def examine(
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
-        problems.append(f"the network cannot take images of shape {samples[0].image.shape}: {first_line(error)}")
-        return Examination(problems, None, groups)
+        problems.append(f"the network cannot take images of shape {opening.shape[1:]}: {first_line(error)}")
+        return Examination(plan, problems, None, groups)
     first = Batch(samples, said)
     problems += _output_problems(plan, first)
     if not problems:
         problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
-    return Examination(problems, first, groups, begins, compiled)
+    return Examination(plan, problems, first, groups, begins, compiled, answers)
+
+
+def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list[str]) -> Plan:
+    """The plan with a layer for each explainer that lacks one."""
+    lacking = [explainer.name for explainer in plan.explainers if explainer.lacks_layer]
+    if not lacking or problems:
+        return plan
+    try:
+        layer = automatic_layer(network, image)
+    except ValueError as error:
+        problems.append(f"{', '.join(lacking)}: {first_line(error)}")
+        return plan
+    _log.warning("layer %r was chosen automatically for %s; the option layer names another", layer, ", ".join(lacking))
+    return plan.with_layers(dict.fromkeys(lacking, layer))
 
 
 def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import nn
 
 from ..explainers import EXPLAINERS, Explainer, Network
+from ..explainers.automatic_layer import automatic_layer
 from ..explainers.explainer import attribute_together
 from ..explainers.layers import find_layer
 from ..explainers.tensors import Activation, FloatArray
@@ -124,44 +125,39 @@ class Question:
         Raises:
             PlanError: if some cannot be made.
         """
-        problems, made, layers = Problems(), [], tuple(self.layers)
+        problems, made = Problems(), []
         for method in self.methods:
             if isinstance(method, Explainer):
                 made.append(method)
                 continue
-            if not layers and self._lacks_layer(method):
-                layers = (problems.attempt(name_of(method), partial(deepest_maps, network, images[0])) or "",)
-                _log.info("layer %s is read where a method takes one, the deepest with feature maps", layers[0])
-            make = problems.attempt("", partial(self._maker, method, self.network, classes, layers))
+            make = problems.attempt("", partial(self._maker, method, self.network, classes))
             made.append(make and problems.attempt(name_of(method), make))
         problems.tell()
-        return made
+        lacking = [method.name for method in made if method.lacks_layer]
+        layer = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0])) if lacking else None
+        problems.tell()
+        if layer is None:
+            return made
+        _log.info("layer %s, chosen automatically: %s", layer, ", ".join(lacking))
+        return [method.with_layer(layer) for method in made]
 
-    def _lacks_layer(self, method: str | Mapping[str, Any]) -> bool:
-        """Whether it, or the method inside it, reads a layer that nobody has named."""
-        name, options = _entry(method)
-        inside = "explainer" in options and self._lacks_layer(options["explainer"])
-        return inside or ("layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options)
-
-    def _with_layer(self, method: str | Mapping[str, Any], layers: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The entry of a method, a layer named where it, or the method inside it, lacks one."""
+    def _with_layers(self, method: str | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The entry of a method, the layers named where it, or the method inside it, reads some and its own are not."""
         name, options = _entry(method)
         if "explainer" in options:
-            options["explainer"] = self._with_layer(options["explainer"], layers)
-        elif self._lacks_layer(method):
-            options["layer"] = layers[0] if len(layers) == 1 else list(layers)
+            options["explainer"] = self._with_layers(options["explainer"])
+        elif self.layers and "layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options:
+            options["layer"] = self.layers[0] if len(self.layers) == 1 else list(self.layers)
         return {name: options}
 
-    def _maker(
-        self, method: str | Mapping[str, Any], network: nn.Cell | None, classes: int, layers: Sequence[str] = ("any",)
-    ) -> Callable[[], Explainer]:
+    def _maker(self, method: str | Mapping[str, Any], network: nn.Cell | None, classes: int) -> Callable[[], Explainer]:
         """What makes the explainer that an entry names.
 
         Raises:
             ValueError: if there is none of that name, or its options do not fit it.
         """
         given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
-        made: Callable[[], Explainer] = maker(EXPLAINERS, self._with_layer(method, layers), given, Path())
+        made: Callable[[], Explainer] = maker(EXPLAINERS, self._with_layers(method), given, Path())
         return made
 
 
@@ -241,23 +237,6 @@ def _explained(
     view = partial(View, *asked_about, seed=question.seed, logits=logits)
     maps, refused = _maps(methods, view)
     return ExplainedPicture(label, float(probabilities[label]), (top, float(probabilities[top])), maps, refused)
-
-
-def deepest_maps(network: Network, image: FloatArray) -> str:
-    """The name of the last layer that gives feature maps (N, channels, h, w) of more than one place.
-
-    Of layers within one another that give the same shape it is the outermost, whose output is the last.
-
-    Raises:
-        ValueError: if no layer does.
-    """
-    shapes = {name: shape for name, _, shape in network.layers(image[None])}
-    found = [name for name, shape in shapes.items() if shape and len(shape) == 4 and shape[2] * shape[3] > 1]
-    if not found:
-        raise ValueError("no layer gives feature maps (N, channels, h, w) to read; name one with the option 'layer'")
-    parts = found[-1].split(".")
-    around = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return next(name for name in around if shapes.get(name) == shapes[found[-1]])
 
 
 def method_name(given: str) -> str:

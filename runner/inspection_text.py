@@ -21,6 +21,7 @@ from .profile_table import profile_table
 _KEY_WIDTH = 14
 _SHOWN_FAULTS = 20
 _SHOWN_PARTS = 3
+_UNSHOWN = ("class", "activation_fn", "resolved")  # of an explainer or metric
 _SHOWN_COST = 0.005
 
 
@@ -148,6 +149,9 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     for key in ("explainers", "metrics"):
         if plan[key]:
             yield key, "; ".join(_named(name, options) for name, options in plan[key].items())
+    chosen = _inner(plan, "chosen_layers")
+    if chosen:
+        yield "layers", f"chosen automatically: {_options(chosen)}"
     search = _inner(plan, "hierarchical_occlusion")
     if search:
         yield "hierarchical", f"occlusion ({_options(search)})"
@@ -160,7 +164,12 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
 def _network(plan: Mapping[str, Any]) -> str:
     network, given = _inner(plan, "network"), _inner(_inner(plan, "config"), "network")
     made_from = _joined(given.get("factory"), given.get("checkpoint"))
-    return _joined(network.get("class"), network.get("weights and layers"), made_from, plan.get("activation_fn"))
+    return _joined(
+        network.get("class"),
+        network.get("parameters", network.get("weights and layers")),
+        made_from,
+        _inner(plan, "activation_fn").get("cell", plan.get("activation_fn")),
+    )
 
 
 def _data(plan: Mapping[str, Any]) -> str:
@@ -296,8 +305,8 @@ def _joined(*parts: Any) -> str:
 def _named(name: str, options: Any) -> str:
     """An explainer or metric with its options."""
     given = options if isinstance(options, Mapping) else {}
-    kind = given.get("class")
-    text = _options({key: value for key, value in given.items() if key not in ("class", "activation_fn")})
+    kind, given = given.get("class"), {**given, **_inner(given, "resolved")}
+    text = _options({key: value for key, value in given.items() if key not in _UNSHOWN})
     inside = _joined(None if kind == name else kind, text)
     return f"{name} ({inside})" if inside else name
 

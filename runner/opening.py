@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..summary_format import RunFolder, find_runs
-from ..summary_format.differences import MAKING, differences, shown
+from ..summary_format.differences import CHOSEN, MAKING, differences, shown
 from .plan import Plan, folder_problems
 from .sharding import PLACE
 
@@ -35,14 +35,15 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
         overwrite: begin anew whatever is there.
         resume: go on with an unfinished run of the plan, instead of beginning anew.
     """
-    runs = [] if folder_problems(plan.summary_dir) else find_runs(plan.summary_dir)  # the plan tells those itself
+    unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan tells itself
+    runs = [] if unfit else find_runs(plan.summary_dir)
     if not runs or overwrite:
         return Opening(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state()
     if not state or not _says(state):
         return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
-    apart = differences(state["plan"], plan.described, MAKING if run.finished else ())
+    apart = differences(state["plan"], plan.described, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
         another = None not in (kept := (state["plan"].get("shard"), plan.described["shard"])) and kept[0] != kept[1]
         advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
@@ -61,7 +62,9 @@ def _says(state: Mapping[str, Any]) -> bool:
     kinds = (("explainers", dict), ("metrics", dict), ("config", (dict, type(None))))
     if not isinstance(plan, dict) or not isinstance(dropout, dict) or "replaces" not in state:
         return False
-    return all(key in plan and isinstance(plan[key], kind) for key, kind in kinds)
+    chosen = plan.get("chosen_layers", {})
+    named = isinstance(chosen, dict) and all(isinstance(layer, str) for layer in chosen.values())
+    return named and all(key in plan and isinstance(plan[key], kind) for key, kind in kinds)
 
 
 def held(plan: Plan, what: str) -> str:

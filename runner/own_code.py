@@ -21,18 +21,24 @@ import numpy as np
 
 DIGEST_LENGTH = 16
 _INSTALLED = [Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")]
+_WITH_A_VERSION = {"builtins", "explainrun", "mindspore", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
 
 
-def own_code(thing: Any) -> str:
+def own_code(thing: Any, *, package: bool = False) -> str:
     """A checksum of a function or class with all of the user's own code that it names.
 
     The same in every process, wherever files lie and whatever else they hold. The thing itself counts whosever it is.
+
+    Args:
+        thing: the function or class.
+        package: whether the rest of the package that it comes from counts as the user's own.
     """
     said, waiting, seen = set[str](), [thing], set[int]()
+    home = _package(unwrap(thing)) if package else None
     while waiting:
         one = unwrap(waiting.pop())
-        if id(one) in seen or not (one is unwrap(thing) or _is_own(one)):
+        if id(one) in seen or not (one is unwrap(thing) or _is_own(one) or (home and _package(one) == home)):
             continue
         seen.add(id(one))
         said.add(_text(one))
@@ -42,6 +48,30 @@ def own_code(thing: Any) -> str:
             elif name.isupper() and _is_constant(value):
                 said.add(f"{name} = {_constant(value)}")
     return checksum("\n".join(sorted(said)).encode())
+
+
+def other_code(thing: Any, *, package: bool = False) -> str:
+    """The same of a function or class that has no version in a run's plan; nothing of what comes with Python, of
+    MindSpore, NumPy or Explainrun.
+
+    Of a function also the constants count that its defaults and closure hold, and the functions there.
+    """
+    if _package(unwrap(thing)) in _WITH_A_VERSION:
+        return ""
+    if not isinstance(thing, FunctionType):
+        return own_code(thing, package=package)
+    held = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values(), *closed_over(thing).values()]
+    said = [other_code(one) if isinstance(one, FunctionType) else _constant(one) for one in held if _is_said(one)]
+    return checksum(repr((own_code(thing, package=package), said)).encode())
+
+
+def closed_over(function: FunctionType) -> dict[str, Any]:
+    """What the names of a function stand for that belong to functions around it, but for itself."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # it stands for nothing yet
+            found[name] = cell.cell_contents
+    return {name: value for name, value in found.items() if value is not function}
 
 
 def checksum(data: bytes) -> str:
@@ -107,6 +137,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _constant(value: Any) -> str:
     """Sets have another order in each process, and long arrays are cut when they are shown."""
+    if type(value) in (tuple, list):
+        return f"{type(value).__name__} [{', '.join(map(_constant, value))}]"
     if isinstance(value, (np.ndarray, np.generic)):
         array = np.asarray(value)
         return f"array {array.shape} {array.dtype} {'' if array.dtype.hasobject else checksum(array.tobytes())}"
@@ -117,6 +149,14 @@ def _is_constant(value: Any) -> bool:
     if type(value) in (tuple, list):
         return all(map(_is_constant, value))
     return type(value) in _CONSTANTS or issubclass(type(value), (np.ndarray, np.generic))
+
+
+def _is_said(value: Any) -> bool:
+    return _is_constant(value) or isinstance(value, FunctionType)
+
+
+def _package(thing: Any) -> str:
+    return str(getattr(thing, "__module__", "")).partition(".")[0]
 
 
 def _is_own(thing: Any) -> bool:

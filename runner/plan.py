@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -24,13 +24,15 @@ from ..explainers.view import Needs
 from ..summary_format.forms import is_text
 from ..summary_format.pictures import Statistics
 from ..summary_format.problems import SeveralProblemsError
-from .description import network_digest, options_of, plain
+from .description import Description, UndescribedError
+from .network_identity import network_identity
 from .samples import COLUMNS, sample_count
 from .sharding import PLACE, Shard
 
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
 JIT = ("auto", "on", "off")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
+_DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
 PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
 
 
@@ -60,6 +62,7 @@ class Plan:
         hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
         config: what the plan was made from, in plain values, if from a config.
         shard: which samples it works on; None for all.
+        chosen_layers: by explainer for which nobody named a layer, the one that was chosen.
     """
 
     summary_dir: Path
@@ -80,6 +83,7 @@ class Plan:
     hierarchical_occlusion: HierarchicalOcclusion | None = None
     config: Mapping[str, Any] | None = None
     shard: Shard | None = None
+    chosen_layers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sample_count(self) -> int | None:
@@ -145,6 +149,7 @@ class Plan:
             *_network_problems(self),
             *_metric_problems(self),
             *folder_problems(self.summary_dir),
+            *self.undescribed,
         ]
         if self.shard is None and PLACE in str(self.summary_dir):
             problems.append(f"summary_dir {self.summary_dir} holds {PLACE}, and no shard is given")
@@ -152,37 +157,86 @@ class Plan:
             problems.append("mean and std go together: give both or neither")
         return problems
 
+    def with_layers(self, chosen: Mapping[str, str]) -> Plan:
+        """The plan with the layers that were chosen, by explainer that lacks one.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if not chosen:
+            return self
+        named = tuple(one.with_layer(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
+        plan = replace(self, explainers=named, chosen_layers=chosen)
+        # All else is described as before: checksums of a large network take seconds, and layers are told apart from
+        # options, since a start knows its run again before it has chosen any.
+        plan.__dict__.update({"_described": self._described, "_identity": self._identity})
+        return plan
+
+    @property
+    def undescribed(self) -> list[str]:
+        """A sentence on each part that cannot be described, so that a later start would not know the run again."""
+        return self._described[1]
+
     @cached_property
     def described(self) -> dict[str, Any]:
-        """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart."""
-        search = self.hierarchical_occlusion
+        """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart.
+
+        Raises:
+            PlanError: if a part of it cannot be described.
+        """
+        parts, problems = self._described
+        if problems:
+            raise PlanError(problems)
         values = {
             "summary_dir": str(self.summary_dir),
-            "network": {"class": type(self.network).__name__, "weights and layers": network_digest(self.network)},
-            "activation_fn": self.activation_fn,
+            "network": self._identity,
             "columns": list(self.dataset.get_col_names()),
             "samples": sample_count(self.dataset, None),
             "shard": self.shard and [self.shard.number, self.shard.count],
             "class_names": list(self.class_names),
-            "explainers": {explainer.name: options_of(explainer) for explainer in self.explainers},
+            **parts,
             "errors": {
                 explainer.name: explainer.error_told
                 for explainer in self.explainers
                 if type(explainer).estimate is not Explainer.estimate
             },
-            "metrics": {metric.name: options_of(metric) for metric in self.metrics},
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
             "uncontrolled": [metric.name for metric in self.metrics if not metric.controlled],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
+            "chosen_layers": self.chosen_layers,
             **{name: getattr(self, name) for name in _OPTIONS},
-            "hierarchical_occlusion": search and options_of(search),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
             "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
             "config": self.config,
         }
-        described: dict[str, Any] = plain(values)
+        described: dict[str, Any] = Description().plain(values)
         return described
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        return network_identity(self.network)
+
+    @cached_property
+    def _described(self) -> tuple[dict[str, Any], list[str]]:
+        """What users made, described; and a sentence on each part that cannot be."""
+        description, problems = Description(self.network), list[str]()
+
+        def tried(what: str, describe: Callable[[Any], Any], thing: Any) -> Any:
+            try:
+                return describe(thing)
+            except UndescribedError as error:
+                problems.append(f"{what} could not be recognised by a later start: {error}; give {_DESCRIBABLE}")
+                return None
+
+        options, search = description.options, self.hierarchical_occlusion
+        parts = {
+            "activation_fn": tried("activation_fn", description.plain, self.activation_fn),
+            "explainers": {one.name: tried(one.name, options, one) for one in self.explainers},
+            "metrics": {one.name: tried(one.name, options, one) for one in self.metrics},
+            "hierarchical_occlusion": search and tried("hierarchical occlusion", options, search),
+        }
+        return parts, problems
 
 
 def _dataset_problems(plan: Plan) -> list[str]:

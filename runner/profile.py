@@ -11,7 +11,7 @@ import numpy as np
 
 from ..benchmarks import Covering
 from ..explainers import Explainer, View
-from ..explainers.network import Network, pass_kind
+from ..explainers.network import Network, pass_kind, rows_of
 
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -32,6 +32,8 @@ class Profile:
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
+    network probe    ceil(max(4, P) / P), once; later starts make it again
+    layer choice     1, once, where an explainer lacks a layer
     place trial      1, once, by a shard
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
     search           what ``HierarchicalOcclusion.search_all`` tells, from what each of its steps had to ask alone
@@ -73,6 +75,11 @@ class Profile:
         """Count the passes that try a compiled forward."""
         if not self._resumed:
             self._needed["compile"] += 2 if compiled else 1
+
+    def need_probe(self) -> None:
+        """Count the passes that see which network it is."""
+        if not self._resumed:
+            self.need("network probe", rows_of(self._network))
 
     def need_place_trial(self) -> None:
         """Count the pass that sees whether outputs depend on an image's place."""

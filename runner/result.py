@@ -13,7 +13,7 @@ import numpy as np
 from ..explainers import Explainer
 from ..summary_format import Results
 from .profile_table import profile_table
-from .score_tables import RANKING_NOTE, table_notes
+from .score_tables import RANKING_NOTE, layer_notes, table_notes
 from .scores import Scores
 
 
@@ -103,6 +103,7 @@ class RunResult:
 
     def __str__(self) -> str:
         table = [f"{self.scores.table()}\n\n{self.scores.ranking_table()}\n"] if self.scores.metrics else []
+        table = table or layer_notes(self.scores)
         before = ["finished before, nothing was done; overwrite to run again"] if self.finished_before else []
         return "\n".join([*table, self.summary_line(), *before, f"summary: {self.summary_dir}"])
 
@@ -110,7 +111,8 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
-        said = "<br>".join(map(escape, [*table_notes(self.scores), RANKING_NOTE, self.summary_line()]))
+        notes = table_notes(self.scores) or layer_notes(self.scores)
+        said = "<br>".join(map(escape, [*notes, RANKING_NOTE, self.summary_line()]))
         return f"{table}<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
 
 

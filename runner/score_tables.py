@@ -43,8 +43,8 @@ def table_notes(scores: Scores) -> list[str]:
         return []
     samples = len(set(scores.sample_ids))
     if not samples:
-        return ["no sample has a question"]
-    notes = [f"mean [95 % interval, by bootstrap over {samples} sample{'s' * (samples != 1)}]"]
+        return ["no sample has a question", *layer_notes(scores)]
+    notes = [f"mean [95 % interval, by bootstrap over {samples} sample{'s' * (samples != 1)}]", *layer_notes(scores)]
     lower = [metric for metric in scores.metrics if not scores.higher_is_better.get(metric, True)]
     if lower:
         notes.append(f"lower is better in {', '.join(lower)}")
@@ -58,6 +58,14 @@ def table_notes(scores: Scores) -> list[str]:
         by_told[_unscored(scores, metric)].append(metric)
     asked = f"of {len(scores.labels)} questions"
     return notes + [f"not scored in {', '.join(of)}, {asked}: {told}" for told, of in by_told.items() if told]
+
+
+def layer_notes(scores: Scores) -> list[str]:
+    """Which layers were chosen for explainers without one, a line each."""
+    readers: defaultdict[str, list[str]] = defaultdict(list)
+    for name, layer in scores.chosen_layers.items():
+        readers[layer].append(name)
+    return [f"layer {layer}, chosen automatically: {', '.join(names)}" for layer, names in readers.items()]
 
 
 def label_table(scores: Scores, metric: str, style: str) -> str:

@@ -51,6 +51,7 @@ class Scores:
         higher_is_better: by metric; True where nothing is said.
         controls: names of the explainers that know nothing of the network and are there to be beaten.
         uncontrolled: metrics in which beating them says nothing.
+        chosen_layers: by explainer for which nobody named a layer, the one that was chosen.
     """
 
     class_names: tuple[str, ...]
@@ -62,6 +63,7 @@ class Scores:
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     controls: tuple[str, ...] = ()
     uncontrolled: tuple[str, ...] = ()
+    chosen_layers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, results: Results) -> Scores:
@@ -78,6 +80,7 @@ class Scores:
             results.plan.get("higher_is_better", {}),
             tuple(results.plan.get("controls", ())),
             tuple(results.plan.get("uncontrolled", ())),
+            results.plan.get("chosen_layers", {}),
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:

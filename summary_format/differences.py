@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MAKING = ("versions", "device")  # what tells apart who made two runs, and not what they do
+CHOSEN = ("chosen_layers",)  # what follows from the rest, once a run has begun
 _NOT_COMPARED = ("summary_dir", "strict")
 
 
@@ -15,10 +16,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequ
     Args:
         before: a plan in plain values.
         now: another.
-        ignored: keys that do not count.
+        ignored: keys that do not count; ".structure" stands for all that are called so, wherever they are.
     """
+    ends = tuple(key for key in ignored if key.startswith("."))
+    begins = tuple(key for key in (*ignored, *_NOT_COMPARED) if key not in ends)
     first, second = (
-        {key: value for key, value in _flat(_compared(plan)) if not key.startswith((*ignored, *_NOT_COMPARED))}
+        {key: value for key, value in _flat(_compared(plan)) if not (key.startswith(begins) or key.endswith(ends))}
         for plan in (before, now)
     )
     unknown = {"samples"} if None in (first.get("samples"), second.get("samples")) else set()

@@ -131,6 +131,9 @@ def checked_plan(plan: Any) -> dict[str, Any]:
             raise ValueError(f"the plan's {key} hold {wrong[0][:80]!r}, which no run takes")
     if type(plan.get("dropout_samples", 0)) is not int:
         raise ValueError("the plan's dropout_samples are no number")
+    chosen = plan.get("chosen_layers", {})
+    if not isinstance(chosen, dict) or not all(isinstance(layer, str) for layer in chosen.values()):
+        raise ValueError("the plan's chosen_layers must map explainers to layers")
     if not isinstance(plan.get("hierarchical_occlusion"), (dict, type(None))):
         raise ValueError("the plan's hierarchical_occlusion are no options")
     return plan

@@ -15,10 +15,12 @@ from .differences import differences, shown
 from .folder import RunFolder, runs_of
 from .frames import BrokenRecordError
 from .lock import holder_of
+from .probe import Probe
 from .results import Results
 from .shards import FinishedShard, MergeError
 
-_AMONG_SHARDS = ("shard",)  # what their plans need not share
+_AMONG_SHARDS = ("shard", "device")  # what their plans need not share
+_AMONG_DEVICES = (".structure",)  # nor where devices differ: MindSpore builds some layers otherwise there
 _SHOWN_MISSING = 20
 
 
@@ -89,7 +91,8 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
             [f"{folder} has lost {len(lost)} of its pictures, such as {lost[0]}; make it anew: run it with overwrite"]
         )
     tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
-    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids))
+    probe = Probe.of(state["probe"]) if state.get("probe") is not None else None
+    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids), probe)
 
 
 def _what_to_do(run: RunFolder) -> str:
@@ -119,25 +122,39 @@ def _filled(path: Path) -> bool:
 def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
     """What speaks against these being shards of one run."""
     for shard in shards[1:]:
-        apart = differences(shards[0].plan, shard.plan, _AMONG_SHARDS)
-        if shard.count != shards[0].count:
-            apart.insert(0, f"it is one of {shards[0].count} shards there, one of {shard.count} here")
-        if apart:
-            yield f"{shard.run.root} is of another plan than {shards[0].run.root}: {shown(apart)}"
-        elif shard.begins != shards[0].begins:
-            yield (
-                f"{shard.run.root} read another dataset than {shards[0].run.root}, or in another order; build it with "
-                f"shuffle=False and without random transforms"
-            )
+        yield from _unlike(shards[0], shard)
     tried = [shard for shard in shards if shard.tried is not None]
     for shard in tried[1:]:
-        if shard.tried != tried[0].tried:
+        if shard.tried != tried[0].tried and _device(shard) == _device(tried[0]):
             theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
             yield "the network ran otherwise in {} ({}) than in {} ({})".format(*ours, *theirs)
     for which, times in Counter((shard.number, shard.count) for shard in shards).items():
         if times > 1:
             where = ", ".join(str(shard.run.root) for shard in shards if (shard.number, shard.count) == which)
             yield f"shard {which[0]} is given {times} times: {where}"
+
+
+def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
+    """What tells a shard from the first one, most telling first."""
+    elsewhere = _device(first) != _device(shard)
+    apart = differences(first.plan, shard.plan, (*_AMONG_SHARDS, *(_AMONG_DEVICES if elsewhere else ())))
+    if shard.count != first.count:
+        apart.insert(0, f"it is one of {first.count} shards there, one of {shard.count} here")
+    computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)
+    if apart:
+        yield f"{shard.run.root} is of another plan than {first.run.root}: {shown(apart)}"
+    elif shard.begins != first.begins:
+        yield (
+            f"{shard.run.root} read another dataset than {first.run.root}, or in another order; build it with "
+            f"shuffle=False and without random transforms"
+        )
+    elif computes is not None:
+        where = f" on {_device(shard)} something else than on {_device(first)}" if elsewhere else " something else"
+        yield f"the network of {shard.run.root} computes{where} in {first.run.root}: {computes}"
+
+
+def _device(shard: FinishedShard) -> Any:
+    return shard.plan.get("device")
 
 
 def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[str]:

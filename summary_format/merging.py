@@ -57,7 +57,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
     with FolderLock(root) as lock:
         sweep(root)
-        plan = {**found[0].plan, "shard": None, "summary_dir": str(root)}
+        plan = {**found[0].plan, "shard": None, "summary_dir": str(root), "device": _devices(found)}
         before = [run for run in find_runs(root) if not _half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False)
@@ -66,8 +66,9 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
             _clear(before[-1])
             return results
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
+        probe = next((shard.probe.plain() for shard in found if shard.probe is not None), None)
         state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
-        run = RunFolder.create(root, plan["device"], state)
+        run = RunFolder.create(root, found[0].plan["device"], {**state, "probe": probe})
         batches = ShardedBatches(run, found)
         with SummaryWriter(run, [metadata(plan)]) as writer:
             for batch in batches.batches():
@@ -80,6 +81,11 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
             finish(batches, plan, writer, lock.check)
         _clear(run)
         return Results(run.archive)
+
+
+def _devices(shards: Sequence[FinishedShard]) -> str:
+    """What kinds of device the shards ran on."""
+    return " and ".join(sorted({str(shard.plan["device"]) for shard in shards}))
 
 
 def _half_merged(run: RunFolder) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .folder import RunFolder
 from .plain_hdf5 import opened, stored_dataset
+from .probe import Probe
 from .problems import SeveralProblemsError
 from .results import Results
 from .segments import Array, BatchResults, added_up
@@ -46,6 +47,7 @@ class FinishedShard:
         begins: checksums of the dataset's first samples, which all shards read.
         tried: how its network turned out to run on those; None where it had no sample of its own.
         samples: how many it worked on.
+        probe: what its network answers to fixed images; None where the version that made it asked nothing.
     """
 
     run: RunFolder
@@ -55,6 +57,7 @@ class FinishedShard:
     begins: Sequence[int]
     tried: Mapping[str, Any] | None
     samples: int
+    probe: Probe | None = None
 
 
 class ShardedBatches:

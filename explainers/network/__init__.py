@@ -9,6 +9,7 @@ from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .layer_outputs import layer_outputs, logits_from
 from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
+from .probing import probe, rows_of
 from .rectified import Rule
 from .service import (
     DEFAULT_PASS_SIZE,
@@ -39,4 +40,6 @@ __all__ = [
     "layer_outputs",
     "logits_from",
     "pass_kind",
+    "probe",
+    "rows_of",
 ]

@@ -292,8 +292,8 @@ class Network:
         with self.running(kind, images), dropping(self.cell, self.dropout, Draws(generators, len(full), repeats)):
             return as_array(checked_logits(self.cell(full), self.cell))
 
-    def layers(self, images: FloatArray) -> list[tuple[str, str, tuple[int, ...] | None]]:
-        """Every layer's dotted name, class, and the shape of its output for these images.
+    def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:
+        """Every layer's dotted name, class, and the shape of its output for these images, in one pass of that kind.
 
         The shape is None for a layer that does not run, or whose output is no tensor.
         """
@@ -305,7 +305,7 @@ class Network:
 
         named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
         require_pynative()
-        with ExitStack() as stack, self.running("infer", len(images)):
+        with ExitStack() as stack, self.running(kind, len(images)):
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ...summary_format.problems import SeveralProblemsError
 from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
+_CHECKSUM = re.compile(r" [0-9a-f]{16}$")
 
 
 class NotComparableError(SeveralProblemsError):
@@ -46,6 +48,8 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
 def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
     """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
     said = mapping_differences(baseline.described, candidate.described)
+    if _says_all(baseline) != _says_all(candidate):
+        said.append("one of them was made by an earlier version, so checksums of metrics' code and Cells do not count")
     for name, options in baseline.explainers.items():
         differing = mapping_differences(options, candidate.explainers.get(name, options))
         said += [f"{name}: {shown(differing)}"] if differing else []
@@ -117,14 +121,36 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
 
 
 def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    generations = {_says_all(run) for run in (baseline, candidate)}
     for name in (name for name in baseline.metrics if name in candidate.metrics):
-        differing = mapping_differences(baseline.metrics[name], candidate.metrics[name])
+        options = [run.metrics[name] for run in (baseline, candidate)]
+        if len(generations) > 1:
+            options = _said_by_both(*map(_without_checksums, options))
+        differing = mapping_differences(*options)
         if differing:
             yield f"{name}: {shown(differing)}"
         was, now = baseline.higher_is_better[name], candidate.higher_is_better[name]
         if was != now:
             better = {True: "higher", False: "lower"}
             yield f"{name}: {better[was]} was better, {better[now]} is"
+
+
+def _says_all(run: ScoredRun) -> bool:
+    """Whether its options are all that constructors were given; earlier versions knew those that were attributes."""
+    network = run.described.get("network")
+    return isinstance(network, Mapping) and "parameters" in network
+
+
+def _without_checksums(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as both ways of describing them say them: in force, Cells and functions by their names alone."""
+    in_force = {**options, **options.get("resolved", {})}
+    names = {key: value["cell"] if isinstance(value, Mapping) and "cell" in value else value
+             for key, value in in_force.items() if key not in ("code", "resolved")}  # fmt: skip
+    return {key: _CHECKSUM.sub("", value) if isinstance(value, str) else value for key, value in names.items()}
+
+
+def _said_by_both(before: dict[str, Any], now: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in options.items() if key in before and key in now} for options in (before, now)]
 
 
 def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:

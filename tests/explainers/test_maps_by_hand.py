@@ -47,7 +47,7 @@ def test_input_x_gradient_is_complete_on_a_linear_network(linear):
 def test_gradcam_of_the_input_weighs_channels_by_their_mean_gradient(linear):
     weights = np.array([[[[1, 3]], [[-1, -1]], [[0, 0]]]], np.float32)
     image = np.array([[[[1, 2]], [[3, 1]], [[9, 9]]]], np.float32)
-    assert GradCAM(linear(weights))(Tensor(image), 0).asnumpy().tolist() == [[[[0, 2 * 2 - 1]]]]
+    assert GradCAM(linear(weights), "")(Tensor(image), 0).asnumpy().tolist() == [[[[0, 2 * 2 - 1]]]]
 
 
 def test_upsampling_has_half_pixel_centres_and_keeps_height_and_width_apart():

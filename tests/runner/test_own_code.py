@@ -10,7 +10,7 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.description import network_digest
+from explainrun.runner.network_identity import structure_digest
 from explainrun.runner.own_code import own_code
 
 FIRST = """\
@@ -183,7 +183,7 @@ class Holding(nn.Cell):
 
 def test_functions_that_a_network_holds_count(written):
     one, same, other = (written(changes).near for changes in ((), (), [("first", "x * 2", "x * 3")]))
-    assert network_digest(Holding(one)) == network_digest(Holding(same)) != network_digest(Holding(other))
+    assert structure_digest(Holding(one)) == structure_digest(Holding(same)) != structure_digest(Holding(other))
 
 
 def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill, tmp_path):
@@ -196,8 +196,8 @@ def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill,
 
     assert not run().finished_before
     assert run([("helper", "return 1", "return 2")]).finished_before
-    with pytest.raises(PlanError, match=r"a finished run of another plan \(network.weights and layers was"):
+    with pytest.raises(PlanError, match=r"a finished run of another plan \(network.structure was"):
         run([("deep", "x - 1", "x * 2")])
     kill(lambda: run(overwrite=True))
-    with pytest.raises(PlanError, match=r"an unfinished run of another plan \(network.weights and layers was"):
+    with pytest.raises(PlanError, match=r"an unfinished run of another plan \(network.structure was"):
         run([("deep", "x - 1", "x * 2")])

@@ -12,7 +12,8 @@ from mindspore import nn
 from explainrun.benchmarks import DeletionAUC, InsertionAUC
 from explainrun.explainers import Gradient, InputXGradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, engine
-from explainrun.runner.description import network_digest, options_of, plain
+from explainrun.runner.description import Description
+from explainrun.runner.network_identity import structure_digest
 from explainrun.summary_format import FolderInUseError, disk, find_runs, finishing
 from explainrun.summary_format.differences import differences
 
@@ -43,33 +44,42 @@ def layers(*inner):
 def test_the_options_of_layers_count():
     kinds = [(), (nn.Dropout(p=0.1),), (nn.Dropout(p=0.9),), (nn.LeakyReLU(0.1),), (nn.LeakyReLU(0.2),)]
     kinds += [(nn.Softmax(axis=0),), (nn.Softmax(axis=1),), (nn.MaxPool2d(2, 1),), (nn.MaxPool2d(2, 2),)]
-    found = [network_digest(layers(*inner)) for inner in kinds]
+    found = [structure_digest(layers(*inner)) for inner in kinds]
     assert len(set(found)) == len(kinds)
-    assert found == [network_digest(layers(*inner)) for inner in kinds]
+    assert found == [structure_digest(layers(*inner)) for inner in kinds]
     trained = layers()
     trained.set_train(True)
-    assert network_digest(trained) == found[0]  # as it is found, it is explained in inference mode
+    assert structure_digest(trained) == found[0]  # as it is found, it is explained in inference mode
 
 
 def test_the_seeds_of_dropout_layers_do_not_count():
     before = ms.get_seed()
     try:
         ms.set_seed(1)  # from now on every new layer gets another seed
-        assert network_digest(nn.Dropout(p=0.5)) == network_digest(nn.Dropout(p=0.5))
-        assert network_digest(nn.Dropout(p=0.5)) != network_digest(nn.Dropout(p=0.4))
+        assert structure_digest(nn.Dropout(p=0.5)) == structure_digest(nn.Dropout(p=0.5))
+        assert structure_digest(nn.Dropout(p=0.5)) != structure_digest(nn.Dropout(p=0.4))
     finally:
         ms.set_seed(before if before is not None else 0)
+
+
+CLASS = """\
+from explainrun.benchmarks import Metric
+
+class Theirs(Metric):
+    def score(self, explanation):
+        return {formula}
+"""
 
 
 def test_the_code_of_other_peoples_classes_counts(tmp_path):
     def written(formula):
         path = tmp_path / f"theirs{len(list(tmp_path.iterdir()))}.py"
-        path.write_text(f"class Theirs:\n    def score(self, explanation):\n        return {formula}\n")
+        path.write_text(CLASS.format(formula=formula))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
-        return options_of(module.Theirs())
+        return options_of(module.Theirs(None))
 
     assert written("1") == written("1") != written("2")
     assert "code" not in options_of(InsertionAUC(2, nn.Sigmoid()))  # ours has a version
@@ -92,6 +102,14 @@ def test_the_dataset_may_be_batched_otherwise(make_runner, kill, linear, dataset
     assert run("run", None).finished_before
 
 
+def plain(value):
+    return Description().plain(value)
+
+
+def options_of(thing):
+    return Description().options(thing)
+
+
 def test_functions_are_told_apart_by_what_they_do():
     def scaled(factor):
         return lambda logits: logits * factor
@@ -101,20 +119,6 @@ def test_functions_are_told_apart_by_what_they_do():
     assert plain(nn.Softmax(axis=1)) != plain(nn.Softmax(axis=0))
     assert plain({1: np.float32(0.5), "b": {3, 1}, "c": b"x"}) == {"1": 0.5, "b": ["1", "3"], "c": "b'x'"}
     assert plain(np.eye(2)) == plain(np.eye(2)) != plain(np.ones((2, 2)))
-
-
-def test_options_are_read_by_their_constructors_names():
-    class Third:
-        def __init__(self, network, scale, hidden, lost):
-            self.scale, self._hidden = scale, hidden
-
-    found = options_of(Third(None, 2.0, "x", 3))
-    assert {name: found[name] for name in ("class", "scale", "hidden")} == {
-        "class": "Third",
-        "scale": 2.0,
-        "hidden": "x",
-    }
-    assert "lost" not in found
 
 
 def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_path):

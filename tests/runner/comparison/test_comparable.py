@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from explainrun.runner.comparison import NotComparableError, check_comparable, compare
+from explainrun.runner.comparison.comparable import notes
 
 
 def refusal(baseline, candidate):
@@ -24,6 +25,29 @@ def test_alike_runs_are_fine(run):
     check_comparable(run, run)
     other = replace(run, described={"seed": 9}, explainers={"F": {"masks": 8}, "E": {}, "G": {}})
     check_comparable(run, other)
+
+
+def test_a_run_of_an_earlier_version_is_compared_by_what_both_say(run):
+    before = {"class": "M", "code": "0123456789abcdef", "steps": 16, "activation_fn": "Sigmoid 0123456789abcdef"}
+    now = {
+        "class": "M",
+        "code": "f" * 16,
+        "steps": None,
+        "resolved": {"steps": 16},
+        "activation_fn": {"cell": "Sigmoid", "structure": "e" * 16},
+        "normalized": False,
+    }
+    old = replace(run, metrics={"M": before, "L": {}}, described={"network": {"weights and layers": "0" * 16}})
+    new = replace(run, metrics={"M": now, "L": {}}, described={"network": {"parameters": "0" * 16}})
+    check_comparable(old, new)
+    check_comparable(new, old)
+    assert any("earlier version" in note for note in notes(old, new))
+    assert not any("earlier version" in note for note in notes(new, new))
+    for key, value in (("steps", 8), ("activation_fn", "Softmax 0123456789abcdef")):
+        (problem,) = refusal(replace(old, metrics={"M": {**before, key: value}, "L": {}}), new)
+        assert key in problem
+    (problem,) = refusal(replace(new, metrics={"M": {**now, "normalized": True}, "L": {}}), new)
+    assert "normalized was True, is False" in problem
 
 
 def without(run, *samples):

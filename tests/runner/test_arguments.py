@@ -1,0 +1,394 @@
+"""What an explainer or metric is: its class, its code and the arguments that it was given."""
+
+import dataclasses
+import enum
+import importlib
+import json
+import re
+import sys
+import threading
+from collections import OrderedDict, deque
+from functools import lru_cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from explainrun.benchmarks import InsertionAUC, Metric, PointingGame, Robustness
+from explainrun.benchmarks.family import MetricFamily
+from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, NoiseTunnel
+from explainrun.runner import ImageClassificationRunner, PlanError, compare
+from explainrun.runner.current_run import current_run
+from explainrun.runner.description import Description, UndescribedError
+from explainrun.summary_format import MergeError, Results, merge
+
+describe = Description().plain
+
+
+class Scaled(Explainer):
+    """The image, scaled; keeps its argument under another name."""
+
+    def __init__(self, network, scale=1.0, name=None):
+        super().__init__(network, name)
+        self._factor = scale
+
+    def attribute(self, view):
+        return view.asked_images[:, 0] * np.float32(self._factor)
+
+
+class Packed(Explainer):
+    """Takes what it is given as it comes."""
+
+    def __init__(self, network, *factors, **more):
+        super().__init__(network)
+        self._product = np.float32(np.prod(factors) * more.get("last", 1))
+
+    def attribute(self, view):
+        return view.asked_images[:, 0] * self._product
+
+
+class Ensemble(Explainer):
+    """Weighs what another explainer gives, under a name that once meant something."""
+
+    def __init__(self, network, member, weight=1.0):
+        super().__init__(network)
+        self.member, self._weight = member, weight
+
+    def attribute(self, view):
+        return self.member.attribute(view) * np.float32(self._weight)
+
+
+class Threshold:
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, maps):
+        return maps > self.at
+
+
+class Share(Metric):
+    """Share of pixels that a threshold lets through."""
+
+    def __init__(self, num_labels=None, above=None, name=None):
+        super().__init__(num_labels, name)
+        self._over = above or Threshold(0.0)
+
+    def score(self, explanation):
+        return self._over(explanation.maps).mean(axis=(1, 2)).astype(np.float64)
+
+
+@pytest.fixture
+def run(two_channels, dataset, scenes, tmp_path):
+    network = two_channels()
+
+    def start(explainer, metric=None, folder="run", **options):
+        data = dataset(list(scenes(6))), ["zero", "one"]
+        runner = ImageClassificationRunner(tmp_path / folder, data, network, nn.Sigmoid(), pass_size=2, jit="off")
+        runner.register_saliency([explainer(network)], [metric() if metric else Share()])
+        return runner.run(**options)
+
+    return start
+
+
+CHANGES = [
+    (lambda net: Scaled(net, 1.0), lambda net: Scaled(net, 100.0), "explainers.Scaled.scale was 1.0, is 100.0"),
+    (
+        lambda net: Packed(net, 2, 3),
+        lambda net: Packed(net, 2, 4),
+        r"Packed.factors was \[2, 3\], is \[2, 4\]",
+    ),
+    (lambda net: Packed(net, last=1), lambda net: Packed(net, last=2), "explainers.Packed.last was 1, is 2"),
+    (
+        lambda net: Ensemble(net, member=Gradient(net), weight=5.0),
+        lambda net: Ensemble(net, member=Gradient(net), weight=1.0),
+        "explainers.Ensemble.weight was 5.0, is 1.0",
+    ),
+    (
+        lambda net: Ensemble(net, member=Scaled(net, 1.0)),
+        lambda net: Ensemble(net, member=Scaled(net, 2.0)),
+        "explainers.Ensemble.member.scale was 1.0, is 2.0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "told"), CHANGES)
+def test_another_argument_is_another_run(run, kill, tmp_path, before, now, told):
+    assert not run(before).finished_before
+    assert run(before).finished_before
+    with pytest.raises(PlanError, match=told):
+        run(now)
+    kill(lambda: run(before, folder="half"), 0, 1)
+    with pytest.raises(PlanError, match=told):
+        run(now, folder="half")
+    for number, made in ((1, before), (2, now)):
+        run(made, folder=f"shard{number}", shard=(number, 2))
+    with pytest.raises(MergeError, match=told):
+        merge(tmp_path / "merged", [tmp_path / "shard1", tmp_path / "shard2"])
+
+
+def test_a_metric_with_another_argument_is_another_metric(run, tmp_path):
+    run(Gradient, lambda: Share(above=Threshold(0.0)), "a")
+    with pytest.raises(PlanError, match=r"metrics.Share.above.state.at was 0.0, is 0.5"):
+        run(Gradient, lambda: Share(above=Threshold(0.5)), "a")
+    run(Gradient, lambda: Share(above=Threshold(0.5)), "b")
+    with pytest.raises(ValueError, match=r"Share: above.state.at was 0.0, is 0.5"):
+        compare(tmp_path / "a", tmp_path / "b")
+
+
+PROJECT = {
+    "theirs.py": """\
+from explainrun.explainers import Explainer
+import numpy as np
+
+class Scaled(Explainer):
+    def __init__(self, network, scale=1.0):
+        super().__init__(network)
+        self._factor = scale
+
+    def attribute(self, view):
+        return view.asked_images[:, 0] * np.float32(self._factor)
+""",
+    "gate.yaml": """\
+summary_dir: runs
+network: {factory: "gated_network.py:looking"}
+activation: softmax
+data: {hdf5: scenes.h5}
+class_names: [left, right]
+explainers: [{Scaled: {scale: 1.0}}]
+metrics: [{PointingGame: {tolerance: 1}}]
+jit: "off"
+""",
+}
+
+
+def test_the_plugin_recomputes_what_another_argument_would_change(gated_project, tmp_path, monkeypatch):
+    project = gated_project(tmp_path / "project")
+    for name, text in PROJECT.items():
+        (project.folder / name).write_text(text)
+    monkeypatch.syspath_prepend(project.folder)
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setitem(EXPLAINERS._targets, "Scaled", ["theirs:Scaled"])
+    config = project.folder / "gate.yaml"
+    assert [current_run(config, {}).finished_before for _ in range(2)] == [False, True]
+    config.write_text(config.read_text().replace("scale: 1.0", "scale: -1.0"))
+    assert [current_run(config, {}).finished_before for _ in range(2)] == [False, True]
+    sys.modules.pop("theirs")
+
+
+class Colour(enum.Enum):
+    RED, BLUE = 1, 2
+
+
+@dataclasses.dataclass
+class Options:
+    steps: int
+    inner: object = None
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Warm(nn.Cell):
+    def __init__(self, temperature):
+        super().__init__()
+        self.temperature, self.relu = temperature, ops.ReLU()
+
+
+def closing(over):
+    return lambda x: x * over
+
+
+@lru_cache
+def cached(x):
+    return x
+
+
+ALIKE = {
+    "whole number": (3, 4),
+    "number": (0.5, 0.25),
+    "no number": (float("nan"), float("inf")),
+    "text": (np.str_("a"), "b"),
+    "member": (Colour.RED, Colour.BLUE),
+    "array": (np.arange(3), np.arange(3.0)),
+    "large array": (np.array([2**53, 1]), np.array([2**53 + 1, 1])),
+    "array of objects": (np.array([Options(1)]), np.array([Options(2)])),
+    "tensor": (Tensor([2**24, 1], ms.int64), Tensor([2**24 + 1, 1], ms.int64)),
+    "kind of number": (np.float32, np.float64),
+    "kind of tensor": (ms.float32, ms.float16),
+    "dtype": (np.dtype("f4"), np.dtype("f8")),
+    "path": (Path("a"), Path("b")),
+    "bytes": (b"a", b"b"),
+    "range": (range(3), range(4)),
+    "pattern": (re.compile("a+"), re.compile("a*")),
+    "set": ({"a", "b"}, {"a", "c"}),
+    "keys": ({(1, 2): 3}, {(1, 3): 3}),
+    "ordered": (OrderedDict(a=1), OrderedDict(a=2)),
+    "queue": (deque([1, 2]), deque([1, 3])),
+    "record": (Options(1, Options(2)), Options(1, Options(3))),
+    "namespace": (SimpleNamespace(a=[1]), SimpleNamespace(a=[2])),
+    "slots": (Slotted(1), Slotted(2)),
+    "callable": (Threshold(1), Threshold(2)),
+    "method": (Threshold(1).__call__, Threshold(2).__call__),
+    "partial": (partial(closing, 1), partial(closing, 2)),
+    "closure": (closing(Options(1)), closing(Options(2))),
+    "builtin": (len, max),
+    "ufunc": (np.tanh, np.cosh),
+    "cached": (cached, lru_cache(closing)),
+    "class": (Threshold, Slotted),
+    "generator": (np.random.default_rng(1), np.random.default_rng(2)),
+    "primitive": (ops.LeakyReLU() if hasattr(ops, "LeakyReLU") else ops.ReLU(), ops.Sigmoid()),
+    "cell": (nn.Softmax(axis=0), nn.Softmax(axis=1)),
+    "cell of the user's": (Warm(1.0), Warm(2.0)),
+    "explainer": (NoiseTunnel(Gradient(Warm(1.0)), nt_samples=2), NoiseTunnel(Gradient(Warm(1.0)), nt_samples=3)),
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_values_are_told_apart_by_all_that_they_hold(kind):
+    one, other = ALIKE[kind]
+    found = describe({"it": one})
+    assert found == describe({"it": one}) != describe({"it": other})
+    assert "0x" not in str(found)
+
+
+def test_a_description_is_what_json_gives_back():
+    found = describe({kind: pair[0] for kind, pair in ALIKE.items()})
+    assert json.loads(json.dumps(found)) == found
+
+
+def around_itself():
+    value = Options(1)
+    value.inner = [value]
+    return value
+
+
+def test_what_holds_itself_is_described():
+    assert describe(around_itself()) == describe(around_itself())
+
+
+UNDESCRIBED = {
+    "lock": (threading.Lock, "argument 'above': it is a lock"),
+    "in a list": (lambda: [1, threading.Lock()], r"argument 'above': \[1\]: it is a lock"),
+    "in an object": (lambda: Options(1, threading.Lock()), "argument 'above': state: .*'inner'.*: it is a lock"),
+    "closed over": (lambda: closing(threading.Lock()), "argument 'above': over: it is a lock"),
+    "generator": (lambda: (i for i in range(3)), "argument 'above': it is a generator"),
+}
+
+
+@pytest.mark.parametrize("kind", UNDESCRIBED)
+def test_what_cannot_be_described_is_refused_before_the_first_pass(run, two_channels, tmp_path, kind):
+    make, told = UNDESCRIBED[kind]
+    network = two_channels()
+    network.construct = lambda x: pytest.fail("a pass was made")
+    with pytest.raises(PlanError, match=f"Share could not be recognised by a later start: {told}"):
+        run(Gradient, lambda: Share(above=make()))
+    assert not (tmp_path / "run").exists()
+
+
+def test_everything_that_cannot_be_described_is_said_at_once(run):
+    with pytest.raises(PlanError) as caught:
+        run(lambda net: Scaled(net, threading.Lock()), lambda: Share(above=threading.Lock()))
+    assert len(caught.value.problems) == 2
+
+
+class KeepsBack(Explainer):
+    def __new__(cls, network, scale):
+        return super().__new__(cls)
+
+    def __init__(self, network, scale):
+        super().__init__(network)
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_a_class_that_keeps_its_arguments_back_is_refused(run):
+    with pytest.raises(PlanError, match=r"the arguments of KeepsBack are not known .*pass them on"):
+        run(lambda net: KeepsBack(net, 2))
+
+
+@dataclasses.dataclass(eq=False)
+class Recorded(Explainer):
+    """An explainer that is a dataclass, whose constructor is made after the class."""
+
+    network: object
+    scale: float = 1.0
+    name: str = "Recorded"
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_arguments_are_those_that_were_given(two_channels):
+    network = two_channels()
+    options = Description(network).options
+    assert options(Recorded(network, 3.0))["scale"] == 3.0
+    assert options(Scaled(network))["scale"] == 1.0  # by default
+    factors = [1, 2]
+    made = Packed(network, factors)
+    factors.append(3)
+    assert options(made)["factors"] == [[1, 2]]
+    assert options(GradCAM(network, "relu")) == {"class": "GradCAM", "layer": "relu", "reshape": None}
+    assert options(GradCAM(network, ["relu", "conv"]))["layer"] == ["relu", "conv"]
+
+
+def test_an_attribute_that_is_changed_afterwards_counts(two_channels):
+    network = two_channels()
+    tunnel, metric = NoiseTunnel(Gradient(network), nt_samples=2), PointingGame(2, tolerance=3)
+    before = [Description(network).options(one) for one in (tunnel, metric)]
+    tunnel.nt_samples, metric.tolerance = 5, 4
+    after = [Description(network).options(one) for one in (tunnel, metric)]
+    assert [one["resolved"] for one in after] == [{"nt_samples": 5}, {"tolerance": 4}]
+    assert all("resolved" not in one for one in before)
+
+
+class Family(MetricFamily):
+    members: ClassVar = {"Robustness": Robustness}
+
+    def __init__(self, num_labels, metric="Robustness", **options):
+        super().__init__(num_labels, metric, **options)
+
+
+def test_a_family_is_described_as_its_member_and_asks_what_it_asks(two_channels):
+    member = Robustness(2, nn.Sigmoid(), samples=3)
+    family = Family(2, activation_fn=nn.Sigmoid(), samples=3)
+    assert Description().options(family) == Description().options(member)
+    assert family.maps_again == member.maps_again == 3
+    assert Description().options(InsertionAUC(2, nn.Sigmoid()))["class"] == "InsertionAUC"
+
+
+def test_the_rest_of_a_package_counts_for_what_comes_from_it(tmp_path, monkeypatch):
+    package = tmp_path / "purelib" / "theirmaps"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        PROJECT["theirs.py"].replace("* np", "* blurred(1) * np") + "\n\nfrom .blur import blurred\n"
+    )
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr("explainrun.runner.own_code._INSTALLED", [package.parent])
+
+    def described(formula):
+        (package / "blur.py").write_text(f"def blurred(x):\n    return {formula}\n")
+        for name in [name for name in sys.modules if name.startswith("theirmaps")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return Description().options(importlib.import_module("theirmaps").Scaled(nn.ReLU()))["code"]
+
+    assert described("x") == described("x") != described("x + 100")
+
+
+def test_an_undescribed_value_names_where_it_is():
+    with pytest.raises(UndescribedError, match=r"\['deep'\]: \[1\]: it is a lock"):
+        describe({"deep": [1, threading.Lock()]})
+
+
+def test_results_hold_the_arguments(run, tmp_path):
+    run(lambda net: Scaled(net, 7.0))
+    assert Results(tmp_path / "run").plan["explainers"]["Scaled"]["scale"] == 7.0

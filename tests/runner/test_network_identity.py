@@ -1,0 +1,276 @@
+"""What a network is: its parameters, its structure and what it computes, however it was written."""
+
+import importlib.util
+import subprocess
+import sys
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from explainrun.explainers import Gradient, Network
+from explainrun.explainers.network import probe
+from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner.network_identity import network_identity
+from explainrun.summary_format import MergeError, Results, merge
+from explainrun.summary_format.probe import Answers, Probe
+
+WRITTEN = """\
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+from mindspore.common.initializer import HeUniform, Normal, TruncatedNormal, initializer
+
+SHAPE = (4, 3, 3, 3)
+INITIALISERS = [
+    Normal(0.02), TruncatedNormal(0.02), HeUniform(), initializer(Normal(0.02), SHAPE), "he_uniform",
+    Tensor(np.random.default_rng().random(SHAPE).astype(np.float32)),
+]
+
+def written(weight_init):
+    net = nn.SequentialCell(
+        nn.Conv2d(3, 4, 3, weight_init=weight_init, pad_mode="pad", padding=1), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Flatten(), nn.Dropout(p=0.3), nn.Dense(4 * 6 * 8, 2),
+    )
+    rng = np.random.default_rng(0)
+    for parameter in net.get_parameters():
+        parameter.set_data(ms.Tensor(rng.random(parameter.shape).astype(np.float32)))
+    return net
+"""
+OTHER_PROCESS = """\
+from explainrun.runner.network_identity import network_identity
+from written import INITIALISERS, written
+print([network_identity(written(one)) for one in INITIALISERS])
+"""
+
+
+def test_how_weights_begin_says_nothing_in_any_process(tmp_path):
+    (tmp_path / "written.py").write_text(WRITTEN)
+    spec = importlib.util.spec_from_file_location("written", tmp_path / "written.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    here = [network_identity(module.written(one)) for one in module.INITIALISERS]
+    assert here == [here[0]] * 6
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{OTHER_PROCESS}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert str(here) in done.stdout
+
+
+class Holding(nn.Cell):
+    """Holds one more parameter, or buffer, than it reads."""
+
+    def __init__(self, value, dtype=ms.float32, *, buffer=False):
+        super().__init__()
+        values = Tensor(value, dtype)
+        if buffer:
+            self.register_buffer("held", values)
+        else:
+            self.held = ms.Parameter(values, requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dtype"),
+    [
+        (2**24, 2**24 + 1, ms.int64),
+        (1.0, 1.0 + 1e-12, ms.float64),
+        (0.0, -0.0, ms.float32),
+        (1.0, 1.0078125, ms.bfloat16),
+    ],
+)
+@pytest.mark.parametrize("buffer", [False, True])
+def test_parameters_count_exactly(one, other, dtype, buffer):
+    if buffer and not hasattr(nn.Cell, "register_buffer"):
+        pytest.skip("MindSpore before 2.8 has no buffers")
+    first, again, second = (
+        network_identity(Holding([value], dtype, buffer=buffer))["parameters"] for value in (one, one, other)
+    )
+    assert first == again != second
+
+
+class Scaled(nn.Cell):
+    """Logits are two sums of pixels, times a plain attribute that no checksum sees."""
+
+    def __init__(self, scale=0.5, inner=1.0):
+        super().__init__()
+        self.scale, self.parts = scale, nn.CellList([Shifted(inner)])
+
+    def construct(self, x):
+        rows = self.parts[0](x).reshape(x.shape[0], 2, -1)
+        return rows.sum(axis=2) * self.scale
+
+
+class Shifted(nn.Cell):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def construct(self, x):
+        return x + self.by
+
+
+class Held:
+    """An activation whose number is out of sight of checksums: what pickling keeps of it is the same."""
+
+    def __init__(self, temperature):
+        self.temperature = temperature
+
+    def __getstate__(self):
+        return None
+
+    def __call__(self, logits):
+        return ops.softmax(logits / self.temperature, -1)
+
+
+numbers = {"factor": 1.0}  # of a module, where no checksum looks for it
+
+
+class Listening(Scaled):
+    def construct(self, x):
+        return super().construct(x) * numbers["factor"]
+
+
+@pytest.fixture
+def run(dataset, scenes, tmp_path):
+    def start(network, activation=None, folder="run", **options):
+        data = dataset(list(scenes(6))), ["a", "b"]
+        runner = ImageClassificationRunner(
+            tmp_path / folder, data, network, activation or nn.Softmax(), pass_size=2, jit="off"
+        )
+        runner.register_saliency([Gradient(network)])
+        return runner.run(**options)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (lambda: (Scaled(0.5), None), lambda: (Scaled(0.6), None), "logits are up to"),
+        (lambda: (Scaled(inner=1.0), None), lambda: (Scaled(inner=1.01), None), "logits are up to"),
+        (lambda: (Scaled(), Held(1.0)), lambda: (Scaled(), Held(1.5)), "logits are the same, and its probabilities"),
+        (lambda: (Listening(), None), lambda: (numbers.update(factor=1.2) or Listening(), None), "logits are up to"),
+    ],
+)
+def test_what_a_network_computes_counts(run, kill, tmp_path, before, now, told):
+    numbers["factor"] = 1.0
+    assert not run(*before()).finished_before
+    assert run(*before()).finished_before
+    with pytest.raises(PlanError, match=f"a finished run of a network that computes something else: .*{told}"):
+        run(*now())
+    numbers["factor"] = 1.0
+    kill(lambda: run(*before(), "half"), 0, 1)
+    files = sorted(tmp_path.rglob("*"))
+    with pytest.raises(PlanError, match=f"an unfinished run of a network that computes something else: .*{told}"):
+        run(*now(), "half")
+    assert sorted(tmp_path.rglob("*")) == files
+    numbers["factor"] = 1.0
+    assert run(*before(), "half").samples == 6
+    shards = [tmp_path / f"shard{number}" for number in (1, 2)]
+    run(*before(), shards[0], shard=(1, 2))
+    run(*now(), shards[1], shard=(2, 2))
+    with pytest.raises(
+        MergeError, match=rf"the network of {shards[1]} computes something else in {shards[0]}: .*{told}"
+    ):
+        merge(tmp_path / "merged", shards)
+
+
+def on_a_device(monkeypatch, name):
+    real = ms.get_context
+    monkeypatch.setattr(ms, "get_context", lambda key: name if key == "device_target" else real(key))
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-7, 1e-3])
+def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, apart):
+    shards = [tmp_path / "1", tmp_path / "2"]
+    run(Scaled(), folder="whole")
+    run(Scaled(), folder=shards[0], shard=(1, 2))
+    with monkeypatch.context() as patch:
+        on_a_device(patch, "GPU")
+        patch.setattr("explainrun.runner.network_identity._options", lambda held: {"elsewhere": True})
+        run(Scaled(0.5 * (1 + apart)), folder=shards[1], shard=(2, 2))
+    plans = [Results(shard).plan for shard in shards]
+    assert [plan["device"] for plan in plans] == ["CPU", "GPU"]
+    if apart > 1e-5:
+        with pytest.raises(MergeError, match=r"computes on GPU something else than on CPU in .*1: .* logits are up to"):
+            merge(tmp_path / "merged", shards)
+        return
+    merged = merge(tmp_path / "merged", shards)
+    assert merged.plan["device"] == "CPU and GPU"
+    np.testing.assert_allclose(merged.logits, Results(tmp_path / "whole").logits, rtol=1e-6)
+    assert not apart or how_runs_differ(tmp_path / "merged", tmp_path / "whole")
+
+
+class Random(nn.Cell):
+    def construct(self, x):
+        return x.reshape(len(x), -1)[:, :2] + ops.rand(len(x), 2)
+
+
+def test_a_network_that_draws_random_numbers_is_reported(run, kill, caplog):
+    kill(lambda: run(Random()), 0, 1)
+    assert "the same image other outputs each time" in caplog.text
+    assert run(Random()).samples == 6  # as it would be refused otherwise
+
+
+def test_a_probe_survives_being_written():
+    logits = np.array([[0.1, -3e38, np.inf], [1e-42, 0, np.nan]], np.float32)
+    found = Probe((1, 2, 4), Answers(logits, np.abs(logits)))
+    again = Probe.of(found.plain())
+    assert found.difference(again) is None
+    assert again.difference(found) is None
+    np.testing.assert_array_equal(np.isfinite(again.answers.logits), np.isfinite(logits))
+    assert again.answers.logits[1, 0] == logits[1, 0]
+    assert Probe.of(Probe((1, 2, 4), None).plain()).answers is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "same"), [(1.0, True), (1 + 9e-6, True), (1 + 1.1e-5, False), (1 - 1.1e-5, False), (-1.0, False)]
+)
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
+def test_probes_agree_up_to_a_share_of_the_largest_logit(factor, same, size):
+    logits, chances = np.array([[1.0, 0.25], [-0.5, 0.0]], np.float32) * np.float32(size), np.ones((2, 2), np.float32)
+    one, other = (Probe((1, 2, 4), Answers(of, chances)) for of in (logits, (logits * factor).astype(np.float32)))
+    assert (one.difference(other) is None) == same
+
+
+def test_probes_of_other_forms_differ():
+    one = Probe((1, 2, 4), Answers(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)))
+    few = Answers(np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32))
+    assert "images of shape" in one.difference(Probe((1, 4, 2), one.answers))
+    assert "3 outputs there, 2 here" in one.difference(Probe((1, 2, 4), few))
+    unlike = Answers(np.array([[0, 0, np.nan], [0, 0, 0]], np.float32), one.answers.probabilities)
+    assert one.difference(Probe((1, 2, 4), unlike)) is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, [], {}, {"shape": [1, 2]}, {"shape": [1, 2, -3]}, {"shape": [1, 2, True]}]
+    + [{"shape": [1, 2, 3], "logits": logits, "probabilities": [[0.5], [0.5]]}
+       for logits in ("x", [[1]], [[1], [1, 2]], [[1], ["1"]], [[1], 1], [[[1]], [[1]]])],
+)  # fmt: skip
+def test_what_is_not_a_probe_is_refused(said):
+    with pytest.raises(ValueError, match="probe of its network"):
+        Probe.of(said)
+
+
+def test_the_images_of_a_probe_are_the_same_everywhere():
+    asked = []
+
+    class Noting(nn.Cell):
+        def construct(self, x):
+            asked.append(x.asnumpy())
+            return x.reshape(len(x), -1)[:, :2]
+
+    for size in (1, 2, 16):
+        asked.clear()
+        found = probe(Network(Noting(), size, fill=True), (3, 5, 7), nn.Sigmoid())
+        images = np.concatenate(asked)
+        assert len(images) == max(4, size)
+        assert [len(one) for one in asked] == [size] * len(asked)
+        assert found.answers.logits.tolist() == images[:2].reshape(2, -1)[:, :2].tolist()
+        np.testing.assert_array_equal(images[0::2], np.repeat(images[:1], len(images) // 2, axis=0))
+    noise, patches = images[:2]
+    assert len(np.unique(noise)) == noise.size
+    assert [len(np.unique(channel)) for channel in patches] == [16] * 3
+    np.testing.assert_allclose(noise[0, 0, :3], [-0.7477417, -0.1321012, -1.2861530], rtol=1e-6)
+    np.testing.assert_allclose(patches[2, 4, :4], [0.4935967, 0.4935967, -1.2696880, -1.2696880], rtol=1e-6)
