@@ -28,10 +28,11 @@ from .network_identity import (
     structure_digest,
     without_seeds,
 )
-from .own_code import checksum, closed_over, other_code, own_code
+from .own_code import checksum, closed_over, other_code
 
 THE_NETWORK = "the run's network"
 _LEFT_OUT = ("num_labels", "name")  # the plan has those itself
+_OURS = ("class", "code", "resolved")  # what is said of an explainer or metric beside its arguments
 _AS_THEY_ARE = (bytes, bytearray, complex, range, slice, PurePath, np.dtype, type(...))
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+|object at ")
 
@@ -71,7 +72,10 @@ class Description:
         }
         options = {name: self._about(f"argument {name!r}", value) for name, value in given.items()}
         resolved = dict(self._resolved(thing, options))
-        return {"class": kind.__name__, **_code(kind), **options, **({"resolved": resolved} if resolved else {})}
+        options = {f"argument {name}" if name in _OURS else name: value for name, value in options.items()}
+        code = other_code(kind, package=True)  # its package may be installed again under the same version
+        ours = {"class": kind.__name__, "code": code, "resolved": resolved}
+        return {**{name: value for name, value in ours.items() if value}, **options}
 
     def plain(self, value: Any) -> Any:  # noqa: PLR0911
         """A value in plain ones: arrays, Cells and functions become their name and a checksum.
@@ -193,7 +197,8 @@ class Description:
         """A checksum of what a function does: its code and what that names, its defaults and the values closed over."""
         held = {"its defaults": [function.__defaults__, function.__kwdefaults__], **closed_over(function)}
         said = {name: self._about(name, value) for name, value in held.items()}
-        return checksum(repr((own_code(function, package=True), said)).encode())
+        code = other_code(function) or function.__module__  # which has a version
+        return checksum(repr((code, said)).encode())
 
     def _resolved(self, thing: Configured, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         held = vars(thing)
@@ -220,7 +225,7 @@ class Description:
 
 def _code(kind: type[Any]) -> dict[str, str]:
     """A checksum of a class's code and of what that names; nothing for classes of packages that have a version."""
-    code = other_code(kind, package=True)
+    code = other_code(kind)
     return {"code": code} if code else {}
 
 

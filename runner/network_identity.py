@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -61,10 +62,10 @@ def structure_digest(cell: nn.Cell, known: Container[int] = ()) -> str:
         cell: whose.
         known: ids of cells within it that do not count.
     """
-    digest = hashlib.sha256()
+    digest, code = hashlib.sha256(), cache(other_code)  # a large network has few classes, and reading one takes long
     for name, inner in cell.cells_and_names():
         if id(inner) not in known:
-            digest.update(f"{name} {type(inner).__qualname__} {_primitives(inner)} {_kept(inner)}".encode())
+            digest.update(f"{name} {type(inner).__qualname__} {_primitives(inner)} {_kept(inner, code)}".encode())
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
@@ -103,14 +104,14 @@ def _primitives(cell: nn.Cell) -> str:
     return _ADDRESS.sub("", without_seeds(repr(list(getattr(cell, "_primitives", {}).values()))))
 
 
-def _kept(cell: nn.Cell) -> str:
+def _kept(cell: nn.Cell, code: Callable[[Any], str]) -> str:
     """What tells a layer from others of its class, or of its name."""
     options = _options(vars(cell)) if is_mindspores(type(cell)) or isinstance(cell, _DROPOUT) else {}
     if is_mindspores(type(cell)):
         return repr(sorted(options.items()))
-    functions = [other_code(value) for _, value in sorted(vars(cell).items()) if isinstance(value, FunctionType)]
+    functions = [code(value) for _, value in sorted(vars(cell).items()) if isinstance(value, FunctionType)]
     rates = {name: value for name, value in options.items() if name in ("p", "keep_prob")}
-    return repr((other_code(type(cell)), functions, sorted(rates.items())))
+    return repr((code(type(cell)), functions, sorted(rates.items())))
 
 
 def _options(held: Mapping[str, Any]) -> dict[str, Any]:

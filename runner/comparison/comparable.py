@@ -149,7 +149,7 @@ def _without_checksums(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _CHECKSUM.sub("", value) if isinstance(value, str) else value for key, value in names.items()}
 
 
-def _said_by_both(before: dict[str, Any], now: dict[str, Any]) -> list[dict[str, Any]]:
+def _said_by_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{key: value for key, value in options.items() if key in before and key in now} for options in (before, now)]
 
 

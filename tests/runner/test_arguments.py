@@ -240,6 +240,8 @@ ALIKE = {
     "partial": (partial(closing, 1), partial(closing, 2)),
     "closure": (closing(Options(1)), closing(Options(2))),
     "builtin": (len, max),
+    "function of a library": (np.mean, np.median),
+    "function of MindSpore": (ops.softmax, ops.relu),
     "ufunc": (np.tanh, np.cosh),
     "cached": (cached, lru_cache(closing)),
     "class": (Threshold, Slotted),
@@ -338,6 +340,24 @@ def test_arguments_are_those_that_were_given(two_channels):
     assert options(made)["factors"] == [[1, 2]]
     assert options(GradCAM(network, "relu")) == {"class": "GradCAM", "layer": "relu", "reshape": None}
     assert options(GradCAM(network, ["relu", "conv"]))["layer"] == ["relu", "conv"]
+
+
+class Reserved(Explainer):
+    def __init__(self, network, code=0, resolved=0, **more):
+        super().__init__(network)
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_arguments_may_be_called_as_anything(two_channels):
+    network = two_channels()
+    found = [
+        Description(network).options(Reserved(network, *given, **{"class": given[0]}))
+        for given in ((1, 2), (1, 3), (4, 2))
+    ]
+    assert len({str(one) for one in found}) == 3
+    assert all(one["class"] == "Reserved" and len(one["code"]) == 16 for one in found)
 
 
 def test_an_attribute_that_is_changed_afterwards_counts(two_channels):

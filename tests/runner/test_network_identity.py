@@ -12,6 +12,7 @@ from mindspore import Tensor, nn, ops
 from explainrun.explainers import Gradient, Network
 from explainrun.explainers.network import probe
 from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner.current_run import current_run
 from explainrun.runner.network_identity import network_identity
 from explainrun.summary_format import MergeError, Results, merge
 from explainrun.summary_format.probe import Answers, Probe
@@ -39,6 +40,7 @@ def written(weight_init):
     return net
 """
 OTHER_PROCESS = """\
+from explainrun.runner.current_run import current_run
 from explainrun.runner.network_identity import network_identity
 from written import INITIALISERS, written
 print([network_identity(written(one)) for one in INITIALISERS])
@@ -274,3 +276,19 @@ def test_the_images_of_a_probe_are_the_same_everywhere():
     assert [len(np.unique(channel)) for channel in patches] == [16] * 3
     np.testing.assert_allclose(noise[0, 0, :3], [-0.7477417, -0.1321012, -1.2861530], rtol=1e-6)
     np.testing.assert_allclose(patches[2, 4, :4], [0.4935967, 0.4935967, -1.2696880, -1.2696880], rtol=1e-6)
+
+
+def test_the_plugin_recomputes_for_a_network_that_computes_something_else(gated_project, tmp_path, monkeypatch):
+    project = gated_project(tmp_path / "project")
+    network = project.folder / "gated_network.py"
+    scaled = network.read_text().replace("self.flatten(x))", "self.flatten(x)) * self.scale")
+    scaled = scaled.replace(
+        "super().__init__()", "super().__init__(); self.scale = float((HERE / 'scale').read_text())"
+    )
+    network.write_text(scaled)
+    (project.folder / "scale").write_text("1.0")
+    monkeypatch.chdir(project.folder)
+    before = [current_run(project.folder / "gate.yaml", {}).finished_before for _ in range(2)]
+    (project.folder / "scale").write_text("1.5")
+    after = [current_run(project.folder / "gate.yaml", {}).finished_before for _ in range(2)]
+    assert before == after == [False, True]
