@@ -21,7 +21,9 @@ import numpy as np
 
 DIGEST_LENGTH = 16
 _INSTALLED = [Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")]
-_WITH_A_VERSION = {"builtins", "explainrun", "mindspore", "numpy", *sys.stdlib_module_names} - {"__main__"}
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+_WITH_A_VERSION = {"builtins", "explainrun", "mindspore", "numpy"}
+_PACKAGES = {"site-packages", "dist-packages"}
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -56,7 +58,7 @@ def other_code(thing: Any, *, package: bool = False) -> str:
 
     Of a function also the constants count that its defaults and closure hold, and the functions there.
     """
-    if _package(unwrap(thing)) in _WITH_A_VERSION:
+    if _has_a_version(str(getattr(unwrap(thing), "__module__", ""))):
         return ""
     if not isinstance(thing, FunctionType):
         return own_code(thing, package=package)
@@ -159,6 +161,14 @@ def _package(thing: Any) -> str:
     return str(getattr(thing, "__module__", "")).partition(".")[0]
 
 
+def _has_a_version(name: str) -> bool:
+    """Whether a module is one whose version a run's plan holds, or comes with Python."""
+    if name.partition(".")[0] in _WITH_A_VERSION or name in sys.builtin_module_names:
+        return True
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and Path(file).is_relative_to(_STANDARD_LIBRARY) and _PACKAGES.isdisjoint(Path(file).parts)
+
+
 def _is_own(thing: Any) -> bool:
     """Whether it is the user's: of no module of Python, of an installed package or of this one."""
     return _is_own_module(sys.modules.get(str(getattr(thing, "__module__", ""))))
@@ -168,6 +178,8 @@ def _is_own_module(module: Any) -> bool:
     if not issubclass(type(module), ModuleType):
         return False
     name, file = str(module.__name__), getattr(module, "__file__", None)
-    if file is None or name.split(".", maxsplit=1)[0] == "explainrun":
+    if file is None or _has_a_version(name):
         return name == "__main__"
-    return not any(Path(file).is_relative_to(place) for place in _INSTALLED)
+    # Environments may use another one's packages, whose places only their names show.
+    installed = any(Path(file).is_relative_to(place) for place in _INSTALLED)
+    return not installed and _PACKAGES.isdisjoint(Path(file).parts)

@@ -1,7 +1,10 @@
 """What counts as the code of a function or class: the user's own that it names, and nothing else."""
 
+import importlib.util
+import inspect
 import subprocess
 import sys
+import textwrap
 from importlib import import_module
 from itertools import count
 
@@ -11,7 +14,7 @@ from mindspore import nn
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.network_identity import structure_digest
-from explainrun.runner.own_code import own_code
+from explainrun.runner.own_code import other_code, own_code
 
 FIRST = """\
 import helper, functools
@@ -168,6 +171,43 @@ def test_strange_objects_are_not_asked():
         del globals()["TRAP"]
     for thing in (int, nn.ReLU, eval("lambda x: x + y"), type("Made", (), {"f": eval("lambda self: 1")})):
         assert own_code(thing) == own_code(thing)
+
+
+def test_packages_of_another_environment_are_not_the_users_own(tmp_path, monkeypatch):
+    def of(folder):
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        (place / "elsewhere.py").write_text(f"def inner(x): return '{folder}'\n")
+        monkeypatch.syspath_prepend(place)
+        sys.modules.pop("elsewhere", None)
+        scope = {"elsewhere": import_module("elsewhere")}
+        return own_code(eval("lambda x: elsewhere.inner(x)", scope))
+
+    assert of("conda/lib/site-packages") == of("usr/lib/dist-packages") != of("project")
+
+
+def test_a_module_may_be_called_as_one_of_pythons(tmp_path, monkeypatch):
+    def of(formula):
+        (tmp_path / "chunk.py").write_text(f"def inner(x): return {formula}\n")  # Python 3.11 has a chunk too
+        spec = importlib.util.spec_from_file_location("chunk", tmp_path / "chunk.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "chunk", module)
+        spec.loader.exec_module(module)
+        return other_code(module.inner)
+
+    assert "chunk" in sys.stdlib_module_names or sys.version_info >= (3, 13)
+    assert of("x + 1") == of("x + 1") != of("x + 2")
+    assert other_code(textwrap.dedent) == other_code(dict) == other_code(nn.ReLU) == ""
+
+
+def test_a_class_of_mindspore_is_not_followed_wherever_it_lies(monkeypatch):
+    monkeypatch.setattr("explainrun.runner.own_code._INSTALLED", [])
+    monkeypatch.setattr("explainrun.runner.own_code._PACKAGES", set())
+    read = []
+    real = inspect.getsource
+    monkeypatch.setattr("explainrun.runner.own_code.getsource", lambda thing: read.append(thing) or real(thing))
+    own_code(Holding)
+    assert read == [Holding]
 
 
 class Holding(nn.Cell):
