@@ -322,7 +322,7 @@ def test_second_order_weights_keep_their_range(linear, size):
     """Powers of the gradient leave the range of float32; the map is the activation times 1 / (2 + sum * gradient)."""
     weights = np.array([[[[2.0, 1.0, 0.5]]]], np.float32) * np.float32(size)
     image = np.array([[[[1.0, 3.0, 2.0]]]], np.float32)
-    found = GradCAMpp(linear(weights))(Tensor(image), 0).asnumpy()[0, 0, 0]
+    found = GradCAMpp(linear(weights), "")(Tensor(image), 0).asnumpy()[0, 0, 0]
     slope = weights[0, 0, 0].astype(np.float64)
     np.testing.assert_allclose(found, (slope / (2 + 6 * slope)).sum() * image[0, 0, 0], rtol=1e-5)
 
