@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -42,14 +44,41 @@ def test_are_listed_and_run(environment, repository, tmp_path):
     assert (typo.returncode, "did you mean 'SquaredGradient'" in typo.stderr) == (2, True)
 
 
-def test_a_name_that_two_give_is_refused_when_asked_for(monkeypatch):
-    class Entry:
-        name, value = "Gradient", "other:Gradient"
+class Gradient:
+    """Ours."""
 
-    monkeypatch.setattr("explainrun.explainers.registry.entry_points", lambda group: [Entry] if group == "g" else [])
-    registry = Registry("explainer", "g", {"Gradient": "explainrun.explainers.gradient:Gradient", "GradCAM": "a:b"})
-    assert list(registry) == ["Gradient", "GradCAM"]
-    with pytest.raises(
-        ValueError, match=r"explainer 'Gradient' is given by several packages: .*gradient:Gradient, other"
-    ):
-        registry["Gradient"]
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of one class of ours, and what other packages give."""
+
+    def made(*entries):
+        found = [EntryPoint(name, value, "g") for name, value in entries]
+        monkeypatch.setattr("explainrun.explainers.registry.entry_points", lambda group: found if group == "g" else [])
+        return Registry("explainer", "g", [Gradient])
+
+    return made
+
+
+def test_a_name_that_two_give_is_refused_when_asked_for(registry):
+    known = registry(("Gradient", "other:Gradient"), ("GradCAM", "nowhere:b"))
+    assert list(known) == ["Gradient", "GradCAM"]  # and imports neither
+    with pytest.raises(ValueError, match=r"explainer 'Gradient' is given by several packages: .*:Gradient, other:Gra"):
+        known["Gradient"]
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        known["GradCAM"]
+
+
+def test_a_class_of_ours_is_itself_and_others_are_imported(registry):
+    known = registry(("Gradient", f"{Gradient.__module__}:Gradient"), ("Counter", "collections:Counter"))
+    assert known["Gradient"] is Gradient  # named as an entry point too
+    assert known["Counter"] is Counter
+    assert (len(known), "Counter" in known, "Gradients" in known) == (2, True, False)
+    with pytest.raises(ValueError, match="no explainer 'Gradients'; did you mean 'Gradient'"):
+        known["Gradients"]
+
+
+def test_two_classes_of_ours_of_one_name_are_refused_too():
+    other = type("Gradient", (), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match="several packages"):
+        Registry("explainer", "no such group", [Gradient, other])["Gradient"]
