@@ -84,9 +84,7 @@ def test_the_config_of_all_explainers_has_the_example(copy, text):
     """Which tests/runner/test_explainers_in_runs.py demands of every explainer."""
     followed(text, copy)
     config = yaml.safe_load((copy / "configs" / "explainers.yaml").read_text("utf-8"))
-    assert "ElementwiseGradient" in [
-        name for entry in config["explainers"] if isinstance(entry, dict) for name in entry
-    ]
+    assert {"ElementwiseGradient": {"layer": "block6"}} in config["explainers"]
 
 
 def test_what_a_package_of_your_own_imports_is_there(text):

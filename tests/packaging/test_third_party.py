@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,8 +17,8 @@ from explainrun.summary_format import read_summary
 
 @pytest.fixture(scope="module")
 def environment(request, tmp_path_factory):
-    site = tmp_path_factory.mktemp("site")
-    source = request.path.parent / "third_party"
+    site, source = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "third_party"
+    shutil.copytree(request.path.parent / "third_party", source)  # pip builds where the source is
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source]
     subprocess.run(command, check=True, capture_output=True)
     return os.environ | {"PYTHONPATH": str(site)}
@@ -42,6 +43,11 @@ def test_are_listed_and_run(environment, repository, tmp_path):
     assert np.isfinite(read_summary(tmp_path / "out").scores["SquaredGradient", "Spread"].total)
     typo = explainrun(environment, "run", config, "--set", "explainers=[SquareGradient]")
     assert (typo.returncode, "did you mean 'SquaredGradient'" in typo.stderr) == (2, True)
+
+
+def test_building_it_leaves_its_sources_as_they_were(environment, request):
+    files = {path.name for path in (request.path.parent / "third_party").iterdir()}
+    assert files == {"pyproject.toml", "third_party_maps.py"}
 
 
 class Gradient:
