@@ -31,7 +31,6 @@ from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
 from .worst import worst_questions
 
 _DUST = 1e-12  # of a mean: what adding up in another order changes
-_ROWS_SHOWN = 3
 
 
 def compare(
