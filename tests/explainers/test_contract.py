@@ -89,7 +89,10 @@ def names_a_year(text):
 
 @pytest.fixture
 def images():
-    return np.random.default_rng(3).normal(0.5, 1.0, (5, *SHAPE)).astype(np.float32)
+    """Five of them, which nobody may write to."""
+    drawn = np.random.default_rng(3).normal(0.5, 1.0, (5, *SHAPE)).astype(np.float32)
+    drawn.setflags(write=False)
+    return drawn
 
 
 ROWS, LABELS = np.array([0, 0, 1, 2, 3, 3, 4]), np.array([1, 3, 0, 2, 2, 0, 3])
