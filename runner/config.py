@@ -330,7 +330,12 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
 
 
 def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
-    """Class names that are listed, or stand one a line in a file of the folder."""
+    """Class names that are listed, or stand one a line in a file of the folder.
+
+    Raises:
+        ValueError: if there are none.
+        OSError: if the file cannot be read.
+    """
     names = (
         [str(name) for name in given]
         if isinstance(given, list)

@@ -41,7 +41,8 @@ def hdf5_dataset(path: str | Path, mean: Statistics | None = None, std: Statisti
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it lacks images or lengths differ.
+        ValueError: if it lacks images, has boxes without labels, lengths differ, or one of the three is not numbers in
+            the file itself.
     """
     source = _Hdf5(Path(path), mean, std)
     return _dataset(source, source.columns)
@@ -71,7 +72,8 @@ def csv_dataset(
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if columns are missing or unknown, a label is unknown, a box is no numbers, or pictures are missing.
+        ValueError: if columns are missing or unknown, a label is unknown, a box is not numbers, pictures are missing,
+            or channels is another number.
     """
     path = Path(path)
     source = _Pictures(path, Path(folder) if folder else path.parent, class_names, size, channels, mean, std)

@@ -101,7 +101,7 @@ def read_samples(
             but for those of ``hdf5_dataset`` and ``csv_dataset``, which are not read.
 
     Raises:
-        SampleError: at the first row whose shapes do not fit.
+        SampleError: at the first row that does not fit: its shapes, labels or boxes, or NaN in its image.
     """
     if wanted is not None:
         dataset = skipping(dataset, wanted)
