@@ -11,15 +11,15 @@ from .robustness import Robustness
 METRICS = Registry(
     "metric",
     "explainrun.metrics",
-    {
-        "NaiveFaithfulness": "explainrun.benchmarks.faithfulness:NaiveFaithfulness",
-        "DeletionAUC": "explainrun.benchmarks.faithfulness:DeletionAUC",
-        "InsertionAUC": "explainrun.benchmarks.faithfulness:InsertionAUC",
-        "PointingGame": "explainrun.benchmarks.localization:PointingGame",
-        "IoSR": "explainrun.benchmarks.localization:IoSR",
-        "Robustness": "explainrun.benchmarks.robustness:Robustness",
-        "ClassSensitivity": "explainrun.benchmarks.class_sensitivity:ClassSensitivity",
-    },
+    [
+        NaiveFaithfulness,
+        DeletionAUC,
+        InsertionAUC,
+        PointingGame,
+        IoSR,
+        Robustness,
+        ClassSensitivity,
+    ],
 )
 
 __all__ = [

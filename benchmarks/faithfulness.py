@@ -110,7 +110,8 @@ class InsertionAUC(_CurveAUC):
     both ends included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
 
     Args and errors: ``steps``, ``baseline`` and ``activation_fn`` as in ``NaiveFaithfulness``; ``normalized`` divides
-    the curve by the probability of the whole image, since the bare area also measures the network's confidence.
+    the curve by the probability of the whole image, since the bare area also measures the network's confidence; the
+    area may then exceed 1.
     """
 
     uncovers = True
@@ -122,7 +123,8 @@ class InsertionAUC(_CurveAUC):
 class DeletionAUC(_CurveAUC):
     """1 minus the area under the label's probability while the image is covered, most salient pixels first; in 0..1.
 
-    Petsiuk, Das, Saenko: RISE (2018), section 4.1, turned so that higher is better. Otherwise as ``InsertionAUC``.
+    Petsiuk, Das, Saenko: RISE (2018), section 4.1, turned so that higher is better. Otherwise as ``InsertionAUC``;
+    ``normalized`` it may fall below 0.
     """
 
     uncovers = False

@@ -1,7 +1,7 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
 from .ablation_cam import AblationCAM
-from .activation_map import ActivationMap
+from .activation_map import ActivationMap, DifferentiatedMap
 from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
 from .concepts import Concepts
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
@@ -9,7 +9,7 @@ from .counterfactual import Counterfactual, draw_layers
 from .deep_feature_factorization import DeepFeatureFactorization
 from .explainer import Explainer
 from .feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
-from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient
+from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
 from .guided_grad_cam import GuidedGradCAM
 from .hierarchical_occlusion import HierarchicalOcclusion
 from .images import saliency_to_image
@@ -32,37 +32,37 @@ from .visualization import visualize
 EXPLAINERS = Registry(
     "explainer",
     "explainrun.explainers",
-    {
-        "Gradient": "explainrun.explainers.gradient:Gradient",
-        "InputXGradient": "explainrun.explainers.gradient:InputXGradient",
-        "GuidedBackprop": "explainrun.explainers.gradient:GuidedBackprop",
-        "Deconvolution": "explainrun.explainers.gradient:Deconvolution",
-        "IntegratedGradients": "explainrun.explainers.integrated_gradients:IntegratedGradients",
-        "NoiseTunnel": "explainrun.explainers.noise_tunnel:NoiseTunnel",
-        "GuidedGradCAM": "explainrun.explainers.guided_grad_cam:GuidedGradCAM",
-        "CAM": "explainrun.explainers.cam:CAM",
-        "GradCAM": "explainrun.explainers.cam:GradCAM",
-        "GradCAMpp": "explainrun.explainers.cam:GradCAMpp",
-        "SmoothGradCAMpp": "explainrun.explainers.smooth_grad_cam:SmoothGradCAMpp",
-        "XGradCAM": "explainrun.explainers.cam:XGradCAM",
-        "LayerCAM": "explainrun.explainers.cam:LayerCAM",
-        "HiResCAM": "explainrun.explainers.cam:HiResCAM",
-        "EigenCAM": "explainrun.explainers.cam:EigenCAM",
-        "ScoreCAM": "explainrun.explainers.score_cam:ScoreCAM",
-        "SSCAM": "explainrun.explainers.score_cam:SSCAM",
-        "ISCAM": "explainrun.explainers.score_cam:ISCAM",
-        "AblationCAM": "explainrun.explainers.ablation_cam:AblationCAM",
-        "DeepFeatureFactorization": "explainrun.explainers.deep_feature_factorization:DeepFeatureFactorization",
-        "Occlusion": "explainrun.explainers.occlusion:Occlusion",
-        "RISE": "explainrun.explainers.rise:RISE",
-        "RISEPlus": "explainrun.explainers.rise_plus:RISEPlus",
-        "LIME": "explainrun.explainers.lime:LIME",
-        "KernelSHAP": "explainrun.explainers.kernel_shap:KernelSHAP",
-        "RandomMap": "explainrun.explainers.controls:RandomMap",
-        "CenterGaussian": "explainrun.explainers.controls:CenterGaussian",
-        "SobelEdges": "explainrun.explainers.controls:SobelEdges",
-        "ConstantMap": "explainrun.explainers.controls:ConstantMap",
-    },
+    [
+        Gradient,
+        InputXGradient,
+        GuidedBackprop,
+        Deconvolution,
+        IntegratedGradients,
+        NoiseTunnel,
+        GuidedGradCAM,
+        CAM,
+        GradCAM,
+        GradCAMpp,
+        SmoothGradCAMpp,
+        XGradCAM,
+        LayerCAM,
+        HiResCAM,
+        EigenCAM,
+        ScoreCAM,
+        SSCAM,
+        ISCAM,
+        AblationCAM,
+        DeepFeatureFactorization,
+        Occlusion,
+        RISE,
+        RISEPlus,
+        LIME,
+        KernelSHAP,
+        RandomMap,
+        CenterGaussian,
+        SobelEdges,
+        ConstantMap,
+    ],
 )
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
+    "DifferentiatedMap",
     "EigenCAM",
     "Explainer",
     "FeatureVisualization",
@@ -99,6 +100,7 @@ __all__ = [
     "NoiseTunnel",
     "Occlusion",
     "OoDNet",
+    "PixelAttribution",
     "RISEPlus",
     "RandomMap",
     "Registry",

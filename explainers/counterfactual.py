@@ -146,6 +146,7 @@ def draw_layers(
         RGB pictures of the image's size, one more than there are layers.
 
     Raises:
+        TypeError: if the image is neither a Tensor nor an array.
         ValueError: if it is no single image, or the statistics do not fit it.
     """
     pixels = one_image(image)

@@ -130,7 +130,7 @@ class HierarchicalOcclusion(Configured):
             label: the class to explain.
 
         Returns:
-            What was found, or that the blur alone suffices.
+            What was found, or that the blur alone suffices, or that no choice of windows reaches the threshold.
 
         Raises:
             TypeError: if the image is no Tensor or array.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class OoDNet(nn.Cell):
         self,
         dataset: ds.Dataset,
         loss_fn: Loss | None = None,
-        callbacks: Callback | Iterable[Callback] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         epoch: int = 90,
         optimizer: nn.Optimizer | None = None,
         scheduler: Callback | None = None,
@@ -146,7 +146,7 @@ class OoDNet(nn.Cell):
             dataset: gives batches (images, labels); labels (N, num_classes) are one-hot or multi-hot.
             loss_fn: of logits and labels, one a sample or one number;
                 ``nn.SoftmaxCrossEntropyWithLogits()`` by default, ``nn.BCEWithLogitsLoss()`` fits multi-hot labels.
-            callbacks: called as ``mindspore.train.Model`` calls them.
+            callbacks: one or a list, called as ``mindspore.train.Model`` calls them.
             epoch: how many times to go through the dataset, at least 1.
             optimizer: of parameters of this network; ``prepare_train`` makes one by default.
             scheduler: called before the other callbacks; by default ``prepare_train``'s, if the optimizer is its too.

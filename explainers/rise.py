@@ -85,8 +85,8 @@ class RISE(Explainer):
 
     Raises:
         TypeError: if the network or the activation is of another type.
-        ValueError: if num_masks is no whole number from 2, a side of the grid none from 2, or probability lies outside
-            0..1. Later, if the grid has more cells than the image has pixels.
+        ValueError: if num_masks is no whole number from 2, a side of the grid none from 2, or probability is not above
+            0 and below 1. Later, if the grid has more cells a side than the image has pixels.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -155,7 +156,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     except ValueError as error:
         raise PlanError([str(error)]) from error
     for key, value in (overrides or {}).items():
-        _set(content, key, value)
+        _set(content, key, deepcopy(value))  # what is set and removed below is none of the caller's
     unknown: list[str] = []
     while True:
         try:
@@ -329,7 +330,12 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
 
 
 def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
-    """Class names that are listed, or stand one a line in a file of the folder."""
+    """Class names that are listed, or stand one a line in a file of the folder.
+
+    Raises:
+        ValueError: if there are none.
+        OSError: if the file cannot be read.
+    """
     names = (
         [str(name) for name in given]
         if isinstance(given, list)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -41,10 +41,11 @@ def hdf5_dataset(path: str | Path, mean: Statistics | None = None, std: Statisti
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it lacks images or lengths differ.
+        ValueError: if it lacks images, has boxes without labels, lengths differ, or one of the three is not numbers in
+            the file itself.
     """
     source = _Hdf5(Path(path), mean, std)
-    return ds.GeneratorDataset(source, list(source.columns), shuffle=False, num_parallel_workers=1)
+    return _dataset(source, source.columns)
 
 
 def csv_dataset(
@@ -71,11 +72,12 @@ def csv_dataset(
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if columns are missing or unknown, a label is unknown, a box is no numbers, or pictures are missing.
+        ValueError: if columns are missing or unknown, a label is unknown, a box is not numbers, pictures are missing,
+            or channels is another number.
     """
     path = Path(path)
     source = _Pictures(path, Path(folder) if folder else path.parent, class_names, size, channels, mean, std)
-    return ds.GeneratorDataset(source, list(source.columns), shuffle=False, num_parallel_workers=1)
+    return _dataset(source, source.columns)
 
 
 def normalized(images: npt.NDArray[Any], mean: Statistics | None, std: Statistics | None) -> FloatArray:
@@ -96,24 +98,51 @@ def open_picture(source: Path | io.BytesIO) -> Image.Image:
     return Image.open(source, formats=[kind for kind in Image.OPEN if kind != "EPS"])
 
 
-class _Rows:
-    """Rows by index, of which only those that are ``wanted`` are really read.
+def skipping(dataset: ds.Dataset, wanted: Callable[[int], bool]) -> ds.Dataset:
+    """A dataset without the cost of rows that nobody wants: what it gives for those may be anything.
+
+    Of the datasets of this module that is another one, on the same file; any other is given back as it is. The one
+    given stays as it was found, whatever becomes of the other.
+
+    Args:
+        dataset: any.
+        wanted: which places in it are.
+    """
+    source = getattr(dataset, "source", None)
+    if not isinstance(dataset, ds.GeneratorDataset) or not isinstance(source, _Rows) or not _whole(dataset.sampler):
+        return dataset
+    return _dataset(_Skipping(source, wanted), source.columns)
+
+
+def _dataset(source: _Rows | _Skipping, columns: Sequence[str]) -> ds.Dataset:
+    """All rows in their order."""
+    return ds.GeneratorDataset(source, list(columns), shuffle=False, num_parallel_workers=1)
+
+
+def _whole(sampler: ds.Sampler) -> bool:
+    """Whether a dataset's places are those of its source still: users may have added a sampler of their own."""
+    return type(sampler) is ds.SequentialSampler and not (
+        sampler.start_index or sampler.num_samples or sampler.child_sampler
+    )
+
+
+class _Rows(ABC):
+    """Rows by index.
 
     Attributes:
         columns: their names.
-        wanted: which they are; None for all.
     """
 
     columns: tuple[str, ...]
 
-    def __init__(self) -> None:
-        self.wanted: Callable[[int], bool] | None = None
-
     def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
-        return self._blank if self.wanted is not None and not self.wanted(int(index)) else self.row(int(index))
+        return self.row(int(index))
+
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @cached_property
-    def _blank(self) -> tuple[npt.NDArray[Any], ...]:
+    def blank(self) -> tuple[npt.NDArray[Any], ...]:
         """A row of no meaning, of the same types as all."""
         return tuple(np.zeros((1,) * values.ndim, values.dtype) for values in self.row(0))
 
@@ -122,11 +151,23 @@ class _Rows:
         """What the columns hold."""
 
 
+class _Skipping:
+    """The same rows, of which only those that are wanted are really read."""
+
+    def __init__(self, rows: _Rows, wanted: Callable[[int], bool]) -> None:
+        self._rows, self._wanted = rows, wanted
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], ...]:
+        return self._rows[index] if self._wanted(int(index)) else self._rows.blank
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
 class _Hdf5(_Rows):
     """Rows of an HDF5 file."""
 
     def __init__(self, path: Path, mean: Statistics | None, std: Statistics | None) -> None:
-        super().__init__()
         self._file = h5py.File(path, "r")
         self._mean, self._std = mean, std
         if self._file.get("images", getlink=True) is None:
@@ -162,7 +203,6 @@ class _Pictures(_Rows):
         mean: Statistics | None,
         std: Statistics | None,
     ) -> None:
-        super().__init__()
         if channels not in MODES:
             raise ValueError(f"channels must be one of {tuple(MODES)}, got {channels}")
         self._size, self._channels, self._mean, self._std = size, channels, mean, std

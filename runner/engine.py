@@ -54,7 +54,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     Raises:
         PlanError: with everything found wrong before anything is written.
         FolderInUseError: if another run is writing to the folder.
-        SampleError: at a later sample whose shapes do not fit.
+        SampleError: at a later sample that does not fit.
         NotComputedError: where something is not finite, if the plan is strict.
         RunStopped: after a signal, once the work at hand is committed.
         OSError: if the folder cannot be written; what is committed is kept.

@@ -35,7 +35,8 @@ class ImageClassificationRunner:
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
             several.
         mean: what was subtracted from the pixels, for each channel or for all; with std, original images are shown in
-            true colours. Statistics above 1 mean that pixels ran from 0 to 255 before, else from 0 to 1.
+            true colours. Pixels are taken to have run from 0 to 255 before where one of mean and std exceeds 10 or a
+            restored pixel 2, else from 0 to 1.
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
         pass_size: images a pass; results depend on no other size.
@@ -155,8 +156,9 @@ class ImageClassificationRunner:
 
         Raises:
             PlanError: if nothing is registered.
-            TypeError: if shard has another form.
+            TypeError: if shard is of another type.
             ValueError: if limit is no whole number from 1, or there is no such shard.
+            NotAWorker: if shard is "auto" and this process is msrun's scheduler.
         """
         own = shard_of(shard)
         if not (self._explainers or self._dropout_samples or self._hierarchical_occlusion):
@@ -206,7 +208,9 @@ class ImageClassificationRunner:
         Raises:
             PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
                 among that.
-            SampleError: at a sample whose shapes do not fit those before it.
+            TypeError: as ``plan``, and so are ValueError and NotAWorker.
+            SampleError: at a sample after the first batch that does not fit: its shapes, labels or boxes, or NaN in its
+                image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
             RunStopped: after a signal; it ends the process with exit code 3 if nobody catches it.

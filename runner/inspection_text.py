@@ -255,11 +255,6 @@ def _left(part: Part, samples: int | None) -> str:
     return "?" if part.seconds_a_sample is None or samples is None else duration(part.seconds_a_sample * samples)
 
 
-def _noticed(costs: Mapping[str, float]) -> Mapping[str, float]:
-    """Without those that would be shown as 0."""
-    return {kind: cost for kind, cost in costs.items() if cost >= _SHOWN_COST}
-
-
 def _unscored_table(scores: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Explainers by the metrics that could not score something."""
     metrics = [metric for metric in next(iter(scores.values()), ()) if any(by[metric] for by in scores.values())]

@@ -95,13 +95,17 @@ def _found_in(folder: Path) -> Iterator[None]:
     Raises:
         ModuleNotFoundError: if one is not, saying where it was looked for.
     """
-    found, sys.path = sys.path, [*sys.path, str(folder.absolute())]
+    own = str(folder.absolute())
+    lacking = own not in sys.path
+    if lacking:
+        sys.path.append(own)
     try:
         yield
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{error}; modules on Python's path and in {folder.absolute()} are found") from error
     finally:
-        sys.path = found
+        if lacking and own in sys.path:
+            sys.path.remove(own)
 
 
 def _from_file(path: Path) -> Any:

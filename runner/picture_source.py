@@ -37,6 +37,10 @@ class Pixels:
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         mean, std: taken from pixels of 0..1 and what the rest is divided by, for each channel or for all; where one
             exceeds 10, of pixels of 0..255. None leaves them in 0..1.
+
+    Raises:
+        ValueError: if one of mean and std is missing, they or size hold numbers that do not fit, or channels is another
+            number.
     """
 
     size: tuple[int, int] | None = None

@@ -50,7 +50,7 @@ class Ranking:
 
     Attributes:
         metric: its name.
-        differences: of all pairs of explainers.
+        differences: of all pairs of explainers that have scores.
         places: (place, name) of each explainer that has scores, best first. A place is 1 plus how many explainers are
             better beyond noise.
         ties: the largest groups of explainers of which no two differ beyond noise, best first; an explainer may stand

@@ -34,7 +34,8 @@ class RunResult:
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
         costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
         plan: the resolved plan, in plain values.
-        seconds: wall time, of all starts where there were several.
+        seconds: wall time of this start, and what the committed work of earlier ones took; of a run that was finished
+            before, what all its work took.
         finished_before: whether the folder held the run already, so that nothing was done.
     """
 

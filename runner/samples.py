@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..explainers.tensors import FloatArray
+from .datasets import skipping
 
 CHANNELS = (1, 3, 4)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
@@ -96,15 +97,14 @@ def read_samples(
         num_classes: labels outside 0..num_classes-1 are padding.
         limit: stop after so many samples.
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
-        wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and left; but
-            where the source of a ``GeneratorDataset`` has an attribute ``wanted``, it is set to this, and what the
-            source gives for other rows may be anything.
+        wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and dropped,
+            but for those of ``hdf5_dataset`` and ``csv_dataset``, which are not read.
 
     Raises:
-        SampleError: at the first row whose shapes do not fit.
+        SampleError: at the first row that does not fit: its shapes, labels or boxes, or NaN in its image.
     """
-    if hasattr(getattr(dataset, "source", None), "wanted"):
-        dataset.source.wanted = wanted
+    if wanted is not None:
+        dataset = skipping(dataset, wanted)
     with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
         rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
     singles = islice((single for row in rows for single in _singles(row)), limit)

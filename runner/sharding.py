@@ -67,7 +67,8 @@ def shard_of(given: Any, environment: Mapping[str, str] = os.environ) -> Shard |
 
     Raises:
         TypeError: if it is something else.
-        ValueError: if i is not in 1..n, or no launcher says it.
+        ValueError: if i is not in 1..n, a text is neither "i/n" nor "auto", or no launcher names a shard, two name one
+            each, or what one says does not fit.
         NotAWorker: if this is msrun's scheduler.
     """
     if given is None or isinstance(given, Shard):

@@ -109,7 +109,7 @@ def explain(  # noqa: PLR0913
         activation_fn: "softmax", "sigmoid", or what makes probabilities of logits.
         size: (height, width) that pictures are brought to; by default they are left as they are.
         channels: 1, 3 or 4; by default what the network's first convolution takes, else 3.
-        mean: taken from pixels of 0..1 (of 0..255 where it exceeds 10), for each channel or for all; by default
+        mean: taken from pixels of 0..1 (of 0..255 where it or std exceeds 10), for each channel or for all; by default
             pixels stay in 0..1.
         std: what the rest is divided by.
         alpha: how opaque maps lie over the picture.
@@ -161,7 +161,11 @@ def activation(given: Any) -> Activation:
 
 
 def channels_taken(network: nn.Cell) -> int:
-    """How many channels a network's first convolution takes; 3 if it has none."""
+    """How many channels a network's first convolution takes; 3 if it has none.
+
+    Raises:
+        ValueError: if pictures have not as many.
+    """
     found = (cell.in_channels for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d))
     channels = int(next(found, 3))
     if channels not in MODES:

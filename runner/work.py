@@ -78,7 +78,11 @@ class Work:
         network.dropout = DropoutPlaces(tuple(dropout.get("layers", ())), bool(dropout.get("shared")))
 
     def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
-        """Do what is not committed yet of all batches; the first may be known from its examination with the plan."""
+        """Do what is not committed yet of all batches; the first may be known from its examination with the plan.
+
+        Raises:
+            PlanError: if the dataset ends earlier than it did when the run began; else as ``batch``.
+        """
         for index in count():
             with self._profile.timed("reading"):
                 samples = next(groups, None)

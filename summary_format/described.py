@@ -19,8 +19,8 @@ class Described:
         metrics: likewise.
         classes: how many.
         searching: whether there is hierarchical occlusion.
-        samples: how many samples the run has, by the dataset's length and the limit; None where
-            the dataset does not say.
+        samples: how many samples the run has: the dataset's length or the limit, whichever is less, and of that a
+            shard's own; None where neither is known. Where the limit alone is, there may be fewer.
         shard: which of how many, from 1; None for a whole run.
     """
 

@@ -11,7 +11,7 @@ _NOT_COMPARED = ("summary_dir", "strict")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequence[str] = ()) -> list[str]:
-    """What tells two described plans apart, a few words each; where they are written does not.
+    """What tells two described plans apart, a few words each; where they are written and ``strict`` do not.
 
     Args:
         before: a plan in plain values.

@@ -1,8 +1,8 @@
 """Which arrays, names and numbers belong together in a run, so that what does not fit is told where it is read.
 
 A form is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
-wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, L layers and B boxes that were
-revealed, H and W of maps.
+wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, S numbers of a spread (3, or 0 without
+uncertainty), L layers and B boxes that were revealed, H and W of maps.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
     Raises:
         MergeError: if the shards are of different plans, missing, given twice, damaged or unfinished, lack a picture,
             or the folder holds another run or is a shard's.
+        BrokenRecordError: if the folder holds the merged run already, and its archive is damaged.
         FolderInUseError: if a run or a merge is writing to the folder.
         OSError: if the folder cannot be written.
     """

@@ -88,7 +88,7 @@ class SampleRecord:
         image_path: the original picture, relative to the summary folder.
         truth: the true labels with their probabilities.
         predicted: the labels whose probability exceeds 0.5.
-        heatmaps: one for every explainer and explained label.
+        heatmaps: one for every explainer and explained label whose map is finite.
         revealed: one for every label for which hierarchical occlusion found anything.
     """
 

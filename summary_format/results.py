@@ -35,12 +35,14 @@ class Results:
         class_names: name of each label.
         explainers: names, in the order in which they were registered.
         metrics: names, likewise.
-        costs: "passes", "images", "needed" and "seconds", each by kind.
+        costs: passes "made", "images" in them, "pass_seconds" and passes "needed", each by kind of pass; "seconds" by
+            part of the run.
 
     Raises:
         FileNotFoundError: if there is no run.
         BrokenRecordError: if the archive or a segment is damaged; nothing damaged is ever parsed.
         ValueError: if the archive is of a newer version.
+        OSError: if a file cannot be read.
     """
 
     def __init__(self, path: str | Path, *, check: bool = True) -> None:

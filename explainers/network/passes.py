@@ -26,8 +26,9 @@ class OutOfMemoryError(RuntimeError):
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
-    "perturb", "search" (of hierarchical occlusion), "compile" (which tries a compiled forward), "ascend" (a
-    forward and a backward from a layer's channels), and what explainers run themselves ("mask", "occlude", ...).
+    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "dropout trial" and "place
+    trial" (which try how the network may run), "ascend" (a forward and a backward from a layer's channels), and what
+    explainers run themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.

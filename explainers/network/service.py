@@ -314,7 +314,11 @@ class Network:
 
     @contextmanager
     def running(self, kind: str, images: int) -> Iterator[None]:
-        """One pass of that kind, over so many images, runs within."""
+        """One pass of that kind, over so many images, runs within.
+
+        Raises:
+            OutOfMemoryError: if the device has no memory for it.
+        """
         try:
             with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
                 yield

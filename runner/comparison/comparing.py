@@ -31,7 +31,6 @@ from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
 from .worst import worst_questions
 
 _DUST = 1e-12  # of a mean: what adding up in another order changes
-_ROWS_SHOWN = 3
 
 
 def compare(
@@ -66,7 +65,7 @@ def compare(
     Raises:
         NotComparableError: if the two cannot be compared, or are so small that nothing could be found.
         RulesError: if a tolerance is for a metric that neither has.
-        ValueError: if alpha is no chance, or one of the two cannot be read: see ``scored_run``.
+        ValueError: if alpha is no chance, a tolerance is none, or one of the two cannot be read: see ``scored_run``.
         OSError: likewise.
     """
     alpha, tolerances = alpha_of(alpha), Tolerances.of_given(tolerances)

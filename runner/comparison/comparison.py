@@ -133,8 +133,9 @@ class Comparison:
         candidate: likewise.
         alpha: chance of a false alarm anywhere in the table, at most.
         class_names: name of each label.
-        changes: a row for each explainer and metric of the baseline, in its order.
-        similarities: of the maps, by explainer; empty where the baseline is a file without maps, or nobody wanted them.
+        changes: a row for each explainer and metric that was compared, in the baseline's order.
+        similarities: of the maps, by explainer; empty where one of the two is a file without maps, or nobody wanted
+            them.
         flips: samples whose predictions changed.
         worst: up to ten questions, the worst first.
         samples: how many both have.

@@ -39,8 +39,8 @@ class ScoredRun:
         explainers: options by name, in order.
         metrics: likewise.
         higher_is_better: which way scores go, by metric.
-        described: what made it, in plain values without paths: network, activation_fn, seed, pass_size, mean, std,
-            versions, device, and a digest of the config's network and data.
+        described: what made it, in plain values without paths: what its plan says under the keys of ``DESCRIBED``, and
+            as "config" a digest of the config's network and data, None without a config.
         samples: (N,) ids, ascending.
         digests: (N,) checksums of what the dataset gave.
         truth: (N, K) true labels, ascending, padded with -1.

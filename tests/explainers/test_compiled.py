@@ -112,7 +112,7 @@ def test_what_is_not_finite_may_be_not_finite_compiled(linear):
     assert network._forward is not cell
 
 
-def test_a_run_goes_on_as_it_began(two_channels, dataset, tmp_path, monkeypatch, caplog):
+def test_a_run_goes_on_as_it_began(two_channels, dataset, tmp_path, monkeypatch):
     made = ImageClassificationRunner
     network = two_channels()
 

@@ -196,7 +196,7 @@ def test_noise_tunnel_with_the_same_noise(network, torch_network, sixteen, kind,
     agree(f"NoiseTunnel({method.__name__})", f"captum NoiseTunnel {kind}", mine, theirs, 1e-3, "same noise")
 
 
-def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, sixteen, monkeypatch, agree):
+def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, sixteen, agree):
     images, labels = sixteen
     samples, std = 2, 0.05
     draws = [

@@ -2,8 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -14,8 +17,8 @@ from explainrun.summary_format import read_summary
 
 @pytest.fixture(scope="module")
 def environment(request, tmp_path_factory):
-    site = tmp_path_factory.mktemp("site")
-    source = request.path.parent / "third_party"
+    site, source = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "third_party"
+    shutil.copytree(request.path.parent / "third_party", source)  # pip builds where the source is
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source]
     subprocess.run(command, check=True, capture_output=True)
     return os.environ | {"PYTHONPATH": str(site)}
@@ -42,14 +45,46 @@ def test_are_listed_and_run(environment, repository, tmp_path):
     assert (typo.returncode, "did you mean 'SquaredGradient'" in typo.stderr) == (2, True)
 
 
-def test_a_name_that_two_give_is_refused_when_asked_for(monkeypatch):
-    class Entry:
-        name, value = "Gradient", "other:Gradient"
+def test_building_it_leaves_its_sources_as_they_were(environment, request):
+    files = {path.name for path in (request.path.parent / "third_party").iterdir()}
+    assert files == {"pyproject.toml", "third_party_maps.py"}
 
-    monkeypatch.setattr("explainrun.explainers.registry.entry_points", lambda group: [Entry] if group == "g" else [])
-    registry = Registry("explainer", "g", {"Gradient": "explainrun.explainers.gradient:Gradient", "GradCAM": "a:b"})
-    assert list(registry) == ["Gradient", "GradCAM"]
-    with pytest.raises(
-        ValueError, match=r"explainer 'Gradient' is given by several packages: .*gradient:Gradient, other"
-    ):
-        registry["Gradient"]
+
+class Gradient:
+    """Ours."""
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of one class of ours, and what other packages give."""
+
+    def made(*entries):
+        found = [EntryPoint(name, value, "g") for name, value in entries]
+        monkeypatch.setattr("explainrun.explainers.registry.entry_points", lambda group: found if group == "g" else [])
+        return Registry("explainer", "g", [Gradient])
+
+    return made
+
+
+def test_a_name_that_two_give_is_refused_when_asked_for(registry):
+    known = registry(("Gradient", "other:Gradient"), ("GradCAM", "nowhere:b"))
+    assert list(known) == ["Gradient", "GradCAM"]  # and imports neither
+    with pytest.raises(ValueError, match=r"explainer 'Gradient' is given by several packages: .*:Gradient, other:Gra"):
+        known["Gradient"]
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        known["GradCAM"]
+
+
+def test_a_class_of_ours_is_itself_and_others_are_imported(registry):
+    known = registry(("Gradient", f"{Gradient.__module__}:Gradient"), ("Counter", "collections:Counter"))
+    assert known["Gradient"] is Gradient  # named as an entry point too
+    assert known["Counter"] is Counter
+    assert (len(known), "Counter" in known, "Gradients" in known) == (2, True, False)
+    with pytest.raises(ValueError, match="no explainer 'Gradients'; did you mean 'Gradient'"):
+        known["Gradients"]
+
+
+def test_two_classes_of_ours_of_one_name_are_refused_too():
+    other = type("Gradient", (), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match="several packages"):
+        Registry("explainer", "no such group", [Gradient, other])["Gradient"]

@@ -68,7 +68,7 @@ def test_a_section_that_is_no_mapping_is_refused(quickstart):
     assert told == "uncertainty must be a mapping of options, {} for the defaults, got 5"
 
 
-def test_a_head_of_another_network_is_told(quickstart, tmp_path):
+def test_a_head_of_another_network_is_told(quickstart):
     (told,) = problems(quickstart(explainers=[{"RISEPlus": {"ood_net": "digit_network.ckpt"}}]))
     assert told.startswith("explainers[0]: ")
     assert "holds no head of an OoDNet" in told
@@ -291,7 +291,7 @@ def test_files_named_in_a_config(quickstart, tmp_path):
     assert done.stdout.split("\n")[:5] == direct.stdout.split("\n")[:5]  # the same scores as from the dataset factory
 
 
-def test_sources_devices_and_class_files_that_do_not_fit(quickstart, tmp_path):
+def test_sources_devices_and_class_files_that_do_not_fit(quickstart):
     (told,) = problems(quickstart(data={"hdf5": "a.h5", "csv": "a.csv"}))
     assert told.startswith("data: name one source: factory, hdf5 or csv, got")
     told = problems(quickstart(data={"hdf5": "none.h5"}, class_names="none.txt", device="CPU"))

@@ -37,7 +37,7 @@ class Source:
         return before
 
 
-def test_so_many_samples_are_read_ahead_and_no_more(linear):
+def test_so_many_samples_are_read_ahead_and_no_more():
     source = Source(400)
     before = ds.config.get_prefetch_size()
     samples = read_samples(source.dataset(), 2, ahead=64)

@@ -152,7 +152,7 @@ def test_other_samples_than_those_of_the_first_start_are_refused(make_runner, ki
         make_runner(rows=rows).run()
 
 
-def test_a_dataset_that_ends_earlier_is_refused(linear, dataset, kill, scenes, tmp_path):
+def test_a_dataset_that_ends_earlier_is_refused(linear, kill, scenes, tmp_path):
     network, count = linear(np.ones((2, 1, 2, 4))), [10]
 
     def runner():

@@ -85,7 +85,7 @@ def test_the_code_of_other_peoples_classes_counts(tmp_path):
     assert "code" not in options_of(InsertionAUC(2, nn.Sigmoid()))  # ours has a version
 
 
-def test_the_dataset_may_be_batched_otherwise(make_runner, kill, linear, dataset, scenes, tmp_path, how_runs_differ):
+def test_the_dataset_may_be_batched_otherwise(kill, linear, dataset, scenes, tmp_path, how_runs_differ):
     def run(folder, batch):
         data = dataset(list(scenes(6)))
         network = linear(np.ones((2, 1, 2, 4)))
@@ -121,7 +121,7 @@ def test_functions_are_told_apart_by_what_they_do():
     assert plain(np.eye(2)) == plain(np.eye(2)) != plain(np.ones((2, 2)))
 
 
-def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, tmp_path):
+def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes):
     make_runner().run()
     with pytest.raises(PlanError, match="holds a finished run of other data; name another folder, or replace it: over"):
         make_runner(rows=list(scenes(6, seed=1))).run()
