@@ -25,7 +25,7 @@ NAMES = (
     "shufflenet_v2_x0_5", "skresnet18", "squeezenet1_0", "swin_tiny", "swinv2_tiny_window8", "vgg11",
     "visformer_tiny", "vit_b_32_224", "volo_d1", "xception", "xcit_tiny_12_p16_224",
 )  # fmt: skip
-SIZES = {"inception": 299, "nasnet": 224, "pnasnet": 331, "xception": 299, "swinv2": 256, "crossvit": 240}
+SIZES = {"inception": 299, "pnasnet": 331, "xception": 299, "swinv2": 256, "crossvit": 240, "cmt": 160, "halonet": 256}
 
 
 def identified(name, weights):
