@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .comparison import ScoredRun
 
 
-@click.command()
+@click.command(short_help="Keep the scores of a run in a small file.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--update", is_flag=True, help="Replace the baseline that FILE holds, and show what changes.")

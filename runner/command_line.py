@@ -45,7 +45,7 @@ main.add_command(baseline)
 main.add_command(compare)
 
 
-@main.command()
+@main.command(short_help="Run what a config describes.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
@@ -98,7 +98,7 @@ def _own(shard: str | None) -> Shard | None:
         raise click.BadParameter(str(error), param_hint="--shard") from None
 
 
-@main.command()
+@main.command(short_help="List the layers of a network.")
 @click.argument("network")
 @click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
 def layers(network: str, input_shape: str | None) -> None:
@@ -120,7 +120,7 @@ def layers(network: str, input_shape: str | None) -> None:
     echo_or_exit(table)
 
 
-@main.command(name="list")
+@main.command(name="list", short_help="List explainers, metrics and their options.")
 def list_() -> None:
     """List the explainers and metrics that can be named in a config, with their options."""
     with told(committed=False):

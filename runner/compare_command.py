@@ -52,7 +52,7 @@ class Asked:
         return str(self.baseline), str(self.candidate)
 
 
-@click.command()
+@click.command(short_help="Check whether explanations got worse.")
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.option(

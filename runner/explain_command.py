@@ -23,7 +23,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 # MindSpore and matplotlib take seconds to import, so the command imports what needs them: --help answers at once.
 
 
-@click.command()
+@click.command(short_help="Explain pictures, methods side by side.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--network", "--arch", metavar="NETWORK", help="The classifier, as above.")
 @click.option("--checkpoint", metavar="FILE", help="Its weights; a config may name its own.")

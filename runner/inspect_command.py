@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
 
-@click.command()
+@click.command(short_help="Show how far runs are, and what is broken.")
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
 @click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")

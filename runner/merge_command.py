@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .result import RunResult
 
 
-@click.command()
+@click.command(short_help="Join the shards of a run.")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("shards", nargs=-1, type=click.Path(path_type=Path), metavar="[SHARD]...")
 @click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")

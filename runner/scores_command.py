@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .scores import Scores
 
 
-@click.command()
+@click.command(short_help="Show what the scores of a run come to.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option("--label-table", "metrics", multiple=True, metavar="METRIC", help="Also its scores label by label.")
 @click.option("--differences", is_flag=True, help="Also how every two explainers differ.")
