@@ -34,7 +34,9 @@ class CommandGroup(click.Group):
         with tolerant_streams(to_the_end=args is None and standalone_mode) as output:
             if not standalone_mode:
                 return run()
-            code = _code_of_lost_output(output) if (code := _exit_code(run)) == 0 else code
+            code = _exit_code(run)
+            if code == 0:
+                code = _code_of_lost_output(output)
         sys.exit(code)
 
 
@@ -45,7 +47,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return EXIT_BAD_INPUT
-    except click.Abort as error:
+    except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # click takes a file that ends early for somebody at a prompt
             report(f"failed: {unforeseen(error.__cause__)}")
         else:
