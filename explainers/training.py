@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,9 +16,8 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.train import Callback, RunContext
-from tqdm.auto import tqdm
 
-from .explainer import in_notebook
+from .progress_bar import progress_bar
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -99,9 +97,7 @@ class Progress(Callback):
 
     def on_train_begin(self, run_context: RunContext) -> None:
         told = run_context.original_args()
-        silent = not (sys.stderr.isatty() or in_notebook())
-        total = told.epoch_num * told.batch_num
-        self._bar = tqdm(total=total, unit="step", file=sys.stderr, disable=silent, dynamic_ncols=True)
+        self._bar = progress_bar(told.epoch_num * told.batch_num, "step")
 
     def on_train_epoch_begin(self, run_context: RunContext) -> None:
         self._losses = []

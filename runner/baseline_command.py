@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, echo, end, ended_by_signals
+from .exit_codes import EXIT_RESUMABLE
+from .standard_streams import echo
+from .telling import end, ended_by_signals, refused
 
 if TYPE_CHECKING:
     from .comparison import ScoredRun
 
 
-@click.command()
+@click.command(short_help="Keep the scores of a run in a small file.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--update", is_flag=True, help="Replace the baseline that FILE holds, and show what changes.")
@@ -23,16 +24,14 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
 
     RUN is a summary folder, of which the newest run is taken, a run's data folder or a results.h5. The same run gives
     the same bytes. Exit codes: 0 written, or nothing changed; 2 RUN is not finished, damaged or none, or FILE holds
-    something else; 3 the disk failed, or standard output did: run the same again once that is mended.
+    something else; 3 the disk or standard output failed, or it was stopped: run the same again once that is mended.
     """
     with ended_by_signals():
         from .comparison import write_baseline  # noqa: PLC0415
 
-    try:
+    with refused():
         new, old = _new(run), _old(output)
         told = "" if old is None else _difference(old, new, output, update=update)
-    except (ValueError, OSError) as error:
-        end(str(error), EXIT_BAD_INPUT)
     if old is not None and not told:
         _say(f"nothing changed, {output} stays as it is", f"{output} stays as it is")
         return

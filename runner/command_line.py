@@ -1,13 +1,8 @@
-"""The ``explainrun`` command.
-
-Exit codes: 0 fine, 1 ``compare`` found that explanations got worse, 2 bad input, 3 the run failed or was stopped, and
-can be gone on with by the same command (of ``explain``: a method had no map).
-"""
+"""The ``explainrun`` command."""
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,21 +12,28 @@ import click
 from tabulate import tabulate
 
 from .baseline_command import baseline
+from .command_group import CommandGroup
 from .compare_command import compare
 from .explain_command import explain
 from .inspect_command import inspect
 from .merge_command import merge
 from .scores_command import scores
 from .sharding import PLACE, Shard, shard_of
-from .telling import setting, told
+from .standard_streams import echo_after, echo_or_exit
+from .telling import interrupted_by_sigterm, setting, told
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="explainrun")
 def main() -> None:
-    """Explain image classifiers in batches on MindSpore, and score the explanations."""
+    """Explain image classifiers in batches on MindSpore, and score the explanations.
+
+    Exit codes: 0 fine; 1 only of compare: the explanations got worse; 2 bad input, or what a command is there to show
+    cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
+    also end with 3 where a run is unfinished.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
@@ -43,7 +45,7 @@ main.add_command(baseline)
 main.add_command(compare)
 
 
-@main.command()
+@main.command(short_help="Run what a config describes.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
@@ -64,8 +66,9 @@ def run(
 ) -> None:
     """Run what CONFIG, a YAML file, describes.
 
-    An unfinished run of the same config in the same folder is gone on with; a finished one is left as it is. After
-    exit code 3 run the same again to go on, but without --overwrite and --no-resume, which begin anew each time.
+    An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Exit codes: 0
+    finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the folder: run the
+    same again to resume, but without --overwrite and --no-resume, which begin anew each time.
 
     A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
@@ -74,8 +77,7 @@ def run(
     anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with told(f" without {' and '.join(anew)}" if anew else ""):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the run itself listens
+    with told(f" without {' and '.join(anew)}" if anew else ""), interrupted_by_sigterm():
         from .config import build_runner, load_config  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
@@ -85,9 +87,8 @@ def run(
         how = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=own, **how)
         result = runner.run(limit=loaded.limit, shard=own, **how)
-        click.echo(result)
-        if profile:
-            click.echo(f"\n{result.profile()}")
+        shown = f"{result}\n\n{result.profile()}" if profile else str(result)
+    echo_after(shown, f"the run in {result.summary_dir} is finished")
 
 
 def _own(shard: str | None) -> Shard | None:
@@ -97,7 +98,7 @@ def _own(shard: str | None) -> Shard | None:
         raise click.BadParameter(str(error), param_hint="--shard") from None
 
 
-@main.command()
+@main.command(short_help="List the layers of a network.")
 @click.argument("network")
 @click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
 def layers(network: str, input_shape: str | None) -> None:
@@ -105,29 +106,30 @@ def layers(network: str, input_shape: str | None) -> None:
 
     NETWORK is a config (.yaml), package.module:factory, file.py:factory or mindcv:NAME.
     """
-    import numpy as np  # noqa: PLC0415
+    with told(committed=False):
+        import numpy as np  # noqa: PLC0415
 
-    from ..explainers import Network  # noqa: PLC0415
+        from ..explainers import Network  # noqa: PLC0415
 
-    with told():
         cell, shape = _cell_and_shape(network, input_shape)
         rows = Network(cell).layers(np.zeros((1, *shape), np.float32))
         shown = [
             (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
         ]
-        click.echo(tabulate(shown, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"]))
+        table = tabulate(shown, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"])
+    echo_or_exit(table)
 
 
-@main.command(name="list")
+@main.command(name="list", short_help="List explainers, metrics and their options.")
 def list_() -> None:
     """List the explainers and metrics that can be named in a config, with their options."""
-    from ..benchmarks import METRICS  # noqa: PLC0415
-    from ..explainers import EXPLAINERS  # noqa: PLC0415
+    with told(committed=False):
+        from ..benchmarks import METRICS  # noqa: PLC0415
+        from ..explainers import EXPLAINERS  # noqa: PLC0415
 
-    with told():
-        click.echo(_options_table("explainer", EXPLAINERS, ("network",)))
-        click.echo()
-        click.echo(_options_table("metric", METRICS, ("num_labels", "activation_fn")))
+        explainers = _options_table("explainer", EXPLAINERS, ("network",))
+        metrics = _options_table("metric", METRICS, ("num_labels", "activation_fn"))
+    echo_or_exit(f"{explainers}\n\n{metrics}")
 
 
 def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:

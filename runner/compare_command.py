@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT, echo, end, ended_by_signals
+from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .standard_streams import echo, report
+from .telling import end, ended_by_signals, show_traceback
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -54,7 +52,7 @@ class Asked:
         return str(self.baseline), str(self.candidate)
 
 
-@click.command()
+@click.command(short_help="Check whether explanations got worse.")
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.option(
@@ -92,8 +90,8 @@ def compare(
     are paired by sample and true label.
 
     Exit codes: 0 no regression; 1 a regression, or questions that the baseline scored have no score now; 2 the runs
-    cannot be compared, or something else is wrong; 3 stopped by a signal. Where nothing could be compared, every
-    format that was asked for says why.
+    cannot be compared, or a report cannot be written, to standard output either; 3 it was stopped. Where nothing could
+    be compared, every format that was asked for says why.
 
     A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
 
@@ -131,9 +129,9 @@ def compare(
     try:
         code = _report(asked, outputs)
     except KeyboardInterrupt:
-        _tell("stopped")
+        report("stopped")
         code = EXIT_RESUMABLE
-    sys.exit(code)
+    click.get_current_context().exit(code)
 
 
 def _report(asked: Asked, outputs: Sequence[Output]) -> int:
@@ -145,14 +143,14 @@ def _report(asked: Asked, outputs: Sequence[Output]) -> int:
         comparison = _compared(asked)
     except Exception as error:
         code, problems = EXIT_BAD_INPUT, _problems(error)
-        _tell(f"nothing was compared: {_listed(problems)}")
+        report(f"nothing was compared: {_listed(problems)}")
         shown = [output for output in outputs if output.file or output.format != "table"]
         unwritten = _write(shown, lambda output: output.refusal(*asked.named, problems))
     else:
         code = comparison.exit_code
         unwritten = _write(outputs, lambda output: output.report(comparison))
     for problem in unwritten:
-        _tell(problem)
+        report(problem)
     return EXIT_BAD_INPUT if unwritten else code
 
 
@@ -202,8 +200,7 @@ def _problems(error: Exception) -> Sequence[str]:
 
     if isinstance(error, SeveralProblemsError):
         return error.problems
-    if os.environ.get("EXPLAINRUN_TRACEBACK"):
-        traceback.print_exception(error)
+    show_traceback(error)
     return [str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"]
 
 
@@ -224,7 +221,3 @@ def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str
             told = "; ".join(_problems(error))
             unwritten.append(f"{output.format} was not written to {output.file or 'standard output'}: {told}")
     return unwritten
-
-
-def _tell(message: str) -> None:
-    click.echo(f"explainrun: {message}", err=True)

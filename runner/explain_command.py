@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .stopping import EXIT_RESUMABLE
+from .exit_codes import EXIT_BAD_INPUT
+from .standard_streams import echo_after, report
 from .telling import setting, told
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 # MindSpore and matplotlib take seconds to import, so the command imports what needs them: --help answers at once.
 
 
-@click.command()
+@click.command(short_help="Explain pictures, methods side by side.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--network", "--arch", metavar="NETWORK", help="The classifier, as above.")
 @click.option("--checkpoint", metavar="FILE", help="Its weights; a config may name its own.")
@@ -51,8 +52,9 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     that are not said here; mindcv: networks get 224 x 224 pixels normalised as ImageNet's; others the picture's own
     size and pixels of 0..1.
 
-    Without --savefig a window shows the figure, or where there is none it is written beside you. Exit codes: 0 fine,
-    2 bad input, nothing drawn, 3 a method named with --method had no map for a picture; its panel says why.
+    Without --savefig a window shows the figure, or where there is none it is written beside you. Exit codes: 0 fine;
+    2 bad input, nothing drawn, or a method named with --method has no map for a picture: its panel says why, and the
+    others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
     """
     pairs = [setting(text) for text in settings]
     with told(committed=False):
@@ -64,14 +66,15 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
         question, shown, look = request.prepared()
         found, methods = explained(question, [one.pixels for one in shown], [one.name for one in shown])
         for one, said in zip(shown, found, strict=True):
-            click.echo(f"{one.name}: {question.class_name(said.label)}, probability {said.probability:.4f}")
+            label = question.class_name(said.label)
+            echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")
             for name, why in said.refused.items():
-                click.echo(f"explainrun: {one.name}: no map by {name}: {why}", err=True)
+                report(f"{one.name}: no map by {name}: {why}")
         window = None if request.savefig else _window
         figure = drawn(shown, found, methods, question, look, window)
         _show_or_write(figure, request.savefig, Path(shown[0].name).stem, not noblock)
-        if request.methods is not None and any(said.refused for said in found):
-            sys.exit(EXIT_RESUMABLE)
+    if request.methods is not None and any(said.refused for said in found):
+        sys.exit(EXIT_BAD_INPUT)
 
 
 def _window(figsize: tuple[float, float]) -> Figure:
@@ -88,9 +91,11 @@ def _window(figsize: tuple[float, float]) -> Figure:
 
 
 def _show_or_write(figure: Figure, path: str | None, stem: str, block: bool) -> None:
-    """Show a figure that stands in a window; write others."""
-    from .plan import PlanError  # noqa: PLC0415
+    """Show a figure that stands in a window; write others.
 
+    Raises:
+        OSError: if it cannot be written.
+    """
     if path is None and getattr(figure.canvas, "required_interactive_framework", None):
         from matplotlib import pyplot  # noqa: PLC0415
 
@@ -100,8 +105,8 @@ def _show_or_write(figure: Figure, path: str | None, stem: str, block: bool) -> 
     try:
         figure.savefig(path, dpi=DOTS_AN_INCH, bbox_inches="tight", pad_inches=0.05)
     except OSError as error:
-        raise PlanError([f"cannot write {path}: {error.strerror or error}"]) from error
-    click.echo(f"written to {path}")
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    echo_after(f"written to {path}", f"{path} is written")
 
 
 def _free_name(stem: str) -> str:

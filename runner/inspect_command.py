@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .stopping import EXIT_RESUMABLE
-from .telling import EXIT_BAD_INPUT
+from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .standard_streams import echo_or_exit
+from .telling import refused
 
 if TYPE_CHECKING:
     from ..summary_format import Inspection
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
 
-@click.command()
+@click.command(short_help="Show how far runs are, and what is broken.")
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
 @click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")
@@ -32,8 +32,9 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
     a folder with summary folders in it, such as the shards of a run. Every checksum is verified. Nothing is written,
     and a run that is at work is not disturbed.
 
-    Exit codes: 0 finished and sound; 3 unfinished and sound (run again to go on), or a shard is missing beside
-    others; 2 damaged, or no run. Of several the worst: 2, then 3, then 0.
+    Exit codes: 0 finished and sound; 3 unfinished and sound (run again to resume), or a shard is missing beside others;
+    2 damaged, or no run. Of several the worst: 2, then 3, then 0. Also 2 where standard output cannot be written, and 3
+    where the command was stopped.
 
     \b
     --json prints one object. Its keys:
@@ -55,22 +56,18 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
       (what is not known is null)
       shards                       by run that they belong to: of, folders, missing, unfinished (or damaged), doubled
     """  # noqa: D301 - \b keeps click from wrapping
-    from ..summary_format import inspect_run  # noqa: PLC0415
-    from .inspected_shards import shards_among  # noqa: PLC0415
+    with refused():
+        from ..summary_format import inspect_run  # noqa: PLC0415
+        from .inspected_shards import shards_among  # noqa: PLC0415
 
-    named = list(_named(folders))
-    found = [inspect_run(folder, through=not quick) for folder in named]
-    single = named == list(folders[:1])  # then of a shard no others are missed
-    try:
+        named = list(_named(folders))
+        found = [inspect_run(folder, through=not quick) for folder in named]
+        single = named == list(folders[:1])  # then of a shard no others are missed
         shards = [] if single else shards_among(found)
         text = _json(found, shards) if as_plain else _text(found, shards)
-    except Exception as error:  # what a plan holds may be anything
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
-            raise
-        click.echo(f"explainrun: what was found cannot be told: {type(error).__name__}: {error}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
-    click.echo(text)
-    sys.exit(exit_code(found, shards))
+        code = exit_code(found, shards)
+    echo_or_exit(text)
+    sys.exit(code)
 
 
 def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
@@ -102,9 +99,7 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
 def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     from .inspection_text import run_text, runs_text  # noqa: PLC0415
 
-    text = runs_text(found, shards) if shards or len(found) > 1 else run_text(found[0])
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return runs_text(found, shards) if shards or len(found) > 1 else run_text(found[0])
 
 
 def _named(folders: Iterable[Path]) -> Iterator[Path]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from types import TracebackType
 
-from tqdm.auto import tqdm
-
-from ..explainers.explainer import in_notebook
+from ..explainers.progress_bar import progress_bar
 
 LOG_EVERY_SECONDS = 60.0
 REFRESH_SECONDS = 0.5
@@ -26,8 +23,7 @@ class Progress:
     def __init__(self, total: int | None) -> None:
         self._total, self._done, self._doing = total, 0.0, ""
         self._logged = time.monotonic()
-        silent = not (sys.stderr.isatty() or in_notebook())
-        self._bar = tqdm(total=total, unit="sample", file=sys.stderr, disable=silent, dynamic_ncols=True)
+        self._bar = progress_bar(total, "sample")
 
     def doing(self, what: str) -> None:
         """Name what is at work now."""

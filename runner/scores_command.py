@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .stopping import EXIT_RESUMABLE
-from .telling import echo, end, ended_by_signals, refused
+from .exit_codes import EXIT_RESUMABLE
+from .standard_streams import echo_or_exit
+from .telling import end, ended_by_signals, refused
 
 if TYPE_CHECKING:
     from .scores import Scores
 
 
-@click.command()
+@click.command(short_help="Show what the scores of a run come to.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option("--label-table", "metrics", multiple=True, metavar="METRIC", help="Also its scores label by label.")
 @click.option("--differences", is_flag=True, help="Also how every two explainers differ.")
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: bool) -> None:
     """Tell what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
 
-    RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5; of an unfinished
-    run, what is complete so far, with exit code 3; 2 where there is no run or it is damaged. Loads no MindSpore.
-    Intervals and tests draw whole samples, from a fixed seed.
+    RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5. Loads no MindSpore.
+    Intervals and tests draw whole samples, from a fixed seed. Exit codes: 0 of a finished run; 3 of an unfinished one,
+    of which what is complete so far is shown, or where the command was stopped; 2 no run, a damaged one, or standard
+    output cannot be written.
 
     \b
     --json prints one object. Its keys:
@@ -51,17 +52,13 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
         found = Scores.of(results)
         for metric in metrics:
             found.column(metric)  # raises for an unknown name
-    if as_plain:
-        text = json.dumps({"finished": results.finished, **_plain(found)}, indent=1, allow_nan=False)
-    else:
-        text = _text(found, metrics, differences=differences)
-    try:
-        echo(text)
-    except OSError as error:
-        end(f"standard output takes nothing: {error}")
+        if as_plain:
+            text = json.dumps({"finished": results.finished, **_plain(found)}, indent=1, allow_nan=False)
+        else:
+            text = _text(found, metrics, differences=differences)
+    echo_or_exit(text)
     if not results.finished:
-        click.echo("explainrun: the run is not finished; run it again to go on", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        end("the run is not finished; run it again to go on", EXIT_RESUMABLE)
 
 
 def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:

@@ -8,7 +8,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-EXIT_RESUMABLE = 3
+from .exit_codes import EXIT_RESUMABLE
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("explainrun")
 

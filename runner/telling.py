@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -13,9 +14,10 @@ from typing import Any, NoReturn
 import click
 import yaml
 
-from .stopping import EXIT_RESUMABLE, RunStopped
-
-EXIT_BAD_INPUT = 2
+from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .sharding import NotAWorker
+from .standard_streams import report
+from .stopping import RunStopped
 
 # MindSpore takes seconds to import, so what needs it is imported when there is something to do.
 
@@ -26,79 +28,77 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
 
     Args:
         again: what to do otherwise when running again.
-        committed: whether there is anything to go on with.
+        committed: whether this is a run, which keeps what it has committed.
     """
+    failed = "the run failed" if committed else "failed"
     with ended_by_signals():
         from ..summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
-        from .plan import PlanError, first_line  # noqa: PLC0415
+        from .plan import PlanError  # noqa: PLC0415
         from .samples import SampleError  # noqa: PLC0415
         from .work import NotComputedError  # noqa: PLC0415
 
     try:
         yield
+    except NotAWorker:
+        raise
     except (PlanError, click.UsageError) as error:
-        message = error.format_message() if isinstance(error, click.UsageError) else error
-        click.echo(f"explainrun: {message}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
+        end(error.format_message() if isinstance(error, click.UsageError) else str(error))
     except (RunStopped, KeyboardInterrupt) as error:
-        said = str(error).replace("run again", f"run again{again}") or "stopped before anything was written"
-        click.echo(f"explainrun: {said}", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        said = str(error).replace("run again", f"run again{again}")
+        end(said or "stopped before anything was written", EXIT_RESUMABLE)
     except FolderInUseError as error:
-        click.echo(f"explainrun: {error}", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        end(str(error), EXIT_RESUMABLE)
     except (SampleError, NotComputedError, BrokenRecordError) as error:
-        click.echo(f"explainrun: the run failed: {error}", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        end(f"{failed}: {error}", EXIT_RESUMABLE)
     except OSError as error:
         kept = f"; what is committed is kept, run again{again} to go on" if committed else ""
-        click.echo(f"explainrun: the run failed: {error}{kept}", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        end(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
+    except SystemExit as error:  # its code would be taken for ours
+        end(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
     except Exception as error:
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
-            raise
-        said = f"explainrun: the run failed: {type(error).__name__}: {first_line(error)}"
-        click.echo(f"{said} (EXPLAINRUN_TRACEBACK=1 shows where)", err=True)
-        sys.exit(EXIT_RESUMABLE)
+        end(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
 
 
 @contextmanager
 def refused() -> Iterator[None]:
     """Errors of reading what a command names in one line, and exit code 2; without MindSpore, so that it is soon there.
 
-    Nothing is at work here that could be gone on with, so an interrupt ends with 2 as well.
+    An interrupt ends with 3, as everywhere.
     """
     try:
         yield
     except click.UsageError as error:
         end(error.format_message())
     except KeyboardInterrupt:
-        end("stopped")
+        end("stopped", EXIT_RESUMABLE)
     except (OSError, ValueError) as error:
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
-            raise
+        show_traceback(error)
         end(str(error))
     except Exception as error:  # what a file holds may be anything
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
-            raise
-        end(f"{type(error).__name__}: {error} (EXPLAINRUN_TRACEBACK=1 shows where)")
+        end(unforeseen(error))
 
 
-def echo(text: str) -> None:
-    """Write to standard output, whatever its encoding, and flush, so that failures show here and not at the end.
+def unforeseen(error: BaseException) -> str:
+    """The first line of an error that nobody foresaw; its traceback goes before, if the environment asks for it."""
+    show_traceback(error)
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    hint = "" if _wants_tracebacks() else " (EXPLAINRUN_TRACEBACK=1 shows where)"
+    return f"{type(error).__name__}{first and ': '}{first}{hint}"
 
-    Raises:
-        OSError: if it cannot be written.
-    """
-    if sys.stdout is None:
-        raise OSError("it is closed")
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+
+def show_traceback(error: BaseException) -> None:
+    """Print an error's traceback, if the environment asks for it by ``EXPLAINRUN_TRACEBACK``."""
+    if _wants_tracebacks():
+        traceback.print_exception(error)
+
+
+def _wants_tracebacks() -> bool:
+    return bool(os.environ.get("EXPLAINRUN_TRACEBACK"))
 
 
 def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
     """End the process with a message."""
-    click.echo(f"explainrun: {message}", err=True)
+    report(message)
     sys.exit(code)
 
 
@@ -114,6 +114,19 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         if mine:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM interrupt as SIGINT does, until a run itself listens; threads other than the main one cannot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def setting(text: str) -> tuple[str, Any]:

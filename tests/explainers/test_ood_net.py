@@ -327,6 +327,11 @@ def test_progress_and_the_final_loss(two_channels, caplog, capsys, monkeypatch):
     assert "epoch 2, loss 0." in capsys.readouterr().err
 
 
+def test_training_without_standard_error(two_channels, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    OoDNet(classifier(two_channels), 2).train(batches(), epoch=1)
+
+
 def test_a_checkpoint_gives_the_same_scores(two_channels, tmp_path):
     ood_net, x = OoDNet(classifier(two_channels), 2), Tensor(images(5))
     ood_net.train(batches(), epoch=2, train_underlying=True)

@@ -7,11 +7,13 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from explainrun.benchmarks import METRICS
 from explainrun.configs.digit_scenes import DigitScenes
 from explainrun.explainers import EXPLAINERS
 from explainrun.runner import PlanError
+from explainrun.runner.command_line import main
 from explainrun.runner.config import build_runner, load_config
 from explainrun.summary_format import Results, read_summary
 
@@ -267,6 +269,23 @@ def test_files_that_are_no_config(tmp_path):
         path.write_text(text)
         with pytest.raises(PlanError, match=words):
             load_config(path)
+
+
+def test_the_lines_of_help_are_whole_phrases():
+    """Click cuts a first sentence that is longer."""
+    for command in main.commands.values():
+        assert 0 < len(command.short_help) <= 45
+        assert command.short_help.endswith(".")
+    lines = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.splitlines()
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert len(listed) == len(main.commands) == 9
+    assert not [line for line in listed if "..." in line]
+
+
+def test_help_says_what_exit_codes_mean():
+    told = CliRunner().invoke(main, ["--help"]).stdout
+    for words in ("0 fine", "1 only of compare", "2 bad", "3 it"):
+        assert words in " ".join(told.split())
 
 
 def test_help_comes_without_mindspore():

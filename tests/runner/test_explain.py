@@ -1,5 +1,7 @@
 """Pictures with several methods side by side: the function for notebooks, and ``explainrun explain``."""
 
+import errno
+import os
 import subprocess
 import sys
 import types
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from mindspore import Tensor
 from PIL import Image
 
@@ -311,13 +314,26 @@ def test_the_command_with_a_display_shows_a_window(folder, monkeypatch):
 def test_a_method_without_a_map_is_told_and_has_an_exit_code(folder):
     given = ("scene.png", "--network", "tiny.py:Tiny", "--savefig", "out.png")
     done = command(*given, "--method", "Gradient,GuidedBackprop")
-    assert done.exit_code == 3
+    assert done.exit_code == 2  # running it again would not help
     assert [line for line in done.stderr.splitlines() if line.startswith("explainrun")] == [
         "explainrun: scene.png: no map by GuidedBackprop: no ReLU or ReLU6 ran, so the guided rule would give the "
         "plain gradient; use Gradient"
     ]
     assert done.stdout.splitlines()[-1] == "written to out.png"
     assert command(*given).exit_code == 0  # nobody asked for that one
+
+
+@pytest.mark.parametrize("flags", [("--savefig", "out.png"), ()])
+def test_a_figure_that_cannot_be_written_is_no_bad_input(folder, monkeypatch, flags):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setattr(Figure, "savefig", full)
+    done = command("scene.png", "--network", "tiny.py:Tiny", "--method", "Gradient", *flags)
+    path = flags[-1] if flags else "scene_explained.png"
+    assert (done.exit_code, "written to" in done.stdout) == (3, False)
+    assert f"explainrun: failed: cannot write {path}: No space left on device\n" in done.stderr
 
 
 def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):

@@ -2,8 +2,10 @@
 
 import io
 import logging
+import sys
 
 import numpy as np
+import pytest
 
 from explainrun.explainers import Network
 from explainrun.runner import progress
@@ -15,9 +17,15 @@ class Terminal(io.StringIO):
         return True
 
 
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
 def test_a_bar_in_a_terminal_names_what_is_at_work(monkeypatch):
     screen = Terminal()
-    monkeypatch.setattr(progress.sys, "stderr", screen)
+    monkeypatch.setattr("sys.stderr", screen)
     with Progress(10) as bar:
         bar.doing("GradCAM")
         bar.advance(4)
@@ -25,21 +33,31 @@ def test_a_bar_in_a_terminal_names_what_is_at_work(monkeypatch):
     assert "GradCAM" in screen.getvalue()
 
 
+@pytest.mark.parametrize("stderr", [None, closed()])
+def test_no_standard_error(monkeypatch, caplog, stderr):
+    """As of a script in whose process it was closed at the start, or is closed now."""
+    monkeypatch.setattr("sys.stderr", stderr)
+    with Progress(10) as bar:
+        bar.doing("GradCAM")
+        bar.advance(4)
+        bar.alive()
+
+
 def test_a_line_a_minute_elsewhere(monkeypatch, caplog):
     clock = iter([0, 30, 61, 90, 122, 125]).__next__
     monkeypatch.setattr(progress.time, "monotonic", clock)
-    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    monkeypatch.setattr("sys.stderr", io.StringIO())
     with caplog.at_level(logging.INFO, "explainrun"), Progress(None) as bar:
         bar.doing("Gradient")
         bar.advance(4)
     assert caplog.messages == ["4 of ? samples, at Gradient"]
-    assert progress.sys.stderr.getvalue() == ""
+    assert sys.stderr.getvalue() == ""
 
 
 def test_long_work_shows_that_it_is_alive(monkeypatch, caplog):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    monkeypatch.setattr("sys.stderr", io.StringIO())
     with caplog.at_level(logging.INFO, "explainrun"), Progress(9) as bar:
         bar.doing("RISE")
         for _ in range(130):

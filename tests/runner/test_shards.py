@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -14,7 +15,7 @@ from explainrun.explainers import RISE, GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.command_line import main
 from explainrun.runner.sharding import Shard
-from explainrun.summary_format import FolderLock, MergeError, Results, find_runs, merge
+from explainrun.summary_format import BrokenRecordError, FolderLock, MergeError, Results, find_runs, merge
 
 SAMPLES = 7
 
@@ -254,6 +255,40 @@ def test_the_command_takes_the_shards_in_its_folder(parts, tmp_path):
         shutil.rmtree(part)
     assert command(job)[0] == 0
     assert Results(job).map("GradCAM", 0, 0).shape == (2, 4)
+
+
+def test_a_merge_that_was_damaged_since(parts, tmp_path):
+    """Running it again would not help."""
+    merged = tmp_path / "merged"
+    merge(merged, parts)
+    archive = find_runs(merged)[-1].archive
+    archive.write_bytes(archive.read_bytes()[:-40])
+    done = CliRunner().invoke(main, ["merge", str(merged), *map(str, parts)])
+    assert done.exit_code == 2
+    assert done.stderr.endswith("; merge again with --overwrite\n")
+    assert CliRunner().invoke(main, ["merge", str(merged), *map(str, parts), "--overwrite"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(5, "Input/output error"), 3, "cannot be read: [Errno 5] Input/output error; run the same again"),
+        (
+            BrokenRecordError(Path("results.h5"), 0, 0, "it is cut short"),
+            2,
+            "it is cut short; merge again with --overwrite",
+        ),
+    ],
+)
+def test_what_is_merged_and_cannot_be_read_again(parts, tmp_path, monkeypatch, error, code, words):
+    def unread(*_):
+        raise error
+
+    monkeypatch.setattr("explainrun.runner.result.RunResult.of", unread)
+    done = CliRunner().invoke(main, ["merge", str(tmp_path / "merged"), *map(str, parts)])
+    assert done.exit_code == code
+    assert f"explainrun: {tmp_path / 'merged'} is merged, but " in done.stderr
+    assert words in done.stderr
 
 
 def test_datasets_of_different_length_are_refused(runner, parts, tmp_path):
