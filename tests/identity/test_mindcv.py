@@ -12,7 +12,7 @@ from explainrun.summary_format.probe import Probe
 
 pytest.importorskip("mindcv", reason="the extra mindcv is not installed")
 PROGRAM = Path(__file__).with_name("mindcv_identities.py")
-FEWEST = 51  # families that build with MindCV 0.5 and MindSpore 2.10
+FEWEST = 51  # families that build with MindCV 0.3 and MindSpore 2.10
 
 
 def identities(weights):
