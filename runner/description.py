@@ -178,7 +178,7 @@ class Description:
         if cell is self._network:
             return THE_NETWORK
         parts = {"cell": type(cell).__qualname__, "structure": structure_digest(cell, self._known)}
-        if any(cell.get_parameters()):
+        if next(iter(cell.get_parameters()), None) is not None:
             parts["parameters"] = parameters_digest(cell, self._known)
         held: dict[str, Any] = {}
         for name, inner in cell.cells_and_names():

@@ -248,6 +248,7 @@ ALIKE = {
     "generator": (np.random.default_rng(1), np.random.default_rng(2)),
     "primitive": (ops.LeakyReLU() if hasattr(ops, "LeakyReLU") else ops.ReLU(), ops.Sigmoid()),
     "cell": (nn.Softmax(axis=0), nn.Softmax(axis=1)),
+    "weights": (nn.Dense(2, 3, weight_init="ones"), nn.Dense(2, 3, weight_init="zeros")),
     "cell of the user's": (Warm(1.0), Warm(2.0)),
     "explainer": (NoiseTunnel(Gradient(Warm(1.0)), nt_samples=2), NoiseTunnel(Gradient(Warm(1.0)), nt_samples=3)),
 }

@@ -344,5 +344,5 @@ def test_list_names_every_explainer_and_metric_with_options():
     assert done.returncode == 0, done.stderr
     for name in (*EXPLAINERS, *METRICS):
         assert f"\n{name}" in done.stdout
-    assert "layer='', name=None, reshape=None" in done.stdout
+    assert "layer=None, name=None, reshape=None" in done.stdout
     assert "tolerance=15, name=None" in done.stdout
