@@ -75,10 +75,10 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         earlier = _earlier_costs(plan, found.run)
         profile = Profile(network, earlier)
         run, first, groups = _entered(plan, network, profile, found, stopping)
-        _go(plan, network, profile, run, first, groups, stopping, lock)
+        results = _go(plan, network, profile, run, first, groups, stopping, lock)
         lock.check()
         _clear(run, replaces=found.replaces)
-        result = RunResult.of(Results(run.archive), plan.summary_dir, _seconds(earlier) + time.monotonic() - began)
+        result = RunResult.of(results, plan.summary_dir, _seconds(earlier) + time.monotonic() - began)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
@@ -149,8 +149,8 @@ def _go(
     groups: Iterator[list[Sample]],
     stopping: Stopping,
     lock: FolderLock,
-) -> None:
-    """Do what is left of a run."""
+) -> Results:
+    """Do what is left of a run; gives what it came to."""
     run.sweep()
     segments = _segments(plan, run)
     with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
@@ -166,7 +166,7 @@ def _go(
             lock.check()
 
         with profile.timed("joining"):
-            finish(segments, plan.described, writer, check)
+            return finish(segments, plan.described, writer, check)
 
 
 def _segments(plan: Plan, run: RunFolder) -> Segments:

@@ -26,14 +26,13 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
             BrokenRecordError,
             FolderInUseError,
             MergeError,
-            Results,
             find_runs,
         )
         from ..summary_format import merge as merge_shards  # noqa: PLC0415
 
     before = any(run.finished for run in find_runs(out)) and not overwrite
     try:
-        merge_shards(out, shards or None, overwrite=overwrite)
+        results = merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
         end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
     except FolderInUseError as error:
@@ -45,5 +44,5 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     with ended_by_signals():
         from .result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
 
-    result = RunResult.of(Results(out), out)
+    result = RunResult.of(results, out)
     click.echo(f"{result}\n{'merged before, nothing was done' if before else 'merged'}")

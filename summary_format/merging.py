@@ -77,9 +77,9 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
                 for record in records:
                     writer.write(record)
                 writer.commit()
-            finish(batches, plan, writer, lock.check)
+            results = finish(batches, plan, writer, lock.check)
         _clear(run)
-        return Results(run.archive)
+        return results
 
 
 def _half_merged(run: RunFolder) -> bool:
