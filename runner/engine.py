@@ -62,8 +62,8 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     if folder_problems(plan.summary_dir):
         raise PlanError(examine(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
-        sweep(plan.summary_dir)
-        found = opening(plan, overwrite=overwrite, resume=resume)
+        sweep(plan.summary_dir, lock)
+        found = opening(plan, overwrite=overwrite, resume=resume, lock=lock)
         if found.run is not None and found.run.finished:
             results = _finished_before(plan, found.run)
             _clear(found.run, replaces=found.replaces)
@@ -71,10 +71,10 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
             return RunResult.of(results, plan.summary_dir, finished_before=True)
         if found.run is not None:
             for what in mend(_segments(plan, found.run), stopping.check):
-                _log.warning("%s; it is made anew", what)
+                _log.warning("%s; it is computed again", what)
         earlier = _earlier_costs(plan, found.run)
         profile = Profile(network, earlier)
-        run, first, groups = _entered(plan, network, profile, found, stopping)
+        run, first, groups = _entered(plan, network, profile, found, stopping, lock)
         results = _go(plan, network, profile, run, first, groups, stopping, lock)
         lock.check()
         _clear(run, replaces=found.replaces)
@@ -102,7 +102,7 @@ def _finished_before(plan: Plan, run: RunFolder) -> Results:
 
 
 def _entered(
-    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping
+    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping, lock: FolderLock
 ) -> tuple[RunFolder, Batch | None, Iterator[list[Sample]]]:
     """The run to work on, its first batch if that is known, and its batches."""
     if found.run is not None:
@@ -125,8 +125,8 @@ def _entered(
     if examined.first is not None:
         _need_trials(profile, plan, compiled=examined.compiled)
         need_inference(profile, plan, len(examined.first.samples))
-    remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
-    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
+    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
+    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
     return run, examined.first, examined.groups
 
 
@@ -194,4 +194,4 @@ def _clear(run: RunFolder, *, replaces: bool) -> None:
     """Remove what a finished run has no use for."""
     run.sweep()
     if replaces:
-        remove_runs(run.root, keep=run)
+        remove_runs(run.root, keep=run, lock=run.lock)

@@ -154,7 +154,7 @@ def test_a_takeover_is_noticed_where_no_record_locks_are(tmp_path, monkeypatch):
     first._done.set()  # its heart stops, as on a host that hangs
     first._beating.join()
     os.utime(first.path, (0, 0))
-    lock._held.clear()  # the second is another process
+    lock.held_here.clear()  # the second is another process
     second = FolderLock(tmp_path)
     second.__enter__()
     first._done.clear()
