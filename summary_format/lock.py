@@ -22,7 +22,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
 
 from .disk import make_folder, remove, write_at
 from .holder import LOCK_FILE, STALE_SECONDS, changing, content_of, fresh_content_of, held_here, named
@@ -68,7 +67,8 @@ class FolderLock:
             OSError: if the lock file cannot be read.
         """
         if not self._is_ours():
-            self._refuse_lost(None)
+            why = "another run took it over, or its file was removed"
+            raise FolderInUseError(f"lost the lock on {self.root}: {why}; run again to resume")
 
     def __enter__(self) -> FolderLock:
         self._made = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
@@ -95,12 +95,12 @@ class FolderLock:
         self._done.set()
         self._beating.join()
         try:
-            if self._is_ours():  # its file goes before the record lock, so that nobody finds it without that
-                (self.own.discard if self._own_is_made else remove)(self.path)
-            elif isinstance(error, Exception) and not isinstance(error, FolderInUseError):
-                self._refuse_lost(error)
-        except OSError as failure:
-            if kind is None or isinstance(failure, FolderInUseError):  # else what went wrong before matters more
+            self._let_go()
+        except FolderInUseError as lost:
+            if isinstance(error, Exception) and not isinstance(error, FolderInUseError):
+                raise lost from error
+        except OSError:
+            if kind is None:  # else what went wrong before matters more
                 raise
         finally:
             with suppress(OSError):
@@ -109,6 +109,11 @@ class FolderLock:
             with changing:
                 held_here.discard(self._place)
             self._leave_no_folder()
+
+    def _let_go(self) -> None:
+        """Remove the file, before the record lock goes, so that nobody finds it without that."""
+        self.check()
+        (self.own.discard if self._own_is_made else remove)(self.path)
 
     def _acquire(self) -> None:
         with changing:
@@ -196,11 +201,6 @@ class FolderLock:
                 if not self._is_ours():
                     return
                 os.utime(self._file)
-
-    def _refuse_lost(self, cause: Exception | None) -> NoReturn:
-        raise FolderInUseError(
-            f"lost the lock on {self.root}: another run took it over, or its file was removed; run again to resume"
-        ) from cause
 
     def _leave_no_folder(self) -> None:
         for folder in self._made:
