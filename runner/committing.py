@@ -10,11 +10,13 @@ from types import TracebackType
 
 from ..summary_format import RunFolder
 from ..summary_format.disk import sync_folder
+from ..summary_format.picture_checksums import checksum
 
 _DRAWING_THREADS = 4  # drawing is short, waiting for the disk is not
 _PENDING = 2  # pieces of work that may wait for the disk before passes wait for them
 
 Picture = tuple[str, Callable[[], bytes]]  # a path relative to the root, and what makes the file's content
+Step = Callable[[list[int]], None]  # takes the checksums of the pictures that were written for it
 
 
 class Committer:
@@ -33,12 +35,12 @@ class Committer:
         self._commits = ThreadPoolExecutor(1, "explainrun-commit")
         self._drawings = ThreadPoolExecutor(_DRAWING_THREADS, "explainrun-draw")
 
-    def commit(self, pictures: Iterable[Picture], *then: Callable[[], None]) -> None:
+    def commit(self, pictures: Iterable[Picture], then: Step) -> None:
         """Hand in a piece of work; waits while too many are on their way.
 
         Args:
             pictures: drawn and written first.
-            then: called after that, in order.
+            then: called after that, with their checksums.
 
         Raises:
             OSError: if an earlier piece could not be written.
@@ -69,19 +71,17 @@ class Committer:
             self._commits.shutdown()
             self._drawings.shutdown()
 
-    def _work(
-        self, pictures: list[Picture], then: tuple[Callable[[], None], ...], before: tuple[Future[None], ...]
-    ) -> None:
+    def _work(self, pictures: list[Picture], then: Step, before: tuple[Future[None], ...]) -> None:
         for earlier in before:
             earlier.result()  # raises what ended the work before this one
-        folders = set(self._drawings.map(self._draw, pictures))
-        for folder in folders:
+        drawn = list(self._drawings.map(self._draw, pictures))
+        for folder in {folder for folder, _ in drawn}:
             sync_folder(folder)
         self._check()
-        for step in then:
-            step()
+        then([checksum for _, checksum in drawn])
 
-    def _draw(self, picture: Picture) -> Path:
-        path = self._run.root / picture[0]
-        self._run.write_file(path, picture[1](), durable=False)
-        return path.parent
+    def _draw(self, picture: Picture) -> tuple[Path, int]:
+        """Write a picture; answers in which folder, and its checksum."""
+        path, content = self._run.root / picture[0], picture[1]()
+        self._run.write_file(path, content, durable=False)
+        return path.parent, checksum(content)

@@ -64,21 +64,21 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     if folder_problems(plan.summary_dir) or plan.undescribed:
         raise PlanError(examine(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
-        sweep(plan.summary_dir)
-        found = opening(plan, overwrite=overwrite, resume=resume)
+        sweep(plan.summary_dir, lock)
+        found = opening(plan, overwrite=overwrite, resume=resume, lock=lock)
         begun = None if found.run is None else _known_again(plan, network, found.run, stopping)
         if begun is not None and begun.run.finished:
             return _finished_before(begun, replaces=found.replaces)
         earlier = {} if begun is None else _mended(begun, stopping).costs()
         profile = Profile(network, earlier)
         if begun is None:
-            begun = _begun(plan, network, profile, found, stopping)
+            begun = _begun(plan, network, profile, found, stopping, lock)
         profile.need_probe()
-        _go(begun, network, profile, stopping, lock)
+        results = _go(begun, network, profile, stopping, lock)
         lock.check()
         _clear(begun.run, replaces=found.replaces)
         seconds = _seconds(earlier) + time.monotonic() - began
-        result = RunResult.of(Results(begun.run.archive), plan.summary_dir, seconds)
+        result = RunResult.of(results, plan.summary_dir, seconds)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
@@ -148,12 +148,14 @@ def _mended(begun: _Begun, stopping: Stopping) -> Segments:
     """What is committed of a run that is resumed, all of it sound."""
     segments = _segments(begun)
     for what in mend(segments, stopping.check):
-        _log.warning("%s; it is made anew", what)
+        _log.warning("%s; it is computed again", what)
     _log.info("going on with the run in %s", begun.plan.summary_dir)
     return segments
 
 
-def _begun(plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping) -> _Begun:
+def _begun(
+    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping, lock: FolderLock
+) -> _Begun:
     """A new run.
 
     Raises:
@@ -176,8 +178,8 @@ def _begun(plan: Plan, network: Network, profile: Profile, found: Opening, stopp
         "replaces": found.replaces,
     }
     _need_trials(profile, plan, examined)
-    remove_runs(plan.summary_dir, finished=False)  # finished ones stay until this one is
-    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state)
+    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
+    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
     return _Begun(plan, run, examined.groups, examined.first)
 
 
@@ -195,8 +197,8 @@ def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
     need_inference(profile, plan, len(examined.first.samples))
 
 
-def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> None:
-    """Do what is left of a run."""
+def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
+    """Do what is left of a run; gives what it came to."""
     plan, run = begun.plan, begun.run
     run.sweep()
     segments = _segments(begun)
@@ -213,7 +215,7 @@ def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, l
             lock.check()
 
         with profile.timed("joining"):
-            finish(segments, plan.described, writer, check)
+            return finish(segments, plan.described, writer, check)
 
 
 def _segments(begun: _Begun) -> Segments:
@@ -236,4 +238,4 @@ def _clear(run: RunFolder, *, replaces: bool) -> None:
     """Remove what a finished run has no use for."""
     run.sweep()
     if replaces:
-        remove_runs(run.root, keep=run)
+        remove_runs(run.root, keep=run, lock=run.lock)

@@ -33,8 +33,8 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
     and a run that is at work is not disturbed.
 
     Exit codes: 0 finished and sound; 3 unfinished and sound (run again to resume), or a shard is missing beside others;
-    2 damaged, or no run. Of several the worst: 2, then 3, then 0. Also 2 where standard output cannot be written, and 3
-    where the command was stopped.
+    2 damaged, unfinished by another version, or no run. Of several the worst: 2, then 3, then 0. Also 2 where standard
+    output cannot be written, and 3 where the command was stopped.
 
     \b
     --json prints one object. Its keys:
@@ -49,6 +49,9 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
       progress                     of an unfinished run: share (0 to 1); samples, batches, parts_committed, each with
                                    its _total; seconds_to_go, known_seconds_to_go without the untried parts; parts
       records                      of the event file: records, samples, scores, torn (cut short at its end)
+      pictures                     looked_at (how many), verified (false where an earlier version wrote them, without
+                                   checksums)
+      unsupported                  why this version cannot look into or resume an unfinished run, null if it can
       sizes                        bytes by kind of file, free, to_go
       not_computed                 outputs, unlabelled, beyond, maps and scores by explainer
       faults                       file, what, remedy of everything that is broken
@@ -71,11 +74,12 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
 
 
 def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
-    """0 where all are finished and sound, 2 where any is damaged or none, else 3."""
+    """0 where all are finished and sound, 2 where any is damaged, of another version or none, else 3."""
     from ..summary_format.inspection import DAMAGED, FINISHED, NO_RUN  # noqa: PLC0415
 
+    found = list(found)
     states = {one.state for one in found}
-    if states & {DAMAGED, NO_RUN}:
+    if states & {DAMAGED, NO_RUN} or any(one.unsupported is not None for one in found):
         return EXIT_BAD_INPUT
     return 0 if states == {FINISHED} and not any(one.missing for one in shards) else EXIT_RESUMABLE
 

@@ -34,6 +34,8 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "sizes": sizes and {**asdict(sizes), "total": sizes.total, "to_go": _bytes_to_go(found)},
         "not_computed": found.not_computed and asdict(found.not_computed),
         "records": None if found.records is None else _records(found.records),
+        "pictures": None if found.pictures is None else {"looked_at": found.pictures, "verified": found.verified},
+        "unsupported": found.unsupported,
         "faults": [asdict(fault) for fault in found.faults],
         "costs": found.costs,
         "plan": None if plan is None else plan.plan,

@@ -23,6 +23,7 @@ _SHOWN_FAULTS = 20
 _SHOWN_PARTS = 3
 _UNSHOWN = ("class", "activation_fn", "resolved")  # of an explainer or metric
 _SHOWN_COST = 0.005
+_NO_CHECKSUMS = "the version of Explainrun that wrote them kept no checksums of theirs"
 
 
 def run_text(found: Inspection) -> str:
@@ -47,6 +48,7 @@ def runs_text(found: Iterable[Inspection], shards: Iterable[Shards]) -> str:
     rows = [_row(one) for one in found]
     table = tabulate(rows, ["folder", "shard", "state", "done", "to go", "size", "broken"], disable_numparse=True)
     broken = [f"{one.folder}: {fault}" for one in found for fault in one.faults[:_SHOWN_FAULTS]]
+    broken += [f"{one.folder}: {one.unsupported}" for one in found if one.unsupported is not None]
     return "\n\n".join(
         ["\n".join(block) for block in ([table], broken, [one.told() for one in shards] + how_apart(shards)) if block]
     )
@@ -128,6 +130,8 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         return
     ended = f", finished {_moment(found.ended)}" if found.ended else ""
     yield "run", f"{run.data.name}, begun {_moment(run.timestamp)}{ended}"
+    if found.unsupported is not None:
+        yield "next", found.unsupported
     if found.progress is not None and not found.running and not found.faults:
         merging = "merged" in (run.state() or {})
         yield "next", "merge again, which begins anew" if merging else "run the same again to go on"
@@ -222,15 +226,20 @@ def _fault_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "broken" if found.run else "why", str(fault)
     if len(found.faults) > _SHOWN_FAULTS:
         yield "broken", f"and {len(found.faults) - _SHOWN_FAULTS} more; --json names all"
-    if found.run is None or found.faults:
+    if found.run is None or found.faults or found.unsupported:
         return
     if found.records is None:
         yield "broken", f"nothing in {'results.h5' if found.finished else 'the segments'}; no more was looked at"
         return
     whole = "archive" if found.progress is None else f"segments ({found.progress.parts_committed})"
+    records, pictures = f"records ({found.records.records})", f"pictures ({found.pictures})"
+    if found.verified:
+        sound = f"{records}, {whole} and {pictures} are sound"
+    else:
+        sound = f"{records} and {whole} are sound, {pictures} are there, but were not verified: {_NO_CHECKSUMS}"
     torn = found.records.torn and not found.running
     mended = "; the last record is cut short, the next start writes the file anew" if torn else ""
-    yield "broken", f"nothing; records ({found.records.records}) and {whole} are sound, pictures are there{mended}"
+    yield "broken", f"nothing; {sound}{mended}"
 
 
 def _parts_table(progress: Progress) -> str:

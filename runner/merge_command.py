@@ -12,6 +12,7 @@ from .standard_streams import echo_after
 from .telling import end, ended_by_signals
 
 if TYPE_CHECKING:
+    from ..summary_format import Results
     from .result import RunResult
 
 
@@ -37,7 +38,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
 
     try:
         before = any(run.finished for run in find_runs(out)) and not overwrite
-        merge_shards(out, shards or None, overwrite=overwrite)
+        results = merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
         end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
     except FolderInUseError as error:
@@ -48,17 +49,18 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
     except KeyboardInterrupt:
         end("stopped; run it again to begin anew", EXIT_RESUMABLE)
-    echo_after(f"{_result(out)}\n{'merged before, nothing was done' if before else 'merged'}", f"{out} is merged")
+    told = "merged before, nothing was done" if before else "merged"
+    echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
 
 
-def _result(out: Path) -> RunResult:
+def _result(results: Results, out: Path) -> RunResult:
     """What a merge made, for people; ends the process where it cannot be read again."""
     with ended_by_signals():
-        from ..summary_format import BrokenRecordError, Results  # noqa: PLC0415
+        from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
 
     try:
-        return RunResult.of(Results(out), out)
+        return RunResult.of(results, out)
     except BrokenRecordError as error:
         end(f"{out} is merged, but damaged since: {error}; merge again with --overwrite")
     except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..summary_format import RunFolder, find_runs
+from ..summary_format import FolderLock, RunFolder, find_runs
 from ..summary_format.differences import CHOSEN, MAKING, differences, shown
 from .plan import Plan, folder_problems
 from .sharding import PLACE
@@ -27,22 +27,23 @@ class Opening:
     problems: tuple[str, ...] = ()
 
 
-def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
+def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> Opening:
     """Look at the folder that a plan writes to.
 
     Args:
         plan: what is to run.
         overwrite: begin anew whatever is there.
         resume: go on with an unfinished run of the plan, instead of beginning anew.
+        lock: that holds the folder, if the run is to be written.
     """
     unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan tells itself
-    runs = [] if unfit else find_runs(plan.summary_dir)
+    runs = [] if unfit else find_runs(plan.summary_dir, lock)
     if not runs or overwrite:
         return Opening(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
-    state = run.state()
-    if not state or not _says(state):
-        return Opening(None, False, (held(plan, f"{kind} run that does not say what it does"),))
+    state = run.state() or {}
+    if (problem := _not_understood(plan, run, state, kind)) is not None:
+        return Opening(None, False, (problem,))
     apart = differences(state["plan"], plan.described, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
         another = None not in (kept := (state["plan"].get("shard"), plan.described["shard"])) and kept[0] != kept[1]
@@ -54,6 +55,17 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool) -> Opening:
     if run.finished or resume:
         return Opening(run, bool(state["replaces"]))
     return Opening(None, True)
+
+
+def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> str | None:
+    """Why a run in the plan's folder cannot be compared with the plan, if it cannot."""
+    if (why := run.why_not_resumed()) is not None:
+        return f"summary_dir {plan.summary_dir}: {why}"
+    if not _says(state):
+        return held(plan, f"{kind} run that does not say what it does")
+    if "parameters" not in (state["plan"].get("network") or {}):
+        return held(plan, f"{kind} run of an earlier version of Explainrun, which knew networks by other checksums")
+    return None
 
 
 def _says(state: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from ..summary_format import (
 )
 from ..summary_format.sample_records import recorded, sample_records
 from .batch import Batch, digests, inferred, searched
-from .committing import Committer, Picture
+from .committing import Committer, Picture, Step
 from .explaining import Explaining
 from .plan import Plan, PlanError
 from .profile import Profile
@@ -127,7 +127,7 @@ class Work:
             self._progress.advance(len(samples) / self.plan.parts)
         self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
         if index >= self._recorded:
-            self._commit([], partial(self._write_records, index))
+            self._commit([], lambda _: self._write_records(index))
 
     def _compile(self, samples: list[Sample]) -> None:
         """Go on as the run began."""
@@ -147,12 +147,17 @@ class Work:
 
     def _commit_samples(self, index: int, batch: Batch) -> None:
         check_outputs(self.plan, batch.said)
+        rows = recorded(batch.said)
         pictures = [
             (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
-            for sample in (batch.samples[row] for row in recorded(batch.said))
+            for sample in (batch.samples[row] for row in rows)
         ]
         said = replace(batch.said, costs=self._profile.drained())
-        self._commit(pictures, partial(self.segments.write_samples, index, said))
+
+        def write(checksums: list[int]) -> None:
+            self.segments.write_samples(index, said.pictured(rows, checksums))
+
+        self._commit(pictures, write)
 
     def _search(self, index: int, batch: Batch) -> None:
         """Commit what hierarchical occlusion finds on a batch."""
@@ -164,7 +169,7 @@ class Work:
             found, passes = searched(batch, search, self.network)
         self._profile.need_passes("search", passes)
         found = replace(found, costs=self._profile.drained())
-        self._commit([], partial(self.segments.write_searched, index, found))
+        self._commit([], lambda _: self.segments.write_searched(index, found))
         self._progress.advance(len(batch.samples) / self.plan.parts)
 
     def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
@@ -183,9 +188,14 @@ class Work:
                 scores = self._scores(explanation, explaining.coverings)
             explanation.let_go()
             explained = Explained(scores, computed, errors, self._profile.drained())
-            write = partial(self.segments.write_explained, index, explainer.name, explained, maps)
+            write = partial(self._write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
             self._progress.advance(len(batch.samples) / self.plan.parts)
+
+    def _write_explained(
+        self, index: int, name: str, explained: Explained, maps: FloatArray, checksums: list[int]
+    ) -> None:
+        self.segments.write_explained(index, name, explained.pictured(checksums), maps)
 
     def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
         if self.plan.strict and not computed.all():
@@ -193,10 +203,10 @@ class Work:
             which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
             raise NotComputedError(f"{which} is not finite, and the run is strict")
 
-    def _commit(self, pictures: Iterable[Picture], *then: Callable[[], None]) -> None:
+    def _commit(self, pictures: Iterable[Picture], then: Step) -> None:
         """Hand work to the disk, and stop here if the run shall."""
         with self._profile.timed("waiting for the disk"):
-            self._committer.commit(pictures, *then)
+            self._committer.commit(pictures, then)
         self._stop()
 
     def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:

@@ -119,13 +119,13 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     questions = np.array([[ids[0], 0], [ids[0], 2], [ids[2], 1]])
     costs = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
-    samples = SampleBatch(ids, ids.astype(np.uint32), truth, rows, rows, rng.random((3, 3, 3)), questions, ids, costs)
+    sums = ids.astype(np.uint32)
+    samples = SampleBatch(ids, sums, truth, rows, rows, rng.random((3, 3, 3)), questions, ids, costs, sums)
     segments.write_samples(batch, samples)
     for name in segments.explainers:
         maps = rng.normal(size=(3, 9, 14)).astype(np.float32)
-        segments.write_explained(
-            batch, name, Explained(rng.random((2, 3)), np.ones(3, bool), rng.random(3), costs), maps
-        )
+        explained = Explained(rng.random((2, 3)), np.ones(3, bool), rng.random(3), costs, sums)
+        segments.write_explained(batch, name, explained, maps)
     layers = np.array([[ids[0], 0, 0], [ids[0], 0, 1]])
     boxes = np.array([[ids[0], 0, 0, 1, 2, 5, 6, -1], [ids[0], 0, 1, 1, 3, 2, 2, 0]])
     outcomes = np.array([0, 1, 3], np.uint8)
@@ -154,10 +154,10 @@ def read_results(run: RunFolder) -> Any:
     results = Results(run.root)
     whole = [results.plan, results.costs, results.class_names, results.explainers, results.metrics, results.outcomes]
     whole += [results.samples, results.digests, results.truth, results.probabilities, results.computed, results.beyond]
-    whole += [results.recorded, results.uncertainty, results.questions]
+    whole += [results.recorded, results.uncertainty, results.questions, results.sample_pictures]
     for name in results.explainers:
         whole += [results.maps(name), results.maps(name, 1, 2), results.computed_maps(name), results.errors(name)]
-        whole += [results.scores(name, metric) for metric in results.metrics]
+        whole += [results.map_pictures(name), *(results.scores(name, metric) for metric in results.metrics)]
         whole += [results.map(name, *question) for question in results.questions[:1].tolist()]
     if results.outcomes is not None:
         whole += [results.revealed(*question) for question in results.questions.tolist()]

@@ -4,7 +4,9 @@
 (padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low`` and
 ``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W),
 ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,). With hierarchical
-occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``.
+occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``. From ``schema_version`` 2 on also
+``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where there is none; a merge of
+shards whose archives have none of those has none either, and is of version 1.
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -24,13 +26,15 @@ import google_crc32c
 import h5py
 import numpy as np
 
-from .disk import open_new, replace, sync, write_at
+from .disk import open_new, sync, write_at
 from .folder import RunFolder
+from .forms import picture_forms
 from .frames import BrokenRecordError
 from .segments import Array, BatchResults
 from .tables import nothing, padded, tables
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+UNPICTURED_VERSION = 1  # without checksums of pictures
 _HEADER_BYTES = 512
 _BLOCK_BYTES = 1 << 20
 
@@ -78,7 +82,7 @@ def write_archive(batches: Batches, plan: Mapping[str, Any], check: Callable[[],
         sync(handle, partial)
     finally:
         os.close(handle)
-    replace(partial, final)
+    batches.run.put(partial, final)
 
 
 def check_archive(path: Path) -> None:
@@ -94,18 +98,20 @@ def check_archive(path: Path) -> None:
 
 
 def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
-    archive.attrs["schema_version"] = SCHEMA_VERSION
+    forms = _forms(batches, plan)
+    pictured = picture_forms(batches.explainers).keys() <= forms.keys()
+    archive.attrs["schema_version"] = SCHEMA_VERSION if pictured else UNPICTURED_VERSION
     archive["class_names"] = list(plan["class_names"])
     archive["plan"] = json.dumps(plan)
     archive["costs"] = json.dumps(batches.costs())
-    for name, (shape, kind) in _forms(batches, plan).items():
+    for name, (shape, kind) in forms.items():
         archive.create_dataset(name, shape, kind)
     places: Counter[str] = Counter()
     for batch in batches.batches():
         check()
         for name, table in tables(batch, tuple(plan["metrics"])).items():
             first, rows = places[name], len(table)
-            if rows:
+            if rows and name in forms:
                 stored = archive[name]
                 stored[first : first + rows] = table if table.ndim < 2 else padded(table, stored.shape[1])
             places[name] += rows
@@ -118,12 +124,15 @@ def _forms(batches: Batches, plan: Mapping[str, Any]) -> dict[str, tuple[tuple[i
     """Shape and type of every table of all batches, so that they can be filled one batch at a time."""
     metrics = tuple(plan["metrics"])
     forms = {name: (table.shape, table.dtype) for name, table in tables(nothing(plan), metrics).items()}
+    pictures, lacking = picture_forms(batches.explainers), set[str]()
     for number, batch in enumerate(batches.batches()):
-        for name, table in tables(batch, metrics).items():
+        found = tables(batch, metrics)
+        for name, table in found.items():
             (rows, *widths), kind = forms[name]
             shape = (rows + len(table), *map(max, widths, table.shape[1:]))
             forms[name] = shape, np.promote_types(kind, table.dtype) if number else table.dtype
-    return forms
+        lacking |= forms.keys() - found.keys()  # checksums of pictures, where an earlier version wrote those
+    return {name: form for name, form in forms.items() if not lacking or name not in pictures}
 
 
 def _fill_maps(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from .described import Described
 from .folder import RunFolder
 from .frames import read_frames
-from .segments import Explained, SampleBatch, Searched, Segments
+from .picture_checksums import pictures_of
+from .segments import AnyPart, Explained, SampleBatch, Searched, Segments
 from .sizes import size_of
-from .soundness import REMOVED, Fault, fault_of
+from .soundness import REMOVED, Fault, PictureTally, fault_of
 
 SAMPLES, SEARCH = "samples", "hierarchical occlusion"
 _SAMPLES, _SEARCHED = "samples", "searched"
@@ -109,7 +111,8 @@ class Committed:
         questions: how many are asked of the committed samples.
         costs: what all that took.
         not_computed: what among it has no numbers.
-        faults: segments that are damaged.
+        pictures: how many of the pictures that belong to it were verified.
+        faults: segments that are damaged, and pictures.
     """
 
     parts: tuple[Part, ...]
@@ -117,6 +120,7 @@ class Committed:
     questions: int
     costs: Costs
     not_computed: NotComputed
+    pictures: int
     faults: tuple[Fault, ...]
 
 
@@ -126,14 +130,15 @@ def committed(run: RunFolder, plan: Described, *, through: bool = True) -> Commi
     Args:
         run: whose.
         plan: what it does.
-        through: read maps as well, for their checksums.
+        through: read maps and pictures as well, for their checksums.
     """
     look = _Look(run, plan, through=through)
     for batch, kinds in sorted(_files(run).items()):
         look.at(batch, kinds)
     costs = {what: dict(of) for what, of in look.costs.items()}
     parts = tuple(look.parts.values())
-    return Committed(parts, look.batch_size, look.questions, costs, look.not_computed, tuple(look.faults))
+    pictures, faults = look.pictures.looked_at, (*look.faults, *look.pictures.faults())
+    return Committed(parts, look.batch_size, look.questions, costs, look.not_computed, pictures, faults)
 
 
 def _files(run: RunFolder) -> dict[int, set[str]]:
@@ -159,34 +164,44 @@ class _Look:
         self.questions = 0
         self.costs: dict[str, Counter[str]] = {}
         self.not_computed = NotComputed()
+        self.pictures = PictureTally(run, REMOVED)
         self.faults: list[Fault] = []
 
     def at(self, batch: int, kinds: set[str]) -> None:
         """Look at those segments of a batch that are there."""
-        samples = 0
+        samples: SampleBatch | None = None
         for kind, part in self.parts.items():  # samples are the first
             if kind not in kinds:
                 continue
             path = self._run.segments / f"{batch:06d}.{kind}"
             try:
                 said = self._read(batch, kind, part.name)
-                samples = len(said.ids) if isinstance(said, SampleBatch) else samples
+                samples = said if isinstance(said, SampleBatch) else samples
                 if self._through:
-                    for _ in read_frames(path):  # the maps too, which are not parsed
-                        pass
+                    self._look_through(path, part.name, samples, said)
                 self._count(part.name, said)
-                part.count(samples, sum(said.costs.get("seconds", {}).values()), size_of(path))
+                seconds = sum(said.costs.get("seconds", {}).values())
+                part.count(0 if samples is None else len(samples.ids), seconds, size_of(path))
             except FileNotFoundError:  # joined or removed meanwhile
                 continue
             except Exception as error:  # whatever a foreign file makes of a reader
                 self.faults.append(fault_of(self._run, path, error, REMOVED))
 
-    def _read(self, batch: int, kind: str, name: str) -> SampleBatch | Explained | Searched:
+    def _look_through(self, path: Path, name: str, samples: SampleBatch | None, said: AnyPart) -> None:
+        """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""
+        for _ in read_frames(path):
+            pass
+        if samples is None or isinstance(said, Searched) or said.pictures is None:
+            return
+        for picture in pictures_of(self._run, name, samples, said):
+            self.pictures.look_at(picture)
+
+    def _read(self, batch: int, kind: str, name: str) -> AnyPart:
         if kind == _SAMPLES:
             return self._segments.samples(batch)
         return self._segments.searched(batch) if kind == _SEARCHED else self._segments.explained(batch, name)
 
-    def _count(self, name: str, said: SampleBatch | Explained | Searched) -> None:
+    def _count(self, name: str, said: AnyPart) -> None:
         if isinstance(said, SampleBatch):
             self.batch_size = max(len(said.ids), self.batch_size or 0)
             self.questions += len(said.questions)

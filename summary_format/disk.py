@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -113,32 +114,40 @@ def remove(path: Path) -> None:
         os.unlink(path)
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder with all it holds, of a symbolic link the link alone; what is gone already is fine."""
-    if folder.is_symlink():
-        remove(folder)
+def move_aside(path: Path, aside: Path) -> None:
+    """Take a file or folder away from where it is, at once and whole, to a name that is not there yet."""
+    with about(path):
+        os.replace(path, aside)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all it holds, a file, or of a symbolic link the link alone; what is gone already is fine."""
+    if path.is_symlink() or not path.is_dir():
+        remove(path)
         return
 
     def unless_gone(_function: object, _path: object, error: tuple[type[BaseException], BaseException, object]) -> None:
         if not isinstance(error[1], FileNotFoundError):
             raise error[1]
 
-    shutil.rmtree(folder, onerror=unless_gone)
+    try:
+        shutil.rmtree(path, onerror=unless_gone)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        shutil.rmtree(path, onerror=unless_gone)  # whoever writes there made a file meanwhile, the last that it can
 
 
-def copy(source: Path, target: Path, partial: Path) -> None:
+def copy(source: Path, made: Path) -> None:
     """Have a file under another name too: as a hard link, or where that cannot be as a copy.
 
     Args:
         source: the file, which nobody changes any more.
-        target: a new name; durable after ``sync_folder``.
-        partial: where a copy may be written before it gets its name.
+        made: a path where nothing is yet.
     """
-    make_folder(target.parent)
     try:
-        os.link(source, target)
+        os.link(source, made)
     except FileNotFoundError:
         raise
     except OSError:  # another file system, or one without links
-        write_new(partial, source.read_bytes())
-        replace(partial, target, durable=False)
+        write_new(made, source.read_bytes())

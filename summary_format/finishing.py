@@ -17,7 +17,7 @@ def metadata(plan: Mapping[str, Any]) -> Metadata:
     return Metadata(tuple(plan["class_names"]), tuple(plan["explainers"]), tuple(plan["metrics"]))
 
 
-def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, check: Callable[[], None]) -> None:
+def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, check: Callable[[], None]) -> Results:
     """Write the archive, the scores and the manifest.
 
     Args:
@@ -26,13 +26,16 @@ def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, che
         writer: of the event file, which holds the records of all samples.
         check: called now and then; raises where this shall not go on.
 
+    Returns:
+        What the archive holds, as it was written.
+
     Raises:
         BrokenRecordError: if what is to be joined is damaged.
         OSError: if the disk refuses.
     """
     run = batches.run
     write_archive(batches, plan, check)
-    results = Results(run.archive)
+    results = Results(run.archive, check=False)  # its checksum was taken a moment ago
     if results.metrics:
         writer.write(scores_record(results))
     writer.commit()
@@ -43,3 +46,4 @@ def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, che
         uncertainty=results.uncertainty is not None and len(results.recorded) > 0,
         hierarchical_occlusion="found" in (results.outcomes or ()),
     )
+    return results

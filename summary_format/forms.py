@@ -7,7 +7,7 @@ uncertainty), L layers and B boxes that were revealed, H and W of maps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,10 +33,22 @@ SEGMENTS: Mapping[str, Mapping[str, Form]] = {
         "spread": ("f", ("S", "N", "C")),
         "questions": ("i", ("Q", 2)),
         "beyond": ("i", ("N",)),
+        "pictures": ("u", ("N",)),
     },
-    "Explained": {"scores": ("f", ("M", "Q")), "computed": ("b", ("Q",)), "errors": ("f", ("Q",))},
+    "Explained": {
+        "scores": ("f", ("M", "Q")),
+        "computed": ("b", ("Q",)),
+        "errors": ("f", ("Q",)),
+        "pictures": ("u", ("Q",)),
+    },
     "Searched": SEARCHED,
 }
+
+
+def segment_forms(kind: str, found: Mapping[str, Any]) -> dict[str, Form]:
+    """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none."""
+    forms = SEGMENTS[kind].items()
+    return {name: form for name, form in forms if name != "pictures" or found.get(name) is not None}
 
 
 class Sized(Protocol):
@@ -49,8 +61,20 @@ class Sized(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-def archive_forms(plan: Mapping[str, Any]) -> dict[str, Form]:
-    """The tables that the archive of a plan's run holds, by name."""
+def picture_forms(explainers: Iterable[str]) -> dict[str, Form]:
+    """The tables of checksums of pictures in an archive, by name; those of earlier versions have none."""
+    of_sample: Form = ("u", ("N",))
+    of_map: Form = ("u", ("Q",))
+    return {"samples/picture": of_sample, **{f"explainers/{name}/picture": of_map for name in explainers}}
+
+
+def archive_forms(plan: Mapping[str, Any], *, pictured: bool) -> dict[str, Form]:
+    """The tables that the archive of a plan's run holds, by name.
+
+    Args:
+        plan: of the run.
+        pictured: whether it has checksums of pictures.
+    """
     one, rows = ("N",), ("N", "C")
     forms: dict[str, Form] = {
         "samples/id": ("i", one),
@@ -72,6 +96,7 @@ def archive_forms(plan: Mapping[str, Any]) -> dict[str, Form]:
         }
         of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan["metrics"]}
         forms |= {f"explainers/{name}/{table}": form for table, form in of_explainer.items()}
+    forms |= picture_forms(plan["explainers"]) if pictured else {}
     searched = SEARCHED if plan.get("hierarchical_occlusion") else {}
     return forms | {f"hierarchical_occlusion/{name}": form for name, form in searched.items()}
 

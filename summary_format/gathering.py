@@ -14,7 +14,8 @@ from .described import said_shard
 from .differences import differences, shown
 from .folder import RunFolder, runs_of
 from .frames import BrokenRecordError
-from .lock import holder_of
+from .holder import holder_of
+from .picture_checksums import pictures_of_run
 from .probe import Probe
 from .results import Results
 from .shards import FinishedShard, MergeError
@@ -76,6 +77,8 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     if not runs:
         return _Unfinished(f"{folder} holds no run yet")
     run = runs[-1]
+    if (why := run.why_not_resumed()) is not None:
+        raise MergeError([f"{folder}: {why}"])
     if not run.finished:
         return _Unfinished(f"{folder} is not finished yet: {_what_to_do(run)}", _said_shard(run.state()))
     results, state = Results(run.archive), run.state() or {}
@@ -86,10 +89,9 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     ids = results.samples
     if not np.array_equal(ids, np.arange(len(ids)) * count + number - 1):
         raise MergeError([f"{folder}: its samples are not those of shard {number} of {count}"])
-    if lost := [name for name in _pictures(run, results) if not _filled(run.root / name)]:
-        raise MergeError(
-            [f"{folder} has lost {len(lost)} of its pictures, such as {lost[0]}; make it anew: run it with overwrite"]
-        )
+    if lost := [(picture.path, how) for picture in pictures_of_run(run, results) if (how := picture.wrong(run.root))]:
+        such_as = f"such as {lost[0][0]}, which is {lost[0][1]}"
+        raise MergeError([f"{folder} has lost {len(lost)} of its pictures, {such_as}; run it again with overwrite"])
     tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
     probe = Probe.of(state["probe"]) if state.get("probe") is not None else None
     return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids), probe)
@@ -105,18 +107,6 @@ def _what_to_do(run: RunFolder) -> str:
 def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
     plan = (state or {}).get("plan")
     return said_shard(plan.get("shard")) if isinstance(plan, dict) else None
-
-
-def _pictures(run: RunFolder, results: Results) -> Iterator[str]:
-    """Those that the records of a run name."""
-    yield from (run.image_path(int(sample_id)) for sample_id in results.recorded)
-    for name in results.explainers:
-        for sample_id, label in results.questions[results.computed_maps(name)].tolist():
-            yield run.heatmap_path(name, sample_id, label)
-
-
-def _filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from .committed import Costs, NotComputed, committed
 from .described import Described
 from .folder import RunFolder, find_runs
-from .lock import Holder, holder_of
+from .holder import Holder, holder_of
+from .picture_checksums import KnownPictures
 from .progress import Progress
 from .results import Results
 from .sizes import Sizes, measured
@@ -44,6 +45,9 @@ class Inspection:
         progress: how far it is, of an unfinished run.
         costs: what all committed work took.
         not_computed: what has no numbers; None where that cannot be read.
+        pictures: how many pictures were looked at; None where none were to be.
+        verified: whether their checksums were known; runs of earlier versions kept none.
+        unsupported: why this version cannot look into the run; None if it can.
         records: what the event file holds.
         sizes: what its files take.
         faults: what is broken, or why there is no run to look at.
@@ -61,6 +65,9 @@ class Inspection:
     progress: Progress | None = None
     costs: Costs = field(default_factory=dict)
     not_computed: NotComputed | None = None
+    pictures: int | None = None
+    verified: bool = False
+    unsupported: str | None = None
     records: Records | None = None
     sizes: Sizes | None = None
     faults: tuple[Fault, ...] = ()
@@ -75,6 +82,8 @@ class Inspection:
         """``FINISHED``, ``UNFINISHED``, ``DAMAGED`` or ``NO_RUN``; a run that is just beginning is unfinished."""
         if self.run is None:
             return UNFINISHED if self.running else NO_RUN
+        if self.unsupported is not None:
+            return UNFINISHED
         return DAMAGED if self.faults else FINISHED if self.finished else UNFINISHED
 
     @property
@@ -88,8 +97,8 @@ def inspect_run(folder: str | Path, *, through: bool = True) -> Inspection:
 
     Args:
         folder: a summary folder, or the data folder of one of its runs, which is then looked at.
-        through: read every file through, for its checksums; else what is said of maps, records and pictures is not
-            checked. The archive of a finished run is checked in either case.
+        through: read every file through, for its checksums; else maps, records and pictures are not verified.
+            The archive of a finished run is, in either case.
 
     Returns:
         What is there. Whatever is wrong is told in it; this raises nothing.
@@ -192,6 +201,8 @@ def _plan(run: RunFolder) -> tuple[Described | None, tuple[Fault, ...]]:
 
 def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection:
     plan, faults = _plan(run)
+    if (why := run.why_not_resumed()) is not None:
+        return replace(begun, plan=plan, unsupported=why)
     records = checked_records(run, finished=False) if through else None
     if plan is None:
         return replace(begun, records=records, faults=(*faults, *(records.faults if records else ())))
@@ -205,6 +216,8 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
         progress=progress,
         costs=found.costs,
         not_computed=found.not_computed,
+        pictures=found.pictures if through else None,
+        verified=through,
         records=records,
         faults=(*found.faults, *(records.faults if records else ())),
     )
@@ -212,14 +225,17 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
 
 def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection:
     plan, faults = _plan(run)
-    records = checked_records(run, finished=True) if through else None
-    begun = replace(begun, plan=plan, records=records, ended=_written(run.manifest))
-    faults = (*faults, *manifest_faults(run))
+    begun = replace(begun, plan=plan, ended=_written(run.manifest))
+    faults, known = (*faults, *manifest_faults(run)), None
     try:
         results = Results(run.archive)
-        begun = _with_results(begun, results)
+        begun, known = _with_results(begun, results), KnownPictures(results)
     except Exception as error:  # a sound checksum may stand over an archive of another version
         faults = (*faults, fault_of(run, run.archive, error, ANEW))
+    if through:
+        records = checked_records(run, finished=True, known=known)
+        verified = known is not None and known.kept
+        begun = replace(begun, records=records, pictures=records.pictures, verified=verified)
     return replace(begun, faults=(*faults, *_record_faults(begun, run)))
 
 

@@ -1,22 +1,21 @@
-"""What a run that goes on has to make anew, though it was committed."""
+"""What a run that is resumed has to compute again, though it was committed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .disk import remove
 from .frames import BrokenRecordError, read_frames
-from .sample_records import recorded
+from .picture_checksums import Picture, pictures_of
 from .segments import Segments
 
 
 def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[str]:
-    """Remove the segments that are damaged or have lost pictures, so that their part of a batch is made anew; with
-    damaged samples the whole batch.
+    """Remove the segments that are damaged or whose pictures are not those that were drawn with them, so that their
+    part of a batch is computed again; with damaged samples the whole batch.
 
-    Every segment is read through, one record in memory at a time: damage that nobody sees now would be met only when
-    all is joined.
+    Every segment is read through, one record in memory at a time, and every picture: damage that nobody sees now would
+    be met only when all is joined, or by whoever looks at the picture.
 
     Args:
         segments: of the run.
@@ -26,14 +25,15 @@ def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[s
         What was wrong with each that is removed.
 
     Raises:
+        FolderInUseError: if the lock is lost.
         OSError: if one cannot be read or removed.
     """
     damaged = dict(_damaged(segments, check))
     for path in damaged:
-        remove(path)
-    bereft = dict(_bereft(segments))
+        segments.run.discard(path)
+    bereft = dict(_bereft(segments, check))
     for path in bereft:
-        remove(path)
+        segments.run.discard(path)
     return [*damaged.values(), *bereft.values()]
 
 
@@ -47,16 +47,18 @@ def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Pa
             yield path, str(error)
 
 
-def _bereft(segments: Segments) -> Iterator[tuple[Path, str]]:
-    """Segments whose pictures are not all there; or whose samples, without which nobody knows their pictures."""
+def _bereft(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+    """Segments whose pictures are not all there, as they were drawn; or whose samples are not, which say of what."""
     for batch, paths in sorted(_by_batch(segments.run.segments).items()):
         if not segments.has_samples(batch):
             yield from ((path, f"{path} is without the samples that it is about") for path in paths)
             continue
-        for path, names in _pictures(segments, batch).items():
-            lost = [name for name in names if not (segments.run.root / name).is_file()]
-            if lost:
-                yield path, f"{path} belongs to {len(lost)} pictures that are missing, such as {lost[0]}"
+        for path, pictures in _pictures(segments, batch):
+            check()
+            wrong = [(picture.path, how) for picture in pictures if (how := picture.wrong(segments.run.root))]
+            if wrong:
+                kinds = " or ".join(sorted({how for _, how in wrong}))
+                yield path, f"{path} belongs to {len(wrong)} pictures that are {kinds}, such as {wrong[0][0]}"
 
 
 def _by_batch(folder: Path) -> dict[int, list[Path]]:
@@ -68,15 +70,10 @@ def _by_batch(folder: Path) -> dict[int, list[Path]]:
     return found
 
 
-def _pictures(segments: Segments, batch: int) -> dict[Path, list[str]]:
-    """By segment of a batch, the pictures that were drawn with it."""
-    run, samples = segments.run, segments.samples(batch)
-    originals = [run.image_path(int(samples.ids[row])) for row in recorded(samples)]
-    pictures = {segments.samples_path(batch): originals}
-    missing = segments.missing(batch)
+def _pictures(segments: Segments, batch: int) -> Iterator[tuple[Path, Iterator[Picture]]]:
+    """The segments of a batch, each with the pictures that were drawn with it."""
+    run, samples, missing = segments.run, segments.samples(batch), segments.missing(batch)
+    yield segments.samples_path(batch), pictures_of(run, "", samples, samples)
     for name in segments.explainers:
-        if name in missing:
-            continue
-        asked = samples.questions[segments.explained(batch, name).computed].tolist()
-        pictures[segments.explained_path(batch, name)] = [run.heatmap_path(name, *each) for each in asked]
-    return pictures
+        if name not in missing:
+            yield segments.explained_path(batch, name), pictures_of(run, name, samples, segments.explained(batch, name))

@@ -57,11 +57,11 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
     if any(shard.run.root.resolve() == root.resolve() for shard in found):
         raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
     with FolderLock(root) as lock:
-        sweep(root)
+        sweep(root, lock)
         plan = {**found[0].plan, "shard": None, "summary_dir": str(root), "device": _devices(found)}
-        before = [run for run in find_runs(root) if not _half_merged(run)]
+        before = [run for run in find_runs(root, lock) if not _half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
-            remove_runs(root, finished=False)
+            remove_runs(root, finished=False, lock=lock)
         if before and not overwrite:
             results = _merged_before(before[-1], plan, found)
             _clear(before[-1])
@@ -69,7 +69,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
         probe = next((shard.probe.plain() for shard in found if shard.probe is not None), None)
         state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
-        run = RunFolder.create(root, found[0].plan["device"], {**state, "probe": probe})
+        run = RunFolder.create(root, found[0].plan["device"], {**state, "probe": probe}, lock)
         batches = ShardedBatches(run, found)
         with SummaryWriter(run, [metadata(plan)]) as writer:
             for batch in batches.batches():
@@ -79,9 +79,9 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
                 for record in records:
                     writer.write(record)
                 writer.commit()
-            finish(batches, plan, writer, lock.check)
+            results = finish(batches, plan, writer, lock.check)
         _clear(run)
-        return Results(run.archive)
+        return results
 
 
 def _devices(shards: Sequence[FinishedShard]) -> str:
@@ -101,7 +101,7 @@ def _clear(run: RunFolder) -> None:
     """Remove what a finished run has no use for, also where the merge that finished it did not come so far."""
     run.sweep()
     if (run.state() or {}).get("replaces"):
-        remove_runs(run.root, keep=run)
+        remove_runs(run.root, keep=run, lock=run.lock)
 
 
 def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[FinishedShard]) -> Results:
@@ -145,17 +145,18 @@ def _take_pictures(records: Sequence[SampleRecord], batches: ShardedBatches) -> 
     for record in records:
         theirs = batches.owner(record.sample_id).run
         for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
-            target = batches.run.root / path
-            _take(theirs, Path(path).relative_to(batches.run.data.name), target, batches.run.partial())
+            target, partial = batches.run.root / path, batches.run.partial()
+            _take(theirs, Path(path).relative_to(batches.run.data.name), partial)
+            batches.run.put(partial, target, durable=False)
             folders.add(target.parent)
     for folder in folders:
         sync_folder(folder)
 
 
-def _take(shard: RunFolder, name: Path, target: Path, partial: Path) -> None:
+def _take(shard: RunFolder, name: Path, partial: Path) -> None:
     source = shard.data / name
     try:
-        copy(source, target, partial)
+        copy(source, partial)
     except FileNotFoundError as error:
         if source.is_file():
             raise

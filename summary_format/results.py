@@ -9,9 +9,18 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from .archive import SCHEMA_VERSION, check_archive
+from .archive import SCHEMA_VERSION, UNPICTURED_VERSION, check_archive
 from .folder import RunFolder, runs_of
-from .forms import SEARCHED, SEGMENTS, archive_forms, check_forms, check_questions, checked_costs, checked_plan
+from .forms import (
+    SEARCHED,
+    archive_forms,
+    check_forms,
+    check_questions,
+    checked_costs,
+    checked_plan,
+    picture_forms,
+    segment_forms,
+)
 from .frames import BrokenRecordError
 from .plain_hdf5 import opened, stored_dataset, text_of, whole_number_of
 from .records import PREDICTED_ABOVE, Revealed
@@ -41,7 +50,7 @@ class Results:
     Raises:
         FileNotFoundError: if there is no run.
         BrokenRecordError: if the archive or a segment is damaged; nothing damaged is ever parsed.
-        ValueError: if the archive is of a newer version.
+        ValueError: if the archive is of a newer version, or another version began the run and did not finish it.
         OSError: if a file cannot be read.
     """
 
@@ -157,6 +166,21 @@ class Results:
         return one
 
     @property
+    def sample_pictures(self) -> Array | None:
+        """(N,) CRC-32C of each sample's picture, 0 where it has none; None where an earlier version wrote the run."""
+        return self._source.table("samples/picture") if self._source.pictured else None
+
+    def map_pictures(self, explainer: str) -> Array | None:
+        """(Q,) CRC-32C of each picture of an explainer's maps, 0 where there is none; None where an earlier version
+        wrote the run.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/picture") if self._source.pictured else None
+
+    @property
     def outcomes(self) -> list[str] | None:
         """What hierarchical occlusion came to for each question: "found", "blur suffices" (the blurred image alone
         reaches the threshold), "not reached", or "below threshold" (the untouched image misses it); None without it.
@@ -225,6 +249,7 @@ class Results:
 class _Source(Protocol):
     plan: dict[str, Any]
     costs: dict[str, Any]
+    pictured: bool
 
     def table(self, name: str) -> Array: ...
 
@@ -242,6 +267,7 @@ class _Archive:
             version = whole_number_of(file, "schema_version")
         if version > SCHEMA_VERSION:
             raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
+        self.pictured = version > UNPICTURED_VERSION
         with opened(path) as file:
             self.plan = checked_plan(json_of(text_of(file, "plan")))
             self.costs = checked_costs(json_of(text_of(file, "costs")))
@@ -258,7 +284,7 @@ class _Archive:
         return values
 
     def _check_tables(self, file: h5py.File) -> None:
-        forms, classes = archive_forms(self.plan), len(self.plan["class_names"])
+        forms, classes = archive_forms(self.plan, pictured=self.pictured), len(self.plan["class_names"])
         tables = {name: stored_dataset(file, name) for name in forms}
         check_forms(tables, forms, {"C": classes})
         questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
@@ -280,6 +306,8 @@ class _Unfinished:
         except ValueError as error:
             raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
         self.costs = self._segments.costs()
+        pictures = picture_forms(plan["explainers"]).keys()
+        self.pictured = all(pictures <= tables(batch, ()).keys() for batch in self._batches)
 
     def table(self, name: str) -> Array:
         metrics = tuple(self.plan["metrics"])
@@ -303,9 +331,10 @@ class _Unfinished:
     def _check(self) -> None:
         sizes = {"C": len(self.plan["class_names"]), "S": 3 if self.plan.get("dropout_samples") else 0}
         for batch in self._batches:
-            check_forms(vars(batch.samples), SEGMENTS["SampleBatch"], dict(sizes))
-            for said in batch.explained.values():
-                check_forms(vars(said), SEGMENTS["Explained"], {"M": len(self.plan["metrics"])})
+            samples = vars(batch.samples)
+            check_forms(samples, segment_forms("SampleBatch", samples), dict(sizes))
+            for said in map(vars, batch.explained.values()):
+                check_forms(said, segment_forms("Explained", said), {"M": len(self.plan["metrics"])})
 
 
 def _source(folder: Path) -> _Source:
@@ -322,6 +351,8 @@ def _newest(folder: Path) -> _Source:
     run = runs[-1]
     if run.finished:
         return _Archive(run.archive)
+    if why := run.why_not_resumed():
+        raise ValueError(f"{run.data}: {why}")
     state = run.state()
     said = run.data / "plan.json"
     if state is None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .folder import RunFolder
-from .forms import SEGMENTS, check_forms, check_questions, checked_costs
+from .forms import check_forms, check_questions, checked_costs, segment_forms
 from .frames import BrokenRecordError, framed, read_frames
 from .records import Revealed, RevealedLayer
 from .untrusted import array_of, arrays_of, json_of
@@ -45,6 +45,8 @@ class SampleBatch:
         questions: (Q, 2), each question's sample id and label.
         beyond: (N,) how many of its labels are no class and no padding.
         costs: passes and seconds that it took.
+        pictures: (N,) CRC-32C of each sample's picture, 0 where it has none; None as long as they are not drawn, and
+            in runs of earlier versions.
     """
 
     ids: Array
@@ -56,6 +58,7 @@ class SampleBatch:
     questions: Array
     beyond: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: Array | None = None
 
     @property
     def computed(self) -> npt.NDArray[np.bool_]:
@@ -63,6 +66,10 @@ class SampleBatch:
         given = np.concatenate([self.logits, self.probabilities, *self.spread], axis=1)
         finite: npt.NDArray[np.bool_] = np.isfinite(given).all(axis=1)
         return finite
+
+    def pictured(self, rows: Sequence[int], checksums: Sequence[int]) -> SampleBatch:
+        """The same with the checksums of its pictures, which those rows have."""
+        return replace(self, pictures=_placed(checksums, rows, len(self.ids)))
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,19 @@ class Explained:
         computed: (Q,) whether the map is finite, hence has a picture.
         errors: (Q,) how far off the map may be; NaN where it does not know.
         costs: passes and seconds that it took.
+        pictures: (Q,) CRC-32C of each map's picture, 0 where it has none; None as long as they are not drawn, and in
+            runs of earlier versions.
     """
 
     scores: Array
     computed: Array
     errors: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: Array | None = None
+
+    def pictured(self, checksums: Sequence[int]) -> Explained:
+        """The same with the checksums of its pictures, one for each computed map."""
+        return replace(self, pictures=_placed(checksums, self.computed, len(self.computed)))
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,7 @@ class Searched:
 
 
 Part = TypeVar("Part", SampleBatch, Explained, Searched)
+AnyPart = SampleBatch | Explained | Searched
 
 
 @dataclass(frozen=True)
@@ -285,7 +300,7 @@ class Segments:
         """What everything that is committed took, added up."""
         return added_up(part.costs for part in self._parts())
 
-    def _parts(self) -> Iterator[SampleBatch | Explained | Searched]:
+    def _parts(self) -> Iterator[AnyPart]:
         """All that is committed, batch by batch."""
         for batch in count():
             if not self.has_samples(batch):
@@ -317,9 +332,17 @@ def added_up(costs: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, di
     return {what: dict(by_kind) for what, by_kind in total.items()}
 
 
-def _packed(part: SampleBatch | Explained | Searched) -> bytes:
+def _placed(checksums: Sequence[int], places: Sequence[int] | Array, count: int) -> Array:
+    """So many checksums, 0 but at these places."""
+    placed = np.zeros(count, np.uint32)
+    placed[places] = checksums
+    return placed
+
+
+def _packed(part: AnyPart) -> bytes:
     """A dataclass of arrays and plain values as an ``npz``."""
-    arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in vars(part).items()}
+    values = {name: value for name, value in vars(part).items() if value is not None}
+    arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in values.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -340,6 +363,7 @@ def _unpacked(path: Path, kind: type[Part]) -> Part:
         raise BrokenRecordError(path, 0, 0, "the file is empty")
     with _about(path):
         arrays = arrays_of(frame.payload)
-        check_forms(arrays, {**SEGMENTS[kind.__name__], "costs": ("U", ())}, {})
+        forms = segment_forms(kind.__name__, arrays)
+        check_forms(arrays, {**forms, "costs": ("U", ())}, {})
         costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
-        return kind(**{name: arrays[name] for name in SEGMENTS[kind.__name__]}, costs=costs)
+        return kind(**{name: arrays[name] for name in forms}, costs=costs)

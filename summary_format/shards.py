@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from .folder import RunFolder
+from .forms import picture_forms
 from .plain_hdf5 import opened, stored_dataset
 from .probe import Probe
 from .problems import SeveralProblemsError
@@ -73,7 +74,9 @@ class ShardedBatches:
         self._plan = shards[0].plan
         self.explainers: tuple[str, ...] = tuple(self._plan["explainers"])
         self._metrics: tuple[str, ...] = tuple(self._plan["metrics"])
-        self._names = tuple(tables(nothing(self._plan), self._metrics))
+        pictured = all(Results(shard.run.archive, check=False).sample_pictures is not None for shard in shards)
+        without = () if pictured else picture_forms(self.explainers)
+        self._names = tuple(name for name in tables(nothing(self._plan), self._metrics) if name not in without)
         self._found: dict[int, Mapping[Column, Array]] = {}
         self._starts = range(0, sum(shard.samples for shard in shards), _SAMPLES_A_BATCH)
 

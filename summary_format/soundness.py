@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .folder import RunFolder
 from .frames import BrokenRecordError
+from .picture_checksums import MISSING, KnownPictures, Picture
 from .reader import read_records
 from .records import Metadata, Record, SampleRecord, ScoresRecord
 
@@ -17,6 +18,7 @@ ANEW = "run with --overwrite to make the run anew"
 NEXT_START = "the next start writes it anew"
 REMOVED = "run again to make it anew"
 READABLE = "make it readable and look again"
+_OUT_OF_REACH = "out of reach (Permission denied)"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,15 @@ class Records:
         samples: how many of them are samples.
         scores: whether one has the scores.
         torn: whether it ends within a record, as it does after a kill.
-        faults: what is wrong with it and with the pictures that it names.
+        pictures: how many pictures that it names were looked at.
+        faults: what is wrong with it and with those pictures.
     """
 
     records: int
     samples: int
     scores: bool
     torn: bool
+    pictures: int
     faults: tuple[Fault, ...]
 
 
@@ -70,16 +74,18 @@ def fault_of(run: RunFolder, path: Path, error: Exception, remedy: str) -> Fault
     return Fault(os.path.relpath(path, run.root), what, remedy)
 
 
-def checked_records(run: RunFolder, *, finished: bool) -> Records:
-    """Read a run's event file through, and look for every picture that it names; one record is in memory at a time.
+def checked_records(run: RunFolder, *, finished: bool, known: KnownPictures | None = None) -> Records:
+    """Read a run's event file through; one record is in memory at a time.
 
     Args:
         run: whose.
-        finished: whether it ought to be whole. That of an unfinished run is written again at the next start, so it may
-            be missing or end within a record.
+        finished: whether it ought to be whole; then the pictures that it names are looked at as well. That of an
+            unfinished run is written again at the next start, so it may be missing or end within a record.
+        known: the checksums that pictures should have.
     """
-    found = _Tally(run)
     remedy, torn, faults = ANEW if finished else NEXT_START, False, []
+    pictures = PictureTally(run, remedy)
+    found = _Tally(pictures if finished else None, known)
     try:
         for record in read_records(run.event_file):
             found.add(record)
@@ -94,7 +100,8 @@ def checked_records(run: RunFolder, *, finished: bool) -> Records:
         faults = [fault_of(run, run.event_file, error, remedy)]
     if (found.records or finished) and not found.headed and not faults:
         faults.append(Fault(run.event_file.name, "it does not begin with class names and explainers", remedy))
-    return Records(found.records, found.samples, found.scores, torn, (*faults, *found.picture_faults()))
+    faults += pictures.faults()
+    return Records(found.records, found.samples, found.scores, torn, pictures.looked_at, tuple(faults))
 
 
 def manifest_faults(run: RunFolder) -> Iterator[Fault]:
@@ -111,18 +118,56 @@ def manifest_faults(run: RunFolder) -> Iterator[Fault]:
         yield Fault(os.path.relpath(run.manifest, run.root), "it is no JSON", ANEW)
 
 
-class _Tally:
-    """Counts records and the pictures that they name in vain.
+class PictureTally:
+    """Counts pictures, and those of them that are not as they should be.
 
     Args:
-        run: whose records.
+        run: whose.
+        remedy: what helps against those.
+
+    Attributes:
+        looked_at: how many were.
     """
 
-    def __init__(self, run: RunFolder) -> None:
-        self._run = run
+    def __init__(self, run: RunFolder, remedy: str) -> None:
+        self._run, self._remedy = run, remedy
+        self.looked_at = 0
+        self._wrong: dict[str, tuple[int, str]] = {}  # how many, and the first
+
+    def look_at(self, picture: Picture) -> None:
+        """Count one picture."""
+        self.looked_at += 1
+        try:
+            how = picture.wrong(self._run.root)
+        except PermissionError:
+            how = _OUT_OF_REACH
+        except (OSError, ValueError):
+            how = MISSING
+        if how:
+            times, first = self._wrong.get(how, (0, picture.path))
+            self._wrong[how] = times + 1, first
+
+    def faults(self) -> Iterator[Fault]:
+        """One for each way of being wrong, with the first picture that is wrong in this way."""
+        for how, (times, first) in self._wrong.items():
+            others = {1: "", 2: ", as is 1 other"}.get(times, f", as are {times - 1} others")
+            remedy = READABLE if how == _OUT_OF_REACH else self._remedy
+            yield Fault(first, f"this picture is {how}{others}", remedy)
+
+
+class _Tally:
+    """Counts records.
+
+    Args:
+        pictures: counts the pictures that they name, with the checksums that are known; None where nobody looks at
+            pictures.
+        known: those checksums, if any are.
+    """
+
+    def __init__(self, pictures: PictureTally | None, known: KnownPictures | None) -> None:
+        self._pictures, self._known = pictures, known
         self.records = self.samples = 0
         self.scores = self.headed = False
-        self._lost: dict[str, tuple[int, str]] = {}  # how many, and the first
 
     def add(self, record: Record) -> None:
         """Count one record."""
@@ -131,23 +176,14 @@ class _Tally:
         self.scores = self.scores or isinstance(record, ScoresRecord)
         if isinstance(record, SampleRecord):
             self.samples += 1
-            for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
-                self._look_for(path)
+            if self._pictures is not None:
+                for picture in self._named(record):
+                    self._pictures.look_at(picture)
 
-    def picture_faults(self) -> Iterator[Fault]:
-        """One for all pictures that are missing, one for all empty ones."""
-        for how, (times, first) in self._lost.items():
-            others = {1: "", 2: ", as is 1 other"}.get(times, f", as are {times - 1} others")
-            remedy = ANEW if how in ("missing", "empty") else READABLE
-            yield Fault(first, f"this picture, which the event file names, is {how}{others}", remedy)
-
-    def _look_for(self, path: str) -> None:
-        try:
-            how = None if (self._run.root / path).stat().st_size else "empty"
-        except PermissionError:
-            how = "out of reach (Permission denied)"
-        except (OSError, ValueError):
-            how = "missing"
-        if how:
-            times, first = self._lost.get(how, (0, path))
-            self._lost[how] = times + 1, first
+    def _named(self, record: SampleRecord) -> Iterator[Picture]:
+        """The pictures that a record names."""
+        sample_id, known = record.sample_id, self._known
+        yield Picture(record.image_path, None if known is None else known.of_sample(sample_id))
+        for heatmap in record.heatmaps:
+            checksum = None if known is None else known.of_map(heatmap.explainer, sample_id, heatmap.label)
+            yield Picture(heatmap.path, checksum)

@@ -33,7 +33,11 @@ def tables(batch: BatchResults, metrics: Sequence[str]) -> dict[str, Array]:
         "questions/label": samples.questions[:, 1],
         **{f"samples/{name}": values for name, values in zip(SPREAD, samples.spread, strict=False)},
     }
+    if samples.pictures is not None:
+        found["samples/picture"] = samples.pictures
     for name, said in batch.explained.items():
+        if said.pictures is not None:
+            found[f"explainers/{name}/picture"] = said.pictures
         found[f"explainers/{name}/computed"] = said.computed
         found[f"explainers/{name}/error"] = said.errors
         found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
@@ -56,6 +60,7 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
         np.stack(spread) if spread else np.zeros((0, *logits.shape)),
         np.stack([found["questions/sample"], found["questions/label"]], axis=1),
         found["samples/beyond"],
+        pictures=found.get("samples/picture"),
     )
     questions = len(samples.questions)
     explained = {
@@ -65,6 +70,7 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
             ),
             found[f"explainers/{name}/computed"],
             found[f"explainers/{name}/error"],
+            pictures=found.get(f"explainers/{name}/picture"),
         )
         for name in explainers
     }
@@ -76,9 +82,10 @@ def nothing(plan: Mapping[str, Any]) -> BatchResults:
     """A batch without samples, of a described plan."""
     classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
     rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
-    samples = SampleBatch(none, none.astype(np.uint32), np.zeros((0, 0), np.int64), rows, rows, spread,
-                          np.zeros((0, 2), np.int64), none)  # fmt: skip
-    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0))
+    checksums = none.astype(np.uint32)
+    samples = SampleBatch(none, checksums, np.zeros((0, 0), np.int64), rows, rows, spread,
+                          np.zeros((0, 2), np.int64), none, pictures=checksums)  # fmt: skip
+    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0), pictures=checksums)
     searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
     return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
-from .disk import append, open_new, replace
+from .disk import append, open_new
 from .folder import RunFolder
 from .frames import framed
 from .records import Record, encode
@@ -34,7 +34,7 @@ class SummaryWriter:
         self._file = open_new(partial)
         try:
             self.commit()
-            replace(partial, self._path)
+            run.put(partial, self._path)
         except BaseException:
             os.close(self._file)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import h5py
@@ -101,6 +102,14 @@ def dataset():
 @pytest.fixture
 def repository():
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def earlier(repository, tmp_path):
+    """A folder with the folders of an earlier version: whole, parts and unfinished."""
+    folder = tmp_path / "earlier"
+    shutil.unpack_archive(repository / "tests" / "summary_format" / "data" / "earlier_version" / "folders.zip", folder)
+    return folder
 
 
 @pytest.fixture

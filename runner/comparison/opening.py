@@ -63,6 +63,8 @@ def _of_run(run: RunFolder, name: str) -> ScoredRun:
 
 def _how_far(found: Inspection, name: str) -> str:
     """Why an unfinished run is not compared, in a sentence."""
+    if found.unsupported is not None:
+        return f"{name} is not finished: {found.unsupported}"
     samples = "" if found.samples is None else f": {found.samples}{_of_total(found)} samples are through"
     remedy = "wait until it is, it is running now" if found.running else "run it again to finish, then compare"
     faults = "".join(f"; {fault.file}: {fault.what}" for fault in found.faults[:1])

@@ -2,7 +2,9 @@
 
 import threading
 import time
+from functools import partial
 
+import google_crc32c
 import pytest
 
 from explainrun.runner.committing import Committer
@@ -23,13 +25,14 @@ def test_work_is_committed_in_order_after_its_pictures(tmp_path):
     def picture(name):
         return f"{folder}/{name}/a.png", name.encode
 
-    def step(name):
+    def step(name, checksums):
+        assert checksums == [google_crc32c.value(name.encode())]
         assert (tmp_path / folder / name / "a.png").read_bytes() == name.encode()
         done.append(name)
 
     with Committer(run, lambda: done.append("check")) as committer:
         for name in ("one", "two", "three", "four"):
-            committer.commit([picture(name)], lambda name=name: step(name))
+            committer.commit([picture(name)], partial(step, name))
     assert done == ["check", "one", "check", "two", "check", "three", "check", "four"]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("explainrun")]
 
@@ -43,8 +46,8 @@ def test_nothing_is_committed_after_a_failure_and_it_is_told(tmp_path):
 
     def hand_in():
         with Committer(run, lambda: None) as committer:
-            committer.commit([(f"{run.data.name}/a.png", draw)], lambda: done.append("first"))
-            committer.commit([], lambda: done.append("second"))
+            committer.commit([(f"{run.data.name}/a.png", draw)], lambda _: done.append("first"))
+            committer.commit([], lambda _: done.append("second"))
             go.set()
             committer.drain()
 
@@ -59,7 +62,7 @@ def test_a_lost_folder_is_not_written_to(tmp_path):
 
     def hand_in():
         with Committer(RunFolder.create(tmp_path, "CPU"), lost) as committer:
-            committer.commit([], lambda: pytest.fail("committed"))
+            committer.commit([], lambda _: pytest.fail("committed"))
 
     with pytest.raises(OSError, match="lost the lock"):
         hand_in()
@@ -71,7 +74,7 @@ def test_passes_wait_while_too_much_is_on_its_way(tmp_path):
     def hand_in():
         with Committer(RunFolder.create(tmp_path, "CPU"), lambda: None) as committer:
             for i in range(4):
-                committer.commit([], lambda: go.wait(10))
+                committer.commit([], lambda _: go.wait(10))
                 handed.append(i)
 
     thread = threading.Thread(target=hand_in)

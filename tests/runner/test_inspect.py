@@ -95,7 +95,8 @@ def plain(*arguments):
 
 KEYS = [
     "folder", "state", "finished", "running", "run", "other_runs", "shard", "began", "ended", "seconds", "writer",
-    "samples", "questions", "progress", "sizes", "not_computed", "records", "faults", "costs", "plan",
+    "samples", "questions", "progress", "sizes", "not_computed", "records", "pictures", "unsupported", "faults",
+    "costs", "plan",
 ]  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def test_a_finished_run(make):
     lines = text.splitlines()
     assert lines[0] == f"{run.root}: finished"
     for words in (
-        "nothing; records (6) and archive are sound, pictures are there",
+        "nothing; records (6) and archive are sound, pictures (4) are there, but were not",
         "Net, abc123, net.ckpt, Sigmoid",
         "digits.h5, 4 samples, 2 classes",
         "First (Gradient, layer=block6)",

@@ -179,7 +179,7 @@ def test_a_damaged_segment_is_made_anew(make_runner, kill, tmp_path, how_runs_di
     segments[which].unlink()
     segments[which].write_bytes(data)
     make_runner().run()
-    told, *_ = [message for message in caplog.messages if "made anew" in message]
+    told, *_ = [message for message in caplog.messages if "computed again" in message]
     assert segments[which].name in told
     assert "the CRC of its payload does not match" in told
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []

@@ -1,6 +1,7 @@
 """What makes two plans the same, and what a folder that holds a run of one says to the other."""
 
 import importlib.util
+import json
 import shutil
 import sys
 
@@ -194,7 +195,7 @@ def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner
 
     def lose(segments, plan, check):
         write(segments, plan, check)
-        engine_lock[0]._lost = "another run took it over"
+        engine_lock[0].path.write_text(json.dumps({"host": "elsewhere", "pid": 7, "token": "another"}))
 
     engine_lock, enter = [], engine.FolderLock.__enter__
     monkeypatch.setattr(engine.FolderLock, "__enter__", lambda self: engine_lock.append(self) or enter(self))

@@ -226,11 +226,11 @@ def test_records_and_pictures_that_are_not_there_are_missed(finished):
     (finished.root / finished.image_path(1)).unlink()
     rewrite(finished.root / finished.heatmap_path("First", 1, 0), b"")
     assert faults(finished.root) == [
-        ("1.jpg", "this picture, which the event file names, is missing"),
-        ("1_0.png", "this picture, which the event file names, is empty"),
+        ("1.jpg", "this picture is missing"),
+        ("1_0.png", "this picture is empty"),
     ]
     (finished.root / finished.heatmap_path("First", 1, 0)).unlink()
-    assert faults(finished.root) == [("1.jpg", "this picture, which the event file names, is missing, as is 1 other")]
+    assert faults(finished.root) == [("1.jpg", "this picture is missing, as is 1 other")]
 
 
 def test_what_may_not_be_read_is_not_taken_for_lost(finished, monkeypatch):
@@ -287,12 +287,16 @@ def test_an_event_file_cut_by_a_kill_is_no_damage_until_the_run_is_finished(run)
     assert (file, what[:11]) == (run.event_file.name, "record 1 at")
 
 
+def plan_file(run, state, number=2):
+    return json.dumps({"format": number, "event_file": run.event_file.name, "state": state}).encode()
+
+
 def test_plans_that_cannot_be_read_are_told(run, finished):
     for content, words in (
         (b"[1", "it is no plan of a run"),
         (b"[" * 200_000, "it is no plan of a run"),
-        (json.dumps({"event_file": run.event_file.name, "state": {"plan": 5}}).encode(), "it holds no plan"),
-        (json.dumps({"event_file": run.event_file.name, "state": {"plan": {"explainers": 5}}}).encode(),
+        (plan_file(run, {"plan": 5}), "it holds no plan"),
+        (plan_file(run, {"plan": {"explainers": 5}}),
          "its plan does not say class_names, explainers, metrics"),
     ):  # fmt: skip
         rewrite(run.data / "plan.json", content)
@@ -381,7 +385,7 @@ def test_a_process_that_looks_at_its_own_folder_keeps_its_lock(run):
     with FolderLock(run.root):
         found = inspect_run(run.root)
         assert (found.running, found.writer.pid) == (True, os.getpid())
-        code = "import sys; from pathlib import Path; from explainrun.summary_format.lock import holder_of\n"
+        code = "import sys; from pathlib import Path; from explainrun.summary_format.holder import holder_of\n"
         code += "print(holder_of(Path(sys.argv[1])).alive)"
         told = subprocess.run([sys.executable, "-c", code, run.root], capture_output=True, text=True, check=True)
         assert told.stdout == "True\n"

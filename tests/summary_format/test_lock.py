@@ -11,6 +11,7 @@ import time
 import pytest
 
 from explainrun.summary_format import FolderInUseError, FolderLock, lock
+from explainrun.summary_format.holder import holder_of
 
 HOLDS = """
 import sys
@@ -154,7 +155,7 @@ def test_a_takeover_is_noticed_where_no_record_locks_are(tmp_path, monkeypatch):
     first._done.set()  # its heart stops, as on a host that hangs
     first._beating.join()
     os.utime(first.path, (0, 0))
-    lock._held.clear()  # the second is another process
+    lock.held_here.clear()  # the second is another process
     second = FolderLock(tmp_path)
     second.__enter__()
     first._done.clear()
@@ -166,3 +167,91 @@ def test_a_takeover_is_noticed_where_no_record_locks_are(tmp_path, monkeypatch):
     second.check()
     second.__exit__(None, None, None)
     assert not second.path.exists()
+
+
+def test_the_lock_file_is_looked_at_with_each_check(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 1e6)
+    with FolderLock(tmp_path) as held:
+        content = held.path.read_bytes()
+        for other in (content.replace(held._token.encode(), b"0" * 16), b"", b"[]"):
+            held.path.write_bytes(other)
+            with pytest.raises(FolderInUseError, match="lost the lock on"):
+                held.check()
+            held.path.write_bytes(content)
+            held.check()
+
+
+def test_a_lock_file_that_another_host_removed_is_a_lost_lock(tmp_path, monkeypatch):
+    def stale(_):
+        raise OSError(lock.errno.ESTALE, "Stale file handle")
+
+    with FolderLock(tmp_path) as held, monkeypatch.context() as patch:
+        patch.setattr(lock, "fresh_content_of", stale)
+        with pytest.raises(FolderInUseError, match="lost the lock on"):
+            held.check()
+
+
+def test_a_lock_that_cannot_be_read_is_not_taken_for_lost(tmp_path, monkeypatch):
+    def broken(_):
+        raise OSError(lock.errno.EIO, "Input/output error")
+
+    with FolderLock(tmp_path) as held, monkeypatch.context() as patch:
+        patch.setattr(lock, "fresh_content_of", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            held.check()
+
+
+def test_a_heart_beats_on_after_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.01)
+    faults, utime = [5, 5, 5], os.utime
+
+    def failing(*arguments):
+        if faults:
+            raise OSError(faults.pop(), "Input/output error")
+        utime(*arguments)
+
+    with FolderLock(tmp_path) as held:
+        monkeypatch.setattr(os, "utime", failing)
+        utime(held.path, (0, 0))
+        deadline = time.monotonic() + 10
+        while held.path.stat().st_mtime < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert held.path.stat().st_mtime > 1
+        held.check()
+
+
+@pytest.mark.parametrize("ahead", [1, 59, 3600, 10**9])
+def test_a_lock_from_the_future_blocks_for_a_minute(tmp_path, ahead):
+    path = written_elsewhere(tmp_path, age=-ahead)
+    looked_at = path.stat().st_mtime
+    assert holder_of(tmp_path).alive
+    assert path.stat().st_mtime == looked_at  # by one that looks only, nothing is written
+    with pytest.raises(
+        FolderInUseError, match=r"process 7 on another-host, the time of its lock was \d+ s ahead and i"
+    ):
+        FolderLock(tmp_path).__enter__()
+    with pytest.raises(FolderInUseError, match=r"alive 0 s ago; if it is dead, the folder is free in (60|59) s"):
+        FolderLock(tmp_path).__enter__()
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)  # a minute later
+    with FolderLock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_the_clock_of_this_host_does_not_count(tmp_path, monkeypatch, ahead):
+    now = time.time
+    path = written_elsewhere(tmp_path, age=10)
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    with pytest.raises(FolderInUseError, match=r"alive 1\d s ago; .* free in [45]\d s"):
+        FolderLock(tmp_path).__enter__()
+    os.utime(path, (now() - lock.STALE_SECONDS - 1,) * 2)
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_no_file_is_made_to_read_the_clock_where_the_kernel_knows(tmp_path, monkeypatch):
+    (tmp_path / ".explainrun.lock").write_text(json.dumps({"host": lock.socket.gethostname(), "pid": 7}))
+    monkeypatch.setattr(lock.OwnFolder, "now", lambda _: pytest.fail("asked"))
+    with FolderLock(tmp_path):
+        pass

@@ -30,6 +30,7 @@ def batch(ids, truth, questions, seed):
         np.array(questions, np.int64).reshape(-1, 2),
         np.arange(len(ids)),
         {"made": {"infer": 1}, "seconds": {"inference": 0.5}},
+        np.array(ids, np.uint32) + 70,
     )
     count = len(samples.questions)
     explained = {}
@@ -37,7 +38,13 @@ def batch(ids, truth, questions, seed):
         maps = rng.normal(size=(count, 2, 5)).astype(np.float32)
         costs = {"made": {"guided": 2}, "seconds": {"maps": 0.25}}
         explained[name] = (
-            Explained(rng.random((2, count)), np.isfinite(maps).all(axis=(1, 2)), rng.random(count), costs),
+            Explained(
+                rng.random((2, count)),
+                np.isfinite(maps).all(axis=(1, 2)),
+                rng.random(count),
+                costs,
+                np.arange(count, dtype=np.uint32) + 2**32 - 5,
+            ),
             maps,
         )
     return samples, explained
@@ -73,6 +80,7 @@ def check(results):
     assert (results.explainers, results.metrics) == (("First", "Ünd so"), ("InsertionAUC", "IoSR"))
     assert results.samples.tolist() == [0, 1, 2, 3, 4, 5]
     assert results.truth.tolist() == [[0, 2], [1, -1], [-1, -1], [-1, -1], [-1, -1], [2, -1]]
+    assert results.sample_pictures.tolist() == [70, 71, 72, 73, 74, 75]
     assert results.beyond.tolist() == [0, 1, 2, 0, 1, 0]
     assert results.computed.all()
     assert results.questions.tolist() == [[0, 0], [0, 2], [1, 1], [5, 1], [5, 2]]
@@ -89,6 +97,7 @@ def check(results):
         np.testing.assert_array_equal(results.map(name, 5, 1), maps[3])
         np.testing.assert_array_equal(results.scores(name, "IoSR"), scores[1])
         assert results.computed_maps(name).all()
+        assert results.map_pictures(name).tolist() == [2**32 - 5, 2**32 - 4, 2**32 - 3, 2**32 - 5, 2**32 - 4]
     known = {kind: of_kind for kind, of_kind in results.costs.items() if of_kind}
     assert known == {"made": {"infer": 3, "guided": 12}, "seconds": {"inference": 1.5, "maps": 1.5}}
 
@@ -181,10 +190,10 @@ def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monke
 
 
 def test_a_newer_archive_is_refused(run, monkeypatch):
-    monkeypatch.setattr(archive, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(archive, "SCHEMA_VERSION", 3)
     finish(run)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="is of version 2, this Explainrun reads up to 1"):
+    with pytest.raises(ValueError, match="is of version 3, this Explainrun reads up to 2"):
         Results(run.root)
 
 

@@ -1,0 +1,159 @@
+"""A picture that is not the one that the run wrote is found by its checksum, even where it is a sound picture."""
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from explainrun.runner.command_line import main
+from explainrun.summary_format import MergeError, Results, find_runs, inspect_run, merge
+from explainrun.summary_format.picture_checksums import checksum
+
+WRONG = "this picture is different from what the run wrote"
+
+
+def put(path, content):
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def of_another_question(run):
+    """As two writers at one name would leave it."""
+    first, second = (run.data / "heatmap" / "Gradient" / "0" / name for name in ("1_1.png", "0_0.png"))
+    put(second, first.read_bytes())
+    return second
+
+
+def of_another_explainer(run):
+    first, second = (run.data / "heatmap" / name / "0" / "0_0.png" for name in ("Gradient", "GradCAM"))
+    put(second, first.read_bytes())
+    return second
+
+
+def of_another_sample(run):
+    first, second = (run.data / "origin_images" / "0" / name for name in ("1.jpg", "0.jpg"))
+    put(second, first.read_bytes())
+    return second
+
+
+def cut(run):
+    path = run.data / "origin_images" / "0" / "2.jpg"
+    put(path, path.read_bytes()[:-1])
+    return path
+
+
+def one_bit(run):
+    path = run.data / "heatmap" / "GradCAM" / "0" / "0_0.png"
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    put(path, data)
+    return path
+
+
+def a_link_to_another(run):
+    path = run.data / "heatmap" / "Gradient" / "0" / "0_0.png"
+    path.unlink()
+    path.symlink_to("1_1.png")
+    return path
+
+
+WAYS = [of_another_question, of_another_explainer, of_another_sample, cut, one_bit, a_link_to_another]
+
+
+@pytest.mark.parametrize("make_wrong", WAYS)
+def test_of_a_finished_run_it_is_named(make_runner, tmp_path, make_wrong):
+    make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    sound = inspect_run(run.root)
+    assert (sound.state, sound.verified) == ("finished", True)
+    assert sound.pictures == len([*run.data.rglob("*.png"), *run.data.rglob("*.jpg")])
+    path = make_wrong(run)
+    [fault] = inspect_run(run.root).faults
+    assert (fault.what, fault.file) == (WRONG, str(path.relative_to(run.root)))
+    done = CliRunner().invoke(main, ["inspect", str(run.root)])
+    assert done.exit_code == 2
+    assert WRONG in " ".join(done.stdout.split())
+
+
+def test_how_many_are_wrong_is_told(make_runner, tmp_path):
+    make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    first = min(path for path in run.data.rglob("0_0.png"))
+    for path in run.data.rglob("*.png"):
+        put(path, b"another")
+    first.unlink()
+    faults = {fault.what for fault in inspect_run(run.root).faults}
+    others = len(list(run.data.rglob("*.png"))) - 1
+    assert faults == {"this picture is missing", f"{WRONG}, as are {others} others"}
+
+
+@pytest.mark.parametrize("make_wrong", WAYS)
+def test_of_an_unfinished_run_it_is_named_and_computed_again(
+    make_runner, kill, tmp_path, how_runs_differ, make_wrong, caplog
+):
+    make_runner("whole").run()
+    kill(make_runner().run, 1, 2)
+    [run] = find_runs(tmp_path / "run")
+    assert inspect_run(run.root).faults == ()
+    path = make_wrong(run)
+    [fault] = inspect_run(run.root).faults
+    assert (fault.what, fault.remedy) == (WRONG, "run again to make it anew")
+    assert fault.file == str(path.relative_to(run.root))
+    assert inspect_run(run.root, through=False).faults == ()
+    make_runner().run()
+    assert "belongs to 1 pictures that are different from what the run wrote, such as" in caplog.text
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert not any(path.is_symlink() for path in run.data.rglob("*"))
+
+
+def test_what_is_no_file_is_missing(make_runner, kill, tmp_path, how_runs_differ):
+    make_runner("whole").run()
+    kill(make_runner().run, 1, 2)
+    [run] = find_runs(tmp_path / "run")
+    path = of_another_question(run)
+    path.unlink()
+    path.mkdir()
+    assert [fault.what for fault in inspect_run(run.root).faults] == ["this picture is missing"]
+
+
+def test_a_shard_with_one_is_not_merged(make_runner, tmp_path):
+    shards = [make_runner("parts/{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
+    [run] = find_runs(shards[0])
+    pictures = sorted(run.data.rglob("*.png"))
+    put(pictures[0], pictures[-1].read_bytes() + b"x")
+    with pytest.raises(
+        MergeError, match=r"shard-1-of-2 has lost 1 of its pictures, such as .*, which is different from"
+    ):
+        merge(tmp_path / "merged", shards)
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_checksums_are_those_of_the_files(make_runner, tmp_path, merged):
+    if merged:
+        merge(tmp_path / "run", [make_runner("{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)])
+    else:
+        make_runner().run()
+    [run] = find_runs(tmp_path / "run")
+    results = Results(run.root)
+    for sample_id, found in zip(results.samples, results.sample_pictures, strict=True):
+        path = run.root / run.image_path(sample_id)
+        assert found == (checksum(path.read_bytes()) if path.exists() else 0)
+    for name in results.explainers:
+        for question, found in zip(results.questions, results.map_pictures(name), strict=True):
+            assert found == checksum((run.root / run.heatmap_path(name, *question)).read_bytes())
+
+
+def test_checksums_of_an_unfinished_run_are_read(make_runner, kill, tmp_path):
+    kill(make_runner().run)
+    unfinished = Results(tmp_path / "run")
+    make_runner().run()
+    finished = Results(tmp_path / "run")
+    assert unfinished.sample_pictures.tolist() == finished.sample_pictures.tolist()
+    assert unfinished.map_pictures("GradCAM").tolist() == finished.map_pictures("GradCAM").tolist()
+
+
+def test_a_copied_folder_is_as_good(make_runner, tmp_path):
+    make_runner().run()
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    assert inspect_run(tmp_path / "copy").state == "finished"
