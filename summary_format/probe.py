@@ -92,7 +92,8 @@ def _largest(values: FloatArray) -> float:
 
 
 def _numbers(values: FloatArray) -> list[list[float | None]]:
-    return [[value if math.isfinite(value) else None for value in row] for row in values.tolist()]
+    """Nine digits tell all numbers of 32 bits apart."""
+    return [[float(f"{value:.9g}") if math.isfinite(value) else None for value in row] for row in values.tolist()]
 
 
 def _array(said: Any) -> FloatArray:
