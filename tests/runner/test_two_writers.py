@@ -193,7 +193,7 @@ def test_a_run_that_was_taken_over_while_it_replaced_another(taken_over_at_each,
         shutil.copytree(tmp_path / "before", tmp_path / "run", dirs_exist_ok=True)
 
     anew = partial(make_run, overwrite=True)
-    _, lost = taken_over_at_each(tmp_path / "run", anew, anew, every=17, begin=begin)
+    _, lost = taken_over_at_each(tmp_path / "run", anew, anew, every=11, begin=begin)
     assert lost > 2
 
 
