@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -65,7 +67,7 @@ def read_frames(path: str | Path) -> Iterator[Frame]:
         OSError: if the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with _to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
         index = offset = 0
         while offset < size:
@@ -77,6 +79,17 @@ def read_frames(path: str | Path) -> Iterator[Frame]:
                 raise BrokenRecordError(path, index, offset, "the CRC of its payload does not match")
             yield Frame(index, offset, data)
             index, offset = index + 1, offset + _HEADER.size + payload + _FOOTER.size
+
+
+@contextmanager
+def _to_read(path: Path) -> Iterator[BinaryIO]:
+    """A file to read. A close that fails takes nothing from what was read, so nothing is said of it."""
+    file = path.open("rb")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # of a reader that stops early it would be printed, with a traceback, by Python
+            file.close()
 
 
 def _payload(header: bytes, left: int, path: Path, index: int, offset: int) -> int:

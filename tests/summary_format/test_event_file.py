@@ -1,6 +1,12 @@
 """Records on disk: framing, every byte guarded, values back as given."""
 
+import errno
+import gc
+import io
 import math
+import os
+from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +125,20 @@ def test_sound_frames_with_other_content_are_named(run, tmp_path):
 def test_numbers_that_break_the_viewer_are_refused(tmp_path, record, words):
     with SummaryWriter(RunFolder.create(tmp_path, "CPU")) as writer, pytest.raises(ValueError, match=words):
         writer.write(record)
+
+
+class FailingToClose(io.FileIO):
+    def close(self):
+        was_open = not self.closed
+        super().close()
+        if was_open:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("read", [2, 9])
+def test_a_close_that_fails_after_reading_is_nothing_to_speak_of(run, monkeypatch, read):
+    """Python would print a traceback where a reader stops early, which pytest makes an error."""
+    expected = list(islice(read_frames(run.event_file), read))
+    monkeypatch.setattr(Path, "open", lambda path, mode: FailingToClose(path, "r"))
+    assert list(islice(read_frames(run.event_file), read)) == expected
+    gc.collect()
