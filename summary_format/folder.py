@@ -27,7 +27,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .disk import make_folder, make_new_folder, write_new
+from .disk import make_folder, make_new_folder, sync_folder, write_new
 from .forms import is_text
 from .frames import BrokenRecordError
 from .lock import FolderLock
@@ -83,6 +83,7 @@ class RunFolder:
             made = run.partial()
             make_new_folder(made)
             write_new(made / _PLAN, run._plan_file(state or {}))
+            sync_folder(made)
             if run._own.put_new(made, run.data):
                 return run
             run._own.discard(made)  # another run began in this second
