@@ -3,7 +3,7 @@
  *
  *   STOP_ROOT    the folder
  *   STOP_AT      stop before the call of this number, counted from 1
- *   STOP_NUMBER  stop before a file whose name is this number is renamed for the first time
+ *   STOP_NUMBER  stop before a file or folder whose name is this number is renamed for the first time
  *   STOP_COUNT   write how many calls there were to this file at the end
  */
 #define _GNU_SOURCE
@@ -57,11 +57,9 @@ static void count(int watched) {
 
 static void count_rename(int folder, const char *source) {
     const char *number = getenv("STOP_NUMBER"), *name = strrchr(source, '/');
-    struct stat found;
     int watched = inside_at(folder, source);
     count(watched);
-    if (!watched || !number || strcmp(name ? name + 1 : source, number)) return;
-    if (!fstatat(folder, source, &found, 0) && S_ISREG(found.st_mode)) stop();
+    if (watched && number && !strcmp(name ? name + 1 : source, number)) stop();
 }
 
 __attribute__((destructor)) static void tell(void) {

@@ -32,8 +32,8 @@ import numpy as np
 from kill_harness import how_runs_differ
 
 from explainrun.summary_format import inspect_run
+from explainrun.summary_format.holder import LOCK_FILE, holder_of
 
-_LOCK = ".explainrun.lock"
 _STALE_SECONDS = 61
 _serial = count()
 _HANGS = 600.0  # seconds after which a run is given up
@@ -46,6 +46,7 @@ class_names: [left, right]
 explainers: [Gradient, RandomMap]
 metrics: [{PointingGame: {tolerance: 1}}]
 uncertainty: {samples: 2}
+hierarchical_occlusion: {window_sides: [4, 2], blur: 2}
 pass_size: 1
 jit: "off"
 """
@@ -128,9 +129,10 @@ def outcome(case: Case, root: Path, shim: Path) -> tuple[str, list[str]]:
     """How the first writer of a case ended, and all that is wrong afterwards."""
     case.begin(root)
     first = Writer(case.command(root), root, shim, case.stop)
-    stopped = first.stops()
-    if (root / _LOCK).exists():
-        os.utime(root / _LOCK, (time.time() - _STALE_SECONDS,) * 2)
+    stopped, held = first.stops(), holder_of(root)
+    had_lock = held is not None and held.pid == first.process.pid
+    if held is not None:
+        os.utime(root / LOCK_FILE, (time.time() - _STALE_SECONDS,) * 2)
     second = Writer(case.command(root), root, shim, case.stop if case.both else None)
     if case.both and second.stops():
         code, told = first.ends()
@@ -140,13 +142,16 @@ def outcome(case: Case, root: Path, shim: Path) -> tuple[str, list[str]]:
         code, told = first.ends()
     wrong = [] if second_code == 0 else [f"the second ended with {second_code}: {second_told.strip()[-500:]}"]
     if not stopped:
+        wrong += ["it never came to that file"] if case.both else []
         return "was never stopped", wrong + wrong_in(root, case.whole)
     had_finished = "finished before" in second_told or "merged before" in second_told
     found_finished = "finished before" in told or "merged before" in told
     if code == 3 and ("lost the lock on" in told or "another run is writing to" in told):
         how = "lost its lock"
-    elif code == 0 and (had_finished or found_finished):
-        how = "found the run finished" if found_finished else "was done"
+    elif code == 0 and found_finished:
+        how = "found the run finished"
+    elif code == 0 and (had_finished or not had_lock):
+        how = "was done" if had_finished else "ran once the second was done"
     else:
         how = "ended otherwise"
         wrong.append(f"the first ended with {code}: {told.strip()[-500:]}")
@@ -236,7 +241,7 @@ class Cases:
 
 
 def project(folder: Path, samples: int) -> Path:
-    """A config of a tiny run of two explainers and uncertainty."""
+    """A config of a tiny run of two explainers, uncertainty and hierarchical occlusion."""
     rng = np.random.default_rng(0)
     boxes = np.tile(np.float32([3, 1, 4, 2]), (samples, 1, 1))
     with h5py.File(folder / "scenes.h5", "w") as file:

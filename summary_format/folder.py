@@ -3,7 +3,7 @@
 ``events.summary.<seconds>.<device>.<host>_explain``   the records
 ``_explain_<seconds>/origin_images/<thousand>/<id>.jpg``
 ``_explain_<seconds>/heatmap/<explainer>/<thousand>/<id>_<label>.png``
-``_explain_<seconds>/plan.json``                        written first: what the run does
+``_explain_<seconds>/plan.json``                        there from the start: what the run does, and its format number
 ``_explain_<seconds>/segments/``                        finished work, while the run is not
 ``_explain_<seconds>/results.h5``                       maps and scores, at the end
 ``_explain_<seconds>/manifest.json``                    written last: the run is finished
@@ -22,12 +22,12 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .disk import make_folder, make_new_folder, write_new
+from .disk import make_folder, make_new_folder, sync_folder, write_new
 from .forms import is_text
 from .frames import BrokenRecordError
 from .lock import FolderLock
@@ -40,7 +40,6 @@ _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
 _PLAN, _OLD_PARTIAL = "plan.json", "partial"
 RUN_FORMAT = 2  # of what an unfinished run's plan file and segments hold; earlier versions wrote 1, and did not say so
-FINISH_ELSEWHERE = "finish it with that version, or replace it: overwrite (--overwrite)"
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,11 @@ class RunFolder:
             made = run.partial()
             make_new_folder(made)
             write_new(made / _PLAN, run._plan_file(state or {}))
+            sync_folder(made)
             if run._own.put_new(made, run.data):
                 return run
             run._own.discard(made)  # another run began in this second
         raise AssertionError("unreachable: seconds do not end")
-
-    def under(self, lock: FolderLock) -> RunFolder:
-        """The same run, written under a lock."""
-        return replace(self, lock=lock)
 
     @property
     def data(self) -> Path:
@@ -208,8 +204,10 @@ class RunFolder:
         format_ = RUN_FORMAT if kept is None else kept.get("format", 1)
         if format_ == RUN_FORMAT:
             return None
-        which = "an earlier" if format_ < RUN_FORMAT else "a newer"
-        return f"{which} version of Explainrun began this run, and this one cannot resume it; {FINISH_ELSEWHERE}"
+        return (
+            f"{'an earlier' if format_ < RUN_FORMAT else 'a newer'} version of Explainrun began this run, and this one "
+            "cannot resume it; finish it with that version, or replace it: overwrite (--overwrite)"
+        )
 
     def link(self) -> Path | None:
         """A symbolic link that stands in the place of one of its folders, through which it would write elsewhere."""

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from explainrun.runner.command_line import main
-from explainrun.summary_format import MergeError, Results, find_runs, inspect_run, merge
+from explainrun.summary_format import Explained, MergeError, Results, find_runs, inspect_run, merge
 from explainrun.summary_format.picture_checksums import checksum
 
 WRONG = "this picture is different from what the run wrote"
@@ -60,16 +60,25 @@ def a_link_to_another(run):
 WAYS = [of_another_question, of_another_explainer, of_another_sample, cut, one_bit, a_link_to_another]
 
 
-@pytest.mark.parametrize("make_wrong", WAYS)
-def test_of_a_finished_run_it_is_named(make_runner, tmp_path, make_wrong):
+def copied(folder):
+    """The run in a copy of a folder."""
+    copy = folder.with_name("copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy)
+    [run] = find_runs(copy)
+    return run
+
+
+def test_of_a_finished_run_it_is_named(make_runner, tmp_path):
     make_runner().run()
-    [run] = find_runs(tmp_path / "run")
-    sound = inspect_run(run.root)
-    assert (sound.state, sound.verified) == ("finished", True)
-    assert sound.pictures == len([*run.data.rglob("*.png"), *run.data.rglob("*.jpg")])
-    path = make_wrong(run)
-    [fault] = inspect_run(run.root).faults
-    assert (fault.what, fault.file) == (WRONG, str(path.relative_to(run.root)))
+    sound = inspect_run(copied(tmp_path / "run").root)
+    assert (sound.state, sound.faults, sound.verified) == ("finished", (), True)
+    assert sound.pictures == len([*sound.run.data.rglob("*.png"), *sound.run.data.rglob("*.jpg")])
+    for make_wrong in WAYS:
+        run = copied(tmp_path / "run")
+        path = make_wrong(run)
+        [fault] = inspect_run(run.root).faults
+        assert (fault.what, fault.file) == (WRONG, str(path.relative_to(run.root)))
     done = CliRunner().invoke(main, ["inspect", str(run.root)])
     assert done.exit_code == 2
     assert WRONG in " ".join(done.stdout.split())
@@ -87,27 +96,25 @@ def test_how_many_are_wrong_is_told(make_runner, tmp_path):
     assert faults == {"this picture is missing", f"{WRONG}, as are {others} others"}
 
 
-@pytest.mark.parametrize("make_wrong", WAYS)
-def test_of_an_unfinished_run_it_is_named_and_computed_again(
-    make_runner, kill, tmp_path, how_runs_differ, make_wrong, caplog
-):
+def test_of_an_unfinished_run_it_is_named_and_computed_again(make_runner, kill, tmp_path, how_runs_differ, caplog):
     make_runner("whole").run()
     kill(make_runner().run, 1, 2)
-    [run] = find_runs(tmp_path / "run")
-    assert inspect_run(run.root).faults == ()
-    path = make_wrong(run)
-    [fault] = inspect_run(run.root).faults
-    assert (fault.what, fault.remedy) == (WRONG, "run again to make it anew")
-    assert fault.file == str(path.relative_to(run.root))
-    assert inspect_run(run.root, through=False).faults == ()
-    make_runner().run()
-    assert "belongs to 1 pictures that are different from what the run wrote, such as" in caplog.text
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
-    assert not any(path.is_symlink() for path in run.data.rglob("*"))
+    assert inspect_run(tmp_path / "run").faults == ()
+    for make_wrong in WAYS:
+        run = copied(tmp_path / "run")
+        path = make_wrong(run)
+        [fault] = inspect_run(run.root).faults
+        assert (fault.what, fault.remedy) == (WRONG, "run again to make it anew")
+        assert fault.file == str(path.relative_to(run.root))
+        assert inspect_run(run.root, through=False).faults == ()
+        caplog.clear()
+        make_runner("copy").run()
+        assert "belongs to 1 pictures that are different from what the run wrote, such as" in caplog.text
+        assert how_runs_differ(tmp_path / "whole", run.root) == []
+        assert not any(path.is_symlink() for path in run.data.rglob("*"))
 
 
-def test_what_is_no_file_is_missing(make_runner, kill, tmp_path, how_runs_differ):
-    make_runner("whole").run()
+def test_what_is_no_file_is_missing(make_runner, kill, tmp_path):
     kill(make_runner().run, 1, 2)
     [run] = find_runs(tmp_path / "run")
     path = of_another_question(run)
@@ -153,7 +160,11 @@ def test_checksums_of_an_unfinished_run_are_read(make_runner, kill, tmp_path):
     assert unfinished.map_pictures("GradCAM").tolist() == finished.map_pictures("GradCAM").tolist()
 
 
-def test_a_copied_folder_is_as_good(make_runner, tmp_path):
-    make_runner().run()
-    shutil.copytree(tmp_path / "run", tmp_path / "copy")
-    assert inspect_run(tmp_path / "copy").state == "finished"
+def test_beside_a_shard_without_checksums_those_of_the_others_are_left_out(make_runner, tmp_path, monkeypatch):
+    shards = [make_runner("parts/{shard}").run(shard=(1, 2)).summary_dir]
+    with monkeypatch.context() as patch:
+        patch.setattr(Explained, "pictured", lambda self, _: self)
+        shards.append(make_runner("parts/{shard}").run(shard=(2, 2)).summary_dir)
+    assert merge(tmp_path / "run", shards).sample_pictures is None
+    found = inspect_run(tmp_path / "run")
+    assert (found.state, found.faults, found.verified) == ("finished", (), False)

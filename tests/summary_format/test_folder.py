@@ -78,8 +78,11 @@ def test_what_starts_that_were_killed_left_is_swept_away(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["_explain_7", run.data.name])
     run.write_file(run.segments / "000000.samples", b"work")
     run.partial().write_text("half a file")
+    (run.data / "partial").mkdir()  # as earlier versions did
+    (run.data / "partial" / "0").write_text("half a file")
     run.sweep()
     assert sorted(path.name for path in run.data.iterdir()) == ["plan.json", "segments"]
+    assert list(tmp_path.glob(".explainrun*")) == []
     run.write_manifest(saliency_map=True, benchmark=False, uncertainty=False, hierarchical_occlusion=False)
     run.sweep()
     assert sorted(path.name for path in run.data.iterdir()) == ["manifest.json", "plan.json"]
