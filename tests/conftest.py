@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def how_runs_differ(repository):
     harness = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(harness)
     return harness.how_runs_differ
+
+
+@pytest.fixture
+def every():
+    """Makes the steps in which a test goes through many like cases: as given, or 1 for ``scripts/test --all``."""
+    return lambda step: 1 if "EXPLAINRUN_EVERY_CALL" in os.environ else step
 
 
 GATED_NETWORK = """\

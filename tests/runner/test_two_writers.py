@@ -22,8 +22,6 @@ from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner, committing
 from explainrun.summary_format import FolderInUseError, archive, disk, find_runs, inspect_run, lock, merge, own_folder
 
-EVERY_CALL = "EXPLAINRUN_EVERY_CALL" in os.environ  # set by scripts/test_writers, which may take minutes
-
 
 class Pixels(Explainer):
     """The image itself: costs no pass."""
@@ -156,15 +154,15 @@ def ends(first):
 
 
 @pytest.fixture
-def taken_over_at_each(watched, how_runs_differ, tmp_path):
+def taken_over_at_each(watched, how_runs_differ, tmp_path, every):
     """Runs a first writer again and again, and a second one to its end in the place of ever later calls of the first.
 
     Gives how many calls there are, and how often the first lost its lock.
     """
 
-    def taken_over(root, first, second, every, begin=lambda: None):
+    def taken_over(root, first, second, step, begin=lambda: None):
         lost = 0
-        for number in count(1, 1 if EVERY_CALL else every):
+        for number in count(1, every(step)):
             begin()
             with taken_over_at(watched, number, root, second) as calls:
                 lost += not ends(first)
@@ -180,7 +178,7 @@ def taken_over_at_each(watched, how_runs_differ, tmp_path):
 
 def test_a_run_that_was_taken_over(taken_over_at_each, make_run, tmp_path):
     make_run("whole")
-    calls, lost = taken_over_at_each(tmp_path / "run", make_run, make_run, every=7)
+    calls, lost = taken_over_at_each(tmp_path / "run", make_run, make_run, step=7)
     assert calls > 40
     assert lost >= (calls - 10) // 12  # before it has the lock and once it is done, a run ends as ever
 
@@ -193,7 +191,7 @@ def test_a_run_that_was_taken_over_while_it_replaced_another(taken_over_at_each,
         shutil.copytree(tmp_path / "before", tmp_path / "run", dirs_exist_ok=True)
 
     anew = partial(make_run, overwrite=True)
-    _, lost = taken_over_at_each(tmp_path / "run", anew, anew, every=11, begin=begin)
+    _, lost = taken_over_at_each(tmp_path / "run", anew, anew, step=11, begin=begin)
     assert lost > 2
 
 
@@ -210,7 +208,7 @@ def test_a_resumed_run_that_was_taken_over(taken_over_at_each, make_run, kill, t
         shutil.copytree(tmp_path / "before", tmp_path / "run")
 
     resume = partial(make_run, samples=5)
-    _, lost = taken_over_at_each(tmp_path / "run", resume, resume, every=13, begin=begin)
+    _, lost = taken_over_at_each(tmp_path / "run", resume, resume, step=13, begin=begin)
     assert lost > 1
 
 
@@ -224,7 +222,7 @@ def shards(make_run, tmp_path):
 def test_a_merge_that_was_taken_over(taken_over_at_each, shards, tmp_path):
     root = tmp_path / "merged"
     again = partial(merge, root, shards)
-    calls, lost = taken_over_at_each(root, again, again, every=11)
+    calls, lost = taken_over_at_each(root, again, again, step=11)
     assert calls > 40
     assert lost >= (calls - 10) // 12
 
@@ -232,7 +230,7 @@ def test_a_merge_that_was_taken_over(taken_over_at_each, shards, tmp_path):
 def test_a_merge_that_was_taken_over_while_it_replaced_another(taken_over_at_each, shards, tmp_path):
     root = tmp_path / "merged"
     anew = partial(merge, root, shards, overwrite=True)
-    _, lost = taken_over_at_each(root, anew, anew, every=23, begin=partial(merge, root, shards))
+    _, lost = taken_over_at_each(root, anew, anew, step=23, begin=partial(merge, root, shards))
     assert lost > 1
 
 
