@@ -66,7 +66,7 @@ class ActivationMap(Explainer):
     def lacks_layer(self) -> bool:
         return not self.layer
 
-    def with_layer(self: Reading, layer: str) -> Reading:
+    def with_layer(self: Reading, layer: str | Sequence[str]) -> Reading:
         if not self.lacks_layer:
             return self
         reading = copy(self)

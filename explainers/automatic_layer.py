@@ -5,6 +5,8 @@ from __future__ import annotations
 from .network import Network
 from .tensors import FloatArray
 
+CHOSEN = "layer %r was chosen automatically for %s; set the option 'layer' to name another"
+
 
 def automatic_layer(network: Network, image: FloatArray) -> str:
     """The name of the last layer that gives feature maps (N, channels, h, w) of more than one place; takes a pass.

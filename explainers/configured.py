@@ -21,14 +21,16 @@ class Configuration(NamedTuple):
 class Configured:
     """Keeps the arguments that the constructor of a subclass is given, whatever the subclass makes of them.
 
-    Kept before the constructor runs, containers and arrays as copies, so that nothing done to them later counts.
+    Kept before the constructor runs, lists, dicts, sets and arrays as copies. Other objects are kept as they are.
     """
 
     _constructed_with: tuple[tuple[Any, ...], Mapping[str, Any]]
 
     def __new__(cls: type[Made], *args: Any, **kwargs: Any) -> Made:
-        made = super().__new__(cls)
-        made._constructed_with = _kept(args), _kept(kwargs)
+        make = super().__new__
+        made = make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
+        # Past what the class does when attributes are set: a frozen dataclass refuses, a Cell is not ready yet.
+        object.__setattr__(made, "_constructed_with", (_kept(args), _kept(kwargs)))
         return made
 
     def configuration(self) -> Configuration:
@@ -46,20 +48,26 @@ class Configured:
             raise ValueError(f"the arguments of {kind.__name__} are not known ({error}); its __new__ must pass them "
                              f"on to super().__new__") from error  # fmt: skip
         bound.apply_defaults()
-        _, *named = bound.arguments.items()
         found: dict[str, Any] = {}
-        for name, value in named:
-            packed = constructor.parameters[name].kind is Parameter.VAR_KEYWORD
-            found |= value if packed else {name: value}
+        for place, (name, value) in enumerate(bound.arguments.items()):
+            how = constructor.parameters[name].kind
+            if how is Parameter.VAR_KEYWORD and not found.keys() & value.keys():
+                found |= value
+            elif place == 0:  # with the object itself
+                found |= {name: value[1:]} if how is Parameter.VAR_POSITIONAL else {}
+            else:
+                found[name] = value
         return Configuration(kind, found)
 
 
-def _kept(value: Any) -> Any:
-    """A value with copies in place of the containers and arrays in it."""
-    if isinstance(value, np.ndarray):
+def _kept(value: Any, around: tuple[Any, ...] = ()) -> Any:
+    """A value with copies in place of the containers and arrays in it; not of files in memory, which may be large."""
+    if any(value is one for one in around):  # it holds itself
+        return value
+    if type(value) is np.ndarray:
         return value.copy()
     if type(value) is dict:
-        return {key: _kept(inner) for key, inner in value.items()}
-    if type(value) in (list, tuple, set):
-        return type(value)(map(_kept, value))
-    return value
+        return {key: _kept(inner, (*around, value)) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_kept(inner, (*around, value)) for inner in value)
+    return set(value) if type(value) is set else value

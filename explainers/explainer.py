@@ -6,6 +6,7 @@ import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from ..summary_format import original_picture
-from .automatic_layer import automatic_layer
+from .automatic_layer import CHOSEN, automatic_layer
 from .configured import Configured
 from .images import saliency_to_image
 from .network import Network
@@ -60,16 +61,25 @@ class Explainer(Configured, ABC):
 
     @property
     def lacks_layer(self) -> bool:
-        """Whether it reads a layer that nobody has named."""
-        return False
+        """Whether it, or an explainer that it holds, reads a layer that nobody has named."""
+        return any(inner.lacks_layer for _, inner in self._inner())
 
-    def with_layer(self: Method, layer: str) -> Method:
-        """The same method, reading this layer if it lacks one; the explainer itself stays as it is.
+    def with_layer(self: Method, layer: str | Sequence[str]) -> Method:
+        """The same method, reading this layer, or several, if it lacks one; the explainer itself stays as it is.
 
         Raises:
             ValueError: if there is no such layer.
         """
-        return self
+        if not self.lacks_layer:
+            return self
+        reading = copy(self)
+        for name, inner in self._inner():
+            object.__setattr__(reading, name, inner.with_layer(layer))
+        return reading
+
+    def _inner(self) -> list[tuple[str, Explainer]]:
+        """The explainers that it holds, by attribute."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Explainer)]
 
     def for_images(self: Method, images: FloatArray) -> Method:
         """The method as it explains images (N, C, H, W): if it lacks a layer, with the one that suits their shape.
@@ -84,8 +94,7 @@ class Explainer(Configured, ABC):
         shape = images.shape[1:]
         if shape not in self._automatic:
             self._automatic[shape] = automatic_layer(Network(self.network), images[0])
-            _log.warning("%s reads layer %r, chosen automatically; layer=... names another", self.name,
-                         self._automatic[shape])  # fmt: skip
+            _log.warning(CHOSEN, self._automatic[shape], self.name)
         return self.with_layer(self._automatic[shape])
 
     @abstractmethod

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from .tensors import FloatArray
 from .view import View
 
 Kind = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
-Tunnel = TypeVar("Tunnel", bound="NoiseTunnel")
 
 
 class NoiseTunnel(PixelAttribution):
@@ -66,15 +64,6 @@ class NoiseTunnel(PixelAttribution):
         self.explainer, self.nt_type = explainer, nt_type
         self.nt_samples = whole_number(nt_samples, "nt_samples")
         self.stdevs = positive_number(stdevs, "stdevs")
-
-    @property
-    def lacks_layer(self) -> bool:
-        return self.explainer.lacks_layer
-
-    def with_layer(self: Tunnel, layer: str) -> Tunnel:
-        around = copy(self)
-        around.explainer = self.explainer.with_layer(layer)
-        return around
 
     def by_channel(self, view: View) -> FloatArray:
         """Values (Q, C, H, W); (Q, 1, H, W) of an explainer that gives one a pixel."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 
-from ..explainers.network import Network, probe
+from ..explainers.network import PROBED, Network
 from ..summary_format import (
     BrokenRecordError,
     FolderLock,
@@ -29,15 +29,15 @@ from ..summary_format.records import Record
 from ..summary_format.sample_records import sample_records
 from .batch import Batch, digests, read
 from .committing import Committer
-from .examination import Examination, examine
+from .examination import Examination, examine, examined_probe
 from .opening import Opening, held, opening
-from .plan import Plan, PlanError, first_line, folder_problems
+from .plan import Plan, PlanError, folder_problems
 from .profile import Costs, Profile
 from .progress import Progress
 from .result import RunResult
 from .samples import Sample
 from .stopping import Stopping
-from .work import Work, check_results, need_inference
+from .work import Work, check_results, check_same, need_inference
 
 _log = logging.getLogger("explainrun")
 
@@ -73,7 +73,6 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         profile = Profile(network, earlier)
         if begun is None:
             begun = _begun(plan, network, profile, found, stopping, lock)
-        profile.need_probe()
         results = _go(begun, network, profile, stopping, lock)
         lock.check()
         _clear(begun.run, replaces=found.replaces)
@@ -107,20 +106,28 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         PlanError: if it is another one.
     """
     state, reading = run.state() or {}, read(plan, stopping.check)
-    if reading.opening and "probe" in state:
-        apart = _network_apart(plan, network, reading.opening[0].pixels.shape, state["probe"])
+    kind, chosen = "a finished" if run.finished else "an unfinished", state["plan"].get("chosen_layers", {})
+    begins = np.array(state.get("begins", ()), np.int64)
+    if run.finished and not np.array_equal(begins, digests(reading.opening)):
+        raise PlanError([held(plan, "a finished run of other data")])
+    check_same(begins, reading.opening)
+    if reading.opening:
+        apart = _network_apart(plan, network, reading.opening, state)
         if apart is not None:
-            kind = "a finished" if run.finished else "an unfinished"
             raise PlanError([held(plan, f"{kind} run of a network that computes something else: {apart}")])
-    return _Begun(plan.with_layers(state["plan"].get("chosen_layers", {})), run, reading.batches)
+    if chosen:
+        _log.info("layers that were chosen when the run began: %s", ", ".join(map(": ".join, chosen.items())))
+    return _Begun(plan.with_layers(chosen), run, reading.batches)
 
 
-def _network_apart(plan: Plan, network: Network, shape: tuple[int, ...], kept: Any) -> str | None:
-    """What tells a plan's network from the one that answered a probe, if anything does."""
+def _network_apart(plan: Plan, network: Network, opening: list[Sample], state: Mapping[str, Any]) -> str | None:
+    """What tells a plan's network from the one that answered a run's probe, if anything does."""
     try:
-        return Probe.of(kept).difference(probe(network, shape, plan.activation_fn))
-    except (ValueError, TypeError, RuntimeError) as error:
-        return first_line(error)
+        kept = Probe.of(state.get("probe"))
+    except ValueError as error:
+        return str(error)
+    images = np.stack([sample.pixels for sample in opening[:PROBED]])
+    return kept.difference(examined_probe(plan, network, images))
 
 
 def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
@@ -163,6 +170,7 @@ def _begun(
     """
     if found.problems:
         raise PlanError([*found.problems, *plan.problems()])
+    _ = plan.identity  # before any pass: a network that passes change is another one afterwards
     with profile.timed("first batch: inference and maps"):
         examined = examine(plan, network, plan.sample_count, stopping.check)
     if examined.problems:
@@ -185,6 +193,7 @@ def _begun(
 
 def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
     """Count what examining a plan tried."""
+    profile.need_probe(len(examined.begins))
     profile.need_passes("layer choice", bool(plan.chosen_layers))
     if examined.first is None:
         return

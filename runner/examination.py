@@ -12,7 +12,7 @@ from itertools import chain, repeat
 import numpy as np
 
 from ..explainers import Explainer, View
-from ..explainers.automatic_layer import automatic_layer
+from ..explainers.automatic_layer import CHOSEN, automatic_layer
 from ..explainers.explainer import attribute_together
 from ..explainers.network import Network, UnsharedDropoutError, probe
 from ..explainers.tensors import FloatArray
@@ -24,8 +24,8 @@ from .samples import Sample, SampleError
 
 _log = logging.getLogger("explainrun")
 _NO_FUNCTION = (
-    "the network gives the same image other outputs each time, as one that draws random numbers does; results are not "
-    "reproducible, and a later start cannot check that it has the same network"
+    "the network gives different outputs for the same image each time, as one that draws random numbers does; results "
+    "are not reproducible, and a later start cannot check that it has the same network"
 )
 
 
@@ -77,9 +77,7 @@ def examine(
     groups = chain([samples], reading.batches) if samples else iter(())
     opening = np.stack([sample.pixels for sample in reading.opening])
     try:
-        answers = probe(network, opening.shape[1:], plan.activation_fn)
-        if answers.answers is None:
-            _log.warning(_NO_FUNCTION)
+        answers = examined_probe(plan, network, opening)
         plan = _with_layers(plan, network, opening[0], problems)
         if not samples:
             return Examination(plan, problems, None, groups, begins, probe=answers)
@@ -100,6 +98,14 @@ def examine(
     return Examination(plan, problems, first, groups, begins, compiled, answers)
 
 
+def examined_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
+    """What the plan's network answers to fixed images and to the first of these; reported if that says nothing."""
+    found = probe(network, images, plan.activation_fn)
+    if found.answers is None:
+        _log.warning(_NO_FUNCTION)
+    return found
+
+
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list[str]) -> Plan:
     """The plan with a layer for each explainer that lacks one."""
     lacking = [explainer.name for explainer in plan.explainers if explainer.lacks_layer]
@@ -110,7 +116,7 @@ def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list
     except ValueError as error:
         problems.append(f"{', '.join(lacking)}: {first_line(error)}")
         return plan
-    _log.warning("layer %r was chosen automatically for %s; the option layer names another", layer, ", ".join(lacking))
+    _log.warning(CHOSEN, layer, ", ".join(lacking))
     return plan.with_layers(dict.fromkeys(lacking, layer))
 
 

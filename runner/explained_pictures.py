@@ -15,7 +15,7 @@ import numpy as np
 from mindspore import nn
 
 from ..explainers import EXPLAINERS, Explainer, Network
-from ..explainers.automatic_layer import automatic_layer
+from ..explainers.automatic_layer import CHOSEN, automatic_layer
 from ..explainers.explainer import attribute_together
 from ..explainers.layers import find_layer
 from ..explainers.tensors import Activation, FloatArray
@@ -134,19 +134,21 @@ class Question:
             made.append(make and problems.attempt(name_of(method), make))
         problems.tell()
         lacking = [method.name for method in made if method.lacks_layer]
-        layer = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0])) if lacking else None
-        problems.tell()
-        if layer is None:
+        if not lacking:
             return made
-        _log.info("layer %s, chosen automatically: %s", layer, ", ".join(lacking))
-        return [method.with_layer(layer) for method in made]
+        layers: Any = self.layers
+        if not layers:
+            layers = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0]))
+            problems.tell()
+            _log.warning(CHOSEN, layers, ", ".join(lacking))
+        return [method.with_layer(layers) for method in made]
 
     def _with_layers(self, method: str | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The entry of a method, the layers named where it, or the method inside it, reads some and its own are not."""
         name, options = _entry(method)
         if "explainer" in options:
             options["explainer"] = self._with_layers(options["explainer"])
-        elif self.layers and "layer" in signature(EXPLAINERS[name]).parameters and "layer" not in options:
+        elif self.layers and "layer" in signature(EXPLAINERS[name]).parameters and options.get("layer") is None:
             options["layer"] = self.layers[0] if len(self.layers) == 1 else list(self.layers)
         return {name: options}
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 import mindspore as ms
 from mindspore import Tensor, nn
 
-from .own_code import DIGEST_LENGTH, other_code
+from .mindspore_values import without_seeds
+from .own_code import DIGEST_LENGTH, named_code, unversioned_code
 
-_SEEDS = re.compile(r"Seed[01]=\d+")
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 # Text of the constructor's arguments, how weights begin, seeds that are drawn for each layer, and where it runs.
 _SAYS_NOTHING = re.compile(r"_?cell_init_args|.*_init|_?seed[01]?|_target|parallel_mode", re.IGNORECASE)
@@ -36,12 +36,12 @@ def network_identity(network: nn.Cell) -> dict[str, str]:
     }
 
 
-def parameters_digest(cell: nn.Cell, known: Container[int] = ()) -> str:
+def parameters_digest(cell: nn.Cell, known: Mapping[int, str] = MappingProxyType({})) -> str:
     """A checksum of a cell's parameters and buffers, bit by bit.
 
     Args:
         cell: whose.
-        known: ids of cells within it that do not count.
+        known: names by the ids of cells whose own do not count.
     """
     digest = hashlib.sha256()
     of_known = {id(one) for _, inner in cell.cells_and_names() if id(inner) in known for one in inner.get_parameters()}
@@ -52,7 +52,7 @@ def parameters_digest(cell: nn.Cell, known: Container[int] = ()) -> str:
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
-def structure_digest(cell: nn.Cell, known: Container[int] = ()) -> str:
+def structure_digest(cell: nn.Cell, known: Mapping[int, str] = MappingProxyType({})) -> str:
     """A checksum of a cell's layers: their names, classes, the options of MindSpore's own, the code of all others.
 
     Of the latter also functions that they hold count, and the rate of a dropout layer. What else they hold may change
@@ -60,12 +60,15 @@ def structure_digest(cell: nn.Cell, known: Container[int] = ()) -> str:
 
     Args:
         cell: whose.
-        known: ids of cells within it that do not count.
+        known: names by the ids of cells that are described elsewhere, of which only those names count.
     """
-    digest, code = hashlib.sha256(), cache(other_code)  # a large network has few classes, and reading one takes long
+    digest, code = (
+        hashlib.sha256(),
+        cache(unversioned_code),
+    )  # a large network has few classes, and reading one takes long
     for name, inner in cell.cells_and_names():
-        if id(inner) not in known:
-            digest.update(f"{name} {type(inner).__qualname__} {_primitives(inner)} {_kept(inner, code)}".encode())
+        said = known.get(id(inner)) or f"{type(inner).__qualname__} {_primitives(inner)} {_kept(inner, code)}"
+        digest.update(f"{name} {said}".encode())
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
@@ -89,11 +92,6 @@ def exact_bytes(values: Tensor) -> bytes:
     return data
 
 
-def without_seeds(text: str) -> str:
-    """The text of primitives without the seeds that MindSpore draws for them."""
-    return _SEEDS.sub("", text)
-
-
 def _values(cell: nn.Cell) -> Iterator[tuple[str, Tensor]]:
     yield from cell.parameters_and_names()
     if hasattr(cell, "named_buffers"):  # since MindSpore 2.8
@@ -106,21 +104,21 @@ def _primitives(cell: nn.Cell) -> str:
 
 def _kept(cell: nn.Cell, code: Callable[[Any], str]) -> str:
     """What tells a layer from others of its class, or of its name."""
-    options = _options(vars(cell)) if is_mindspores(type(cell)) or isinstance(cell, _DROPOUT) else {}
+    held = sorted(vars(cell).items())
     if is_mindspores(type(cell)):
-        return repr(sorted(options.items()))
-    functions = [code(value) for _, value in sorted(vars(cell).items()) if isinstance(value, FunctionType)]
-    rates = {name: value for name, value in options.items() if name in ("p", "keep_prob")}
-    return repr((code(type(cell)), functions, sorted(rates.items())))
+        return repr(_options(held))
+    functions = [(name, named_code(value)) for name, value in held if isinstance(value, FunctionType)]
+    rates = [option for option in _options(held) if isinstance(cell, _DROPOUT) and option[0] in ("p", "keep_prob")]
+    return repr((code(type(cell)), functions, rates))
 
 
-def _options(held: Mapping[str, Any]) -> dict[str, Any]:
+def _options(held: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Those options that are plain values, hence the same in every process."""
-    return {
-        name: value
-        for name, value in held.items()
+    return [
+        (name, value)
+        for name, value in held
         if name not in _OF_EVERY_CELL and not _SAYS_NOTHING.fullmatch(name) and _is_plain(value)
-    }
+    ]
 
 
 def _is_plain(value: Any) -> bool:

@@ -11,9 +11,9 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from inspect import getattr_static, getsource, unwrap
-from pathlib import Path
+from pathlib import Path, PosixPath, WindowsPath
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -24,7 +24,7 @@ _INSTALLED = [Path(path) for name, path in sysconfig.get_paths().items() if name
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 _WITH_A_VERSION = {"builtins", "explainrun", "mindspore", "numpy"}
 _PACKAGES = {"site-packages", "dist-packages"}
-_CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
+_CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...), PosixPath, WindowsPath)
 
 
 def own_code(thing: Any, *, package: bool = False) -> str:
@@ -47,24 +47,22 @@ def own_code(thing: Any, *, package: bool = False) -> str:
         for name, value in _named(one):
             if (followed := _followed(value)) is not None:
                 waiting.append(followed)
-            elif name.isupper() and _is_constant(value):
+            if _is_constant(value) and name.isupper():
                 said.add(f"{name} = {_constant(value)}")
+        for function in _functions(one):
+            held = [*_defaults(function), *closed_over(function).values()]
+            waiting += [followed for value in held if (followed := _followed(value)) is not None]
     return checksum("\n".join(sorted(said)).encode())
 
 
-def other_code(thing: Any, *, package: bool = False) -> str:
-    """The same of a function or class that has no version in a run's plan; nothing of what comes with Python, of
-    MindSpore, NumPy or Explainrun.
+def unversioned_code(thing: Any, *, package: bool = False) -> str:
+    """The same, but empty for what comes with Python, MindSpore, NumPy or Explainrun: a plan holds their versions."""
+    return "" if has_a_version(str(getattr(unwrap(thing), "__module__", ""))) else own_code(thing, package=package)
 
-    Of a function also the constants count that its defaults and closure hold, and the functions there.
-    """
-    if _has_a_version(str(getattr(unwrap(thing), "__module__", ""))):
-        return ""
-    if not isinstance(thing, FunctionType):
-        return own_code(thing, package=package)
-    held = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values(), *closed_over(thing).values()]
-    said = [other_code(one) if isinstance(one, FunctionType) else _constant(one) for one in held if _is_said(one)]
-    return checksum(repr((own_code(thing, package=package), said)).encode())
+
+def named_code(function: FunctionType) -> str:
+    """A function's code, or its name where that has a version."""
+    return unversioned_code(function) or f"{function.__module__}.{function.__qualname__}"
 
 
 def closed_over(function: FunctionType) -> dict[str, Any]:
@@ -98,24 +96,54 @@ def _followed(value: Any) -> Any:
 
 
 def _text(thing: Any) -> str:
-    """What a function or class says: a class its source, where there is any."""
+    """What a function or class says: a class also its source, where there is any, or else its constants."""
     if isinstance(thing, FunctionType):
-        defaults = thing.__defaults__ or ()
-        return f"{thing.__qualname__} {_code_text(thing.__code__)} {defaults if _is_constant(defaults) else ''}"
+        return _function_text(thing)
+    functions = " ".join(map(_function_text, _functions(thing)))
+    given = {name: value for name, value in vars(thing).items() if not name.startswith("__") and _is_constant(value)}
+    return f"{thing.__qualname__} {functions} {_source(thing) or _constant(dict(sorted(given.items())))}"
+
+
+def _function_text(function: FunctionType) -> str:
+    held = [*_defaults(function), *closed_over(function).values()]
+    named = (value for name, value in _global_values(function) if type(value) is partial)
+    constants = [_constant(value) for value in (*held, *named) if _is_constant(value)]
+    return f"{function.__qualname__} {_code_text(function.__code__)} {constants}"
+
+
+@lru_cache(maxsize=4096)  # reading a class takes milliseconds, and what its file holds later did not run
+def _source(kind: type[Any]) -> str:
     with suppress(OSError, TypeError):
-        return getsource(thing)
-    return " ".join([thing.__qualname__, *(_code_text(function.__code__) for function in _functions(thing))])
+        return getsource(kind)
+    return ""
+
+
+def _defaults(function: FunctionType) -> list[Any]:
+    keywords = function.__kwdefaults__ or {}
+    return [*(function.__defaults__ or ()), *(keywords[name] for name in sorted(keywords))]
 
 
 def _named(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Names in the code of a function or class, with what they stand for in modules; and a class's bases."""
+    """Names in the code of a function or class, with what they stand for in modules; a class's bases and attributes."""
     if isinstance(thing, type):
         yield from ((base.__name__, base) for base in thing.__bases__)
+        yield from ((name, value) for name, value in vars(thing).items() if _followed(value) is not None)
     for function in _functions(thing):
-        names = dict.fromkeys(name for code in _codes(function.__code__) for name in code.co_names)
-        scopes = [function.__globals__]
-        scopes += [vars(value) for name in names if _is_own_module(value := function.__globals__.get(name))]
-        yield from ((name, scope[name]) for scope in scopes for name in names if name in scope)
+        yield from _global_values(function)
+
+
+def _global_values(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What the names in a function stand for, in its module and in the user's modules that it names."""
+    names = dict.fromkeys(name for code in _codes(function.__code__) for name in code.co_names)
+    scopes, seen = [function.__globals__], set[int]()
+    for scope in scopes:
+        for name in names:
+            if name in scope:
+                value = scope[name]
+                yield name, value
+                if _is_own_module(value) and id(value) not in seen:
+                    seen.add(id(value))
+                    scopes.append(vars(value))
 
 
 def _functions(thing: Any) -> list[FunctionType]:
@@ -139,29 +167,39 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _constant(value: Any) -> str:
     """Sets have another order in each process, and long arrays are cut when they are shown."""
+    if type(value) is partial:
+        return f"partial {_constant(value.args)} {_constant(value.keywords)}"
     if type(value) in (tuple, list):
         return f"{type(value).__name__} [{', '.join(map(_constant, value))}]"
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
+    if type(value) is dict:
+        return f"dict [{', '.join(f'{_constant(key)}: {_constant(inner)}' for key, inner in value.items())}]"
+    if type(value) in (set, frozenset):
+        return f"set {sorted(map(_constant, value))}"
+    if _is_tensor(value) or isinstance(value, (np.ndarray, np.generic)):
+        array = value.asnumpy() if _is_tensor(value) else np.asarray(value)
         return f"array {array.shape} {array.dtype} {'' if array.dtype.hasobject else checksum(array.tobytes())}"
-    return f"set {sorted(map(repr, value))}" if isinstance(value, frozenset) else repr(value)
+    return repr(value)
 
 
 def _is_constant(value: Any) -> bool:
-    if type(value) in (tuple, list):
+    if type(value) is partial:
+        return _is_constant(value.args) and _is_constant(value.keywords)
+    if type(value) in (tuple, list, set, frozenset):
         return all(map(_is_constant, value))
-    return type(value) in _CONSTANTS or issubclass(type(value), (np.ndarray, np.generic))
+    if type(value) is dict:
+        return all(_is_constant(key) and _is_constant(inner) for key, inner in value.items())
+    return type(value) in _CONSTANTS or issubclass(type(value), (np.ndarray, np.generic)) or _is_tensor(value)
 
 
-def _is_said(value: Any) -> bool:
-    return _is_constant(value) or isinstance(value, FunctionType)
+def _is_tensor(value: Any) -> bool:
+    return type(value).__module__ == "mindspore.common.tensor" and type(value).__name__ == "Tensor"
 
 
 def _package(thing: Any) -> str:
     return str(getattr(thing, "__module__", "")).partition(".")[0]
 
 
-def _has_a_version(name: str) -> bool:
+def has_a_version(name: str) -> bool:
     """Whether a module is one whose version a run's plan holds, or comes with Python."""
     if name.partition(".")[0] in _WITH_A_VERSION or name in sys.builtin_module_names:
         return True
@@ -178,7 +216,7 @@ def _is_own_module(module: Any) -> bool:
     if not issubclass(type(module), ModuleType):
         return False
     name, file = str(module.__name__), getattr(module, "__file__", None)
-    if file is None or _has_a_version(name):
+    if file is None or has_a_version(name):
         return name == "__main__"
     # Environments may use another one's packages, whose places only their names show.
     installed = any(Path(file).is_relative_to(place) for place in _INSTALLED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from .network_identity import network_identity
 from .samples import COLUMNS, sample_count
 from .sharding import PLACE, Shard
 
+_PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
 JIT = ("auto", "on", "off")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
@@ -167,9 +169,9 @@ class Plan:
             return self
         named = tuple(one.with_layer(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
         plan = replace(self, explainers=named, chosen_layers=chosen)
-        # All else is described as before: checksums of a large network take seconds, and layers are told apart from
-        # options, since a start knows its run again before it has chosen any.
-        plan.__dict__.update({"_described": self._described, "_identity": self._identity})
+        # The same is described, since a start recognises its run before it has chosen layers, and checksums of a large
+        # network take seconds.
+        plan.__dict__.update({"_described": self._described, "identity": self.identity})
         return plan
 
     @property
@@ -189,7 +191,7 @@ class Plan:
             raise PlanError(problems)
         values = {
             "summary_dir": str(self.summary_dir),
-            "network": self._identity,
+            "network": self.identity,
             "columns": list(self.dataset.get_col_names()),
             "samples": sample_count(self.dataset, None),
             "shard": self.shard and [self.shard.number, self.shard.count],
@@ -207,14 +209,15 @@ class Plan:
             **{name: getattr(self, name) for name in _OPTIONS},
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
-            "versions": {package: version(package) for package in ("explainrun", "mindspore", "numpy", "scipy")},
+            "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},
             "config": self.config,
         }
         described: dict[str, Any] = Description().plain(values)
         return described
 
     @cached_property
-    def _identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
+        """What the network is, as far as it can be read off it."""
         return network_identity(self.network)
 
     @cached_property
@@ -349,8 +352,9 @@ def existing(folder: Path) -> Path:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says; its kind where it says nothing."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """The first line of what an error says, in words; its kind where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if any(map(str.isalpha, line))), type(error).__name__)
 
 
 def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]:

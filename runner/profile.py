@@ -11,7 +11,7 @@ import numpy as np
 
 from ..benchmarks import Covering
 from ..explainers import Explainer, View
-from ..explainers.network import Network, pass_kind, rows_of
+from ..explainers.network import Network, pass_kind, probe_rows
 
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -32,7 +32,8 @@ class Profile:
     perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
                      covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
     dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
-    network probe    ceil(max(4, P) / P), once; later starts make it again
+    network probe    ceil(max(2, P // I) I / P), once, for two fixed images and up to two of the dataset, I in all;
+                     later starts make it again
     layer choice     1, once, where an explainer lacks a layer
     place trial      1, once, by a shard
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
@@ -76,10 +77,10 @@ class Profile:
         if not self._resumed:
             self._needed["compile"] += 2 if compiled else 1
 
-    def need_probe(self) -> None:
-        """Count the passes that see which network it is."""
+    def need_probe(self, images: int) -> None:
+        """Count the passes that see which network it is, where the dataset has so many images."""
         if not self._resumed:
-            self.need("network probe", rows_of(self._network))
+            self.need("network probe", probe_rows(self._network, images))
 
     def need_place_trial(self) -> None:
         """Count the pass that sees whether outputs depend on an image's place."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +112,7 @@ class Work:
         missing = set(self.segments.missing(index))
         if self.segments.has_samples(index):
             batch = Batch(samples, self.segments.samples(index))
-            _check_same(batch)
+            check_same(batch.said.digests, batch.samples)
             check_outputs(self.plan, batch.said)
         else:
             batch = first or Batch(samples, self._inferred(samples))
@@ -282,12 +283,20 @@ def _named(what: str, batch: Batch | None = None) -> Iterator[None]:
         raise
 
 
-def _check_same(batch: Batch) -> None:
-    """Refuse to go on with other samples than those that the run began with."""
-    given, kept = digests(batch.samples), batch.said.digests
+def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
+    """Refuse to resume with other samples than those that the run began with.
+
+    Args:
+        kept: digests of those.
+        samples: what the dataset gives now.
+
+    Raises:
+        PlanError: if they differ.
+    """
+    given = digests(samples)
     same = given[: len(kept)] == kept[: len(given)]
     if len(given) != len(kept) or not same.all():
-        which = int(batch.samples[int(np.argmin(same)) if not same.all() else -1].id)
+        which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
         raise PlanError(
             [
                 f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "

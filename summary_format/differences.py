@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 MAKING = ("versions", "device")  # what tells apart who made two runs, and not what they do
 CHOSEN = ("chosen_layers",)  # what follows from the rest, once a run has begun
+CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
+_SHOWN = 60  # characters of a value
 _NOT_COMPARED = ("summary_dir", "strict")
 
 
@@ -16,14 +19,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequ
     Args:
         before: a plan in plain values.
         now: another.
-        ignored: keys that do not count; ".structure" stands for all that are called so, wherever they are.
+        ignored: keys that do not count. Without "device", what MindSpore builds otherwise on other kinds of device
+            does not count either where those differ.
     """
-    ends = tuple(key for key in ignored if key.startswith("."))
-    begins = tuple(key for key in (*ignored, *_NOT_COMPARED) if key not in ends)
-    first, second = (
-        {key: value for key, value in _flat(_compared(plan)) if not (key.startswith(begins) or key.endswith(ends))}
-        for plan in (before, now)
-    )
+    left_out = {*ignored, *_NOT_COMPARED}
+    plans = [{key: value for key, value in plan.items() if key not in left_out} for plan in (before, now)]
+    if "device" in left_out and before.get("device") != now.get("device"):
+        plans = [_without_structure(plan) for plan in plans]
+    first, second = (dict(_flat(_compared(plan))) for plan in plans)
     unknown = {"samples"} if None in (first.get("samples"), second.get("samples")) else set()
     return _words(*({key: one[key] for key in one if key not in unknown} for one in (first, second)))
 
@@ -40,10 +43,25 @@ def shown(apart: Sequence[str], most: int = 8) -> str:
 
 def _words(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return [
-        f"{key} was {_short(first, key)}, is {_short(second, key)}"
+        "{} was {}, is {}".format(key, *_short(first, second, key))
         for key in [*first, *(key for key in second if key not in first)]
         if first.get(key, ...) != second.get(key, ...)
     ]
+
+
+def _without_structure(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan without how the layers of its network, and of other Cells, are built."""
+    network = plan.get("network")
+    if isinstance(network, dict):
+        network = {key: value for key, value in network.items() if key != "structure"}
+    found: dict[str, Any] = _without_cells({**plan, "network": network})
+    return found
+
+
+def _without_cells(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_cells(inner) for key, inner in value.items() if key != CELL_STRUCTURE}
+    return [_without_cells(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -64,6 +82,14 @@ def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield where, value
 
 
-def _short(values: Mapping[str, Any], key: str) -> str:
-    told = repr(values[key]) if key in values else "not there"
-    return told if len(told) <= 60 else f"{told[:57]}..."
+def _short(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> list[str]:
+    """Both values, of long ones the parts from shortly before where they differ."""
+    both = [repr(values[key]) if key in values else "not there" for values in (first, second)]
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*both, strict=False)))
+    start = max(alike - 20, 0) if max(map(len, both)) > _SHOWN and alike > _SHOWN - 10 else 0
+    return [_cut(text, start) for text in both]
+
+
+def _cut(text: str, start: int) -> str:
+    begun = f"{'...' * bool(start)}{text[start:]}"
+    return begun if len(begun) <= _SHOWN else f"{begun[: _SHOWN - 3]}..."

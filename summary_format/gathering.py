@@ -21,7 +21,6 @@ from .results import Results
 from .shards import FinishedShard, MergeError
 
 _AMONG_SHARDS = ("shard", "device")  # what their plans need not share
-_AMONG_DEVICES = (".structure",)  # nor where devices differ: MindSpore builds some layers otherwise there
 _SHOWN_MISSING = 20
 
 
@@ -127,7 +126,7 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
 def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
     """What tells a shard from the first one, most telling first."""
     elsewhere = _device(first) != _device(shard)
-    apart = differences(first.plan, shard.plan, (*_AMONG_SHARDS, *(_AMONG_DEVICES if elsewhere else ())))
+    apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:
         apart.insert(0, f"it is one of {first.count} shards there, one of {shard.count} here")
     computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)

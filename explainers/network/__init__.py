@@ -9,7 +9,7 @@ from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .layer_outputs import layer_outputs, logits_from
 from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
-from .probing import probe, rows_of
+from .probing import PROBED, probe, probe_rows
 from .rectified import Rule
 from .service import (
     DEFAULT_PASS_SIZE,
@@ -23,6 +23,7 @@ from .taps import Derivatives
 __all__ = [
     "DEFAULT_PASS_SIZE",
     "INPUT_LAYER",
+    "PROBED",
     "Derivatives",
     "DropoutPlaces",
     "Network",
@@ -41,5 +42,5 @@ __all__ = [
     "logits_from",
     "pass_kind",
     "probe",
-    "rows_of",
+    "probe_rows",
 ]

@@ -1,4 +1,4 @@
-"""Asking a network about two images that are the same in every process."""
+"""Asking a network about two images that are the same in every process, and about the first of its dataset."""
 
 from __future__ import annotations
 
@@ -6,36 +6,43 @@ import numpy as np
 
 from ...summary_format.probe import AGREES, Answers, Probe
 from ..tensors import Activation, FloatArray
+from .passes import OutOfMemoryError
 from .service import Network
 
-_LEAST_ROWS = 4  # each image twice, to see whether the answers come again
 _PATCHES = 4  # a side
+PROBED = 2  # images of the dataset
 
 
-def probe(network: Network, shape: tuple[int, ...], activation_fn: Activation) -> Probe:
-    """What a network answers to two fixed images, one of noise and one of coarse patches.
+def probe(network: Network, images: FloatArray, activation_fn: Activation) -> Probe:
+    """What a network answers to two fixed images, one of noise and one of coarse patches, and to two of its dataset.
 
-    Asked before passes are compiled, as it runs everywhere. A pass is filled with copies of both, so that a network
-    that draws random numbers is found out.
+    The passes are not compiled. They are filled with copies of all images, so that a network that draws random numbers
+    shows. One that does not take the fixed images, since it checks its pixels, say, is asked about the others alone.
 
     Args:
         network: where passes run.
-        shape: of an image, (C, H, W).
+        images: (N, C, H, W), of which the first two count, or the one that there is.
         activation_fn: from its logits to probabilities.
 
     Raises:
         ValueError: if the network does not return (N, classes).
     """
-    images = fixed_images(shape)
-    logits = network.pooled_logits((images[row % 2] for row in range(rows_of(network))), "network probe")
+    known = images[:PROBED]
+    try:
+        logits = _answers(network, np.concatenate([fixed_images(images.shape[1:]), known]))
+    except OutOfMemoryError:
+        raise
+    except (ValueError, TypeError, RuntimeError, IndexError, AssertionError):
+        logits = _answers(network, known)
     if not _come_again(logits):
-        return Probe(shape, None)
-    return Probe(shape, Answers(logits[:2], network.activated(logits[:2], activation_fn)))
+        return Probe(images.shape[1:], None)
+    return Probe(images.shape[1:], Answers(logits[0], network.activated(logits[0], activation_fn)))
 
 
-def rows_of(network: Network) -> int:
-    """How many images a probe asks about."""
-    return max(_LEAST_ROWS, network.pass_size)
+def probe_rows(network: Network, images: int) -> int:
+    """How many images a probe asks about where the dataset has so many, and the network takes the fixed ones."""
+    asked = 2 + min(images, PROBED)
+    return asked * _copies(network, asked)
 
 
 def fixed_images(shape: tuple[int, ...]) -> FloatArray:
@@ -49,8 +56,18 @@ def fixed_images(shape: tuple[int, ...]) -> FloatArray:
     return images
 
 
+def _answers(network: Network, images: FloatArray) -> FloatArray:
+    """Logits (copies, images, classes) of images, each asked about twice, or as often as a pass holds them."""
+    copies = _copies(network, len(images))
+    logits = network.pooled_logits((image for _ in range(copies) for image in images), "network probe")
+    return logits.reshape(copies, len(images), -1)
+
+
+def _copies(network: Network, images: int) -> int:
+    return max(2, network.pass_size // images)
+
+
 def _come_again(logits: FloatArray) -> bool:
-    """Whether copies of an image got the same answers."""
+    """Whether copies (copies, images, classes) of an image got the same answers."""
     largest = np.abs(logits[np.isfinite(logits)]).max(initial=0.0)
-    parts = (logits[place::2] for place in (0, 1))
-    return all(np.allclose(part, part[0], rtol=0, atol=AGREES * largest, equal_nan=True) for part in parts)
+    return np.allclose(logits, logits[:1], rtol=0, atol=AGREES * largest, equal_nan=True)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ...summary_format.probe import AGREES
 from ..tensors import (
     Activation,
     FloatArray,
@@ -33,7 +34,6 @@ from .taps import Derivatives, differentiated, joined
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
-AGREES = 1e-5  # of the largest logit: what passes made in another way may be apart
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
 )

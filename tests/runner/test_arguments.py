@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,6 +179,15 @@ def test_the_plugin_recomputes_what_another_argument_would_change(gated_project,
     sys.modules.pop("theirs")
 
 
+def closing(over):
+    return lambda x: x * over
+
+
+@lru_cache
+def cached(x):
+    return x
+
+
 class Colour(enum.Enum):
     RED, BLUE = 1, 2
 
@@ -187,6 +196,34 @@ class Colour(enum.Enum):
 class Options:
     steps: int
     inner: object = None
+
+
+class Mode(str, enum.Enum):
+    FAST = "fast"
+    SLOW = "slow"
+
+
+class Settings(dict):
+    """A dict with something beside its items."""
+
+    def __init__(self, level, **items):
+        super().__init__(items)
+        self.level = level
+
+
+class Unit(str):
+    def __new__(cls, text, scale):
+        made = super().__new__(cls, text)
+        made.scale = scale
+        return made
+
+
+class Caster:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __reduce__(self):
+        return Caster, (self.kind,)
 
 
 class Slotted:
@@ -200,15 +237,6 @@ class Warm(nn.Cell):
     def __init__(self, temperature):
         super().__init__()
         self.temperature, self.relu = temperature, ops.ReLU()
-
-
-def closing(over):
-    return lambda x: x * over
-
-
-@lru_cache
-def cached(x):
-    return x
 
 
 ALIKE = {
@@ -235,6 +263,23 @@ ALIKE = {
     "record": (Options(1, Options(2)), Options(1, Options(3))),
     "namespace": (SimpleNamespace(a=[1]), SimpleNamespace(a=[2])),
     "slots": (Slotted(1), Slotted(2)),
+    "text of a class": (Unit("m", 1), Unit("m", 1000)),
+    "member that is a text": (Mode.FAST, Mode.SLOW),
+    "dict of a class": (Settings(1, a=2), Settings(2, a=2)),
+    "dict with a default": (defaultdict(int), defaultdict(list)),
+    "mixed keys": ({1: "a", "1": "b"}, {1: "b", "1": "a"}),
+    "masked array": (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0])),
+    "class that an object is made of": (Caster(np.float32), Caster(np.float64)),
+    "generic class": (list[int], set[int]),
+    "method of a builtin object": ({"a": 1}.get, {"a": 2}.get),
+    "method of a generator": (np.random.default_rng(1).normal, np.random.default_rng(2).normal),
+    "view": ({"a": 1}.keys(), {"b": 1}.keys()),
+    "long double": (np.longdouble(1) / 3, np.longdouble(1) / 7),
+    "large number": (10**5000, 10**5000 + 1),
+    "long text": ("a" * 9000, "a" * 8999 + "b"),
+    "long list": (list(range(5000)), [*range(4999), 0]),
+    "compiled function": (ms.jit(closing(1)), ms.jit(closing(2))),
+    "cached partial": (lru_cache(partial(max, 1)), lru_cache(partial(max, 2))),
     "callable": (Threshold(1), Threshold(2)),
     "method": (Threshold(1).__call__, Threshold(2).__call__),
     "partial": (partial(closing, 1), partial(closing, 2)),
@@ -259,7 +304,7 @@ def test_values_are_told_apart_by_all_that_they_hold(kind):
     one, other = ALIKE[kind]
     found = describe({"it": one})
     assert found == describe({"it": one}) != describe({"it": other})
-    assert "0x" not in str(found)
+    assert " at 0x" not in str(found)
 
 
 def test_a_description_is_what_json_gives_back():
@@ -275,6 +320,18 @@ def around_itself():
 
 def test_what_holds_itself_is_described():
     assert describe(around_itself()) == describe(around_itself())
+    listed = [1]
+    listed.append(listed)
+    assert Scaled(nn.ReLU(), listed).configuration().arguments["scale"][0] == 1
+
+
+def test_objects_that_know_each_other_are_described_once():
+    people = [SimpleNamespace(name=number) for number in range(30)]
+    for one in people:
+        one.others = people
+    assert len(json.dumps(describe(people))) < 20_000
+    shared = Options(1)
+    assert describe([shared, shared]) == describe([shared, shared]) != describe([shared, Options(2)])
 
 
 UNDESCRIBED = {
@@ -343,6 +400,99 @@ def test_arguments_are_those_that_were_given(two_channels):
     assert options(GradCAM(network, ["relu", "conv"]))["layer"] == ["relu", "conv"]
 
 
+class ByLayer(Explainer):
+    """Takes layers of the network themselves, as captum and grad-cam do."""
+
+    def __init__(self, network, layer, structure=0):
+        super().__init__(network)
+        self.cell = layer
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_layers_of_the_runs_network_are_their_names(two_channels):
+    network, again = two_channels(), two_channels()
+    made = [
+        lambda net: net.conv,
+        lambda net: net.relu,
+        lambda net: [net.conv, net.relu],
+        lambda net: net.relu.construct,
+    ]
+    made += [lambda net: [net.relu, net.conv], lambda net: nn.SequentialCell(net.conv, net.relu)]
+    made += [lambda net: nn.SequentialCell(net.relu, net.conv), lambda net: net]
+    found = [Description(network).options(ByLayer(network, take(network))) for take in made]
+    assert found == [Description(again).options(ByLayer(again, take(again))) for take in made]
+    assert len({str(one) for one in found}) == len(made)
+    assert found[0]["layer"] == "the run's network: conv"
+
+
+def test_shards_of_other_arguments_are_not_merged_though_they_may_differ_in_structure(run, monkeypatch, tmp_path):
+    real = ms.get_context
+    for number, device in ((1, "CPU"), (2, "GPU")):
+        with monkeypatch.context() as patch:
+            patch.setattr(ms, "get_context", lambda key, to=device: to if key == "device_target" else real(key))
+            run(lambda net, at=number: ByLayer(net, net.conv, structure=at), folder=f"{number}", shard=(number, 2))
+    with pytest.raises(MergeError, match="ByLayer.structure was 1, is 2"):
+        merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
+
+
+class Filter(Explainer):
+    """Means something else by name and num_labels than a run does."""
+
+    def __init__(self, network, name, num_labels=1):
+        super().__init__(network)
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def passing_on(function):
+    def passed(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return passed
+
+
+class Decorated(Explainer):
+    @passing_on
+    def __init__(self, network, factor, /, **more):
+        super().__init__(network)
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Metric):
+    above: float = 0.0
+    num_labels: int | None = None
+    name: str = "Frozen"
+
+    def score(self, explanation):
+        return np.zeros(len(explanation.maps))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda net: Filter(net, "blur"), lambda net: Filter(net, "sharpen")),
+        (lambda net: Filter(net, "blur", 3), lambda net: Filter(net, "blur", 5)),
+        (lambda net: Decorated(net, 1), lambda net: Decorated(net, 2)),
+        (lambda net: Decorated(net, 1, factor=3), lambda net: Decorated(net, 2, factor=3)),
+        (lambda net: Frozen(0.25), lambda net: Frozen(0.5)),
+        (
+            lambda net: NoiseTunnel(GradCAM(net)).with_layer("conv"),
+            lambda net: NoiseTunnel(GradCAM(net)).with_layer("relu"),
+        ),
+    ],
+)
+def test_forms_of_constructors(two_channels, one, other):
+    network = two_channels()
+    found = [Description(network).options(made(network)) for made in (one, one, other)]
+    assert found[0] == found[1] != found[2]
+
+
 class Reserved(Explainer):
     def __init__(self, network, code=0, resolved=0, **more):
         super().__init__(network)
@@ -369,6 +519,10 @@ def test_an_attribute_that_is_changed_afterwards_counts(two_channels):
     after = [Description(network).options(one) for one in (tunnel, metric)]
     assert [one["resolved"] for one in after] == [{"nt_samples": 5}, {"tolerance": 4}]
     assert all("resolved" not in one for one in before)
+    tunnel.explainer, metric.tolerance = GradCAM(network, "conv"), None
+    after = [Description(network).options(one) for one in (tunnel, metric)]
+    assert after[0]["resolved"]["explainer"]["layer"] == "conv"
+    assert after[1]["resolved"] == {"tolerance": None}
 
 
 class Family(MetricFamily):

@@ -14,6 +14,7 @@ from explainrun.explainers import (
     ActivationMap,
     DeepFeatureFactorization,
     EigenCAM,
+    Explainer,
     GradCAM,
     Gradient,
     GuidedGradCAM,
@@ -70,7 +71,7 @@ def test_every_method_that_reads_a_layer_chooses_one(name, caplog):
     for layer, of_layer in lacking.layer_maps(inputs, 1).items():
         np.testing.assert_array_equal(of_layer.asnumpy(), named.layer_maps(inputs, 1)[layer].asnumpy())
     told = [record.getMessage() for record in caplog.records if "automatically" in record.getMessage()]
-    assert told == [f"{name} reads layer 'deep', chosen automatically; layer=... names another"]  # once
+    assert told == [f"layer 'deep' was chosen automatically for {name}; set the option 'layer' to name another"]  # once
     assert lacking.layer == ()  # what it is asked about another time may be of another size
 
 
@@ -212,7 +213,40 @@ def test_explain_chooses_the_same_layer(caplog):
     figure = explain(Stages(), picture, ["GradCAM", "EigenCAM"])
     titles = [axes.get_title() for axes in figure.axes]
     assert {"GradCAM (deep)", "EigenCAM (deep)"} <= set(titles)
-    assert "layer deep, chosen automatically: GradCAM, EigenCAM" in caplog.text
+    assert "layer 'deep' was chosen automatically for GradCAM, EigenCAM" in caplog.text
+
+
+class Twice(Explainer):
+    """A user's own explainer, around another one."""
+
+    def __init__(self, network, inner):
+        super().__init__(network)
+        self.inner = inner
+
+    @property
+    def needs(self):
+        return self.inner.needs
+
+    def attribute(self, view):
+        return 2 * self.inner.attribute(view)
+
+
+def test_an_explainer_of_the_users_around_another_chooses_too(run, tmp_path):
+    network, inputs = Stages(), Tensor(images(6, 9))
+    maps = [Twice(network, GradCAM(network, *layer))(inputs, 0).asnumpy() for layer in ((), ("deep",))]
+    np.testing.assert_array_equal(*maps)
+    run("run", [lambda net: Twice(net, GradCAM(net))])
+    assert Results(tmp_path / "run").plan["chosen_layers"] == {"Twice": "deep"}
+
+
+@pytest.mark.parametrize(
+    "make", [GradCAM, lambda net: NoiseTunnel(GradCAM(net), nt_samples=2), lambda _: {"GradCAM": {"layer": None}}]
+)
+def test_explain_reads_the_layer_that_is_named_for_explainers_too(make, caplog):
+    network, picture = Stages(), np.zeros((1, 6, 9), np.uint8)
+    figure = explain(network, picture, [make(network)], layer="first")
+    assert any("first)" in axes.get_title() for axes in figure.axes)
+    assert "automatically" not in caplog.text
 
 
 def test_cam_pools_the_layer_that_is_chosen():

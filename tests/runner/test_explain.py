@@ -141,7 +141,7 @@ def test_the_deepest_feature_maps_are_read_unless_a_layer_is_named(folder, caplo
     caplog.set_level("INFO", "explainrun")
     network = network_of(repository / "configs" / "quickstart.yaml")
     assert "GradCAM (block6)" in shown(explain(network, "scene.png", "GradCAM"))
-    assert "layer block6, chosen automatically: GradCAM" in caplog.text
+    assert "layer 'block6' was chosen automatically for GradCAM" in caplog.text
     assert "GradCAM (block3)" in shown(explain(network, "scene.png", "gradcam", layer="block3"))
     assert "GradCAM (block3, block4.relu)" in shown(
         explain(network, "scene.png", "gradcam", None, ["block3", "block4.relu"])

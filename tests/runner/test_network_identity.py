@@ -10,7 +10,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import Gradient, Network
-from explainrun.explainers.network import probe
+from explainrun.explainers.network import OutOfMemoryError, probe, probe_rows
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.current_run import current_run
 from explainrun.runner.network_identity import network_identity
@@ -189,7 +189,7 @@ def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, 
     run(Scaled(), folder=shards[0], shard=(1, 2))
     with monkeypatch.context() as patch:
         on_a_device(patch, "GPU")
-        patch.setattr("explainrun.runner.network_identity._options", lambda held: {"elsewhere": True})
+        patch.setattr("explainrun.runner.network_identity._options", lambda held: [("elsewhere", True)])
         run(Scaled(0.5 * (1 + apart)), folder=shards[1], shard=(2, 2))
     plans = [Results(shard).plan for shard in shards]
     assert [plan["device"] for plan in plans] == ["CPU", "GPU"]
@@ -204,14 +204,20 @@ def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, 
 
 
 class Random(nn.Cell):
+    def __init__(self, size=1.0):
+        super().__init__()
+        self.size = size
+
     def construct(self, x):
-        return x.reshape(len(x), -1)[:, :2] + ops.rand(len(x), 2)
+        return x.reshape(len(x), -1)[:, :2] + self.size * ops.rand(len(x), 2)
 
 
 def test_a_network_that_draws_random_numbers_is_reported(run, kill, caplog):
     kill(lambda: run(Random()), 0, 1)
-    assert "the same image other outputs each time" in caplog.text
+    assert "different outputs for the same image each time" in caplog.text
+    caplog.clear()
     assert run(Random()).samples == 6  # as it would be refused otherwise
+    assert "different outputs for the same image each time" in caplog.text
 
 
 def test_a_probe_survives_being_written():
@@ -249,34 +255,137 @@ def test_probes_of_other_forms_differ():
     "said",
     [None, [], {}, {"shape": [1, 2]}, {"shape": [1, 2, -3]}, {"shape": [1, 2, True]}]
     + [{"shape": [1, 2, 3], "logits": logits, "probabilities": [[0.5], [0.5]]}
-       for logits in ("x", [[1]], [[1], [1, 2]], [[1], ["1"]], [[1], 1], [[[1]], [[1]]])],
+       for logits in ("x", [], [[1], [1, 2]], [[1], ["1"]], [[1], 1], [[[1]], [[1]]])],
 )  # fmt: skip
 def test_what_is_not_a_probe_is_refused(said):
     with pytest.raises(ValueError, match="probe of its network"):
         Probe.of(said)
 
 
-def test_the_images_of_a_probe_are_the_same_everywhere():
-    asked = []
+class Noting(nn.Cell):
+    """Notes the images that it is asked about."""
 
-    class Noting(nn.Cell):
-        def construct(self, x):
-            asked.append(x.asnumpy())
-            return x.reshape(len(x), -1)[:, :2]
+    def __init__(self, refused=lambda images: False):
+        super().__init__()
+        self.asked, self.refused = [], refused
 
-    for size in (1, 2, 16):
-        asked.clear()
-        found = probe(Network(Noting(), size, fill=True), (3, 5, 7), nn.Sigmoid())
-        images = np.concatenate(asked)
-        assert len(images) == max(4, size)
-        assert [len(one) for one in asked] == [size] * len(asked)
-        assert found.answers.logits.tolist() == images[:2].reshape(2, -1)[:, :2].tolist()
-        np.testing.assert_array_equal(images[0::2], np.repeat(images[:1], len(images) // 2, axis=0))
+    def construct(self, x):
+        if self.refused(x.asnumpy()):
+            raise ValueError("pixels must be 0 to 255")
+        self.asked.append(x.asnumpy())
+        return x.reshape(len(x), -1)[:, :2]
+
+
+@pytest.mark.parametrize(("size", "given"), [(1, 1), (2, 2), (5, 3), (16, 2)])
+def test_the_images_of_a_probe_are_the_same_everywhere(size, given):
+    cell, known = Noting(), np.random.default_rng(0).normal(size=(given, 3, 5, 7)).astype(np.float32)
+    network = Network(cell, size, fill=True)
+    found = probe(network, known, nn.Sigmoid())
+    kinds = 2 + min(given, 2)
+    images = np.concatenate(cell.asked)[: probe_rows(network, given)]
+    assert len(images) == kinds * max(2, size // kinds)
+    np.testing.assert_array_equal(images, np.tile(images[:kinds], (len(images) // kinds, 1, 1, 1)))
+    np.testing.assert_array_equal(images[2:kinds], known[:2])
+    np.testing.assert_array_equal(found.answers.logits, images[:kinds].reshape(kinds, -1)[:, :2])
     noise, patches = images[:2]
     assert len(np.unique(noise)) == noise.size
     assert [len(np.unique(channel)) for channel in patches] == [16] * 3
     np.testing.assert_allclose(noise[0, 0, :3], [-0.7477417, -0.1321012, -1.2861530], rtol=1e-6)
     np.testing.assert_allclose(patches[2, 4, :4], [0.4935967, 0.4935967, -1.2696880, -1.2696880], rtol=1e-6)
+
+
+def test_a_network_that_checks_its_pixels_is_asked_about_those_of_the_dataset():
+    cell, known = Noting(lambda images: images.min() < 0), np.arange(70, dtype=np.float32).reshape(2, 1, 5, 7)
+    found = probe(Network(cell, 4, fill=True), known, nn.Sigmoid())
+    assert found.answers.logits.tolist() == [[0, 1], [35, 36]]
+    cell.refused = lambda images: False
+    whole = probe(Network(cell, 4, fill=True), known, nn.Sigmoid())
+    assert "it takes images of noise here, and not there" in found.difference(whole)
+    assert "it takes images of noise there, and not here" in whole.difference(found)
+
+
+class Powers(nn.Cell):
+    """Of the pixels of the dataset, which are positive, numbers; of noise none."""
+
+    def __init__(self, power):
+        super().__init__()
+        self.power = power
+
+    def construct(self, x):
+        return (x**self.power).reshape(len(x), -1)[:, :2]
+
+
+class Clamped(nn.Cell):
+    """Cuts what only the dataset's pixels reach."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def construct(self, x):
+        return ops.clamp(x, max=self.most).reshape(len(x), -1)[:, :2]
+
+
+class Rectified(nn.Cell):
+    """Holds a function of MindSpore's."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def construct(self, x):
+        return self.function(x).reshape(len(x), -1)[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (lambda: Powers(2.2), lambda: Powers(1.1), "logits are up to"),
+        (lambda: Clamped(100), lambda: Clamped(200), "logits are up to"),
+        (lambda: Rectified(ops.relu), lambda: Rectified(ops.relu6), "network.structure was"),
+        (Random, lambda: Random(0.0), "there it gives different answers"),
+        (lambda: Random(0.0), Random, "here it gives different answers"),
+    ],
+)
+def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, now, told):
+    pixels = np.random.default_rng(0).uniform(120, 255, (5, 1, 2, 4)).astype(np.float32)
+
+    def run(network):
+        data = dataset([(image, np.int32([0])) for image in pixels]), ["a", "b"]
+        runner = ImageClassificationRunner(tmp_path, data, network, nn.Softmax(), pass_size=2, jit="off")
+        runner.register_saliency([Gradient(network)])
+        return runner.run()
+
+    run(before())
+    assert run(before()).finished_before
+    with pytest.raises(PlanError, match=told):
+        run(now())
+
+
+def test_a_passing_failure_of_the_probe_is_no_other_network(run, monkeypatch):
+    run(Scaled())
+    full = OutOfMemoryError(2)
+    monkeypatch.setattr("explainrun.runner.examination.probe", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(OutOfMemoryError):
+        run(Scaled())
+
+
+class Counting(Scaled):
+    """Counts its passes in a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.passes = ms.Parameter(Tensor(0, ms.int32), requires_grad=False)
+
+    def construct(self, x):
+        self.passes.set_data(self.passes + 1)
+        return super().construct(x)
+
+
+def test_a_network_is_what_it_was_before_the_first_pass(run, kill):
+    kill(lambda: run(Counting()), 0, 1)
+    assert run(Counting()).samples == 6
+    assert run(Counting()).finished_before
 
 
 def test_the_plugin_recomputes_for_a_network_that_computes_something_else(gated_project, tmp_path, monkeypatch):

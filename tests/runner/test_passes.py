@@ -59,7 +59,7 @@ def expected(results, explainers, metrics, size, samples, dropout):
     """Passes by hand, batch by batch of 4 passes of samples."""
     made = dict.fromkeys(("infer", "dropout", "perturb", *(RULES[name] for name in explainers)), 0)
     made["dropout trial"] = 3 if dropout else 0
-    made["network probe"] = 1
+    made["network probe"] = 2
     batch_of = results.questions[:, 0] // (4 * size)
     for batch in range(passes(samples, 4 * size)):
         there = min(4 * size, samples - batch * 4 * size)

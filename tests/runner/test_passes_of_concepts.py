@@ -39,7 +39,7 @@ def test_it_adds_no_pass(dataset, tmp_path, beside):
     )
     result, questions = runner.run(), len(Results(tmp_path).questions)
     differentiated = -(-questions // SIZE) + -(-NOISY * questions // SIZE)
-    expected = {"network probe": 1, "infer": 3, "noise": -(-NOISY * SAMPLES // SIZE), "differentiate": differentiated}
+    expected = {"network probe": 2, "infer": 3, "noise": -(-NOISY * SAMPLES // SIZE), "differentiate": differentiated}
     assert result.costs["made"] == expected == result.costs["needed"]
     assert network.runs == sum(expected.values())
     for sample, label in Results(tmp_path).questions.tolist():

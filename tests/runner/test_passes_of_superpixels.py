@@ -74,7 +74,7 @@ def test_they_make_the_passes_that_they_tell(dataset, tmp_path, sensitive):
     )
     explainers = [by_brightness(LIME, network, 9), by_brightness(KernelSHAP, network, 20)]
     runner.register_saliency(explainers, [ClassSensitivity()] if sensitive else [])
-    result, made = runner.run(), {"network probe": 1, "infer": 6, "superpixel": 0}
+    result, made = runner.run(), {"network probe": 2, "infer": 6, "superpixel": 0}
     results = Results(tmp_path)
     for first in (0, 16):
         asked = results.questions[results.questions[:, 0] // 16 == first // 16]
