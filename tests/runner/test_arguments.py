@@ -433,7 +433,7 @@ def test_shards_of_other_arguments_are_not_merged_though_they_may_differ_in_stru
         with monkeypatch.context() as patch:
             patch.setattr(ms, "get_context", lambda key, to=device: to if key == "device_target" else real(key))
             run(lambda net, at=number: ByLayer(net, net.conv, structure=at), folder=f"{number}", shard=(number, 2))
-    with pytest.raises(MergeError, match="ByLayer.structure was 1, is 2"):
+    with pytest.raises(MergeError, match=r"ByLayer\.structure was 1, is 2"):
         merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
 
 
