@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
+from types import MethodType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,11 +19,22 @@ class Configuration(NamedTuple):
     arguments: Mapping[str, Any]
 
 
+class _SignatureOfConstructor:
+    """What ``inspect.signature`` finds of a class: before Python 3.11.4 it takes ``__new__``'s for an inherited one."""
+
+    def __get__(self, made: Configured | None, kind: type[Configured]) -> Signature:
+        if made is not None or kind.__new__ is not Configured.__new__:
+            raise AttributeError("__signature__")  # of an instance it is that of its __call__
+        return signature(MethodType(kind.__init__, kind))
+
+
 class Configured:
     """Keeps the arguments that the constructor of a subclass is given, whatever the subclass makes of them.
 
     Kept before the constructor runs, lists, dicts, sets and arrays as copies. Other objects are kept as they are.
     """
+
+    __signature__ = _SignatureOfConstructor()
 
     _constructed_with: tuple[tuple[Any, ...], Mapping[str, Any]]
 

@@ -142,7 +142,7 @@ def test_plans_do_not_differ_by_their_place_and_strictness():
 
 def test_every_letter_of_a_form_is_explained():
     plan = {"explainers": ["E"], "metrics": ["M"], "dropout_samples": 2, "hierarchical_occlusion": {}}
-    kinds = [*forms.SEGMENTS.values(), forms.archive_forms(plan)]
+    kinds = [*forms.SEGMENTS.values(), forms.archive_forms(plan, pictured=True)]
     letters = {size for kind in kinds for _, shape in kind.values() for size in shape if isinstance(size, str)}
     assert letters <= set(re.findall(r"\b[B-Z]\b", forms.__doc__))
 

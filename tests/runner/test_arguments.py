@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import importlib
+import inspect
 import json
 import re
 import sys
@@ -20,7 +21,7 @@ from mindspore import Tensor, nn, ops
 
 from explainrun.benchmarks import InsertionAUC, Metric, PointingGame, Robustness
 from explainrun.benchmarks.family import MetricFamily
-from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, NoiseTunnel
+from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, NoiseTunnel, RandomMap
 from explainrun.runner import ImageClassificationRunner, PlanError, compare
 from explainrun.runner.current_run import current_run
 from explainrun.runner.description import Description, UndescribedError
@@ -567,3 +568,39 @@ def test_an_undescribed_value_names_where_it_is():
 def test_results_hold_the_arguments(run, tmp_path):
     run(lambda net: Scaled(net, 7.0))
     assert Results(tmp_path / "run").plan["explainers"]["Scaled"]["scale"] == 7.0
+
+
+SIGNATURES = {
+    RandomMap: "(network, name=None)",  # an inherited constructor: Python before 3.11.4 looks at __new__ first
+    Scaled: "(network, scale=1.0, name=None)",
+    Packed: "(network, *factors, **more)",
+    PointingGame: "(num_labels, tolerance=15, name=None)",
+}
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_a_class_shows_the_arguments_of_its_constructor(kind):
+    shown = inspect.signature(kind)
+    bare = [one.replace(annotation=one.empty) for one in shown.parameters.values()]
+    assert str(shown.replace(parameters=bare, return_annotation=shown.empty)) == SIGNATURES[kind]
+
+
+class Counted(Explainer):
+    """Has a ``__new__`` of its own, whose arguments are those to give."""
+
+    def __new__(cls, network, how_many):
+        return super().__new__(cls, network, how_many)
+
+    def __init__(self, network, how_many):
+        super().__init__(network)
+
+    def attribute(self, view):
+        return view.asked_images[:, 0]
+
+
+def test_a_class_with_a_constructor_of_both_kinds_shows_its_own():
+    assert list(inspect.signature(Counted).parameters) == ["network", "how_many"]
+
+
+def test_an_explainer_shows_how_it_is_called(two_channels):
+    assert list(inspect.signature(Gradient(two_channels())).parameters) == ["inputs", "targets", "ret", "show"]
