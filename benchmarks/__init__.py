@@ -1,12 +1,12 @@
 """Metrics that score explainers: maps in, one number a question out."""
 
-from ..explainers.registry import Registry
-from .class_sensitivity import ClassSensitivity
-from .explanation import CoveredImage, Covering, Explanation
-from .faithfulness import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
-from .localization import IoSR, Localization, PointingGame
-from .metric import Metric
-from .robustness import Robustness
+from ..explainers.core.registry import Registry
+from .core.explanation import CoveredImage, Covering, Explanation
+from .core.metric import Metric
+from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
+from .localization.box_metrics import IoSR, Localization, PointingGame
+from .randomization.class_sensitivity import ClassSensitivity
+from .robustness.robustness import Robustness
 
 METRICS = Registry(
     "metric",

@@ -1,33 +1,33 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
-from .ablation_cam import AblationCAM
-from .activation_map import ActivationMap, DifferentiatedMap
-from .cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
-from .concepts import Concepts
+from .cam.ablation_cam import AblationCAM
+from .cam.base import ActivationMap, DifferentiatedMap
+from .cam.cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .cam.guided_grad_cam import GuidedGradCAM
+from .cam.score_cam import ISCAM, SSCAM, ScoreCAM
+from .cam.smooth_grad_cam import SmoothGradCAMpp
+from .concepts.concepts import Concepts
+from .concepts.deep_feature_factorization import DeepFeatureFactorization
+from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
-from .counterfactual import Counterfactual, draw_layers
-from .deep_feature_factorization import DeepFeatureFactorization
-from .explainer import Explainer
-from .feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
-from .gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
-from .guided_grad_cam import GuidedGradCAM
-from .hierarchical_occlusion import HierarchicalOcclusion
-from .images import saliency_to_image
-from .integrated_gradients import IntegratedGradients
-from .kernel_shap import KernelSHAP
-from .lime import LIME
+from .core.explainer import Explainer
+from .core.registry import Registry
+from .core.view import Needs, View
+from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
+from .gradients.integrated_gradients import IntegratedGradients
+from .gradients.noise_tunnel import NoiseTunnel
+from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
+from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
 from .network import Network
-from .noise_tunnel import NoiseTunnel
-from .occlusion import Occlusion
-from .ood_net import OoDNet
-from .registry import Registry
-from .rise import RISE
-from .rise_plus import RISEPlus
-from .score_cam import ISCAM, SSCAM, ScoreCAM
-from .smooth_grad_cam import SmoothGradCAMpp
-from .superpixel_explanation import SuperpixelExplanation
-from .view import Needs, View
-from .visualization import visualize
+from .ood.ood_net import OoDNet
+from .perturbation.kernel_shap import KernelSHAP
+from .perturbation.lime import LIME
+from .perturbation.occlusion import Occlusion
+from .perturbation.rise import RISE
+from .perturbation.rise_plus import RISEPlus
+from .perturbation.superpixel_explanation import SuperpixelExplanation
+from .visual.overlay import saliency_to_image
+from .visual.visualization import visualize
 
 EXPLAINERS = Registry(
     "explainer",

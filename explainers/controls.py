@@ -11,9 +11,9 @@ from mindspore import nn
 from scipy.ndimage import sobel
 
 from .arguments import real_number
-from .explainer import Explainer
-from .tensors import FloatArray, check_labels
-from .view import View
+from .core.explainer import Explainer
+from .core.view import View
+from .network.tensors import FloatArray, check_labels
 
 _SIGMAS = (0.1, 1.0)  # below, float32 is 0 in the corners and has no order there; above, the map is all but flat
 _SOBEL_WEIGHTS = 8  # the sum of the filter's absolute weights: divided by it, a slope of 1 a pixel gives 1

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
+    from .data.samples import SampleError
+    from .execution.batch_loop import NotComputedError
+    from .execution.signals import RunStopped
+    from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
-    from .plan import Plan, PlanError
-    from .result import RunResult
-    from .samples import SampleError
-    from .scores import Scores
-    from .side_by_side import explain
-    from .stopping import RunStopped
-    from .work import NotComputedError
+    from .plan.plan import Plan
+    from .problems import PlanError
+    from .results.run_result import RunResult
+    from .results.scores import Scores
 
 _HOMES = {
     "Comparison": "comparison",

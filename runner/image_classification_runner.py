@@ -13,13 +13,14 @@ from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import whole_number
 from ..explainers.network import DEFAULT_PASS_SIZE
-from ..explainers.tensors import checked_activation, checked_network
-from ..summary_format.pictures import Statistics
-from .engine import execute
-from .keywords import checks_keywords
-from .plan import JIT, Plan, PlanError, checked_sequence
-from .result import RunResult
-from .sharding import PLACE, shard_of
+from ..explainers.network.tensors import checked_activation, checked_network
+from ..summary_format.images import Statistics
+from .execution.engine import execute
+from .keyword_hints import checks_keywords
+from .plan.plan import JIT, Plan
+from .plan.sharding import PLACE, shard_of
+from .problems import PlanError, checked_sequence
+from .results.run_result import RunResult
 
 
 class ImageClassificationRunner:

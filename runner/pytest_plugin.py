@@ -32,9 +32,9 @@ import pytest
 if TYPE_CHECKING:
     from .comparison import Comparison
     from .comparison.tolerances import Rules
-    from .current_run import RunFailedError
-    from .result import RunResult
-    from .scores import Scores
+    from .results.run_result import RunResult
+    from .results.scores import Scores
+    from .up_to_date_run import RunFailedError
 
 # Every start of pytest imports this module, so what is heavier than pytest is imported once there is something to run.
 
@@ -77,7 +77,7 @@ class _Session:
 
     def note_untested(self, baseline: Path, comparison: Comparison) -> None:
         """Keep for the end what a test that passes does not show: scores that it could not judge."""
-        from .comparison.comparison import Verdict  # noqa: PLC0415
+        from .comparison.formats.findings import Verdict  # noqa: PLC0415
 
         for change in comparison.changes:
             if change.verdict is Verdict.NOT_TESTED:
@@ -138,7 +138,7 @@ class ExplanationScores:
         if self._session.updating:
             self._write(path)
             return
-        from .comparison.table import as_table  # noqa: PLC0415
+        from .comparison.formats.table import as_table  # noqa: PLC0415
 
         comparison = self._compared(path, tolerance, alpha, rules, explainers=explainers, metrics=metrics)
         self._session.note_untested(path, comparison)
@@ -150,7 +150,7 @@ class ExplanationScores:
         self, path: Path, tolerance: Any, alpha: float | None, rules: str | Path | None, **chosen: Any
     ) -> Comparison:
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
-        from .comparison.comparing import compare  # noqa: PLC0415
+        from .comparison.compare import compare  # noqa: PLC0415
 
         __tracebackhide__ = True
         if not path.exists():
@@ -164,9 +164,9 @@ class ExplanationScores:
     def _write(self, path: Path) -> None:
         """Make or renew a baseline, once a session, and note what changed."""
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
-        from .comparison.baseline import read_baseline, write_baseline  # noqa: PLC0415
-        from .comparison.baseline_difference import baseline_difference  # noqa: PLC0415
-        from .comparison.opening import scored_run  # noqa: PLC0415
+        from .comparison.baseline_diff import baseline_difference  # noqa: PLC0415
+        from .comparison.baseline_file import read_baseline, write_baseline  # noqa: PLC0415
+        from .comparison.load import scored_run  # noqa: PLC0415
 
         __tracebackhide__ = True
         session = self._session
@@ -245,7 +245,7 @@ def _overrides(config: pytest.Config) -> dict[str, Any]:
         return overrides
     from click import BadParameter  # noqa: PLC0415
 
-    from .telling import setting  # noqa: PLC0415
+    from .cli.errors import setting  # noqa: PLC0415
 
     try:
         return dict(map(setting, settings)) | overrides
@@ -271,8 +271,8 @@ def explanation_scores(request: pytest.FixtureRequest, tmp_path_factory: pytest.
 
 
 def _run(config: Path, session: _Session, temporary: pytest.TempPathFactory) -> ExplanationScores | RunFailedError:
-    from .current_run import RunFailedError, current_run  # noqa: PLC0415
-    from .stopping import RunStopped  # noqa: PLC0415
+    from .execution.signals import RunStopped  # noqa: PLC0415
+    from .up_to_date_run import RunFailedError, current_run  # noqa: PLC0415
 
     folder = session.folder(config, temporary)
     try:

@@ -24,7 +24,7 @@ from explainrun.benchmarks import InsertionAUC
 from explainrun.configs.digit_scenes import CLASS_NAMES, DigitScenes, normalized
 from explainrun.explainers import RISE, Gradient, Network, Occlusion
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.networks import load_network
+from explainrun.runner.config.factories import load_network
 
 QUESTIONS = 64
 EXPLAINERS = {

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 from hdf5_checksums import checked_blocks, lookup3
 
-from explainrun.summary_format import archive
-from explainrun.summary_format.frames import framed
+from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.event_file.frames import framed
 
 Damage = Callable[[random.Random, bytes], bytes]
 ODD_NUMBERS = (2**63, 2**63 - 1, 2**64 - 1, 2**32, 2**31 - 1, 65536, 255, 0)

@@ -56,10 +56,10 @@ from explainrun.summary_format import (
     read_records,
     read_summary,
 )
-from explainrun.summary_format.archive import write_archive
-from explainrun.summary_format.disk import make_folder
-from explainrun.summary_format.frames import framed
-from explainrun.summary_format.records import encode
+from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.event_file.frames import framed
+from explainrun.summary_format.event_file.records import encode
+from explainrun.summary_format.storage.durable import make_folder
 
 SECONDS = 2.0
 SPARE_BYTES = 64 * 2**20

@@ -28,9 +28,9 @@ import h5py
 import numpy as np
 
 from explainrun.summary_format import RunFolder, find_runs
-from explainrun.summary_format.archive import check_archive
-from explainrun.summary_format.reader import read_records
-from explainrun.summary_format.records import SampleRecord
+from explainrun.summary_format.archive.results_file import check_archive
+from explainrun.summary_format.event_file.reader import read_records
+from explainrun.summary_format.event_file.records import SampleRecord
 
 _WITHOUT_TIMES = (b".jpg", b".png", b"manifest.json")
 _MERGE_SECONDS = 3.0

@@ -11,7 +11,8 @@ from PIL import Image
 
 from explainrun.configs.digit_scenes import scene_dataset
 from explainrun.runner import explain
-from explainrun.runner.config import load_config, network_of
+from explainrun.runner.config.build import network_of
+from explainrun.runner.config.schema import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "explainers.yaml"

@@ -28,8 +28,9 @@ import mindspore as ms
 import numpy as np
 
 from explainrun.configs.digit_network import DigitNetwork
-from explainrun.runner.config import build_runner, load_config
-from explainrun.runner.result import RunResult
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
+from explainrun.runner.results.run_result import RunResult
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 _CHECKPOINT = _CONFIG.parent / "digit_network.ckpt"

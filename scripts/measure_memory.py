@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments, SummaryWriter
-from explainrun.summary_format.finishing import finish, metadata
-from explainrun.summary_format.sample_records import sample_records
+from explainrun.summary_format.lifecycle.finish import finish, metadata
+from explainrun.summary_format.lifecycle.viewer_records import sample_records
 
 _SIZE, _CLASSES, _EXPLAINERS, _METRICS = (56, 64), 10, ("Gradient", "GradCAM", "RISE"), ("InsertionAUC", "IoSR")
 _RUN = """

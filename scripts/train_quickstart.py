@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import SIDE, DigitScenes, Scene, normalized
-from explainrun.explainers.tensors import choose_fast_convolutions
+from explainrun.explainers.network.tensors import choose_fast_convolutions
 
 BUNDLED = Path(__file__).resolve().parent.parent / "configs" / "digit_network.ckpt"
 REQUIRED_PRECISION = 0.97

@@ -32,7 +32,7 @@ import numpy as np
 from kill_harness import how_runs_differ
 
 from explainrun.summary_format import inspect_run
-from explainrun.summary_format.holder import LOCK_FILE, holder_of
+from explainrun.summary_format.storage.lock_holder import LOCK_FILE, holder_of
 
 _STALE_SECONDS = 61
 _serial = count()

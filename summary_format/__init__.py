@@ -1,17 +1,26 @@
 """What a run writes and how it is read back. Knows nothing of networks."""
 
-from .folder import RunFolder, find_runs, read_manifest, remove_runs
-from .frames import BrokenRecordError
-from .inspection import Inspection, inspect_run
-from .lock import FolderInUseError, FolderLock
-from .merging import merge
-from .pictures import heatmap_picture, jpeg, original_picture, png
-from .reader import Summary, read_records, read_summary
-from .records import Heatmap, Metadata, Prediction, Revealed, RevealedLayer, SampleRecord, Score, ScoresRecord
-from .results import Results
-from .segments import BatchResults, Explained, SampleBatch, Searched, Segments
-from .shards import MergeError
-from .writer import SummaryWriter
+from .archive.results import Results
+from .archive.segments import BatchResults, Explained, SampleBatch, Searched, Segments
+from .errors import BrokenRecordError
+from .event_file.reader import Summary, read_records, read_summary
+from .event_file.records import (
+    Heatmap,
+    Metadata,
+    Prediction,
+    Revealed,
+    RevealedLayer,
+    SampleRecord,
+    Score,
+    ScoresRecord,
+)
+from .event_file.writer import SummaryWriter
+from .images import heatmap_picture, jpeg, original_picture, png
+from .inspection.inspection import Inspection, inspect_run
+from .shards.merge import merge
+from .shards.sharded_batches import MergeError
+from .storage.lock import FolderInUseError, FolderLock
+from .storage.run_folder import RunFolder, find_runs, read_manifest, remove_runs
 
 __all__ = [
     "BatchResults",

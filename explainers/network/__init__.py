@@ -5,19 +5,13 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .ascent import channel_answers, check_channels
-from .dropping import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .layer_outputs import layer_outputs, logits_from
+from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, probe, probe_rows
 from .rectified import Rule
-from .service import (
-    DEFAULT_PASS_SIZE,
-    INPUT_LAYER,
-    Network,
-    by_image,
-    gathered,
-)
+from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network, by_image, gathered
 from .taps import Derivatives
 
 __all__ = [

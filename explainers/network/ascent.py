@@ -8,10 +8,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from ..layers import find_layer
-from ..tensors import FloatArray, IntArray, as_array, require_pynative
+from .layers import find_layer
 from .rectified import Rule, backward_rule
 from .service import Network
+from .tensors import FloatArray, IntArray, as_array, require_pynative
 
 
 def channel_answers(

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from ..layers import find_layer
-from ..tensors import FloatArray, as_array, checked_logits, require_pynative
+from .layers import find_layer
 from .service import INPUT_LAYER, Network
+from .tensors import FloatArray, as_array, checked_logits, require_pynative
 
 
 def layer_outputs(network: Network, images: FloatArray, layers: Iterable[str]) -> dict[str, FloatArray]:

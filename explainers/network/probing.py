@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...summary_format.probe import AGREES, Answers, Probe
-from ..tensors import Activation, FloatArray
 from .passes import OutOfMemoryError
 from .service import Network
+from .tensors import Activation, FloatArray
 
 _PATCHES = 4  # a side
 PROBED = 2  # images of the dataset

@@ -15,7 +15,13 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
-from ..tensors import (
+from .compiled import compiled
+from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
+from .modes import evaluating
+from .passes import OutOfMemoryError, Passes, pass_kind
+from .rectified import Rule, backward_rule
+from .taps import Derivatives, differentiated, joined
+from .tensors import (
     Activation,
     FloatArray,
     IntArray,
@@ -25,12 +31,6 @@ from ..tensors import (
     choose_fast_convolutions,
     require_pynative,
 )
-from .compiled import compiled
-from .dropping import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
-from .modes import evaluating
-from .passes import OutOfMemoryError, Passes, pass_kind
-from .rectified import Rule, backward_rule
-from .taps import Derivatives, differentiated, joined
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16

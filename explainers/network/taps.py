@@ -11,9 +11,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ..layers import find_layer
-from ..tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
+from .layers import find_layer
 from .rectified import Rule
+from .tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """``python -m explainrun``."""
 
-from explainrun.runner.command_line import main
+from .runner.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -6,12 +6,13 @@ compares, with ``tolerances.py``, ``similarity.py`` and ``worst.py``; ``comparis
 modules named after a format write it. Nothing here loads MindSpore.
 """
 
-from .baseline import BaselineError, baseline_text, read_baseline, write_baseline
-from .baseline_difference import baseline_difference
-from .comparable import NotComparableError, check_comparable
-from .comparing import compare
-from .comparison import Change, Comparison, Flip, Similarity, Verdict, WorstQuestion
-from .opening import NoRunError, UnfinishedRunError, scored_run
+from .baseline_diff import baseline_difference
+from .baseline_file import BaselineError, baseline_text, read_baseline, write_baseline
+from .compare import compare
+from .compatibility import NotComparableError, check_comparable
+from .formats.findings import Change, Flip, Similarity, Verdict, WorstQuestion
+from .load import NoRunError, UnfinishedRunError, scored_run
+from .result import Comparison
 from .scored_run import ScoredRun
 from .tolerances import ALPHA, Rules, RulesError, Tolerance, Tolerances, alpha_of, rules_of, tolerances_of
 

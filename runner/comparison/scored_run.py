@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...summary_format import Results, RunFolder
-from ...summary_format.records import PREDICTED_ABOVE
+from ...summary_format.event_file.records import PREDICTED_ABOVE
 
 SIGNIFICANT = 6  # digits of scores that are compared: of a run as of its baseline file
 DESCRIBED = (

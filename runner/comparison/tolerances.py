@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...summary_format.problems import SeveralProblemsError, nearest
-from ..yaml_files import yaml_mapping
+from ...summary_format.errors import SeveralProblemsError, nearest
+from ..config.yaml_loader import yaml_mapping
 
 ALPHA = 0.05
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)

@@ -20,9 +20,9 @@ from explainrun.explainers import (
     SmoothGradCAMpp,
     XGradCAM,
 )
-from explainrun.explainers.images import resized
+from explainrun.explainers.core.resize import resized
+from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.network import layer_outputs, logits_from
-from explainrun.explainers.view import keyed_generator
 
 # TwoChannels on its image: see test_maps_by_hand.py. Feature maps, and logit 0's gradients:
 FIRST = np.array([[1, 2, 0, 3], [0, 1, 4, 1]], float)  # gradient 1 at (0, 0), 3 at (1, 3); sum 12

@@ -123,7 +123,9 @@ def test_a_run_goes_on_as_it_began(two_channels, dataset, tmp_path, monkeypatch)
         return built
 
     with monkeypatch.context() as patch:
-        patch.setattr("explainrun.runner.work.Work._explain", lambda *_: (_ for _ in ()).throw(KeyError()))
+        patch.setattr(
+            "explainrun.runner.execution.batch_loop.Work._explain", lambda *_: (_ for _ in ()).throw(KeyError())
+        )
         with pytest.raises(KeyError):
             runner().run()
     calls, compile_ = [], Network.compile

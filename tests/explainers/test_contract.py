@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 
 import explainrun.explainers
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, Network, OoDNet, View
-from explainrun.explainers.explainer import attribute_together
+from explainrun.explainers.core.explainer import attribute_together
 
 SHAPE, CLASSES, PASS = (3, 12, 16), 4, 4
 OWN = [name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")]

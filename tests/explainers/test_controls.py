@@ -17,7 +17,7 @@ from explainrun.explainers import (
     SobelEdges,
     View,
 )
-from explainrun.explainers.view import keyed_generator
+from explainrun.explainers.core.view import keyed_generator
 
 CONTROLS = (RandomMap, CenterGaussian, SobelEdges, ConstantMap)
 # An 8 in the corner. The filters' weights are (1, 2, 1) across and (-1, 0, 1) along, over 8; pixels at the border stand

@@ -5,8 +5,8 @@ import pytest
 from mindspore import Tensor
 
 from explainrun.explainers import Counterfactual, draw_layers
-from explainrun.explainers.baselines import blurred as blurred_image
-from explainrun.explainers.counterfactual import Box, Layer
+from explainrun.explainers.hierarchical_occlusion.counterfactual import Box, Layer
+from explainrun.explainers.perturbation.baselines import blurred as blurred_image
 from explainrun.summary_format import original_picture
 
 

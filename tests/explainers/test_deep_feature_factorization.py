@@ -10,8 +10,8 @@ from mindspore import Tensor, nn, ops
 from sklearn import decomposition
 
 from explainrun.explainers import Concepts, DeepFeatureFactorization, GradCAM, Needs, Network, View
-from explainrun.explainers import deep_feature_factorization as module
-from explainrun.explainers.deep_feature_factorization import Factors
+from explainrun.explainers.concepts import deep_feature_factorization as module
+from explainrun.explainers.concepts.deep_feature_factorization import Factors
 
 VECTORS = np.array([[0, 6, 0, 2], [3, 0, 0, 1]], np.float32)
 MAPS = np.array(

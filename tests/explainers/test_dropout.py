@@ -9,9 +9,9 @@ from mindspore import Tensor, mint, nn, ops
 from scipy import stats
 
 from explainrun.explainers import Network
+from explainrun.explainers.core.view import dropout_generators
+from explainrun.explainers.dropout_uncertainty import spread
 from explainrun.explainers.network import DropoutPlaces, UnsharedDropoutError
-from explainrun.explainers.uncertainty import spread
-from explainrun.explainers.view import dropout_generators
 
 
 class Dropping(nn.Cell):
@@ -215,7 +215,7 @@ def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, st
 
 
 def test_what_would_take_too_much_memory_takes_full_passes(monkeypatch):
-    monkeypatch.setattr("explainrun.explainers.network.dropping._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
+    monkeypatch.setattr("explainrun.explainers.network.mc_dropout._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
     network = Network(Head(nn.Dropout(p=0.5)), 4, fill=True)
     with pytest.raises(UnsharedDropoutError, match="repeated 5 times, what is dropped takes 480 B"):
         network.prepare_dropout(pictures(4), 5)
@@ -413,7 +413,7 @@ def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch):
             raise RuntimeError("Allocate memory failed: device memory is not enough")
         return repeated(values, times, axis)
 
-    monkeypatch.setattr("explainrun.explainers.network.dropping.ops.repeat_interleave", full)
+    monkeypatch.setattr("explainrun.explainers.network.mc_dropout.ops.repeat_interleave", full)
     with pytest.raises(UnsharedDropoutError, match="the device has no memory for all samples of a pass together"):
         network.prepare_dropout(pictures(4), 5)
 

@@ -5,7 +5,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import HierarchicalOcclusion
-from explainrun.explainers.counterfactual import composite
+from explainrun.explainers.hierarchical_occlusion.counterfactual import composite
 
 
 def slow_blur(image, sigma):

@@ -14,7 +14,7 @@ from explainrun.explainers import (
     NoiseTunnel,
     Occlusion,
 )
-from explainrun.explainers.view import keyed_generator
+from explainrun.explainers.core.view import keyed_generator
 
 IMAGE = np.array([[[[1, -2, 0], [3, 0.5, 2]], [[0, 1, 1], [-1, 2, 4]]]], np.float32)
 

@@ -178,7 +178,7 @@ def test_what_is_random_in_a_segmentation_belongs_to_the_image(monkeypatch):
     def drawing(picture, rng=42, **options):
         return np.random.default_rng(rng).integers(0, 3, picture.shape[:2])
 
-    monkeypatch.setattr("explainrun.explainers.superpixels.of_scikit_image", lambda name: drawing)
+    monkeypatch.setattr("explainrun.explainers.perturbation.superpixels.of_scikit_image", lambda name: drawing)
     network, images = Curved(), pictures(3)
     made = LIME(network, nn.Softmax(), 24)
     together = made.attribute(asked(network, images, (0, 1, 2), (0, 2, 0)))

@@ -5,7 +5,7 @@ import pytest
 from mindspore import Tensor
 
 from explainrun.explainers import GradCAM, Gradient, InputXGradient
-from explainrun.explainers.images import resized
+from explainrun.explainers.core.resize import resized
 
 # TwoChannels on its image x = [[1,2,0,3],[0,1,4,1]]: the rectified channels are x and 2 - x, cut at zero:
 #   [[1,2,0,3],[0,1,4,1]]  and  [[1,0,2,0],[2,1,0,1]].

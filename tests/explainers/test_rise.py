@@ -9,7 +9,7 @@ from mindspore import Tensor, nn, ops
 from scipy.ndimage import zoom
 
 from explainrun.explainers import RISE, Network, OoDNet, RISEPlus, View
-from explainrun.explainers.rise import Masks
+from explainrun.explainers.perturbation.rise import Masks
 
 SIZE = (10, 12)
 GRID = (2, 3)  # cells of 5 x 4 pixels

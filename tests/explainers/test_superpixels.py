@@ -10,8 +10,8 @@ from mindspore import Tensor
 from PIL import Image
 
 from explainrun.explainers import LIME, KernelSHAP, SuperpixelExplanation
-from explainrun.explainers import superpixels as module
-from explainrun.explainers.superpixels import Segmentation, segment_means
+from explainrun.explainers.perturbation import superpixels as module
+from explainrun.explainers.perturbation.superpixels import Segmentation, segment_means
 
 HALVES = np.array([[7, 7, 7, 3, 3], [7, 7, 3, 3, 3]])
 

@@ -11,7 +11,7 @@ from mindspore import Tensor
 from PIL import Image
 
 from explainrun.explainers import visualize
-from explainrun.explainers.visualization import scaled
+from explainrun.explainers.visual.visualization import scaled
 
 MAP = np.array([[0.0, 4.0, -8.0], [1.0, 2.0, -1.0]], np.float32)  # two rows, three columns
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)

@@ -13,7 +13,7 @@ from mindspore import Tensor, nn
 
 from explainrun.explainers import Network
 from explainrun.explainers.network import probe
-from explainrun.runner.network_identity import network_identity
+from explainrun.runner.plan.network_fingerprint import network_identity
 
 NAMES = (
     "BiT_resnet50", "cait_xxs24_224", "cmt_tiny", "coat_lite_tiny", "convit_tiny", "convnext_tiny", "crossvit_9",

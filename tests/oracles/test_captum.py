@@ -25,7 +25,7 @@ from explainrun.explainers import (
     NoiseTunnel,
     Occlusion,
 )
-from explainrun.explainers.view import keyed_generator
+from explainrun.explainers.core.view import keyed_generator
 
 
 def test_logits(network, torch_network, photos):

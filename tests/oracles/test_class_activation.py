@@ -31,8 +31,8 @@ from explainrun.explainers import (
     SmoothGradCAMpp,
     XGradCAM,
 )
-from explainrun.explainers.images import resized
-from explainrun.explainers.view import keyed_generator
+from explainrun.explainers.core.resize import resized
+from explainrun.explainers.core.view import keyed_generator
 
 LAYERS = ["layer2", "layer3"]
 

@@ -13,13 +13,14 @@ from explainrun.explainers import RISE, Gradient, InputXGradient, Occlusion, dra
 from explainrun.runner import ImageClassificationRunner, RunResult
 from explainrun.runner.comparison import ScoredRun, scored_run
 from explainrun.runner.comparison.scored_run import DESCRIBED
-from explainrun.runner.picture_source import Pixels
-from explainrun.runner.ranking import Ranking
-from explainrun.runner.sharding import NotAWorker, shard_of
-from explainrun.summary_format import Results, forms, original_picture
-from explainrun.summary_format.described import Described
-from explainrun.summary_format.differences import differences
-from explainrun.summary_format.segments import COSTS
+from explainrun.runner.figures.pictures import Pixels
+from explainrun.runner.plan.sharding import NotAWorker, shard_of
+from explainrun.runner.results.ranking import Ranking
+from explainrun.summary_format import Results, original_picture
+from explainrun.summary_format.archive.segments import COSTS
+from explainrun.summary_format.inspection.plan_summary import Described
+from explainrun.summary_format.plan_diff import differences
+from explainrun.summary_format.untrusted import array_schema as forms
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
 

@@ -60,7 +60,9 @@ def registry(monkeypatch):
 
     def made(*entries):
         found = [EntryPoint(name, value, "g") for name, value in entries]
-        monkeypatch.setattr("explainrun.explainers.registry.entry_points", lambda group: found if group == "g" else [])
+        monkeypatch.setattr(
+            "explainrun.explainers.core.registry.entry_points", lambda group: found if group == "g" else []
+        )
         return Registry("explainer", "g", [Gradient])
 
     return made

@@ -35,7 +35,10 @@ def test_nothing_made_is_tracked(git):
 
 def test_what_is_made_is_ignored_in_any_folder(git):
     paths = ["build/x", "tests/packaging/third_party/build/lib/x.py", "a/b.egg-info/PKG-INFO", "explainers/dist/x"]
-    assert git("check-ignore", "--no-index", "--stdin", input="\n".join([*paths, "explainers/rise.py"])) == paths
+    assert (
+        git("check-ignore", "--no-index", "--stdin", input="\n".join([*paths, "explainers/perturbation/rise.py"]))
+        == paths
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from mindspore import nn
 from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.work import Work
+from explainrun.runner.execution.batch_loop import Work
 
 
 class Killed(BaseException):
@@ -69,7 +69,7 @@ def kill(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Work, "batch", at_batch)
             patch.setattr(Work, "_commit", counted)
-            patch.setattr("explainrun.runner.engine.finish", at_the_end)
+            patch.setattr("explainrun.runner.execution.engine.finish", at_the_end)
             with pytest.raises(Killed):
                 run()
 

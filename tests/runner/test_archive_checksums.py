@@ -3,8 +3,9 @@
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
-from explainrun.summary_format import Results, archive
+from explainrun.runner.cli.main import main
+from explainrun.summary_format import Results
+from explainrun.summary_format.archive import results_file as archive
 
 
 @pytest.fixture

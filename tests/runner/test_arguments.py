@@ -20,11 +20,11 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.benchmarks import InsertionAUC, Metric, PointingGame, Robustness
-from explainrun.benchmarks.family import MetricFamily
+from explainrun.benchmarks.core.family import MetricFamily
 from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, NoiseTunnel, RandomMap
 from explainrun.runner import ImageClassificationRunner, PlanError, compare
-from explainrun.runner.current_run import current_run
-from explainrun.runner.description import Description, UndescribedError
+from explainrun.runner.plan.fingerprint import Description, UndescribedError
+from explainrun.runner.up_to_date_run import current_run
 from explainrun.summary_format import MergeError, Results, merge
 
 describe = Description().plain
@@ -548,7 +548,7 @@ def test_the_rest_of_a_package_counts_for_what_comes_from_it(tmp_path, monkeypat
         PROJECT["theirs.py"].replace("* np", "* blurred(1) * np") + "\n\nfrom .blur import blurred\n"
     )
     monkeypatch.syspath_prepend(package.parent)
-    monkeypatch.setattr("explainrun.runner.own_code._INSTALLED", [package.parent])
+    monkeypatch.setattr("explainrun.runner.plan.code_fingerprint._INSTALLED", [package.parent])
 
     def described(formula):
         (package / "blur.py").write_text(f"def blurred(x):\n    return {formula}\n")

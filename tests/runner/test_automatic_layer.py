@@ -23,7 +23,7 @@ from explainrun.explainers import (
     ScoreCAM,
     SmoothGradCAMpp,
 )
-from explainrun.explainers.automatic_layer import automatic_layer
+from explainrun.explainers.core.automatic_layer import automatic_layer
 from explainrun.runner import ImageClassificationRunner, PlanError, explain
 from explainrun.summary_format import Results, merge
 
@@ -183,7 +183,7 @@ def test_a_run_without_metrics_says_it_too(dataset, tmp_path):
 def test_a_run_that_is_resumed_reads_the_layer_that_it_began_with(run, kill, tmp_path, how_runs_differ, monkeypatch):
     run("whole", [GradCAM])
     kill(lambda: run("run", [GradCAM]), 0, 2)
-    monkeypatch.setattr("explainrun.runner.examination.automatic_layer", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr("explainrun.runner.execution.preflight.automatic_layer", lambda *_: pytest.fail("chosen again"))
     assert run("run", [GradCAM]).samples == 5
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert run("run", [GradCAM]).finished_before

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import read_baseline
-from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments, disk
-from explainrun.summary_format.archive import write_archive
+from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
+from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.storage import durable as disk
 
 PLAN = {
     "class_names": ["a", "b"],
@@ -143,7 +144,7 @@ def test_a_full_disk(make, tmp_path, monkeypatch):
 def test_without_mindspore(make, tmp_path):
     run, file = make("run", class_names=["ü", "b"]), tmp_path / "kept.json"
     code = (
-        "import sys; from explainrun.runner.command_line import main\n"
+        "import sys; from explainrun.runner.cli.main import main\n"
         f"main(['baseline', {str(run)!r}, '-o', {str(file)!r}], standalone_mode=False)\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'mindspore'])"
     )

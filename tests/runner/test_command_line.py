@@ -13,8 +13,9 @@ from explainrun.benchmarks import METRICS
 from explainrun.configs.digit_scenes import DigitScenes
 from explainrun.explainers import EXPLAINERS
 from explainrun.runner import PlanError
-from explainrun.runner.command_line import main
-from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.cli.main import main
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 from explainrun.summary_format import Results, read_summary
 
 
@@ -134,7 +135,7 @@ def test_a_run_that_fails_later_has_an_exit_code_of_its_own(quickstart, tmp_path
         "    return ds.GeneratorDataset(data, ['image', 'labels'], shuffle=False)\n"
     )
     config = quickstart(data={"factory": "odd_rows:rows"}, explainers=["Gradient"], metrics=[])
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from explainrun.runner.command_line import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from explainrun.runner.cli.main import main; main()"
     command = [sys.executable, "-c", code, "run", config, "--summary-dir", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3

@@ -8,7 +8,8 @@ from mindspore import nn
 from explainrun.benchmarks import ClassSensitivity, Faithfulness, InsertionAUC, IoSR, Metric, PointingGame, Robustness
 from explainrun.explainers import CenterGaussian, ConstantMap, GradCAM, Gradient, RandomMap, SobelEdges
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 from explainrun.summary_format import Results, merge, read_summary
 
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from explainrun.runner.current_run import RunFailedError, current_run
+from explainrun.runner.up_to_date_run import RunFailedError, current_run
 from explainrun.summary_format import Results, find_runs
 
 
@@ -51,7 +51,7 @@ def test_samples_that_were_added_are_explained(run, project):
 
 def test_runs_of_other_versions_are_made_anew(run, monkeypatch):
     run()
-    monkeypatch.setattr("explainrun.runner.plan.version", lambda package: f"{package} of tomorrow")
+    monkeypatch.setattr("explainrun.runner.plan.plan.version", lambda package: f"{package} of tomorrow")
     assert not run().finished_before
     assert run().finished_before
 

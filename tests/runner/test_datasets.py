@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from explainrun.configs.digit_scenes import MEAN, STD, DigitScenes
-from explainrun.runner import datasets
-from explainrun.runner.datasets import csv_dataset, hdf5_dataset
-from explainrun.runner.samples import Sample, read_samples, sample_count
+from explainrun.runner.data import file_datasets as datasets
+from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
+from explainrun.runner.data.samples import Sample, read_samples, sample_count
 
 
 def rows(dataset):

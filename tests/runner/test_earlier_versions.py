@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from explainrun.runner import PlanError, compare
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import Results, find_runs
 
 REFUSED = "an earlier version of Explainrun began this run, and this one cannot resume it; finish it with that version"

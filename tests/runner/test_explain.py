@@ -20,9 +20,9 @@ from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
 from explainrun.runner import PlanError, explain
-from explainrun.runner.command_line import main
-from explainrun.runner.config import network_of
-from explainrun.runner.picture_request import PictureRequest
+from explainrun.runner.cli.main import main
+from explainrun.runner.config.build import network_of
+from explainrun.runner.figures.request import PictureRequest
 
 WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
 IMAGE = np.array([[[1, 2, 8], [3, 1, 0]]], np.float32)  # logits 3 and 10
@@ -451,7 +451,7 @@ def test_a_checkpoint(folder, tiny):
 
 def test_help_answers_without_loading_anything_slow():
     code = (
-        "import sys\nfrom explainrun.runner.command_line import main\n"
+        "import sys\nfrom explainrun.runner.cli.main import main\n"
         "try: main(['explain', '--help'])\n"
         "except SystemExit: pass\n"
         "assert not {'mindspore', 'matplotlib', 'numpy'} & set(sys.modules)\n"

@@ -10,7 +10,8 @@ from mindspore import Tensor, nn
 
 from explainrun.explainers import EXPLAINERS, GradCAM, Gradient, InputXGradient, IntegratedGradients, NoiseTunnel
 from explainrun.runner import PlanError
-from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 from explainrun.summary_format import Results
 
 

@@ -11,8 +11,11 @@ from mindspore import nn
 from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.command_line import main
-from explainrun.summary_format import archive, disk, lock, merge
+from explainrun.runner.cli.main import main
+from explainrun.summary_format import merge
+from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import lock
 
 
 class Faulty:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from explainrun.runner.work import Work
+from explainrun.runner.execution.batch_loop import Work
 from explainrun.summary_format import Results, merge
 
 

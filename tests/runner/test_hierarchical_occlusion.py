@@ -9,8 +9,8 @@ import pytest
 from mindspore import Tensor, nn
 
 from explainrun.explainers import Gradient, HierarchicalOcclusion, Network
-from explainrun.explainers.baselines import blurred
-from explainrun.explainers.counterfactual import Box, composite
+from explainrun.explainers.hierarchical_occlusion.counterfactual import Box, composite
+from explainrun.explainers.perturbation.baselines import blurred
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.summary_format import Results, Revealed, Segments, find_runs, merge, read_summary
 
@@ -52,7 +52,7 @@ def make_runner(dataset, linear, folder, count=7, *, saliency=True, **options):
 @pytest.mark.parametrize("batch", [64, 2])
 def test_shards_merged_are_as_never_split(dataset, linear, tmp_path, how_runs_differ, monkeypatch, batch):
     """Layers and boxes, of which samples have any number, across the batches of a merge too."""
-    monkeypatch.setattr("explainrun.summary_format.shards._SAMPLES_A_BATCH", batch)
+    monkeypatch.setattr("explainrun.summary_format.shards.sharded_batches._SAMPLES_A_BATCH", batch)
     make_runner(dataset, linear, tmp_path / "whole", jit="off")[1].run()
     for number in (2, 1):
         make_runner(dataset, linear, tmp_path / "parts" / "{shard}", jit="off")[1].run(shard=(number, 2))

@@ -14,12 +14,13 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 from PIL import Image
 
 from explainrun.explainers import Gradient, OoDNet
-from explainrun.explainers.checkpoints import read_checkpoint
+from explainrun.explainers.ood.checkpoints import read_checkpoint
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.config import class_names_of, load_config
-from explainrun.runner.datasets import csv_dataset, hdf5_dataset
-from explainrun.runner.networks import load_network
-from explainrun.runner.picture_source import PictureError, read_picture
+from explainrun.runner.config.build import class_names_of
+from explainrun.runner.config.factories import load_network
+from explainrun.runner.config.schema import load_config
+from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
+from explainrun.runner.figures.pictures import PictureError, read_picture
 from explainrun.summary_format import Results, find_runs, read_summary
 
 
@@ -190,7 +191,7 @@ def test_strange_class_names_come_back(two_channels, dataset, tmp_path, scenes):
 
 
 def test_strange_class_names_in_tables():
-    from explainrun.runner.result import Scores  # noqa: PLC0415
+    from explainrun.runner.results.run_result import Scores  # noqa: PLC0415
 
     scores = Scores(tuple(STRANGE), ("A<b>",), ("M<i>",), [0], [5], {("A<b>", "M<i>"): [0.5]})
     page = scores.label_table("M<i>", "html")

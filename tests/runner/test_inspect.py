@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
-from explainrun.runner.inspection_text import duration, size
+from explainrun.runner.cli.inspection_report.text import duration, size
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import (
     Explained,
     FolderLock,
@@ -23,7 +23,7 @@ from explainrun.summary_format import (
     Segments,
     SummaryWriter,
 )
-from explainrun.summary_format.archive import write_archive
+from explainrun.summary_format.archive.results_file import write_archive
 
 PLAN = {
     "network": {"class": "Net", "weights and layers": "abc123"},
@@ -249,7 +249,7 @@ def test_no_network_library_is_loaded(make):
     run = make("run", 1)
     code = (
         "import sys\n"
-        "from explainrun.runner.command_line import main\n"
+        "from explainrun.runner.cli.main import main\n"
         "try: main(['inspect', *sys.argv[1:]])\n"
         "except SystemExit as end: print(end.code, 'mindspore' in sys.modules)\n"
     )

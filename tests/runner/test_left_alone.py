@@ -19,10 +19,10 @@ from mindspore import nn
 
 from explainrun.explainers import LIME, DeepFeatureFactorization, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.config import load_config
-from explainrun.runner.datasets import hdf5_dataset
-from explainrun.runner.networks import make
-from explainrun.runner.samples import SampleError, read_samples
+from explainrun.runner.config.factories import make
+from explainrun.runner.config.schema import load_config
+from explainrun.runner.data.file_datasets import hdf5_dataset
+from explainrun.runner.data.samples import SampleError, read_samples
 
 
 class Digits:

@@ -8,9 +8,9 @@ import pytest
 from mindspore import nn
 
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, Robustness
-from explainrun.benchmarks.explanation import Explanation
+from explainrun.benchmarks.core.explanation import Explanation
 from explainrun.explainers import GradCAM, Gradient, GuidedBackprop
-from explainrun.explainers.view import View
+from explainrun.explainers.core.view import View
 from explainrun.runner import ImageClassificationRunner
 
 

@@ -331,7 +331,7 @@ def test_metrics_of_one_name_and_a_folder_that_cannot_be_written(two_channels, d
     network = two_channels()
     runner = ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)], [PointingGame(2), PointingGame(2, tolerance=3)])
-    monkeypatch.setattr("explainrun.runner.plan.os.access", lambda path, mode: path != tmp_path)
+    monkeypatch.setattr("explainrun.runner.plan.plan.os.access", lambda path, mode: path != tmp_path)
     with pytest.raises(PlanError) as caught:
         runner.run()
     assert caught.value.problems == (

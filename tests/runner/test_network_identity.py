@@ -12,8 +12,8 @@ from mindspore import Tensor, nn, ops
 from explainrun.explainers import Gradient, Network
 from explainrun.explainers.network import OutOfMemoryError, probe, probe_rows
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.current_run import current_run
-from explainrun.runner.network_identity import network_identity
+from explainrun.runner.plan.network_fingerprint import network_identity
+from explainrun.runner.up_to_date_run import current_run
 from explainrun.summary_format import MergeError, Results, merge
 from explainrun.summary_format.probe import Answers, Probe
 
@@ -189,7 +189,7 @@ def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, 
     run(Scaled(), folder=shards[0], shard=(1, 2))
     with monkeypatch.context() as patch:
         on_a_device(patch, "GPU")
-        patch.setattr("explainrun.runner.network_identity._options", lambda held: [("elsewhere", True)])
+        patch.setattr("explainrun.runner.plan.network_fingerprint._options", lambda held: [("elsewhere", True)])
         run(Scaled(0.5 * (1 + apart)), folder=shards[1], shard=(2, 2))
     plans = [Results(shard).plan for shard in shards]
     assert [plan["device"] for plan in plans] == ["CPU", "GPU"]
@@ -365,7 +365,7 @@ def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, no
 def test_a_passing_failure_of_the_probe_is_no_other_network(run, monkeypatch):
     run(Scaled())
     full = OutOfMemoryError(2)
-    monkeypatch.setattr("explainrun.runner.examination.probe", lambda *_: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("explainrun.runner.execution.preflight.probe", lambda *_: (_ for _ in ()).throw(full))
     with pytest.raises(OutOfMemoryError):
         run(Scaled())
 

@@ -7,7 +7,7 @@ import mindspore as ms
 import pytest
 from mindspore import nn
 
-from explainrun.runner.networks import load_network, make
+from explainrun.runner.config.factories import load_network, make
 
 SOURCE = """
 from mindspore import nn

@@ -14,8 +14,8 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.network_identity import structure_digest
-from explainrun.runner.own_code import own_code, unversioned_code
+from explainrun.runner.plan.code_fingerprint import own_code, unversioned_code
+from explainrun.runner.plan.network_fingerprint import structure_digest
 
 FIRST = """\
 import helper, functools
@@ -145,7 +145,7 @@ def test_neither_calls_nor_the_order_of_imports_count(written):
 
 def test_every_process_finds_the_same(written, tmp_path):
     here = list(digests(written()).values())
-    imports = "import first; from explainrun.runner.own_code import own_code"
+    imports = "import first; from explainrun.runner.plan.code_fingerprint import own_code"
     program = f"{imports}; print([own_code(getattr(first, name)) for name in {NAMES}])"
     for seed in "12":
         environment = {"PATH": "", "PYTHONHASHSEED": seed}
@@ -287,11 +287,13 @@ def test_a_module_may_be_called_as_one_of_pythons(tmp_path, monkeypatch):
 
 
 def test_a_class_of_mindspore_is_not_followed_wherever_it_lies(monkeypatch):
-    monkeypatch.setattr("explainrun.runner.own_code._INSTALLED", [])
-    monkeypatch.setattr("explainrun.runner.own_code._PACKAGES", set())
+    monkeypatch.setattr("explainrun.runner.plan.code_fingerprint._INSTALLED", [])
+    monkeypatch.setattr("explainrun.runner.plan.code_fingerprint._PACKAGES", set())
     read = []
     real = inspect.getsource
-    monkeypatch.setattr("explainrun.runner.own_code.getsource", lambda thing: read.append(thing) or real(thing))
+    monkeypatch.setattr(
+        "explainrun.runner.plan.code_fingerprint.getsource", lambda thing: read.append(thing) or real(thing)
+    )
     own_code(Holding)
     assert set(read) <= {Holding}
 

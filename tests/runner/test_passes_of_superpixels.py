@@ -9,7 +9,8 @@ from mindspore import Tensor, nn, ops
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, Robustness
 from explainrun.explainers import LIME, Gradient, KernelSHAP, Network, Occlusion, View
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 from explainrun.summary_format import Results
 
 SHAPE, SIZE, SAMPLES, CLASSES, NOISY = (3, 8, 10), 4, 21, 3, 3

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainrun.runner import picture_source
-from explainrun.runner.picture_source import PictureError, Pixels, converted, read_picture, seen
+from explainrun.runner.figures import pictures as picture_source
+from explainrun.runner.figures.pictures import PictureError, Pixels, converted, read_picture, seen
 
 COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [0, 51, 102]]], np.uint8)
 

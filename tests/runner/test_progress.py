@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from explainrun.explainers import Network
-from explainrun.runner import progress
-from explainrun.runner.progress import Progress
+from explainrun.runner.execution import progress
+from explainrun.runner.execution.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -11,9 +11,9 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
-from explainrun.runner.work import Work
+from explainrun.runner.execution.batch_loop import Work
 from explainrun.summary_format import FolderInUseError, FolderLock, Results, find_runs
-from explainrun.summary_format.frames import read_frames
+from explainrun.summary_format.event_file.frames import read_frames
 
 
 @pytest.mark.parametrize(("batch", "commits"), [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)])

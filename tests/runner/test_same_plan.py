@@ -12,11 +12,14 @@ from mindspore import nn
 
 from explainrun.benchmarks import DeletionAUC, InsertionAUC
 from explainrun.explainers import Gradient, InputXGradient
-from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, engine
-from explainrun.runner.description import Description
-from explainrun.runner.network_identity import structure_digest
-from explainrun.summary_format import FolderInUseError, disk, find_runs, finishing
-from explainrun.summary_format.differences import differences
+from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError
+from explainrun.runner.execution import engine
+from explainrun.runner.plan.fingerprint import Description
+from explainrun.runner.plan.network_fingerprint import structure_digest
+from explainrun.summary_format import FolderInUseError, find_runs
+from explainrun.summary_format.lifecycle import finish as finishing
+from explainrun.summary_format.plan_diff import differences
+from explainrun.summary_format.storage import durable as disk
 
 
 def test_the_order_of_names_counts(linear, dataset, scenes, tmp_path):

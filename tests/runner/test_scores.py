@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
-from explainrun.runner.ranking import tied
-from explainrun.runner.scores import Scores
+from explainrun.runner.cli.main import main
+from explainrun.runner.results.ranking import tied
+from explainrun.runner.results.scores import Scores
 
 NAN = float("nan")
 
@@ -195,7 +195,7 @@ def folder(tmp_path_factory):
 
 def test_the_command_tells_what_the_run_told_and_loads_no_mindspore(folder):
     script = (
-        "import sys; from explainrun.runner.command_line import main\n"
+        "import sys; from explainrun.runner.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print('mindspore' in sys.modules)"
     )

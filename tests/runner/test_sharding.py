@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from explainrun.runner.sharding import NotAWorker, Shard, shard_of
+from explainrun.runner.plan.sharding import NotAWorker, Shard, shard_of
 
 
 def test_every_sample_has_one_owner():

@@ -13,8 +13,8 @@ from mindspore import nn
 from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import RISE, GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.command_line import main
-from explainrun.runner.sharding import Shard
+from explainrun.runner.cli.main import main
+from explainrun.runner.plan.sharding import Shard
 from explainrun.summary_format import BrokenRecordError, FolderLock, MergeError, Results, find_runs, merge
 
 SAMPLES = 7
@@ -284,7 +284,7 @@ def test_what_is_merged_and_cannot_be_read_again(parts, tmp_path, monkeypatch, e
     def unread(*_):
         raise error
 
-    monkeypatch.setattr("explainrun.runner.result.RunResult.of", unread)
+    monkeypatch.setattr("explainrun.runner.results.run_result.RunResult.of", unread)
     done = CliRunner().invoke(main, ["merge", str(tmp_path / "merged"), *map(str, parts)])
     assert done.exit_code == code
     assert f"explainrun: {tmp_path / 'merged'} is merged, but " in done.stderr
@@ -377,7 +377,7 @@ def merge_killed(parts, tmp_path, monkeypatch):
 
     def killed(**options):
         with monkeypatch.context() as patch:
-            patch.setattr("explainrun.summary_format.merging.finish", _killed)
+            patch.setattr("explainrun.summary_format.shards.merge.finish", _killed)
             with pytest.raises(KeyboardInterrupt):
                 merge(tmp_path / "merged", parts, **options)
 
@@ -413,14 +413,14 @@ def test_a_shard_is_no_place_to_merge_to(parts):
 
 
 def test_batches_of_a_merge_join_seamlessly(parts, runner, tmp_path, monkeypatch, how_runs_differ):
-    monkeypatch.setattr("explainrun.summary_format.shards._SAMPLES_A_BATCH", 2)
+    monkeypatch.setattr("explainrun.summary_format.shards.sharded_batches._SAMPLES_A_BATCH", 2)
     merge(tmp_path / "merged", parts)
     runner("whole").run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
 def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch):
-    monkeypatch.setattr("explainrun.runner.plan.sample_count", lambda *_: None)
+    monkeypatch.setattr("explainrun.runner.plan.plan.sample_count", lambda *_: None)
     short = runner("{shard}").run(shard=(1, 2)).summary_dir
     grown = runner("{shard}", given=[*rows(), *rows()]).run(shard=(2, 2)).summary_dir
     with pytest.raises(MergeError, match="1-of-2 has 4 samples; of the 11 of all shards 6 would be its own"):
@@ -442,7 +442,7 @@ def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path,
         tried.append(images)
         return len(tried) < 2
 
-    monkeypatch.setattr("explainrun.runner.examination._compiled", refuse_the_second)
+    monkeypatch.setattr("explainrun.runner.execution.preflight._compiled", refuse_the_second)
     shards = [runner("{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
     np.testing.assert_array_equal(tried[0], np.stack([image for image, *_ in rows()][:2]))
     np.testing.assert_array_equal(tried[0], tried[1])

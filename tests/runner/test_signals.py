@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from explainrun.runner.telling import ended_by_signals
+from explainrun.runner.cli.errors import ended_by_signals
 from explainrun.summary_format import find_runs
 
 # What is started in the background ignores SIGINT, and so do its children.

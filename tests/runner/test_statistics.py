@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from explainrun.runner import statistics
-from explainrun.runner.statistics import (
+from explainrun.runner.results import resampling as statistics
+from explainrun.runner.results.resampling import (
     bootstrap_intervals,
     by_sample,
     holm,

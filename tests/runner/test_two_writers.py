@@ -19,8 +19,13 @@ from mindspore import nn
 
 from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
-from explainrun.runner import ImageClassificationRunner, committing
-from explainrun.summary_format import FolderInUseError, archive, disk, find_runs, inspect_run, lock, merge, own_folder
+from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.execution import commit_queue as committing
+from explainrun.summary_format import FolderInUseError, find_runs, inspect_run, merge
+from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import lock
+from explainrun.summary_format.storage import writer_folder as own_folder
 
 
 class Pixels(Explainer):

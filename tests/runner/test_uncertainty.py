@@ -5,8 +5,8 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import Gradient, Network
-from explainrun.explainers.uncertainty import spread
-from explainrun.explainers.view import dropout_generators
+from explainrun.explainers.core.view import dropout_generators
+from explainrun.explainers.dropout_uncertainty import spread
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.summary_format import Results, Segments, read_summary
 

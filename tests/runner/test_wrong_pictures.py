@@ -5,9 +5,9 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import Explained, MergeError, Results, find_runs, inspect_run, merge
-from explainrun.summary_format.picture_checksums import checksum
+from explainrun.summary_format.archive.picture_checksums import checksum
 
 WRONG = "this picture is different from what the run wrote"
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from explainrun.runner import SampleError
 from explainrun.runner.comparison import scored_run, write_baseline
-from explainrun.runner.config import build_runner, load_config
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 from explainrun.summary_format import merge
 
 FAILING_ROWS = """\

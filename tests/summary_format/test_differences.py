@@ -2,8 +2,8 @@
 
 import pytest
 
-from explainrun.summary_format.differences import mapping_differences, shown
-from explainrun.summary_format.problems import nearest
+from explainrun.summary_format.errors import nearest
+from explainrun.summary_format.plan_diff import mapping_differences, shown
 
 
 def test_mappings():

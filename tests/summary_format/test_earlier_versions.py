@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from explainrun.summary_format import MergeError, Results, find_runs, folder, inspect_run, merge, read_summary
+from explainrun.summary_format import MergeError, Results, find_runs, inspect_run, merge, read_summary
+from explainrun.summary_format.storage import run_folder as folder
 
 REFUSED = (
     "version of Explainrun began this run, and this one cannot resume it; finish it with that version, or replace it: "

@@ -23,7 +23,7 @@ from explainrun.summary_format import (
     read_records,
     read_summary,
 )
-from explainrun.summary_format.frames import framed, masked_crc, read_frames
+from explainrun.summary_format.event_file.frames import framed, masked_crc, read_frames
 
 METADATA = Metadata(("zero", 'ünïcode / "quoted"', "<b>"), ("Gradient", "GradCAM"), ("InsertionAUC",))
 SAMPLES = [

@@ -6,8 +6,9 @@ import stat
 
 import pytest
 
-from explainrun.summary_format import RunFolder, SummaryWriter, disk, find_runs, read_manifest, remove_runs
-from explainrun.summary_format.folder import sweep
+from explainrun.summary_format import RunFolder, SummaryWriter, find_runs, read_manifest, remove_runs
+from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage.run_folder import sweep
 
 
 def test_names_are_those_the_viewer_looks_for(tmp_path):

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from explainrun.summary_format import FolderInUseError, FolderLock, lock
-from explainrun.summary_format.holder import holder_of
+from explainrun.summary_format import FolderInUseError, FolderLock
+from explainrun.summary_format.storage import lock
+from explainrun.summary_format.storage.lock_holder import holder_of
 
 HOLDS = """
 import sys

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
-from explainrun.summary_format import FolderInUseError, FolderLock, RunFolder, find_runs, lock, own_folder, remove_runs
-from explainrun.summary_format.disk import write_new
+from explainrun.summary_format import FolderInUseError, FolderLock, RunFolder, find_runs, remove_runs
+from explainrun.summary_format.storage import lock
+from explainrun.summary_format.storage import writer_folder as own_folder
+from explainrun.summary_format.storage.durable import write_new
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments, archive
-from explainrun.summary_format.archive import check_archive, write_archive
+from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments
+from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive.results_file import check_archive, write_archive
 
 PLAN = {
     "class_names": ["a/b", "ü <i>", "c d"],

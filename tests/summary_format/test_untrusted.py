@@ -24,16 +24,16 @@ from explainrun.summary_format import (
     SampleBatch,
     SampleRecord,
     Segments,
-    archive,
     find_runs,
     read_manifest,
     read_records,
     remove_runs,
 )
-from explainrun.summary_format.archive import write_archive
-from explainrun.summary_format.frames import framed
-from explainrun.summary_format.records import encode
-from explainrun.summary_format.untrusted import array_of, arrays_of, json_of
+from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.event_file.frames import framed
+from explainrun.summary_format.event_file.records import encode
+from explainrun.summary_format.untrusted.numpy_json import array_of, arrays_of, json_of
 
 PLAN = {"class_names": ["a", "b"], "explainers": {"First": {}}, "metrics": {"IoSR": {}}}
 

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from explainrun.runner.command_line import merge, run
+from explainrun.runner.cli.main import merge
+from explainrun.runner.cli.run import run
 
 NIGHT = "2026-11-21"
 BOTH = "merge 2026-11-21 shard-1-of-2 shard-2-of-2"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from explainrun.runner.command_line import merge, run
-from explainrun.runner.sharding import Shard, shard_of
+from explainrun.runner.cli.main import merge
+from explainrun.runner.cli.run import run
+from explainrun.runner.plan.sharding import Shard, shard_of
 
 
 def pod(job):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from explainrun.runner.sharding import Shard, shard_of
+from explainrun.runner.plan.sharding import Shard, shard_of
 
 BOTH = "merge mine shard-1-of-2 shard-2-of-2"
 

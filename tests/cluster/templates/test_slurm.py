@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from explainrun.runner.command_line import merge, run
-from explainrun.runner.sharding import Shard, shard_of
+from explainrun.runner.cli.main import merge
+from explainrun.runner.cli.run import run
+from explainrun.runner.plan.sharding import Shard, shard_of
 
 BOTH = "merge mine shard-1-of-2 shard-2-of-2"
 

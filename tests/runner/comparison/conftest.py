@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from explainrun.runner.comparison import Change, Comparison, Flip, ScoredRun, Similarity, WorstQuestion
-from explainrun.runner.comparison.comparison import Verdict
+from explainrun.runner.comparison.formats.findings import Verdict
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
-from explainrun.summary_format.archive import write_archive
+from explainrun.summary_format.archive.results_file import write_archive
 
 PLAN = {
     "network": {"class": "Net", "weights and layers": "abc123"},

@@ -13,7 +13,7 @@ import pytest
 
 from explainrun.runner.comparison import BaselineError, baseline_text, read_baseline, scored_run, write_baseline
 from explainrun.runner.comparison.scored_run import rounded
-from explainrun.summary_format import disk
+from explainrun.summary_format.storage import durable as disk
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explainrun.runner.comparison import NotComparableError, check_comparable, compare
-from explainrun.runner.comparison.comparable import notes
+from explainrun.runner.comparison.compatibility import notes
 
 
 def refusal(baseline, candidate):

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Tree
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 
 FORMATS = ("table", "json", "markdown", "junit")
 
@@ -196,7 +196,7 @@ def broken(*arguments, **options):
 
 def test_what_nobody_foresaw(runs, tmp_path, monkeypatch):
     file = tmp_path / "report.json"
-    monkeypatch.setattr("explainrun.runner.comparison.comparing.check_comparable", broken)
+    monkeypatch.setattr("explainrun.runner.comparison.compare.check_comparable", broken)
     done = compare(runs["a"], runs["b"], f"--format=json={file}")
     said = "RuntimeError: nobody thought of this"
     assert (done.exit_code, done.stderr) == (2, f"explainrun: nothing was compared: {said}\n")
@@ -208,7 +208,7 @@ def test_what_nobody_foresaw(runs, tmp_path, monkeypatch):
 
 
 def test_a_format_that_fails_takes_no_other_with_it(runs, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules["explainrun.runner.comparison.outputs"].REPORT, "junit", broken)
+    monkeypatch.setitem(sys.modules["explainrun.runner.comparison.formats.report_files"].REPORT, "junit", broken)
     file = tmp_path / "comment.md"
     done = compare(runs["a"], runs["c"], f"--format=junit={tmp_path / 'x'}", f"--format=markdown={file}")
     assert (done.exit_code, "FAILED" in done.stdout, "FAILED" in file.read_text()) == (2, True, True)
@@ -219,7 +219,7 @@ def test_stopped(runs, monkeypatch):
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("explainrun.runner.comparison.comparing.check_comparable", stopped)
+    monkeypatch.setattr("explainrun.runner.comparison.compare.check_comparable", stopped)
     done = compare(runs["a"], runs["b"])
     assert (done.exit_code, done.stderr) == (3, "explainrun: stopped\n")
 
@@ -257,7 +257,7 @@ def test_a_terminal_of_another_encoding(runs, make_run):
 
 def test_no_mindspore(runs):
     code = (
-        "import sys; from explainrun.runner.command_line import main\n"
+        "import sys; from explainrun.runner.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code == 1, end.code\n"
         "assert 'mindspore' not in sys.modules"

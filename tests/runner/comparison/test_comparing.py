@@ -19,7 +19,7 @@ from explainrun.runner.comparison import (
     scored_run,
     write_baseline,
 )
-from explainrun.runner.comparison.table import as_table
+from explainrun.runner.comparison.formats.table import as_table
 
 NAN = math.nan
 EXACT = Tolerances(Tolerance(0.0))

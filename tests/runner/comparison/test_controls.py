@@ -5,16 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from explainrun.runner.comparison import (
-    BaselineError,
-    baseline_difference,
-    compare,
-    read_baseline,
-    scored_run,
-    write_baseline,
-)
-from explainrun.runner.comparison.markdown import as_markdown
-from explainrun.runner.comparison.table import as_table
+from explainrun.runner.comparison import BaselineError, compare, read_baseline, scored_run, write_baseline
+from explainrun.runner.comparison import baseline_diff as baseline_difference
+from explainrun.runner.comparison.formats.markdown import as_markdown
+from explainrun.runner.comparison.formats.table import as_table
 
 HIGH, LOW = [[0.9, 0.8]] * 10, [[0.9, 0.1]] * 10
 NAMES = ("E", "RandomMap")

@@ -6,9 +6,9 @@ from dataclasses import fields
 import click
 import pytest
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import Change, Comparison, Similarity, WorstQuestion
-from explainrun.runner.comparison.as_json import as_json, refused_as_json
+from explainrun.runner.comparison.formats.json_report import as_json, refused_as_json
 
 
 def test_a_failing_comparison(failed):

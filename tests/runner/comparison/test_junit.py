@@ -9,8 +9,8 @@ import pytest
 import xmlschema
 
 from explainrun.runner.comparison import Comparison
-from explainrun.runner.comparison.junit import as_junit, refused_as_junit
-from explainrun.runner.comparison.table import as_table
+from explainrun.runner.comparison.formats.junit import as_junit, refused_as_junit
+from explainrun.runner.comparison.formats.table import as_table
 
 PYTEST = "8.4.2"  # its source distribution holds the schema, under the MIT licence
 NASTY = "a|b `<i>`\n\\x1b[31m *x*"  # XML 1.0 holds line breaks, and no escape

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from explainrun.runner.comparison.comparison import Verdict
-from explainrun.runner.comparison.markdown import as_markdown, code, escaped, refused_as_markdown
+from explainrun.runner.comparison.formats.findings import Verdict
+from explainrun.runner.comparison.formats.markdown import as_markdown, code, escaped, refused_as_markdown
 
 PARSERS = {
     "commonmark": MarkdownIt("commonmark").enable("table"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from explainrun.runner.comparison import compare, scored_run, similarity
-from explainrun.runner.comparison.similarity import rank_correlations, similarities, top_intersections
+from explainrun.runner.comparison import compare, scored_run
+from explainrun.runner.comparison import map_similarity as similarity
+from explainrun.runner.comparison.map_similarity import rank_correlations, similarities, top_intersections
 
 
 def twin(first, second):

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from explainrun.runner.comparison import Flip, Similarity, wording
-from explainrun.runner.comparison.table import as_table, refused_as_table
+from explainrun.runner.comparison import Flip, Similarity
+from explainrun.runner.comparison.formats import wording
+from explainrun.runner.comparison.formats.table import as_table, refused_as_table
 
 
 def row_of(text, *words):

@@ -5,7 +5,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import inspect_run
 
 # Where each command works, and what it ends with if that fails.

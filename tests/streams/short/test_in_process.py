@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 
 WHY = {"None": "it is closed", "closed": "it is closed", "full": "[Errno 28]", "unread": "[Errno 32]"}
 

@@ -20,7 +20,7 @@ from mindspore import nn
 from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import Gradient, InputXGradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.work import Work
+from explainrun.runner.execution.batch_loop import Work
 
 
 class Network(nn.Cell):

@@ -1,0 +1,52 @@
+"""Metrics that the old package reaches through one class and a ``metric`` argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from inspect import signature
+from typing import Any, ClassVar
+
+from ...explainers.core.construction import Configuration
+from ...explainers.core.view import View
+from ...summary_format.errors import nearest
+from .explanation import Covering, Explanation
+from .metric import Metric, Scores
+
+
+class MetricFamily(Metric):
+    """Stands in for the member that ``metric`` names, under that member's name.
+
+    Args:
+        num_labels: how many classes the network has.
+        metric: name of the member.
+        options: what the member takes beside num_labels.
+
+    Raises:
+        ValueError: if there is no such member, or the member refuses an option.
+    """
+
+    members: ClassVar[Mapping[str, type[Metric]]]
+
+    def __init__(self, num_labels: int, metric: str, **options: Any) -> None:
+        if metric not in self.members:
+            raise ValueError(f"{type(self).__name__} has no metric {metric!r}; {nearest(metric, self.members)}")
+        known = signature(self.members[metric]).parameters
+        for option in options:
+            if option not in known:
+                raise ValueError(f"{metric} has no option {option!r}; {nearest(option, set(known) - {'num_labels'})}")
+        self.member = self.members[metric](num_labels, **options)
+        super().__init__(num_labels, self.member.name)
+        self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
+        self.controlled, self.maps_again = self.member.controlled, self.member.maps_again
+
+    def configuration(self) -> Configuration:
+        return self.member.configuration()
+
+    def score(self, explanation: Explanation) -> Scores:
+        return self.member.score(explanation)
+
+    def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
+        return self.member.extra_questions(view)
+
+    def covering(self, size: tuple[int, int]) -> Covering | None:
+        return self.member.covering(size)

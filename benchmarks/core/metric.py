@@ -1,0 +1,122 @@
+"""The contract of a metric, and the direct call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor
+
+from ...explainers.arguments import whole_number
+from ...explainers.core.construction import Configured
+from ...explainers.core.explainer import Explainer, answers, image_array
+from ...explainers.core.view import View, asked_labels
+from ...explainers.network import Network
+from .explanation import Covering, Explanation
+
+Scores = npt.NDArray[np.float64]
+
+
+class Metric(Configured, ABC):
+    """Scores maps, one number a question; NaN where a question cannot be scored.
+
+    A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
+
+    Args:
+        num_labels: how many classes the network has; None for a metric that works with any number.
+        name: under which it appears in tables and records; the class name by default.
+
+    Attributes:
+        higher_is_better: which way scores go.
+        needs_boxes: whether it asks where labels are.
+        maps_again: how often it has every map made again.
+        controlled: whether beating control maps says anything; not where a map that ignores the image scores best.
+
+    Raises:
+        ValueError: if num_labels is below 1.
+    """
+
+    higher_is_better: bool = True
+    needs_boxes: bool = False
+    maps_again: int = 0
+    controlled: bool = True
+
+    def __init__(self, num_labels: int | None, name: str | None = None) -> None:
+        self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")
+        self.name = name or type(self).__name__
+
+    @abstractmethod
+    def score(self, explanation: Explanation) -> Scores:
+        """Scores (Q,) of an explainer's maps, one for each question of ``explanation.view``."""
+
+    def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
+        """The (image, label) pairs whose maps it needs beside those that the view asks for, if any.
+
+        Maps of all metrics and explainers are made together with those that are asked for.
+        """
+        return ()
+
+    def covering(self, size: tuple[int, int]) -> Covering | None:
+        """The covered images that it is going to ask ``explanation.probabilities`` about, on images (H, W); if any.
+
+        The images of all metrics of a run share full passes, and one that several ask about runs once. So a metric
+        needs as many images through the network as its covering has, for each question whose map has an order, less
+        those that another metric needs as well, the untouched one and the one covered throughout (asked once a run).
+        """
+        return None
+
+    def evaluate(
+        self,
+        explainer: Explainer,
+        inputs: Tensor,
+        targets: Any,
+        saliency: Tensor | npt.NDArray[Any] | None = None,
+        mask: Tensor | npt.NDArray[Any] | None = None,
+    ) -> Scores:
+        """Score an explainer on images.
+
+        Args:
+            explainer: what to score.
+            inputs: (N, C, H, W), as the network takes them.
+            targets: as for the explainer: an int, (N,) or (N, L).
+            saliency: its maps (N, 1, H, W) or (N, L, H, W), where they are there already.
+            mask: where the targets are, shaped as the maps, true or above 0 inside; localization needs it.
+
+        Returns:
+            Scores (N,), or (N, L) for targets (N, L); NaN where a question cannot be scored.
+
+        Raises:
+            TypeError: if something is of another type.
+            ValueError: if shapes do not fit, a target is out of range, or the mask is needed and missing.
+        """
+        if not isinstance(explainer, Explainer):
+            raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
+        if mask is None and self.needs_boxes:
+            raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
+        images = image_array(inputs)
+        explainer = explainer.for_images(images)
+        labels = asked_labels(targets, len(images))
+        if self.num_labels is not None and labels.max() >= self.num_labels:
+            raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
+        shape = (*labels.shape, *images.shape[2:])
+        rows = np.repeat(np.arange(len(images)), labels.shape[1])
+        view = View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
+        maps = answers(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        masks = None if mask is None else shaped(mask, shape, "mask") > 0
+        scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
+        return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
+
+
+def shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
+    """Values of shape (N, L, H, W), given as a Tensor or array, as (N * L, H, W).
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    array = values.asnumpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return array.reshape(-1, *shape[2:])

@@ -1,0 +1,1 @@
+"""Does the prediction depend on the pixels that a map marks?"""

@@ -1,0 +1,1 @@
+"""Does a map depend on what is explained?"""

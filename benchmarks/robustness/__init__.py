@@ -1,0 +1,1 @@
+"""Does a map stay the same where the image hardly changes?"""

@@ -1,0 +1,45 @@
+"""Ablation-CAM: feature maps weighed by how much the logit falls without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..core.view import View
+from ..network import logits_from
+from ..network.tensors import FloatArray, IntArray
+from .channel_weighted import ChannelMap
+
+
+class AblationCAM(ChannelMap):
+    """Feature maps of a layer, each weighed by the share of the label's logit that goes when it is zero everywhere.
+
+    Desai, Ramaswamy: Ablation-CAM (2020): weight (y - y_k) / y; negative values of the sum are cut
+    to zero. The divisor is the size of y, since a negative logit would turn the map over; a logit of zero gives no map.
+    Costs an image a channel, for all labels of an image. grad-cam puts the layer's least value less 10,000,000 in the
+    place of zero where that least value is not zero; the paper does not. See ``ActivationMap`` for the arguments.
+    """
+
+    kind = "ablate"
+
+    def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
+        outputs = view.outputs[layer]
+        numbered = np.arange(outputs[0].size).reshape(1, *outputs.shape[1:])
+        channels = self.grid(numbered, layer)[0]  # which of the output's values each channel is made of
+        ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], channels))
+        return logits_from(view.network, layer, ablated, self.kind)
+
+    def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
+        whole = float(view.logits[row, label])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares: FloatArray = ((whole - logits[:, 0].astype(np.float64)) / abs(whole)).astype(np.float32)
+        return np.where(np.isfinite(shares), shares, np.float32(np.nan))
+
+
+def _without_each(output: FloatArray, channels: IntArray) -> Iterator[FloatArray]:
+    """An output with the values of each channel in turn put to zero, (channels, h, w) of their flat places."""
+    for channel in channels:
+        ablated = output.copy()
+        ablated.reshape(-1)[channel.reshape(-1)] = 0
+        yield ablated

@@ -1,0 +1,285 @@
+"""The contract of an explainer, and the direct call."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor, nn
+from PIL import Image
+
+from ...summary_format import original_picture
+from ..network import Network
+from ..network.tensors import FloatArray, IntArray, checked_network
+from ..visual.overlay import saliency_to_image
+from .automatic_layer import CHOSEN, automatic_layer
+from .construction import Configured
+from .view import Needs, View, asked_labels
+
+_log = logging.getLogger("explainrun")
+Method = TypeVar("Method", bound="Explainer")
+
+
+class Estimate(NamedTuple):
+    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_told`` says; None where nobody knows."""
+
+    maps: FloatArray
+    errors: npt.NDArray[np.floating[Any]] | None = None
+
+
+class Explainer(Configured, ABC):
+    """A saliency method bound to a network.
+
+    A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
+    off a map is says in ``error_told`` how a run tells it, one that itself differentiates or reads layers that it is
+    ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
+
+    Args:
+        network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
+        name: under which it appears in tables and records; the class name by default. Give one to run two
+            configurations of a class side by side.
+
+    Raises:
+        TypeError: if the network is no ``mindspore.nn.Cell``.
+    """
+
+    needs = Needs()
+    pynative: ClassVar[bool] = False
+    control: ClassVar[bool] = False
+    error_told: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
+
+    def __init__(self, network: nn.Cell, name: str | None = None) -> None:
+        self.network = checked_network(network)
+        self.name = name or type(self).__name__
+        self._automatic: dict[tuple[int, ...], str] = {}
+
+    @property
+    def lacks_layer(self) -> bool:
+        """Whether it, or an explainer that it holds, reads a layer that nobody has named."""
+        return any(inner.lacks_layer for _, inner in self._inner())
+
+    def with_layer(self: Method, layer: str | Sequence[str]) -> Method:
+        """The same method, reading this layer, or several, if it lacks one; the explainer itself stays as it is.
+
+        Raises:
+            ValueError: if there is no such layer.
+        """
+        if not self.lacks_layer:
+            return self
+        reading = copy(self)
+        for name, inner in self._inner():
+            object.__setattr__(reading, name, inner.with_layer(layer))
+        return reading
+
+    def _inner(self) -> list[tuple[str, Explainer]]:
+        """The explainers that it holds, by attribute."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Explainer)]
+
+    def for_images(self: Method, images: FloatArray) -> Method:
+        """The method as it explains images (N, C, H, W): if it lacks a layer, with the one that suits their shape.
+
+        That is the deepest one with feature maps, which takes a pass to find and is logged, once for each shape.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if not self.lacks_layer:
+            return self
+        shape = images.shape[1:]
+        if shape not in self._automatic:
+            self._automatic[shape] = automatic_layer(Network(self.network), images[0])
+            _log.warning(CHOSEN, self._automatic[shape], self.name)
+        return self.with_layer(self._automatic[shape])
+
+    @abstractmethod
+    def attribute(self, view: View) -> FloatArray:
+        """Maps (Q, H, W), one a question of the view, in the sign and scale of the method."""
+
+    def estimate(self, view: View) -> Estimate:
+        """The same maps, with how far off they may be; a method that knows the latter writes this too."""
+        return Estimate(self.attribute(view))
+
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
+        """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
+
+        By kind of pass, as far as that can be told without looking at them: what it may be at most, or nothing where
+        nobody knows. The shared passes that it ``needs`` are not among them: those take one image a question, for all
+        explainers that read a pass of the same rule.
+
+        Raises:
+            ValueError: if its options do not fit images of that shape; asked before the first pass of a run.
+        """
+        return {}
+
+    def images_needed_for(self, view: View) -> Mapping[str, int]:
+        """The same for the questions of a view; to be written where it depends on what the images or layers show.
+
+        Asked with the view that ``attribute`` gets next.
+        """
+        return self.images_needed(len(np.unique(view.rows)), len(view.rows), view.images.shape[1:])
+
+    @overload
+    def __call__(
+        self, inputs: Tensor, targets: Any, ret: Literal["tensor"] = "tensor", show: bool | None = None
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, inputs: Tensor, targets: Any, ret: Literal["image"], show: bool | None = None
+    ) -> list[list[Image.Image]] | list[Image.Image]: ...
+
+    def __call__(self, inputs: Tensor, targets: Any, ret: str = "tensor", show: bool | None = None) -> Any:
+        """Explain images.
+
+        Args:
+            inputs: (N, C, H, W), as the network takes them.
+            targets: the labels to explain: an int for all images, (N,) for one an image, or (N, L) for several.
+            ret: "tensor", or "image" for coloured overlays.
+            show: display the overlays; by default in notebooks only.
+
+        Returns:
+            Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels an image. With ``ret="image"`` a list of N
+            pictures, of N lists of L pictures for targets (N, L).
+
+        Raises:
+            TypeError: if inputs or targets are of another type.
+            ValueError: if their shapes do not fit, a target is out of range, or ret is another word.
+        """
+        if ret not in ("tensor", "image"):
+            raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
+        images = image_array(inputs)
+        labels = asked_labels(targets, len(images))
+        maps = answers(self, images, labels).reshape(*labels.shape, *images.shape[2:])
+        if ret == "image" or show or (show is None and in_notebook() and _has_picture(images, maps)):
+            overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
+                        for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
+            if show or (show is None and in_notebook()):
+                _display([picture for row in overlays for picture in row])
+            if ret == "image":
+                return overlays if np.ndim(targets) == 2 else [row[0] for row in overlays]
+        return Tensor(maps)
+
+
+def attribute_together(
+    explainers: Sequence[Explainer], view: View
+) -> tuple[dict[str, Estimate], dict[str, ValueError]]:
+    """What several explainers give for the questions of a view, by name, and the errors of those that refused.
+
+    Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
+    made once for all of them and none is held longer than they look at it.
+    """
+    sharing = [explainer for explainer in explainers if explainer.needs.layers]
+    others = [explainer for explainer in explainers if not explainer.needs.layers]
+    found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
+    errors: dict[str, ValueError] = {}
+    for group, parts in ((sharing, view.parts(view.network.pass_size)), (others, [view])):
+        for part in parts if group else ():
+            for explainer in group:
+                try:
+                    if explainer.name not in errors:
+                        found[explainer.name].append(_attributed(explainer, part))
+                except ValueError as error:
+                    errors[explainer.name] = error
+    return {name: _joined(parts) for name, parts in found.items() if name not in errors}, errors
+
+
+def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
+    """An explainer's maps (N * L, H, W) for labels (N, L) of images; a label that stands twice is asked once.
+
+    Raises:
+        ValueError: if it gives maps of another shape, or refuses.
+    """
+    explainer = explainer.for_images(images)
+    view, place = asked_together(explainer, images, labels)
+    found, refused = attribute_together([explainer], view)
+    if refused:
+        raise refused[explainer.name]
+    asked: FloatArray = found[explainer.name].maps[place.reshape(-1)]
+    return asked
+
+
+def asked_directly(explainer: Explainer, inputs: Any, targets: Any) -> tuple[View, IntArray]:
+    """A view of what a direct call asks of an explainer, and the place in it of each label (N, L) of the images.
+
+    Args:
+        explainer: to be asked.
+        inputs: images (N, C, H, W) as a Tensor or array.
+        targets: an int, (N,) or (N, L) labels.
+
+    Raises:
+        TypeError: if inputs or targets are of another type.
+        ValueError: if their shapes do not fit each other or the explainer's options.
+    """
+    images = image_array(inputs)
+    return asked_together(explainer, images, asked_labels(targets, len(images)))
+
+
+def asked_together(explainer: Explainer, images: FloatArray, labels: IntArray) -> tuple[View, IntArray]:
+    """A view of labels (N, L) of images, each asked once, and the place (N, L) in it of each of them.
+
+    Raises:
+        ValueError: if the explainer's options do not fit the images.
+    """
+    rows = np.repeat(np.arange(len(images)), labels.shape[1])
+    pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
+    explainer.images_needed(len(images), len(pairs), images.shape[1:])
+    view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    return view, place.reshape(labels.shape)
+
+
+def _attributed(explainer: Explainer, view: View) -> Estimate:
+    maps, errors = explainer.estimate(view)
+    if maps.shape != (len(view.rows), *view.size):
+        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(view.rows)} questions of {view.size}")
+    if errors is not None and errors.shape != (len(view.rows),):
+        raise ValueError(f"{explainer.name} gave errors {errors.shape} for {len(view.rows)} questions")
+    return Estimate(maps.astype(np.float32, copy=False), errors)
+
+
+def _joined(parts: Sequence[Estimate]) -> Estimate:
+    maps = np.concatenate([part.maps for part in parts])
+    errors = [part.errors for part in parts if part.errors is not None]
+    return Estimate(maps, np.concatenate(errors) if len(errors) == len(parts) else None)
+
+
+def image_array(inputs: Any) -> FloatArray:
+    """Images (N, C, H, W) given as a Tensor or array, as float32.
+
+    Raises:
+        TypeError: if they are something else.
+        ValueError: if they are not four-dimensional, there are none, or one holds NaN or infinity.
+    """
+    if not isinstance(inputs, (Tensor, np.ndarray)):
+        raise TypeError(f"inputs must be a Tensor or an array, got {type(inputs).__name__}")
+    images = inputs.asnumpy() if isinstance(inputs, Tensor) else inputs
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"inputs must be images of shape (N, C, H, W), got shape {images.shape}")
+    if not np.isfinite(images).all():
+        raise ValueError("inputs hold NaN or infinity")
+    return images.astype(np.float32, copy=False)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return "ipykernel" in sys.modules and hasattr(sys.modules.get("IPython"), "display")
+
+
+def _has_picture(images: FloatArray, maps: FloatArray) -> bool:
+    """Whether there is anything to show without being asked to: colours, and numbers throughout."""
+    return images.shape[1] in (1, 3, 4) and bool(np.isfinite(maps).all())
+
+
+def _display(pictures: Sequence[Image.Image]) -> None:
+    if in_notebook():
+        display = sys.modules["IPython"].display.display
+        for picture in pictures:
+            display(picture)
+    else:
+        for picture in pictures:
+            picture.show()

@@ -1,0 +1,220 @@
+"""What explainers and metrics see: a batch of images, the questions asked of them, and the passes made for them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor
+
+from ..network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
+from ..network.tensors import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an explainer asks of the shared passes.
+
+    Attributes:
+        layers: for each backward rule whose differentiated pass it reads, the layers to tap in that pass; "" is the
+            image itself.
+        outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
+    """
+
+    layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
+    outputs: frozenset[str] = frozenset()
+
+    @classmethod
+    def gradient(cls, *layers: str, rule: Rule = "plain") -> Needs:
+        """One differentiated pass, with these layers tapped."""
+        return cls({rule: frozenset(layers)})
+
+    @classmethod
+    def output(cls, *layers: str) -> Needs:
+        """The outputs of these layers alone; that of "", the image itself, takes no pass."""
+        return cls(outputs=frozenset(layers) - {INPUT_LAYER})
+
+    @classmethod
+    def together(cls, needs: Iterable[Needs]) -> Needs:
+        """What serves all of them: one pass a rule, and one without gradient."""
+        union: dict[Rule, frozenset[str]] = {}
+        needs = list(needs)
+        for need in needs:
+            for rule, layers in need.layers.items():
+                union[rule] = union.get(rule, frozenset()) | layers
+        return cls(union, frozenset().union(*(need.outputs for need in needs)))
+
+
+class View:
+    """A batch of images and the (image, label) questions asked of them.
+
+    Explainers that read gradients share one differentiated pass a rule, which runs when the first of them asks.
+
+    Args:
+        network: where passes run.
+        images: (N, C, H, W).
+        rows: (Q,), which image each question is about.
+        labels: (Q,), which label it asks about.
+        needs: what all explainers of the view need together.
+        sample_ids: (N,), stable names of the images, by default 0..N-1.
+        seed: what randomness starts from.
+        logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
+        outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        images: FloatArray,
+        rows: IntArray,
+        labels: IntArray,
+        *,
+        needs: Needs | None = None,
+        sample_ids: IntArray | None = None,
+        seed: int = 0,
+        logits: FloatArray | Callable[[], FloatArray] | None = None,
+        outputs: Mapping[str, FloatArray] | None = None,
+    ) -> None:
+        self.network, self.images, self.rows, self.labels = network, images, rows, labels
+        self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
+        self._needs, self._seed, self._logits = needs or Needs(), seed, logits
+        self._derivatives: dict[Rule, Derivatives] = {}
+        self._outputs = outputs
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.images.shape[2], self.images.shape[3]
+
+    @cached_property
+    def asked_images(self) -> FloatArray:
+        """The image of each question, (Q, C, H, W)."""
+        return self.images[self.rows]
+
+    @cached_property
+    def logits(self) -> FloatArray:
+        """Logits (N, classes) of the untouched images; a pass only where nobody knew them yet."""
+        if self._logits is None:
+            return self.network.logits(self.images)
+        return self._logits() if callable(self._logits) else self._logits
+
+    def derivatives(self, rule: Rule = "plain") -> Derivatives:
+        """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
+        if rule not in self._derivatives:
+            layers = self._needs.layers.get(rule, frozenset())
+            self._derivatives[rule] = self.network.differentiate(self.asked_images, self.labels, layers, rule)
+        return self._derivatives[rule]
+
+    def parts(self, size: int) -> Iterator[View]:
+        """Views of so many of the questions each, in order, which share nothing but the images."""
+        for first in range(0, len(self.rows), size):
+            yield self.some(slice(first, first + size))
+
+    def some(self, questions: slice) -> View:
+        """A view of some of the questions, which shares nothing but the images."""
+        return View(
+            self.network,
+            self.images,
+            self.rows[questions],
+            self.labels[questions],
+            needs=self._needs,
+            sample_ids=self.sample_ids,
+            seed=self._seed,
+            logits=lambda: self.logits,
+        )
+
+    def changed(
+        self,
+        rows: IntArray,
+        images: FloatArray,
+        asked: IntArray,
+        labels: IntArray,
+        logits: FloatArray | None,
+        needs: Needs,
+    ) -> View:
+        """A view of changed copies of the images, which draw the random numbers of those that they are made of.
+
+        Args:
+            rows: (N,) which image each copy is made of.
+            images: (N, C, H, W) the copies.
+            asked: (Q,) which copy each question is about.
+            labels: (Q,) which label it asks about.
+            logits: (N, classes) of the copies, where they are known already.
+            needs: of all explainers that shall look at it.
+        """
+        ids = self.sample_ids[rows]
+        return View(self.network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
+
+    def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Output of a layer for each question, and the gradient of the question's logit with respect to it.
+
+        Raises:
+            ValueError: if no explainer of the view needs that layer.
+        """
+        if name not in self._needs.layers.get("plain", ()):
+            raise ValueError(f"layer {name!r} was not tapped: an explainer must name it in its needs")
+        derivatives = self.derivatives()
+        return derivatives.activations[name], derivatives.gradients[name]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, FloatArray]:
+        """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that nobody asks about."""
+        if self._outputs is not None:
+            return self._outputs
+        rows = np.unique(self.rows)
+        found = layer_outputs(self.network, self.images[rows], self._needs.outputs)
+        return {name: _placed(output, rows, len(self.images)) for name, output in found.items()}
+
+    def generator(self, row: int, purpose: str) -> np.random.Generator:
+        """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
+        return keyed_generator(self._seed, int(self.sample_ids[row]), purpose)
+
+
+def _placed(values: FloatArray, rows: IntArray, length: int) -> FloatArray:
+    """Values at their rows among so many, zeros elsewhere."""
+    placed = np.zeros((length, *values.shape[1:]), np.float32)
+    placed[rows] = values
+    return placed
+
+
+def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Generator:
+    """The random numbers of one sample for one purpose."""
+    return np.random.default_rng((seed, sample_id, zlib.crc32(purpose.encode())))
+
+
+def dropout_generators(seed: int, sample_id: int, samples: int) -> list[np.random.Generator]:
+    """The random numbers of one sample under each of several dropout masks."""
+    return [keyed_generator(seed, sample_id, f"dropout {number}") for number in range(samples)]
+
+
+def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
+    """Targets as labels (N, L), one row an image.
+
+    Args:
+        targets: an int, for all images; or (N,) or (N, L) integers as a Tensor, array, list or tuple.
+        images: N.
+
+    Raises:
+        TypeError: if they are not integers.
+        ValueError: if their shape does not fit or one is negative.
+    """
+    labels = targets.asnumpy() if isinstance(targets, Tensor) else np.asarray(targets)
+    if not np.issubdtype(labels.dtype, np.integer):
+        what = "None; name the label to explain" if targets is None else str(labels.dtype)
+        raise TypeError(f"targets must be integers, got {what}")
+    if labels.ndim == 0:
+        labels = np.full((images, 1), labels)
+    elif labels.ndim == 1 and len(labels) == images:
+        labels = labels[:, None]
+    elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
+        raise ValueError(
+            f"targets must be an int, ({images},) or ({images}, labels) for {images} images, got shape {labels.shape}"
+        )
+    if labels.min() < 0:
+        raise ValueError(f"targets must not be negative, got {labels.min()}")
+    return labels.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Maps of the gradient with respect to the image."""

@@ -1,0 +1,143 @@
+"""Integrated gradients: the gradient averaged on the way from a baseline to the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor, nn
+from scipy.special import roots_legendre
+
+from ..arguments import whole_number
+from ..core.explainer import Estimate, asked_directly
+from ..core.view import View
+from ..network import by_image
+from ..network.tensors import FloatArray, check_labels
+from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
+from .gradient import PixelAttribution, summed_over_channels
+
+Values = npt.NDArray[np.float64]
+
+
+class IntegratedGradients(PixelAttribution):
+    """Distance from the baseline times the mean gradient of the label's logit on the straight way to the image; signed.
+
+    Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks (2017), equation 1, by Gauss-Legendre quadrature;
+    summed over channels. Up to the error of the quadrature a map sums up to the logit of the image less that of the
+    baseline (completeness, section 3); ``estimate`` and a run's archive tell that error, question by question. Costs
+    ``steps`` differentiated images a question, and one image an image, for each baseline.
+
+    Args:
+        network: see ``Explainer``.
+        steps: of the quadrature.
+        baselines: a number, an array that broadcasts to (C, H, W), "mean" (each channel's) or "blur"; or a list of
+            such, over which the map is a mean.
+        name: see ``Explainer``.
+
+    Raises:
+        TypeError: if the network is no ``mindspore.nn.Cell``.
+        ValueError: if steps is no whole number from 1, a baseline is none, or an empty list is given. Later, if a
+            baseline does not fit the images.
+    """
+
+    error_told: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        steps: int = 50,
+        baselines: Baseline | Sequence[Baseline] = 0.0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(network, name)
+        self.steps = whole_number(steps, "steps")
+        several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
+        if not several:
+            raise ValueError("baselines must hold at least one, got an empty list")
+        self.baselines = tuple(checked_baseline(baseline, "baselines") for baseline in several)
+        nodes, weights = roots_legendre(self.steps)
+        self._places, self._weights = ((nodes + 1) / 2).astype(np.float32), weights / 2
+
+    def by_channel(self, view: View) -> FloatArray:
+        return self._attributed(view).astype(np.float32)
+
+    def reduced(self, values: FloatArray) -> FloatArray:
+        return summed_over_channels(values)
+
+    def estimate(self, view: View) -> Estimate:
+        """Maps, and of each its sum less what it should be: the fall of the logit from the image to the baselines."""
+        attributed = self._attributed(view)
+        maps = self.reduced(attributed.astype(np.float32))
+        return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view))
+
+    def completeness_error(self, inputs: Tensor, targets: Any) -> tuple[Tensor, npt.NDArray[np.float64]]:
+        """Maps and their completeness errors.
+
+        Args:
+            inputs: (N, C, H, W), as the network takes them.
+            targets: as for the direct call.
+
+        Returns:
+            The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
+            from the image to the baselines.
+
+        Raises:
+            TypeError: if inputs or targets are of another type.
+            ValueError: if their shapes do not fit, or a target is out of range.
+        """
+        view, place = asked_directly(self, inputs, targets)
+        maps, errors = self.estimate(view)
+        return Tensor(maps[place]), np.asarray(errors)[place]
+
+    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
+        return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}
+
+    def images_by_channel(self, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
+        for baseline in self.baselines:
+            check_baseline_fits(baseline, shape)
+        return {"integrate": questions * self.steps * len(self.baselines)}
+
+    def _attributed(self, view: View) -> Values:
+        """(Q, C, H, W)."""
+        several = len(self.baselines)
+        gradients = by_image(self._gradients(view), self.steps * several)
+        attributed = np.empty((len(view.rows), *view.images.shape[1:]))
+        for question, of_question in enumerate(gradients):
+            image = view.images[view.rows[question]]
+            means = (np.tensordot(self._weights, part, 1) for part in np.split(of_question, several))
+            parts = [(image - cover) * mean for cover, mean in zip(self._covers(image), means, strict=True)]
+            attributed[question] = sum(parts) / several
+        return attributed
+
+    def _gradients(self, view: View) -> Iterator[FloatArray]:
+        """Gradients at all places on all ways of all questions, pass by pass."""
+        size, each = view.network.pass_size, self.steps * len(self.baselines)
+        rows = self._ways(view)
+        for first in range(0, len(view.rows) * each, size):
+            places = range(first, min(first + size, len(view.rows) * each))
+            images = np.stack([next(rows) for _ in places])
+            labels = view.labels[[place // each for place in places]]
+            yield view.network.differentiate(images, labels, kind="integrate").input_gradient
+
+    def _ways(self, view: View) -> Iterator[FloatArray]:
+        """The images (C, H, W) on all ways of all questions."""
+        for row in view.rows:
+            image = view.images[row]
+            for cover in self._covers(image):
+                for place in self._places:
+                    yield cover + place * (image - cover)
+
+    def _covers(self, image: FloatArray) -> list[FloatArray]:
+        return [baseline_image(baseline, image) for baseline in self.baselines]
+
+    def _falls(self, view: View) -> Values:
+        """(Q,) the logit of each question's image less the mean of its baselines'."""
+        check_labels(view.labels, view.logits.shape[1])
+        rows, places = np.unique(view.rows, return_inverse=True)
+        covers = (cover for row in rows for cover in self._covers(view.images[row]))
+        logits = view.network.pooled_logits(covers, "baseline").astype(np.float64)
+        means = logits.reshape(len(rows), len(self.baselines), -1).mean(axis=1)
+        falls: Values = view.logits[view.rows, view.labels] - means[places.reshape(-1), view.labels]
+        return falls

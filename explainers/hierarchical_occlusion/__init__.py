@@ -1,0 +1,1 @@
+"""Hierarchical Occlusion Counterfactual: the few regions that a label needs."""

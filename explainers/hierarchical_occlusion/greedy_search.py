@@ -1,0 +1,152 @@
+"""The search of hierarchical occlusion for one question: which composites to ask about, given the answers so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..network.tensors import FloatArray
+from .batched_search import Request, Search
+from .counterfactual import NO_PARENT, Box, Counterfactual, Layer, Outcome, composite
+
+
+class Opening:
+    """What all labels of an image have in common: the blurred image, and with each window of layer 1 revealed.
+
+    Args:
+        image: (C, H, W).
+        blurred: what covers it, (C, H, W).
+        threshold: probability to reach.
+        layer: side and stride in pixels of layer 1's windows.
+    """
+
+    def __init__(self, image: FloatArray, blurred: FloatArray, threshold: float, layer: tuple[int, int]) -> None:
+        self.image, self.blurred, self.threshold = image, blurred, threshold
+        self.windows = _windows(Box(0, 0, image.shape[2], image.shape[1]), *layer, NO_PARENT)
+
+    def search(self) -> Search[FloatArray]:
+        """Probabilities (1 + windows, labels): blurred, then with each window; of the blurred image alone, (1, labels),
+        where that suffices for all labels.
+        """
+        blurred = yield self.composites([()])
+        if all(self.reached(float(probability)) for probability in blurred[0]):
+            return blurred
+        alone = yield self.composites([(window,) for window in self.windows])
+        return np.concatenate([blurred, alone])
+
+    def composites(self, shown: Sequence[Sequence[Box]]) -> Request:
+        """Images to ask about: the blurred one with these boxes revealed, then those."""
+        return _Composites(self.image, self.blurred, shown)
+
+    def reached(self, probability: float) -> bool:
+        """Whether a probability suffices."""
+        return self.threshold <= probability < math.inf
+
+
+class Revealing:
+    """Reveals windows of a blurred image until a label's probability reaches a threshold, layer by layer.
+
+    Args:
+        opening: of the image.
+        found: what its search says of the label, (1 + windows,) or (1,).
+        layers: side and stride in pixels of each layer's windows, the largest first.
+    """
+
+    def __init__(self, opening: Opening, found: FloatArray, layers: Sequence[tuple[int, int]]) -> None:
+        self.opening, self.layers = opening, layers
+        self._blurred_probability, self._alone = float(found[0]), found[1:]
+
+    def answer(self, question: Counterfactual) -> Search[Counterfactual]:
+        """The question with its answer filled in, after as many requests as it takes."""
+        layers: tuple[Layer, ...] = ()
+        outcome: Outcome = "blur suffices"
+        if not self.opening.reached(self._blurred_probability):
+            layers = yield from self._found_layers()
+            outcome = "found" if layers else "not reached"
+        return replace(question, outcome=outcome, blurred_probability=self._blurred_probability, layers=layers)
+
+    def _found_layers(self) -> Search[tuple[Layer, ...]]:
+        """Layers down to the first that misses the threshold."""
+        layer = yield from self._first()
+        found: list[Layer] = []
+        for side, stride in (*self.layers[1:], (0, 0)):
+            if not self.opening.reached(layer.probability):
+                break
+            found.append(layer)
+            if side:
+                layer = yield from self._refined(layer.boxes, side, stride)
+        return tuple(found)
+
+    def _first(self) -> Search[Layer]:
+        """Layer 1, whose first window is known."""
+        hidden, best = list(self.opening.windows), _best(self._alone)
+        children = [hidden.pop(best)]
+        probability = yield from self._reveal(hidden, children, (), float(self._alone[best]))
+        return Layer(probability, tuple(children))
+
+    def _refined(self, parents: Sequence[Box], side: int, stride: int) -> Search[Layer]:
+        """A layer of windows inside those above it.
+
+        Of a parent that misses the threshold all windows are revealed; those after it may still make up for it.
+        """
+        children: list[Box] = []
+        probability = math.nan
+        for place, parent in enumerate(parents):
+            whole = parents[place + 1 :]
+            probability = yield from self._probability([*children, *whole])
+            hidden = _windows(parent, side, stride, place)
+            probability = yield from self._reveal(hidden, children, whole, probability)
+        return Layer(probability, tuple(children))
+
+    def _reveal(
+        self, hidden: list[Box], children: list[Box], whole: Sequence[Box], probability: float
+    ) -> Search[float]:
+        """Move windows from the hidden ones to the children until they suffice; the probability that is reached."""
+        while hidden and not self.opening.reached(probability):
+            found = yield self.opening.composites([(*children, *whole, window) for window in hidden])
+            best = _best(found)
+            probability = float(found[best])
+            children.append(hidden.pop(best))
+        return probability
+
+    def _probability(self, shown: Sequence[Box]) -> Search[float]:
+        """Of the label with these boxes shown."""
+        if not shown:
+            return self._blurred_probability
+        (answer,) = yield self.opening.composites([shown])
+        return float(answer)
+
+
+def _best(found: FloatArray) -> int:
+    """Which is largest, the first of equals; never one that is not finite."""
+    return int(np.where(np.isfinite(found), found, -np.inf).argmax())
+
+
+class _Composites:
+    """The image with these and those boxes shown, each built when it is looked at."""
+
+    def __init__(self, image: FloatArray, blurred: FloatArray, shown: Sequence[Sequence[Box]]) -> None:
+        self.image, self.blurred, self.shown = image, blurred, shown
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def __getitem__(self, place: int, /) -> FloatArray:
+        return composite(self.image, self.blurred, self.shown[place])
+
+
+def _windows(parent: Box, side: int, stride: int, number: int) -> list[Box]:
+    """Windows inside a box, row by row from the top left, under the number of their parent."""
+    return [
+        Box(parent.x + left, parent.y + top, side, side, number)
+        for top in _starts(parent.height, side, stride)
+        for left in _starts(parent.width, side, stride)
+    ]
+
+
+def _starts(extent: int, side: int, stride: int) -> list[int]:
+    flush = extent - side
+    return [*range(0, flush, stride), flush]

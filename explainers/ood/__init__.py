@@ -1,0 +1,1 @@
+"""OoDNet: how much an image is like those that a network was trained on."""

@@ -1,0 +1,1 @@
+"""The explainrun command, a module for each of its commands."""

@@ -1,0 +1,103 @@
+"""``explainrun baseline``: keep a run's scores in a small file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..exit_codes import EXIT_RESUMABLE
+from .errors import end, ended_by_signals, refused
+from .standard_streams import echo
+
+if TYPE_CHECKING:
+    from ..comparison import ScoredRun
+
+
+@click.command(short_help="Keep the scores of a run in a small file.")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--update", is_flag=True, help="Replace the baseline that FILE holds, and show what changes.")
+def baseline(run: Path, output: Path, *, update: bool) -> None:
+    """Keep the scores of RUN in FILE, a small JSON to commit, which `explainrun compare` takes in place of a run.
+
+    RUN is a summary folder, of which the newest run is taken, a run's data folder or a results.h5. The same run gives
+    the same bytes. Exit codes: 0 written, or nothing changed; 2 RUN is not finished, damaged or none, or FILE holds
+    something else; 3 the disk or standard output failed, or it was stopped: run the same again once that is mended.
+    """
+    with ended_by_signals():
+        from ..comparison import write_baseline  # noqa: PLC0415
+
+    with refused():
+        new, old = _new(run), _old(output)
+        told = "" if old is None else _difference(old, new, output, update=update)
+    if old is not None and not told:
+        _say(f"nothing changed, {output} stays as it is", f"{output} stays as it is")
+        return
+    try:
+        write_baseline(new, output)
+        size = output.stat().st_size
+    except OSError as error:
+        end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
+    counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
+    counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
+    text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
+    _say(text, f"{output} is written")
+
+
+def _say(text: str, done: str) -> None:
+    try:
+        echo(text)
+    except OSError as error:
+        end(f"{done}, but standard output takes nothing: {error}", EXIT_RESUMABLE)
+
+
+def _new(run: Path) -> ScoredRun:
+    """The run to be kept.
+
+    Raises:
+        ValueError: if it cannot be read, is not finished, is a baseline itself, or has no scores.
+        OSError: if it cannot be read.
+    """
+    from ..comparison import scored_run  # noqa: PLC0415
+
+    new = scored_run(run)
+    if new.results is None:
+        raise ValueError(f"{run} is a baseline already; name the run that the new one is to be made of")
+    if not new.scores:
+        raise ValueError(f"{run} has no scores to keep: it needs an explainer and a metric")
+    return new
+
+
+def _old(output: Path) -> ScoredRun | None:
+    """The baseline that is there; None where there is none.
+
+    Raises:
+        ValueError: if there is something else, or no folder to write to.
+        OSError: if it cannot be read.
+    """
+    from ..comparison import BaselineError, read_baseline  # noqa: PLC0415
+
+    if not output.exists():
+        if not output.resolve().parent.is_dir():
+            raise ValueError(f"there is no folder {output.resolve().parent} to write {output.name} to")
+        return None
+    try:
+        return read_baseline(output)
+    except BaselineError as error:
+        raise ValueError(f"{error}; it is left as it is: name another file, or remove this one") from error
+
+
+def _difference(old: ScoredRun, new: ScoredRun, output: Path, *, update: bool) -> str:
+    """What replacing the baseline changes.
+
+    Raises:
+        ValueError: if it changes something, and is not asked for.
+    """
+    from ..comparison import baseline_diff as baseline_difference  # noqa: PLC0415
+
+    difference = baseline_difference(old, new)
+    if difference and not update:
+        raise ValueError(f"{output} holds another baseline; --update replaces it and shows what changes")
+    return difference

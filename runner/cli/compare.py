@@ -1,0 +1,223 @@
+"""``explainrun compare``: did the explanations get worse?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .errors import end, ended_by_signals, show_traceback
+from .standard_streams import echo, report
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+    from ..comparison.formats.report_files import Output
+
+Made = TypeVar("Made")
+
+# NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked.
+
+    Attributes:
+        baseline: a run or a baseline file.
+        candidate: a run or a baseline file.
+        tolerances: as texts.
+        rules: a YAML file.
+        alpha: None for that of the rules.
+        explainers: which alone to compare; empty for all.
+        metrics: likewise.
+        maps: whether to compare maps too.
+    """
+
+    baseline: Path
+    candidate: Path
+    tolerances: tuple[str, ...]
+    rules: Path | None
+    alpha: float | None
+    explainers: tuple[str, ...]
+    metrics: tuple[str, ...]
+    maps: bool
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The baseline and the candidate."""
+        return str(self.baseline), str(self.candidate)
+
+
+@click.command(short_help="Check whether explanations got worse.")
+@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "--tolerance", "tolerances", multiple=True, metavar="[METRIC=]T",
+    help="How much worse a mean may get: 0.01, or 2% of the baseline's; of one metric or all. [default: 0.01]",
+)  # fmt: skip
+@click.option("--rules", type=click.Path(path_type=Path), metavar="FILE", help="YAML with tolerances and alpha.")
+@click.option(
+    "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="A",
+    help="Chance of a false alarm anywhere in the table, at most. [default: 0.05]",
+)  # fmt: skip
+@click.option("--explainer", "explainers", multiple=True, metavar="NAME", help="Compare only this one; repeatable.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare only this one; repeatable.")
+@click.option("--no-maps", is_flag=True, help="Compare no maps, only scores.")
+@click.option(
+    "--format", "formats", multiple=True, metavar="F[=FILE]",
+    help="table, json, markdown or junit, on standard output or to a file; repeatable. [default: table]",
+)  # fmt: skip
+def compare(
+    baseline: Path,
+    candidate: Path,
+    tolerances: tuple[str, ...],
+    rules: Path | None,
+    alpha: float | None,
+    explainers: tuple[str, ...],
+    metrics: tuple[str, ...],
+    *,
+    no_maps: bool,
+    formats: tuple[str, ...],
+) -> None:
+    """Tell whether the explanations of CANDIDATE are worse than those of BASELINE.
+
+    Each is a finished run (a summary folder, a data folder in it or its results.h5) or a file that `explainrun
+    baseline` kept. A regression is a mean score that is worse by more than the tolerance and beyond noise. Questions
+    are paired by sample and true label.
+
+    Exit codes: 0 no regression; 1 a regression, or questions that the baseline scored have no score now; 2 the runs
+    cannot be compared, or a report cannot be written, to standard output either; 3 it was stopped. Where nothing could
+    be compared, every format that was asked for says why.
+
+    A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
+
+    \b
+    --format json writes one object. Its keys:
+      format, version              "explainrun comparison", 1
+      passed, exit_code, headline  the verdict: true or false, 0 to 2, a sentence
+      problems                     why nothing was compared; then baseline and candidate are all that follows
+      baseline, candidate          as they were named
+      alpha                        chance of a false alarm, at most
+      samples, questions           compared; questions about true labels
+      only_baseline, only_candidate
+                                   questions about other labels that only one of both asked
+      class_names                  by label
+      changes                      explainer, metric, higher_is_better; baseline, candidate (means over the questions
+                                   that both scored), change, low, high (95 % interval), fall (how much worse),
+                                   tolerance, p_value; questions, lost, gained, unscored; verdict ("regression",
+                                   "scores lost", "too few samples", "better", "no regression"), failing
+      similarities                 of maps: explainer, spearman, top_intersection, compared, not_compared
+      flips                        sample; labels predicted by baseline and candidate
+      worst                        sample, label, class_name, explainer, metric, baseline and candidate (scores),
+                                   baseline_picture and candidate_picture (paths)
+      notes, new, left_out         what else differs; what only the candidate has; what is not judged
+      (what is not known is null)
+    """  # noqa: D301 - \b keeps click from wrapping
+    try:
+        with ended_by_signals():
+            from ..comparison.formats.report_files import outputs_of  # noqa: PLC0415
+        outputs = outputs_of(formats, inputs=[baseline, candidate, *filter(None, [rules])])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--format") from None
+    except Exception as error:  # a broken installation is no regression
+        end(f"{type(error).__name__}: {error}")
+    asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
+    try:
+        code = _report(asked, outputs)
+    except KeyboardInterrupt:
+        report("stopped")
+        code = EXIT_RESUMABLE
+    click.get_current_context().exit(code)
+
+
+def _report(asked: Asked, outputs: Sequence[Output]) -> int:
+    """Compare, write, and say how to exit.
+
+    Whatever goes wrong is an error, and never 1: that is what Python and click end with if they are left to.
+    """
+    try:
+        comparison = _compared(asked)
+    except Exception as error:
+        code, problems = EXIT_BAD_INPUT, _problems(error)
+        report(f"nothing was compared: {_listed(problems)}")
+        shown = [output for output in outputs if output.file or output.format != "table"]
+        unwritten = _write(shown, lambda output: output.refusal(*asked.named, problems))
+    else:
+        code = comparison.exit_code
+        unwritten = _write(outputs, lambda output: output.report(comparison))
+    for problem in unwritten:
+        report(problem)
+    return EXIT_BAD_INPUT if unwritten else code
+
+
+def _compared(asked: Asked) -> Comparison:
+    """The comparison that was asked for.
+
+    Raises:
+        SeveralProblemsError: with all that is wrong with what was named, or with all that hinders comparing.
+        Exception: whatever files may do that are not what they seem.
+    """
+    with ended_by_signals():
+        from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
+        from ..comparison.compare import compare as compared  # noqa: PLC0415
+        from ..comparison.load import scored_run  # noqa: PLC0415
+        from ..comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
+
+    problems: list[str] = []
+    rules = _tried(lambda: rules_of(asked.rules) if asked.rules else None, problems) or Rules()
+    tolerances = _tried(lambda: tolerances_of(asked.tolerances, rules.tolerances), problems)
+    before = _tried(lambda: scored_run(asked.baseline), problems)
+    now = _tried(lambda: scored_run(asked.candidate), problems)
+    if tolerances is None or before is None or now is None or problems:
+        raise SeveralProblemsError(problems)
+    return compared(
+        before,
+        now,
+        tolerances,
+        alpha=rules.alpha if asked.alpha is None else asked.alpha,
+        explainers=asked.explainers or None,
+        metrics=asked.metrics or None,
+        maps=asked.maps,
+    )
+
+
+def _tried(make: Callable[[], Made | None], problems: list[str]) -> Made | None:
+    """What is made, or None where it fails: then why is added to the problems."""
+    try:
+        return make()
+    except Exception as error:
+        problems += _problems(error)
+        return None
+
+
+def _problems(error: Exception) -> Sequence[str]:
+    """What an error says; its kind too where nobody foresaw it, and where it was if the environment asks for that."""
+    from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
+
+    if isinstance(error, SeveralProblemsError):
+        return error.problems
+    show_traceback(error)
+    return [str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"]
+
+
+def _listed(problems: Sequence[str]) -> str:
+    return "\n  ".join([f"{len(problems)} problems:", *problems]) if len(problems) > 1 else "".join(problems)
+
+
+def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str]:
+    """Write each format where it goes, standard output first; what could not be written is told."""
+    unwritten = []
+    for output in sorted(outputs, key=lambda output: output.file is not None):
+        try:
+            if output.file is None:
+                echo(text(output).rstrip())
+            else:
+                output.write(text(output))
+        except Exception as error:  # one format does not take the others with it
+            told = "; ".join(_problems(error))
+            unwritten.append(f"{output.format} was not written to {output.file or 'standard output'}: {told}")
+    return unwritten

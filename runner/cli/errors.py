@@ -1,0 +1,144 @@
+"""What commands say when something is wrong, and the exit codes that go with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+import yaml
+
+from ..execution.signals import RunStopped
+from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from ..plan.sharding import NotAWorker
+from .standard_streams import report
+
+# MindSpore takes seconds to import, so what needs it is imported when there is something to do.
+
+
+@contextmanager
+def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
+    """Errors in words, without a traceback unless the environment asks for it.
+
+    Args:
+        again: what to do otherwise when running again.
+        committed: whether this is a run, which keeps what it has committed.
+    """
+    failed = "the run failed" if committed else "failed"
+    with ended_by_signals():
+        from ...summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
+        from ..data.samples import SampleError  # noqa: PLC0415
+        from ..execution.batch_loop import NotComputedError  # noqa: PLC0415
+        from ..problems import PlanError  # noqa: PLC0415
+
+    try:
+        yield
+    except NotAWorker:
+        raise
+    except (PlanError, click.UsageError) as error:
+        end(error.format_message() if isinstance(error, click.UsageError) else str(error))
+    except (RunStopped, KeyboardInterrupt) as error:
+        said = str(error).replace("run again", f"run again{again}")
+        end(said or "stopped before anything was written", EXIT_RESUMABLE)
+    except FolderInUseError as error:
+        end(str(error), EXIT_RESUMABLE)
+    except (SampleError, NotComputedError, BrokenRecordError) as error:
+        end(f"{failed}: {error}", EXIT_RESUMABLE)
+    except OSError as error:
+        kept = f"; what is committed is kept, run again{again} to go on" if committed else ""
+        end(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
+    except SystemExit as error:  # its code would be taken for ours
+        end(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
+    except Exception as error:
+        end(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Errors of reading what a command names in one line, and exit code 2; without MindSpore, so that it is soon there.
+
+    An interrupt ends with 3, as everywhere.
+    """
+    try:
+        yield
+    except click.UsageError as error:
+        end(error.format_message())
+    except KeyboardInterrupt:
+        end("stopped", EXIT_RESUMABLE)
+    except (OSError, ValueError) as error:
+        show_traceback(error)
+        end(str(error))
+    except Exception as error:  # what a file holds may be anything
+        end(unforeseen(error))
+
+
+def unforeseen(error: BaseException) -> str:
+    """The first line of an error that nobody foresaw; its traceback goes before, if the environment asks for it."""
+    show_traceback(error)
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    hint = "" if _wants_tracebacks() else " (EXPLAINRUN_TRACEBACK=1 shows where)"
+    return f"{type(error).__name__}{first and ': '}{first}{hint}"
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print an error's traceback, if the environment asks for it by ``EXPLAINRUN_TRACEBACK``."""
+    if _wants_tracebacks():
+        traceback.print_exception(error)
+
+
+def _wants_tracebacks() -> bool:
+    return bool(os.environ.get("EXPLAINRUN_TRACEBACK"))
+
+
+def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
+    """End the process with a message."""
+    report(message)
+    sys.exit(code)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGINT end the process at once, without a word: libraries that are half imported fail in their own ways."""
+    before = signal.getsignal(signal.SIGINT)
+    mine = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if mine:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM interrupt as SIGINT does, until a run itself listens; threads other than the main one cannot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Key and value of KEY=VALUE.
+
+    Raises:
+        click.BadParameter: if it has another form.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise click.BadParameter(f"the value of {text!r} is no YAML", param_hint="--set") from None

@@ -1,0 +1,115 @@
+"""``explainrun explain``: pictures with several methods side by side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..exit_codes import EXIT_BAD_INPUT
+from .errors import setting, told
+from .standard_streams import echo_after, report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS_AN_INCH = 200
+_WINDOW_PIXELS = 1600  # the widest window
+
+# MindSpore and matplotlib take seconds to import, so the command imports what needs them: --help answers at once.
+
+
+@click.command(short_help="Explain pictures, methods side by side.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--network", "--arch", metavar="NETWORK", help="The classifier, as above.")
+@click.option("--checkpoint", metavar="FILE", help="Its weights; a config may name its own.")
+@click.option("--method", "methods", metavar="A,B", help="Explainers (`explainrun list`); by default four cheap ones.")
+@click.option("--target", "--class-idx", metavar="CLASS", help="Index or name; by default each picture's first.")
+@click.option("--layer", metavar="A,B", help="For methods that read layers; by default the deepest feature maps.")
+@click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Such as RISE.num_masks=200.")
+@click.option("--size", metavar="H,W", help="Bring pictures to this size for the network.")
+@click.option("--channels", type=click.Choice(["1", "3", "4"]), help="Grey, RGB, RGBA; else as the network takes them.")
+@click.option("--mean", metavar="M,M,M", help="Of pixels of 0..1, or 0..255 where one exceeds 10; one number for all.")
+@click.option("--std", metavar="S,S,S", help="Likewise.")
+@click.option("--classes", metavar="FILE", help="Class names, one a line.")
+@click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="From logits to probabilities.")
+@click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Where to run.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What randomness starts from.")
+@click.option("--alpha", type=float, default=0.5, show_default=True, help="How opaque maps are.")
+@click.option("--rows", type=int, default=1, show_default=True, help="Rows of panels a picture.")
+@click.option("--cmap", metavar="NAME", help="A matplotlib colour map for all maps.")
+@click.option("--savefig", metavar="FILE", help="Write the figure here instead of showing it.")
+@click.option("--noblock", is_flag=True, help="Do not wait until the window is closed.")
+def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:
+    """Explain pictures by several methods, side by side.
+
+    IMAGE is a path or an http(s) address; each gets a row. NETWORK is a config (.yaml), package.module:factory,
+    file.py:factory or mindcv:NAME. A config gives the class names, activation, mean, std, size and explainers' options
+    that are not said here; mindcv: networks get 224 x 224 pixels normalised as ImageNet's; others the picture's own
+    size and pixels of 0..1.
+
+    Without --savefig a window shows the figure, or where there is none it is written beside you. Exit codes: 0 fine;
+    2 bad input, nothing drawn, or a method named with --method has no map for a picture: its panel says why, and the
+    others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
+    """
+    pairs = [setting(text) for text in settings]
+    with told(committed=False):
+        from ..figures.explanations import explained  # noqa: PLC0415
+        from ..figures.figure import drawn  # noqa: PLC0415
+        from ..figures.request import PictureRequest  # noqa: PLC0415
+
+        request = PictureRequest(**given, settings=pairs, channels=None if channels is None else int(channels))
+        question, shown, look = request.prepared()
+        found, methods = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+        for one, said in zip(shown, found, strict=True):
+            label = question.class_name(said.label)
+            echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")
+            for name, why in said.refused.items():
+                report(f"{one.name}: no map by {name}: {why}")
+        window = None if request.savefig else _window
+        figure = drawn(shown, found, methods, question, look, window)
+        _show_or_write(figure, request.savefig, Path(shown[0].name).stem, not noblock)
+    if request.methods is not None and any(said.refused for said in found):
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def _window(figsize: tuple[float, float]) -> Figure:
+    """An empty figure in a window, or in memory where there is no display."""
+    from ...explainers.visual.figures import NotebookFigure, new_figure  # noqa: PLC0415
+
+    try:
+        from matplotlib import pyplot  # noqa: PLC0415
+
+        dots = min(100.0, _WINDOW_PIXELS / figsize[0])
+        return pyplot.figure(figsize=figsize, dpi=dots, FigureClass=NotebookFigure, layout="constrained")
+    except Exception:  # whatever a toolkit raises without a display
+        return new_figure(figsize)
+
+
+def _show_or_write(figure: Figure, path: str | None, stem: str, block: bool) -> None:
+    """Show a figure that stands in a window; write others.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    if path is None and getattr(figure.canvas, "required_interactive_framework", None):
+        from matplotlib import pyplot  # noqa: PLC0415
+
+        pyplot.show(block=block)
+        return
+    path = path or _free_name(stem)
+    try:
+        figure.savefig(path, dpi=DOTS_AN_INCH, bbox_inches="tight", pad_inches=0.05)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    echo_after(f"written to {path}", f"{path} is written")
+
+
+def _free_name(stem: str) -> str:
+    """A file name in the working folder that is not taken."""
+    names = (f"{stem or 'picture'}_explained{'' if number == 1 else f'_{number}'}.png" for number in count(1))
+    return next(name for name in names if not os.path.lexists(name))

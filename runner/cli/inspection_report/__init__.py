@@ -1,0 +1,1 @@
+"""What ``explainrun inspect`` prints."""

@@ -1,0 +1,59 @@
+"""``explainrun layers``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from .errors import told
+from .main import main
+from .standard_streams import echo_or_exit
+
+
+@main.command(short_help="List the layers of a network.")
+@click.argument("network")
+@click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
+def layers(network: str, input_shape: str | None) -> None:
+    """List the layers of NETWORK: names, kinds and output shapes.
+
+    NETWORK is a config (.yaml), package.module:factory, file.py:factory or mindcv:NAME.
+    """
+    with told(committed=False):
+        import numpy as np  # noqa: PLC0415
+
+        from ...explainers import Network  # noqa: PLC0415
+
+        cell, shape = _cell_and_shape(network, input_shape)
+        rows = Network(cell).layers(np.zeros((1, *shape), np.float32))
+        shown = [
+            (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
+        ]
+        table = tabulate(shown, ["layer", "kind", f"output for {'x'.join(map(str, shape))}"])
+    echo_or_exit(table)
+
+
+def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
+    """The network that was named and the shape of an image for it."""
+    from ..config.build import network_of, sample_shape  # noqa: PLC0415
+    from ..config.factories import load_network  # noqa: PLC0415
+    from ..problems import PlanError  # noqa: PLC0415
+
+    shape = None if input_shape is None else _shape(input_shape)
+    if network.endswith((".yaml", ".yml")):
+        return network_of(Path(network)), shape or sample_shape(Path(network))
+    if shape is None:
+        raise click.UsageError("give the shape of an image with --input-shape C,H,W, or name a config")
+    try:
+        return load_network(network), shape
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        raise PlanError([f"network: {error}"]) from error
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise click.UsageError(f"--input-shape must be three positive numbers C,H,W, got {text!r}")
+    return tuple(int(part) for part in parts)

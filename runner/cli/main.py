@@ -1,0 +1,38 @@
+"""The ``explainrun`` command."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from .baseline import baseline
+from .command_group import CommandGroup
+from .compare import compare
+from .explain import explain
+from .inspect import inspect
+from .merge import merge
+from .scores import scores
+
+# MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="explainrun")
+def main() -> None:
+    """Explain image classifiers in batches on MindSpore, and score the explanations.
+
+    Exit codes: 0 fine; 1 only of compare: the explanations got worse; 2 bad input, or what a command is there to show
+    cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
+    also end with 3 where a run is unfinished.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+main.add_command(explain)
+main.add_command(merge)
+main.add_command(inspect)
+main.add_command(scores)
+main.add_command(baseline)
+main.add_command(compare)

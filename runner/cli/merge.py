@@ -1,0 +1,62 @@
+"""``explainrun merge``: the shards of a run to one summary folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .errors import end, ended_by_signals
+from .standard_streams import echo_after
+
+if TYPE_CHECKING:
+    from ...summary_format import Results
+    from ..results.run_result import RunResult
+
+
+@click.command(short_help="Join the shards of a run.")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("shards", nargs=-1, type=click.Path(path_type=Path), metavar="[SHARD]...")
+@click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")
+def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
+    """Join the finished SHARDs of a run to what one run would have written, in OUT.
+
+    Without any SHARD, those named shard-I-of-N in OUT. Shards stay as they are, and may be removed afterwards. Exit
+    codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3 shards
+    are missing or unfinished, the disk failed, or it was stopped: run the same again once that is mended.
+    """
+    with ended_by_signals():
+        from ...summary_format import BrokenRecordError, FolderInUseError, MergeError, find_runs
+        from ...summary_format import merge as merge_shards  # noqa: PLC0415
+
+    try:
+        before = any(run.finished for run in find_runs(out)) and not overwrite
+        results = merge_shards(out, shards or None, overwrite=overwrite)
+    except MergeError as error:
+        end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
+    except FolderInUseError as error:
+        end(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
+    except BrokenRecordError as error:  # shards are checked before, so it is what was merged earlier
+        end(f"{error}; merge again with --overwrite")
+    except OSError as error:
+        end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
+    except KeyboardInterrupt:
+        end("stopped; run it again to begin anew", EXIT_RESUMABLE)
+    told = "merged before, nothing was done" if before else "merged"
+    echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
+
+
+def _result(results: Results, out: Path) -> RunResult:
+    """What a merge made, for people; ends the process where it cannot be read again."""
+    with ended_by_signals():
+        from ...summary_format import BrokenRecordError  # noqa: PLC0415
+        from ..results.run_result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
+
+    try:
+        return RunResult.of(results, out)
+    except BrokenRecordError as error:
+        end(f"{out} is merged, but damaged since: {error}; merge again with --overwrite")
+    except OSError as error:
+        end(f"{out} is merged, but cannot be read: {error}; run the same again", EXIT_RESUMABLE)

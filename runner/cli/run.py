@@ -1,0 +1,66 @@
+"""``explainrun run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..plan.sharding import PLACE, Shard, shard_of
+from .errors import interrupted_by_sigterm, setting, told
+from .main import main
+from .standard_streams import echo_after
+
+
+@main.command(short_help="Run what a config describes.")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
+@click.option("--shard", metavar="I/N", help="Only every N-th sample from the I-th on; auto asks the launcher.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
+@click.option("--overwrite", is_flag=True, help="Begin anew and replace the run that the folder holds.")
+@click.option("--no-resume", is_flag=True, help="Begin anew where the folder holds this run, unfinished.")
+@click.option("--profile", is_flag=True, help="Show passes made and needed, and where the time went.")
+def run(
+    config: Path,
+    summary_dir: str | None,
+    limit: int | None,
+    shard: str | None,
+    settings: tuple[str, ...],
+    overwrite: bool,
+    no_resume: bool,
+    profile: bool,
+) -> None:
+    """Run what CONFIG, a YAML file, describes.
+
+    An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Exit codes: 0
+    finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the folder: run the
+    same again to resume, but without --overwrite and --no-resume, which begin anew each time.
+
+    A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
+    DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
+    a Kubernetes indexed job (with EXPLAINRUN_SHARDS, its completions) says which one a process is.
+    """
+    anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
+    overrides = dict(map(setting, settings))
+    overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
+    with told(f" without {' and '.join(anew)}" if anew else ""), interrupted_by_sigterm():
+        from ..config.build import build_runner  # noqa: PLC0415
+        from ..config.schema import load_config  # noqa: PLC0415
+
+        loaded, problems = load_config(config, overrides)
+        own = _own(shard)
+        if own is not None and "summary_dir" not in overrides and PLACE not in loaded.summary_dir:
+            loaded = loaded.model_copy(update={"summary_dir": f"{loaded.summary_dir}/{PLACE}"})
+        how = {"overwrite": overwrite, "resume": not no_resume}
+        runner = build_runner(loaded, problems, config.parent, shard=own, **how)
+        result = runner.run(limit=loaded.limit, shard=own, **how)
+        shown = f"{result}\n\n{result.profile()}" if profile else str(result)
+    echo_after(shown, f"the run in {result.summary_dir} is finished")
+
+
+def _own(shard: str | None) -> Shard | None:
+    try:
+        return shard_of(shard)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--shard") from None

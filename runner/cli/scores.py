@@ -1,0 +1,91 @@
+"""``explainrun scores``: what the scores of a finished run come to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..exit_codes import EXIT_RESUMABLE
+from .errors import end, ended_by_signals, refused
+from .standard_streams import echo_or_exit
+
+if TYPE_CHECKING:
+    from ..results.scores import Scores
+
+
+@click.command(short_help="Show what the scores of a run come to.")
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.option("--label-table", "metrics", multiple=True, metavar="METRIC", help="Also its scores label by label.")
+@click.option("--differences", is_flag=True, help="Also how every two explainers differ.")
+@click.option("--json", "as_plain", is_flag=True, help="One JSON object with all of it.")
+def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: bool) -> None:
+    """Tell what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
+
+    RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5. Loads no MindSpore.
+    Intervals and tests draw whole samples, from a fixed seed. Exit codes: 0 of a finished run; 3 of an unfinished one,
+    of which what is complete so far is shown, or where the command was stopped; 2 no run, a damaged one, or standard
+    output cannot be written.
+
+    \b
+    --json prints one object. Its keys:
+      finished                     whether the run came to its end
+      samples, questions           with scores, or without
+      controls, higher_is_better   names; by metric
+      scores                       by explainer, metric: mean, low, high (95 % interval), count, unscored; and "labels",
+                                   the same by class name
+      rankings                     by metric: places ([place, name]), ties (groups of which no two differ beyond
+                                   noise), differences of every two explainers (mean, low, high, p_value after Holm's
+                                   correction, questions), unbeaten (by explainer, the controls that it is not better
+                                   than beyond noise)
+      (what is not known is null)
+    """  # noqa: D301 - \b keeps click from wrapping
+    with refused():
+        with ended_by_signals():
+            from ...summary_format import Results  # noqa: PLC0415
+            from ..results.scores import Scores  # noqa: PLC0415
+
+        results = Results(run)
+        found = Scores.of(results)
+        for metric in metrics:
+            found.column(metric)  # raises for an unknown name
+        if as_plain:
+            text = json.dumps({"finished": results.finished, **_plain(found)}, indent=1, allow_nan=False)
+        else:
+            text = _text(found, metrics, differences=differences)
+    echo_or_exit(text)
+    if not results.finished:
+        end("the run is not finished; run it again to go on", EXIT_RESUMABLE)
+
+
+def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
+    from ..results.score_tables import differences_table  # noqa: PLC0415
+
+    if not found.metrics or not found.explainers:
+        return "the run has no scores: no metric, or no explainer, was registered"
+    parts = [found.table(), found.ranking_table()]
+    parts += [differences_table(found, metric) for metric in found.metrics if differences]
+    parts += [found.label_table(metric) for metric in metrics]
+    return "\n\n".join(parts)
+
+
+def _plain(found: Scores) -> dict[str, Any]:
+    from ..json_values import finite  # noqa: PLC0415
+
+    pairs = [(explainer, metric) for explainer in found.explainers for metric in found.metrics]
+    told: dict[str, Any] = {
+        "samples": len(set(found.sample_ids)),
+        "questions": len(found.labels),
+        "controls": list(found.controls),
+        "higher_is_better": {metric: found.higher_is_better.get(metric, True) for metric in found.metrics},
+        "scores": {explainer: {} for explainer in found.explainers},
+        "rankings": {metric: asdict(found.ranking(metric)) for metric in found.metrics},
+    }
+    for explainer, metric in pairs:
+        by_label = {name: asdict(found.aggregate(explainer, metric, name)) for name in found.class_names}
+        told["scores"][explainer][metric] = {**asdict(found.aggregate(explainer, metric)), "labels": by_label}
+    plain: dict[str, Any] = finite(told)
+    return plain

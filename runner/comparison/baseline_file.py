@@ -1,0 +1,288 @@
+"""Baseline files: a run's scores in JSON, small enough to keep beside the code and laid out to be reviewed.
+
+A line each for an explainer's options and means, for a sample, and for an explainer's scores in a metric; numbers of
+six significant digits, null where there is no score. No maps, and nothing of the machine but its kind of device.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...summary_format.storage.durable import about, append, remove, replace
+from ...summary_format.untrusted.array_schema import fits_path, is_text
+from ...summary_format.untrusted.numpy_json import json_of
+from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
+
+FORMAT, VERSION = "explainrun baseline", 1
+_MAKING = ("versions", "device")
+_COLUMNS = ["id", "digest", "truth", "predicted", "asked"]
+_DIGEST = re.compile(r"[0-9a-f]{8}", re.ASCII)
+_MODE = 0o666  # less what the user's mask takes: the file is to be committed and edited as any other
+
+
+class BaselineError(ValueError):
+    """A file is no baseline, or one that is damaged or of a newer version."""
+
+
+def baseline_text(run: ScoredRun) -> str:
+    """A run's baseline file; the same bytes for the same run."""
+    asked = _asked(run)
+    pairs = np.array([(sample, label) for sample, labels in asked.items() for label in labels], np.int64).reshape(-1, 2)
+    places = run.places(pairs)
+    made, rest = (
+        {key: run.described[key] for key in run.described if (key in _MAKING) is kind} for kind in (True, False)
+    )
+    samples = sorted(zip(*_sample_columns(run), strict=True))
+    parts = {
+        "format": _plain(FORMAT),
+        "version": _plain(VERSION),
+        "made_by": _plain(made),
+        "run": _block({key: _plain(value) for key, value in rest.items()}),
+        "class_names": _plain(run.class_names),
+        "explainers": _block({name: _plain(options) for name, options in run.explainers.items()}),
+        "controls": _plain(run.controls),
+        "metrics": _block({name: _plain(options) for name, options in run.metrics.items()}),
+        "higher_is_better": _plain(run.higher_is_better),
+        "means_of_true_labels": _block({one: _means(run, one) for one in run.explainers}),
+        "sample_columns": _plain(_COLUMNS),
+        "samples": _lines([_tight([*sample, asked[sample[0]]]) for sample in samples], "[]", 1),
+        "scores": _block(
+            {
+                one: _block({metric: _numbers(run.values(one, metric, places)) for metric in run.metrics}, 2)
+                for one in run.explainers
+            }
+        ),
+    }
+    return f"{_block(parts, 0)}\n"
+
+
+def write_baseline(run: ScoredRun, path: str | Path) -> None:
+    """Write a run's baseline file, which is there whole or not at all; one that is there is replaced.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    target, data = Path(path).resolve(), baseline_text(run).encode()  # resolved, since a link shall stay one
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
+    try:
+        with about(target):
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        try:
+            append(handle, data, partial)
+        finally:
+            os.close(handle)
+        replace(partial, target)
+    finally:
+        remove(partial)
+
+
+def read_baseline(path: str | Path) -> ScoredRun:
+    """The scores that a baseline file keeps.
+
+    Raises:
+        BaselineError: if it is none, is damaged or of a newer version; the message says what is wrong.
+        OSError: if it cannot be read.
+    """
+    try:
+        return _read(json_of(Path(path).read_bytes(), unique_keys=True), str(path))
+    except ValueError as error:
+        raise BaselineError(f"{path}: {error}") from error
+
+
+def _read(content: Any, name: str) -> ScoredRun:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("it is no baseline; explainrun baseline RUN -o FILE writes one")
+    version = content.get("version")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"its version is {str(version)[:80]!r}, where a number belongs")
+    if version > VERSION:
+        raise ValueError(f"it is of version {version}, this Explainrun reads up to {VERSION}")
+    class_names = content.get("class_names")
+    if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
+        raise ValueError("its class_names are no names")
+    explainers, metrics = (_options(content, kind) for kind in ("explainers", "metrics"))
+    said = {**_mapping(content.get("run"), "run"), **_mapping(content.get("made_by"), "made_by")}
+    samples = _samples(content, len(class_names))
+    questions = [(one[0], label) for one in samples for label in one[4]]
+    run = ScoredRun(
+        name,
+        tuple(class_names),
+        explainers,
+        metrics,
+        _directions(content, metrics),
+        {key: portable(said[key]) for key in (*DESCRIBED, "config") if key in said},
+        np.array([one[0] for one in samples], np.int64),
+        np.array([int(one[1], 16) for one in samples], np.int64),
+        _padded([one[2] for one in samples]),
+        tuple(tuple(one[3]) for one in samples),
+        np.array(questions, np.int64).reshape(-1, 2),
+        _scores(content, explainers, metrics, len(questions)),
+        controls=_controls(content, explainers),
+    )
+    _check_means(run, content)
+    return run
+
+
+def _options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    options = _mapping(content.get(kind), kind)
+    wrong = [name for name in options if not fits_path(name)]
+    if wrong:
+        raise ValueError(f"its {kind} hold {wrong[0][:80]!r}, which no run takes")
+    return {name: portable(_mapping(of, f"{kind}.{name}")) for name, of in options.items()}
+
+
+def _controls(content: Mapping[str, Any], explainers: Mapping[str, Any]) -> tuple[str, ...]:
+    said = content.get("controls", [])
+    if not isinstance(said, list) or not all(isinstance(name, str) and name in explainers for name in said):
+        raise ValueError("its controls are not some of its explainers")
+    return tuple(said)
+
+
+def _directions(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, bool]:
+    said = _mapping(content.get("higher_is_better"), "higher_is_better", metrics)
+    if not all(isinstance(higher, bool) for higher in said.values()):
+        raise ValueError("its higher_is_better are not true or false")
+    return {metric: said[metric] for metric in metrics}
+
+
+def _samples(content: Mapping[str, Any], classes: int) -> list[Any]:
+    """The rows of samples, checked."""
+    if content.get("sample_columns") != _COLUMNS:
+        raise ValueError(f"its sample_columns are not {', '.join(_COLUMNS)}")
+    samples, before = content.get("samples"), -1
+    if not isinstance(samples, list):
+        raise ValueError("its samples are no list")
+    for place, row in enumerate(samples):
+        if not isinstance(row, list) or len(row) != len(_COLUMNS):
+            raise ValueError(f"row {place} of its samples is not {', '.join(_COLUMNS)}")
+        if type(row[0]) is not int or not before < row[0] < 1 << 63:
+            raise ValueError(f"row {place} of its samples has the id {str(row[0])[:80]}: ids are whole numbers that "
+                             f"ascend")  # fmt: skip
+        if not isinstance(row[1], str) or not _DIGEST.fullmatch(row[1]):
+            raise ValueError(f"sample {row[0]} has the digest {str(row[1])[:80]!r}, where eight hex digits belong")
+        for column, labels in zip(_COLUMNS[2:], row[2:], strict=True):
+            _check_labels(labels, classes, f"sample {row[0]}: {column}")
+        before = row[0]
+    return samples
+
+
+def _check_labels(labels: Any, classes: int, what: str) -> None:
+    whole = isinstance(labels, list) and all(type(label) is int and 0 <= label < classes for label in labels)
+    if not whole or any(one >= two for one, two in pairwise(labels)):
+        raise ValueError(f"{what} is {str(labels)[:80]}, where labels below {classes} belong, ascending")
+
+
+def _scores(
+    content: Mapping[str, Any], explainers: Mapping[str, Any], metrics: Mapping[str, Any], questions: int
+) -> dict[tuple[str, str], FloatArray]:
+    said, found = _mapping(content.get("scores"), "scores", explainers), {}
+    for explainer in explainers:
+        of_explainer = _mapping(said[explainer], f"scores.{explainer}", metrics)
+        for metric in metrics:
+            found[explainer, metric] = _row(of_explainer[metric], questions, f"scores.{explainer}.{metric}")
+    return found
+
+
+def _row(values: Any, questions: int, what: str) -> FloatArray:
+    if not isinstance(values, list) or len(values) != questions:
+        given = f"{len(values)} scores" if isinstance(values, list) else "no list"
+        raise ValueError(f"its {what} are {given}, there are {questions} questions")
+    return rounded([math.nan if value is None else _number(value, what) for value in values])
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise ValueError(f"its {what} hold {str(value)[:80]!r}, where numbers or null belong")
+
+
+def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
+    """Means are written for those who read the file; edited scores make them wrong."""
+    said = _mapping(content.get("means_of_true_labels"), "means_of_true_labels", run.explainers)
+    for explainer in run.explainers:
+        for metric, value in _mapping(said[explainer], f"means_of_true_labels.{explainer}", run.metrics).items():
+            told = math.nan if value is None else _number(value, f"means_of_true_labels.{explainer}")
+            mean = run.mean(explainer, metric)
+            if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
+                raise ValueError(
+                    f"its mean of {explainer} in {metric} is {told:.6g}, its scores give {mean:.6g}: it was edited; "
+                    f"make it anew with explainrun baseline"
+                )
+
+
+def _mapping(value: Any, what: str, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"its {what} are no mapping" if value is not None else f"it says no {what}")
+    if keys is not None and set(value) != set(keys):
+        lacking, beyond = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
+        words = [f"lack {', '.join(lacking)}"] * bool(lacking) + [f"hold {', '.join(beyond)} beside"] * bool(beyond)
+        raise ValueError(f"its {what} {' and '.join(words)}"[:300])
+    return value
+
+
+def _padded(labels: Sequence[Sequence[int]]) -> IntArray:
+    table = np.full((len(labels), max(map(len, labels), default=0)), -1, np.int64)
+    for row, own in zip(table, labels, strict=True):
+        row[: len(own)] = own
+    return table
+
+
+def _asked(run: ScoredRun) -> dict[int, list[int]]:
+    """The labels that were asked of each sample, ascending."""
+    asked: dict[int, list[int]] = {sample: [] for sample in sorted(run.samples.tolist())}
+    for sample, label in sorted(set(map(tuple, run.questions.tolist()))):
+        asked[sample].append(label)
+    return asked
+
+
+def _sample_columns(run: ScoredRun) -> Iterator[list[Any]]:
+    yield run.samples.tolist()
+    yield [f"{digest:08x}" for digest in run.digests.tolist()]
+    yield [sorted({label for label in labels if label >= 0}) for labels in run.truth.tolist()]
+    yield [list(labels) for labels in run.predicted]
+
+
+def _means(run: ScoredRun, explainer: str) -> str:
+    means = {metric: run.mean(explainer, metric) for metric in run.metrics}
+    return f"{{{', '.join(f'{_plain(metric)}: {_written(mean)}' for metric, mean in means.items())}}}"
+
+
+def _numbers(values: FloatArray) -> str:
+    return f"[{','.join(map(_written, values.tolist()))}]"
+
+
+def _written(number: float) -> str:
+    return f"{number:.{SIGNIFICANT}g}" if math.isfinite(number) else "null"
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _tight(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _block(parts: Mapping[str, str], depth: int = 1) -> str:
+    return _lines([f"{_plain(key)}: {part}" for key, part in parts.items()], "{}", depth)
+
+
+def _lines(parts: Sequence[str], around: str, depth: int) -> str:
+    """Parts in brackets, a line each."""
+    if not parts:
+        return around
+    inner = ",\n".join(" " * (depth + 1) + part for part in parts)
+    return f"{around[0]}\n{inner}\n{' ' * depth}{around[1]}"

@@ -1,0 +1,167 @@
+"""Whether two runs asked the same, so that what their scores differ by says something of the explanations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...summary_format.errors import SeveralProblemsError
+from ...summary_format.plan_diff import mapping_differences, shown
+from .scored_run import IntArray, ScoredRun
+
+_EXAMPLES = 5
+_CHECKSUM = re.compile(r" [0-9a-f]{16}$")
+
+
+class NotComparableError(SeveralProblemsError):
+    """Why two runs cannot be compared, all at once."""
+
+
+def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
+    """Make sure that a candidate can be compared with a baseline.
+
+    A question about a true label that one run did not ask, since its network gave no numbers for that sample, is
+    no problem here: it is a score lost or gained.
+
+    Raises:
+        NotComparableError: if not; it names everything that hinders.
+    """
+    problems = [
+        *class_differences(baseline.class_names, candidate.class_names),
+        *_sample_problems(baseline, candidate),
+        *_metric_problems(baseline, candidate),
+        *_lacking(baseline, candidate),
+    ]
+    if not (baseline.truth >= 0).any():
+        problems.append(
+            f"no sample of {baseline.name} has a true label; runs are compared on the questions about true labels"
+        )
+    if not baseline.scores:
+        problems.append(f"{baseline.name} has no scores: it needs an explainer and a metric")
+    if problems:
+        raise NotComparableError(problems)
+
+
+def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
+    """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
+    said = mapping_differences(baseline.described, candidate.described)
+    if _says_all(baseline) != _says_all(candidate):
+        said.append("one of them was made by an earlier version, so checksums of metrics' code and Cells do not count")
+    for name, options in baseline.explainers.items():
+        differing = mapping_differences(options, candidate.explainers.get(name, options))
+        said += [f"{name}: {shown(differing)}"] if differing else []
+    return tuple(said)
+
+
+def left_out(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
+    """What is not judged though both may have it, a few words each."""
+    controls = [f"{name} (a control)" for name in baseline.controls if name not in baseline.explainers]
+    without = [run.name for run in (baseline, candidate) if run.results is None]
+    return (*controls, *(f"maps, of which {name} keeps none" for name in without))
+
+
+def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+    """Which class names differ, in one sentence; nothing if none does."""
+    if tuple(before) == tuple(now):
+        return
+    places = [i for i in range(min(len(before), len(now))) if before[i] != now[i]]
+    parts = [f"label {i} was {before[i]!r}, is {now[i]!r}" for i in places[:_EXAMPLES]]
+    parts += [f"and {len(places) - _EXAMPLES} more"] if len(places) > _EXAMPLES else []
+    if len(before) != len(now):
+        parts.insert(0, f"there were {len(before)}, there are {len(now)}")
+    yield f"other class names: {'; '.join(parts)}"
+
+
+def labels_of(run: ScoredRun, rows: IntArray) -> list[list[int]]:
+    """The true labels of samples at some rows, ascending."""
+    return [sorted({label for label in row if label >= 0}) for row in run.truth[rows].tolist()]
+
+
+def counted(some: Sequence[Any] | IntArray, what: str) -> str:
+    """So many of something, such as "3 samples"."""
+    return f"{len(some)} {what}{'s' * (len(some) != 1)}"
+
+
+def listed(ids: IntArray) -> str:
+    """The first ids."""
+    told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
+    return f"{told}, ..." if len(ids) > _EXAMPLES else told
+
+
+def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    before, now = baseline.samples, candidate.samples
+    missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
+    shards = "".join(
+        f"; {run.name} is shard {run.described['shard'][0]} of {run.described['shard'][1]}, merge the shards first"
+        for run in (baseline, candidate)
+        if isinstance(run.described.get("shard"), list) and len(run.described["shard"]) == 2
+    )
+    if len(missing):
+        yield f"{counted(missing, 'sample')} of {len(before)} missing in {candidate.name}: {listed(missing)}{shards}"
+    if len(added):
+        yield f"{counted(added, 'sample')} in {candidate.name} that {baseline.name} lacks: {listed(added)}{shards}"
+    both, at, place = np.intersect1d(before, now, return_indices=True)
+    other = baseline.digests[at] != candidate.digests[place]
+    if other.any():
+        yield (
+            f"{counted(both[other], 'sample')} of {len(both)} with another image, other labels or boxes: "
+            f"{listed(both[other])}"
+        )
+    labels = [labels_of(run, rows) for run, rows in ((baseline, at), (candidate, place))]
+    relabelled = [i for i, (one, two) in enumerate(zip(*labels, strict=True)) if one != two]
+    if relabelled:
+        first = relabelled[0]
+        yield (
+            f"{counted(relabelled, 'sample')} with other true labels: {listed(both[relabelled])} (sample {both[first]} "
+            f"had {labels[0][first]}, has {labels[1][first]})"
+        )
+
+
+def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    generations = {_says_all(run) for run in (baseline, candidate)}
+    for name in (name for name in baseline.metrics if name in candidate.metrics):
+        options = [run.metrics[name] for run in (baseline, candidate)]
+        if len(generations) > 1:
+            options = _said_by_both(*map(_without_checksums, options))
+        differing = mapping_differences(*options)
+        if differing:
+            yield f"{name}: {shown(differing)}"
+        was, now = baseline.higher_is_better[name], candidate.higher_is_better[name]
+        if was != now:
+            better = {True: "higher", False: "lower"}
+            yield f"{name}: {better[was]} was better, {better[now]} is"
+
+
+def _says_all(run: ScoredRun) -> bool:
+    """Whether its options are all that constructors were given; earlier versions knew those that were attributes."""
+    network = run.described.get("network")
+    return isinstance(network, Mapping) and "parameters" in network
+
+
+def _without_checksums(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as both ways of describing them say them: in force, Cells and functions by their names alone."""
+    in_force = {**options, **options.get("resolved", {})}
+    names = {key: value["cell"] if isinstance(value, Mapping) and "cell" in value else value
+             for key, value in in_force.items() if key not in ("code", "resolved")}  # fmt: skip
+    return {key: _CHECKSUM.sub("", value) if isinstance(value, str) else value for key, value in names.items()}
+
+
+def _said_by_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [{key: value for key, value in options.items() if key in before and key in now} for options in (before, now)]
+
+
+def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+    kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
+        ("explainer", baseline.explainers, candidate.explainers),
+        ("metric", baseline.metrics, candidate.metrics),
+    )
+    for kind, before, now in kinds:
+        lost = [name for name in before if name not in now]
+        if lost:
+            yield (
+                f"{candidate.name} lacks the {kind}{'s' * (len(lost) > 1)} {', '.join(lost)} of {baseline.name}; "
+                f"compare the others alone with --{kind}, or keep a new baseline with explainrun baseline --update"
+            )

@@ -1,0 +1,1 @@
+"""A comparison in text, Markdown, JSON and JUnit XML."""

@@ -1,0 +1,124 @@
+"""What a comparison finds, in data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+EXIT_REGRESSION = 1
+
+
+class Verdict(str, Enum):
+    """What became of an explainer's scores in a metric."""
+
+    REGRESSION = "regression"  # worse by more than the tolerance, and beyond noise
+    SCORES_LOST = "scores lost"  # questions that the baseline scored have no score now
+    NOT_TESTED = "too few samples"  # no fall of so few could be told from noise
+    BETTER = "better"  # better by more than the tolerance, and beyond noise
+    SAME = "no regression"  # everything else
+
+    @property
+    def failing(self) -> bool:
+        """Whether the gate closes."""
+        return self in (Verdict.REGRESSION, Verdict.SCORES_LOST)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An explainer's scores in a metric, in two runs, over the true labels' questions that both scored.
+
+    Attributes:
+        explainer: its name in both runs.
+        metric: likewise.
+        higher_is_better: which way the metric's scores go.
+        baseline: mean score; NaN where no question was scored by both.
+        candidate: mean score of the same questions.
+        low: lower end of the 95 % bootstrap interval of the change (candidate minus baseline); NaN if unknown.
+        high: upper end.
+        tolerance: how much worse the mean may get, in the metric's unit.
+        p_value: of the fall being chance: one-sided sign flip test over samples, Holm-corrected over the whole
+            table; NaN where there is nothing to test.
+        questions: how many both scored.
+        lost: how many only the baseline scored.
+        gained: how many only the candidate scored.
+        unscored: how many neither scored.
+        verdict: what follows.
+    """
+
+    explainer: str
+    metric: str
+    higher_is_better: bool
+    baseline: float
+    candidate: float
+    low: float
+    high: float
+    tolerance: float
+    p_value: float
+    questions: int
+    lost: int
+    gained: int
+    unscored: int
+    verdict: Verdict
+
+    @property
+    def change(self) -> float:
+        """Candidate minus baseline, whichever way is better."""
+        return self.candidate - self.baseline
+
+    @property
+    def fall(self) -> float:
+        """How much worse the candidate is; negative where it is better."""
+        return 0.0 - self.change if self.higher_is_better else self.change
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How alike an explainer's maps of two runs are, over the questions of true labels that both have maps of.
+
+    Attributes:
+        explainer: whose maps.
+        spearman: mean rank correlation over pixels, -1 to 1; NaN where no pair could be compared.
+        top_intersection: mean share of the most salient 10 % of the pixels that both runs share, 0 to 1; likewise.
+        compared: pairs of maps.
+        not_compared: pairs of which one is constant, not finite, missing or of another size.
+    """
+
+    explainer: str
+    spearman: float
+    top_intersection: float
+    compared: int
+    not_compared: int
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A sample whose predicted labels changed: those whose probability exceeds 0.5, or else the most probable one."""
+
+    sample: int
+    baseline: tuple[int, ...]
+    candidate: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WorstQuestion:
+    """A question whose score fell far, with the pictures of its maps.
+
+    Attributes:
+        sample: its id.
+        label: a true label of it.
+        explainer: in whose score it fell most.
+        metric: in which.
+        baseline: the score.
+        candidate: the score; NaN if it was lost.
+        baseline_picture: path of the map's picture; None where there is none, as beside a baseline file.
+        candidate_picture: likewise.
+    """
+
+    sample: int
+    label: int
+    explainer: str
+    metric: str
+    baseline: float
+    candidate: float
+    baseline_picture: str | None
+    candidate_picture: str | None

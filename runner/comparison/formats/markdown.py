@@ -1,0 +1,133 @@
+"""A comparison for the comment on a pull request, in GitHub's flavour of Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..result import Comparison
+from . import wording
+from .findings import Change
+from .wording import plain
+
+_PASSED, _FAILED = "&#9989;", "&#10060;"  # a white check mark, a cross; as entities no encoding loses them
+_LONG = 12  # rows of a table that is folded
+_MOST_ROWS = 200  # a comment takes 65,536 characters
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The verdict, the rows that fail, then everything else, folded where it is long."""
+    symbol = _PASSED if comparison.passed else _FAILED
+    verdict, *others = wording.headlines(comparison)
+    about = "; ".join([wording.compared(comparison), *others])
+    blocks = [
+        f"### {symbol} Explanations {escaped(verdict)}",
+        f"Baseline {code(comparison.baseline)}, candidate {code(comparison.candidate)}: {escaped(about)}.",
+        *_failures(comparison),
+        *_changes(comparison),
+        *_rest(comparison),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def refused_as_markdown(baseline: str, candidate: str, problems: Sequence[str]) -> str:
+    """Why two runs were not compared."""
+    blocks = [
+        f"### {_FAILED} Explanations {wording.REFUSED}",
+        f"Baseline {code(baseline)}, candidate {code(candidate)}:",
+        "\n".join(f"- {escaped(problem)}" for problem in problems),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that shows as it is, in a cell of a table too.
+
+    A pipe is an entity, since tables are split before backslashes are read; a zero-width space keeps @ from calling
+    anybody.
+    """
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "@&#8203;"}
+    return re.sub(r"[&<>|@]|[\\`*_\[\]~$]", lambda found: entities.get(found[0], f"\\{found[0]}"), plain(text))
+
+
+def code(text: str) -> str:
+    """A code span, in backticks that the text has not; not for cells of a table, which pipes would end."""
+    shown = plain(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    space = " " if shown[:1] in ("`", "") or shown[-1:] == "`" else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    if comparison.failures:
+        yield _changes_table(wording.failures(comparison), bold=False)
+
+
+def _changes(comparison: Comparison) -> Iterator[str]:
+    rows = [change for group in wording.by_metric(comparison.changes).values() for change in group]
+    if not rows or len(rows) == len(comparison.failures):
+        return
+    table = _changes_table(rows, bold=True)
+    folded = len(rows) > _LONG or not comparison.passed
+    yield _folded(f"All {wording.plural(len(rows), 'row')}", table) if folded else table
+
+
+def _rest(comparison: Comparison) -> Iterator[str]:
+    similarities, flips = comparison.similarities, comparison.flips
+    if similarities:
+        headers = ["explainer", "rank correlation", "top 10 % shared", "pairs", "not comparable"]
+        rows = [
+            [one.explainer, *map(wording.number, (one.spearman, one.top_intersection)), *map(str, counts)]
+            for one in similarities
+            for counts in [(one.compared, one.not_compared)]
+        ]
+        yield _folded("Maps of both runs", _table(headers, rows, [False, True, True, True, True]))
+    if flips:
+        shown = [f"- {escaped(wording.flip(comparison, one))}" for one in flips[: wording.SHOWN_FLIPS]]
+        shown += [f"- and {len(flips) - wording.SHOWN_FLIPS} more"] * (len(flips) > wording.SHOWN_FLIPS)
+        samples = wording.plural(comparison.samples, "sample")
+        yield _folded(f"Predictions changed of {len(flips)} of {samples}", "\n".join(shown))
+    if comparison.worst:
+        yield _folded("Questions whose scores got worse", "\n".join(_worst(comparison)))
+    notes = [*comparison.notes, *(f"{name}: only the candidate has it, not compared" for name in comparison.new)]
+    notes += [f"not judged: {what}" for what in comparison.left_out]
+    notes += filter(None, [wording.not_compared(comparison)])
+    if notes:
+        yield _folded("What else differs", "\n".join(f"- {escaped(note)}" for note in notes))
+
+
+def _worst(comparison: Comparison) -> Iterator[str]:
+    for question in comparison.worst:
+        yield f"- {escaped(wording.worst(comparison, question))}"
+        for whose, path in wording.pictures(question):
+            yield f"  - {whose} {code(path)}"
+
+
+def _changes_table(changes: Sequence[Change], *, bold: bool) -> str:
+    *rest, verdict = wording.columns(changes)
+    shown, rows = [verdict, *rest], changes[:_MOST_ROWS]  # comments are narrow: what counts stands first
+    cells = [[column.cell(change) for column in shown] for change in rows]
+    strong = [bold and change.verdict.failing for change in rows]
+    table = _table([column.header for column in shown], cells, [column.right for column in shown], strong)
+    more = len(changes) - len(rows)
+    return f"{table}\n\nand {wording.plural(more, 'row')} more" if more else table
+
+
+def _table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], strong: Sequence[bool] = ()
+) -> str:
+    lines = [_line(map(escaped, headers)), _line("---:" if numbers else ":---" for numbers in right)]
+    for row, bold in zip(rows, strong or [False] * len(rows), strict=True):
+        cells = [escaped(cell.strip()) for cell in row]
+        cells = [cell.replace(" ", "&nbsp;") if numbers else cell for cell, numbers in zip(cells, right, strict=True)]
+        lines.append(_line(f"**{cell}**" if cell and bold else cell for cell in cells))
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _folded(title: str, block: str) -> str:
+    """A block that a click unfolds; blank lines around it keep it Markdown within HTML."""
+    return f"<details>\n<summary>{title}</summary>\n\n{block}\n\n</details>"

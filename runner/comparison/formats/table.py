@@ -1,0 +1,95 @@
+"""A comparison for a terminal or a log, of which people read the end first: there stands what failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tabulate import SEPARATING_LINE, tabulate
+
+from ..result import Comparison
+from . import wording
+from .wording import plain
+
+_KEY_WIDTH = 14
+_MARK = "FAIL"  # of each failing row, at its start, so that grep finds it too
+
+
+def as_table(comparison: Comparison) -> str:
+    """Everything that was found; rows grouped by metric, failing ones marked, the verdict last."""
+    blocks = (_about, _changes, _similarities, _flips, _worst, _end)
+    return "\n\n".join(text for text in ("\n".join(block(comparison)) for block in blocks) if text)
+
+
+def _about(comparison: Comparison) -> Iterator[str]:
+    rows = [
+        ("baseline", comparison.baseline),
+        ("candidate", comparison.candidate),
+        ("compared", wording.compared(comparison)),
+        ("not compared", wording.not_compared(comparison)),
+        *(("new", f"{name}: only the candidate has it, not compared") for name in comparison.new),
+        *(("not judged", what) for what in comparison.left_out),
+        *(("differs", note) for note in comparison.notes),
+    ]
+    return (key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows if text)
+
+
+def _changes(comparison: Comparison) -> Iterator[str]:
+    if not comparison.changes:
+        return
+    shown = wording.columns(comparison.changes)
+    marked = not comparison.passed
+    rows: list[list[str] | str] = []
+    for group in wording.by_metric(comparison.changes).values():
+        rows += [SEPARATING_LINE] if rows else []
+        for change in group:
+            mark = [_MARK if change.verdict.failing else ""] * marked
+            rows.append([*mark, *(plain(column.cell(change)) for column in shown)])
+    headers = [""] * marked + [column.header for column in shown]
+    align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
+    yield tabulate(rows, headers, disable_numparse=True, colalign=align)
+
+
+def _similarities(comparison: Comparison) -> Iterator[str]:
+    found = comparison.similarities
+    if not found:
+        return
+    lacking = any(one.not_compared for one in found)
+    rows = [
+        [plain(one.explainer), *map(wording.number, (one.spearman, one.top_intersection)), str(one.compared)]
+        + [str(one.not_compared or "")] * lacking
+        for one in found
+    ]
+    headers = ["maps of both runs", "rank correlation", "top 10 % shared", "pairs"] + ["not comparable"] * lacking
+    yield tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * (len(headers) - 1)])
+
+
+def _flips(comparison: Comparison) -> Iterator[str]:
+    flips = comparison.flips
+    if not flips:
+        return
+    yield f"predictions changed of {len(flips)} of {wording.plural(comparison.samples, 'sample')}:"
+    for flipped in flips[: wording.SHOWN_FLIPS]:
+        yield f"  {plain(wording.flip(comparison, flipped))}"
+    if len(flips) > wording.SHOWN_FLIPS:
+        yield f"  and {len(flips) - wording.SHOWN_FLIPS} more; --format json names all"
+
+
+def _worst(comparison: Comparison) -> Iterator[str]:
+    if comparison.worst:
+        yield "questions whose scores got worse, the worst first:"
+    for question in comparison.worst:
+        yield f"  {plain(wording.worst(comparison, question))}"
+        for whose, path in wording.pictures(question):
+            yield f"      {whose.ljust(11)}{plain(path)}"
+
+
+def _end(comparison: Comparison) -> Iterator[str]:
+    for change in wording.failures(comparison):
+        yield plain(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
+    yield wording.headline(comparison)
+
+
+def refused_as_table(baseline: str, candidate: str, problems: Sequence[str]) -> str:
+    """Why two runs were not compared."""
+    rows = [("baseline", baseline), ("candidate", candidate), *(("problem", problem) for problem in problems)]
+    return "\n".join([*(key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows), "", wording.REFUSED])

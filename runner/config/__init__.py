@@ -1,0 +1,1 @@
+"""Run configs: what they may hold, and the runner that is built from one."""

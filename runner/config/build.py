@@ -1,0 +1,165 @@
+"""A run described in YAML, checked, and built into a runner. Keys are the constructors' own argument names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+from ...benchmarks import METRICS
+from ...explainers import EXPLAINERS, Network
+from ..data.file_datasets import csv_dataset, hdf5_dataset
+from ..data.samples import read_samples
+from ..execution.preflight import examine
+from ..execution.resume import opening
+from ..image_classification_runner import ImageClassificationRunner
+from ..plan.sharding import Shard
+from ..problems import PlanError, error_line
+from .components import maker
+from .factories import load_network, make
+from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
+
+
+def build_runner(
+    config: RunConfig,
+    problems: list[str],
+    folder: Path = Path(),
+    *,
+    overwrite: bool = False,
+    resume: bool = True,
+    shard: Shard | None = None,
+) -> ImageClassificationRunner:
+    """The runner that the config describes, everything registered.
+
+    Args:
+        config: what to run.
+        problems: what is known to be wrong already.
+        folder: what the config's paths, but for summary_dir, are relative to.
+        overwrite: as ``run`` will be told.
+        resume: likewise.
+        shard: likewise.
+
+    Raises:
+        PlanError: with everything wrong that can be found without a run, the problems given included.
+    """
+    problems = list(problems)
+
+    def attempt(where: str, make_it: Callable[[], Any]) -> Any:
+        try:
+            return make_it()
+        except Exception as error:
+            problems.append(f"{where}: {error_line(error)}")
+            return None
+
+    attempt("device", partial(choose_device, config.device))
+    network = attempt("network", partial(_network, config.network, folder))
+    class_names = attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
+    dataset = attempt("data", partial(_dataset, config, folder, class_names))
+    activation = ACTIVATIONS[config.activation]()
+    given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
+    registered: dict[str, list[Any]] = {}
+    sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
+    for section, registry, entries in sections:
+        makers = [
+            attempt(f"{section}[{i}]", partial(maker, registry, entry, given, folder))
+            for i, entry in enumerate(entries)
+        ]
+        made = [
+            attempt(f"{section}[{i}]", make_it)
+            for i, make_it in enumerate(makers)
+            if make_it is not None and (network is not None or "network" not in make_it.keywords)
+        ]
+        registered[section] = [one for one in made if one is not None]
+    if network is None or dataset is None or not class_names:
+        raise PlanError(problems)
+    runner = ImageClassificationRunner(
+        config.summary_dir, (dataset, class_names), network, activation,
+        mean=config.mean, std=config.std, seed=config.seed, pass_size=config.pass_size,
+        strict=config.strict, jit=config.jit,
+    )  # fmt: skip
+    runner.config = config.model_dump(exclude={"summary_dir", "limit", "strict"})
+    if registered["explainers"]:
+        runner.register_saliency(registered["explainers"], registered["metrics"])
+    if config.uncertainty is not None:
+        runner.register_uncertainty(config.uncertainty.samples)
+    if config.hierarchical_occlusion is not None:
+        options = config.hierarchical_occlusion.model_dump()
+        attempt("hierarchical_occlusion", partial(runner.register_hierarchical_occlusion, **options))
+    if problems and (registered["explainers"] or config.hierarchical_occlusion is not None):
+        plan = runner.plan(config.limit, shard)
+        problems += opening(plan, overwrite=overwrite, resume=resume).problems
+        problems += examine(plan, Network(network)).problems
+    if problems:
+        raise PlanError(problems)
+    return runner
+
+
+def network_of(path: Path) -> nn.Cell:
+    """The network of a config file.
+
+    Raises:
+        PlanError: if it cannot be made.
+    """
+    config, _ = load_config(path)
+    try:
+        return _network(config.network, path.parent)
+    except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise PlanError([f"network: {error_line(error)}"]) from error
+
+
+def sample_shape(path: Path) -> tuple[int, ...]:
+    """Shape (C, H, W) of the first image of a config's data.
+
+    Raises:
+        PlanError: if the data cannot be read or is empty.
+    """
+    config, _ = load_config(path)
+    try:
+        names = class_names_of(config.class_names, path.parent)
+        sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
+    except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise PlanError([f"data: {error_line(error)}"]) from error
+    if sample is None:
+        raise PlanError(["the dataset is empty"])
+    return sample.image.shape
+
+
+def choose_device(device: str) -> None:
+    """Have MindSpore run on a device from now on; "auto" leaves it where it is."""
+    if device not in ("auto", ms.get_context("device_target")):
+        ms.set_device(device)
+
+
+def _network(section: NetworkSection, folder: Path) -> nn.Cell:
+    return load_network(section.factory, section.checkpoint, folder, **section.options)
+
+
+def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
+    """Class names that are listed, or stand one a line in a file of the folder.
+
+    Raises:
+        ValueError: if there are none.
+        OSError: if the file cannot be read.
+    """
+    names = (
+        [str(name) for name in given]
+        if isinstance(given, list)
+        else (folder / given).read_text("utf-8-sig").removesuffix("\n").split("\n")  # no other character ends a line
+    )
+    if not names or names == [""]:
+        raise ValueError("there are none")
+    return names
+
+
+def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+    section, statistics = config.data, {"mean": config.mean, "std": config.std}
+    if section.hdf5 is not None:
+        return hdf5_dataset(folder / section.hdf5, **statistics)
+    if section.csv is not None:
+        pictures = None if section.folder is None else folder / section.folder
+        return csv_dataset(folder / section.csv, class_names, pictures, section.size, section.channels, **statistics)
+    return make(section.factory or "", folder, **section.options)

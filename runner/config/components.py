@@ -1,0 +1,63 @@
+"""What makes the explainers and metrics that a config names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from ...explainers import EXPLAINERS, OoDNet, Registry
+from ...summary_format.errors import nearest
+
+Entry = Any  # a name, or a mapping from one name to its options
+
+
+def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
+    """What makes the thing that an entry names, handed those given arguments that its constructor takes.
+
+    Args:
+        registry: where the name is known.
+        entry: a name, or a mapping from one name to its options.
+        given: arguments by name: "network" (None where there is none) among them, which is a keyword of what makes
+            whatever needs one.
+        folder: what paths are relative to.
+
+    Raises:
+        ValueError: if the entry is something else, or the name or an option is unknown or lacking.
+    """
+    name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
+    if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
+        raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry!r}")
+    made = registry[name]
+    parameters = signature(made).parameters
+    for option in options or {}:
+        if option not in parameters or option in given:
+            raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
+    options = dict(options or {})
+    lacking = [key for key, one in parameters.items() if one.default is one.empty and key not in {*given, *options}]
+    if lacking:
+        raise ValueError(f"{name} needs the option {' and '.join(map(repr, lacking))}")
+    takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
+    if takes_ood_net and given["network"] is not None:
+        options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
+    options |= {key: value for key, value in given.items() if key in parameters}
+    if registry is EXPLAINERS and "explainer" in options:
+        inner = maker(registry, options.pop("explainer"), given, folder)
+        return partial(_around, made, inner, options, network=given["network"])
+    return partial(made, **options)
+
+
+def _around(made: Any, inner: partial[Any], options: Mapping[str, Any], network: nn.Cell) -> Any:
+    """An explainer around another one; the network is the inner one's already."""
+    return made(explainer=inner(), **options)
+
+
+def _ood_net(checkpoint: Path, network: nn.Cell, num_labels: int) -> OoDNet:
+    """An OoDNet over the config's network, its head from a checkpoint."""
+    ood_net = OoDNet(network, num_labels)
+    ood_net.load_head(checkpoint)
+    return ood_net

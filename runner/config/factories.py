@@ -1,0 +1,133 @@
+"""Networks that a config or a command names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+from ...explainers.ood.checkpoints import read_checkpoint
+from ...summary_format.errors import nearest
+
+FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
+
+
+def make(spec: str, folder: Path = Path(), **options: Any) -> Any:
+    """What a factory makes.
+
+    Args:
+        spec: "package.module:factory", "path/to/file.py:factory" or "mindcv:NAME".
+        folder: what a file's path is relative to.
+        options: for the factory.
+
+    Raises:
+        ValueError: if the spec has another form, or its module or model has no such name; the nearest are offered.
+        ImportError: if the module, or MindCV, is not there.
+        OSError: if the file cannot be read.
+    """
+    where, colon, name = spec.rpartition(":")
+    if not colon or not where or not name:
+        raise ValueError(f"{spec!r} is not of the form {FORMS}")
+    if where == "mindcv":
+        return _from_mindcv(name, **options)
+    module = _from_file(folder / where) if where.endswith(".py") else _imported(where, folder)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        known = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
+        raise ValueError(f"{where} has no factory {name!r}; {nearest(name, known)}")
+    return factory(**options)
+
+
+def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path = Path(), **options: Any) -> nn.Cell:
+    """A network with its checkpoint loaded.
+
+    Args:
+        spec: as in ``make``.
+        checkpoint: a MindSpore checkpoint that fits it exactly.
+        folder: what paths are relative to.
+        options: for the factory.
+
+    Raises:
+        TypeError: if the factory makes no ``mindspore.nn.Cell``.
+        ValueError: if the checkpoint is none or does not fit, saying which parameters differ; else as ``make``.
+        OSError: if a file cannot be read.
+    """
+    network = make(spec, folder, **options)
+    if not isinstance(network, nn.Cell):
+        raise TypeError(f"{spec} must make a mindspore.nn.Cell, it made a {type(network).__name__}")
+    if checkpoint is not None:
+        _load(network, folder / checkpoint)
+    return network
+
+
+def _load(network: nn.Cell, path: Path) -> None:
+    found = read_checkpoint(path)
+    wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
+    differing = [
+        f"lacks {name}" if name not in found else f"has {name} {tuple(found[name].shape)} instead of {shape}"
+        for name, shape in wanted.items()
+        if name not in found or tuple(found[name].shape) != shape
+    ]
+    differing += [f"has {name} too much" for name in found if name not in wanted]
+    if differing:
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        raise ValueError(f"the checkpoint {path} does not fit: it {', '.join(differing[:3])}{more}")
+    ms.load_param_into_net(network, found)
+
+
+def _imported(name: str, folder: Path) -> Any:
+    """A module that Python finds, or that lies in the folder."""
+    with _found_in(folder):
+        return import_module(name)
+
+
+@contextmanager
+def _found_in(folder: Path) -> Iterator[None]:
+    """Within, modules in a folder are found as well.
+
+    Raises:
+        ModuleNotFoundError: if one is not, saying where it was looked for.
+    """
+    own = str(folder.absolute())
+    lacking = own not in sys.path
+    if lacking:
+        sys.path.append(own)
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}; modules on Python's path and in {folder.absolute()} are found") from error
+    finally:
+        if lacking and own in sys.path:
+            sys.path.remove(own)
+
+
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    name = f"explainrun_user_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # MindSpore looks up the source of a Cell's module
+    with _found_in(path.parent):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _from_mindcv(name: str, **options: Any) -> Any:
+    try:
+        models = import_module("mindcv.models")
+    except ImportError as error:
+        raise ImportError("mindcv: names need MindCV; pip install 'explainrun[mindcv]'") from error
+    known = models.list_models()
+    if name not in known:
+        raise ValueError(f"MindCV has no model {name!r}; {nearest(name, known)}")
+    return models.create_model(name, **options)

@@ -1,0 +1,204 @@
+"""What a config may hold, and reading one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Literal
+
+from mindspore import nn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ...summary_format.errors import nearest
+from ..problems import PlanError
+from .components import Entry
+from .yaml_loader import yaml_mapping
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSection(_Section):
+    """The classifier: its factory ("package.module:factory", "file.py:factory", "mindcv:NAME") and its checkpoint."""
+
+    factory: str
+    options: dict[str, Any] = {}
+    checkpoint: str | None = None
+
+
+class DataSection(_Section):
+    """The dataset: a factory of a MindSpore dataset, an HDF5 file, or a CSV of pictures; one of the three.
+
+    Attributes:
+        factory: "package.module:factory" or "file.py:factory", called with the options.
+        hdf5: a file with images, and optionally labels and bboxes.
+        csv: a file with the columns image, label and x, y, width, height.
+        folder, size, channels: where the CSV's pictures are, and (height, width) and channels to bring them to.
+    """
+
+    factory: str | None = None
+    options: dict[str, Any] = {}
+    hdf5: str | None = None
+    csv: str | None = None
+    folder: str | None = None
+    size: tuple[int, int] | None = None
+    channels: int = 3
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSection:
+        if sum(source is not None for source in (self.factory, self.hdf5, self.csv)) != 1:
+            raise ValueError("name one source: factory, hdf5 or csv")
+        return self
+
+
+class UncertaintySection(_Section):
+    """Monte Carlo dropout."""
+
+    samples: int = Field(default=20, ge=2)
+
+
+class HierarchicalOcclusionSection(_Section):
+    """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
+
+    threshold: float = 0.5
+    window_sides: list[int] | None = None
+    strides: list[int] | None = None
+    blur: int | None = None
+
+
+class RunConfig(_Section):
+    """A whole run.
+
+    Attributes:
+        summary_dir: where to write, relative to the working directory; all other paths are relative to the config.
+        network: makes the Cell.
+        activation: "sigmoid" (several labels an image) or "softmax" (one).
+        data: makes the MindSpore dataset.
+        class_names: in the order of the network's outputs, or the path of a text file with one a line.
+        mean, std, seed, pass_size, strict, jit: as ``ImageClassificationRunner`` takes them.
+        device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
+        uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
+        hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
+        explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
+            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
+        limit: only the first so many samples.
+    """
+
+    summary_dir: str
+    network: NetworkSection
+    activation: Literal["sigmoid", "softmax"]
+    data: DataSection
+    class_names: list[str | int] | str
+    mean: list[float] | float | None = None
+    std: list[float] | float | None = None
+    seed: int = Field(default=0, ge=0)
+    pass_size: int = Field(default=16, ge=1)
+    strict: bool = False
+    jit: Literal["auto", "on", "off"] = "auto"
+    device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
+    explainers: list[Entry] = []
+    metrics: list[Entry] = []
+    uncertainty: UncertaintySection | None = None
+    hierarchical_occlusion: HierarchicalOcclusionSection | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> RunConfig:
+        if not self.explainers and self.hierarchical_occlusion is None:
+            raise ValueError("name explainers, hierarchical_occlusion, or both")
+        return self
+
+    @field_validator("uncertainty", "hierarchical_occlusion", mode="before")
+    @classmethod
+    def _not_blank(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("the key has no value; write {} for the defaults, or leave it out")
+        return value
+
+    @field_validator("jit", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[str]]:
+    """Read a config file.
+
+    Args:
+        path: the YAML file.
+        overrides: values by dotted key ("data.options.count", "metrics.0.InsertionAUC.steps") that replace the file's.
+
+    Returns:
+        The config without its unknown keys, and a sentence on each of those, for ``build_runner`` to tell with what
+        else is wrong.
+
+    Raises:
+        PlanError: if the file cannot be read, is no YAML mapping, or holds wrong values; all of those at once.
+    """
+    path = Path(path)
+    try:
+        content = yaml_mapping(path)
+    except ValueError as error:
+        raise PlanError([str(error)]) from error
+    for key, value in (overrides or {}).items():
+        _set(content, key, deepcopy(value))  # what is set and removed below is none of the caller's
+    unknown: list[str] = []
+    while True:
+        try:
+            return RunConfig.model_validate(content), unknown
+        except ValidationError as error:
+            found = error.errors()
+            extra = [problem for problem in found if problem["type"] == "extra_forbidden"]
+            unknown += [_said(problem) for problem in extra]
+            if not extra:
+                raise PlanError([*unknown, *map(_said, found)]) from error
+            for problem in extra:
+                _remove(content, problem["loc"])
+
+
+def _set(content: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the value at a dotted key; a number picks an element of a list, a missing mapping is made."""
+    inner: Any = content
+    *sections, last = key.split(".")
+    for depth, section in enumerate((*sections, last)):
+        if isinstance(inner, list) and section.isdigit() and int(section) < len(inner):
+            place: Any = int(section)
+        elif isinstance(inner, dict):
+            place = section
+        else:
+            above = ".".join(sections[:depth])
+            raise PlanError([f"cannot set {key}: {above} is neither a mapping nor a list with an element {section}"])
+        if depth == len(sections):
+            inner[place] = value
+        else:
+            inner = inner[place] if isinstance(inner, list) else inner.setdefault(place, {})
+
+
+def _remove(content: Any, where: tuple[Any, ...]) -> None:
+    for part in where[:-1]:
+        content = content[part]
+    del content[where[-1]]
+
+
+def _said(problem: Any) -> str:
+    """One sentence on one of pydantic's findings."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        sections: dict[Any, type[_Section]] = {
+            "network": NetworkSection,
+            "data": DataSection,
+            "uncertainty": UncertaintySection,
+            "hierarchical_occlusion": HierarchicalOcclusionSection,
+        }
+        section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
+        return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"
+    if problem["type"] == "missing":
+        return f"the key {where!r} is missing"
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{where} must be a mapping of options, {{}} for the defaults, got {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"

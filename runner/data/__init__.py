@@ -1,0 +1,1 @@
+"""The samples of a dataset, and datasets made of files."""

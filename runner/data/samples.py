@@ -1,0 +1,198 @@
+"""Reading a MindSpore dataset once, row by row or in its own batches, as single samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import google_crc32c
+import mindspore.dataset as ds
+import numpy as np
+import numpy.typing as npt
+
+from ...explainers.network.tensors import FloatArray
+from .file_datasets import skipping
+
+CHANNELS = (1, 3, 4)
+COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
+
+
+class SampleError(ValueError):
+    """A sample that is not what the runner takes; says which and why."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the dataset.
+
+    Attributes:
+        id: position in the dataset, from 0.
+        image: (C, H, W) as the dataset gave it.
+        truth: its true labels, ascending, each once.
+        boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
+            dataset without that column.
+        beyond: labels that are no class and no padding (not negative); they are ignored and counted.
+        looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
+    """
+
+    id: int
+    image: npt.NDArray[Any]
+    truth: tuple[int, ...]
+    boxes: dict[int, FloatArray] | None
+    beyond: tuple[int, ...] = ()
+    looks_multi_hot: bool = False
+
+    @property
+    def digest(self) -> int:
+        """A checksum of what the dataset gave, by which a run that goes on knows its samples again."""
+        boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
+        said = repr((self.image.shape, str(self.image.dtype), self.truth, self.beyond, boxes)).encode()
+        return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
+
+    @property
+    def pixels(self) -> FloatArray:
+        """The image as the network takes it, float32."""
+        return self.image.astype(np.float32, copy=False)
+
+    def mask(self, label: int) -> npt.NDArray[np.bool_]:
+        """Where the label is, (H, W): the pixels whose centres lie in one of its boxes. All False without a box.
+
+        A box too small to hold a pixel's centre stands for the pixel that holds its own.
+        """
+        height, width = self.image.shape[1:]
+        covered = np.zeros((height, width), bool)
+        for x, y, box_width, box_height in (self.boxes or {}).get(label, ()):
+            if box_width > 0 and box_height > 0:
+                covered |= _inside(y, box_height, height)[:, None] & _inside(x, box_width, width)
+        return covered
+
+
+def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
+    """Which pixels of an axis a box covers."""
+    centres = np.arange(pixels) + 0.5
+    inside: npt.NDArray[np.bool_] = (centres > start) & (centres < start + length)
+    if not inside.any():
+        inside[int(np.clip(start + length / 2, 0, pixels - 1))] = True
+    return inside
+
+
+def read_samples(
+    dataset: ds.Dataset,
+    num_classes: int,
+    limit: int | None = None,
+    ahead: int | None = None,
+    wanted: Callable[[int], bool] | None = None,
+) -> Iterator[Sample]:
+    """The samples of a dataset in order, reading its source once.
+
+    MindSpore reads ahead in threads of its own, so of a source somewhat more than the limit is read. (``Dataset.take``
+    would cure that, and make the user's dataset useless for a second run.) A thread of ours that reads would not do:
+    MindSpore then crashes when the user's code raises.
+
+    Args:
+        dataset: columns [image], [image, labels] or [image, labels, bboxes], batched or not.
+        num_classes: labels outside 0..num_classes-1 are padding.
+        limit: stop after so many samples.
+        ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
+        wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and dropped,
+            but for those of ``hdf5_dataset`` and ``csv_dataset``, which are not read.
+
+    Raises:
+        SampleError: at the first row that does not fit: its shapes, labels or boxes, or NaN in its image.
+    """
+    if wanted is not None:
+        dataset = skipping(dataset, wanted)
+    with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
+        rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    singles = islice((single for row in rows for single in _singles(row)), limit)
+    return (
+        _sample(place, *single, num_classes) for place, single in enumerate(singles) if wanted is None or wanted(place)
+    )
+
+
+@contextmanager
+def _prefetching(rows: int | None) -> Iterator[None]:
+    """Pipelines that are built within read so many rows ahead, if more than by MindSpore's setting."""
+    before = ds.config.get_prefetch_size()
+    ds.config.set_prefetch_size(max(before, rows or 0))
+    try:
+        yield
+    finally:
+        ds.config.set_prefetch_size(before)
+
+
+def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
+    """How many samples there will be, or None where only reading them all would tell."""
+    parts = [dataset]
+    for part in parts:
+        parts.extend(part.children)
+    if any(_length_unknown(part) for part in parts):
+        return None
+    total: int = dataset.get_dataset_size()
+    if dataset.get_batch_size() > 1:
+        if not isinstance(dataset, ds.BatchDataset):
+            return None
+        last, size = dataset.children[0].get_dataset_size(), dataset.get_batch_size()
+        total = total * size if dataset.drop_remainder else last
+    return total if limit is None else min(total, limit)
+
+
+def _length_unknown(part: ds.Dataset) -> bool:
+    generated = isinstance(part, ds.GeneratorDataset) and getattr(part, "source_len", -1) < 0
+    return generated or type(part).__name__ == "FilterDataset"
+
+
+def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
+    """The samples of one row, as image, labels and boxes, missing columns as None."""
+    shape = row[0].shape
+    if len(shape) not in (3, 4):
+        raise SampleError(f"images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}")
+    singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
+    for single in singles:
+        image, labels, boxes = (*single, None, None)[:3]
+        yield image, labels, boxes
+
+
+def _sample(
+    sample_id: int,
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any] | None,
+    boxes: npt.NDArray[Any] | None,
+    num_classes: int,
+) -> Sample:
+    if image.shape[0] not in CHANNELS:
+        raise SampleError(f"sample {sample_id}: images must have 1, 3 or 4 channels first, got shape {image.shape}")
+    if not np.isfinite(image).all():
+        raise SampleError(f"sample {sample_id}: the image holds NaN or infinity")
+    given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        raise SampleError(f"sample {sample_id}: labels must be one integer or a row of them, got {given!r}")
+    kept = (given >= 0) & (given < num_classes)
+    truth = tuple(int(label) for label in np.unique(given[kept]))
+    beyond = tuple(int(label) for label in given[given >= num_classes])
+    if boxes is None:
+        multi_hot = given.size == num_classes > 2 and bool(np.isin(given, (0, 1)).all())
+        return Sample(sample_id, image, truth, None, beyond, multi_hot)
+    rows = np.atleast_2d(np.asarray(boxes, np.float32))
+    if rows.shape != (len(given), 4):
+        raise SampleError(f"sample {sample_id}: {len(given)} labels need boxes ({len(given)}, 4), got {boxes.shape}")
+    _check_boxes(sample_id, rows[kept], image.shape[1:])
+    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond)
+
+
+def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:
+    """Refuse boxes that are no x, y, width, height in pixels; one of no size says that a label has none."""
+    height, width = size
+    for x, y, box_width, box_height in boxes:
+        told = f"sample {sample_id}: the box {[float(f'{v:g}') for v in (x, y, box_width, box_height)]}"
+        if not np.isfinite([x, y, box_width, box_height]).all() or box_width < 0 or box_height < 0:
+            raise SampleError(f"{told} must be finite, of a width and height not below 0")
+        if 0 < box_width < 1 and 0 < box_height < 1:
+            raise SampleError(f"{told} is smaller than a pixel; boxes are in pixels, not shares of the image")
+        if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
+            raise SampleError(
+                f"{told} lies outside the image of {width} x {height} pixels; boxes are x, y, width, height"
+            )

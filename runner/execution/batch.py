@@ -1,0 +1,204 @@
+"""A batch of samples with what the network says of them, and the records made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain, islice
+
+import numpy as np
+import numpy.typing as npt
+
+from ...benchmarks.core.explanation import Masks
+from ...explainers import HierarchicalOcclusion
+from ...explainers.core.explainer import Estimate
+from ...explainers.core.view import View, dropout_generators
+from ...explainers.dropout_uncertainty import spread
+from ...explainers.network import Network
+from ...explainers.network.tensors import FloatArray, IntArray
+from ...summary_format import SampleBatch, Searched
+from ...summary_format.archive.sample_labels import predicted, true_labels
+from ...summary_format.archive.segments import OUTCOMES
+from ..data.samples import Sample, SampleError, read_samples
+from ..plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples with what the network says of them.
+
+    Attributes:
+        samples: as the dataset gave them.
+        said: what the network says of them, and what is asked.
+        found: the maps by explainer, where they were made while examining the plan.
+        outputs: what layers gave, likewise.
+    """
+
+    samples: list[Sample]
+    said: SampleBatch
+    found: dict[str, Estimate] = field(default_factory=dict)
+    outputs: dict[str, FloatArray] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> FloatArray:
+        """(N, C, H, W), as the network takes them."""
+        return np.stack([sample.pixels for sample in self.samples])
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """(Q,) which sample each question is about."""
+        return np.searchsorted(self.said.ids, self.said.questions[:, 0])
+
+    @property
+    def labels(self) -> IntArray:
+        """(Q,) which label each question asks about."""
+        labels: IntArray = self.said.questions[:, 1]
+        return labels
+
+    def masks(self) -> Masks:
+        """(Q, H, W) where the asked labels are."""
+        return np.stack([self.samples[row].mask(int(label)) for row, label in zip(self.rows, self.labels, strict=True)])
+
+    def view(self, plan: Plan, network: Network) -> View:
+        """The view that all explainers share: the batch's questions, and after them those that metrics add."""
+        asked = self._view(plan, network, self.rows, self.labels)
+        known = set(zip(self.rows.tolist(), self.labels.tolist(), strict=True))
+        extra = {pair for metric in plan.metrics for pair in metric.extra_questions(asked)} - known
+        if not extra:
+            return asked
+        rows, labels = np.array(sorted(extra)).T
+        return self._view(plan, network, np.append(self.rows, rows), np.append(self.labels, labels))
+
+    def _view(self, plan: Plan, network: Network, rows: IntArray, labels: IntArray) -> View:
+        return View(
+            network,
+            self.images,
+            rows,
+            labels,
+            needs=plan.needs,
+            sample_ids=self.said.ids,
+            seed=plan.seed,
+            logits=self.said.logits,
+            outputs=self.outputs or None,
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A dataset that is being read.
+
+    Attributes:
+        opening: its first pass of samples, whichever of them the plan's shard owns: what is tried on these is found
+            alike by all shards.
+        batches: the plan's own samples, in work batches.
+    """
+
+    opening: list[Sample]
+    batches: Iterator[list[Sample]]
+
+
+def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
+    """Begin to read a dataset, all images of one shape; one batch is read ahead.
+
+    Args:
+        plan: what to read.
+        check: called before each sample; raises where nobody shall wait any longer.
+
+    Raises:
+        SampleError: at a sample that does not fit; later ones are met while the batches are taken.
+    """
+    shard, first_pass = plan.shard, plan.pass_size
+    wanted = None if shard is None else lambda place: place < first_pass or shard.owns(place)
+    samples = _alike(read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.largest_batch, wanted), check)
+    check()
+    opening = list(islice(samples, first_pass))
+    own = (sample for sample in chain(opening, samples) if shard is None or shard.owns(sample.id))
+    return Reading(opening, _grouped(own, plan.batch_size(opening[0].image.shape) if opening else 1))
+
+
+def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
+    """The same samples, refused where the shape of an image is another than the first one's."""
+    shape: tuple[int, ...] | None = None
+    for sample in samples:
+        shape = shape or sample.image.shape
+        if sample.image.shape != shape:
+            raise SampleError(
+                f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
+                f"bring all images to one size in the dataset"
+            )
+        yield sample
+        check()
+
+
+def _grouped(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while group := list(islice(samples, size)):
+        yield group
+
+
+def inferred(plan: Plan, network: Network, samples: list[Sample]) -> SampleBatch:
+    """What the network says of samples, and what is asked of them."""
+    images = np.stack([sample.pixels for sample in samples])
+    logits = network.logits(images)
+    said = SampleBatch(
+        ids=np.array([sample.id for sample in samples]),
+        digests=digests(samples),
+        truth=_padded([sample.truth for sample in samples]),
+        logits=logits,
+        probabilities=network.activated(logits, plan.activation_fn),
+        spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
+        questions=np.zeros((0, 2), np.int64),
+        beyond=np.array([len(sample.beyond) for sample in samples]),
+    )
+    return replace(said, questions=_questions(said)) if said.probabilities.shape == logits.shape else said
+
+
+def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
+    """(N,) by which samples are known again."""
+    return np.array([sample.digest for sample in samples], np.uint32)
+
+
+def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[Searched, int]:
+    """What hierarchical occlusion finds on a batch, and the passes that it needs."""
+    probabilities = batch.said.probabilities[batch.rows, batch.labels]
+    found, passes = search.search_all(network, batch.images, batch.rows, batch.labels, probabilities)
+    questions = [tuple(question) for question in batch.said.questions.tolist()]
+    layers = [
+        (*question, number, layer)
+        for question, answer in zip(questions, found, strict=True)
+        for number, layer in enumerate(answer.layers)
+    ]
+    boxes = [(*of, box.x, box.y, box.width, box.height, box.parent) for *of, layer in layers for box in layer.boxes]
+    return Searched(
+        np.array([OUTCOMES.index(answer.outcome) for answer in found], np.uint8),
+        np.array([answer.blurred_probability for answer in found], np.float64),
+        np.array([answer.sigma for answer in found], np.int64),
+        np.array([of for *of, _ in layers], np.int64).reshape(-1, 3),
+        np.array([layer.probability for *_, layer in layers], np.float64),
+        np.array(boxes, np.int64).reshape(-1, 8),
+    ), passes
+
+
+def _questions(said: SampleBatch) -> IntArray:
+    """Truth united with predictions, ascending; nothing is asked of a sample for which the network gives no numbers."""
+    asked = [
+        (int(said.ids[row]), label)
+        for row in np.flatnonzero(said.computed)
+        for label in sorted({*true_labels(said, row), *predicted(said, row)})
+    ]
+    return np.array(asked, np.int64).reshape(-1, 2)
+
+
+def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
+    """Labels (N, K) of N samples, padded with -1 to the longest."""
+    longest = max(map(len, rows))
+    return np.array([[*row, *(-1,) * (longest - len(row))] for row in rows], np.int64).reshape(len(rows), longest)
+
+
+def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> npt.NDArray[np.float64]:
+    """How the batch's probabilities spread under dropout."""
+    generators = [dropout_generators(plan.seed, sample.id, plan.dropout_samples) for sample in samples]
+    logits = network.dropout_logits(images, generators)
+    flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)
+    found = spread(flat.reshape(logits.shape))
+    return np.stack([found.sd, found.low, found.high])

@@ -1,0 +1,315 @@
+"""The batches of a run: what is not committed yet is inferred, explained, scored, drawn and committed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...benchmarks.core.explanation import Covering, Explanation
+from ...explainers import Explainer
+from ...explainers.network import DropoutPlaces, Network
+from ...explainers.network.tensors import FloatArray
+from ...summary_format import (
+    Explained,
+    Results,
+    SampleBatch,
+    Segments,
+    SummaryWriter,
+    heatmap_picture,
+    jpeg,
+    original_picture,
+    png,
+)
+from ...summary_format.archive.sample_labels import recorded
+from ...summary_format.lifecycle.viewer_records import sample_records
+from ..data.samples import Sample
+from ..plan.plan import Plan
+from ..problems import PlanError
+from .batch import Batch, digests, inferred, searched
+from .commit_queue import Committer, Picture, Step
+from .explanation_scheduler import Explaining
+from .pass_counts import Profile
+from .progress import Progress
+
+_log = logging.getLogger("explainrun")
+
+
+class NotComputedError(RuntimeError):
+    """The network's output or a map is not finite, and the plan is strict."""
+
+
+class Work:
+    """Takes a run's batches from samples to commits.
+
+    Args:
+        plan: what to do.
+        network: where passes run.
+        segments: what is committed.
+        committer: what commits.
+        writer: of the event file.
+        profile: what everything is counted in.
+        progress: where it is shown.
+        stop: called between commits; raises where the run shall stop.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        network: Network,
+        segments: Segments,
+        committer: Committer,
+        writer: SummaryWriter,
+        profile: Profile,
+        progress: Progress,
+        stop: Callable[[], None],
+    ) -> None:
+        self.plan, self.network, self.segments = plan, network, segments
+        self._committer, self._writer, self._stop = committer, writer, stop
+        self._profile, self._progress = profile, progress
+        network.after_pass = progress.alive
+        self._recorded = segments.complete()  # the event file begins with the records of so many batches
+        state = segments.run.state() or {}
+        self._was_compiled, dropout = bool(state.get("compiled")), state.get("dropout", {})
+        network.dropout = DropoutPlaces(tuple(dropout.get("layers", ())), bool(dropout.get("shared")))
+
+    def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
+        """Do what is not committed yet of all batches; the first may be known from its examination with the plan.
+
+        Raises:
+            PlanError: if the dataset ends earlier than it did when the run began; else as ``batch``.
+        """
+        for index in count():
+            with self._profile.timed("reading"):
+                samples = next(groups, None)
+            if samples is None:
+                break
+            if first is None and self._was_compiled and self.segments.lacks(index):
+                self._compile(samples)
+            self.batch(index, samples, first if index == 0 else None)
+        if self.segments.has_samples(index):
+            raise PlanError(["the dataset ends earlier than it did when the run began; begin anew with overwrite"])
+
+    def batch(self, index: int, samples: list[Sample], first: Batch | None = None) -> None:
+        """Do what is not committed yet of a batch.
+
+        Args:
+            index: its number.
+            samples: as the dataset gives them.
+            first: the same with what is known of it, where it was examined with the plan.
+
+        Raises:
+            PlanError: if part of it is committed and the samples are not the ones of then.
+            NotComputedError: where something is not finite, if the plan is strict.
+            RunStopped: if the run shall stop here.
+            OSError: if something could not be written.
+        """
+        missing = set(self.segments.missing(index))
+        if self.segments.has_samples(index):
+            batch = Batch(samples, self.segments.samples(index))
+            check_same(batch.said.digests, batch.samples)
+            check_outputs(self.plan, batch.said)
+        else:
+            batch = first or Batch(samples, self._inferred(samples))
+            self._commit_samples(index, batch)
+        every = self.plan.explainers
+        done = [explainer for explainer in every if explainer.name not in missing]
+        for explainer in done:
+            self._check_computed(explainer, batch, self.segments.explained(index, explainer.name).computed)
+        self._progress.advance(len(samples) * len(done) / self.plan.parts)
+        if self.segments.lacks_search(index):
+            self._search(index, batch)
+        elif self.segments.searching:
+            self._progress.advance(len(samples) / self.plan.parts)
+        self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+        if index >= self._recorded:
+            self._commit([], lambda _: self._write_records(index))
+
+    def _compile(self, samples: list[Sample]) -> None:
+        """Go on as the run began."""
+        self._was_compiled = False
+        try:
+            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.pass_size]]))
+        except ValueError as error:
+            raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
+        self._profile.need_compiling(compiled=True)
+        self._stop()
+
+    def _inferred(self, samples: list[Sample]) -> SampleBatch:
+        self._progress.doing("inference")
+        need_inference(self._profile, self.plan, len(samples))
+        with self._profile.timed("inference"):
+            return inferred(self.plan, self.network, samples)
+
+    def _commit_samples(self, index: int, batch: Batch) -> None:
+        check_outputs(self.plan, batch.said)
+        rows = recorded(batch.said)
+        pictures = [
+            (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
+            for sample in (batch.samples[row] for row in rows)
+        ]
+        said = replace(batch.said, costs=self._profile.drained())
+
+        def write(checksums: list[int]) -> None:
+            self.segments.write_samples(index, said.pictured(rows, checksums))
+
+        self._commit(pictures, write)
+
+    def _search(self, index: int, batch: Batch) -> None:
+        """Commit what hierarchical occlusion finds on a batch."""
+        search = self.plan.hierarchical_occlusion
+        if search is None:
+            return
+        self._progress.doing("hierarchical occlusion")
+        with self._profile.timed("hierarchical occlusion"), _named("hierarchical occlusion", batch):
+            found, passes = searched(batch, search, self.network)
+        self._profile.need_passes("search", passes)
+        found = replace(found, costs=self._profile.drained())
+        self._commit([], lambda _: self.segments.write_searched(index, found))
+        self._progress.advance(len(batch.samples) / self.plan.parts)
+
+    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
+        """Commit what each explainer and the metrics say of a batch."""
+        if not explainers:
+            return
+        explaining = Explaining(batch, self.plan, self.network, self._profile)
+        for place, explainer in enumerate(explainers):
+            self._progress.doing(explainer.name)
+            with _named(explainer.name, batch):
+                explanation, errors = explaining.explanation(explainer, explainers[place:])
+            maps = explanation.maps
+            computed = np.isfinite(maps).all(axis=(1, 2))
+            self._check_computed(explainer, batch, computed)
+            with _named(f"the scores of {explainer.name}", batch):
+                scores = self._scores(explanation, explaining.coverings)
+            explanation.let_go()
+            explained = Explained(scores, computed, errors, self._profile.drained())
+            write = partial(self._write_explained, index, explainer.name, explained, maps)
+            self._commit(self._heatmaps(explainer, batch, maps, computed), write)
+            self._progress.advance(len(batch.samples) / self.plan.parts)
+
+    def _write_explained(
+        self, index: int, name: str, explained: Explained, maps: FloatArray, checksums: list[int]
+    ) -> None:
+        self.segments.write_explained(index, name, explained.pictured(checksums), maps)
+
+    def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
+        if self.plan.strict and not computed.all():
+            sample_id, label = batch.said.questions[~computed][0]
+            which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
+            raise NotComputedError(f"{which} is not finite, and the run is strict")
+
+    def _commit(self, pictures: Iterable[Picture], then: Step) -> None:
+        """Hand work to the disk, and stop here if the run shall."""
+        with self._profile.timed("waiting for the disk"):
+            self._committer.commit(pictures, then)
+        self._stop()
+
+    def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:
+        """(metrics, Q) what every metric says."""
+        metrics, questions = self.plan.metrics, len(explanation.maps)
+        if not questions:
+            return np.zeros((len(metrics), 0))
+        self._profile.need_scores(coverings, explanation.maps[0].size, int(explanation.rankable.sum()))
+        with self._profile.timed("covered images"):
+            explanation.prepare()
+        found = []
+        for metric in metrics:
+            self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
+            with self._profile.timed(metric.name), _named(metric.name):
+                scores = metric.score(explanation)
+            if scores.shape != (questions,):
+                raise ValueError(f"{metric.name} gave scores {scores.shape} for {questions} questions")
+            found.append(np.where(np.isfinite(scores), scores, np.nan))
+        return np.array(found, np.float64).reshape(len(metrics), questions)
+
+    def _heatmaps(
+        self, explainer: Explainer, batch: Batch, maps: FloatArray, computed: npt.NDArray[np.bool_]
+    ) -> Iterator[Picture]:
+        for question in np.flatnonzero(computed):
+            sample_id, label = batch.said.questions[question].tolist()
+            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
+
+    def _write_records(self, index: int) -> None:
+        """Put a batch's records into the event file, from its segments."""
+        for record in sample_records(self.segments.results(index), self.segments.run):
+            self._writer.write(record)
+        self._writer.commit()
+
+
+def check_outputs(plan: Plan, said: SampleBatch) -> None:
+    """Refuse network outputs that are not finite, if the plan is strict.
+
+    Raises:
+        NotComputedError: then.
+    """
+    unknown = said.ids[~said.computed]
+    if len(unknown) and plan.strict:
+        raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
+
+
+def check_results(plan: Plan, results: Results) -> None:
+    """Refuse results that are not finite throughout, if the plan is strict.
+
+    Raises:
+        NotComputedError: then.
+    """
+    unfinished = [name for name in results.explainers if not results.computed_maps(name).all()]
+    if plan.strict and not results.computed.all():
+        unfinished = ["the network's output", *unfinished]
+    if plan.strict and unfinished:
+        raise NotComputedError(f"not finite throughout: {', '.join(unfinished)}; and the run is strict")
+
+
+def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
+    """Count the passes that infer so many samples."""
+    profile.need("infer", samples)
+    profile.need_dropout(samples, plan.dropout_samples)
+
+
+@contextmanager
+def _named(what: str, batch: Batch | None = None) -> Iterator[None]:
+    """Log where an error came up, since its own words may not tell."""
+    try:
+        yield
+    except Exception:
+        ids = "" if batch is None else f" of samples {batch.said.ids[0]} to {batch.said.ids[-1]}"
+        _log.error("failed at %s%s", what, ids)
+        raise
+
+
+def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
+    """Refuse to resume with other samples than those that the run began with.
+
+    Args:
+        kept: digests of those.
+        samples: what the dataset gives now.
+
+    Raises:
+        PlanError: if they differ.
+    """
+    given = digests(samples)
+    same = given[: len(kept)] == kept[: len(given)]
+    if len(given) != len(kept) or not same.all():
+        which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
+        raise PlanError(
+            [
+                f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "
+                f"shuffle=False and without random transforms, or begin anew with overwrite"
+            ]
+        )
+
+
+def _original(sample: Sample, plan: Plan) -> bytes:
+    return jpeg(original_picture(sample.image, plan.mean, plan.std))
+
+
+def _heatmap(map_: FloatArray) -> bytes:
+    return png(heatmap_picture(map_))

@@ -1,0 +1,244 @@
+"""Working through a plan: from its first sample, or from wherever an earlier start came to, to its manifest."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+
+from ...explainers.network import PROBED, Network
+from ...summary_format import BrokenRecordError, FolderLock, Results, RunFolder, Segments, SummaryWriter, remove_runs
+from ...summary_format.event_file.records import Record
+from ...summary_format.lifecycle.finish import finish, metadata
+from ...summary_format.lifecycle.repair import mend
+from ...summary_format.lifecycle.viewer_records import sample_records
+from ...summary_format.probe import Probe
+from ...summary_format.storage.run_folder import sweep
+from ..data.samples import Sample
+from ..plan.checks import folder_problems
+from ..plan.plan import Plan
+from ..problems import PlanError
+from ..results.run_result import RunResult
+from .batch import Batch, digests, read
+from .batch_loop import Work, check_results, check_same, need_inference
+from .commit_queue import Committer
+from .pass_counts import Costs, Profile
+from .preflight import Examination, examine, examined_probe
+from .progress import Progress
+from .resume import Opening, held, opening
+from .signals import Stopping
+
+_log = logging.getLogger("explainrun")
+
+
+def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunResult:
+    """Run a plan to its manifest.
+
+    Args:
+        plan: what to do.
+        overwrite: begin anew, and remove the other runs that the summary folder holds once this one is finished.
+        resume: go on with an unfinished run of this plan; otherwise it is replaced. A finished one is left alone in
+            either case.
+
+    Raises:
+        PlanError: with everything found wrong before anything is written.
+        FolderInUseError: if another run is writing to the folder.
+        SampleError: at a later sample that does not fit.
+        NotComputedError: where something is not finite, if the plan is strict.
+        RunStopped: after a signal, once the work at hand is committed.
+        OSError: if the folder cannot be written; what is committed is kept.
+    """
+    began = time.monotonic()
+    network = Network(plan.network, plan.pass_size, fill=True)
+    if folder_problems(plan.summary_dir) or plan.undescribed:
+        raise PlanError(examine(plan, network).problems)
+    with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
+        sweep(plan.summary_dir, lock)
+        found = opening(plan, overwrite=overwrite, resume=resume, lock=lock)
+        begun = None if found.run is None else _known_again(plan, network, found.run, stopping)
+        if begun is not None and begun.run.finished:
+            return _finished_before(begun, replaces=found.replaces)
+        earlier = {} if begun is None else _mended(begun, stopping).costs()
+        profile = Profile(network, earlier)
+        if begun is None:
+            begun = _begun(plan, network, profile, found, stopping, lock)
+        results = _go(begun, network, profile, stopping, lock)
+        lock.check()
+        _clear(begun.run, replaces=found.replaces)
+        seconds = _seconds(earlier) + time.monotonic() - began
+        result = RunResult.of(results, plan.summary_dir, seconds)
+    result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
+    return result
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A run that has its folder.
+
+    Attributes:
+        plan: what it does, with the layers that were chosen when it began.
+        run: its files.
+        groups: its batches.
+        first: the first of them, where it was examined with the plan.
+    """
+
+    plan: Plan
+    run: RunFolder
+    groups: Iterator[list[Sample]]
+    first: Batch | None = None
+
+
+def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping) -> _Begun:
+    """The run that a folder holds, if its network is the plan's.
+
+    Raises:
+        PlanError: if it is another one.
+    """
+    state, reading = run.state() or {}, read(plan, stopping.check)
+    kind, chosen = "a finished" if run.finished else "an unfinished", state["plan"].get("chosen_layers", {})
+    begins = np.array(state.get("begins", ()), np.int64)
+    if run.finished and not np.array_equal(begins, digests(reading.opening)):
+        raise PlanError([held(plan, "a finished run of other data")])
+    check_same(begins, reading.opening)
+    if reading.opening:
+        apart = _network_apart(plan, network, reading.opening, state)
+        if apart is not None:
+            raise PlanError([held(plan, f"{kind} run of a network that computes something else: {apart}")])
+    if chosen:
+        _log.info("layers that were chosen when the run began: %s", ", ".join(map(": ".join, chosen.items())))
+    return _Begun(plan.with_layers(chosen), run, reading.batches)
+
+
+def _network_apart(plan: Plan, network: Network, opening: list[Sample], state: Mapping[str, Any]) -> str | None:
+    """What tells a plan's network from the one that answered a run's probe, if anything does."""
+    try:
+        kept = Probe.of(state.get("probe"))
+    except ValueError as error:
+        return str(error)
+    images = np.stack([sample.pixels for sample in opening[:PROBED]])
+    return kept.difference(examined_probe(plan, network, images))
+
+
+def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
+    """What a finished run found, if it is whole, of the data that the plan has, and what it wants.
+
+    Raises:
+        PlanError: if it is not.
+        NotComputedError: if something is not finite and the plan is strict.
+    """
+    plan, run = begun.plan, begun.run
+    try:
+        results = Results(run.archive)
+    except (BrokenRecordError, FileNotFoundError) as error:
+        raise PlanError([f"the finished run is damaged: {error}; make it anew: overwrite (--overwrite)"]) from error
+    given = digests(next(begun.groups, []))
+    if not np.array_equal(given, results.digests[: len(given)]):
+        raise PlanError([held(plan, "a finished run of other data")])
+    check_results(plan, results)
+    _clear(run, replaces=replaces)
+    _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)
+    return RunResult.of(results, plan.summary_dir, finished_before=True)
+
+
+def _mended(begun: _Begun, stopping: Stopping) -> Segments:
+    """What is committed of a run that is resumed, all of it sound."""
+    segments = _segments(begun)
+    for what in mend(segments, stopping.check):
+        _log.warning("%s; it is computed again", what)
+    _log.info("going on with the run in %s", begun.plan.summary_dir)
+    return segments
+
+
+def _begun(
+    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping, lock: FolderLock
+) -> _Begun:
+    """A new run.
+
+    Raises:
+        PlanError: with all that is wrong.
+    """
+    if found.problems:
+        raise PlanError([*found.problems, *plan.problems()])
+    _ = plan.identity  # before any pass: a network that passes change is another one afterwards
+    with profile.timed("first batch: inference and maps"):
+        examined = examine(plan, network, plan.sample_count, stopping.check)
+    if examined.problems:
+        raise PlanError(examined.problems)
+    stopping.check()
+    plan = examined.plan
+    state = {
+        "plan": plan.described,
+        "begins": examined.begins,
+        "compiled": examined.compiled,
+        "dropout": asdict(network.dropout),
+        "probe": examined.probe and examined.probe.plain(),
+        "replaces": found.replaces,
+    }
+    _need_trials(profile, plan, examined)
+    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
+    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
+    return _Begun(plan, run, examined.groups, examined.first)
+
+
+def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
+    """Count what examining a plan tried."""
+    profile.need_probe(len(examined.begins))
+    profile.need_passes("layer choice", bool(plan.chosen_layers))
+    if examined.first is None:
+        return
+    if plan.tries_compiling:
+        profile.need_compiling(compiled=examined.compiled)
+    if plan.dropout_samples:
+        profile.need_dropout_trial()
+    if plan.shard is not None:
+        profile.need_place_trial()
+    need_inference(profile, plan, len(examined.first.samples))
+
+
+def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
+    """Do what is left of a run; gives what it came to."""
+    plan, run = begun.plan, begun.run
+    run.sweep()
+    segments = _segments(begun)
+    with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
+        with (
+            Progress(plan.sample_count) as progress,
+            Committer(run, lock.check) as committer,
+        ):
+            work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
+            work.all(begun.groups, begun.first)
+
+        def check() -> None:
+            stopping.check()
+            lock.check()
+
+        with profile.timed("joining"):
+            return finish(segments, plan.described, writer, check)
+
+
+def _segments(begun: _Begun) -> Segments:
+    names = tuple(explainer.name for explainer in begun.plan.explainers)
+    return Segments(begun.run, names, searching=begun.plan.hierarchical_occlusion is not None)
+
+
+def _seconds(costs: Costs) -> float:
+    return sum(costs.get("seconds", {}).values())
+
+
+def _records_so_far(plan: Plan, segments: Segments) -> Iterator[Record]:
+    """What the event file holds of the committed batches."""
+    yield metadata(plan.described)
+    for results in segments.batches():
+        yield from sample_records(results, segments.run)
+
+
+def _clear(run: RunFolder, *, replaces: bool) -> None:
+    """Remove what a finished run has no use for."""
+    run.sweep()
+    if replaces:
+        remove_runs(run.root, keep=run, lock=run.lock)

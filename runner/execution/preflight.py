@@ -1,0 +1,253 @@
+"""Everything that can be found wrong with a plan before anything is written."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, repeat
+
+import numpy as np
+
+from ...explainers import Explainer, View
+from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
+from ...explainers.core.explainer import attribute_together
+from ...explainers.network import Network, UnsharedDropoutError, probe
+from ...explainers.network.tensors import FloatArray
+from ...summary_format import original_picture
+from ...summary_format.probe import Probe
+from ..data.samples import Sample, SampleError
+from ..plan.checks import existing
+from ..plan.plan import Plan
+from ..problems import first_line
+from .batch import Batch, digests, inferred, read
+
+_log = logging.getLogger("explainrun")
+_NO_FUNCTION = (
+    "the network gives different outputs for the same image each time, as one that draws random numbers does; results "
+    "are not reproducible, and a later start cannot check that it has the same network"
+)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What looking at a plan and its first batch gave.
+
+    Attributes:
+        plan: what was looked at, with the layers that were chosen.
+        problems: what is wrong, a sentence each.
+        first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
+            that, or the plan's shard has no sample.
+        groups: all batches.
+        begins: checksums of the dataset's first pass of samples, by which shards know that they share it.
+        compiled: whether forward passes run compiled.
+        probe: what the network answers to fixed images.
+    """
+
+    plan: Plan
+    problems: list[str]
+    first: Batch | None
+    groups: Iterator[list[Sample]]
+    begins: Sequence[int] = ()
+    compiled: bool = False
+    probe: Probe | None = None
+
+
+def examine(
+    plan: Plan, network: Network, total: int | None = None, check: Callable[[], None] = lambda: None
+) -> Examination:
+    """Look at a plan, its first batch and what the network says of it.
+
+    Args:
+        plan: what is to run.
+        network: where passes run.
+        total: how many samples there are, if known; to see whether the disk holds their maps.
+        check: called before each sample is read, then and later; raises where nobody shall wait any longer.
+    """
+    problems = plan.problems()
+    try:
+        reading = read(plan, check)
+        samples = next(reading.batches, [])
+    except SampleError as error:
+        return Examination(plan, [*problems, str(error)], None, iter(()))
+    problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
+    begins = digests(reading.opening).tolist()
+    if not reading.opening:
+        return Examination(plan, problems, None, iter(()), begins)
+    groups = chain([samples], reading.batches) if samples else iter(())
+    opening = np.stack([sample.pixels for sample in reading.opening])
+    try:
+        answers = examined_probe(plan, network, opening)
+        plan = _with_layers(plan, network, opening[0], problems)
+        if not samples:
+            return Examination(plan, problems, None, groups, begins, probe=answers)
+        compiled = not problems and _compiled(plan, network, opening, problems)
+        if plan.dropout_samples and not problems:
+            _prepare_dropout(plan, network, opening, problems)
+        if plan.shard is not None and not problems:
+            _try_places(plan, network, opening[0])
+        said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
+        check()
+    except (ValueError, TypeError, RuntimeError) as error:
+        problems.append(f"the network cannot take images of shape {opening.shape[1:]}: {first_line(error)}")
+        return Examination(plan, problems, None, groups)
+    first = Batch(samples, said)
+    problems += _output_problems(plan, first)
+    if not problems:
+        problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
+    return Examination(plan, problems, first, groups, begins, compiled, answers)
+
+
+def examined_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
+    """What the plan's network answers to fixed images and to the first of these; reported if that says nothing."""
+    found = probe(network, images, plan.activation_fn)
+    if found.answers is None:
+        _log.warning(_NO_FUNCTION)
+    return found
+
+
+def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list[str]) -> Plan:
+    """The plan with a layer for each explainer that lacks one."""
+    lacking = [explainer.name for explainer in plan.explainers if explainer.lacks_layer]
+    if not lacking or problems:
+        return plan
+    try:
+        layer = automatic_layer(network, image)
+    except ValueError as error:
+        problems.append(f"{', '.join(lacking)}: {first_line(error)}")
+        return plan
+    _log.warning(CHOSEN, layer, ", ".join(lacking))
+    return plan.with_layers(dict.fromkeys(lacking, layer))
+
+
+def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:
+    """Have forward passes compiled, as far as the plan wants and the network allows; tried on a pass of images."""
+    if not plan.tries_compiling:
+        return False
+    try:
+        network.compile(images)
+    except ValueError as error:
+        if plan.jit == "on":
+            problems.append(f"jit is on, but {error}; set it to auto or off")
+        else:
+            _log.warning("forward passes are not compiled: %s", error)
+        return False
+    return True
+
+
+def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
+    """Tell where a merge of shards, in whose passes images stand at other places, may differ from the whole run."""
+    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
+    if (logits != logits[0]).any():
+        _log.warning(
+            "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
+            "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
+            plan.pass_size,
+        )
+
+
+def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> None:
+    """Have what comes before dropout computed once for all masks, as far as the network allows."""
+    try:
+        network.prepare_dropout(images, plan.dropout_samples)
+    except UnsharedDropoutError as error:
+        _log.warning("uncertainty takes %d passes for each pass of images: %s", plan.dropout_samples, error)
+    except ValueError as error:
+        problems.append(first_line(error))
+        return
+    if network.dropout.added:
+        _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
+
+
+def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
+    """What the first samples tell about the plan: a pass of them at least, since a batch may be a single one."""
+    if not samples:
+        return ["the dataset is empty"]
+    problems = []
+    beyond = [label for sample in samples for label in sample.beyond]
+    if beyond and not any(sample.truth for sample in samples):
+        problems.append(
+            f"the labels of all {len(samples)} first samples lie outside 0..{len(plan.class_names) - 1}, as far as "
+            f"{max(beyond)}; are class names missing?"
+        )
+    if all(sample.looks_multi_hot for sample in samples):
+        problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
+    shape = samples[0].image.shape
+    checks: list[Callable[[], object]] = [partial(original_picture, samples[0].image, plan.mean, plan.std)]
+    if plan.hierarchical_occlusion is not None:
+        checks.append(partial(plan.hierarchical_occlusion.check, shape))
+    for check in checks:
+        try:
+            check()
+        except ValueError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
+    """What making the first batch's maps tells about the plan; the maps are kept, so none is made twice.
+
+    Of explainers that make passes of their own, which may be many, the maps are left for later.
+    """
+    own, problems = {}, []
+    for explainer in plan.explainers:
+        try:
+            own[explainer] = explainer.images_needed(len(first.samples), len(first.rows), first.images.shape[1:])
+        except ValueError as error:
+            problems.append(f"{explainer.name}: {first_line(error)}")
+    if problems or not len(first.rows):
+        return problems
+    cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
+    if any(own[explainer] and explainer.needs.layers for explainer in plan.explainers):
+        # Those that share a pass are made together, so one that takes long keeps them all for later.
+        cheap = [explainer for explainer in cheap if not explainer.needs.layers]
+    view = first.view(plan, network)
+    found, errors = attribute_together(cheap, view)
+    first.found.update(found)
+    for explainer in plan.explainers:
+        if explainer.needs.outputs:
+            errors |= _refused(explainer, view)
+    if plan.needs.outputs and not errors:
+        first.outputs.update(view.outputs)
+    return [f"{name}: {first_line(error)}" for name, error in errors.items()]
+
+
+def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
+    """Why an explainer does not want the outputs of the layers that it reads, if it does not."""
+    try:
+        explainer.images_needed_for(view)
+    except ValueError as error:
+        return {explainer.name: error}
+    return {}
+
+
+def _output_problems(plan: Plan, first: Batch) -> list[str]:
+    """What the network's outputs tell about the plan."""
+    problems = []
+    logits, probabilities = first.said.logits, first.said.probabilities
+    if logits.shape[1] != len(plan.class_names):
+        problems.append(f"the network has {logits.shape[1]} outputs, there are {len(plan.class_names)} class names")
+    finite = probabilities[np.isfinite(probabilities)]
+    if probabilities.shape != logits.shape:
+        problems.append(f"activation_fn gives {probabilities.shape} for logits {logits.shape}")
+    elif finite.size and not (finite.min() >= 0 and finite.max() <= 1 + 1e-5):
+        problems.append(
+            f"activation_fn must give probabilities in 0..1, it gives {finite.min():.4g} to "
+            f"{finite.max():.4g}; use nn.Softmax() or nn.Sigmoid()"
+        )
+    return problems
+
+
+def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
+    """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
+    pixels = int(np.prod(first.images.shape[2:]))
+    each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined
+    needed, free = each * (total or len(first.samples)), shutil.disk_usage(existing(plan.summary_dir)).free
+    if needed <= free:
+        return []
+    return [
+        f"the maps of all samples need about {needed / 1e6:,.1f} MB, in segments and joined; {plan.summary_dir} has "
+        f"{free / 1e6:,.1f} MB left"
+    ]

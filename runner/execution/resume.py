@@ -1,0 +1,85 @@
+"""What a summary folder holds already, and what that means for a plan: begin, go on, be done, or refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...summary_format import FolderLock, RunFolder, find_runs
+from ...summary_format.plan_diff import CHOSEN, MAKING, differences, shown
+from ..plan.checks import folder_problems
+from ..plan.plan import Plan
+from ..plan.sharding import PLACE
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a run of a plan finds its folder.
+
+    Attributes:
+        run: the run that is there and of the same plan, to go on with or finished; None to begin one.
+        replaces: whether the runs that were there before go once this one is finished.
+        problems: why it cannot run.
+    """
+
+    run: RunFolder | None
+    replaces: bool
+    problems: tuple[str, ...] = ()
+
+
+def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> Opening:
+    """Look at the folder that a plan writes to.
+
+    Args:
+        plan: what is to run.
+        overwrite: begin anew whatever is there.
+        resume: go on with an unfinished run of the plan, instead of beginning anew.
+        lock: that holds the folder, if the run is to be written.
+    """
+    unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan tells itself
+    runs = [] if unfit else find_runs(plan.summary_dir, lock)
+    if not runs or overwrite:
+        return Opening(None, bool(runs))
+    run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
+    state = run.state() or {}
+    if (problem := _not_understood(plan, run, state, kind)) is not None:
+        return Opening(None, False, (problem,))
+    apart = differences(state["plan"], plan.described, (*CHOSEN, *(MAKING if run.finished else ())))
+    if apart:
+        another = None not in (kept := (state["plan"].get("shard"), plan.described["shard"])) and kept[0] != kept[1]
+        advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
+        return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
+    link = None if run.finished or not resume else run.link()
+    if link is not None:
+        return Opening(None, False, (held(plan, f"an unfinished run whose {link.name} is a link to elsewhere"),))
+    if run.finished or resume:
+        return Opening(run, bool(state["replaces"]))
+    return Opening(None, True)
+
+
+def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> str | None:
+    """Why a run in the plan's folder cannot be compared with the plan, if it cannot."""
+    if (why := run.why_not_resumed()) is not None:
+        return f"summary_dir {plan.summary_dir}: {why}"
+    if not _says(state):
+        return held(plan, f"{kind} run that does not say what it does")
+    if "parameters" not in (state["plan"].get("network") or {}):
+        return held(plan, f"{kind} run of an earlier version of Explainrun, which knew networks by other checksums")
+    return None
+
+
+def _says(state: Mapping[str, Any]) -> bool:
+    """Whether what was kept of a run is what we keep."""
+    plan, dropout = state.get("plan"), state.get("dropout", {})
+    kinds = (("explainers", dict), ("metrics", dict), ("config", (dict, type(None))))
+    if not isinstance(plan, dict) or not isinstance(dropout, dict) or "replaces" not in state:
+        return False
+    chosen = plan.get("chosen_layers", {})
+    named = isinstance(chosen, dict) and all(isinstance(layer, str) for layer in chosen.values())
+    return named and all(key in plan and isinstance(plan[key], kind) for key, kind in kinds)
+
+
+def held(plan: Plan, what: str) -> str:
+    """The sentence that refuses a folder for what it holds."""
+    return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or replace it: overwrite (--overwrite)"

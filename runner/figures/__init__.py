@@ -1,0 +1,1 @@
+"""Explained pictures side by side in a figure."""

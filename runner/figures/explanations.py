@@ -1,0 +1,287 @@
+"""What several methods say about single pictures: chosen by name, bound to a network, asked about one label each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from ...explainers import EXPLAINERS, Explainer, Network
+from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
+from ...explainers.core.explainer import attribute_together
+from ...explainers.core.view import Needs, View
+from ...explainers.network.layers import find_layer
+from ...explainers.network.tensors import Activation, FloatArray
+from ...summary_format.errors import nearest
+from ..config.components import maker
+from ..execution.progress import Progress
+from ..problems import Problems, error_line
+
+CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
+Method = str | Mapping[str, Any] | Explainer
+Target = int | str | None
+_log = logging.getLogger("explainrun")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about pictures.
+
+    Attributes:
+        network: from images (N, C, H, W) to logits (N, classes).
+        methods: names, one-entry mappings from a name to its options, or explainers of that network.
+        activation_fn: from logits to probabilities.
+        targets: for each picture a class index, a class name, or None for the top prediction.
+        layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
+        class_names: in the order of the network's outputs; None leaves classes without names.
+        seed: what randomness starts from.
+    """
+
+    network: nn.Cell
+    methods: Sequence[Method]
+    activation_fn: Activation
+    targets: Sequence[Target]
+    layers: Sequence[str] = ()
+    class_names: Sequence[str] | None = None
+    seed: int = 0
+
+    def problems(self) -> Problems:
+        """What is wrong with it as far as no pass is needed to see."""
+        problems = Problems()
+        for method in self.methods:
+            if isinstance(method, Explainer):
+                if method.network is not self.network:
+                    problems.append(f"{method.name} explains another network; construct it with the same Cell")
+            else:
+                problems.attempt("", partial(self._maker, method, None, 1))
+        names = [name_of(method) for method in self.methods]
+        problems += [f"method {name!r} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+        problems += [] if names else ["name at least one method"]
+        for layer in self.layers:
+            problems.attempt("", partial(find_layer, self.network, layer))
+        if self.class_names is not None:
+            for target in dict.fromkeys(self.targets):
+                problems.attempt("", partial(self.label, target, len(self.class_names)))
+        return problems
+
+    def label(self, target: Target, classes: int) -> int | None:
+        """The index of a class that is given by name or index, a name being looked for first.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        names = list(self.class_names or ())
+        if target is None:
+            return None
+        if isinstance(target, str) and target in names:
+            return names.index(target)
+        index = str(target).strip()
+        if not index.isdecimal():
+            known = nearest(str(target), names) if names else "classes have no names here, give an index"
+            raise ValueError(f"no class {target!r}; {known}")
+        if int(index) >= classes:
+            raise ValueError(f"no class {index}; the network's classes are 0..{classes - 1}")
+        return int(index)
+
+    def class_name(self, label: int) -> str:
+        """What a class is called."""
+        return f"class {label}" if self.class_names is None else self.class_names[label]
+
+    def explainers(self, images: Sequence[FloatArray], network: Network, classes: int) -> list[Explainer]:
+        """The methods, bound to the network; may take a pass to find the deepest feature maps.
+
+        Raises:
+            PlanError: if some cannot be made.
+        """
+        problems, made = Problems(), []
+        for method in self.methods:
+            if isinstance(method, Explainer):
+                made.append(method)
+                continue
+            make = problems.attempt("", partial(self._maker, method, self.network, classes))
+            made.append(make and problems.attempt(name_of(method), make))
+        problems.tell()
+        lacking = [method.name for method in made if method.lacks_layer]
+        if not lacking:
+            return made
+        layers: Any = self.layers
+        if not layers:
+            layers = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0]))
+            problems.tell()
+            _log.warning(CHOSEN, layers, ", ".join(lacking))
+        return [method.with_layer(layers) for method in made]
+
+    def _with_layers(self, method: str | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The entry of a method, the layers named where it, or the method inside it, reads some and its own are not."""
+        name, options = _entry(method)
+        if "explainer" in options:
+            options["explainer"] = self._with_layers(options["explainer"])
+        elif self.layers and "layer" in signature(EXPLAINERS[name]).parameters and options.get("layer") is None:
+            options["layer"] = self.layers[0] if len(self.layers) == 1 else list(self.layers)
+        return {name: options}
+
+    def _maker(self, method: str | Mapping[str, Any], network: nn.Cell | None, classes: int) -> Callable[[], Explainer]:
+        """What makes the explainer that an entry names.
+
+        Raises:
+            ValueError: if there is none of that name, or its options do not fit it.
+        """
+        given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
+        made: Callable[[], Explainer] = maker(EXPLAINERS, self._with_layers(method), given, Path())
+        return made
+
+
+@dataclass(frozen=True)
+class ExplainedPicture:
+    """What the methods said about one picture.
+
+    Attributes:
+        label: the class that they were asked about.
+        probability: of it.
+        top: the class that the network puts first, and its probability.
+        maps: (H, W), by the method's name.
+        refused: why a method has none, by its name.
+    """
+
+    label: int
+    probability: float
+    top: tuple[int, float]
+    maps: Mapping[str, FloatArray]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def explained(
+    question: Question, images: Sequence[FloatArray], names: Sequence[str]
+) -> tuple[list[ExplainedPicture], list[Explainer]]:
+    """What each method says about each image, and the methods.
+
+    Args:
+        question: what is asked.
+        images: (C, H, W) each, of any sizes that the network takes.
+        names: of the images, for messages.
+
+    Raises:
+        PlanError: with all that is wrong, as far as it can be seen before the methods run.
+    """
+    question.problems().tell()
+    network, problems = Network(question.network), Problems()
+    logits = [
+        problems.attempt(
+            f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
+            f"say the size that it takes)",
+            partial(_logits, network, image),
+        )
+        for name, image in zip(names, images, strict=True)
+    ]
+    problems.tell()
+    classes = logits[0].shape[1]
+    if question.class_names is not None and len(question.class_names) != classes:
+        problems.append(f"there are {len(question.class_names)} class names, the network has {classes} classes")
+        problems.tell()
+    labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
+    problems.tell()
+    methods = question.explainers(images, network, classes)
+    found = []
+    with Progress(len(images)) as progress:
+        network.after_pass = progress.alive
+        for row, image in enumerate(images):
+            progress.doing(names[row])
+            found.append(_explained(question, network, methods, image, logits[row], labels[row]))
+            progress.advance(1)
+    return found, methods
+
+
+def _explained(
+    question: Question,
+    network: Network,
+    methods: Sequence[Explainer],
+    image: FloatArray,
+    logits: FloatArray,
+    asked: int | None,
+) -> ExplainedPicture:
+    probabilities = network.activated(logits, question.activation_fn)[0]
+    top = int(logits[0].argmax())
+    label = top if asked is None else asked
+    # Every picture is sample 0, so that random masks do not depend on which pictures stand before it.
+    asked_about = (network, image[None], np.array([0]), np.array([label]))
+    view = partial(View, *asked_about, seed=question.seed, logits=logits)
+    maps, refused = _maps(methods, view)
+    return ExplainedPicture(label, float(probabilities[label]), (top, float(probabilities[top])), maps, refused)
+
+
+def method_name(given: str) -> str:
+    """An explainer's name, however its letters are cased.
+
+    Raises:
+        ValueError: if there is none; the nearest names are offered.
+    """
+    known = {name.lower(): name for name in EXPLAINERS}
+    if given.lower() in known:
+        return known[given.lower()]
+    near = get_close_matches(given.lower(), known, n=1)
+    raise ValueError(f"no explainer {given!r}; {nearest(known[near[0]] if near else given, EXPLAINERS)}")
+
+
+def name_of(method: Method) -> str:
+    """What a method is called, as far as one can tell."""
+    if isinstance(method, Explainer):
+        return method.name
+    try:
+        name, options = _entry(method)
+    except ValueError:
+        return str(method)
+    return str(options.get("name") or name)
+
+
+def _entry(method: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a method, the name as the registry has it."""
+    name, options = next(iter(method.items())) if isinstance(method, Mapping) and len(method) == 1 else (method, {})
+    if not isinstance(name, str) or not isinstance(options, (Mapping, type(None))):
+        raise ValueError(f"a method is a name, a mapping from one name to its options or an explainer, got {method!r}")
+    return method_name(name), dict(options or {})
+
+
+def _logits(network: Network, image: FloatArray) -> FloatArray:
+    logits = network.logits(image[None])
+    if not np.isfinite(logits).all():
+        raise ValueError("its output holds NaN or infinity, so there is nothing to explain")
+    return logits
+
+
+def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """The maps (H, W) of a view of one question, and why some methods have none.
+
+    Methods share their passes; those that failed then are asked again alone, since what one of them needs may have
+    spoilt a pass for the others.
+    """
+    found, refused = _asked(methods, view)
+    for method in methods:
+        if method.name in refused and (method.needs.layers or method.needs.outputs) and len(methods) > 1:
+            alone, still = _asked([method], view)
+            found |= alone
+            refused = {name: why for name, why in refused.items() if name not in alone} | still
+    return found, refused
+
+
+def _asked(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    together = view(needs=Needs.together(method.needs for method in methods))
+    able, refused = [], {}
+    for method in methods:
+        try:
+            method.images_needed(1, 1, together.images.shape[1:])
+            able.append(method)
+        except ValueError as error:
+            refused[method.name] = error_line(error)
+    found, errors = attribute_together(able, together)
+    refused |= {name: error_line(error) for name, error in errors.items()}
+    maps = {name: estimate.maps[0] for name, estimate in found.items()}
+    refused |= {name: "its map holds NaN or infinity" for name, map_ in maps.items() if not np.isfinite(map_).all()}
+    return {name: map_ for name, map_ in maps.items() if name not in refused}, refused

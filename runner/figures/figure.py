@@ -1,0 +1,318 @@
+"""Pictures explained by several methods, side by side in one figure."""
+
+from __future__ import annotations
+
+import logging
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mindspore import Tensor, nn
+from PIL import Image
+
+from ...explainers import Explainer
+from ...explainers.arguments import share, whole_number
+from ...explainers.core.explainer import image_array
+from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
+from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
+from ...summary_format.images import Statistics
+from ..config.schema import ACTIVATIONS
+from ..data.file_datasets import MODES
+from ..problems import Problems
+from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explained
+from .pictures import Pixels, read_picture, seen
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PANEL_INCHES = 2.3
+_OUTLIERS = 2.0  # as ``visualize`` has it
+_UNSIGNED_COLOURS = "inferno"
+_log = logging.getLogger("explainrun")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How panels are drawn.
+
+    Attributes:
+        alpha: how opaque maps lie over the picture.
+        rows: in how many rows the panels of a picture stand.
+        cmap: of all maps; by default "inferno", and red, white and green for methods with negative values.
+
+    Raises:
+        ValueError: if alpha lies outside 0..1, rows is no whole number from 1, or there is no such colour map.
+    """
+
+    alpha: float = 0.5
+    rows: int = 1
+    cmap: Any = None
+
+    def __post_init__(self) -> None:
+        share(self.alpha, "alpha")
+        whole_number(self.rows, "rows")
+        colour_map(self.cmap, "all")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture to explain.
+
+    Attributes:
+        name: for messages.
+        colours: as a person sees it.
+        pixels: (C, H, W) as the network takes it.
+    """
+
+    name: str
+    colours: Colours
+    pixels: FloatArray
+
+
+def explain(  # noqa: PLR0913
+    network: nn.Cell,
+    images: Any,
+    methods: str | Explainer | Sequence[Method] = CHEAP_METHODS,
+    target: Target | Sequence[Target] = None,
+    layer: str | Sequence[str] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    activation_fn: str | Activation = "softmax",
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    mean: Statistics | None = None,
+    std: Statistics | None = None,
+    alpha: float = 0.5,
+    rows: int = 1,
+    cmap: Any = None,
+    seed: int = 0,
+) -> Figure:
+    """Explain pictures by several methods, side by side; what ``explainrun explain`` does, in a notebook.
+
+    Each picture has a row: itself, titled with the class and its probability, then each method's map over it in grey.
+    A method that refuses a picture has an empty panel that says why.
+
+    Args:
+        network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
+        images: one or several: paths, http(s) addresses or PIL pictures, made ready with size, channels, mean and
+            std; or Tensors and arrays (C, H, W) or (N, C, H, W), taken as they are (mean and std then only restore
+            their colours).
+        methods: names ("GradCAM"; "GradCAM,RISE"), one-entry mappings from a name to its options, or explainers.
+        target: class index or name, one for all or one a picture; None for the network's first.
+        layer: for methods named that read layers, several to have their maps fused; by default the deepest that gives
+            feature maps.
+        class_names: in the order of the network's outputs.
+        activation_fn: "softmax", "sigmoid", or what makes probabilities of logits.
+        size: (height, width) that pictures are brought to; by default they are left as they are.
+        channels: 1, 3 or 4; by default what the network's first convolution takes, else 3.
+        mean: taken from pixels of 0..1 (of 0..255 where it or std exceeds 10), for each channel or for all; by default
+            pixels stay in 0..1.
+        std: what the rest is divided by.
+        alpha: how opaque maps lie over the picture.
+        rows: in how many rows the panels of a picture stand.
+        cmap: a colour map for all maps; by default "inferno", and red, white, green for methods with negative values.
+        seed: what randomness starts from.
+
+    Returns:
+        A figure, as ``visualize`` gives it.
+
+    Raises:
+        TypeError: if the network or an image is of another type.
+        PlanError: (a ValueError) with all that is wrong with the rest.
+    """
+    checked_network(network)
+    problems, listed = Problems(), _listed(images)
+    pixels = problems.attempt("", lambda: Pixels(size, channels or channels_taken(network), mean, std)) or Pixels()
+    shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
+    look = problems.attempt("", lambda: Look(alpha, rows, cmap))
+    made = problems.attempt("activation_fn", lambda: activation(activation_fn))
+    targets = problems.attempt("", partial(_targets, target, len(listed))) or []
+    layers = () if layer is None else (layer,) if isinstance(layer, str) else tuple(layer)
+    if isinstance(class_names, str):
+        problems.append(f"class_names must be a list of names, got {class_names!r}")
+    names = None if class_names is None else [str(name) for name in class_names]
+    question = Question(network, _methods(methods), made, targets, layers, names, seed)
+    problems += question.problems()
+    problems.tell()
+    found, explainers = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+    for one, said in zip(shown, found, strict=True):
+        for name, why in said.refused.items():
+            _log.warning("%s: no map by %s: %s", one.name, name, why)
+    return drawn(shown, found, explainers, question, look)
+
+
+def activation(given: Any) -> Activation:
+    """What makes probabilities of logits, by name or itself.
+
+    Raises:
+        ValueError: if there is none of that name.
+        TypeError: if it cannot be called.
+    """
+    if isinstance(given, str):
+        if given not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(map(repr, ACTIVATIONS))}, got {given!r}")
+        made: Activation = ACTIVATIONS[given]()
+        return made
+    return checked_activation(given)
+
+
+def channels_taken(network: nn.Cell) -> int:
+    """How many channels a network's first convolution takes; 3 if it has none.
+
+    Raises:
+        ValueError: if pictures have not as many.
+    """
+    found = (cell.in_channels for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d))
+    channels = int(next(found, 3))
+    if channels not in MODES:
+        raise ValueError(f"the network's first convolution takes {channels} channels; pictures have 1, 3 or 4")
+    return channels
+
+
+def from_file(source: str | Path, pixels: Pixels) -> Shown:
+    """A picture by path or address.
+
+    Raises:
+        PictureError: if there is none.
+    """
+    picture = read_picture(source)
+    return Shown(str(source).rpartition("/")[2] or str(source), np.asarray(seen(picture)), pixels.of(picture))
+
+
+def drawn(
+    shown: Sequence[Shown],
+    found: Sequence[ExplainedPicture],
+    methods: Sequence[Explainer],
+    question: Question,
+    look: Look,
+    make: Callable[[tuple[float, float]], Figure] | None = None,
+) -> Figure:
+    """The figure.
+
+    Args:
+        shown: the pictures.
+        found: what was said about each.
+        methods: by which explainers.
+        question: what was asked.
+        look: how to draw it.
+        make: makes an empty figure of a width and height in inches.
+    """
+    from ...explainers.visual.figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
+
+    rows = min(look.rows, 1 + len(methods))
+    columns = math.ceil((1 + len(methods)) / rows)
+    empty = rows * columns - 1 - len(methods)
+    captions = [
+        broken(title, _PANEL_INCHES)
+        for said in found
+        for title in (_asked(question, said), *(_caption(method, said) for method in methods), *[""] * empty)
+    ]
+    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(rows)]
+    high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
+    figure = (make or new_figure)((_PANEL_INCHES * columns, high))
+    grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})
+    for axes, caption in zip(grid.flat, captions, strict=True):
+        write_title(axes, caption)
+        frame(axes)
+    signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
+    for panels, one, said in zip(grid.reshape(len(shown), -1), shown, found, strict=True):
+        panels[0].imshow(one.colours)
+        for axes, method in zip(panels[1:], methods, strict=False):
+            if method.name in said.maps:
+                _draw_map(axes, said.maps[method.name], one, "all" if method.name in signed else "positive", look)
+            else:
+                _write_reason(axes, said.refused[method.name], _ratio(one))
+        for axes in panels[1 + len(methods) :]:
+            axes.set_axis_off()
+    return figure
+
+
+def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) -> None:
+    values = map_[None].astype(np.float64)
+    (values,), _ = scaled(values if sign == "all" else values - values.min(), sign, _OUTLIERS)
+    cmap = colour_map(look.cmap or (_UNSIGNED_COLOURS if sign == "positive" else None), sign)
+    aspect = _ratio(one) * map_.shape[1] / map_.shape[0]
+    draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+
+
+def _write_reason(axes: Any, reason: str, ratio: float) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect=ratio)
+    text = textwrap.shorten(reason, 260, placeholder=" ...")
+    axes.text(
+        0.5, 0.5, textwrap.fill(f"no map: {text}", 34), ha="center", va="center", fontsize=6.5, color="0.3",
+        parse_math=False,
+    )  # fmt: skip
+
+
+def _ratio(one: Shown) -> float:
+    """Height of a picture, in its widths."""
+    return one.colours.shape[0] / one.colours.shape[1]
+
+
+def _asked(question: Question, said: ExplainedPicture) -> str:
+    title = f"{question.class_name(said.label)}: {said.probability:.3f}"
+    label, probability = said.top
+    return title if label == said.label else f"{title}\n(first: {question.class_name(label)}, {probability:.3f})"
+
+
+def _caption(method: Explainer, said: ExplainedPicture) -> str:
+    """A method's name, the one inside it, the layers that are read, and whether its map is constant."""
+    inner = getattr(method, "explainer", None)
+    layers = getattr(inner or method, "layer", ())
+    named = (layers,) if isinstance(layers, str) else layers if isinstance(layers, (list, tuple)) else ()
+    around = [inner.name] if inner is not None else []
+    read = ", ".join([*around, *(str(layer) for layer in named if layer)])
+    map_ = said.maps.get(method.name)
+    constant = map_ is not None and map_.min() == map_.max()
+    says = f"\n{'zero' if not map_.any() else 'the same'} everywhere" if map_ is not None and constant else ""
+    return (f"{method.name} ({read})" if read else method.name) + says
+
+
+def _methods(methods: Any) -> list[Method]:
+    if isinstance(methods, str):
+        return [name for name in map(str.strip, methods.split(",")) if name]
+    return list(methods) if isinstance(methods, (list, tuple)) else [methods]
+
+
+def _listed(images: Any) -> list[Any]:
+    """One or several images as a list.
+
+    Raises:
+        ValueError: if there are none, or an array has another shape.
+    """
+    if isinstance(images, (Tensor, np.ndarray)) and images.ndim == 4:
+        images = list(images)
+    listed = list(images) if isinstance(images, (list, tuple)) else [images]
+    if not listed:
+        raise ValueError("there are no images to explain")
+    return listed
+
+
+def _targets(target: Any, pictures: int) -> list[Target]:
+    """The class asked about for each picture.
+
+    Raises:
+        ValueError: if there is neither one for all nor one each.
+    """
+    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * pictures
+    if len(targets) != pictures:
+        raise ValueError(f"target must be one class for all pictures or one each, got {len(targets)} for {pictures}")
+    return targets
+
+
+def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
+    name = f"image {index}"
+    if isinstance(image, (str, Path)):
+        return from_file(image, pixels)
+    if isinstance(image, Image.Image):
+        return Shown(name, np.asarray(seen(image)), pixels.of(image))
+    if not isinstance(image, (Tensor, np.ndarray)):
+        raise TypeError(f"{name} must be a path, a picture, a Tensor or an array, got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[0] not in MODES:
+        raise ValueError(f"{name} must be (C, H, W) of 1, 3 or 4 channels, got shape {tuple(image.shape)}")
+    return Shown(name, image_colours(image, None, pixels.mean, pixels.std), image_array(image[None])[0])

@@ -1,0 +1,1 @@
+"""What is to run: options, samples, shards, and what tells one plan from another."""

@@ -1,0 +1,241 @@
+"""What a run will do, and everything that can be found wrong with it before the first pass."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import mindspore.dataset as ds
+from mindspore import Tensor, nn
+
+from ...benchmarks import Metric
+from ...explainers import Explainer, HierarchicalOcclusion
+from ...explainers.core.view import Needs
+from ...explainers.network import DEFAULT_PASS_SIZE
+from ...summary_format.images import Statistics
+from ..data.samples import sample_count
+from ..problems import PlanError
+from .checks import (
+    _clashing_names,
+    _dataset_problems,
+    _metric_problems,
+    _name_problems,
+    _network_problems,
+    folder_problems,
+)
+from .fingerprint import Description, UndescribedError
+from .network_fingerprint import network_identity
+from .sharding import PLACE, Shard
+
+_PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
+_OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
+JIT = ("auto", "on", "off")
+PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
+_DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
+PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, resolved.
+
+    Attributes:
+        summary_dir: where its files go.
+        dataset: what it explains.
+        class_names: name of each label.
+        network: the classifier.
+        activation_fn: from its logits to probabilities.
+        explainers: the saliency methods.
+        metrics: what scores them.
+        mean, std: how images were normalised, so that originals are shown in true colours.
+        seed: what randomness starts from.
+        pass_size: images a pass.
+        limit: how many samples at most.
+        dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
+        strict: whether a network output or a map that is not finite is an error.
+        jit: "auto", "on" or "off": whether forward passes run compiled.
+        hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
+        config: what the plan was made from, in plain values, if from a config.
+        shard: which samples it works on; None for all.
+        chosen_layers: by explainer for which nobody named a layer, the one that was chosen.
+    """
+
+    summary_dir: Path
+    dataset: ds.Dataset
+    class_names: tuple[str, ...]
+    network: nn.Cell
+    activation_fn: Callable[[Tensor], Tensor]
+    explainers: tuple[Explainer, ...]
+    metrics: tuple[Metric, ...]
+    mean: Statistics | None = None
+    std: Statistics | None = None
+    seed: int = 0
+    pass_size: int = DEFAULT_PASS_SIZE
+    limit: int | None = None
+    dropout_samples: int = 0
+    strict: bool = False
+    jit: str = "auto"
+    hierarchical_occlusion: HierarchicalOcclusion | None = None
+    config: Mapping[str, Any] | None = None
+    shard: Shard | None = None
+    chosen_layers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sample_count(self) -> int | None:
+        """How many samples it works on, or None where only reading them all would tell."""
+        total = sample_count(self.dataset, self.limit)
+        return total if total is None or self.shard is None else self.shard.size(total)
+
+    @property
+    def largest_batch(self) -> int:
+        """Samples that a work batch may hold."""
+        return self.pass_size * PASSES_A_BATCH
+
+    def batch_size(self, shape: tuple[int, ...]) -> int:
+        """Samples a work batch of images (C, H, W), whatever batches the dataset is read in.
+
+        An explainer's part of a batch is committed as a whole, so batches are as small as explainers and metrics with
+        many passes want; as far as that can be told without looking at the images.
+        """
+        images = max((self._images_a_question(explainer, shape) for explainer in self.explainers), default=1)
+        size = self.largest_batch
+        while size > 1 and size * images > PASSES_A_COMMIT * self.pass_size:
+            size //= 2
+        return size
+
+    def _images_a_question(self, explainer: Explainer, shape: tuple[int, ...]) -> int:
+        """How many images an explainer's map for one label of one image takes, and its scores."""
+        try:
+            own = sum(explainer.images_needed(1, 1, shape).values())
+        except ValueError:  # its options do not fit, which is told elsewhere
+            return 1
+        coverings = (metric.covering((shape[1], shape[2])) for metric in self.metrics)
+        covered = {image for covering in coverings if covering is not None for image in covering.images}
+        return (1 + own) * (1 + sum(metric.maps_again for metric in self.metrics)) + len(covered)
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts the work on a batch falls."""
+        return len(self.explainers) + (self.hierarchical_occlusion is not None)
+
+    @property
+    def tries_compiling(self) -> bool:
+        """Whether forward passes shall run compiled; in graph mode MindSpore compiles them anyway."""
+        return self.jit != "off" and ms.get_context("mode") != ms.GRAPH_MODE
+
+    @property
+    def needs(self) -> Needs:
+        """What all explainers together ask of the shared pass."""
+        return Needs.together(explainer.needs for explainer in self.explainers)
+
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether a metric asks where labels are."""
+        return any(metric.needs_boxes for metric in self.metrics)
+
+    def problems(self) -> list[str]:
+        """What is wrong with it as far as nothing is read, a sentence each."""
+        problems = [
+            *_dataset_problems(self),
+            *_name_problems("class name", self.class_names),
+            *_name_problems("explainer name", [explainer.name for explainer in self.explainers], in_path=True),
+            *_clashing_names("explainer name", [explainer.name for explainer in self.explainers]),
+            *_name_problems("metric name", [metric.name for metric in self.metrics], in_path=True),
+            *_network_problems(self),
+            *_metric_problems(self),
+            *folder_problems(self.summary_dir),
+            *self.undescribed,
+        ]
+        if self.shard is None and PLACE in str(self.summary_dir):
+            problems.append(f"summary_dir {self.summary_dir} holds {PLACE}, and no shard is given")
+        if (self.mean is None) != (self.std is None):
+            problems.append("mean and std go together: give both or neither")
+        return problems
+
+    def with_layers(self, chosen: Mapping[str, str]) -> Plan:
+        """The plan with the layers that were chosen, by explainer that lacks one.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        if not chosen:
+            return self
+        named = tuple(one.with_layer(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
+        plan = replace(self, explainers=named, chosen_layers=chosen)
+        # The same is described, since a start recognises its run before it has chosen layers, and checksums of a large
+        # network take seconds.
+        plan.__dict__.update({"_described": self._described, "identity": self.identity})
+        return plan
+
+    @property
+    def undescribed(self) -> list[str]:
+        """A sentence on each part that cannot be described, so that a later start would not know the run again."""
+        return self._described[1]
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart.
+
+        Raises:
+            PlanError: if a part of it cannot be described.
+        """
+        parts, problems = self._described
+        if problems:
+            raise PlanError(problems)
+        values = {
+            "summary_dir": str(self.summary_dir),
+            "network": self.identity,
+            "columns": list(self.dataset.get_col_names()),
+            "samples": sample_count(self.dataset, None),
+            "shard": self.shard and [self.shard.number, self.shard.count],
+            "class_names": list(self.class_names),
+            **parts,
+            "errors": {
+                explainer.name: explainer.error_told
+                for explainer in self.explainers
+                if type(explainer).estimate is not Explainer.estimate
+            },
+            "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
+            "uncontrolled": [metric.name for metric in self.metrics if not metric.controlled],
+            "controls": [explainer.name for explainer in self.explainers if explainer.control],
+            "chosen_layers": self.chosen_layers,
+            **{name: getattr(self, name) for name in _OPTIONS},
+            "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
+            "device": ms.get_context("device_target"),
+            "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},
+            "config": self.config,
+        }
+        described: dict[str, Any] = Description().plain(values)
+        return described
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What the network is, as far as it can be read off it."""
+        return network_identity(self.network)
+
+    @cached_property
+    def _described(self) -> tuple[dict[str, Any], list[str]]:
+        """What users made, described; and a sentence on each part that cannot be."""
+        description, problems = Description(self.network), list[str]()
+
+        def tried(what: str, describe: Callable[[Any], Any], thing: Any) -> Any:
+            try:
+                return describe(thing)
+            except UndescribedError as error:
+                problems.append(f"{what} could not be recognised by a later start: {error}; give {_DESCRIBABLE}")
+                return None
+
+        options, search = description.options, self.hierarchical_occlusion
+        parts = {
+            "activation_fn": tried("activation_fn", description.plain, self.activation_fn),
+            "explainers": {one.name: tried(one.name, options, one) for one in self.explainers},
+            "metrics": {one.name: tried(one.name, options, one) for one in self.metrics},
+            "hierarchical_occlusion": search and tried("hierarchical occlusion", options, search),
+        }
+        return parts, problems

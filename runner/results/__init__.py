@@ -1,0 +1,1 @@
+"""What a run ends with: its scores, their noise and ranking, tables."""

@@ -1,0 +1,127 @@
+"""What ``run()`` returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...explainers import Explainer
+from ...summary_format import Results
+from .profile_table import profile_table
+from .score_tables import RANKING_NOTE, layer_notes, table_notes
+from .scores import Scores
+
+
+@dataclass(frozen=True, repr=False)
+class RunResult:
+    """What ``run()`` returns; prints itself in a terminal and in a notebook.
+
+    Attributes:
+        summary_dir: where the records are, for the viewer; absolute.
+        scores: of every explainer in every metric.
+        samples: how many samples were read.
+        questions: how many (image, label) pairs were explained.
+        unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
+            no place in the viewer.
+        beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
+        outcomes: how often hierarchical occlusion came to what; empty without it.
+        errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
+        not_computed: what gave NaN or infinity and was left out of the records, with how often.
+        costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
+        plan: the resolved plan, in plain values.
+        seconds: wall time of this start, and what the committed work of earlier ones took; of a run that was finished
+            before, what all its work took.
+        finished_before: whether the folder held the run already, so that nothing was done.
+    """
+
+    summary_dir: Path
+    scores: Scores
+    samples: int
+    questions: int
+    unrecorded: tuple[int, ...]
+    beyond: int
+    outcomes: dict[str, int]
+    errors: dict[str, float]
+    not_computed: dict[str, int]
+    costs: dict[str, dict[str, float]]
+    plan: dict[str, Any]
+    seconds: float
+    finished_before: bool = False
+
+    @classmethod
+    def of(
+        cls, results: Results, summary_dir: Path, seconds: float | None = None, *, finished_before: bool = False
+    ) -> RunResult:
+        """What a finished run's archive says."""
+        recorded = np.isin(results.samples, results.recorded)
+        not_computed = {"network output": int((~results.computed).sum())}
+        not_computed |= {f"{name} map": int((~results.computed_maps(name)).sum()) for name in results.explainers}
+        return cls(
+            summary_dir.absolute(),
+            Scores.of(results),
+            len(results.samples),
+            len(results.questions),
+            tuple(results.samples[results.computed & ~recorded].tolist()),
+            int(results.beyond.sum()),
+            dict(Counter(results.outcomes or ())),
+            _mean_errors(results),
+            {what: times for what, times in not_computed.items() if times},
+            results.costs,
+            results.plan,
+            sum(results.costs["seconds"].values()) if seconds is None else seconds,
+            finished_before,
+        )
+
+    def profile(self, style: str = "simple") -> str:
+        """Passes made and needed by kind, and where the time went, as tables."""
+        return profile_table(self.costs, style)
+
+    def summary_line(self) -> str:
+        """The run in one line."""
+        read, asked = _counted(self.samples, "sample"), _counted(self.questions, "question")
+        parts = [f"{read}, {asked} in {self.seconds:.1f} s"]
+        if self.unrecorded:
+            parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
+        if self.beyond:
+            parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
+        if self.outcomes:
+            came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
+            parts.append(f"hierarchical occlusion: {came_to}")
+        told = self.plan.get("errors", {})
+        parts += [
+            told.get(name, Explainer.error_told).format(name=name, error=error) for name, error in self.errors.items()
+        ]
+        parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
+        passes = ", ".join(
+            f"{times} {kind} ({self.costs['images'][kind]} images)" for kind, times in self.costs["made"].items()
+        )
+        return "; ".join([*parts, f"passes: {passes or 'none'}"])
+
+    def __str__(self) -> str:
+        table = [f"{self.scores.table()}\n\n{self.scores.ranking_table()}\n"] if self.scores.metrics else []
+        table = table or layer_notes(self.scores)
+        before = ["finished before, nothing was done; overwrite to run again"] if self.finished_before else []
+        return "\n".join([*table, self.summary_line(), *before, f"summary: {self.summary_dir}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
+        notes = table_notes(self.scores) or layer_notes(self.scores)
+        said = "<br>".join(map(escape, [*notes, RANKING_NOTE, self.summary_line()]))
+        return f"{table}<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+
+
+def _mean_errors(results: Results) -> dict[str, float]:
+    """By explainer, the mean size of the errors that it knows."""
+    errors = {name: np.abs(results.errors(name)) for name in results.explainers}
+    return {name: float(np.nanmean(of)) for name, of in errors.items() if np.isfinite(of).any()}
+
+
+def _counted(times: int, what: str) -> str:
+    return f"{times} {what}{'s' * (times != 1)}"

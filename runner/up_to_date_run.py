@@ -1,0 +1,80 @@
+"""A run that tells of things as they stand: what an earlier one left in the folder counts only where it is the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..summary_format import BrokenRecordError, FolderInUseError, Results, RunFolder
+from ..summary_format.plan_diff import CHOSEN, differences
+from .config.build import build_runner
+from .config.schema import load_config
+from .data.samples import SampleError
+from .execution.batch import digests, read
+from .execution.batch_loop import NotComputedError
+from .execution.resume import opening
+from .plan.plan import Plan
+from .problems import PlanError, first_line
+from .results.run_result import RunResult
+
+_TOLD = (PlanError, SampleError, NotComputedError, FolderInUseError, BrokenRecordError, OSError)
+
+
+class RunFailedError(RuntimeError):
+    """A config cannot be run, or its run failed; the message says why, for people."""
+
+
+def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
+    """Run a config, or take what its summary folder holds if that is what the run would give.
+
+    An unfinished run of the same plan is gone on with. A finished one is taken as it is if its plan, the versions that
+    made it and every sample are those of now; whatever else the folder holds is replaced.
+
+    Args:
+        config: the YAML file.
+        overrides: values by dotted key that replace the file's, as ``load_config`` takes them.
+
+    Raises:
+        RunFailedError: if it cannot be run or fails. With ``EXPLAINRUN_TRACEBACK`` in the environment errors in users'
+            own code come as they are.
+        RunStopped: after a signal.
+    """
+    try:
+        loaded, problems = load_config(config, overrides)
+        # whether the folder may be written anew is decided below, so it is none of the config's problems
+        runner = build_runner(loaded, problems, config.parent, overwrite=True)
+        if _holds_current_run(runner.plan(loaded.limit)):
+            with suppress(PlanError):  # damaged, or begun on other samples; what else is wrong comes again below
+                return runner.run(limit=loaded.limit)
+        return runner.run(limit=loaded.limit, overwrite=True)
+    except _TOLD as error:
+        raise RunFailedError(f"the run of {config} failed: {error}") from error
+    except Exception as error:
+        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+            raise
+        said = f"{type(error).__name__}: {first_line(error)} (EXPLAINRUN_TRACEBACK=1 shows where)"
+        raise RunFailedError(f"the run of {config} failed: {said}") from error
+
+
+def _holds_current_run(plan: Plan) -> bool:
+    """Whether the folder holds a run to go on with, or a finished one that says what a new one would say."""
+    run = opening(plan, overwrite=False, resume=True).run
+    if run is None or not run.finished:
+        return run is not None
+    made = (run.state() or {})["plan"]
+    return not differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
+
+
+def _same_samples(plan: Plan, run: RunFolder) -> bool:
+    """Whether a finished run explained all samples as the dataset gives them now."""
+    try:
+        explained = Results(run.archive).digests
+    except (BrokenRecordError, FileNotFoundError):
+        return False
+    given = [digests(samples) for samples in read(plan).batches]
+    return np.array_equal(explained, np.concatenate(given) if given else [])

@@ -1,0 +1,364 @@
+"""Reading what a run computed: maps, scores, predictions and plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from ..errors import BrokenRecordError
+from ..event_file.records import PREDICTED_ABOVE, Revealed
+from ..storage.run_folder import RunFolder, runs_of
+from ..untrusted.array_schema import (
+    SEARCHED,
+    archive_forms,
+    check_forms,
+    check_questions,
+    checked_costs,
+    checked_plan,
+    picture_forms,
+    segment_forms,
+)
+from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
+from ..untrusted.numpy_json import json_of
+from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, check_archive
+from .segments import OUTCOMES, Array, Searched, Segments
+from .tables import SPREAD, joined, nothing, tables
+
+
+class Results:
+    """What a run computed. Of an unfinished run, what is complete so far: its first samples, with all explainers.
+
+    Maps are read when they are asked for; of an unfinished run, which may finish meanwhile, ask soon.
+
+    Args:
+        path: a summary folder, of which the newest run is read, a run's data folder, or a ``results.h5``.
+        check: False to read a ``results.h5`` that was checked just before.
+
+    Attributes:
+        finished: whether the run came to its end.
+        plan: what it did, in plain values: options, seed, versions, device, and the config it was made from.
+        class_names: name of each label.
+        explainers: names, in the order in which they were registered.
+        metrics: names, likewise.
+        costs: passes "made", "images" in them, "pass_seconds" and passes "needed", each by kind of pass; "seconds" by
+            part of the run.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        BrokenRecordError: if the archive or a segment is damaged; nothing damaged is ever parsed.
+        ValueError: if the archive is of a newer version, or another version began the run and did not finish it.
+        OSError: if a file cannot be read.
+    """
+
+    def __init__(self, path: str | Path, *, check: bool = True) -> None:
+        path = Path(path)
+        self._source: _Source = _Archive(path, check=check) if path.is_file() else _source(path)
+        self.finished = isinstance(self._source, _Archive)
+        self.plan, self.costs = self._source.plan, self._source.costs
+        self.class_names: tuple[str, ...] = tuple(self.plan["class_names"])
+        self.explainers, self.metrics = tuple(self.plan["explainers"]), tuple(self.plan["metrics"])
+
+    @property
+    def samples(self) -> Array:
+        """(N,) ids: positions in the dataset."""
+        return self._source.table("samples/id")
+
+    @property
+    def digests(self) -> Array:
+        """(N,) checksums of what the dataset gave."""
+        return self._source.table("samples/digest")
+
+    @property
+    def truth(self) -> Array:
+        """(N, K) true labels, ascending, padded with -1."""
+        return self._source.table("samples/truth")
+
+    @property
+    def logits(self) -> Array:
+        """(N, classes) the network's outputs."""
+        return self._source.table("samples/logits")
+
+    @property
+    def probabilities(self) -> Array:
+        """(N, classes)."""
+        return self._source.table("samples/probabilities")
+
+    @property
+    def computed(self) -> Array:
+        """(N,) whether the network gave numbers."""
+        return self._source.table("samples/computed")
+
+    @property
+    def recorded(self) -> Array:
+        """Ids of the samples that are in the event file: those with numbers and a label, true or predicted."""
+        labelled = (self.truth >= 0).any(axis=1) | (self.probabilities > PREDICTED_ABOVE).any(axis=1)
+        ids: Array = self.samples[self.computed & labelled]
+        return ids
+
+    @property
+    def beyond(self) -> Array:
+        """(N,) how many labels of the sample are no class and no padding."""
+        return self._source.table("samples/beyond")
+
+    @property
+    def uncertainty(self) -> Array | None:
+        """(3, N, classes): standard deviation, lower and upper end of the 95 % interval; None without uncertainty."""
+        if not self.plan.get("dropout_samples"):
+            return None
+        return np.stack([self._source.table(f"samples/{name}") for name in SPREAD])
+
+    @property
+    def questions(self) -> Array:
+        """(Q, 2): the sample id and label of each question, in the order of maps and scores."""
+        return np.stack([self._source.table("questions/sample"), self._source.table("questions/label")], axis=1)
+
+    def scores(self, explainer: str, metric: str) -> Array:
+        """(Q,) what a metric says of an explainer, NaN where it could not be computed.
+
+        Raises:
+            ValueError: if the run has no such explainer or metric.
+        """
+        self._check("explainer", explainer, self.explainers)
+        self._check("metric", metric, self.metrics)
+        return self._source.table(f"explainers/{explainer}/scores/{metric}")
+
+    def computed_maps(self, explainer: str) -> Array:
+        """(Q,) which of an explainer's maps are finite.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/computed")
+
+    def errors(self, explainer: str) -> Array:
+        """(Q,) how far off an explainer's maps may be; NaN where it does not know.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/error")
+
+    def maps(self, explainer: str, first: int = 0, last: int | None = None) -> Array:
+        """(questions, H, W) the maps of the questions ``first`` to ``last`` (excluded), float32, as they were computed.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        total = len(self._source.table("questions/label"))
+        return self._source.maps(explainer, first, total if last is None else min(last, total))
+
+    def map(self, explainer: str, sample: int, label: int) -> Array:
+        """(H, W) one map.
+
+        Raises:
+            ValueError: if the run has no such explainer, or did not ask that label of that sample.
+        """
+        self._check("explainer", explainer, self.explainers)
+        place = self._place(sample, label)
+        one: Array = self.maps(explainer, place, place + 1)[0]
+        return one
+
+    @property
+    def sample_pictures(self) -> Array | None:
+        """(N,) CRC-32C of each sample's picture, 0 where it has none; None where an earlier version wrote the run."""
+        return self._source.table("samples/picture") if self._source.pictured else None
+
+    def map_pictures(self, explainer: str) -> Array | None:
+        """(Q,) CRC-32C of each picture of an explainer's maps, 0 where there is none; None where an earlier version
+        wrote the run.
+
+        Raises:
+            ValueError: if the run has no such explainer.
+        """
+        self._check("explainer", explainer, self.explainers)
+        return self._source.table(f"explainers/{explainer}/picture") if self._source.pictured else None
+
+    @property
+    def outcomes(self) -> list[str] | None:
+        """What hierarchical occlusion came to for each question: "found", "blur suffices" (the blurred image alone
+        reaches the threshold), "not reached", or "below threshold" (the untouched image misses it); None without it.
+        """
+        if not self.plan.get("hierarchical_occlusion"):
+            return None
+        return [OUTCOMES[outcome] for outcome in self._source.table("hierarchical_occlusion/outcomes")]
+
+    def revealed(self, sample: int, label: int) -> Revealed | None:
+        """The layers of boxes that hierarchical occlusion found for a label of a sample; None if it found nothing.
+
+        Raises:
+            ValueError: if the run has no hierarchical occlusion, or did not ask that label of that sample.
+        """
+        if not self.plan.get("hierarchical_occlusion"):
+            raise ValueError("the run has no hierarchical occlusion; register it to have it")
+        self._place(sample, label)
+        tables: dict[str, Any] = {name: self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED}
+        revealed = Searched(**tables).revealed(self.questions)
+        found = {(of_sample, one.label): one for of_sample, one in revealed}
+        return found.get((sample, label))
+
+    def frame(self) -> Any:
+        """A pandas ``DataFrame``, one row for each (question, explainer, metric).
+
+        Columns: sample, label, class_name, true, probability, explainer, metric, score.
+
+        Raises:
+            ModuleNotFoundError: if pandas is not installed.
+        """
+        import pandas  # noqa: PLC0415 - only where it is there
+
+        questions, ids = self.questions, self.samples
+        rows = np.searchsorted(ids, questions[:, 0])
+        asked = pandas.DataFrame(
+            {
+                "sample": questions[:, 0],
+                "label": questions[:, 1],
+                "class_name": [self.class_names[label] for label in questions[:, 1]],
+                "true": (self.truth[rows] == questions[:, 1:]).any(axis=1),
+                "probability": self.probabilities[rows, questions[:, 1]],
+            }
+        )
+        parts = [
+            asked.assign(explainer=explainer, metric=metric, score=self.scores(explainer, metric))
+            for explainer in self.explainers
+            for metric in self.metrics
+        ]
+        empty = asked.iloc[:0].assign(explainer="", metric="", score=0.0)
+        return pandas.concat(parts, ignore_index=True) if parts else empty
+
+    def _place(self, sample: int, label: int) -> int:
+        """Which question asks a label of a sample."""
+        questions = self.questions
+        places = np.flatnonzero((questions == (sample, label)).all(axis=1))
+        if not len(places):
+            asked = ", ".join(map(str, questions[questions[:, 0] == sample, 1])) or "none"
+            raise ValueError(f"the run did not ask label {label} of sample {sample}; it asked {asked}")
+        return int(places[0])
+
+    def _check(self, kind: str, name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            raise ValueError(f"the run has no {kind} {name!r}; it has {', '.join(known) or 'none'}")
+
+
+class _Source(Protocol):
+    plan: dict[str, Any]
+    costs: dict[str, Any]
+    pictured: bool
+
+    def table(self, name: str) -> Array: ...
+
+    def maps(self, explainer: str, first: int, last: int) -> Array: ...
+
+
+class _Archive:
+    """A ``results.h5``."""
+
+    def __init__(self, path: Path, *, check: bool = True) -> None:
+        if check:
+            check_archive(path)
+        self._path = path
+        with opened(path) as file:
+            version = whole_number_of(file, "schema_version")
+        if version > SCHEMA_VERSION:
+            raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
+        self.pictured = version > UNPICTURED_VERSION
+        with opened(path) as file:
+            self.plan = checked_plan(json_of(text_of(file, "plan")))
+            self.costs = checked_costs(json_of(text_of(file, "costs")))
+            self._check_tables(file)
+
+    def table(self, name: str) -> Array:
+        with opened(self._path) as file:
+            values: Array = stored_dataset(file, name)[...]
+        return values
+
+    def maps(self, explainer: str, first: int, last: int) -> Array:
+        with opened(self._path) as file:
+            values: Array = stored_dataset(file, f"explainers/{explainer}/maps")[first:last]
+        return values
+
+    def _check_tables(self, file: h5py.File) -> None:
+        forms, classes = archive_forms(self.plan, pictured=self.pictured), len(self.plan["class_names"])
+        tables = {name: stored_dataset(file, name) for name in forms}
+        check_forms(tables, forms, {"C": classes})
+        questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
+        check_questions(tables["samples/id"][...], questions, classes)
+        outcomes = tables.get("hierarchical_occlusion/outcomes")
+        if outcomes is not None and (outcomes[...] >= len(OUTCOMES)).any():
+            raise ValueError("an outcome of hierarchical occlusion is none of ours")
+
+
+class _Unfinished:
+    """The segments of a run, as far as their batches are complete now."""
+
+    def __init__(self, run: RunFolder, plan: dict[str, Any]) -> None:
+        self.plan = plan
+        self._segments = Segments(run, tuple(plan["explainers"]), searching=bool(plan.get("hierarchical_occlusion")))
+        self._batches = list(self._segments.batches())
+        try:
+            self._check()
+        except ValueError as error:
+            raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
+        self.costs = self._segments.costs()
+        pictures = picture_forms(plan["explainers"]).keys()
+        self.pictured = all(pictures <= tables(batch, ()).keys() for batch in self._batches)
+
+    def table(self, name: str) -> Array:
+        metrics = tuple(self.plan["metrics"])
+        batches = self._batches or [nothing(self.plan)]
+        return joined([tables(batch, metrics)[name] for batch in batches])
+
+    def maps(self, explainer: str, first: int, last: int) -> Array:
+        found, start = [np.zeros((0, 0, 0), np.float32)], 0
+        for batch, results in enumerate(self._batches):
+            count = len(results.samples.questions)
+            if start < last and first < start + count:
+                maps = self._segments.maps(batch, explainer)
+                if len(maps) != count:
+                    raise BrokenRecordError(self._segments.run.segments, 0, 0, f"maps of {explainer} are missing")
+                found.append(maps[max(first - start, 0) : last - start])
+            start += count
+        if len({maps.shape[1:] for maps in found[1:]}) > 1:
+            raise BrokenRecordError(self._segments.run.segments, 0, 0, f"the maps of {explainer} differ in size")
+        return np.concatenate(found[1:]) if len(found) > 1 else found[0]
+
+    def _check(self) -> None:
+        sizes = {"C": len(self.plan["class_names"]), "S": 3 if self.plan.get("dropout_samples") else 0}
+        for batch in self._batches:
+            samples = vars(batch.samples)
+            check_forms(samples, segment_forms("SampleBatch", samples), dict(sizes))
+            for said in map(vars, batch.explained.values()):
+                check_forms(said, segment_forms("Explained", said), {"M": len(self.plan["metrics"])})
+
+
+def _source(folder: Path) -> _Source:
+    try:
+        return _newest(folder)
+    except FileNotFoundError:
+        return _newest(folder)  # it was finished in between, which moves everything
+
+
+def _newest(folder: Path) -> _Source:
+    runs = runs_of(folder)
+    if not runs:
+        raise FileNotFoundError(f"no run in {folder}")
+    run = runs[-1]
+    if run.finished:
+        return _Archive(run.archive)
+    if why := run.why_not_resumed():
+        raise ValueError(f"{run.data}: {why}")
+    state = run.state()
+    said = run.data / "plan.json"
+    if state is None:
+        raise BrokenRecordError(said, 0, 0, "the run does not say what it does")
+    try:
+        plan = checked_plan(state.get("plan"))
+    except ValueError as error:
+        raise BrokenRecordError(said, 0, 0, str(error)) from error
+    return _Unfinished(run, plan)

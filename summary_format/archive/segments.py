@@ -1,0 +1,370 @@
+"""Finished work of a run that is not: a file for what the network says of a batch of samples, one for what hierarchical
+occlusion found on it, and one for what each explainer and the metrics say of it.
+
+A segment is a file of frames (see ``frames``): first an ``npz`` of everything small, then, of an explainer's segment,
+an ``npy`` of its maps. It is written aside, made durable and given its name, so one that is there is whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BrokenRecordError
+from ..event_file.frames import framed, read_frames
+from ..event_file.records import Revealed, RevealedLayer
+from ..storage.run_folder import RunFolder
+from ..untrusted.array_schema import check_forms, check_questions, checked_costs, segment_forms
+from ..untrusted.numpy_json import array_of, arrays_of, json_of
+
+Array = npt.NDArray[Any]
+COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
+OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
+
+
+@dataclass(frozen=True)
+class SampleBatch:
+    """Samples of a batch, what the network says of them, and what was asked of it.
+
+    Attributes:
+        ids: (N,) positions in the dataset.
+        digests: (N,) checksums of what the dataset gave, by which a later start knows the samples again.
+        truth: (N, K) true labels, ascending, padded with -1.
+        logits: (N, classes).
+        probabilities: (N, classes).
+        spread: (3, N, classes), standard deviation and 95 % interval under dropout; (0, N, classes) without.
+        questions: (Q, 2), each question's sample id and label.
+        beyond: (N,) how many of its labels are no class and no padding.
+        costs: passes and seconds that it took.
+        pictures: (N,) CRC-32C of each sample's picture, 0 where it has none; None as long as they are not drawn, and
+            in runs of earlier versions.
+    """
+
+    ids: Array
+    digests: Array
+    truth: Array
+    logits: Array
+    probabilities: Array
+    spread: Array
+    questions: Array
+    beyond: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: Array | None = None
+
+    @property
+    def computed(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the network gave numbers."""
+        given = np.concatenate([self.logits, self.probabilities, *self.spread], axis=1)
+        finite: npt.NDArray[np.bool_] = np.isfinite(given).all(axis=1)
+        return finite
+
+    def pictured(self, rows: Sequence[int], checksums: Sequence[int]) -> SampleBatch:
+        """The same with the checksums of its pictures, which those rows have."""
+        return replace(self, pictures=_placed(checksums, rows, len(self.ids)))
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one explainer and the metrics say of a batch's questions.
+
+    Attributes:
+        scores: (metrics, Q), NaN where not computed.
+        computed: (Q,) whether the map is finite, hence has a picture.
+        errors: (Q,) how far off the map may be; NaN where it does not know.
+        costs: passes and seconds that it took.
+        pictures: (Q,) CRC-32C of each map's picture, 0 where it has none; None as long as they are not drawn, and in
+            runs of earlier versions.
+    """
+
+    scores: Array
+    computed: Array
+    errors: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: Array | None = None
+
+    def pictured(self, checksums: Sequence[int]) -> Explained:
+        """The same with the checksums of its pictures, one for each computed map."""
+        return replace(self, pictures=_placed(checksums, self.computed, len(self.computed)))
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What hierarchical occlusion found for a batch's questions, Q of them with L layers and B boxes in all.
+
+    Attributes:
+        outcomes: (Q,) an index into ``OUTCOMES``.
+        blurred: (Q,) the label's probability on the blurred image, NaN where nothing was searched.
+        sigmas: (Q,) of the blur, in pixels.
+        layers: (L, 3) sample id, label, number of the layer from 0.
+        probabilities: (L,) of the label with the layer's boxes revealed.
+        boxes: (B, 8) sample id, label, layer, x, y, width, height, and which box of the layer above it lies in (-1 in
+            layer 0), in the order in which they were revealed.
+        costs: passes and seconds that it took.
+    """
+
+    outcomes: Array
+    blurred: Array
+    sigmas: Array
+    layers: Array
+    probabilities: Array
+    boxes: Array
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def nothing(cls) -> Searched:
+        """Of no questions."""
+        none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
+        return cls(none.astype(np.uint8), np.zeros(0), none, next(rows), np.zeros(0), next(rows))
+
+    def revealed(self, questions: Array) -> Iterator[tuple[int, Revealed]]:
+        """What was found for questions (Q, 2), with the sample's id."""
+        for (sample_id, label), sigma in zip(questions.tolist(), self.sigmas.tolist(), strict=True):
+            mine, boxes = (rows[(rows[:, :2] == (sample_id, label)).all(axis=1)] for rows in (self.layers, self.boxes))
+            chances = self.probabilities[(self.layers[:, :2] == (sample_id, label)).all(axis=1)]
+            layers = tuple(
+                RevealedLayer(float(chance), tuple(map(tuple, boxes[boxes[:, 2] == number, 3:7].tolist())))
+                for chance, number in zip(chances, mine[:, 2], strict=True)
+            )
+            if layers:
+                yield sample_id, Revealed(label, sigma, layers)
+
+
+Part = TypeVar("Part", SampleBatch, Explained, Searched)
+AnyPart = SampleBatch | Explained | Searched
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """Everything that is known of a batch but its maps.
+
+    Attributes:
+        samples: what the network says.
+        explained: what each explainer and the metrics say.
+        searched: what hierarchical occlusion found, if the run has it.
+    """
+
+    samples: SampleBatch
+    explained: Mapping[str, Explained]
+    searched: Searched | None = None
+
+
+class Segments:
+    """The segments of a run.
+
+    Args:
+        run: whose they are.
+        explainers: its explainers, by whose names the files go.
+        searching: whether it has hierarchical occlusion.
+    """
+
+    def __init__(self, run: RunFolder, explainers: tuple[str, ...], *, searching: bool = False) -> None:
+        self.run, self.explainers, self.searching = run, explainers, searching
+
+    def has_samples(self, batch: int) -> bool:
+        """Whether that batch's samples are committed."""
+        return self.samples_path(batch).is_file()
+
+    def missing(self, batch: int) -> tuple[str, ...]:
+        """The explainers whose part of the batch is not committed."""
+        return tuple(name for name in self.explainers if not self.explained_path(batch, name).is_file())
+
+    def lacks_search(self, batch: int) -> bool:
+        """Whether hierarchical occlusion of that batch is wanted and not committed."""
+        return self.searching and not self._searched_path(batch).is_file()
+
+    def lacks(self, batch: int) -> bool:
+        """Whether anything of that batch is not committed."""
+        return not self.has_samples(batch) or self.lacks_search(batch) or bool(self.missing(batch))
+
+    def complete(self) -> int:
+        """How many batches from the first on are committed with all that belongs to them."""
+        return next(batch for batch in count() if self.lacks(batch))
+
+    def write_samples(self, batch: int, samples: SampleBatch) -> None:
+        """Commit a batch's samples.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.run.write_file(self.samples_path(batch), framed(_packed(samples)))
+
+    def write_explained(self, batch: int, name: str, explained: Explained, maps: Array) -> None:
+        """Commit an explainer's part of a batch: its maps (Q, H, W) and what else is said of them.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, maps, allow_pickle=False)
+        self.run.write_file(self.explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
+
+    def write_searched(self, batch: int, searched: Searched) -> None:
+        """Commit what hierarchical occlusion found on a batch.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.run.write_file(self._searched_path(batch), framed(_packed(searched)))
+
+    def samples(self, batch: int) -> SampleBatch:
+        """A batch's samples.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        path = self.samples_path(batch)
+        samples = _unpacked(path, SampleBatch)
+        with _about(path):
+            check_questions(samples.ids, samples.questions, samples.probabilities.shape[1])
+        return samples
+
+    def explained(self, batch: int, name: str) -> Explained:
+        """An explainer's part of a batch, without its maps.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        return _unpacked(self.explained_path(batch, name), Explained)
+
+    def maps(self, batch: int, name: str) -> Array:
+        """An explainer's maps (Q, H, W) of a batch.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        path = self.explained_path(batch, name)
+        frame = next(islice(read_frames(path), 1, None), None)
+        if frame is None:
+            raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
+        with _about(path):
+            maps = array_of(frame.payload)
+            check_forms({"maps": maps}, {"maps": ("f", ("Q", "H", "W"))}, {})
+        return maps
+
+    def searched(self, batch: int) -> Searched:
+        """What hierarchical occlusion found on a batch.
+
+        Raises:
+            BrokenRecordError: if the file is damaged.
+        """
+        path = self._searched_path(batch)
+        searched = _unpacked(path, Searched)
+        if (searched.outcomes >= len(OUTCOMES)).any():
+            raise BrokenRecordError(path, 0, 0, "an outcome of hierarchical occlusion is none of ours")
+        return searched
+
+    def results(self, batch: int) -> BatchResults:
+        """All that is committed of a complete batch, without maps.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        samples = self.samples(batch)
+        explained = {name: self.explained(batch, name) for name in self.explainers}
+        searched = self.searched(batch) if self.searching else None
+        answers = [(self.explained_path(batch, name), said.computed) for name, said in explained.items()]
+        answers += [(self._searched_path(batch), searched.outcomes)] if searched else []
+        for path, answer in answers:
+            if len(answer) != len(samples.questions):
+                raise BrokenRecordError(
+                    path, 0, 0, f"it has {len(answer)} answers to {len(samples.questions)} questions"
+                )
+        return BatchResults(samples, explained, searched)
+
+    def batches(self) -> Iterator[BatchResults]:
+        """The complete batches in order.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        return map(self.results, range(self.complete()))
+
+    def maps_of_all(self, name: str) -> Iterator[Array]:
+        """An explainer's maps (Q, H, W) of each complete batch.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        return (self.maps(batch, name) for batch in range(self.complete()))
+
+    def costs(self) -> dict[str, dict[str, float]]:
+        """What everything that is committed took, added up."""
+        return added_up(part.costs for part in self._parts())
+
+    def _parts(self) -> Iterator[AnyPart]:
+        """All that is committed, batch by batch."""
+        for batch in count():
+            if not self.has_samples(batch):
+                break
+            missing = self.missing(batch)
+            yield self.samples(batch)
+            yield from (self.explained(batch, name) for name in self.explainers if name not in missing)
+            if self.searching and not self.lacks_search(batch):
+                yield self.searched(batch)
+
+    def samples_path(self, batch: int) -> Path:
+        """Where a batch's samples are committed."""
+        return self.run.segments / f"{batch:06d}.samples"
+
+    def explained_path(self, batch: int, name: str) -> Path:
+        """Where an explainer's part of a batch is committed."""
+        return self.run.segments / f"{batch:06d}.{name}.maps"
+
+    def _searched_path(self, batch: int) -> Path:
+        return self.run.segments / f"{batch:06d}.searched"
+
+
+def added_up(costs: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Costs of several parts as those of one, each of ``COSTS`` among them."""
+    total: dict[str, Counter[str]] = {what: Counter() for what in COSTS}
+    for of_part in costs:
+        for what, by_kind in of_part.items():
+            total.setdefault(what, Counter()).update(by_kind)
+    return {what: dict(by_kind) for what, by_kind in total.items()}
+
+
+def _placed(checksums: Sequence[int], places: Sequence[int] | Array, count: int) -> Array:
+    """So many checksums, 0 but at these places."""
+    placed = np.zeros(count, np.uint32)
+    placed[places] = checksums
+    return placed
+
+
+def _packed(part: AnyPart) -> bytes:
+    """A dataclass of arrays and plain values as an ``npz``."""
+    values = {name: value for name, value in vars(part).items() if value is not None}
+    arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in values.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Name the file in what is told of its content."""
+    try:
+        yield
+    except ValueError as error:
+        raise BrokenRecordError(path, 0, 0, str(error)) from error
+
+
+def _unpacked(path: Path, kind: type[Part]) -> Part:
+    frame = next(read_frames(path), None)
+    if frame is None:
+        raise BrokenRecordError(path, 0, 0, "the file is empty")
+    with _about(path):
+        arrays = arrays_of(frame.payload)
+        forms = segment_forms(kind.__name__, arrays)
+        check_forms(arrays, {**forms, "costs": ("U", ())}, {})
+        costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
+        return kind(**{name: arrays[name] for name in forms}, costs=costs)

@@ -1,0 +1,113 @@
+"""What a batch says as the tables that ``results.h5`` holds, and back.
+
+Every table has one row for each sample, question, layer of boxes or box; ``sample_column`` says which sample a row is
+about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..untrusted.array_schema import SEARCHED
+from .segments import Array, BatchResults, Explained, SampleBatch, Searched
+
+SPREAD = ("sd", "low", "high")
+_SEARCH = "hierarchical_occlusion"
+
+
+def tables(batch: BatchResults, metrics: Sequence[str]) -> dict[str, Array]:
+    """What a batch says, but for maps, by the names under which the archive holds it."""
+    samples = batch.samples
+    found = {
+        "samples/id": samples.ids,
+        "samples/digest": samples.digests,
+        "samples/truth": samples.truth,
+        "samples/logits": samples.logits,
+        "samples/probabilities": samples.probabilities,
+        "samples/computed": samples.computed,
+        "samples/beyond": samples.beyond,
+        "questions/sample": samples.questions[:, 0],
+        "questions/label": samples.questions[:, 1],
+        **{f"samples/{name}": values for name, values in zip(SPREAD, samples.spread, strict=False)},
+    }
+    if samples.pictures is not None:
+        found["samples/picture"] = samples.pictures
+    for name, said in batch.explained.items():
+        if said.pictures is not None:
+            found[f"explainers/{name}/picture"] = said.pictures
+        found[f"explainers/{name}/computed"] = said.computed
+        found[f"explainers/{name}/error"] = said.errors
+        found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
+    if batch.searched is not None:
+        searched = vars(batch.searched)
+        found |= {f"{_SEARCH}/{name}": searched[name] for name in SEARCHED}
+    return found
+
+
+def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Sequence[str]) -> BatchResults:
+    """The batch that says what these tables hold."""
+    logits = found["samples/logits"]
+    spread = [found[f"samples/{name}"] for name in SPREAD if f"samples/{name}" in found]
+    samples = SampleBatch(
+        found["samples/id"],
+        found["samples/digest"],
+        found["samples/truth"],
+        logits,
+        found["samples/probabilities"],
+        np.stack(spread) if spread else np.zeros((0, *logits.shape)),
+        np.stack([found["questions/sample"], found["questions/label"]], axis=1),
+        found["samples/beyond"],
+        pictures=found.get("samples/picture"),
+    )
+    questions = len(samples.questions)
+    explained = {
+        name: Explained(
+            np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(
+                len(metrics), questions
+            ),
+            found[f"explainers/{name}/computed"],
+            found[f"explainers/{name}/error"],
+            pictures=found.get(f"explainers/{name}/picture"),
+        )
+        for name in explainers
+    }
+    searched: dict[str, Any] = {name: found[f"{_SEARCH}/{name}"] for name in SEARCHED if f"{_SEARCH}/{name}" in found}
+    return BatchResults(samples, explained, Searched(**searched) if searched else None)
+
+
+def nothing(plan: Mapping[str, Any]) -> BatchResults:
+    """A batch without samples, of a described plan."""
+    classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
+    rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
+    checksums = none.astype(np.uint32)
+    samples = SampleBatch(none, checksums, np.zeros((0, 0), np.int64), rows, rows, spread,
+                          np.zeros((0, 2), np.int64), none, pictures=checksums)  # fmt: skip
+    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0), pictures=checksums)
+    searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
+    return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """Tables of several batches below one another, rows of truth padded to the longest."""
+    width = max((part.shape[1] for part in parts if part.ndim == 2), default=0)
+    return np.concatenate([part if part.ndim < 2 else padded(part, width) for part in parts])
+
+
+def padded(rows: Array, width: int) -> Array:
+    """Rows made so long with -1."""
+    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=-1)
+
+
+def sample_column(name: str) -> tuple[str, int | None]:
+    """The table, and its column if it has several, whose rows say which samples those of a table are about."""
+    group, _, last = name.partition("/")
+    if group == "samples":
+        return "samples/id", None
+    if group == _SEARCH and last in ("layers", "probabilities"):
+        return f"{_SEARCH}/layers", 0
+    if group == _SEARCH and last == "boxes":
+        return name, 0
+    return "questions/sample", None

@@ -1,0 +1,1 @@
+"""The records that the viewer reads: their frames, and what they hold."""

@@ -1,0 +1,1 @@
+"""What a summary folder holds, without changing it."""

@@ -1,0 +1,214 @@
+"""How far an unfinished run is: what its segments hold, what that cost, and how long the rest will take."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..archive.picture_checksums import pictures_of
+from ..archive.segments import AnyPart, Explained, SampleBatch, Searched, Segments
+from ..event_file.frames import read_frames
+from ..storage.run_folder import RunFolder
+from ..storage.sizes import size_of
+from .integrity import REMOVED, Fault, PictureTally, fault_of
+from .plan_summary import Described
+
+SAMPLES, SEARCH = "samples", "hierarchical occlusion"
+_SAMPLES, _SEARCHED = "samples", "searched"
+_SEGMENT = re.compile(r"(\d{6,})\.(samples|searched|.+\.maps)")
+
+Costs = Mapping[str, Mapping[str, float]]
+
+
+@dataclass
+class NotComputed:
+    """What a run has no numbers for.
+
+    Attributes:
+        outputs: samples for which the network gave none.
+        unlabelled: samples without any label to explain.
+        beyond: labels of the dataset that are no class.
+        maps: by explainer, those that are not finite.
+        scores: by explainer and metric, the questions that are not scored.
+    """
+
+    outputs: int = 0
+    unlabelled: int = 0
+    beyond: int = 0
+    maps: dict[str, int] = field(default_factory=dict)
+    scores: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count_samples(self, computed: Any, questions: Any, beyond: Any) -> None:
+        """Count samples (N,), questions (Q, 2) and labels (N,) of them."""
+        self.outputs += int((~computed).sum())
+        self.unlabelled += int(computed.sum()) - len(np.unique(questions[:, 0]))
+        self.beyond += int(beyond.sum())
+
+    def count_maps(self, explainer: str, computed: Any) -> None:
+        """Count maps (Q,)."""
+        self.maps[explainer] = self.maps.get(explainer, 0) + int((~computed).sum())
+
+    def count_scores(self, explainer: str, metric: str, scores: Any) -> None:
+        """Count scores (Q,)."""
+        of = self.scores.setdefault(explainer, {})
+        of[metric] = of.get(metric, 0) + int(np.isnan(scores).sum())
+
+
+@dataclass
+class Part:
+    """One of the parts into which the work on a batch falls.
+
+    Attributes:
+        name: ``SAMPLES``, an explainer, or ``SEARCH``.
+        batches: how many are committed.
+        samples: of those batches.
+        seconds: what they took.
+        bytes: of their segments.
+    """
+
+    name: str
+    batches: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+    _first: tuple[int, float] = field(default=(0, 0.0), repr=False)  # samples and seconds of the first batch
+
+    def count(self, samples: int, seconds: float, size: int) -> None:
+        """Count a committed batch."""
+        self._first = self._first if self.batches else (samples, seconds)
+        self.batches += 1
+        self.samples += samples
+        self.seconds += seconds
+        self.bytes += size
+
+    @property
+    def seconds_a_sample(self) -> float | None:
+        """What a sample takes; None before anything is committed.
+
+        The first batch also pays for what is done once (compiling, examining the plan, maps for all explainers at
+        once), so it counts only where there is no other.
+        """
+        first_samples, first_seconds = self._first
+        if self.samples > first_samples:
+            return (self.seconds - first_seconds) / (self.samples - first_samples)
+        return self.seconds / self.samples if self.samples else None
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the segments of a run hold.
+
+    Attributes:
+        parts: samples first, then hierarchical occlusion if there is any, then the explainers.
+        batch_size: samples of a whole batch; None before any is committed.
+        questions: how many are asked of the committed samples.
+        costs: what all that took.
+        not_computed: what among it has no numbers.
+        pictures: how many of the pictures that belong to it were verified.
+        faults: segments that are damaged, and pictures.
+    """
+
+    parts: tuple[Part, ...]
+    batch_size: int | None
+    questions: int
+    costs: Costs
+    not_computed: NotComputed
+    pictures: int
+    faults: tuple[Fault, ...]
+
+
+def committed(run: RunFolder, plan: Described, *, through: bool = True) -> Committed:
+    """Look at every segment of a run; one is in memory at a time.
+
+    Args:
+        run: whose.
+        plan: what it does.
+        through: read maps and pictures as well, for their checksums.
+    """
+    look = _Look(run, plan, through=through)
+    for batch, kinds in sorted(_files(run).items()):
+        look.at(batch, kinds)
+    costs = {what: dict(of) for what, of in look.costs.items()}
+    parts = tuple(look.parts.values())
+    pictures, faults = look.pictures.looked_at, (*look.faults, *look.pictures.faults())
+    return Committed(parts, look.batch_size, look.questions, costs, look.not_computed, pictures, faults)
+
+
+def _files(run: RunFolder) -> dict[int, set[str]]:
+    """By batch, what follows its number in the names of its segments."""
+    found: dict[int, set[str]] = {}
+    with suppress(FileNotFoundError):
+        for path in run.segments.iterdir():
+            if match := _SEGMENT.fullmatch(path.name):
+                found.setdefault(int(match[1]), set()).add(match[2])
+    return found
+
+
+class _Look:
+    """Adds up what segments say. Arguments as those of ``committed``."""
+
+    def __init__(self, run: RunFolder, plan: Described, *, through: bool) -> None:
+        self._segments = Segments(run, plan.explainers, searching=plan.searching)
+        self._run, self._metrics, self._through = run, plan.metrics, through
+        self.parts = {_SAMPLES: Part(SAMPLES)}  # by the end of their files' names
+        self.parts |= {_SEARCHED: Part(SEARCH)} if plan.searching else {}
+        self.parts |= {f"{name}.maps": Part(name) for name in plan.explainers}
+        self.batch_size: int | None = None
+        self.questions = 0
+        self.costs: dict[str, Counter[str]] = {}
+        self.not_computed = NotComputed()
+        self.pictures = PictureTally(run, REMOVED)
+        self.faults: list[Fault] = []
+
+    def at(self, batch: int, kinds: set[str]) -> None:
+        """Look at those segments of a batch that are there."""
+        samples: SampleBatch | None = None
+        for kind, part in self.parts.items():  # samples are the first
+            if kind not in kinds:
+                continue
+            path = self._run.segments / f"{batch:06d}.{kind}"
+            try:
+                said = self._read(batch, kind, part.name)
+                samples = said if isinstance(said, SampleBatch) else samples
+                if self._through:
+                    self._look_through(path, part.name, samples, said)
+                self._count(part.name, said)
+                seconds = sum(said.costs.get("seconds", {}).values())
+                part.count(0 if samples is None else len(samples.ids), seconds, size_of(path))
+            except FileNotFoundError:  # joined or removed meanwhile
+                continue
+            except Exception as error:  # whatever a foreign file makes of a reader
+                self.faults.append(fault_of(self._run, path, error, REMOVED))
+
+    def _look_through(self, path: Path, name: str, samples: SampleBatch | None, said: AnyPart) -> None:
+        """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""
+        for _ in read_frames(path):
+            pass
+        if samples is None or isinstance(said, Searched) or said.pictures is None:
+            return
+        for picture in pictures_of(self._run, name, samples, said):
+            self.pictures.look_at(picture)
+
+    def _read(self, batch: int, kind: str, name: str) -> AnyPart:
+        if kind == _SAMPLES:
+            return self._segments.samples(batch)
+        return self._segments.searched(batch) if kind == _SEARCHED else self._segments.explained(batch, name)
+
+    def _count(self, name: str, said: AnyPart) -> None:
+        if isinstance(said, SampleBatch):
+            self.batch_size = max(len(said.ids), self.batch_size or 0)
+            self.questions += len(said.questions)
+            self.not_computed.count_samples(said.computed, said.questions, said.beyond)
+        elif isinstance(said, Explained):
+            self.not_computed.count_maps(name, said.computed)
+            for metric, scores in zip(self._metrics, said.scores, strict=True):
+                self.not_computed.count_scores(name, metric, scores)
+        for what, by_kind in said.costs.items():
+            self.costs.setdefault(what, Counter()).update(by_kind)

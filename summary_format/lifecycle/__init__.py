@@ -1,0 +1,1 @@
+"""The end of a run, and the repair of one that is resumed."""

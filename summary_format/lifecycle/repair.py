@@ -1,0 +1,80 @@
+"""What a run that is resumed has to compute again, though it was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..archive.picture_checksums import Picture, pictures_of
+from ..archive.segments import Segments
+from ..errors import BrokenRecordError
+from ..event_file.frames import read_frames
+
+
+def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[str]:
+    """Remove the segments that are damaged or whose pictures are not those that were drawn with them, so that their
+    part of a batch is computed again; with damaged samples the whole batch.
+
+    Every segment is read through, one record in memory at a time, and every picture: damage that nobody sees now would
+    be met only when all is joined, or by whoever looks at the picture.
+
+    Args:
+        segments: of the run.
+        check: called before each is read; raises where nobody shall wait any longer.
+
+    Returns:
+        What was wrong with each that is removed.
+
+    Raises:
+        FolderInUseError: if the lock is lost.
+        OSError: if one cannot be read or removed.
+    """
+    damaged = dict(_damaged(segments, check))
+    for path in damaged:
+        segments.run.discard(path)
+    bereft = dict(_bereft(segments, check))
+    for path in bereft:
+        segments.run.discard(path)
+    return [*damaged.values(), *bereft.values()]
+
+
+def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+    for path in sorted(segments.run.segments.glob("*")):
+        check()
+        try:
+            for _ in read_frames(path):
+                pass
+        except BrokenRecordError as error:
+            yield path, str(error)
+
+
+def _bereft(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+    """Segments whose pictures are not all there, as they were drawn; or whose samples are not, which say of what."""
+    for batch, paths in sorted(_by_batch(segments.run.segments).items()):
+        if not segments.has_samples(batch):
+            yield from ((path, f"{path} is without the samples that it is about") for path in paths)
+            continue
+        for path, pictures in _pictures(segments, batch):
+            check()
+            wrong = [(picture.path, how) for picture in pictures if (how := picture.wrong(segments.run.root))]
+            if wrong:
+                kinds = " or ".join(sorted({how for _, how in wrong}))
+                yield path, f"{path} belongs to {len(wrong)} pictures that are {kinds}, such as {wrong[0][0]}"
+
+
+def _by_batch(folder: Path) -> dict[int, list[Path]]:
+    found: dict[int, list[Path]] = {}
+    for path in sorted(folder.glob("*")):
+        number = path.name.partition(".")[0]
+        if number.isdecimal():
+            found.setdefault(int(number), []).append(path)
+    return found
+
+
+def _pictures(segments: Segments, batch: int) -> Iterator[tuple[Path, Iterator[Picture]]]:
+    """The segments of a batch, each with the pictures that were drawn with it."""
+    run, samples, missing = segments.run, segments.samples(batch), segments.missing(batch)
+    yield segments.samples_path(batch), pictures_of(run, "", samples, samples)
+    for name in segments.explainers:
+        if name not in missing:
+            yield segments.explained_path(batch, name), pictures_of(run, name, samples, segments.explained(batch, name))

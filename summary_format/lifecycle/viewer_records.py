@@ -1,0 +1,63 @@
+"""The records that the viewer reads, made of what is known of a batch or of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..archive.results import Results
+from ..archive.sample_labels import predicted, recorded, true_labels
+from ..archive.segments import Array, BatchResults, SampleBatch
+from ..event_file.records import Heatmap, Prediction, Revealed, SampleRecord, Score, ScoresRecord
+from ..storage.run_folder import RunFolder
+
+
+def sample_records(results: BatchResults, run: RunFolder) -> Iterator[SampleRecord]:
+    """The records of a batch of which everything is known, in sample order."""
+    said = results.samples
+    heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in said.ids}
+    revealed: dict[int, list[Revealed]] = {int(sample_id): [] for sample_id in said.ids}
+    for sample_id, found in results.searched.revealed(said.questions) if results.searched is not None else ():
+        revealed[sample_id].append(found)
+    for name, of_explainer in results.explained.items():
+        for sample_id, label in said.questions[of_explainer.computed].tolist():
+            path = run.heatmap_path(name, sample_id, label)
+            heatmaps[sample_id].append(Heatmap(name, label, path))
+    for row in recorded(said):
+        sample_id = int(said.ids[row])
+        truth, above = (_told(said, row, labels) for labels in (true_labels(said, row), predicted(said, row)))
+        maps, found_regions = tuple(heatmaps[sample_id]), tuple(revealed[sample_id])
+        yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, maps, found_regions)
+
+
+def scores_record(results: Results) -> ScoresRecord:
+    """The means of all scores, in all and by label."""
+    labels = results.questions[:, 1]
+
+    def score(explainer: str, metric: str) -> Score:
+        values = results.scores(explainer, metric)
+        by_label = tuple(mean_score(values[labels == label]) for label in range(len(results.class_names)))
+        return Score(explainer, metric, mean_score(values), by_label)
+
+    return ScoresRecord(
+        tuple(score(explainer, metric) for explainer in results.explainers for metric in results.metrics)
+    )
+
+
+def mean_score(values: Array) -> float:
+    """Mean of the scores that are numbers; NaN where none is."""
+    scored = values[np.isfinite(values)]
+    return float(scored.mean()) if scored.size else float("nan")
+
+
+def _told(said: SampleBatch, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
+    """What is recorded of a sample's labels."""
+
+    def spread_of(label: int) -> tuple[float, float, float] | None:
+        if not len(said.spread):
+            return None
+        sd, low, high = said.spread[:, row, label].tolist()
+        return sd, low, high
+
+    return tuple(Prediction(label, float(said.probabilities[row, label]), spread_of(label)) for label in labels)

@@ -1,0 +1,1 @@
+"""Shards of one run, merged."""

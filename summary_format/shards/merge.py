@@ -1,0 +1,166 @@
+"""Joining the shards of a run to what one run of all samples would have written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..archive.results import Results
+from ..event_file.records import SampleRecord
+from ..event_file.writer import SummaryWriter
+from ..lifecycle.finish import finish, metadata
+from ..lifecycle.viewer_records import sample_records
+from ..plan_diff import differences, shown
+from ..storage.durable import copy, sync_folder
+from ..storage.lock import FolderLock
+from ..storage.run_folder import RunFolder, find_runs, remove_runs, sweep
+from .collect import finished_shards
+from .sharded_batches import FinishedShard, MergeError, ShardedBatches
+
+_log = logging.getLogger("explainrun")
+_SHARDS = "shard-*-of-*"
+_MERGED = "merged"  # in the state of a run that is made of shards
+
+
+def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwrite: bool = False) -> Results:
+    """Join the finished shards of a run into a summary folder equal to that of a run never split.
+
+    Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'
+    added up. Memory holds a batch of 64 samples, however many shards there are. Stopped anywhere, it begins anew. Where
+    the folder holds the same already, nothing is done.
+
+    Args:
+        out: the summary folder to write.
+        shards: the shards' summary folders, in any order; by default those named shard-I-of-N in ``out``. They stay as
+            they are, and may be removed afterwards: pictures become hard links to theirs where the file system allows
+            it, else copies.
+        overwrite: replace what run the folder holds.
+
+    Returns:
+        The whole run's results.
+
+    Raises:
+        MergeError: if the shards are of different plans, missing, given twice, damaged or unfinished, lack a picture,
+            or the folder holds another run or is a shard's.
+        BrokenRecordError: if the folder holds the merged run already, and its archive is damaged.
+        FolderInUseError: if a run or a merge is writing to the folder.
+        OSError: if the folder cannot be written.
+    """
+    root = Path(out)
+    folders = sorted(root.glob(_SHARDS)) if shards is None else [Path(shard) for shard in shards]
+    if shards is None and not folders:
+        return _merged_from_gone(root)
+    found = finished_shards(folders)
+    if any(shard.run.root.resolve() == root.resolve() for shard in found):
+        raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
+    with FolderLock(root) as lock:
+        sweep(root, lock)
+        plan = {**found[0].plan, "shard": None, "summary_dir": str(root), "device": _devices(found)}
+        before = [run for run in find_runs(root, lock) if not _half_merged(run)]
+        if overwrite or all(run.finished for run in before):  # then the others are half merged
+            remove_runs(root, finished=False, lock=lock)
+        if before and not overwrite:
+            results = _merged_before(before[-1], plan, found)
+            _clear(before[-1])
+            return results
+        tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
+        probe = next((shard.probe.plain() for shard in found if shard.probe is not None), None)
+        state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
+        run = RunFolder.create(root, found[0].plan["device"], {**state, "probe": probe}, lock)
+        batches = ShardedBatches(run, found)
+        with SummaryWriter(run, [metadata(plan)]) as writer:
+            for batch in batches.batches():
+                records = list(sample_records(batch, run))
+                _take_pictures(records, batches)
+                lock.check()
+                for record in records:
+                    writer.write(record)
+                writer.commit()
+            results = finish(batches, plan, writer, lock.check)
+        _clear(run)
+        return results
+
+
+def _devices(shards: Sequence[FinishedShard]) -> str:
+    """What kinds of device the shards ran on."""
+    return " and ".join(sorted({str(shard.plan["device"]) for shard in shards}))
+
+
+def _half_merged(run: RunFolder) -> bool:
+    """Whether a run was begun by a merge that did not come to its end, hence is worth nothing.
+
+    With segments it is worth something: a run of the whole plan went on with it.
+    """
+    return not run.finished and _MERGED in (run.state() or {}) and not run.segments.exists()
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove what a finished run has no use for, also where the merge that finished it did not come so far."""
+    run.sweep()
+    if (run.state() or {}).get("replaces"):
+        remove_runs(run.root, keep=run, lock=run.lock)
+
+
+def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[FinishedShard]) -> Results:
+    """The results that the folder holds, if they are what merging would make.
+
+    Raises:
+        MergeError: if they are not.
+    """
+    advice = "name another folder, or replace it: overwrite (--overwrite)"
+    if not run.finished:
+        raise MergeError([f"{run.root} holds an unfinished run; {advice}"])
+    results = Results(run.archive)
+    if apart := differences(results.plan, plan):
+        raise MergeError([f"{run.root} holds another run ({shown(apart)}); {advice}"])
+    digests = results.digests
+    for shard in shards:
+        own = digests[shard.number - 1 :: shard.count]
+        if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
+            raise MergeError([f"{run.root} holds a run of other data than {shard.run.root}; {advice}"])
+    _log.info("%s holds this run, finished before: nothing to do", run.root)
+    return results
+
+
+def _merged_from_gone(root: Path) -> Results:
+    """The results that a folder holds whose shards were removed after their merge.
+
+    Raises:
+        MergeError: if it holds none.
+    """
+    run = next((run for run in reversed(find_runs(root)) if run.finished and _MERGED in (run.state() or {})), None)
+    if run is None:
+        waiting = root.is_dir()
+        raise MergeError([f"{root} holds no {_SHARDS}{' yet' * waiting}; name the shards' folders"], waiting=waiting)
+    _log.info("%s was merged before: nothing to do", root)
+    return Results(run.archive)
+
+
+def _take_pictures(records: Sequence[SampleRecord], batches: ShardedBatches) -> None:
+    """Have the pictures that records name in the whole run's folder too."""
+    folders = set()
+    for record in records:
+        theirs = batches.owner(record.sample_id).run
+        for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
+            target, partial = batches.run.root / path, batches.run.partial()
+            _take(theirs, Path(path).relative_to(batches.run.data.name), partial)
+            batches.run.put(partial, target, durable=False)
+            folders.add(target.parent)
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _take(shard: RunFolder, name: Path, partial: Path) -> None:
+    source = shard.data / name
+    try:
+        copy(source, partial)
+    except FileNotFoundError as error:
+        if source.is_file():
+            raise
+        replaced = not shard.finished  # by a run that began meanwhile
+        raise MergeError(
+            [f"{source} is missing; make the shard in {shard.root} anew with overwrite"], waiting=replaced
+        ) from error
