@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "Comparison": "comparison",
     "ImageClassificationRunner": "image_classification_runner",
-    "NotComputedError": "work",
+    "NotComputedError": "execution.batch_loop",
     "NotComparableError": "comparison",
-    "Plan": "plan",
-    "PlanError": "plan",
-    "RunResult": "result",
-    "RunStopped": "stopping",
-    "SampleError": "samples",
-    "Scores": "scores",
+    "Plan": "plan.plan",
+    "PlanError": "problems",
+    "RunResult": "results.run_result",
+    "RunStopped": "execution.signals",
+    "SampleError": "data.samples",
+    "Scores": "results.scores",
     "Tolerance": "comparison",
     "Tolerances": "comparison",
     "compare": "comparison",
-    "explain": "side_by_side",
+    "explain": "figures.figure",
 }
 
 __all__ = [

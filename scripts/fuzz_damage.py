@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from hdf5_checksums import checked_blocks, lookup3
 
-from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.event_file.frames import framed
 
 Damage = Callable[[random.Random, bytes], bytes]
@@ -228,7 +228,7 @@ def sealed(body: bytes) -> bytes:
     with tempfile.TemporaryFile() as file:
         file.write(bytes(512) + body)
         file.flush()
-        return archive._header(file.fileno()) + body
+        return results_file._header(file.fileno()) + body
 
 
 def resealed_archive(rng: random.Random, data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """``python -m explainrun``."""
 
-from .runner.cli.main import main
+from explainrun.runner.cli.main import main
 
 if __name__ == "__main__":
     main()

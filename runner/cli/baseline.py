@@ -95,7 +95,7 @@ def _difference(old: ScoredRun, new: ScoredRun, output: Path, *, update: bool) -
     Raises:
         ValueError: if it changes something, and is not asked for.
     """
-    from ..comparison import baseline_diff as baseline_difference  # noqa: PLC0415
+    from ..comparison import baseline_difference  # noqa: PLC0415
 
     difference = baseline_difference(old, new)
     if difference and not update:

@@ -163,7 +163,7 @@ def _compared(asked: Asked) -> Comparison:
     """
     with ended_by_signals():
         from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
-        from ..comparison.compare import compare as compared  # noqa: PLC0415
+        from ..comparison.compare import compare as compare_runs  # noqa: PLC0415
         from ..comparison.load import scored_run  # noqa: PLC0415
         from ..comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
 
@@ -174,7 +174,7 @@ def _compared(asked: Asked) -> Comparison:
     now = _tried(lambda: scored_run(asked.candidate), problems)
     if tolerances is None or before is None or now is None or problems:
         raise SeveralProblemsError(problems)
-    return compared(
+    return compare_runs(
         before,
         now,
         tolerances,

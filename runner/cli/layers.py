@@ -1,4 +1,4 @@
-"""``explainrun layers``."""
+"""The ``layers`` command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import click
 from tabulate import tabulate
 
 from .errors import told
-from .main import main
 from .standard_streams import echo_or_exit
 
 
-@main.command(short_help="List the layers of a network.")
+@click.command(short_help="List the layers of a network.")
 @click.argument("network")
 @click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
 def layers(network: str, input_shape: str | None) -> None:

@@ -1,18 +1,18 @@
-"""``explainrun list``."""
+"""The ``list`` command."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import click
 from tabulate import tabulate
 
 from .errors import told
-from .main import main
 from .standard_streams import echo_or_exit
 
 
-@main.command(name="list", short_help="List explainers, metrics and their options.")
+@click.command(name="list", short_help="List explainers, metrics and their options.")
 def list_() -> None:
     """List the explainers and metrics that can be named in a config, with their options."""
     with told(committed=False):

@@ -12,7 +12,10 @@ from .command_group import CommandGroup
 from .compare import compare
 from .explain import explain
 from .inspect import inspect
+from .layers import layers
+from .list import list_
 from .merge import merge
+from .run import run
 from .scores import scores
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
@@ -30,9 +33,5 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
-main.add_command(explain)
-main.add_command(merge)
-main.add_command(inspect)
-main.add_command(scores)
-main.add_command(baseline)
-main.add_command(compare)
+for command in (explain, merge, inspect, scores, baseline, compare, run, layers, list_):
+    main.add_command(command)

@@ -28,7 +28,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     are missing or unfinished, the disk failed, or it was stopped: run the same again once that is mended.
     """
     with ended_by_signals():
-        from ...summary_format import BrokenRecordError, FolderInUseError, MergeError, find_runs
+        from ...summary_format import BrokenRecordError, FolderInUseError, MergeError, find_runs  # noqa: PLC0415
         from ...summary_format import merge as merge_shards  # noqa: PLC0415
 
     try:

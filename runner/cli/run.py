@@ -1,4 +1,4 @@
-"""``explainrun run``."""
+"""The ``run`` command."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import click
 
 from ..plan.sharding import PLACE, Shard, shard_of
 from .errors import interrupted_by_sigterm, setting, told
-from .main import main
 from .standard_streams import echo_after
 
 
-@main.command(short_help="Run what a config describes.")
+@click.command(short_help="Run what a config describes.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")

@@ -20,7 +20,7 @@ from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.probe import Probe
 from ...summary_format.storage.run_folder import sweep
 from ..data.samples import Sample
-from ..plan.checks import folder_problems
+from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
 from ..problems import PlanError
 from ..results.run_result import RunResult
@@ -163,7 +163,7 @@ def _begun(
         PlanError: with all that is wrong.
     """
     if found.problems:
-        raise PlanError([*found.problems, *plan.problems()])
+        raise PlanError([*found.problems, *plan_problems(plan)])
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
     with profile.timed("first batch: inference and maps"):
         examined = examine(plan, network, plan.sample_count, stopping.check)

@@ -19,7 +19,7 @@ from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ..data.samples import Sample, SampleError
-from ..plan.checks import existing
+from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
 from ..problems import first_line
 from .batch import Batch, digests, inferred, read
@@ -66,7 +66,7 @@ def examine(
         total: how many samples there are, if known; to see whether the disk holds their maps.
         check: called before each sample is read, then and later; raises where nobody shall wait any longer.
     """
-    problems = plan.problems()
+    problems = plan_problems(plan)
     try:
         reading = read(plan, check)
         samples = next(reading.batches, [])

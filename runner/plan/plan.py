@@ -21,17 +21,9 @@ from ...explainers.network import DEFAULT_PASS_SIZE
 from ...summary_format.images import Statistics
 from ..data.samples import sample_count
 from ..problems import PlanError
-from .checks import (
-    _clashing_names,
-    _dataset_problems,
-    _metric_problems,
-    _name_problems,
-    _network_problems,
-    folder_problems,
-)
 from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
-from .sharding import PLACE, Shard
+from .sharding import Shard
 
 _PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
 _OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
@@ -138,25 +130,6 @@ class Plan:
     def needs_boxes(self) -> bool:
         """Whether a metric asks where labels are."""
         return any(metric.needs_boxes for metric in self.metrics)
-
-    def problems(self) -> list[str]:
-        """What is wrong with it as far as nothing is read, a sentence each."""
-        problems = [
-            *_dataset_problems(self),
-            *_name_problems("class name", self.class_names),
-            *_name_problems("explainer name", [explainer.name for explainer in self.explainers], in_path=True),
-            *_clashing_names("explainer name", [explainer.name for explainer in self.explainers]),
-            *_name_problems("metric name", [metric.name for metric in self.metrics], in_path=True),
-            *_network_problems(self),
-            *_metric_problems(self),
-            *folder_problems(self.summary_dir),
-            *self.undescribed,
-        ]
-        if self.shard is None and PLACE in str(self.summary_dir):
-            problems.append(f"summary_dir {self.summary_dir} holds {PLACE}, and no shard is given")
-        if (self.mean is None) != (self.std is None):
-            problems.append("mean and std go together: give both or neither")
-        return problems
 
     def with_layers(self, chosen: Mapping[str, str]) -> Plan:
         """The plan with the layers that were chosen, by explainer that lacks one.

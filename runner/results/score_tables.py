@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tabulate import tabulate
 
-if TYPE_CHECKING:
-    from .aggregate import Aggregate
-    from .ranking import Ranking
-    from .scores import Scores
+from .ranking import Ranking
+from .run_scores import Aggregate, RunScores
 
 RANKING_NOTE = (
     "place: 1 + how many are better beyond noise; those that share a letter are ties, which noise alone may part"
@@ -22,7 +19,7 @@ _MARK = "!"
 _BESIDE = 4  # columns of scores beside each other, so that lines stay readable
 
 
-def table(scores: Scores, style: str) -> str:
+def table(scores: RunScores, style: str) -> str:
     """Explainers by metrics, and below what the marks mean and what was not scored."""
     marked = {(name, metric) for metric in scores.metrics for name, left in _unbeaten(scores, metric).items() if left}
     blocks = []
@@ -38,7 +35,7 @@ def table(scores: Scores, style: str) -> str:
     return "\n\n".join(blocks) if style == "html" else "\n".join(["\n\n".join(blocks), *table_notes(scores)])
 
 
-def table_notes(scores: Scores) -> list[str]:
+def table_notes(scores: RunScores) -> list[str]:
     """What is to be said below a table of scores, a line each."""
     if not scores.explainers or not scores.metrics:
         return []
@@ -61,7 +58,7 @@ def table_notes(scores: Scores) -> list[str]:
     return notes + [f"not scored in {', '.join(of)}, {asked}: {told}" for told, of in by_told.items() if told]
 
 
-def layer_notes(scores: Scores) -> list[str]:
+def layer_notes(scores: RunScores) -> list[str]:
     """Which layers were chosen for explainers without one, a line each."""
     readers: defaultdict[str, list[str]] = defaultdict(list)
     for name, layer in scores.chosen_layers.items():
@@ -69,7 +66,7 @@ def layer_notes(scores: Scores) -> list[str]:
     return [f"layer {layer}, chosen automatically: {', '.join(names)}" for layer, names in readers.items()]
 
 
-def label_table(scores: Scores, metric: str, style: str) -> str:
+def label_table(scores: RunScores, metric: str, style: str) -> str:
     """Labels by explainers in one metric, with how many questions each label has."""
     times = Counter(scores.labels)
     blocks = [
@@ -90,7 +87,7 @@ def label_table(scores: Scores, metric: str, style: str) -> str:
     return "\n\n".join(blocks)
 
 
-def ranking_table(scores: Scores, style: str) -> str:
+def ranking_table(scores: RunScores, style: str) -> str:
     """Explainers by metrics: places, and letters that those share which cannot be told apart."""
     rankings = [scores.ranking(metric) for metric in scores.metrics]
     rows = [[_shown_name(scores, name), *(_place(ranking, name) for ranking in rankings)] for name in scores.explainers]
@@ -111,7 +108,7 @@ def _letter(index: int) -> str:
     return ascii_lowercase[index] if index < len(ascii_lowercase) else f"({index + 1})"
 
 
-def differences_table(scores: Scores, metric: str, style: str = "simple") -> str:
+def differences_table(scores: RunScores, metric: str, style: str = "simple") -> str:
     """Every two explainers in one metric: how they differ, and whether that is beyond noise."""
     better_up = scores.higher_is_better.get(metric, True)
     rows = [
@@ -127,7 +124,7 @@ def differences_table(scores: Scores, metric: str, style: str = "simple") -> str
     return _tabulated(rows, [f"{metric}: difference", "mean [95 % interval]", "p (Holm)", "questions", "better"], style)
 
 
-def _shown_name(scores: Scores, name: str) -> str:
+def _shown_name(scores: RunScores, name: str) -> str:
     return f"{name} (control)" if name in scores.controls else name
 
 
@@ -142,12 +139,12 @@ def _label_cell(found: Aggregate) -> str:
     return _cell(found) + (f" ({found.unscored} unscored)" if found.unscored else "")
 
 
-def _unbeaten(scores: Scores, metric: str) -> dict[str, tuple[str, ...]]:
+def _unbeaten(scores: RunScores, metric: str) -> dict[str, tuple[str, ...]]:
     """By explainer the controls that it does not beat; nothing where the run has none, which saves the tests."""
     return scores.ranking(metric).unbeaten if scores.controls else {}
 
 
-def _unscored(scores: Scores, metric: str) -> str:
+def _unscored(scores: RunScores, metric: str) -> str:
     """How many questions of which explainers a metric could not score; empty where it scored all."""
     by_times: defaultdict[int, list[str]] = defaultdict(list)
     for name in scores.explainers:
@@ -156,7 +153,7 @@ def _unscored(scores: Scores, metric: str) -> str:
     return ", ".join(told)
 
 
-def _named(names: Sequence[str], scores: Scores) -> str:
+def _named(names: Sequence[str], scores: RunScores) -> str:
     if len(names) <= 2:
         return " and ".join(names)
     return "each explainer" if len(names) == len(scores.explainers) else f"{len(names)} explainers each"

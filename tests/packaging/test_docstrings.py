@@ -20,7 +20,7 @@ from explainrun.summary_format import Results, original_picture
 from explainrun.summary_format.archive.segments import COSTS
 from explainrun.summary_format.inspection.plan_summary import Described
 from explainrun.summary_format.plan_diff import differences
-from explainrun.summary_format.untrusted import array_schema as forms
+from explainrun.summary_format.untrusted import array_schema
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
 
@@ -143,9 +143,9 @@ def test_plans_do_not_differ_by_their_place_and_strictness():
 
 def test_every_letter_of_a_form_is_explained():
     plan = {"explainers": ["E"], "metrics": ["M"], "dropout_samples": 2, "hierarchical_occlusion": {}}
-    kinds = [*forms.SEGMENTS.values(), forms.archive_forms(plan, pictured=True)]
+    kinds = [*array_schema.SEGMENTS.values(), array_schema.archive_forms(plan, pictured=True)]
     letters = {size for kind in kinds for _, shape in kind.values() for size in shape if isinstance(size, str)}
-    assert letters <= set(re.findall(r"\b[B-Z]\b", forms.__doc__))
+    assert letters <= set(re.findall(r"\b[B-Z]\b", array_schema.__doc__))
 
 
 def test_explainers_without_scores_are_in_no_difference():

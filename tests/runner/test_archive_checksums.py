@@ -5,14 +5,14 @@ from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
 from explainrun.summary_format import Results
-from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive import results_file
 
 
 @pytest.fixture
 def taken(monkeypatch):
     """What checksums of archives were taken."""
-    header, made = archive._header, []
-    monkeypatch.setattr(archive, "_header", lambda handle: made.append(header(handle)) or made[-1])
+    header, made = results_file._header, []
+    monkeypatch.setattr(results_file, "_header", lambda handle: made.append(header(handle)) or made[-1])
     return made
 
 

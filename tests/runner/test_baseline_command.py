@@ -12,7 +12,7 @@ from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import read_baseline
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
 from explainrun.summary_format.archive.results_file import write_archive
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import durable
 
 PLAN = {
     "class_names": ["a", "b"],
@@ -133,7 +133,7 @@ def test_a_full_disk(make, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     run = make("run")
-    monkeypatch.setattr(disk.os, "write", full)
+    monkeypatch.setattr(durable.os, "write", full)
     code, out, err = called(run, "-o", tmp_path / "kept.json")
     assert (code, out) == (3, "")
     assert "the baseline is not written" in err

@@ -13,8 +13,8 @@ from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.cli.main import main
 from explainrun.summary_format import merge
-from explainrun.summary_format.archive import results_file as archive
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.archive import results_file
+from explainrun.summary_format.storage import durable
 from explainrun.summary_format.storage import lock
 
 
@@ -46,7 +46,7 @@ def fail(monkeypatch, at, number, action):
     """What an action does when the n-th change to the disk fails: its error, if any, and how many changes it made."""
     faulty = Faulty(at, number)
     with monkeypatch.context() as patch:
-        for module in (disk, lock, archive):
+        for module in (durable, lock, results_file):
             patch.setattr(module, "os", faulty)
         try:
             action()
@@ -83,7 +83,7 @@ def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, t
         fail(monkeypatch, at // 2, errno.EIO, lambda: merge(target, parts))  # another one in the second start
         merge(target, parts)
         assert how_runs_differ(tmp_path / "whole", target) == [], at
-        disk.remove_tree(target)
+        durable.remove_tree(target)
     assert at > 50
     assert mended == len(list((tmp_path / "whole").rglob("*.png"))) + 3 or every(7) > 1
 
@@ -107,7 +107,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
         assert error is None or error.errno == errno.EIO, at
         run()
         assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
-        disk.remove_tree(tmp_path / "run")
+        durable.remove_tree(tmp_path / "run")
     assert at > 200
     assert faults * every(7) > 100
 
@@ -118,7 +118,7 @@ def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):
     invoked = []
     faulty = Faulty(40, errno.ENOSPC)
     with monkeypatch.context() as patch:
-        patch.setattr(disk, "os", faulty)
+        patch.setattr(durable, "os", faulty)
         invoked.append(CliRunner().invoke(main, arguments))
     assert invoked[0].exit_code == 3
     told = [line for line in invoked[0].stderr.splitlines() if line.startswith("explainrun:")]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainrun.runner.figures import pictures as picture_source
+from explainrun.runner.figures import pictures
 from explainrun.runner.figures.pictures import PictureError, Pixels, converted, read_picture, seen
 
 COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [0, 51, 102]]], np.uint8)
@@ -101,7 +101,7 @@ def address():
 
 def test_an_address(address, monkeypatch):
     np.testing.assert_array_equal(np.asarray(read_picture(f"{address}/scene.png")), COLOURS)
-    monkeypatch.setattr(picture_source, "SECONDS_TO_ANSWER", 0.3)
+    monkeypatch.setattr(pictures, "SECONDS_TO_ANSWER", 0.3)
     for path, words in (
         ("none", "none cannot be fetched: the server says 404 Not Found"),
         ("text", "text is no picture of a known kind"),
@@ -110,10 +110,10 @@ def test_an_address(address, monkeypatch):
         with pytest.raises(PictureError, match=words) as caught:
             read_picture(f"{address}/{path}")
         assert "\n" not in str(caught.value)
-    monkeypatch.setattr(picture_source, "SECONDS_TO_ARRIVE", 0.2)
+    monkeypatch.setattr(pictures, "SECONDS_TO_ARRIVE", 0.2)
     with pytest.raises(PictureError, match=r"drips did not arrive within 0\.2 seconds"):
         read_picture(f"{address}/drips")
-    monkeypatch.setattr(picture_source, "LARGEST_DOWNLOAD", 20)
+    monkeypatch.setattr(pictures, "LARGEST_DOWNLOAD", 20)
     with pytest.raises(PictureError, match=r"scene\.png is larger than 0 MiB; fetch it yourself"):
         read_picture(f"{address}/scene.png")
     with pytest.raises(PictureError, match=r"cannot be fetched: .*refused"):

@@ -17,9 +17,9 @@ from explainrun.runner.execution import engine
 from explainrun.runner.plan.fingerprint import Description
 from explainrun.runner.plan.network_fingerprint import structure_digest
 from explainrun.summary_format import FolderInUseError, find_runs
-from explainrun.summary_format.lifecycle import finish as finishing
+from explainrun.summary_format.lifecycle import finish
 from explainrun.summary_format.plan_diff import differences
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import durable
 
 
 def test_the_order_of_names_counts(linear, dataset, scenes, tmp_path):
@@ -194,7 +194,7 @@ def test_overwriting_removes_what_runs_wrote_and_nothing_else(make_runner, tmp_p
 
 
 def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner, monkeypatch, tmp_path):
-    write = finishing.write_archive
+    write = finish.write_archive
 
     def lose(segments, plan, check):
         write(segments, plan, check)
@@ -202,7 +202,7 @@ def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner
 
     engine_lock, enter = [], engine.FolderLock.__enter__
     monkeypatch.setattr(engine.FolderLock, "__enter__", lambda self: engine_lock.append(self) or enter(self))
-    monkeypatch.setattr(finishing, "write_archive", lose)
+    monkeypatch.setattr(finish, "write_archive", lose)
     with pytest.raises(FolderInUseError, match="lost the lock"):
         make_runner().run()
     [run] = find_runs(tmp_path / "run")
@@ -216,6 +216,6 @@ def test_the_comparison_of_runs_sees_a_stray_one(make_runner, tmp_path, how_runs
     [run] = find_runs(tmp_path / "b")
     shutil.copytree(run.data, tmp_path / "b" / "_explain_5")
     assert how_runs_differ(tmp_path / "a", tmp_path / "b") == ["b holds more than one run"]
-    disk.remove_tree(tmp_path / "b" / "_explain_5")
+    durable.remove_tree(tmp_path / "b" / "_explain_5")
     (run.data / "partial").mkdir()
     assert how_runs_differ(tmp_path / "a", tmp_path / "b") == ["<run>/partial is in one folder only"]

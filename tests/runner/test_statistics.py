@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from explainrun.runner.results import resampling as statistics
+from explainrun.runner.results import resampling
 from explainrun.runner.results.resampling import (
     bootstrap_intervals,
     by_sample,
@@ -144,7 +144,7 @@ def test_memory_holds_some_draws_at_a_time(monkeypatch):
     rng = np.random.default_rng(6)
     differences, counts = rng.normal(size=(20, 3)), np.ones((20, 3))
     whole = sign_flip_p_values(differences[:8]), bootstrap_intervals(differences, counts)
-    monkeypatch.setattr(statistics, "_CELLS_AT_ONCE", 60)
+    monkeypatch.setattr(resampling, "_CELLS_AT_ONCE", 60)
     np.testing.assert_array_equal(sign_flip_p_values(differences[:8]), whole[0])
     np.testing.assert_allclose(bootstrap_intervals(differences, counts), whole[1])
 
@@ -156,13 +156,13 @@ def test_many_samples_are_drawn_in_groups(monkeypatch):
     counts = np.where(np.arange(2_000)[:, None] % 3, 1.0, [[2.0, 0.0]])
     sums = values * counts
     intervals, chances = bootstrap_intervals(sums, counts), sign_flip_p_values(sums)
-    monkeypatch.setattr(statistics, "_MOST_GROUPS", 500)
+    monkeypatch.setattr(resampling, "_MOST_GROUPS", 500)
     grouped = bootstrap_intervals(sums, counts)
     width = intervals[1] - intervals[0]
     assert (grouped != intervals).all()
     np.testing.assert_allclose(grouped - intervals, 0, atol=0.1 * width.max())  # 500 groups tell widths within 10 %
     np.testing.assert_allclose(sign_flip_p_values(sums), chances, atol=0.05)
-    monkeypatch.setattr(statistics, "_MOST_GROUPS", 3)
+    monkeypatch.setattr(resampling, "_MOST_GROUPS", 3)
     # groups of 2, 2 and 3 samples, whatever the order: only one of eight sums +-2 +-2 +-3 is 7
     assert sign_flip_p_values(np.ones((7, 1))).tolist() == [1 / 8]
     np.testing.assert_array_equal(bootstrap_intervals(np.ones((7, 1)), np.ones((7, 1))), [[1], [1]])

@@ -20,12 +20,12 @@ from mindspore import nn
 from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.execution import commit_queue as committing
+from explainrun.runner.execution import commit_queue
 from explainrun.summary_format import FolderInUseError, find_runs, inspect_run, merge
-from explainrun.summary_format.archive import results_file as archive
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.archive import results_file
+from explainrun.summary_format.storage import durable
 from explainrun.summary_format.storage import lock
-from explainrun.summary_format.storage import writer_folder as own_folder
+from explainrun.summary_format.storage import writer_folder
 
 
 class Pixels(Explainer):
@@ -89,14 +89,14 @@ def watched(monkeypatch):
         raise OSError(lock.errno.ENOLCK, "no locks available")
 
     made = Watched()
-    for module in (disk, lock, archive):
+    for module in (durable, lock, results_file):
         monkeypatch.setattr(module, "os", made)
     monkeypatch.setattr(lock.fcntl, "lockf", unsupported)
     monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(lock, "BEAT_SECONDS", 1e6)
     monkeypatch.setattr(lock, "changing", threading.RLock())  # the second writer would be in another process
-    monkeypatch.setattr(own_folder, "_making", threading.RLock())
-    monkeypatch.setattr(committing, "ThreadPoolExecutor", Inline)
+    monkeypatch.setattr(writer_folder, "_making", threading.RLock())
+    monkeypatch.setattr(commit_queue, "ThreadPoolExecutor", Inline)
     return made
 
 
@@ -175,7 +175,7 @@ def taken_over_at_each(watched, how_runs_differ, tmp_path, every):
             assert how_runs_differ(tmp_path / "whole", root) == [], number
             if len(calls) < number:
                 break
-            disk.remove_tree(root)
+            durable.remove_tree(root)
         return len(calls), lost
 
     return taken_over
@@ -286,7 +286,7 @@ class SameNumber:
 def test_two_writers_at_files_of_the_same_number(number, watched, make_run, monkeypatch, tmp_path, how_runs_differ):
     make_run("whole", samples=5)
     root, run = tmp_path / "run", partial(make_run, samples=5)
-    both = SameNumber(watched, number, lambda: monkeypatch.setattr(own_folder, "_serial", count()))
+    both = SameNumber(watched, number, lambda: monkeypatch.setattr(writer_folder, "_serial", count()))
     both.run(root, run, run)
     assert both.ended["second"]
     assert is_whole(root)

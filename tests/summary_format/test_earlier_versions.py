@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from explainrun.summary_format import MergeError, Results, find_runs, inspect_run, merge, read_summary
-from explainrun.summary_format.storage import run_folder as folder
+from explainrun.summary_format.storage import run_folder
 
 REFUSED = (
     "version of Explainrun began this run, and this one cannot resume it; finish it with that version, or replace it: "
@@ -39,7 +39,7 @@ def test_a_finished_run_is_inspected_but_for_its_pictures(earlier, name):
 
 
 def test_shards_are_merged_without_checksums_of_pictures(earlier, tmp_path, how_runs_differ, monkeypatch):
-    monkeypatch.setattr(folder.socket, "gethostname", lambda: "host")  # which is in the event file's name
+    monkeypatch.setattr(run_folder.socket, "gethostname", lambda: "host")  # which is in the event file's name
     merged = merge(tmp_path / "merged", (earlier / "parts").iterdir())
     assert how_runs_differ(earlier / "whole", tmp_path / "merged") == []
     assert merged.sample_pictures is None

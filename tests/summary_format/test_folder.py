@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from explainrun.summary_format import RunFolder, SummaryWriter, find_runs, read_manifest, remove_runs
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import durable
 from explainrun.summary_format.storage.run_folder import sweep
 
 
@@ -93,7 +93,7 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     run = RunFolder.create(tmp_path, "CPU")
     path = run.data / "results"
     run.write_file(path, b"first")
-    monkeypatch.setattr(disk.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(5, "in the middle")))
+    monkeypatch.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(5, "in the middle")))
     with pytest.raises(OSError, match=rf"in the middle: '{path}'"):
         run.write_file(path, b"second")
     assert path.read_bytes() == b"first"

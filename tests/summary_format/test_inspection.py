@@ -385,7 +385,8 @@ def test_a_process_that_looks_at_its_own_folder_keeps_its_lock(run):
     with FolderLock(run.root):
         found = inspect_run(run.root)
         assert (found.running, found.writer.pid) == (True, os.getpid())
-        code = "import sys; from pathlib import Path; from explainrun.summary_format.storage.lock_holder import holder_of\n"
+        code = "import sys; from pathlib import Path\n"
+        code += "from explainrun.summary_format.storage.lock_holder import holder_of\n"
         code += "print(holder_of(Path(sys.argv[1])).alive)"
         told = subprocess.run([sys.executable, "-c", code, run.root], capture_output=True, text=True, check=True)
         assert told.stdout == "True\n"

@@ -8,7 +8,7 @@ import pytest
 
 from explainrun.summary_format import FolderInUseError, FolderLock, RunFolder, find_runs, remove_runs
 from explainrun.summary_format.storage import lock
-from explainrun.summary_format.storage import writer_folder as own_folder
+from explainrun.summary_format.storage import writer_folder
 from explainrun.summary_format.storage.durable import write_new
 
 
@@ -116,7 +116,7 @@ def test_a_stalled_sweeper_leaves_the_folder_of_its_successor(tmp_path, enter, b
     between(first, lambda: between(first, lambda: second.append(enter(tmp_path))))  # not as it makes its own folder
     with pytest.raises(FolderInUseError, match="lost the lock"):
         first.__enter__()
-    assert [path.name for path in own_folder.leftovers(tmp_path)] == [second[0].own.path.name]
+    assert [path.name for path in writer_folder.leftovers(tmp_path)] == [second[0].own.path.name]
     second[0].check()
 
 
@@ -158,7 +158,7 @@ def test_folders_that_cannot_be_moved_are_removed_where_they_are(tmp_path, enter
     def refuse(_path, _aside):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
-    monkeypatch.setattr(own_folder, "move_aside", refuse)
+    monkeypatch.setattr(writer_folder, "move_aside", refuse)
     remove_runs(tmp_path, lock=first)
     assert list(tmp_path.glob("_explain_*")) == []
 
@@ -167,7 +167,7 @@ def test_a_folder_under_way_is_there_with_its_plan_or_not_at_all(tmp_path, monke
     def refuse(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(own_folder, "replace", refuse)
+    monkeypatch.setattr(writer_folder, "replace", refuse)
     with pytest.raises(OSError, match="Input/output"):
         RunFolder.create(tmp_path, "CPU")
     assert list(tmp_path.glob("_explain_*")) == []

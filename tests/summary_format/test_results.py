@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments
-from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import check_archive, write_archive
 
 PLAN = {
@@ -191,7 +191,7 @@ def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monke
 
 
 def test_a_newer_archive_is_refused(run, monkeypatch):
-    monkeypatch.setattr(archive, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(results_file, "SCHEMA_VERSION", 3)
     finish(run)
     monkeypatch.undo()
     with pytest.raises(ValueError, match="is of version 3, this Explainrun reads up to 2"):
@@ -219,9 +219,9 @@ def test_a_fault_while_hdf5_writes_is_the_one_that_is_told(run, monkeypatch):
         calls += 1
         if calls > 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return archive.os.pwrite(*_)
+        return results_file.os.pwrite(*_)
 
-    monkeypatch.setattr(archive, "write_at", lambda handle, data, offset, path: full(handle, data, offset))
+    monkeypatch.setattr(results_file, "write_at", lambda handle, data, offset, path: full(handle, data, offset))
     with pytest.raises(OSError, match="No space left"):
         finish(run)
     assert not run.archive.exists()

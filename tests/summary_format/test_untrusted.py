@@ -29,7 +29,7 @@ from explainrun.summary_format import (
     read_records,
     remove_runs,
 )
-from explainrun.summary_format.archive import results_file as archive
+from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.event_file.frames import framed
 from explainrun.summary_format.event_file.records import encode
@@ -255,7 +255,7 @@ def rebuilt(run, change):
     with h5py.File(run.archive, "r+", libver=("v110", "v110")) as file:
         change(file)
     with run.archive.open("r+b") as file:
-        file.write(archive._header(file.fileno()))
+        file.write(results_file._header(file.fileno()))
     return run.archive
 
 
@@ -356,7 +356,7 @@ def test_a_heap_of_texts_is_not_left_to_hdf5(run):
             with path.open("r+b") as file:
                 file.write(data)
                 file.flush()
-                header = archive._header(file.fileno())
+                header = results_file._header(file.fileno())
                 file.seek(0)
                 file.write(header)
             with suppress(BrokenRecordError):

@@ -7,15 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ...json_values import finite
-from ..result import Comparison
 from . import wording
-from .findings import Change, Similarity, WorstQuestion
+from .findings import Change, Findings, Similarity, WorstQuestion
 
 FORMAT, VERSION = "explainrun comparison", 1
 EXIT_REFUSED = 2
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: Findings) -> dict[str, Any]:
     """Everything that was found under the keys that the command's help names; what is not known is None."""
     return {
         "format": FORMAT,
@@ -68,7 +67,7 @@ def _similarity(similarity: Similarity) -> Any:
     return finite(asdict(similarity))
 
 
-def _worst(comparison: Comparison, question: WorstQuestion) -> Any:
+def _worst(comparison: Findings, question: WorstQuestion) -> Any:
     names = comparison.class_names
     known = 0 <= question.label < len(names)
     return finite({**asdict(question), "class_name": names[question.label] if known else None})

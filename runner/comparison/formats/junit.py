@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as Tree
 
-from ..result import Comparison
 from . import wording
-from .findings import Change, Verdict
+from .findings import Change, Findings, Verdict
 from .table import as_table
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -19,7 +18,7 @@ _NO_TIME = "0.000"  # seconds; comparing is not what takes any
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
-def as_junit(comparison: Comparison) -> str:
+def as_junit(comparison: Findings) -> str:
     """A suite for each metric and a case in it for each explainer; the first suite holds the whole table too.
 
     Rows of too few samples are skipped cases. Everything beyond ASCII is a character reference, so that the text is
@@ -40,7 +39,7 @@ def refused_as_junit(baseline: str, candidate: str, problems: Sequence[str]) -> 
     return _document([_counted(suite)])
 
 
-def _suite(comparison: Comparison, metric: str, rows: Iterable[Change]) -> Tree.Element:
+def _suite(comparison: Findings, metric: str, rows: Iterable[Change]) -> Tree.Element:
     told = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
     rows = list(rows)
     tolerances = {f"tolerance of {change.explainer}": wording.tolerance(change) for change in rows}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..result import Comparison
 from . import wording
-from .findings import Change
+from .findings import Change, Findings
 from .wording import plain
 
 _PASSED, _FAILED = "&#9989;", "&#10060;"  # a white check mark, a cross; as entities no encoding loses them
@@ -15,7 +14,7 @@ _LONG = 12  # rows of a table that is folded
 _MOST_ROWS = 200  # a comment takes 65,536 characters
 
 
-def as_markdown(comparison: Comparison) -> str:
+def as_markdown(comparison: Findings) -> str:
     """The verdict, the rows that fail, then everything else, folded where it is long."""
     symbol = _PASSED if comparison.passed else _FAILED
     verdict, *others = wording.headlines(comparison)
@@ -58,12 +57,12 @@ def code(text: str) -> str:
     return f"{fence}{space}{shown}{space}{fence}"
 
 
-def _failures(comparison: Comparison) -> Iterator[str]:
+def _failures(comparison: Findings) -> Iterator[str]:
     if comparison.failures:
         yield _changes_table(wording.failures(comparison), bold=False)
 
 
-def _changes(comparison: Comparison) -> Iterator[str]:
+def _changes(comparison: Findings) -> Iterator[str]:
     rows = [change for group in wording.by_metric(comparison.changes).values() for change in group]
     if not rows or len(rows) == len(comparison.failures):
         return
@@ -72,7 +71,7 @@ def _changes(comparison: Comparison) -> Iterator[str]:
     yield _folded(f"All {wording.plural(len(rows), 'row')}", table) if folded else table
 
 
-def _rest(comparison: Comparison) -> Iterator[str]:
+def _rest(comparison: Findings) -> Iterator[str]:
     similarities, flips = comparison.similarities, comparison.flips
     if similarities:
         headers = ["explainer", "rank correlation", "top 10 % shared", "pairs", "not comparable"]
@@ -96,7 +95,7 @@ def _rest(comparison: Comparison) -> Iterator[str]:
         yield _folded("What else differs", "\n".join(f"- {escaped(note)}" for note in notes))
 
 
-def _worst(comparison: Comparison) -> Iterator[str]:
+def _worst(comparison: Findings) -> Iterator[str]:
     for question in comparison.worst:
         yield f"- {escaped(wording.worst(comparison, question))}"
         for whose, path in wording.pictures(question):

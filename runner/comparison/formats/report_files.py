@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..result import Comparison
+from .findings import Findings
 from .json_report import as_json, refused_as_json
 from .junit import as_junit, refused_as_junit
 from .markdown import as_markdown, refused_as_markdown
 from .table import as_table, refused_as_table
 
-REPORT: Mapping[str, Callable[[Comparison], str]] = {
+REPORT: Mapping[str, Callable[[Findings], str]] = {
     "table": as_table,
     "json": lambda comparison: json.dumps(as_json(comparison), indent=1, allow_nan=False),
     "markdown": as_markdown,
@@ -39,7 +39,7 @@ class Output:
     format: str
     file: Path | None
 
-    def report(self, comparison: Comparison) -> str:
+    def report(self, comparison: Findings) -> str:
         """What was found."""
         return REPORT[self.format](comparison)
 

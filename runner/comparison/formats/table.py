@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from ..result import Comparison
 from . import wording
+from .findings import Findings
 from .wording import plain
 
 _KEY_WIDTH = 14
 _MARK = "FAIL"  # of each failing row, at its start, so that grep finds it too
 
 
-def as_table(comparison: Comparison) -> str:
+def as_table(comparison: Findings) -> str:
     """Everything that was found; rows grouped by metric, failing ones marked, the verdict last."""
     blocks = (_about, _changes, _similarities, _flips, _worst, _end)
     return "\n\n".join(text for text in ("\n".join(block(comparison)) for block in blocks) if text)
 
 
-def _about(comparison: Comparison) -> Iterator[str]:
+def _about(comparison: Findings) -> Iterator[str]:
     rows = [
         ("baseline", comparison.baseline),
         ("candidate", comparison.candidate),
@@ -33,7 +33,7 @@ def _about(comparison: Comparison) -> Iterator[str]:
     return (key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows if text)
 
 
-def _changes(comparison: Comparison) -> Iterator[str]:
+def _changes(comparison: Findings) -> Iterator[str]:
     if not comparison.changes:
         return
     shown = wording.columns(comparison.changes)
@@ -49,7 +49,7 @@ def _changes(comparison: Comparison) -> Iterator[str]:
     yield tabulate(rows, headers, disable_numparse=True, colalign=align)
 
 
-def _similarities(comparison: Comparison) -> Iterator[str]:
+def _similarities(comparison: Findings) -> Iterator[str]:
     found = comparison.similarities
     if not found:
         return
@@ -63,7 +63,7 @@ def _similarities(comparison: Comparison) -> Iterator[str]:
     yield tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * (len(headers) - 1)])
 
 
-def _flips(comparison: Comparison) -> Iterator[str]:
+def _flips(comparison: Findings) -> Iterator[str]:
     flips = comparison.flips
     if not flips:
         return
@@ -74,7 +74,7 @@ def _flips(comparison: Comparison) -> Iterator[str]:
         yield f"  and {len(flips) - wording.SHOWN_FLIPS} more; --format json names all"
 
 
-def _worst(comparison: Comparison) -> Iterator[str]:
+def _worst(comparison: Findings) -> Iterator[str]:
     if comparison.worst:
         yield "questions whose scores got worse, the worst first:"
     for question in comparison.worst:
@@ -83,7 +83,7 @@ def _worst(comparison: Comparison) -> Iterator[str]:
             yield f"      {whose.ljust(11)}{plain(path)}"
 
 
-def _end(comparison: Comparison) -> Iterator[str]:
+def _end(comparison: Findings) -> Iterator[str]:
     for change in wording.failures(comparison):
         yield plain(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
     yield wording.headline(comparison)

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..result import Comparison
-from .findings import Change, Flip, Verdict, WorstQuestion
+from .findings import Change, Findings, Flip, Verdict, WorstQuestion
 
 SHOWN_FLIPS = 10
 REFUSED = "NOT COMPARED"
@@ -61,7 +60,7 @@ def by_metric(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
-def failures(comparison: Comparison) -> list[Change]:
+def failures(comparison: Findings) -> list[Change]:
     """The rows for which the gate closes, by metric."""
     return [change for group in by_metric(comparison.failures).values() for change in group]
 
@@ -103,12 +102,12 @@ def verdict(change: Change) -> str:
     return "worse, within noise" if _perhaps(change) else change.verdict.value
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: Findings) -> str:
     """Whether the gate is open, and why, in a line."""
     return "; ".join(headlines(comparison))
 
 
-def headlines(comparison: Comparison) -> list[str]:
+def headlines(comparison: Findings) -> list[str]:
     """Whether the gate is open, and why; then what else people should know of the rows."""
     total = len(comparison.changes)
     counted = {kind: sum(change.verdict is kind for change in comparison.changes) for kind in Verdict}
@@ -140,20 +139,20 @@ def reason(change: Change) -> str:
     return f"{went}; {lost}" if change.lost else went
 
 
-def compared(comparison: Comparison) -> str:
+def compared(comparison: Findings) -> str:
     """How much was compared."""
     samples, questions = plural(comparison.samples, "sample"), plural(comparison.questions, "question")
     return f"{samples}, {questions} about true labels, alpha {comparison.alpha:g}"
 
 
-def not_compared(comparison: Comparison) -> str:
+def not_compared(comparison: Findings) -> str:
     """What was left aside of the questions; empty if nothing was."""
     alone = ((comparison.only_baseline, "baseline"), (comparison.only_candidate, "candidate"))
     told = [f"{count} that only the {which} asked" for count, which in alone if count]
     return f"questions about predicted labels that are not true: {', '.join(told)}" if told else ""
 
 
-def flip(comparison: Comparison, flipped: Flip) -> str:
+def flip(comparison: Findings, flipped: Flip) -> str:
     """How a sample's predictions changed."""
     before, after = (
         ", ".join(class_name(comparison, label) for label in labels) or "none"
@@ -162,7 +161,7 @@ def flip(comparison: Comparison, flipped: Flip) -> str:
     return f"sample {flipped.sample}: {before} -> {after}"
 
 
-def worst(comparison: Comparison, question: WorstQuestion) -> str:
+def worst(comparison: Findings, question: WorstQuestion) -> str:
     """Which question it is, and how its score changed."""
     asked = f"sample {question.sample}, label {class_name(comparison, question.label)}"
     before, after = (number(score, _scale(question)) for score in (question.baseline, question.candidate))
@@ -176,7 +175,7 @@ def pictures(question: WorstQuestion) -> list[tuple[str, str]]:
     return [(whose, path) for whose, path in both if path is not None]
 
 
-def class_name(comparison: Comparison, label: int) -> str:
+def class_name(comparison: Findings, label: int) -> str:
     """A label with its name, if that says more."""
     names = comparison.class_names
     name = names[label] if 0 <= label < len(names) else str(label)

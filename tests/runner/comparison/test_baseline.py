@@ -13,7 +13,7 @@ import pytest
 
 from explainrun.runner.comparison import BaselineError, baseline_text, read_baseline, scored_run, write_baseline
 from explainrun.runner.comparison.scored_run import rounded
-from explainrun.summary_format.storage import durable as disk
+from explainrun.summary_format.storage import durable
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_fault_leaves_the_old_file(run, kept, monkeypatch, call):
 
     other = replace(scored_run(run.root), class_names=("x", "y", "z"))
     with monkeypatch.context() as patch:
-        patch.setattr(disk.os, call, full)
+        patch.setattr(durable.os, call, full)
         with pytest.raises(OSError, match="No space left"):
             write_baseline(other, kept)
     assert kept.read_bytes() == before
@@ -125,7 +125,9 @@ def test_written_aside_and_durable_before_it_gets_its_name(run, kept, monkeypatc
     calls = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(disk.os, name, lambda *given, name=name, real=real: (calls.append(name), real(*given))[1])
+        monkeypatch.setattr(
+            durable.os, name, lambda *given, name=name, real=real: (calls.append(name), real(*given))[1]
+        )
     write_baseline(scored_run(run.root), kept)
     assert calls == ["fsync", "replace", "fsync"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainrun.runner.comparison import baseline_diff as baseline_difference
+from explainrun.runner.comparison import baseline_difference
 from explainrun.runner.comparison import read_baseline, scored_run, write_baseline
 
 NAMES = {"explainers": ("E", "F"), "metrics": ("M", "L")}

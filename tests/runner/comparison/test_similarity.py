@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from explainrun.runner.comparison import compare, scored_run
-from explainrun.runner.comparison import map_similarity as similarity
+from explainrun.runner.comparison import map_similarity
 from explainrun.runner.comparison.map_similarity import rank_correlations, similarities, top_intersections
 
 
@@ -111,7 +111,7 @@ def test_memory_holds_some_maps_at_a_time(make_scored, monkeypatch, at_once):
     before = with_maps(make_scored, {"E": maps}, samples=samples, labels=asked[:, 1], truth=truth)
     now = with_maps(make_scored, {"E": other[order]}, samples=samples, labels=asked[:, 1], truth=truth)
     now = type(now)(**{**vars(now), "questions": asked[order]})
-    monkeypatch.setattr(similarity, "_PIXELS_AT_ONCE", at_once)
+    monkeypatch.setattr(map_similarity, "_PIXELS_AT_ONCE", at_once)
     (found,) = similarities(before, now)
     expected = np.mean([twin(maps[i], other[i]) for i in range(1, 40, 2)], axis=0)
     assert (found.spearman, found.top_intersection) == pytest.approx(tuple(expected))
