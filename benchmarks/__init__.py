@@ -2,7 +2,7 @@
 
 from ..explainers.core.registry import Registry
 from .core.explanation import CoveredImage, Covering, Explanation
-from .core.metric import Metric
+from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization.box_metrics import IoSR, Localization, PointingGame
 from .randomization.class_sensitivity import ClassSensitivity
@@ -37,4 +37,5 @@ __all__ = [
     "NaiveFaithfulness",
     "PointingGame",
     "Robustness",
+    "Scores",
 ]

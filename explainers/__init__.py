@@ -12,6 +12,7 @@ from .concepts.feature_visualization import FeatureVisualization, VisualizedFeat
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
 from .core.explainer import Explainer
 from .core.registry import Registry
+from .core.resize import resized, stretched
 from .core.view import Needs, View
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
 from .gradients.integrated_gradients import IntegratedGradients
@@ -19,6 +20,7 @@ from .gradients.noise_tunnel import NoiseTunnel
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
 from .network import Network
+from .network.tensors import Activation, FloatArray, checked_activation
 from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
@@ -73,6 +75,7 @@ __all__ = [
     "RISE",
     "SSCAM",
     "AblationCAM",
+    "Activation",
     "ActivationMap",
     "CenterGaussian",
     "Concepts",
@@ -84,6 +87,7 @@ __all__ = [
     "EigenCAM",
     "Explainer",
     "FeatureVisualization",
+    "FloatArray",
     "GradCAM",
     "GradCAMpp",
     "Gradient",
@@ -112,7 +116,10 @@ __all__ = [
     "VisualizedFeatures",
     "XGradCAM",
     "activation_maps",
+    "checked_activation",
     "draw_layers",
+    "resized",
     "saliency_to_image",
+    "stretched",
     "visualize",
 ]

@@ -1,9 +1,9 @@
 """Comparing two runs of the same questions: did the explanations get worse?
 
-``scored_run.py`` says what comparing needs of a run and ``opening.py`` opens one; ``baseline.py`` keeps that in a small
-file, and ``baseline_difference.py`` tells two apart; ``comparable.py`` refuses pairs that are none; ``comparing.py``
-compares, with ``tolerances.py``, ``similarity.py`` and ``worst.py``; ``comparison.py`` holds what is found, and the
-modules named after a format write it. Nothing here loads MindSpore.
+``scored_run.py`` says what comparing needs of a run and ``load.py`` reads one; ``baseline_file.py`` keeps that in a
+small file, and ``baseline_diff.py`` shows how two differ; ``compatibility.py`` refuses pairs that cannot be compared;
+``compare.py`` compares, with ``pairs.py``, ``tolerances.py``, ``map_similarity.py`` and ``worst_questions.py``. What is
+found stands in ``formats/findings.py``, and the modules beside it write it. Nothing here loads MindSpore.
 """
 
 from .baseline_diff import baseline_difference

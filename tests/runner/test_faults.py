@@ -14,8 +14,7 @@ from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.cli.main import main
 from explainrun.summary_format import merge
 from explainrun.summary_format.archive import results_file
-from explainrun.summary_format.storage import durable
-from explainrun.summary_format.storage import lock
+from explainrun.summary_format.storage import durable, lock
 
 
 class Faulty:

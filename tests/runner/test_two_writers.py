@@ -23,9 +23,7 @@ from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.execution import commit_queue
 from explainrun.summary_format import FolderInUseError, find_runs, inspect_run, merge
 from explainrun.summary_format.archive import results_file
-from explainrun.summary_format.storage import durable
-from explainrun.summary_format.storage import lock
-from explainrun.summary_format.storage import writer_folder
+from explainrun.summary_format.storage import durable, lock, writer_folder
 
 
 class Pixels(Explainer):

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from explainrun.summary_format import FolderInUseError, FolderLock, RunFolder, find_runs, remove_runs
-from explainrun.summary_format.storage import lock
-from explainrun.summary_format.storage import writer_folder
+from explainrun.summary_format.storage import lock, writer_folder
 from explainrun.summary_format.storage.durable import write_new
 
 

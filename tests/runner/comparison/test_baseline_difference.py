@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainrun.runner.comparison import baseline_difference
-from explainrun.runner.comparison import read_baseline, scored_run, write_baseline
+from explainrun.runner.comparison import baseline_difference, read_baseline, scored_run, write_baseline
 
 NAMES = {"explainers": ("E", "F"), "metrics": ("M", "L")}
 NAN = np.nan

@@ -5,8 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from explainrun.runner.comparison import BaselineError, compare, read_baseline, scored_run, write_baseline
-from explainrun.runner.comparison import baseline_difference
+from explainrun.runner.comparison import (
+    BaselineError,
+    baseline_difference,
+    compare,
+    read_baseline,
+    scored_run,
+    write_baseline,
+)
 from explainrun.runner.comparison.formats.markdown import as_markdown
 from explainrun.runner.comparison.formats.table import as_table
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from explainrun.runner.comparison import compare, scored_run
-from explainrun.runner.comparison import map_similarity
+from explainrun.runner.comparison import compare, map_similarity, scored_run
 from explainrun.runner.comparison.map_similarity import rank_correlations, similarities, top_intersections
 
 
