@@ -6,6 +6,4 @@ from .core.metric import Metric, Scores
 
 __all__ = ["Metric", "Scores"]
 
-warnings.warn(
-    f"{__name__} is deprecated; import from explainrun.benchmarks", DeprecationWarning, stacklevel=2
-)
+warnings.warn(f"{__name__} is deprecated; import from explainrun.benchmarks", DeprecationWarning, stacklevel=2)

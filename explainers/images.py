@@ -7,6 +7,4 @@ from .visual.overlay import saliency_to_image
 
 __all__ = ["resized", "saliency_to_image", "stretched"]
 
-warnings.warn(
-    f"{__name__} is deprecated; import from explainrun.explainers", DeprecationWarning, stacklevel=2
-)
+warnings.warn(f"{__name__} is deprecated; import from explainrun.explainers", DeprecationWarning, stacklevel=2)

@@ -6,6 +6,4 @@ from .network.tensors import Activation, FloatArray, checked_activation
 
 __all__ = ["Activation", "FloatArray", "checked_activation"]
 
-warnings.warn(
-    f"{__name__} is deprecated; import from explainrun.explainers", DeprecationWarning, stacklevel=2
-)
+warnings.warn(f"{__name__} is deprecated; import from explainrun.explainers", DeprecationWarning, stacklevel=2)

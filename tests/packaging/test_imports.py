@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 
@@ -63,6 +64,77 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
                 assert word in allowed or word not in text, (path, word)
 
 
+# Inside a room: its folders, and modules that lie beside them. Each may import those before it, and no later one.
+ORDER = {
+    "summary_format": [
+        *("errors", "images", "plan_diff", "probe"),
+        *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
+    ],
+    "explainers": [
+        *("arguments", "dropout_uncertainty", "network", "visual", "core", "controls"),
+        *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        *("tensors", "images"),  # deprecated names
+    ],
+    "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "metric"],
+    "runner": [
+        *("exit_codes", "json_values", "keyword_hints", "problems", "data", "results", "plan"),
+        *("execution", "comparison.formats", "comparison", "image_classification_runner", "config"),
+        *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def house(repository):
+    """scripts/measure_house.py, which reads the imports of the source."""
+    place = spec_from_file_location("measure_house", repository / "scripts" / "measure_house.py")
+    module = module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+def broken_rules(graph):
+    """A sentence on each import from one folder of a room to another that comes no earlier."""
+    for folder, targets in graph.items():
+        room, _, inner = folder.partition(".")
+        for target in targets:
+            if inner and target.startswith(f"{room}."):
+                order = ORDER[room]
+                allowed = order[: order.index(inner)]
+                if target.removeprefix(f"{room}.") not in allowed:
+                    yield f"{folder} imports {target}; it may import {', '.join(allowed) or 'none'} of {room}"
+
+
+def test_direction_inside_rooms(house):
+    graph = house.folder_graph(house.modules())
+    assert {folder for folder in graph if "." in folder} == {
+        f"{room}.{inner}" for room in ORDER for inner in ORDER[room]
+    }
+    assert list(broken_rules(graph)) == []
+
+
+def test_a_broken_rule_is_named():
+    graph = {"explainers.network": {"explainers.core", "summary_format.probe"}, "explainers.cam": {"explainers.core"}}
+    [broken] = broken_rules(graph)
+    assert broken.startswith("explainers.network imports explainers.core; it may import arguments, dropout_uncertainty")
+
+
+def test_no_circles(house):
+    known = house.modules()
+    assert list(house.circles(house.module_graph(known))) == []
+    assert list(house.circles(house.folder_graph(known))) == []
+
+
+def test_circles_are_found(house, tmp_path):
+    for name, text in {"a": "from .b import x", "b": "def f():\n    from . import c", "c": "from .a import y"}.items():
+        (tmp_path / "runner").mkdir(exist_ok=True)
+        (tmp_path / "runner" / f"{name}.py").write_text(text + "\n")
+    known = house.modules(tmp_path)
+    assert sorted(known) == ["runner.a", "runner.b", "runner.c"]
+    [circle] = house.circles(house.module_graph(known))
+    assert sorted(set(circle)) == ["runner.a", "runner.b", "runner.c"]
+
+
 def test_every_package_is_listed(repository):
     parser = configparser.ConfigParser()
     parser.read(repository / "setup.cfg")
@@ -75,8 +147,17 @@ def test_every_package_is_listed(repository):
         assert (repository / mapping[top] / "/".join(package.split(".")[2:]) / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_file_sizes(repository, room):
-    for path in (repository / room).rglob("*.py"):
-        if path.parent.name != "_gen":
-            assert len(path.read_text().splitlines()) <= 400, path
+def test_sizes(repository, house):
+    for path in house.modules().values():
+        assert len(path.read_text().splitlines()) <= 400, path
+        assert sum(other.name != "__init__.py" for other in path.parent.glob("*.py")) <= 15, path.parent
+
+
+def test_lengths_are_of_code(house):
+    body = ['"""Prose,', '    two lines."""', "", "    # prose", "    def g():", '        return """a', '        b"""']
+    text = "\n".join(
+        ['"""Prose."""', "", "X = 1  # both", "", "", "def f():", f"    {body[0]}", *body[1:], "", "    return g\n"]
+    )
+    lines = house.lines_of(text)
+    assert (sorted(lines.code), sorted(lines.prose)) == ([3, 6, 11, 12, 13, 15], [1, 3, 7, 8, 10])
+    assert house.function_lengths(text, lines.code) == {"f": 5}
