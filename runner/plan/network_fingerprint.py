@@ -62,10 +62,8 @@ def structure_digest(cell: nn.Cell, known: Mapping[int, str] = MappingProxyType(
         cell: whose.
         known: names by the ids of cells that are described elsewhere, of which only those names count.
     """
-    digest, code = (
-        hashlib.sha256(),
-        cache(unversioned_code),
-    )  # a large network has few classes, and reading one takes long
+    digest = hashlib.sha256()
+    code = cache(unversioned_code)  # a large network has few classes, and reading one takes long
     for name, inner in cell.cells_and_names():
         said = known.get(id(inner)) or f"{type(inner).__qualname__} {_primitives(inner)} {_kept(inner, code)}"
         digest.update(f"{name} {said}".encode())

@@ -273,9 +273,15 @@ def test_packages_of_another_environment_are_not_the_users_own(tmp_path, monkeyp
 
 
 def test_a_module_may_be_called_as_one_of_pythons(tmp_path, monkeypatch):
+    folders = (
+        tmp_path / str(number) for number in count()
+    )  # its own each: bytecode of the same second would be taken for it
+
     def of(formula):
-        (tmp_path / "chunk.py").write_text(f"def inner(x): return {formula}\n")  # Python 3.11 has a chunk too
-        spec = importlib.util.spec_from_file_location("chunk", tmp_path / "chunk.py")
+        path = next(folders) / "chunk.py"
+        path.parent.mkdir()
+        path.write_text(f"def inner(x): return {formula}\n")  # Python 3.11 has a chunk too
+        spec = importlib.util.spec_from_file_location("chunk", path)
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, "chunk", module)
         spec.loader.exec_module(module)

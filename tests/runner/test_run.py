@@ -215,7 +215,7 @@ def test_the_result_tells_labels_and_the_resolved_plan(two_channels, dataset, tm
     result = runner.run(limit=4)
     assert result.plan["explainers"] == {"fused": {"class": "GradCAM", "layer": ["relu", "conv"], "reshape": None}}
     activation = result.plan["metrics"]["DeletionAUC"]["activation_fn"]
-    assert activation.startswith("Sigmoid ")
+    assert activation["cell"] == "Sigmoid"
     deletion = {"activation_fn": activation, "steps": 2, "baseline": 0.5, "normalized": False}
     assert result.plan["metrics"] == {
         "DeletionAUC": {"class": "DeletionAUC", **deletion},
