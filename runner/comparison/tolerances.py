@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...summary_format.errors import SeveralProblemsError, nearest
-from ..config.yaml_loader import yaml_mapping
+from ..yaml_loader import yaml_mapping
 
 ALPHA = 0.05
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)

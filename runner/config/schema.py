@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ...summary_format.errors import nearest
 from ..problems import PlanError
+from ..yaml_loader import yaml_mapping
 from .components import Entry
-from .yaml_loader import yaml_mapping
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 

@@ -77,14 +77,14 @@ ORDER = {
     ],
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "metric"],
     "runner": [
-        *("exit_codes", "json_values", "keyword_hints", "problems", "data", "results", "plan"),
+        *("exit_codes", "json_values", "keyword_hints", "problems", "yaml_loader", "data", "results", "plan"),
         *("execution", "comparison.formats", "comparison", "image_classification_runner", "config"),
         *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
     ],
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def house(repository):
     """scripts/measure_house.py, which reads the imports of the source."""
     place = spec_from_file_location("measure_house", repository / "scripts" / "measure_house.py")
