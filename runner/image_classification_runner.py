@@ -17,7 +17,8 @@ from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
-from .plan.plan import JIT, Plan
+from .plan.options import RunOptions
+from .plan.plan import Plan
 from .plan.sharding import PLACE, shard_of
 from .problems import PlanError, checked_sequence
 from .results.run_result import RunResult
@@ -47,7 +48,7 @@ class ImageClassificationRunner:
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if pass_size is no whole number from 1, seed none from 0, or jit another word.
+        ValueError: if an option is out of its range.
 
     Attributes:
         config: what it was made from, in plain values, if from a config; becomes part of the plan.
@@ -73,12 +74,7 @@ class ImageClassificationRunner:
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed must be a whole number from 0, got {seed!r}")
-        self._mean, self._std, self._seed, self._pass_size = mean, std, seed, whole_number(pass_size, "pass_size")
-        if jit not in JIT:
-            raise ValueError(f"jit must be one of {', '.join(JIT)}, got {jit!r}")
-        self._strict, self._jit = strict, jit
+        self._options = RunOptions.checked(mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit)
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
@@ -165,24 +161,19 @@ class ImageClassificationRunner:
         if not (self._explainers or self._dropout_samples or self._hierarchical_occlusion):
             raise PlanError(["nothing is registered; call register_saliency or register_hierarchical_occlusion first"])
         return Plan(
-            self._summary_dir if own is None else Path(str(self._summary_dir).replace(PLACE, own.name)),
-            self._dataset,
-            self._class_names,
-            self._network,
-            self._activation_fn,
-            self._explainers,
-            self._metrics,
-            self._mean,
-            self._std,
-            self._seed,
-            self._pass_size,
-            None if limit is None else whole_number(limit, "limit"),
-            self._dropout_samples,
-            self._strict,
-            self._jit,
-            self._hierarchical_occlusion,
-            self.config,
-            own,
+            summary_dir=self._summary_dir if own is None else Path(str(self._summary_dir).replace(PLACE, own.name)),
+            dataset=self._dataset,
+            class_names=self._class_names,
+            network=self._network,
+            activation_fn=self._activation_fn,
+            explainers=self._explainers,
+            metrics=self._metrics,
+            options=self._options,
+            limit=None if limit is None else whole_number(limit, "limit"),
+            dropout_samples=self._dropout_samples,
+            hierarchical_occlusion=self._hierarchical_occlusion,
+            config=self.config,
+            shard=own,
         )
 
     @checks_keywords

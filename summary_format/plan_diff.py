@@ -10,11 +10,13 @@ MAKING = ("versions", "device")  # what tells apart who made two runs, and not w
 CHOSEN = ("chosen_layers",)  # what follows from the rest, once a run has begun
 CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
 _SHOWN = 60  # characters of a value
-_NOT_COMPARED = ("summary_dir", "strict")
+_UNCOMPARED = "uncompared"  # a plan's key: names of those in which two starts of the same run may differ
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequence[str] = ()) -> list[str]:
-    """What tells two described plans apart, a few words each; where they are written and ``strict`` do not.
+    """What tells two described plans apart, a few words each.
+
+    Where they are written does not count, nor what they themselves say does not.
 
     Args:
         before: a plan in plain values.
@@ -22,7 +24,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequ
         ignored: keys that do not count. Without "device", what MindSpore builds otherwise on other kinds of device
             does not count either where those differ.
     """
-    left_out = {*ignored, *_NOT_COMPARED}
+    left_out = {*ignored, "summary_dir", _UNCOMPARED}.union(*(plan.get(_UNCOMPARED, ()) for plan in (before, now)))
     plans = [{key: value for key, value in plan.items() if key not in left_out} for plan in (before, now)]
     if "device" in left_out and before.get("device") != now.get("device"):
         plans = [_without_structure(plan) for plan in plans]

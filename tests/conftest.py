@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     # A core each, before MindSpore starts its threads: it takes all cores it sees, and two workers then take turns.
     _cores = sorted(os.sched_getaffinity(0))

@@ -17,6 +17,7 @@ from ..data.samples import read_samples
 from ..execution.preflight import examine
 from ..execution.resume import opening
 from ..image_classification_runner import ImageClassificationRunner
+from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
 from ..problems import PlanError, error_line
 from .components import maker
@@ -78,10 +79,9 @@ def build_runner(
         raise PlanError(problems)
     runner = ImageClassificationRunner(
         config.summary_dir, (dataset, class_names), network, activation,
-        mean=config.mean, std=config.std, seed=config.seed, pass_size=config.pass_size,
-        strict=config.strict, jit=config.jit,
+        **config.options.model_dump(),
     )  # fmt: skip
-    runner.config = config.model_dump(exclude={"summary_dir", "limit", "strict"})
+    runner.config = config.model_dump(exclude={"summary_dir", "limit", *UNCOMPARED})
     if registered["explainers"]:
         runner.register_saliency(registered["explainers"], registered["metrics"])
     if config.uncertainty is not None:

@@ -11,6 +11,7 @@ from mindspore import nn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...summary_format.errors import nearest
+from ..plan.options import SETTINGS, RunOptions
 from ..problems import PlanError
 from ..yaml_loader import yaml_mapping
 from .components import Entry
@@ -70,8 +71,8 @@ class HierarchicalOcclusionSection(_Section):
     blur: int | None = None
 
 
-class RunConfig(_Section):
-    """A whole run.
+class RunConfig(RunOptions):
+    """A whole run; the keys of ``RunOptions`` too.
 
     Attributes:
         summary_dir: where to write, relative to the working directory; all other paths are relative to the config.
@@ -79,7 +80,6 @@ class RunConfig(_Section):
         activation: "sigmoid" (several labels an image) or "softmax" (one).
         data: makes the MindSpore dataset.
         class_names: in the order of the network's outputs, or the path of a text file with one a line.
-        mean, std, seed, pass_size, strict, jit: as ``ImageClassificationRunner`` takes them.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
@@ -93,15 +93,9 @@ class RunConfig(_Section):
     activation: Literal["sigmoid", "softmax"]
     data: DataSection
     class_names: list[str | int] | str
-    mean: list[float] | float | None = None
-    std: list[float] | float | None = None
-    seed: int = Field(default=0, ge=0)
-    pass_size: int = Field(default=16, ge=1)
-    strict: bool = False
-    jit: Literal["auto", "on", "off"] = "auto"
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
-    explainers: list[Entry] = []
-    metrics: list[Entry] = []
+    explainers: list[Entry] = Field(default_factory=list)
+    metrics: list[Entry] = Field(default_factory=list)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: int | None = Field(default=None, ge=1)
@@ -119,10 +113,10 @@ class RunConfig(_Section):
             raise ValueError("the key has no value; write {} for the defaults, or leave it out")
         return value
 
-    @field_validator("jit", mode="before")
-    @classmethod
-    def _as_yaml_reads_it(cls, value: Any) -> Any:
-        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    @property
+    def options(self) -> RunOptions:
+        """The run's options alone."""
+        return RunOptions(**{name: getattr(self, name) for name in SETTINGS})
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[str]]:
@@ -201,4 +195,6 @@ def _said(problem: Any) -> str:
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return f"{where} must be a mapping of options, {{}} for the defaults, got {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
+    if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
+        return str(message)
     return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"

@@ -78,7 +78,7 @@ class Batch:
             labels,
             needs=plan.needs,
             sample_ids=self.said.ids,
-            seed=plan.seed,
+            seed=plan.options.seed,
             logits=self.said.logits,
             outputs=self.outputs or None,
         )
@@ -108,7 +108,7 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.
     """
-    shard, first_pass = plan.shard, plan.pass_size
+    shard, first_pass = plan.shard, plan.options.pass_size
     wanted = None if shard is None else lambda place: place < first_pass or shard.owns(place)
     samples = _alike(read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.largest_batch, wanted), check)
     check()
@@ -197,7 +197,7 @@ def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
 
 def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> npt.NDArray[np.float64]:
     """How the batch's probabilities spread under dropout."""
-    generators = [dropout_generators(plan.seed, sample.id, plan.dropout_samples) for sample in samples]
+    generators = [dropout_generators(plan.options.seed, sample.id, plan.dropout_samples) for sample in samples]
     logits = network.dropout_logits(images, generators)
     flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)
     found = spread(flat.reshape(logits.shape))

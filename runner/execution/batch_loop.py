@@ -136,7 +136,7 @@ class Work:
         """Go on as the run began."""
         self._was_compiled = False
         try:
-            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.pass_size]]))
+            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.options.pass_size]]))
         except ValueError as error:
             raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
         self._profile.need_compiling(compiled=True)
@@ -201,7 +201,7 @@ class Work:
         self.segments.write_explained(index, name, explained.pictured(checksums), maps)
 
     def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
-        if self.plan.strict and not computed.all():
+        if self.plan.options.strict and not computed.all():
             sample_id, label = batch.said.questions[~computed][0]
             which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
             raise NotComputedError(f"{which} is not finite, and the run is strict")
@@ -251,7 +251,7 @@ def check_outputs(plan: Plan, said: SampleBatch) -> None:
         NotComputedError: then.
     """
     unknown = said.ids[~said.computed]
-    if len(unknown) and plan.strict:
+    if len(unknown) and plan.options.strict:
         raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
 
 
@@ -262,9 +262,9 @@ def check_results(plan: Plan, results: Results) -> None:
         NotComputedError: then.
     """
     unfinished = [name for name in results.explainers if not results.computed_maps(name).all()]
-    if plan.strict and not results.computed.all():
+    if plan.options.strict and not results.computed.all():
         unfinished = ["the network's output", *unfinished]
-    if plan.strict and unfinished:
+    if plan.options.strict and unfinished:
         raise NotComputedError(f"not finite throughout: {', '.join(unfinished)}; and the run is strict")
 
 
@@ -308,7 +308,7 @@ def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
 
 
 def _original(sample: Sample, plan: Plan) -> bytes:
-    return jpeg(original_picture(sample.image, plan.mean, plan.std))
+    return jpeg(original_picture(sample.image, plan.options.mean, plan.options.std))
 
 
 def _heatmap(map_: FloatArray) -> bytes:

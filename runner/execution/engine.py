@@ -49,12 +49,12 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         PlanError: with everything found wrong before anything is written.
         FolderInUseError: if another run is writing to the folder.
         SampleError: at a later sample that does not fit.
-        NotComputedError: where something is not finite, if the plan is strict.
+        NotComputedError: where something is not finite, if the plan's options refuse that.
         RunStopped: after a signal, once the work at hand is committed.
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = Network(plan.network, plan.pass_size, fill=True)
+    network = Network(plan.network, plan.options.pass_size, fill=True)
     if folder_problems(plan.summary_dir) or plan.undescribed:
         raise PlanError(examine(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
@@ -129,7 +129,7 @@ def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
 
     Raises:
         PlanError: if it is not.
-        NotComputedError: if something is not finite and the plan is strict.
+        NotComputedError: if something is not finite and the plan's options refuse that.
     """
     plan, run = begun.plan, begun.run
     try:

@@ -129,7 +129,7 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[s
     try:
         network.compile(images)
     except ValueError as error:
-        if plan.jit == "on":
+        if plan.options.jit == "on":
             problems.append(f"jit is on, but {error}; set it to auto or off")
         else:
             _log.warning("forward passes are not compiled: %s", error)
@@ -139,12 +139,12 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[s
 
 def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
     """Tell where a merge of shards, in whose passes images stand at other places, may differ from the whole run."""
-    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
+    logits = network.pooled_logits(repeat(image, plan.options.pass_size), "place trial")
     if (logits != logits[0]).any():
         _log.warning(
             "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
-            plan.pass_size,
+            plan.options.pass_size,
         )
 
 
@@ -175,7 +175,9 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
     if all(sample.looks_multi_hot for sample in samples):
         problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
     shape = samples[0].image.shape
-    checks: list[Callable[[], object]] = [partial(original_picture, samples[0].image, plan.mean, plan.std)]
+    checks: list[Callable[[], object]] = [
+        partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
+    ]
     if plan.hierarchical_occlusion is not None:
         checks.append(partial(plan.hierarchical_occlusion.check, shape))
     for check in checks:

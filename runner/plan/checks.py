@@ -31,7 +31,7 @@ def plan_problems(plan: Plan) -> list[str]:
     ]
     if plan.shard is None and PLACE in str(plan.summary_dir):
         problems.append(f"summary_dir {plan.summary_dir} holds {PLACE}, and no shard is given")
-    if (plan.mean is None) != (plan.std is None):
+    if (plan.options.mean is None) != (plan.options.std is None):
         problems.append("mean and std go together: give both or neither")
     return problems
 

@@ -17,23 +17,20 @@ from mindspore import Tensor, nn
 from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.view import Needs
-from ...explainers.network import DEFAULT_PASS_SIZE
-from ...summary_format.images import Statistics
 from ..data.samples import sample_count
 from ..problems import PlanError
 from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
+from .options import SETTINGS, UNCOMPARED, RunOptions
 from .sharding import Shard
 
 _PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
-_OPTIONS = ("mean", "std", "seed", "pass_size", "limit", "dropout_samples", "strict", "jit")
-JIT = ("auto", "on", "off")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
 _DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
 PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A run, resolved.
 
@@ -45,13 +42,9 @@ class Plan:
         activation_fn: from its logits to probabilities.
         explainers: the saliency methods.
         metrics: what scores them.
-        mean, std: how images were normalised, so that originals are shown in true colours.
-        seed: what randomness starts from.
-        pass_size: images a pass.
+        options: how it works, whatever it explains.
         limit: how many samples at most.
         dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
-        strict: whether a network output or a map that is not finite is an error.
-        jit: "auto", "on" or "off": whether forward passes run compiled.
         hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
         config: what the plan was made from, in plain values, if from a config.
         shard: which samples it works on; None for all.
@@ -65,14 +58,9 @@ class Plan:
     activation_fn: Callable[[Tensor], Tensor]
     explainers: tuple[Explainer, ...]
     metrics: tuple[Metric, ...]
-    mean: Statistics | None = None
-    std: Statistics | None = None
-    seed: int = 0
-    pass_size: int = DEFAULT_PASS_SIZE
+    options: RunOptions = field(default_factory=RunOptions)
     limit: int | None = None
     dropout_samples: int = 0
-    strict: bool = False
-    jit: str = "auto"
     hierarchical_occlusion: HierarchicalOcclusion | None = None
     config: Mapping[str, Any] | None = None
     shard: Shard | None = None
@@ -87,7 +75,7 @@ class Plan:
     @property
     def largest_batch(self) -> int:
         """Samples that a work batch may hold."""
-        return self.pass_size * PASSES_A_BATCH
+        return self.options.pass_size * PASSES_A_BATCH
 
     def batch_size(self, shape: tuple[int, ...]) -> int:
         """Samples a work batch of images (C, H, W), whatever batches the dataset is read in.
@@ -97,7 +85,7 @@ class Plan:
         """
         images = max((self._images_a_question(explainer, shape) for explainer in self.explainers), default=1)
         size = self.largest_batch
-        while size > 1 and size * images > PASSES_A_COMMIT * self.pass_size:
+        while size > 1 and size * images > PASSES_A_COMMIT * self.options.pass_size:
             size //= 2
         return size
 
@@ -119,7 +107,7 @@ class Plan:
     @property
     def tries_compiling(self) -> bool:
         """Whether forward passes shall run compiled; in graph mode MindSpore compiles them anyway."""
-        return self.jit != "off" and ms.get_context("mode") != ms.GRAPH_MODE
+        return self.options.jit != "off" and ms.get_context("mode") != ms.GRAPH_MODE
 
     @property
     def needs(self) -> Needs:
@@ -178,7 +166,11 @@ class Plan:
             "uncontrolled": [metric.name for metric in self.metrics if not metric.controlled],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
             "chosen_layers": self.chosen_layers,
-            **{name: getattr(self, name) for name in _OPTIONS},
+            "limit": self.limit,
+            "dropout_samples": self.dropout_samples,
+            **self.options.model_dump(),
+            "settings": list(SETTINGS),
+            "uncompared": list(UNCOMPARED),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
             "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},

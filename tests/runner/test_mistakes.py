@@ -122,7 +122,7 @@ def test_class_names_and_statistics_are_checked_with_the_first_pass(two_channels
     with pytest.raises(PlanError) as caught:
         runner.run()
     assert caught.value.problems == (
-        "mean must hold one number or one for each of 1 channels, got [1, 2, 3]",
+        "mean must hold one number or one for each of 1 channels, got [1.0, 2.0, 3.0]",
         "the network has 2 outputs, there are 3 class names",
     )
     assert not (tmp_path / "out").exists()
@@ -331,7 +331,7 @@ def test_metrics_of_one_name_and_a_folder_that_cannot_be_written(two_channels, d
     network = two_channels()
     runner = ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)], [PointingGame(2), PointingGame(2, tolerance=3)])
-    monkeypatch.setattr("explainrun.runner.plan.plan.os.access", lambda path, mode: path != tmp_path)
+    monkeypatch.setattr("explainrun.runner.plan.checks.os.access", lambda path, mode: path != tmp_path)
     with pytest.raises(PlanError) as caught:
         runner.run()
     assert caught.value.problems == (

@@ -159,8 +159,8 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     search = _inner(plan, "hierarchical_occlusion")
     if search:
         yield "hierarchical", f"occlusion ({_options(search)})"
-    settings = {key: plan.get(key) for key in ("seed", "pass_size", "jit", "dropout_samples", "strict", "mean", "std")}
-    yield "settings", _options(settings)
+    settings = plan.get("settings") or ("mean", "std", "seed", "pass_size", "jit")
+    yield "settings", _options({key: plan.get(key) for key in (*settings, "dropout_samples")})
     versions = ", ".join(f"{name} {number}" for name, number in _inner(plan, "versions").items())
     yield "made with", _joined(versions, f"on {plan.get('device')}")
 

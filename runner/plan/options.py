@@ -1,0 +1,80 @@
+"""The options of a run that say how it works, whatever it explains; a script, a config and a plan share them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+
+from ...explainers.arguments import real_number, whole_number, yes_or_no
+from ...explainers.network import DEFAULT_PASS_SIZE
+
+_JIT = ("auto", "on", "off")
+
+
+def _channels(value: Any, info: ValidationInfo) -> Any:
+    """A number or a list of them; arrays, tuples and NumPy's numbers become Python's."""
+    plain = np.asarray(value).tolist() if isinstance(value, (np.ndarray, np.generic, tuple)) else value
+    if plain is not None:
+        for one in plain if isinstance(plain, list) else [plain]:
+            real_number(one, str(info.field_name))
+    return plain
+
+
+def _jit(value: Any) -> Any:
+    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off without quotes
+    if word not in _JIT:
+        raise ValueError(f"jit must be one of {', '.join(_JIT)}, got {value!r}")
+    return word
+
+
+Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]
+Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
+PassSize = Annotated[int, BeforeValidator(lambda value: whole_number(value, "pass_size"))]
+YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
+
+
+class RunOptions(BaseModel):
+    """How a run works, whatever it explains.
+
+    A new option is a field here, an argument of ``ImageClassificationRunner``, and what it does.
+
+    Attributes:
+        mean: what was subtracted from the pixels, for each channel or for all.
+        std: what they were divided by then.
+        seed: what all randomness starts from, from 0.
+        pass_size: images a pass, from 1.
+        strict: whether a network output or a map that is not finite is an error.
+        jit: "auto", "on" or "off": whether forward passes run compiled.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: Channels = None
+    std: Channels = None
+    seed: Seed = 0
+    pass_size: PassSize = DEFAULT_PASS_SIZE
+    strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
+    jit: Annotated[str, BeforeValidator(_jit)] = "auto"
+
+    @classmethod
+    def checked(cls, **given: Any) -> RunOptions:
+        """The options that a script gives.
+
+        Raises:
+            ValueError: if one is out of its range, naming it.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise ValueError(
+                "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors())
+            ) from None
+
+
+SETTINGS = tuple(RunOptions.model_fields)
+# Two starts that differ in these alone are of the same run.
+UNCOMPARED = tuple(
+    name for name, field in RunOptions.model_fields.items() if field.json_schema_extra == {"compared": False}
+)

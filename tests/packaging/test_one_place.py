@@ -1,0 +1,74 @@
+"""A run option has one home: adding one touches few files."""
+
+import ast
+import inspect
+
+import pytest
+
+from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.config.schema import RunConfig
+from explainrun.runner.plan.options import SETTINGS, RunOptions
+
+ROOMS = ("summary_format", "explainers", "benchmarks", "runner")
+
+
+def names(tree, word):
+    """Whether code names a run option: as a variable, an argument, an attribute or a key; not as that of ``zip``."""
+    of_zip, docs = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+            of_zip |= {id(inner) for inner in node.keywords}
+        if isinstance(node, ast.Expr):
+            docs.add(id(node.value))
+    return any(
+        word in (getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None))
+        or (isinstance(node, ast.Constant) and node.value == word)
+        for node in ast.walk(tree)
+        if id(node) not in of_zip | docs
+    )
+
+
+def naming(word, repository):
+    """The source files that name a run option."""
+    for path in sorted(path for room in ROOMS for path in (repository / room).rglob("*.py")):
+        if names(ast.parse(path.read_text()), word):
+            yield path.relative_to(repository).as_posix()
+
+
+def test_an_option_is_named_in_three_files(repository):
+    """Where it is defined, where scripts give it, and where it does something."""
+    of_codecs = "runner/cli/standard_streams.py"  # which names an error handler of codecs
+    assert [path for path in naming("strict", repository) if path != of_codecs] == [
+        "runner/execution/batch_loop.py",
+        "runner/image_classification_runner.py",
+        "runner/plan/options.py",
+    ]
+
+
+def test_scripts_and_configs_have_all_options_with_the_same_defaults():
+    given = inspect.signature(ImageClassificationRunner.__init__).parameters
+    for name in SETTINGS:
+        assert given[name].default == RunOptions.model_fields[name].default == RunConfig.model_fields[name].default, (
+            name
+        )
+
+
+def test_options_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        RunOptions().seed = 3
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"seed": True}, "seed must be a whole number from 0, got True"),
+        ({"pass_size": 1.5}, "pass_size must be a whole number from 1, got 1.5"),
+        ({"mean": ["a"]}, "mean must be a finite number, got 'a'"),
+        ({"std": float("nan")}, "std must be a finite number, got nan"),
+        ({"jit": "maybe"}, "jit must be one of auto, on, off, got 'maybe'"),
+        ({"jit": "maybe", "seed": -1}, "seed must be .*; jit must be"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        RunOptions.checked(**given)
