@@ -128,6 +128,15 @@ def how_runs_differ(repository):
     return harness.how_runs_differ
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out what takes long, unless a marker, a name or ``scripts/test --long`` asks for it."""
+    asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
+    if not asked and not {"EXPLAINRUN_LONG", "EXPLAINRUN_EVERY_CALL"} & os.environ.keys():
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture
 def every():
     """Makes the steps in which a test goes through many like cases: as given, or 1 for ``scripts/test --all``."""
