@@ -11,19 +11,21 @@ State = dict[str, Any]
 
 
 def network_state(network: nn.Cell) -> State:
-    """Values of parameters, and flags and hooks of cells, by what they are of."""
-    values = {
-        f"parameter {one.name}": {"requires_grad": one.requires_grad, "value": one.asnumpy().tobytes()}
+    """Values and flags of its "parameters", flags and hooks of its "cells", by their names."""
+    parameters = {
+        one.name: {"requires_grad": one.requires_grad, "value": one.asnumpy().tobytes()}
         for one in network.get_parameters()
     }
-    return values | {f"cell {name or '(the network)'}": _of_cell(cell) for name, cell in network.cells_and_names()}
+    return {"parameters": parameters, "cells": {name: _of_cell(cell) for name, cell in network.cells_and_names()}}
 
 
 def changes(before: State, after: State) -> Iterator[str]:
-    """What differs between two states, such as "training of cell norm"."""
-    for part in sorted(before.keys() | after.keys()):
-        old, new = before.get(part, {}), after.get(part, {})
-        yield from (f"{what} of {part}" for what in sorted(old.keys() | new.keys()) if old.get(what) != new.get(what))
+    """What differs between two states, such as "training of 'norm' (cells)"."""
+    for kind in before:
+        for name in sorted(before[kind].keys() | after[kind].keys()):
+            old, new = before[kind].get(name, {}), after[kind].get(name, {})
+            differing = [what for what in old.keys() | new.keys() if old.get(what) != new.get(what)]
+            yield from (f"{what} of {name!r} ({kind})" for what in sorted(differing))
 
 
 def _of_cell(cell: nn.Cell) -> State:
