@@ -37,16 +37,22 @@ def _constructor(checked: Checked) -> Iterator[Finding]:
 
 
 def _boxes(checked: Checked) -> Iterator[Finding]:
-    metric = checked.made()
-    if metric.needs_boxes:
+    if checked.made().needs_boxes:
+        return
+    expected = "scores that do not depend on masks, which it does not ask for"
+    fix = "say needs_boxes = True in the class, where it reads explanation.masks"
+    try:
+        masked, again = (_score(checked, checked.made(), masked=True).scores for _ in range(2))
+    except Exception:  # which has nothing to do with lacking masks: another rule is broken
         return
     try:
-        _score(checked, metric)
+        without = _score(checked, checked.made()).scores
     except Exception as error:
-        if _fails(checked, metric):  # whatever it is, masks do not help
-            return
-        fix = "say needs_boxes = True in the class, where it reads explanation.masks"
-        yield Finding("scores without masks, which it does not ask for", f"{type(error).__name__}: {error}", fix)
+        yield Finding(expected, f"without masks {type(error).__name__}: {error}", fix)
+    else:
+        repeats = isinstance(masked, np.ndarray) and np.array_equal(masked, again, equal_nan=True)
+        if repeats and not np.array_equal(masked, without, equal_nan=True):
+            yield Finding(expected, f"with masks and without {apart(masked, without)}", fix)
 
 
 def _scores(checked: Checked) -> Iterator[Finding]:
@@ -170,15 +176,6 @@ def _score(
     network = checked.network()
     explainer = InputXGradient(network) if number is None else Spoiled(network, number)
     return scored(metric, explained(metric, checked, explainer, chosen, masked=masked))
-
-
-def _fails(checked: Checked, metric: Metric) -> bool:
-    """Whether scoring fails where masks are given."""
-    try:
-        _score(checked, metric, masked=True)
-    except Exception:
-        return True
-    return False
 
 
 def _some(scores: Any) -> float:

@@ -32,6 +32,11 @@ class SecretBoxes(Metric):
         return np.where(explanation.rankable, inside, np.nan)
 
 
+class OnlyWithBoxes(SecretBoxes):
+    def score(self, explanation):
+        return np.where(explanation.masks.any(axis=(1, 2)), super().score(explanation), np.nan)
+
+
 class OneNumber(Sound):
     def score(self, explanation):
         return super().score(explanation).mean(keepdims=True)
@@ -89,14 +94,6 @@ class OverTheBatch(Sound):
         return scores - scores.mean()
 
 
-class MatrixProduct(Sound):
-    """Rounds by how many maps there are."""
-
-    def score(self, explanation):
-        flat = explanation.maps.reshape(len(explanation.maps), -1).astype(np.float64)
-        return np.where(explanation.rankable, flat @ np.linspace(0.1, 1, flat.shape[1]) / 3, np.nan)
-
-
 class InPlace(Sound):
     def score(self, explanation):
         np.abs(explanation.maps, out=explanation.maps)
@@ -131,13 +128,13 @@ class LeftInInference(Sound):
 
 BROKEN = {
     "constructor": [NameLost, OtherLabels],
-    "boxes": [SecretBoxes],
+    "boxes": [SecretBoxes, OnlyWithBoxes],
     "scores": [OneNumber, Whole, Nothing, Infinite],
     "direct call": [OwnEvaluate],
     "not finite": [NumbersForAnything],
     "random numbers": [GlobalNumbers, FreshNumbers],
     "no state": [BestSoFar],
-    "neighbours": [OverTheBatch, MatrixProduct],
+    "neighbours": [OverTheBatch],
     "shared arrays": [InPlace],
     "passes": [SilentPasses, CoversOthers],
     "network": [LeftInInference],

@@ -33,11 +33,12 @@ def explainrun(environment, *arguments):
 def test_are_listed_and_run(environment, repository, tmp_path):
     told = explainrun(environment, "list").stdout
     assert re.search(r"SquaredGradient +scale=1.0", told)
-    assert "Spread" in told
+    assert re.search(r"Spread +threshold=0.5", told)
     config = repository / "configs" / "quickstart.yaml"
     done = explainrun(
         environment, "run", config, "--limit", 3, "--summary-dir", tmp_path / "out",
-        "--set", "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]", "--set", "metrics=[Spread]",
+        "--set", "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]",
+        "--set", "metrics=[{Spread: {threshold: 0.25}}]",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 differentiate" in done.stdout  # it shares the pass
