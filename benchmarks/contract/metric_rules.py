@@ -13,6 +13,7 @@ from ...explainers.contract.asking import Arrays, apart, changed_arrays, random_
 from ...explainers.contract.construction import Checked
 from ...explainers.contract.network_state import changes, network_state
 from ...explainers.contract.rules import Finding, Rule
+from ...explainers.network import Network, half_training
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.metric import Metric
 from .scoring import Scored, Spoiled, explained, scored
@@ -155,11 +156,12 @@ def _passes(checked: Checked) -> Iterator[Finding]:
 
 def _network_left(checked: Checked) -> Iterator[Finding]:
     network = checked.network()
-    network.set_train(True)
-    network(Tensor(checked.images))
-    before, metric = network_state(network), checked.made(network)
-    scored(metric, explained(metric, checked, InputXGradient(network)))
-    for what in changes(before, network_state(network)):
+    Network(network).logits(checked.images)  # a first call makes empty tables of hooks
+    with half_training(network):
+        before, metric = network_state(network), checked.made(network)
+        scored(metric, explained(metric, checked, InputXGradient(network)))
+        after = network_state(network)
+    for what in changes(before, after):
         fix = "run the network through explanation.view.network"
         yield Finding("the network as it was found", f"another {what}", fix)
 

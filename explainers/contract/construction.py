@@ -67,11 +67,8 @@ class Checked:
         return "network" not in self.arguments
 
     def network(self, start: float = 0.0) -> nn.Cell:
-        """A network: one of ours, or what the arguments say."""
-        given = self.arguments.get("network")
-        if given is None:
-            return TinyClassifier(start)
-        return given if isinstance(given, nn.Cell) else given()
+        """The network that is given, or one of ours."""
+        return TinyClassifier(start) if self.bundled else self.arguments["network"]
 
     def made(self, network: nn.Cell | None = None, /, **changed: Any) -> Any:
         """An object of the class, bound to a network or to a new one; some of its arguments changed."""

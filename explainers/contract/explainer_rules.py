@@ -10,11 +10,12 @@ import numpy as np
 from mindspore import Tensor
 
 from ..core.explainer import Explainer
+from ..network import Network, half_training
 from ..network.tensors import FloatArray
 from .asking import apart, changed_arrays, maps_of, passes_needed, random_states, shared_arrays, viewed
 from .bundled import NetworkError
 from .construction import Checked
-from .network_state import changes, network_state
+from .network_state import State, changes, network_state
 from .rules import Finding, Rule
 
 _GENERATOR = "draw from view.generator(row, purpose), which gives an image the same numbers wherever it stands"
@@ -130,16 +131,15 @@ def _control(checked: Checked) -> Iterator[Finding]:
 
 def _network_left(checked: Checked) -> Iterator[Finding]:
     network = checked.network()
-    network.set_train(True)
-    cells = [cell for _, cell in network.cells_and_names()]
-    cells[-1].set_train(False)
-    next(iter(network.get_parameters())).requires_grad = False
-    network(Tensor(checked.images))
-    before = network_state(network)
-    explainer = checked.made(network)
-    yield from _left(before, network)
-    explainer(Tensor(checked.images), 1 % checked.classes, show=False)
-    yield from _left(before, network)
+    Network(network).logits(checked.images)  # a first call makes empty tables of hooks
+    with half_training(network):
+        before = network_state(network)
+        explainer = checked.made(network)
+        made = network_state(network)
+        explainer(Tensor(checked.images), 1 % checked.classes, show=False)
+        called = network_state(network)
+    yield from _left(before, made)
+    yield from _left(before, called)
 
 
 def _failures(checked: Checked) -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def _failures(checked: Checked) -> Iterator[Finding]:
         return
     network: Any = checked.network()
     explainer = checked.made(network)
-    network(Tensor(checked.images))
+    Network(network).logits(checked.images)
     before = network_state(network)
     for fails_at, fails_behind in ((1, 0), (0, 1), (2, 0), (0, 3)):
         called = network.calls
@@ -157,15 +157,15 @@ def _failures(checked: Checked) -> Iterator[Finding]:
             failed = False
         except NetworkError:
             failed = True
-        yield from _left(before, network)
+        yield from _left(before, network_state(network))
         number = max(fails_at, fails_behind)
         if network.calls > called + number - (not failed):
             found = f"call {number} of the network failed, and the explainer went past it"
             yield Finding("an error of the network is passed on", found, "do not catch what the network raises")
 
 
-def _left(before: dict[str, Any], network: Any) -> Iterator[Finding]:
-    for what in changes(before, network_state(network)):
+def _left(before: State, after: State) -> Iterator[Finding]:
+    for what in changes(before, after):
         fix = "run the network through the view: view.derivatives, view.layer, view.outputs, view.network"
         yield Finding("the network as it was found", f"another {what}", fix)
 
@@ -233,9 +233,8 @@ def check_explainer(cls: type[Explainer], /, *, images: FloatArray | None = None
     Args:
         cls: a subclass of ``Explainer``.
         images: (N, C, H, W) for a network of your own; by default five of (3, 12, 16).
-        arguments: for the constructor. One that belongs to a network is an ``OfNetwork``. ``network`` may be a Cell,
-            or what makes one without arguments; then the rules that need another network, or one that fails, are
-            left out.
+        arguments: for the constructor. One that belongs to a network is an ``OfNetwork``. With a
+            ``network`` of your own the rules that need another one, or one that fails, are left out.
 
     Raises:
         ContractError: with the first rule that it breaks, what was expected and found, and how to fix it.
