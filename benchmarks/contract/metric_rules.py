@@ -206,7 +206,7 @@ METRIC_RULES = tuple(
 )
 
 
-def check_metric(cls: type[Metric], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
+def check_metric(kind: type[Metric], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
     """Check a class by all that a metric keeps to: ``METRIC_RULES``, one after the other.
 
     It scores maps of a tiny network, which lie on boxes where the class has ``needs_boxes``. Its constructor's
@@ -214,7 +214,7 @@ def check_metric(cls: type[Metric], /, *, images: FloatArray | None = None, **ar
     them and they are not given.
 
     Args:
-        cls: a subclass of ``Metric``.
+        kind: a subclass of ``Metric``.
         images: (N, C, H, W) for a network of your own; by default five of (3, 12, 16).
         arguments: for the constructor; ``network`` also if it has none of that name, for the maps to be of.
 
@@ -223,4 +223,4 @@ def check_metric(cls: type[Metric], /, *, images: FloatArray | None = None, **ar
         TypeError: if it is not a metric, or its constructor needs an argument that is not given.
     """
     for rule in METRIC_RULES:
-        rule(cls, images=images, **arguments)
+        rule(kind, images=images, **arguments)

@@ -224,14 +224,14 @@ EXPLAINER_RULES = tuple(
 )
 
 
-def check_explainer(cls: type[Explainer], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
+def check_explainer(kind: type[Explainer], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
     """Check a class by all that an explainer keeps to: ``EXPLAINER_RULES``, one after the other.
 
     It is made with a tiny network, many times. Its constructor's arguments ``network``, ``activation_fn``,
     ``num_labels``, ``layer`` and ``explainer`` are filled in where it has them and they are not given.
 
     Args:
-        cls: a subclass of ``Explainer``.
+        kind: a subclass of ``Explainer``.
         images: (N, C, H, W) for a network of your own; by default five of (3, 12, 16).
         arguments: for the constructor. One that belongs to a network is an ``OfNetwork``. With a
             ``network`` of your own the rules that need another one, or one that fails, are left out.
@@ -241,4 +241,4 @@ def check_explainer(cls: type[Explainer], /, *, images: FloatArray | None = None
         TypeError: if it is not an explainer, or its constructor needs an argument that is not given.
     """
     for rule in EXPLAINER_RULES:
-        rule(cls, images=images, **arguments)
+        rule(kind, images=images, **arguments)

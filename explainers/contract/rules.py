@@ -55,11 +55,11 @@ class Rule(Generic[Subject]):
     broken: Callable[[Subject], Iterable[Finding]]
     subject: Callable[..., Subject]
 
-    def __call__(self, cls: type[Any], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
+    def __call__(self, kind: type[Any], /, *, images: FloatArray | None = None, **arguments: Any) -> None:
         """Check a class by this rule.
 
         Args:
-            cls: the class.
+            kind: the class.
             images: see ``check_explainer``.
             arguments: see ``check_explainer``.
 
@@ -67,19 +67,19 @@ class Rule(Generic[Subject]):
             ContractError: if the class breaks it, or fails where it shall not.
             TypeError: if the class is of another kind, or its constructor needs an argument that is not given.
         """
-        subject = self.subject(cls, images, arguments)
-        for finding in self._broken(cls, subject):
-            raise ContractError(self.name, cls.__name__, finding)
+        subject = self.subject(kind, images, arguments)
+        for finding in self._broken(kind, subject):
+            raise ContractError(self.name, kind.__name__, finding)
 
     def __str__(self) -> str:
         return self.name
 
-    def _broken(self, cls: type[Any], subject: Subject) -> Iterator[Finding]:
+    def _broken(self, kind: type[Any], subject: Subject) -> Iterator[Finding]:
         try:
             yield from self.broken(subject)
         except Exception as error:
             found = Finding(self.says, f"{type(error).__name__}: {error}", "the error that caused this one says where")
-            raise ContractError(self.name, cls.__name__, found) from error
+            raise ContractError(self.name, kind.__name__, found) from error
 
 
 class OfNetwork(NamedTuple):
