@@ -1,7 +1,7 @@
 """Metrics that score explainers: maps in, one number a question out."""
 
 from ..explainers.core.registry import Registry
-from .core.explanation import CoveredImage, Covering, Explanation
+from .core.explanation import CoveredImage, Covering, Explanation, Masks
 from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization.box_metrics import IoSR, Localization, PointingGame
@@ -33,6 +33,7 @@ __all__ = [
     "InsertionAUC",
     "IoSR",
     "Localization",
+    "Masks",
     "Metric",
     "NaiveFaithfulness",
     "PointingGame",

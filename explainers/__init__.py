@@ -10,7 +10,7 @@ from .concepts.concepts import Concepts
 from .concepts.deep_feature_factorization import DeepFeatureFactorization
 from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
-from .core.explainer import Explainer
+from .core.explainer import Estimate, Explainer
 from .core.registry import Registry
 from .core.resize import resized, stretched
 from .core.view import Needs, View
@@ -19,8 +19,8 @@ from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
-from .network import Network
-from .network.tensors import Activation, FloatArray, checked_activation
+from .network import Derivatives, Network, Rule
+from .network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
@@ -83,8 +83,10 @@ __all__ = [
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
+    "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
+    "Estimate",
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
@@ -96,6 +98,7 @@ __all__ = [
     "HiResCAM",
     "HierarchicalOcclusion",
     "InputXGradient",
+    "IntArray",
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
@@ -108,6 +111,7 @@ __all__ = [
     "RISEPlus",
     "RandomMap",
     "Registry",
+    "Rule",
     "ScoreCAM",
     "SmoothGradCAMpp",
     "SobelEdges",
@@ -116,6 +120,7 @@ __all__ = [
     "VisualizedFeatures",
     "XGradCAM",
     "activation_maps",
+    "check_labels",
     "checked_activation",
     "draw_layers",
     "resized",

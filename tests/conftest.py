@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from explainrun.explainers.contract.network_state import network_state
+
 
 class Linear(nn.Cell):
     """logits[k] = sum of weights[k] * image + bias[k]; counts its calls and remembers how many images each had."""
@@ -72,27 +74,9 @@ def two_channels():
     return TwoChannels
 
 
-def found(network):
-    """All that must be as before: values, flags, hooks."""
-    return {
-        "parameters": [(p.name, p.requires_grad, p.asnumpy().tobytes()) for p in network.get_parameters()],
-        "cells": [
-            (name, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags()), hook_counts(cell))
-            for name, cell in network.cells_and_names()
-        ],
-    }
-
-
-def hook_counts(cell):
-    """Registered hooks by kind; MindSpore itself makes the empty dicts at a cell's first call."""
-    return {
-        name: len(value) for name, value in vars(cell).items() if "hook" in name and isinstance(value, dict) and value
-    }
-
-
 @pytest.fixture
 def state():
-    return found
+    return network_state
 
 
 def make_dataset(rows, columns=("image", "labels", "bboxes")):

@@ -17,7 +17,7 @@ class MetricFamily(Metric):
     """Stands in for the member that ``metric`` names, under that member's name.
 
     Args:
-        num_labels: how many classes the network has.
+        num_labels: how many classes the network has; None where the member works with any number.
         metric: name of the member.
         options: what the member takes beside num_labels.
 
@@ -27,7 +27,7 @@ class MetricFamily(Metric):
 
     members: ClassVar[Mapping[str, type[Metric]]]
 
-    def __init__(self, num_labels: int, metric: str, **options: Any) -> None:
+    def __init__(self, num_labels: int | None, metric: str, **options: Any) -> None:
         if metric not in self.members:
             raise ValueError(f"{type(self).__name__} has no metric {metric!r}; {nearest(metric, self.members)}")
         known = signature(self.members[metric]).parameters

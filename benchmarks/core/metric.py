@@ -26,7 +26,7 @@ class Metric(Configured, ABC):
     A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
 
     Args:
-        num_labels: how many classes the network has; None for a metric that works with any number.
+        num_labels: how many classes the network has, for a metric that depends on it; None where any number will do.
         name: under which it appears in tables and records; the class name by default.
 
     Attributes:
@@ -44,7 +44,7 @@ class Metric(Configured, ABC):
     maps_again: int = 0
     controlled: bool = True
 
-    def __init__(self, num_labels: int | None, name: str | None = None) -> None:
+    def __init__(self, num_labels: int | None = None, name: str | None = None) -> None:
         self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")
         self.name = name or type(self).__name__
 

@@ -19,7 +19,7 @@ class PointingGame(Metric):
     from the sample's generator. NaN for a constant map, one that is not finite, or a label without a box.
 
     Args:
-        num_labels: how many classes the network has.
+        num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
         tolerance: pixels; a box is hit where its distance (Euclidean, between pixel centres) from the maximum is
             below this.
         name: see ``Metric``.
@@ -30,7 +30,7 @@ class PointingGame(Metric):
 
     needs_boxes = True
 
-    def __init__(self, num_labels: int, tolerance: float = 15, name: str | None = None) -> None:
+    def __init__(self, num_labels: int | None = None, tolerance: float = 15, name: str | None = None) -> None:
         super().__init__(num_labels, name)
         self.tolerance = real_number(tolerance, "tolerance")
         if self.tolerance <= 0:
@@ -53,7 +53,7 @@ class IoSR(Metric):
     finite or has no positive value, or a label without a box.
 
     Args:
-        num_labels: how many classes the network has.
+        num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
         threshold: share of the maximum, in 0..1 (1 excluded).
         name: see ``Metric``.
 
@@ -63,7 +63,7 @@ class IoSR(Metric):
 
     needs_boxes = True
 
-    def __init__(self, num_labels: int, threshold: float = 0.5, name: str | None = None) -> None:
+    def __init__(self, num_labels: int | None = None, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(num_labels, name)
         self.threshold = real_number(threshold, "threshold")
         if not 0 <= self.threshold < 1:
@@ -82,7 +82,7 @@ class Localization(MetricFamily):
     """The localization metrics as the old package constructs them.
 
     Args:
-        num_labels: how many classes the network has.
+        num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
         metric: "PointingGame" or "IoSR".
         options: the member's own: ``tolerance`` or ``threshold``.
 
@@ -92,7 +92,7 @@ class Localization(MetricFamily):
 
     members: ClassVar = {"PointingGame": PointingGame, "IoSR": IoSR}
 
-    def __init__(self, num_labels: int, metric: str = "PointingGame", **options: Any) -> None:
+    def __init__(self, num_labels: int | None = None, metric: str = "PointingGame", **options: Any) -> None:
         super().__init__(num_labels, metric, **options)
 
 

@@ -7,7 +7,7 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 from .ascent import channel_answers, check_channels
 from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
-from .modes import evaluating, keeping_flags
+from .modes import evaluating, half_training, keeping_flags
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, probe, probe_rows
 from .rectified import Rule
@@ -31,6 +31,7 @@ __all__ = [
     "check_droppable",
     "evaluating",
     "gathered",
+    "half_training",
     "keeping_flags",
     "layer_outputs",
     "logits_from",

@@ -47,3 +47,19 @@ def evaluating(network: nn.Cell) -> Iterator[None]:
             if getattr(cell, "use_batch_statistics", None):
                 cell.use_batch_statistics = False
         yield
+
+
+@contextmanager
+def half_training(network: nn.Cell) -> Iterator[None]:
+    """Within, all cells but the last train and one parameter does not; everything as it was afterwards."""
+    frozen = [(one, one.requires_grad) for one in list(network.get_parameters())[:1]]
+    with keeping_flags(network) as cells:
+        network.set_train(True)
+        cells[-1].set_train(False)
+        for parameter, _ in frozen:
+            parameter.requires_grad = False
+        try:
+            yield
+        finally:
+            for parameter, asked in frozen:
+                parameter.requires_grad = asked

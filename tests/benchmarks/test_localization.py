@@ -37,6 +37,14 @@ def test_a_box_in_the_top_right_corner(score):
     assert score(PointingGame(1, tolerance=7), maps, np.stack([TOP_RIGHT] * 4)) == [1, 0, 0, 0]
 
 
+def test_the_number_of_classes_may_be_left_out(score):
+    maps, masks = np.stack([peak(1, 58), peak(9, 2)]), np.stack([TOP_RIGHT] * 2)
+    for metric in (PointingGame(), Localization(), Localization(metric="PointingGame", tolerance=7), PointingGame(2)):
+        assert score(metric, maps, masks) == [1, 0]
+    assert score(IoSR(), maps, masks) == score(Localization(metric="IoSR"), maps, masks) == [1, 0]
+    assert [metric.num_labels for metric in (IoSR(), Localization(), Localization(num_labels=3))] == [None, None, 3]
+
+
 def test_tolerance_is_a_euclidean_distance_and_not_reached(score):
     # (6, 47) is 4 below row 2 and 3 left of column 50: 5 pixels away.
     maps, masks = peak(6, 47)[None], TOP_RIGHT[None]

@@ -73,9 +73,10 @@ ORDER = {
     "explainers": [
         *("arguments", "dropout_uncertainty", "network", "visual", "core", "controls"),
         *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        "contract",
         *("tensors", "images"),  # deprecated names
     ],
-    "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "metric"],
+    "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
         *("exit_codes", "json_values", "keyword_hints", "problems", "yaml_loader", "data", "results", "plan"),
         *("execution", "comparison.formats", "comparison", "image_classification_runner", "config"),

@@ -21,7 +21,8 @@ def environment(request, tmp_path_factory):
     shutil.copytree(request.path.parent / "third_party", source)  # pip builds where the source is
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, source]
     subprocess.run(command, check=True, capture_output=True)
-    return os.environ | {"PYTHONPATH": str(site)}
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def explainrun(environment, *arguments):
@@ -32,17 +33,34 @@ def explainrun(environment, *arguments):
 def test_are_listed_and_run(environment, repository, tmp_path):
     told = explainrun(environment, "list").stdout
     assert re.search(r"SquaredGradient +scale=1.0", told)
-    assert "Spread" in told
+    assert re.search(r"Spread +threshold=0.5", told)
     config = repository / "configs" / "quickstart.yaml"
     done = explainrun(
         environment, "run", config, "--limit", 3, "--summary-dir", tmp_path / "out",
-        "--set", "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]", "--set", "metrics=[Spread]",
+        "--set", "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]",
+        "--set", "metrics=[{Spread: {threshold: 0.25}}]",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 differentiate" in done.stdout  # it shares the pass
     assert np.isfinite(read_summary(tmp_path / "out").scores["SquaredGradient", "Spread"].total)
     typo = explainrun(environment, "run", config, "--set", "explainers=[SquareGradient]")
     assert (typo.returncode, "did you mean 'SquaredGradient'" in typo.stderr) == (2, True)
+
+
+CHECKED = """
+from explainrun.testing import check_explainer, check_metric
+from third_party_maps import Spread, SquaredGradient
+
+check_explainer(SquaredGradient)
+check_explainer(SquaredGradient, scale=2.0)
+check_metric(Spread)
+"""
+
+
+def test_keep_to_the_contract_without_a_test_framework(environment):
+    code = f"import sys; sys.modules['pytest'] = None\n{CHECKED}"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 def test_building_it_leaves_its_sources_as_they_were(environment, request):

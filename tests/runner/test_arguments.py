@@ -574,7 +574,7 @@ SIGNATURES = {
     RandomMap: "(network, name=None)",  # an inherited constructor: Python before 3.11.4 looks at __new__ first
     Scaled: "(network, scale=1.0, name=None)",
     Packed: "(network, *factors, **more)",
-    PointingGame: "(num_labels, tolerance=15, name=None)",
+    PointingGame: "(num_labels=None, tolerance=15, name=None)",
 }
 
 

@@ -1,5 +1,7 @@
 """An explainer and a metric that another package gives."""
 
+import numpy as np
+
 from explainrun.benchmarks import Metric
 from explainrun.explainers import Explainer, Needs
 
@@ -18,10 +20,15 @@ class SquaredGradient(Explainer):
 
 
 class Spread(Metric):
-    """Share of the pixels above half of the map's maximum."""
+    """Share of the pixels above a share of the map's maximum; NaN for a map without order."""
 
     higher_is_better = False
 
+    def __init__(self, threshold=0.5, name=None):
+        super().__init__(name=name)
+        self.threshold = threshold
+
     def score(self, explanation):
         maps = explanation.maps
-        return (maps > maps.max(axis=(1, 2), keepdims=True) / 2).mean(axis=(1, 2))
+        shares = (maps > self.threshold * maps.max(axis=(1, 2), keepdims=True)).mean(axis=(1, 2))
+        return np.where(explanation.rankable, shares, np.nan)

@@ -1,0 +1,1 @@
+"""What every explainer keeps to, as rules that a class of any package can be checked by."""
