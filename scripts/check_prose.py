@@ -145,7 +145,7 @@ def findings(file: str, source: str) -> list[Finding]:
         text = _prose(file, passage.text)
         for words, instead in RULES:
             for match in words.finditer(text):
-                on = [n for n in range(passage.first, passage.last + 1) if match[0] in _prose(file, lines[n - 1])]
+                on = [n for n in range(passage.first, passage.last + 1) if words.search(_prose(file, lines[n - 1]))]
                 found |= {Finding(file, line, match[0], instead) for line in on or [passage.first]}
     return sorted(found)
 
