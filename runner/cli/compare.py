@@ -33,7 +33,7 @@ class Asked:
         rules: a YAML file.
         alpha: None for that of the rules.
         explainers: which alone to compare; empty for all.
-        metrics: likewise.
+        metrics: the same of metrics.
         maps: whether to compare maps too.
     """
 
@@ -83,7 +83,7 @@ def compare(
     no_maps: bool,
     formats: tuple[str, ...],
 ) -> None:
-    """Tell whether the explanations of CANDIDATE are worse than those of BASELINE.
+    """Check whether the explanations of CANDIDATE are worse than those of BASELINE.
 
     Each is a finished run (a summary folder, a data folder in it or its results.h5) or a file that `explainrun
     baseline` kept. A regression is a mean score that is worse by more than the tolerance and beyond noise. Questions
@@ -123,7 +123,7 @@ def compare(
         outputs = outputs_of(formats, inputs=[baseline, candidate, *filter(None, [rules])])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
-    except Exception as error:  # a broken installation is no regression
+    except Exception as error:  # a broken installation is not a regression
         end(f"{type(error).__name__}: {error}")
     asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
     try:
@@ -195,7 +195,7 @@ def _tried(make: Callable[[], Made | None], problems: list[str]) -> Made | None:
 
 
 def _problems(error: Exception) -> Sequence[str]:
-    """What an error says; its kind too where nobody foresaw it, and where it was if the environment asks for that."""
+    """What an error says; its kind too if it is unexpected, and where it was if the environment asks for that."""
     from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
 
     if isinstance(error, SeveralProblemsError):
@@ -209,7 +209,7 @@ def _listed(problems: Sequence[str]) -> str:
 
 
 def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str]:
-    """Write each format where it goes, standard output first; what could not be written is told."""
+    """Write each format where it goes, standard output first; gives what could not be written."""
     unwritten = []
     for output in sorted(outputs, key=lambda output: output.file is not None):
         try:

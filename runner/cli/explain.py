@@ -35,7 +35,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 @click.option("--channels", type=click.Choice(["1", "3", "4"]), help="Grey, RGB, RGBA; else as the network takes them.")
 @click.option("--mean", metavar="M,M,M", help="Of pixels of 0..1, or 0..255 where one exceeds 10; one number for all.")
 @click.option("--std", metavar="S,S,S", help="Likewise.")
-@click.option("--classes", metavar="FILE", help="Class names, one a line.")
+@click.option("--classes", metavar="FILE", help="Class names, one per line.")
 @click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="From logits to probabilities.")
 @click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Where to run.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What randomness starts from.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")
 def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
-    """Tell what summary folders hold: finished or how far, sizes, passes, what was not computed, what is broken.
+    """Report what summary folders hold: finished or how far, sizes, passes, what was not computed, what is broken.
 
     FOLDER is a summary folder, of which the newest run is shown; the data folder (_explain_...) of any run in one; or
     a folder with summary folders in it, such as the shards of a run. Every checksum is verified. Nothing is written,
@@ -44,7 +44,7 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
       folder, run, other_runs      names
       shard                        [which, of how many], null for a whole run
       began, ended, seconds        seconds since the epoch; seconds of work
-      writer                       host, pid, silent (seconds), alive; null where nobody holds the folder
+      writer                       host, pid, silent (seconds), alive; null where no process holds the folder
       samples, questions           done
       progress                     of an unfinished run: share (0 to 1); samples, batches, parts_committed, each with
                                    its _total; seconds_to_go, known_seconds_to_go without the untried parts; parts

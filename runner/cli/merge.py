@@ -41,9 +41,9 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     except BrokenRecordError as error:  # shards are checked before, so it is what was merged earlier
         end(f"{error}; merge again with --overwrite")
     except OSError as error:
-        end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
+        end(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
     except KeyboardInterrupt:
-        end("stopped; run it again to begin anew", EXIT_RESUMABLE)
+        end("stopped; run it again to start over", EXIT_RESUMABLE)
     told = "merged before, nothing was done" if before else "merged"
     echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--differences", is_flag=True, help="Also how every two explainers differ.")
 @click.option("--json", "as_plain", is_flag=True, help="One JSON object with all of it.")
 def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: bool) -> None:
-    """Tell what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
+    """Report what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
 
     RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5. Loads no MindSpore.
     Intervals and tests draw whole samples, from a fixed seed. Exit codes: 0 of a finished run; 3 of an unfinished one,
@@ -58,7 +58,7 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
             text = _text(found, metrics, differences=differences)
     echo_or_exit(text)
     if not results.finished:
-        end("the run is not finished; run it again to go on", EXIT_RESUMABLE)
+        end("the run is not finished; run it again to resume", EXIT_RESUMABLE)
 
 
 def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
