@@ -76,7 +76,7 @@ RULES = (
     _rule(r"\bbeyond\b", "out of range or more than"),
     _rule(r"\blikewise\b", "the same, or what is meant"),
     _rule(r"\bnobody\b", "no one, unknown, or what is missing"),
-    _rule(r"\b(?:is|are|was|were|be) no (?!better|evidence|faster|fewer|less|longer|matter|more)[a-z{]+", "is not a"),
+    _rule(r"\b(?:is|are|was|were|be) no (?!better|evidence|faster|fewer|less|longer|matter|more)[a-z{`]+", "is not a"),
     _rule(r"\bas good as ever\b", "as good as before"),
     _rule(r"\btak(?:es?|ing) on a change\b|\btakes? (?:a change|changes) on\b", "accept"),
     _rule(rf"\b(?<!how many )(?:an? [a-z]+|bits|bytes|images?|labels|once|one|numbers?|pass|passes|rows?) an? {_UNIT}\b", "... per ..."),
