@@ -69,6 +69,7 @@ def _rule(words: str, instead: str) -> Rule:
 
 _UNIT = "(?:axis|batch|box|channel|class|coalition|day|explainer|folder|image|label|layer|line|map|mask|metric|minute"
 _UNIT += "|module|night|pass|picture|pixel|pod|question|row|run|sample|second|session|shard|step|task|window)"
+_COUNTED = "bits|bytes|images?|labels|once|one|numbers?|pass|passes|rows?|seconds"
 RULES = (
     _rule(r"\btell(?:s|ing)?\b|\btold\b", "report, say, show or distinguish"),
     _rule(r"\banew\b", "again, start over or recompute"),
@@ -79,7 +80,7 @@ RULES = (
     _rule(r"\b(?:is|are|was|were|be) no (?!better|evidence|faster|fewer|less|longer|matter|more)[a-z{`]+", "is not a"),
     _rule(r"\bas good as ever\b", "as good as before"),
     _rule(r"\btak(?:es?|ing) on a change\b|\btakes? (?:a change|changes) on\b", "accept"),
-    _rule(rf"\b(?<!how many )(?:an? [a-z]+|bits|bytes|images?|labels|once|one|numbers?|pass|passes|rows?) an? {_UNIT}\b", "... per ..."),
+    _rule(rf"(?<!how many )\b(?:an? [a-z]+|{_COUNTED}) an? {_UNIT}\b(?! (?:has|is)\b)", "... per ..."),
 )
 ALLOWED = (
     Allowed("*", r"there (?:is|are|was|were) no", "says that something does not exist, not that it is something else"),
