@@ -24,8 +24,8 @@ class NoiseTunnel(PixelAttribution):
     Smilkov et al.: SmoothGrad (2017), section 2.2; Hooker et al.: A Benchmark for Interpretability Methods (2019),
     section 4.2 (smoothgrad_sq); Adebayo et al.: Local Explanation Methods (2018) (vargrad, the variance of the
     population). Of explainers that give every channel a value, those are taken, signs included, and become one per
-    pixel at the end. (captum takes sizes before means, unless asked not to.) Noise is drawn for each image, the same for
-    all its labels. Costs what the explainer does, ``nt_samples`` times.
+    pixel at the end. (captum takes sizes before means, unless asked not to.) Noise is drawn for each image, the same
+    for all its labels. Costs what the explainer does, ``nt_samples`` times.
 
     Args:
         explainer: reads gradients: ``Gradient``, ``InputXGradient``, ``IntegratedGradients``, ``GradCAM`` and its like,

@@ -54,9 +54,9 @@ class Occlusion(Explainer):
 
     Raises:
         TypeError: if the network or the activation is of another type.
-        ValueError: if a window or stride is not a whole number from 1 or two or three of them, there is a stride without
-            a window, or the baseline is malformed. Later, if a window or the baseline does not fit the images, or a stride
-            exceeds its window (pixels between would never be covered).
+        ValueError: if a window or stride is not a whole number from 1 or two or three of them, there is a stride
+            without a window, or the baseline is malformed. Later, if a window or the baseline does not fit the images,
+            or a stride exceeds its window (pixels between would never be covered).
     """
 
     def __init__(

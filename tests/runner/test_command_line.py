@@ -256,7 +256,7 @@ def test_a_checkpoint_that_does_not_fit_or_is_none(quickstart, tmp_path):
     assert told == f"network: no checkpoint {tmp_path / 'none.ckpt'}"
     (tmp_path / "junk.ckpt").write_bytes(b"junk")
     (told,) = problems(quickstart(network=network | {"checkpoint": "junk.ckpt"}))
-    assert told == f"network: {tmp_path / 'junk.ckpt'} is no MindSpore checkpoint"
+    assert told == f"network: {tmp_path / 'junk.ckpt'} is not a MindSpore checkpoint"
 
 
 def test_files_that_are_no_config(tmp_path):
