@@ -214,7 +214,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--explainrun-config", metavar="PATH", help="Config that the fixture explanation_scores runs.")
     add("--explainrun-summary-dir", metavar="DIR", help="Keep summaries here, in a folder for each config.")
     add("--explainrun-set", metavar="KEY=VALUE", action="append", default=[], help="Replace a value of configs.")
-    add("--explainrun-limit", metavar="N", type=int, help="Only the first N samples.")
+    add("--explainrun-limit", metavar="N", type=int, help="Run the first N samples only.")
     add("--explainrun-update-baselines", action="store_true", help="Write baselines instead of judging by them.")
 
 

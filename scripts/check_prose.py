@@ -3,8 +3,8 @@
     python scripts/check_prose.py [FOLDER]
 
 Prints a line for each: file, line, the words and what to write instead. Exits with 1 if there are any. Of Python files
-it reads docstrings, comments and texts with a space in them; of other files every line. A word in backticks or before a
-parenthesis, and the name of an argument in a docstring, are names and are not read.
+it reads docstrings, comments and texts with a space or with a full stop at their end; of other files every line. A
+word in backticks or before a parenthesis, and the name of an argument in a docstring, are names and are not read.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _python_passages(source: str) -> Iterator[Passage]:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in parts:
             text = _text_of(node)
-            if re.search(r"\w\s|\s\w", text):
+            if re.search(r"\w\s|\s\w|\w\.$", text):
                 yield Passage(text, node.lineno, node.end_lineno or node.lineno)
     comments: list[tuple[int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

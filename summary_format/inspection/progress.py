@@ -43,7 +43,7 @@ class Progress:
 
     @property
     def parts_committed(self) -> int:
-        """Likewise."""
+        """Of all batches together, those that are committed."""
         return sum(part.batches for part in self.parts)
 
     @property

@@ -73,6 +73,10 @@ def test_code_is_not_read(prose):
     assert found(prose, "a.py", 'told = {"told": beyond}\nanew = told["beyond"]\n') == []
 
 
+def test_a_sentence_of_one_word_is_read(prose):
+    assert found(prose, "a.py", 'x = option(help="Likewise.")\n') == [(1, "likewise")]
+
+
 def test_words_that_a_line_break_parts_are_found(prose):
     source = 'x = ("run it again to go "\n     "on")\n\n# it begins to go\n# on from here\n'
     assert found(prose, "a.py", source) == [(1, "go on"), (4, "go on")]

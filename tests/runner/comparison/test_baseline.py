@@ -229,11 +229,11 @@ def test_other_layouts_and_unknown_keys_are_read(kept):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no JSON that can be read"),
-        (b"\xff\xfe", "no JSON that can be read"),
-        (b"[" * 100_000, "no JSON that can be read"),
+        (b"", "it is not JSON that can be read"),
+        (b"\xff\xfe", "it is not JSON that can be read"),
+        (b"[" * 100_000, "it is not JSON that can be read"),
         (b'{"format": "explainrun baseline", "format": "explainrun baseline"}', "the key 'format' stands twice"),
-        (b"<<<<<<< HEAD", "no JSON that can be read"),
+        (b"<<<<<<< HEAD", "it is not JSON that can be read"),
         (b'"explainrun baseline"', "it is not a baseline"),
     ],
 )
