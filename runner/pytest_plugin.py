@@ -151,7 +151,7 @@ class ExplanationScores:
         self, path: Path, tolerance: Any, alpha: float | None, rules: str | Path | None, **chosen: Any
     ) -> Comparison:
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
-        from .comparison.compare import compare  # noqa: PLC0415
+        from .comparison.compare_runs import compare  # noqa: PLC0415
 
         __tracebackhide__ = True
         if not path.exists():

@@ -176,7 +176,7 @@ def _compared(asked: Asked) -> Comparison:
     """
     with ended_by_signals():
         from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
-        from ..comparison.compare import compare as compare_runs  # noqa: PLC0415
+        from ..comparison.compare_runs import compare as compare_runs  # noqa: PLC0415
         from ..comparison.load import scored_run  # noqa: PLC0415
         from ..comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
 

@@ -2,13 +2,13 @@
 
 ``scored_run.py`` says what comparing needs of a run and ``load.py`` reads one; ``baseline_file.py`` keeps that in a
 small file, and ``baseline_diff.py`` shows how two differ; ``compatibility.py`` refuses pairs that cannot be compared;
-``compare.py`` compares, with ``pairs.py``, ``tolerances.py``, ``map_similarity.py`` and ``worst_questions.py``. What is
-found stands in ``formats/findings.py``, and the modules beside it write it. Nothing here loads MindSpore.
+``compare_runs.py`` compares, with ``pairs.py``, ``tolerances.py``, ``map_similarity.py`` and ``worst_questions.py``.
+What is found stands in ``formats/findings.py``, and the modules beside it write it. Nothing here loads MindSpore.
 """
 
 from .baseline_diff import baseline_difference
 from .baseline_file import BaselineError, baseline_text, read_baseline, write_baseline
-from .compare import compare
+from .compare_runs import compare
 from .compatibility import NotComparableError, check_comparable
 from .formats.findings import Change, Flip, Similarity, Verdict, WorstQuestion
 from .load import NoRunError, UnfinishedRunError, scored_run

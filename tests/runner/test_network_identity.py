@@ -40,8 +40,8 @@ def written(weight_init):
     return net
 """
 OTHER_PROCESS = """\
-from explainrun.runner.current_run import current_run
-from explainrun.runner.network_identity import network_identity
+from explainrun.runner.up_to_date_run import current_run
+from explainrun.runner.plan.network_fingerprint import network_identity
 from written import INITIALISERS, written
 print([network_identity(written(one)) for one in INITIALISERS])
 """

@@ -22,7 +22,7 @@ exit "$code"
 BEGUN = """\
 import os
 from explainrun.runner import engine
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 engine.finish = lambda *_: os._exit(9)
 main(["run", "gate.yaml", "--summary-dir", "runs/gate"])
 """  # killed as all is done but the last step
