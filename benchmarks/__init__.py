@@ -1,4 +1,4 @@
-"""Metrics that score explainers: maps in, one number a question out."""
+"""Metrics that score explainers: maps in, one number per question out."""
 
 from ..explainers.core.registry import Registry
 from .core.explanation import CoveredImage, Covering, Explanation, Masks

@@ -24,7 +24,7 @@ Map = npt.NDArray[np.float64]
 class Control(Explainer):
     """A map that is made without looking at what the network does.
 
-    It runs nothing through the network. The logits, which a run has anyway, only tell whether the label exists; a
+    It runs nothing through the network. The logits, which a run has anyway, only show whether the label exists; a
     direct call takes one pass for them. Like every method without a layer it runs in graph mode too.
     """
 
@@ -36,7 +36,7 @@ class Control(Explainer):
 
     @abstractmethod
     def drawn(self, view: View) -> npt.NDArray[np.floating[Any]]:
-        """Maps (Q, H, W), one a question of the view."""
+        """Maps (Q, H, W), one per question of the view."""
 
 
 class RandomMap(Control):
@@ -54,7 +54,7 @@ class RandomMap(Control):
         name: see ``Explainer``; another name draws other numbers.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
     """
 
     def drawn(self, view: View) -> FloatArray:
@@ -83,7 +83,7 @@ class CenterGaussian(Control):
         name: see ``Explainer``.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
         ValueError: if sigma lies outside.
     """
 
@@ -111,7 +111,7 @@ class SobelEdges(Control):
     sqrt(mean over channels of (gx^2 + gy^2)), gx and gy being scipy's ``ndimage.sobel`` over 8, so that a slope of 1 a
     pixel gives 1, and a grey picture in three channels gives what it gives in one. Channels are taken one by one, since
     a mean of them would not see the edge between two colours of one brightness. Pixels at the border are repeated
-    outwards: the frame is no edge.
+    outwards: the frame is not an edge.
 
     A map that looks like this, and scores no better, may show what is in the picture and not what the network sees in
     it. Adebayo et al.: Sanity Checks for Saliency Maps (2018), where maps that stay alike for a network of random

@@ -41,7 +41,7 @@ class ImageClassificationRunner:
             restored pixel 2, else from 0 to 1.
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
-        pass_size: images a pass; results depend on no other size.
+        pass_size: images per pass; results depend on no other size.
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
@@ -113,7 +113,7 @@ class ImageClassificationRunner:
                 what follows depends on its output alone; otherwise, as a logged line says, each costs a pass.
 
         Raises:
-            ValueError: if samples is no whole number from 2, or uncertainty was registered before.
+            ValueError: if samples is not a whole number from 2, or uncertainty was registered before.
         """
         if self._dropout_samples:
             raise ValueError("register_uncertainty was called before")
@@ -154,7 +154,7 @@ class ImageClassificationRunner:
         Raises:
             PlanError: if nothing is registered.
             TypeError: if shard is of another type.
-            ValueError: if limit is no whole number from 1, or there is no such shard.
+            ValueError: if limit is not a whole number from 1, or there is no such shard.
             NotAWorker: if shard is "auto" and this process is msrun's scheduler.
         """
         own = shard_of(shard)
@@ -182,12 +182,12 @@ class ImageClassificationRunner:
     ) -> RunResult:
         """Work through the dataset and write the summary.
 
-        If the folder holds an unfinished run of the same plan, goes on with it, and the end is that of a run never
+        If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
         interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
 
         Args:
-            overwrite: begin anew whatever the folder holds, and once finished remove the runs that were there.
-            resume: False to begin an unfinished run of the same plan anew.
+            overwrite: start over whatever the folder holds, and once finished remove the runs that were there.
+            resume: False to start an unfinished run of the same plan over.
             limit: only the first so many samples.
             shard: work on every n-th sample alone, from the i-th on, so that n processes share the dataset: (i, n)
                 with i from 1 to n, "i/n", or "auto" for what msrun, a Slurm array or a Kubernetes indexed job says.
@@ -205,8 +205,8 @@ class ImageClassificationRunner:
                 image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
-            RunStopped: after a signal; it ends the process with exit code 3 if nobody catches it.
-            OSError: if the folder cannot be written. What is committed is kept: run again to go on.
+            RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
+            OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
         return execute(self.plan(limit, shard), overwrite=overwrite, resume=resume)
 

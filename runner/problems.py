@@ -33,7 +33,7 @@ def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]
 
 
 class Problems(list[str]):
-    """A sentence on each thing that is wrong, to be told at once."""
+    """A sentence on each thing that is wrong, to be reported at once."""
 
     def attempt(self, where: str, make: Callable[[], Any]) -> Any:
         """What a function gives; None where it fails, which is noted."""
@@ -56,7 +56,7 @@ class Problems(list[str]):
 
 
 def error_line(error: Exception) -> str:
-    """What an error says, in one line, with its kind where its words alone do not tell."""
+    """What an error says, in one line, with its kind where its words alone do not say it."""
     line = first_line(error)
     plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__
     return line if plain else f"{type(error).__name__}: {line}"

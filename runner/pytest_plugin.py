@@ -1,6 +1,6 @@
-"""The pytest plugin: runs a config once a session and fails where explanations got worse than a baseline says.
+"""The pytest plugin: runs a config once per session and fails where explanations got worse than a baseline says.
 
-    def test_explanations_are_as_good_as_ever(explanation_scores):
+    def test_explanations_are_as_good_as_before(explanation_scores):
         explanation_scores.assert_no_regression("tests/baseline.json", tolerance=0.01)
 
 Options of pytest.ini and their like, paths being relative to pytest's rootdir:
@@ -9,7 +9,7 @@ Options of pytest.ini and their like, paths being relative to pytest's rootdir:
   ``@pytest.mark.parametrize("explanation_scores", ["a.yaml", "b.yaml"], indirect=True)``.
 - ``explainrun_summary_dir`` (``--explainrun-summary-dir``): where summaries are kept, each in a folder named after its
   config; without it in a temporary folder. What is there counts only where it is the run of now: an unfinished run of
-  the same plan is gone on with, a finished one of the same plan, versions and samples is taken, all else is replaced.
+  the same plan is resumed, a finished one of the same plan, versions and samples is taken, all else is replaced.
 
 ``--explainrun-set KEY=VALUE`` and ``--explainrun-limit N`` change configs as they do for ``explainrun run``.
 ``--explainrun-update-baselines`` writes baselines instead of judging by them, and shows what changed.
@@ -46,7 +46,7 @@ _NO_CONFIG = (
 
 @dataclass
 class _Session:
-    """What a pytest session has run, and what its end shall tell.
+    """What a pytest session has run, and what its end reports.
 
     Attributes:
         rootdir: what relative paths of tests are relative to.
@@ -82,7 +82,7 @@ class _Session:
         for change in comparison.changes:
             if change.verdict is Verdict.NOT_TESTED:
                 row = f"{change.explainer}, {change.metric}: not judged by {baseline}"
-                self.notes.append(f"{row}, {change.questions} questions are too few to tell a fall from noise")
+                self.notes.append(f"{row}, {change.questions} questions are too few to distinguish a fall from noise")
 
 
 _SESSION = pytest.StashKey[_Session]()
@@ -129,9 +129,10 @@ class ExplanationScores:
             tolerance: how much worse a mean score may get: a number, in the metric's unit; per cent of the baseline's
                 mean, such as "2%"; or either by metric. 0.01 where neither this nor the rules say otherwise.
             rules: a YAML file, as ``explainrun compare --rules`` takes it.
-            alpha: chance of a false alarm anywhere in the table, at most; 0.05 likewise.
+            alpha: chance of a false alarm anywhere in the table, at most; 0.05 where neither this nor the
+                rules say otherwise.
             explainers: the only ones to judge.
-            metrics: likewise.
+            metrics: the only ones to judge by.
         """
         __tracebackhide__ = True
         path = (self._session.rootdir / baseline).resolve()
@@ -162,7 +163,7 @@ class ExplanationScores:
             raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None
 
     def _write(self, path: Path) -> None:
-        """Make or renew a baseline, once a session, and note what changed."""
+        """Make or renew a baseline, once per session, and note what changed."""
         from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.baseline_diff import baseline_difference  # noqa: PLC0415
         from .comparison.baseline_file import read_baseline, write_baseline  # noqa: PLC0415
@@ -205,7 +206,7 @@ def _no_baseline(path: Path, summary_dir: Path) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that the module's docstring tells of."""
+    """Add the options that the module's docstring lists."""
     parser.addini("explainrun_config", "config that the fixture explanation_scores runs; relative to rootdir")
     parser.addini("explainrun_summary_dir", "where its summaries are kept; relative to rootdir")
     group = parser.getgroup("explainrun", "scores of explanations (explainrun)")
@@ -213,12 +214,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--explainrun-config", metavar="PATH", help="Config that the fixture explanation_scores runs.")
     add("--explainrun-summary-dir", metavar="DIR", help="Keep summaries here, in a folder for each config.")
     add("--explainrun-set", metavar="KEY=VALUE", action="append", default=[], help="Replace a value of configs.")
-    add("--explainrun-limit", metavar="N", type=int, help="Only the first N samples.")
+    add("--explainrun-limit", metavar="N", type=int, help="Run the first N samples only.")
     add("--explainrun-update-baselines", action="store_true", help="Write baselines instead of judging by them.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the options, so that bad ones are told before anything runs."""
+    """Read the options, so that bad ones are reported before anything runs."""
     config.stash[_SESSION] = _Session(
         config.rootpath,
         _path_option(config, "explainrun_summary_dir"),
@@ -255,7 +256,7 @@ def _overrides(config: pytest.Config) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def explanation_scores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ExplanationScores:
-    """Scores of a config's explanations, run once a session; ``assert_no_regression(baseline)`` judges them."""
+    """Scores of a config's explanations, run once per session; ``assert_no_regression(baseline)`` judges them."""
     session = request.config.stash[_SESSION]
     named = getattr(request, "param", None)
     given = _path_option(request.config, "explainrun_config") if named is None else session.rootdir / named
@@ -280,13 +281,13 @@ def _run(config: Path, session: _Session, temporary: pytest.TempPathFactory) -> 
     except RunFailedError as error:
         return error
     except RunStopped:  # by a signal, which the run kept from pytest
-        keep = "" if session.summary_dir else "; with --explainrun-summary-dir it could be gone on with"
+        keep = "" if session.summary_dir else "; with --explainrun-summary-dir it could be resumed"
         pytest.exit(f"the run of {config} was stopped by a signal{keep}", pytest.ExitCode.INTERRUPTED)
     return ExplanationScores(config, result, session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell of baselines that were written, and of scores that could not be judged."""
+    """Report baselines that were written, and scores that could not be judged."""
     notes = config.stash[_SESSION].notes
     if notes:
         terminalreporter.section("explainrun")

@@ -1,4 +1,4 @@
-"""A run that tells of things as they stand: what an earlier one left in the folder counts only where it is the same."""
+"""Run a config, or reuse the finished run in its folder if plan, versions and samples are unchanged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunFailedError(RuntimeError):
 def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
     """Run a config, or take what its summary folder holds if that is what the run would give.
 
-    An unfinished run of the same plan is gone on with. A finished one is taken as it is if its plan, the versions that
+    An unfinished run of the same plan is resumed. A finished one is taken as it is if its plan, the versions that
     made it and every sample are those of now; whatever else the folder holds is replaced.
 
     Args:
@@ -46,7 +46,7 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
     """
     try:
         loaded, problems = load_config(config, overrides)
-        # whether the folder may be written anew is decided below, so it is none of the config's problems
+        # whether the folder may be overwritten is decided below, so it is none of the config's problems
         runner = build_runner(loaded, problems, config.parent, overwrite=True)
         if _holds_current_run(runner.plan(loaded.limit)):
             with suppress(PlanError):  # damaged, or begun on other samples; what else is wrong comes again below
@@ -62,7 +62,7 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
 
 
 def _holds_current_run(plan: Plan) -> bool:
-    """Whether the folder holds a run to go on with, or a finished one that says what a new one would say."""
+    """Whether the folder holds a run to resume, or a finished one that says what a new one would say."""
     run = opening(plan, overwrite=False, resume=True).run
     if run is None or not run.finished:
         return run is not None

@@ -11,7 +11,7 @@ find_python() {
     if [ -n "${EXPLAINRUN_PYTHON:-}" ]; then
         python=$EXPLAINRUN_PYTHON
         fits "$python" && return 0
-        echo "EXPLAINRUN_PYTHON=$python is no Python 3.10, 3.11 or 3.12 with the modules venv and ensurepip." >&2
+        echo "EXPLAINRUN_PYTHON=$python is not a Python 3.10, 3.11 or 3.12 with the modules venv and ensurepip." >&2
         return 2
     fi
     looked=""

@@ -1,4 +1,4 @@
-"""Damage the files of a run in thousands of ways, and see that each reader tells or reads, and nothing worse.
+"""Damage the files of a run in thousands of ways, and see that each reader reports or reads, and nothing worse.
 
     python scripts/fuzz_readers.py [--cases N] [--seed N] [--only CASE]
 
@@ -268,7 +268,7 @@ def _seen(value: Any) -> str:
 
 
 class Measured:
-    """Limits the memory that may be taken within, and afterwards tells the most that was, both in bytes."""
+    """Limits the memory that may be taken within, and afterwards gives the most that was, both in bytes."""
 
     def __init__(self, spare: int) -> None:
         self._spare = spare

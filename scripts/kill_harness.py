@@ -38,7 +38,7 @@ _TIMES = re.compile(rb"_explain_\d+|events\.summary\.\d+")
 
 
 def how_runs_differ(first: Path, second: Path) -> list[str]:
-    """What tells the ends of two runs apart, a few words each: records, pictures, archive and names of files.
+    """How the ends of two runs differ, a few words each: records, pictures, archive and names of files.
 
     Wall times and pass counts do not count, nor do the seconds since the epoch in names and paths.
     """
@@ -128,7 +128,7 @@ def killed_run(command: list[str], kills: int, life: float, seed: int) -> int:
 
 
 def started_together(command: list[str]) -> bool:
-    """Whether of two processes started at the same moment one runs and the other is refused, to go on later."""
+    """Whether of two processes started at the same moment one runs and the other is refused, to be resumed later."""
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
     said = [process.communicate()[1] for process in both]
     codes = [process.returncode for process in both]
@@ -172,7 +172,7 @@ def main() -> None:
         life = time.monotonic() - began
         print(f"uninterrupted: {life:.1f} s", flush=True)
         rounds = done = 0
-        while done < options.kills:  # a start that outlives its instant finishes the run: the next one begins anew
+        while done < options.kills:  # a start that outlives its instant finishes the run: the next one starts over
             rounds += 1
             target, longest = killed / str(rounds), min(life, options.longest)
             command = [*explainrun, "--summary-dir", str(target)]

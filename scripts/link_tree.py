@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Lay the links anew."""
+    """Lay the links again."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", "utf-8")
     mapping = dict(line.split(" = ") for line in parser["options"]["package_dir"].strip().splitlines())

@@ -1,8 +1,8 @@
-"""Train an OoDNet's head on the bundled classifier and measure whether it tells whole scenes from masked ones.
+"""Train an OoDNet's head on the bundled classifier and measure whether it separates whole scenes from masked ones.
 
 Writes ``configs/digit_ood_net.ckpt`` (where ``--output`` says otherwise, there), the head alone, if the inlier score
-tells 300 test scenes from the same scenes with their digits masked out, with an area under the ROC curve of at least
-0.9, and fails otherwise. Digits are masked out by masks of RISE whose cells are closed wherever a digit's box is.
+separates 300 test scenes from the same scenes with their digits masked out, with an area under the ROC curve of at
+least 0.9, and fails otherwise. Digits are masked out by masks of RISE whose cells are closed wherever a digit's box is.
 
 Masks that are taken as they come hide all digits in few scenes only, and a scene with a clear digit left is much like
 those that the classifier was trained on: against those the area is about 0.7, which is printed too.

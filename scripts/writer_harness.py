@@ -97,7 +97,7 @@ class Writer:
         raise SystemExit(f"process {self.process.pid} hangs")
 
     def ends(self) -> tuple[int, str]:
-        """Let it go on to its end; gives its exit code and what it printed."""
+        """Let it run to its end; gives its exit code and what it printed."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
         code = self.process.wait(_HANGS)

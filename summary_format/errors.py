@@ -1,4 +1,4 @@
-"""Everything that is wrong with something, told at once; and what was probably meant."""
+"""Everything that is wrong with something, reported at once; and what was probably meant."""
 
 from __future__ import annotations
 

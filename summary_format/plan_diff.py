@@ -1,4 +1,4 @@
-"""What tells two described plans apart."""
+"""How two described plans differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-MAKING = ("versions", "device")  # what tells apart who made two runs, and not what they do
+MAKING = ("versions", "device")  # how two runs differ in who made them, and not in what they do
 CHOSEN = ("chosen_layers",)  # what follows from the rest, once a run has begun
 CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
 _SHOWN = 60  # characters of a value
@@ -14,7 +14,7 @@ _UNCOMPARED = "uncompared"  # a plan's key: names of those in which two starts o
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequence[str] = ()) -> list[str]:
-    """What tells two described plans apart, a few words each.
+    """How two described plans differ, a few words each.
 
     Where they are written does not count, nor what they themselves say does not.
 
@@ -34,7 +34,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequ
 
 
 def mapping_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What tells two mappings of plain values apart, a few words each: "steps was 16, is 8"."""
+    """How two mappings of plain values differ, a few words each: "steps was 16, is 8"."""
     return _words(dict(_flat(before)), dict(_flat(now)))
 
 

@@ -61,7 +61,7 @@ class Probe:
         return cls(shape, Answers(*map(_array, given)) if len(given) == len(Answers._fields) else None)
 
     def difference(self, other: Probe) -> str | None:
-        """What tells another probe from this one, in words; None where nothing does.
+        """How another probe differs from this one, in words; None where it does not.
 
         Nor can anything be seen where both networks give different answers each time.
         """
@@ -105,7 +105,7 @@ def _largest(values: FloatArray) -> float:
 
 
 def _numbers(values: FloatArray) -> list[list[float | None]]:
-    """Nine digits tell all numbers of 32 bits apart."""
+    """Nine digits distinguish all numbers of 32 bits."""
     return [[float(f"{value:.9g}") if math.isfinite(value) else None for value in row] for row in values.tolist()]
 
 

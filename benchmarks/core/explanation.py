@@ -57,10 +57,10 @@ class Explanation:
         explainer: whose maps they are.
         view: the questions.
         maps: (Q, H, W), float32.
-        masks: (Q, H, W), where the asked label is; all False where nobody knows.
+        masks: (Q, H, W), where the asked label is; all False where unknown.
         coverings: what the metrics are going to ask.
         extra: maps (H, W) that metrics need beside those, by image and label.
-        need: told of each kind of pass how many images a metric needs that nobody else counts.
+        need: given, for each kind of pass, how many images a metric needs that are counted nowhere else.
 
     Attributes:
         peers: the explanations whose maps came from the same passes, this one among them.
@@ -158,7 +158,7 @@ class Explanation:
                 yield np.where((ranks >= first) & (ranks < last), np.float32(baseline), untouched)
 
     def _known(self, image: CoveredImage, questions: list[int]) -> FloatArray:
-        """Logits (questions, classes) of images that nobody has to run again: untouched, or covered throughout."""
+        """Logits (questions, classes) of images that need not run again: untouched, or covered throughout."""
         if image.first == image.last:
             untouched: FloatArray = self.view.logits[self.view.rows[questions]]
             return untouched

@@ -21,7 +21,7 @@ Scores = npt.NDArray[np.float64]
 
 
 class Metric(Configured, ABC):
-    """Scores maps, one number a question; NaN where a question cannot be scored.
+    """Scores maps, one number per question; NaN where a question cannot be scored.
 
     A subclass says what it needs and writes ``score``; means, counts and per-label figures are made of its numbers.
 
@@ -64,7 +64,7 @@ class Metric(Configured, ABC):
 
         The images of all metrics of a run share full passes, and one that several ask about runs once. So a metric
         needs as many images through the network as its covering has, for each question whose map has an order, less
-        those that another metric needs as well, the untouched one and the one covered throughout (asked once a run).
+        those that another metric needs as well, the untouched one and the one covered throughout (asked once per run).
         """
         return None
 

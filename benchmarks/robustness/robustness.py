@@ -24,7 +24,7 @@ class Robustness(Metric):
 
     Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), definition 2 (max-sensitivity): the largest
     ``|s(x + noise) - s(x)| / |s(x)|`` over several draws. Noise is uniform in plus and minus ``radius`` times the
-    image's range. A draw that moves the prediction too far is made anew, up to three times; then it counts as it is.
+    image's range. A draw that moves the prediction too far is made again, up to three times; then it counts as it is.
     Every image draws from its own generator, the same noise for all explainers, whose passes on it are shared. NaN
     where the map is zero or a map is not finite. Costs ``samples`` times the maps, and the passes that look at the
     predictions.
@@ -169,7 +169,7 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
 
 
 def _need(explanations: Sequence[Explanation], noisy: View) -> None:
-    """Tell what passes the maps of some noisy images need."""
+    """Report what passes the maps of some noisy images need."""
     need, copies, questions = explanations[0].need, len(noisy.images), len(noisy.rows)
     for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
         need(pass_kind(rule), questions)

@@ -17,7 +17,7 @@ class AblationCAM(ChannelMap):
 
     Desai, Ramaswamy: Ablation-CAM (2020): weight (y - y_k) / y; negative values of the sum are cut
     to zero. The divisor is the size of y, since a negative logit would turn the map over; a logit of zero gives no map.
-    Costs an image a channel, for all labels of an image. grad-cam puts the layer's least value less 10,000,000 in the
+    Costs an image per channel, for all labels of an image. grad-cam puts the layer's least value less 10,000,000 in the
     place of zero where that least value is not zero; the paper does not. See ``ActivationMap`` for the arguments.
     """
 

@@ -42,7 +42,7 @@ class ActivationMap(Explainer):
             since gradients, and the numbers of places, go through it too.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or layer is not a name.
         ValueError: if there is no such layer (the nearest names are offered), an empty list is given, or reshape is
             something else.
     """
@@ -85,7 +85,7 @@ class ActivationMap(Explainer):
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         for layer in self.needs.outputs:
-            self.grid(view.outputs[layer][:1], layer)  # refuses what is no grid
+            self.grid(view.outputs[layer][:1], layer)  # refuses what is not a grid
         return super().images_needed_for(view)
 
     def layer_maps(self, inputs: Tensor, targets: Any) -> dict[str, Tensor]:
@@ -163,7 +163,7 @@ def _layer_names(network: nn.Cell, layer: Any) -> tuple[str, ...]:
     """One layer's name or several, all of them the network's.
 
     Raises:
-        TypeError: if they are no names.
+        TypeError: if they are not names.
         ValueError: if there are none, or the network has no such layer.
     """
     if not isinstance(layer, (str, list, tuple)) or not all(isinstance(one, str) for one in layer):

@@ -34,7 +34,7 @@ class CAM(ActivationMap):
         reshape: see ``ActivationMap``.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or layer is not a name.
         ValueError: if there is no such layer, several are named, or there is no dense layer or a choice of them. Later,
             if the network is built otherwise.
     """
@@ -90,7 +90,7 @@ class GradCAMpp(DifferentiatedMap):
     """As ``GradCAM``, but weights are the positive gradients, each divided by 2 plus the channel's sum times it.
 
     Chattopadhay et al.: Grad-CAM++ (2018), equation 19, of the exponential of the logit; the exponential
-    itself, one number a map, is left out, and so are places without gradient or where the divisor is zero.
+    itself, one number per map, is left out, and so are places without gradient or where the divisor is zero.
     grad-cam computes the same but for a small constant that it adds to the divisor; torchcam 0.5 leaves the division
     out, and sums over places what the paper does not. See ``ActivationMap`` for the arguments.
     """
@@ -193,7 +193,7 @@ def second_order_weights(activation: FloatArray, gradient: Powers, squares: Powe
 
     Args:
         activation: (Q, channels, h, w).
-        gradient: likewise, as are the next two.
+        gradient: of the same shape, as are the next two.
         squares: second derivatives.
         cubes: third derivatives.
     """

@@ -21,7 +21,7 @@ class ScoreCAM(ChannelMap):
 
     Wang et al.: Score-CAM (2020), algorithm 1. A feature map is brought to the image's size, then
     to 0..1, and multiplied with the image; the softmax over channels is of the label's logits (subtracting that of a
-    baseline, as the paper does, changes nothing in it). Costs an image a channel, for all labels of an image.
+    baseline, as the paper does, changes nothing in it). Costs an image per channel, for all labels of an image.
     grad-cam puts corner on corner when it resizes; torchcam brings maps to 0..1 before it resizes, so that few reach 1.
 
     See ``ActivationMap`` for the arguments.
@@ -55,7 +55,7 @@ class ScoreCAM(ChannelMap):
 class SSCAM(ScoreCAM):
     """As ``ScoreCAM``, but a channel's logit is a mean over Gaussian noise on its feature map, after that is in 0..1.
 
-    Wang et al.: SS-CAM (2020). Costs ``num_samples`` images a channel.
+    Wang et al.: SS-CAM (2020). Costs ``num_samples`` images per channel.
 
     Args:
         network: see ``Explainer``.
@@ -67,7 +67,7 @@ class SSCAM(ScoreCAM):
 
     Raises:
         TypeError: as ``ActivationMap``.
-        ValueError: as ``ActivationMap``; or if num_samples is no whole number from 1, or std no number above 0.
+        ValueError: as ``ActivationMap``; or if num_samples is not a whole number from 1, or std is not above 0.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ISCAM(ScoreCAM):
     """As ``ScoreCAM``, but a channel's logit is a mean over sums of growing shares of the image behind its feature map.
 
     Naidu et al.: IS-CAM (2020): of N sums the i-th is that of the shares 1/N, 2/N ... i/N, hence
-    i (i + 1) / 2N times the image behind the map, which goes beyond it. Costs ``num_samples`` images a channel.
+    i (i + 1) / 2N times the image behind the map, which exceeds it. Costs ``num_samples`` images per channel.
 
     Args:
         network: see ``Explainer``.
@@ -107,7 +107,7 @@ class ISCAM(ScoreCAM):
 
     Raises:
         TypeError: as ``ActivationMap``.
-        ValueError: as ``ActivationMap``; or if num_samples is no whole number from 1.
+        ValueError: as ``ActivationMap``; or if num_samples is not a whole number from 1.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class SmoothGradCAMpp(ActivationMap):
     Omeiza et al.: Smooth Grad-CAM++ (2019), with the mean of the squares in the numerator of alpha
     (the paper's mean of the gradients breaks the Grad-CAM++ that it extends). Feature maps are those of the untouched
     image. torchcam 0.5 takes the last copy's gradient instead of their mean, and its feature maps instead of the
-    image's, and sums over places what the paper does not. Costs ``num_samples`` differentiated images a question.
+    image's, and sums over places what the paper does not. Costs ``num_samples`` differentiated images per question.
 
     Args:
         network: see ``Explainer``.
@@ -33,7 +33,7 @@ class SmoothGradCAMpp(ActivationMap):
 
     Raises:
         TypeError: as ``ActivationMap``.
-        ValueError: as ``ActivationMap``; or if num_samples is no whole number from 1, or std no number above 0.
+        ValueError: as ``ActivationMap``; or if num_samples is not a whole number from 1, or std is not above 0.
     """
 
     def __init__(

@@ -106,8 +106,8 @@ class Concepts:
 
         Raises:
             TypeError: if the image is neither a Tensor nor an array.
-            ValueError: if it is no single image of that size, image_weight lies outside 0..1, there are too few class
-                names or the statistics do not fit.
+            ValueError: if it is not a single image of that size, image_weight lies outside 0..1, there are too few
+                class names or the statistics do not fit.
         """
         share(image_weight, "image_weight")
         pixels = one_image(image)

@@ -51,7 +51,7 @@ class Factors:
         """At most so many concepts of an output (channels, h, w), that which explains most first.
 
         There are no more than its rank, hence none where it is the same at all places, and none where it is not
-        finite, as the offset and the residual tell.
+        finite, as the offset and the residual show.
         """
         values = activation.reshape(len(activation), -1).astype(np.float64)
         offset = values.min(axis=1)
@@ -101,8 +101,8 @@ class DeepFeatureFactorization(ActivationMap):
         reshape: see ``ActivationMap``.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``, or layer no name.
-        ValueError: if there is no such layer or several are named, a number is no whole number from 1, or reshape is
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or layer is not a name.
+        ValueError: if there is no such layer or several are named, a number is not a whole number from 1, or reshape is
             something else.
     """
 
@@ -153,7 +153,7 @@ class DeepFeatureFactorization(ActivationMap):
                 a layer of the network, such as its dense layer.
 
         Returns:
-            One an image.
+            One per image.
 
         Raises:
             TypeError: if inputs, activation or classifier are of another type.
@@ -224,7 +224,7 @@ def _product(values: Doubles, components: int) -> tuple[Doubles, Doubles, bool]:
 
     model = NMF(components, init="nndsvda", random_state=0, max_iter=_STEPS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told by what is returned
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported by what is returned
         vectors = model.fit_transform(values).T
     maps, settled = model.components_, model.n_iter_ < _STEPS
     present = maps.any(axis=1) & vectors.any(axis=1)
@@ -236,7 +236,7 @@ def _product(values: Doubles, components: int) -> tuple[Doubles, Doubles, bool]:
 
 
 def _rank(values: Doubles) -> int:
-    """How many singular values are more than the rounding of float32: beyond, NNDSVD divides zero by zero."""
+    """How many singular values are more than the rounding of float32: of others NNDSVD divides zero by zero."""
     singular = np.linalg.svd(values, compute_uv=False)
     least = singular[0] * max(values.shape) * np.finfo(np.float32).eps
     return int((singular > least).sum())

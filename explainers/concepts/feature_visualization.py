@@ -37,7 +37,7 @@ class VisualizedFeatures:
     Attributes:
         layer: its dotted name.
         channels: n of them.
-        images: (n, C, H, W), as the network takes them, one a channel.
+        images: (n, C, H, W), as the network takes them, one per channel.
         activations: (n, steps + 1), the channel's mean activation on the image before each step and after the last.
     """
 
@@ -51,7 +51,7 @@ class VisualizedFeatures:
 
         Args:
             mean: what images have subtracted, for each channel or for all.
-            std: what the rest is divided by. Values beyond black and white are cut off then; without both, colours
+            std: what the rest is divided by. Values outside black and white are cut off then; without both, colours
                 are stretched over each image's range.
 
         Raises:
@@ -60,7 +60,7 @@ class VisualizedFeatures:
         images = self.images
         if mean is not None and std is not None:
             centre, scale = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-            white = 255.0 if max(centre.max(), scale.max()) > 10 else 1.0  # as ``original_picture`` tells them apart
+            white = 255.0 if max(centre.max(), scale.max()) > 10 else 1.0  # as ``original_picture`` distinguishes them
             images = _within(images, -centre / scale, (white - centre) / scale)
         return [original_picture(image, mean, std) for image in images]
 
@@ -77,9 +77,9 @@ class FeatureVisualization:
 
     Where a channel is zero all over an image, its ReLUs closed, there is no gradient to follow; such a step goes where
     the gradient points with all ReLUs open (the deconvolution rule), which costs another pass. A channel that even so
-    does not change is told in the log.
+    does not change is reported in the log.
 
-    Costs a forward and a backward a step for as many channels as a pass holds, and one forward more. Noise and jitter
+    Costs a forward and a backward per step for as many channels as a pass holds, and one forward more. Noise and jitter
     come from a generator of each channel's own.
 
     Args:
@@ -97,7 +97,7 @@ class FeatureVisualization:
         seed: of the random numbers.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
         ValueError: if there is no such layer, a channel or number is not as said, or none are given. Later, if the
             layer has no such channel.
     """
@@ -248,7 +248,7 @@ def activation_maps(
         Float32 (N, channels asked for, h, w), or (N, ..., H, W).
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``, or inputs are neither a Tensor nor an array.
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or inputs are neither a Tensor nor an array.
         ValueError: if there is no such layer or channel, or the layer gives something else.
     """
     images = image_array(inputs)

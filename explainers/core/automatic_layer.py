@@ -1,4 +1,4 @@
-"""The layer that is read where nobody named one."""
+"""The layer that is read where none was named."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Method = TypeVar("Method", bound="Explainer")
 
 
 class Estimate(NamedTuple):
-    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_told`` says; None where nobody knows."""
+    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_told`` says; None where unknown."""
 
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None
@@ -37,7 +37,7 @@ class Explainer(Configured, ABC):
     """A saliency method bound to a network.
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
-    off a map is says in ``error_told`` how a run tells it, one that itself differentiates or reads layers that it is
+    off a map is says in ``error_told`` how a run reports it, one that itself differentiates or reads layers that it is
     ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
 
     Args:
@@ -46,7 +46,7 @@ class Explainer(Configured, ABC):
             configurations of a class side by side.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
     """
 
     needs = Needs()
@@ -61,7 +61,7 @@ class Explainer(Configured, ABC):
 
     @property
     def lacks_layer(self) -> bool:
-        """Whether it, or an explainer that it holds, reads a layer that nobody has named."""
+        """Whether it, or an explainer that it holds, reads a layer that was not named."""
         return any(inner.lacks_layer for _, inner in self._inner())
 
     def with_layer(self: Method, layer: str | Sequence[str]) -> Method:
@@ -99,7 +99,7 @@ class Explainer(Configured, ABC):
 
     @abstractmethod
     def attribute(self, view: View) -> FloatArray:
-        """Maps (Q, H, W), one a question of the view, in the sign and scale of the method."""
+        """Maps (Q, H, W), one per question of the view, in the sign and scale of the method."""
 
     def estimate(self, view: View) -> Estimate:
         """The same maps, with how far off they may be; a method that knows the latter writes this too."""
@@ -108,9 +108,9 @@ class Explainer(Configured, ABC):
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
 
-        By kind of pass, as far as that can be told without looking at them: what it may be at most, or nothing where
-        nobody knows. The shared passes that it ``needs`` are not among them: those take one image a question, for all
-        explainers that read a pass of the same rule.
+        By kind of pass, as far as that is known without looking at them: what it may be at most, or nothing where
+        that is unknown. The shared passes that it ``needs`` are not among them: those take one image per question, for
+        all explainers that read a pass of the same rule.
 
         Raises:
             ValueError: if its options do not fit images of that shape; asked before the first pass of a run.
@@ -139,12 +139,12 @@ class Explainer(Configured, ABC):
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
-            targets: the labels to explain: an int for all images, (N,) for one an image, or (N, L) for several.
+            targets: the labels to explain: an int for all images, (N,) for one per image, or (N, L) for several.
             ret: "tensor", or "image" for coloured overlays.
             show: display the overlays; by default in notebooks only.
 
         Returns:
-            Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels an image. With ``ret="image"`` a list of N
+            Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image. With ``ret="image"`` a list of N
             pictures, of N lists of L pictures for targets (N, L).
 
         Raises:

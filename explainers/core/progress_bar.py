@@ -12,7 +12,7 @@ from .explainer import in_notebook
 
 
 def progress_bar(total: int | None, unit: str) -> tqdm[Any]:
-    """A bar of so many units, None if nobody knows how many; disabled where nobody watches."""
+    """A bar of so many units, None if it is unknown how many; disabled where no one watches."""
     silent = not (_in_terminal() or in_notebook())
     return tqdm(total=total, unit=unit, file=sys.stderr, disable=silent, dynamic_ncols=True)
 

@@ -98,7 +98,7 @@ class View:
 
     @cached_property
     def logits(self) -> FloatArray:
-        """Logits (N, classes) of the untouched images; a pass only where nobody knew them yet."""
+        """Logits (N, classes) of the untouched images; a pass only where they were not known yet."""
         if self._logits is None:
             return self.network.logits(self.images)
         return self._logits() if callable(self._logits) else self._logits
@@ -163,7 +163,7 @@ class View:
 
     @cached_property
     def outputs(self) -> Mapping[str, FloatArray]:
-        """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that nobody asks about."""
+        """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that are not asked about."""
         if self._outputs is not None:
             return self._outputs
         rows = np.unique(self.rows)
@@ -193,7 +193,7 @@ def dropout_generators(seed: int, sample_id: int, samples: int) -> list[np.rando
 
 
 def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
-    """Targets as labels (N, L), one row an image.
+    """Targets as labels (N, L), one row per image.
 
     Args:
         targets: an int, for all images; or (N,) or (N, L) integers as a Tensor, array, list or tuple.

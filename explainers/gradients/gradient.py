@@ -18,7 +18,7 @@ from ..network.tensors import FloatArray
 
 
 class PixelAttribution(Explainer):
-    """A method that gives every channel of every pixel a value, which then become one a pixel."""
+    """A method that gives every channel of every pixel a value, which then become one per pixel."""
 
     pynative = True
 
@@ -27,7 +27,7 @@ class PixelAttribution(Explainer):
 
     @abstractmethod
     def by_channel(self, view: View) -> FloatArray:
-        """Values (Q, C, H, W), one a channel of each pixel."""
+        """Values (Q, C, H, W), one per channel of each pixel."""
 
     def images_by_channel(self, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         """How many images (C, H, W) ``by_channel`` runs through the network itself, by kind of pass.
@@ -67,7 +67,7 @@ class Gradient(GradientSize):
         normalize: stretch each map to 0..1; a constant one becomes 0.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
         ValueError: if loss or normalize is neither True nor False.
     """
 

@@ -26,8 +26,8 @@ class IntegratedGradients(PixelAttribution):
 
     Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks (2017), equation 1, by Gauss-Legendre quadrature;
     summed over channels. Up to the error of the quadrature a map sums up to the logit of the image less that of the
-    baseline (completeness, section 3); ``estimate`` and a run's archive tell that error, question by question. Costs
-    ``steps`` differentiated images a question, and one image an image, for each baseline.
+    baseline (completeness, section 3); ``estimate`` and a run's archive give that error, question by question. Costs
+    ``steps`` differentiated images per question, and one image per image, for each baseline.
 
     Args:
         network: see ``Explainer``.
@@ -37,9 +37,9 @@ class IntegratedGradients(PixelAttribution):
         name: see ``Explainer``.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell``.
-        ValueError: if steps is no whole number from 1, a baseline is none, or an empty list is given. Later, if a
-            baseline does not fit the images.
+        TypeError: if the network is not a ``mindspore.nn.Cell``.
+        ValueError: if steps is not a whole number from 1, a baseline is malformed, or an empty list is given. Later, if
+            a baseline does not fit the images.
     """
 
     error_told: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"

@@ -23,9 +23,9 @@ class NoiseTunnel(PixelAttribution):
 
     Smilkov et al.: SmoothGrad (2017), section 2.2; Hooker et al.: A Benchmark for Interpretability Methods (2019),
     section 4.2 (smoothgrad_sq); Adebayo et al.: Local Explanation Methods (2018) (vargrad, the variance of the
-    population). Of explainers that give every channel a value, those are taken, signs included, and become one a pixel
-    at the end. (captum takes sizes before means, unless told otherwise.) Noise is drawn for each image, the same for
-    all its labels. Costs what the explainer does, ``nt_samples`` times.
+    population). Of explainers that give every channel a value, those are taken, signs included, and become one per
+    pixel at the end. (captum takes sizes before means, unless asked not to.) Noise is drawn for each image, the same
+    for all its labels. Costs what the explainer does, ``nt_samples`` times.
 
     Args:
         explainer: reads gradients: ``Gradient``, ``InputXGradient``, ``IntegratedGradients``, ``GradCAM`` and its like,
@@ -66,7 +66,7 @@ class NoiseTunnel(PixelAttribution):
         self.stdevs = positive_number(stdevs, "stdevs")
 
     def by_channel(self, view: View) -> FloatArray:
-        """Values (Q, C, H, W); (Q, 1, H, W) of an explainer that gives one a pixel."""
+        """Values (Q, C, H, W); (Q, 1, H, W) of an explainer that gives one per pixel."""
         parts = [self._part(part) for part in view.parts(view.network.pass_size)]
         return np.concatenate(parts)
 

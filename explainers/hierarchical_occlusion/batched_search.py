@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 
 
 class Request(Protocol):
-    """Images (C, H, W) that a search wants answered before it goes on; each is built when its pass comes."""
+    """Images (C, H, W) that a search wants answered before it continues; each is built when its pass comes."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, place: int, /) -> FloatArray: ...
 
 
-# A search yields requests of one image or more, is sent the answers (a number an image, or a row of them), and returns
+# A search yields requests of one image or more, is sent the answers (a number per image, or a row of them), and returns
 # its result.
 Search = Generator[Request, FloatArray, Result]
 
@@ -34,7 +34,7 @@ def search_together(
 ) -> list[tuple[Result, tuple[int, ...]]]:
     """Run searches to their ends, with images of any of them side by side in a pass.
 
-    Images wait in one queue, first in, first out. A search goes on as soon as its whole request is answered, and its
+    Images wait in one queue, first in, first out. A search continues as soon as its whole request is answered, and its
     next request joins the queue's end. So a pass has less than ``pass_size`` images only when every search that is
     not over waits for that very pass.
 
@@ -42,7 +42,7 @@ def search_together(
         searches: not yet begun. All begin at once, so each holds what it needs to build its images.
         columns: for each search, which column of the answers is its own (its label), or which several.
         ask: one pass: from at most ``pass_size`` images to numbers (images, columns).
-        pass_size: images a pass.
+        pass_size: images per pass.
 
     Returns:
         For each search its result, and how many images each of its requests held, in order.
@@ -61,13 +61,13 @@ def search_together(
 
 
 def passes_needed(rounds: Sequence[Sequence[int]], pass_size: int) -> int:
-    """How many passes ``search_together`` takes, told from the sizes of each search's requests alone.
+    """How many passes ``search_together`` takes, worked out from the sizes of each search's requests alone.
 
     It runs nothing and counts in whole requests, so it can check that no pass was wasted.
 
     Args:
         rounds: for each search how many images each of its requests holds, in order; may be empty.
-        pass_size: images a pass.
+        pass_size: images per pass.
     """
     ahead = [deque(of_search) for of_search in rounds]
     waiting = deque((later, later.popleft()) for later in ahead if later)

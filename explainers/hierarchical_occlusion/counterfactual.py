@@ -134,7 +134,7 @@ def draw_layers(
     image: Tensor | npt.NDArray[Any], counterfactual: Counterfactual, mean: Statistics | None = None,
     std: Statistics | None = None,
 ) -> list[Image.Image]:  # fmt: skip
-    """The image, then a picture a layer: blurred but in the layer's boxes, which are outlined just inside their edges.
+    """The image, then a picture per layer: blurred but in the layer's boxes, outlined just inside their edges.
 
     Args:
         image: that was searched, (C, H, W) or (1, C, H, W).
@@ -147,7 +147,7 @@ def draw_layers(
 
     Raises:
         TypeError: if the image is neither a Tensor nor an array.
-        ValueError: if it is no single image, or the statistics do not fit it.
+        ValueError: if it is not a single image, or the statistics do not fit it.
     """
     pixels = one_image(image)
     # Stretched apart, a picture's colours would depend on which parts are shown; a blur may leave the range by a bit.

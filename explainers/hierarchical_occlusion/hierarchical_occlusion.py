@@ -35,8 +35,8 @@ class Searches(NamedTuple):
     """What many searches found together.
 
     Attributes:
-        counterfactuals: one a question.
-        passes: how many they need, told from what each step had to ask alone.
+        counterfactuals: one per question.
+        passes: how many they need, worked out from what each step had to ask alone.
     """
 
     counterfactuals: list[Counterfactual]
@@ -60,11 +60,11 @@ class HierarchicalOcclusion(Configured):
         window_sides: of each layer's windows, in pixels, strictly falling. By default half the image's short side and
             half of that again, rounded down, at most three of them and none below 28.
         strides: of each layer's windows, in pixels; by default a fifth of the side, rounded down, at least 1. Strides
-            beyond the sides leave pixels that no window shows.
+            longer than the sides leave pixels that no window shows.
         blur: sigma of the Gaussian that covers the image, in whole pixels; by default the short side / 25, rounded.
 
     Raises:
-        TypeError: if the network is no ``mindspore.nn.Cell`` or activation_fn cannot be called.
+        TypeError: if the network is not a ``mindspore.nn.Cell`` or activation_fn cannot be called.
         ValueError: if a number lies outside its range, or there are not as many strides as sides.
     """
 
@@ -98,7 +98,7 @@ class HierarchicalOcclusion(Configured):
             shape: of an image, (C, H, W).
 
         Raises:
-            ValueError: if it has not three channels, is too small for the windows, or has not a stride a layer.
+            ValueError: if it has not three channels, is too small for the windows, or has not a stride per layer.
         """
         if len(shape) != 3 or shape[0] != CHANNELS:
             raise ValueError(
@@ -133,7 +133,7 @@ class HierarchicalOcclusion(Configured):
             What was found, or that the blur alone suffices, or that no choice of windows reaches the threshold.
 
         Raises:
-            TypeError: if the image is no Tensor or array.
+            TypeError: if the image is not a Tensor or array.
             ValueError: if the image cannot be searched, there is no such label, or its probability on the untouched
                 image does not exceed the threshold.
         """
@@ -170,7 +170,7 @@ class HierarchicalOcclusion(Configured):
             probabilities: (Q,), of that label on the untouched image.
 
         Returns:
-            An answer a question, in order, and the passes that they need.
+            An answer per question, in order, and the passes that they need.
 
         Raises:
             ValueError: if the images cannot be searched, or the questions' lengths differ.
@@ -219,7 +219,7 @@ class HierarchicalOcclusion(Configured):
             return tuple(max(1, side // STRIDES_PER_WINDOW) for side in sides)
         if len(self.strides) != len(sides):
             raise ValueError(
-                f"strides must give one number a layer, got {list(self.strides)} for window sides {list(sides)}; "
+                f"strides must give one number per layer, got {list(self.strides)} for window sides {list(sides)}; "
                 f"give {len(sides)}"
             )
         return self.strides
@@ -232,7 +232,7 @@ def _pixels(numbers: Sequence[Any], name: str) -> tuple[int, ...]:
         ValueError: if they are others, or there are none.
     """
     if not np.iterable(numbers) or isinstance(numbers, str) or not len(numbers):
-        raise ValueError(f"{name} must be a list with one number a layer, got {numbers!r}")
+        raise ValueError(f"{name} must be a list with one number per layer, got {numbers!r}")
     if not all(isinstance(number, Integral) and int(number) >= 1 for number in numbers):
         raise ValueError(f"{name} must be whole pixels, at least 1, got {list(numbers)}")
     return tuple(int(number) for number in numbers)

@@ -17,7 +17,7 @@ from .tensors import FloatArray, IntArray, as_array, require_pynative
 def channel_answers(
     network: Network, images: FloatArray, layer: str, channels: IntArray, rule: Rule = "plain"
 ) -> tuple[FloatArray, FloatArray]:
-    """The mean of one channel of a layer's output for each image, and its gradient; a forward and a backward a pass.
+    """The mean of one channel of a layer's output for each image, and its gradient; a forward and a backward per pass.
 
     Of a layer that runs several times in a pass, the last run counts. Passes count as "ascend".
 

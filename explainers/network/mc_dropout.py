@@ -141,8 +141,8 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
     Those are the dropout layers that run, or if none does the last dense one that runs.
 
     Raises:
-        ValueError: if the pass, or a layer of the user's in training, calls a dropout function, whose masks nobody can
-            choose, or neither a dropout layer nor a dense one runs.
+        ValueError: if the pass, or a layer of the user's in training, calls a dropout function, whose masks cannot be
+            chosen, or neither a dropout layer nor a dense one runs.
     """
     layers, dense = _candidates(network)
     ran: list[_Dropout] = []

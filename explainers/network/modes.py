@@ -36,7 +36,7 @@ def keeping_flags(network: nn.Cell) -> Iterator[list[nn.Cell]]:
 def evaluating(network: nn.Cell) -> Iterator[None]:
     """Inference mode within, everything as it was afterwards.
 
-    Batch norm that was told to use batch statistics always would change its parameters and tie images to their
+    Batch norm that was set to use batch statistics always would change its parameters and tie images to their
     neighbours, so it too uses its moving statistics within.
     """
     with keeping_flags(network) as cells:

@@ -18,7 +18,7 @@ class OutOfMemoryError(RuntimeError):
         smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"
         super().__init__(
             f"the device has no memory for a pass of {pass_size} images; {smaller} (results depend on it, so a run "
-            f"that has begun goes on with its own or begins anew with overwrite)"
+            f"that has begun resumes with its own or starts over with overwrite)"
         )
 
 
@@ -50,7 +50,7 @@ class Passes:
         self.images[kind] += images
 
     def drained(self) -> Passes:
-        """What was counted since the last call, which starts anew."""
+        """What was counted since the last call, which starts over."""
         counted = Passes(self.made, self.images, self.seconds)
         self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
         return counted

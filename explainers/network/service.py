@@ -47,7 +47,7 @@ class Network:
 
     Args:
         cell: takes images (N, C, H, W) and returns logits (N, classes).
-        pass_size: images a pass. On CPU a row's bits depend on this number and on nothing else when it is 16 (at 7,
+        pass_size: images per pass. On CPU a row's bits depend on this number and on nothing else when it is 16 (at 7,
             20 or 32 the matrix kernels split rows otherwise), so runs keep it fixed.
         fill: fill up ragged passes with copies of their last image, whose results are dropped, so that every pass has
             one shape. Runs do; direct calls on a few images do not.
@@ -58,7 +58,7 @@ class Network:
         layer_runs: how often each layer that was read ran in a pass.
 
     Raises:
-        TypeError: if the cell is no ``mindspore.nn.Cell``.
+        TypeError: if the cell is not a ``mindspore.nn.Cell``.
         ValueError: if pass_size is below 1.
     """
 
@@ -228,7 +228,7 @@ class Network:
         if not _agree(alone[1:], beside[1:]):
             raise ValueError(
                 "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
-                "first axis does not hold the images, so uncertainty cannot tell whose mask is whose"
+                "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
             )
         try:
             with self.running("dropout trial", len(first)):
@@ -259,7 +259,7 @@ class Network:
 
         Args:
             images: (N, C, H, W).
-            generators: for each image one a sample.
+            generators: for each image one per sample.
 
         Raises:
             ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
@@ -295,7 +295,7 @@ class Network:
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images, in one pass of that kind.
 
-        The shape is None for a layer that does not run, or whose output is no tensor.
+        The shape is None for a layer that does not run, or whose output is not a tensor.
         """
         shapes: dict[str, tuple[int, ...]] = {}
 
@@ -324,7 +324,7 @@ class Network:
                 yield
             self.after_pass()
         except Exception as error:
-            with suppress(Exception):  # MindSpore may tell an error again at the next operation: let it be this one
+            with suppress(Exception):  # MindSpore may raise an error again at the next operation: let it be this one
                 (Tensor(0.0) + 1.0).asnumpy()
             if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(self.pass_size) from error
@@ -355,7 +355,7 @@ def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
 
 
 def by_image(parts: Iterator[FloatArray], rows: int) -> Iterator[FloatArray]:
-    """Parts of any length cut anew, so many rows each."""
+    """Parts of any length cut again, so many rows each."""
     waiting: list[FloatArray] = []
     for part in parts:
         waiting.append(part)

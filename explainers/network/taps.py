@@ -55,7 +55,7 @@ class _Tap:
         output.register_hook(keep)
 
     def let_go(self) -> None:
-        """Forget the tensors: the output holds its hook and the hook this tap, a ring that nobody would find unused."""
+        """Forget the tensors: the output holds its hook and the hook this tap, a ring that no one would find unused."""
         self.output = None
         self.gradients.clear()
 

@@ -23,7 +23,7 @@ def checked_network(network: Any) -> nn.Cell:
     """A network.
 
     Raises:
-        TypeError: if it is no ``mindspore.nn.Cell``.
+        TypeError: if it is not a ``mindspore.nn.Cell``.
     """
     if not isinstance(network, nn.Cell):
         raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")

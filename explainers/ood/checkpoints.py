@@ -21,7 +21,7 @@ _BYTES = {
     "Bool": 1, "Int8": 1, "UInt8": 1, "Int16": 2, "UInt16": 2, "Float16": 2, "BFloat16": 2, "Int32": 4, "UInt32": 4,
     "Float32": 4, "Int64": 8, "UInt64": 8, "Float64": 8,
 }  # fmt: skip
-_TRAILER = b"crc_num"  # and ten bytes, where MindSpore was told to write a checksum
+_TRAILER = b"crc_num"  # and ten bytes, where MindSpore was asked to write a checksum
 
 
 def read_checkpoint(path: str | Path) -> dict[str, ms.Parameter]:
@@ -29,21 +29,21 @@ def read_checkpoint(path: str | Path) -> dict[str, ms.Parameter]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no MindSpore checkpoint, or a parameter's shape and bytes do not fit.
+        ValueError: if it is not a MindSpore checkpoint, or a parameter's shape and bytes do not fit.
         OSError: if it cannot be read.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint {path}")
     if path.suffix != ".ckpt":
-        raise ValueError(f"{path} is no MindSpore checkpoint: its name must end with .ckpt")
+        raise ValueError(f"{path} is not a MindSpore checkpoint: its name must end with .ckpt")
     differing = next(_problems(path.read_bytes()), None)
     if differing is not None:
-        raise ValueError(f"{path} is no MindSpore checkpoint{differing and ': '}{differing}")
+        raise ValueError(f"{path} is not a MindSpore checkpoint{differing and ': '}{differing}")
     try:
         found = ms.load_checkpoint(str(path))
     except ValueError as error:
-        raise ValueError(f"{path} is no MindSpore checkpoint") from error
+        raise ValueError(f"{path} is not a MindSpore checkpoint") from error
     return {name: value for name, value in found.items() if isinstance(value, ms.Parameter)}
 
 
@@ -67,7 +67,7 @@ def _problems(content: bytes) -> Iterator[str]:
 
 def _problem(parts: list[Any]) -> str | None:
     if not all(part.HasField("tensor") for part in parts):
-        return "is no tensor"
+        return "is not a tensor"
     kind, shape = parts[0].tensor.tensor_type, list(parts[0].tensor.dims)
     if any(part.tensor.tensor_type != kind or list(part.tensor.dims) != shape for part in parts):
         return "comes in parts that differ"
@@ -89,4 +89,4 @@ def _text_problem(parts: list[Any]) -> str | None:
         sound = len(parts) == 1 and bool(content.decode("utf-32-le"))
     except UnicodeDecodeError:
         sound = False
-    return None if sound else "is no text"
+    return None if sound else "is not a text"

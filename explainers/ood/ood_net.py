@@ -34,11 +34,11 @@ _SMALLEST_SQUARE = 1e-12  # of a length that is divided by; features behind a Re
 
 
 class OoDNet(nn.Cell):
-    """A classifier with a head that tells images like its training images from others.
+    """A classifier with a head that distinguishes images like its training images from others.
 
     Qiu et al., Resisting Out-of-Distribution Data Problem in Perturbation of XAI (2021), arXiv 2107.14000, with the
     head of Hsu et al., Generalized ODIN (2020): of the classifier's features f, h_i is the cosine of the angle between
-    f and a weight w_i for each class, and g = sigmoid(batch_norm(dense(f))) one number an image. Training takes the
+    f and a weight w_i for each class, and g = sigmoid(batch_norm(dense(f))) one number per image. Training takes the
     logits h / g. Afterwards ``ood_net(images)`` gives h, (N, num_classes), in -1..1; an image's inlier score is its
     largest h_i.
 
@@ -77,7 +77,7 @@ class OoDNet(nn.Cell):
         """Scores h (N, num_classes) of images (N, C, H, W); in training mode the logits h / g.
 
         Raises:
-            TypeError: if the images are no Tensor.
+            TypeError: if the images are not a Tensor.
             ValueError: if the classifier's features are not (N, num_features), or in graph mode.
         """
         return self.ood_head(self._features(images))
@@ -144,7 +144,7 @@ class OoDNet(nn.Cell):
 
         Args:
             dataset: gives batches (images, labels); labels (N, num_classes) are one-hot or multi-hot.
-            loss_fn: of logits and labels, one a sample or one number;
+            loss_fn: of logits and labels, one per sample or one number;
                 ``nn.SoftmaxCrossEntropyWithLogits()`` by default, ``nn.BCEWithLogitsLoss()`` fits multi-hot labels.
             callbacks: one or a list, called as ``mindspore.train.Model`` calls them.
             epoch: how many times to go through the dataset, at least 1.
@@ -188,7 +188,7 @@ class OoDNet(nn.Cell):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is no checkpoint, holds no head, one of other features or classes, or beside the head a
+            ValueError: if it is not a checkpoint, holds no head, one of other features or classes, or beside the head a
                 classifier with other weights.
         """
         if not Path(path).is_file():

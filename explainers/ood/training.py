@@ -26,13 +26,13 @@ _log = logging.getLogger("explainrun")
 
 
 class Told(dict[str, Any]):
-    """What callbacks are told, as attributes too, as ``mindspore.train.Model`` tells it."""
+    """What callbacks are given, as attributes too, as ``mindspore.train.Model`` gives it."""
 
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"OoDNet's training tells callbacks no {name!r}") from None
+            raise AttributeError(f"OoDNet's training gives callbacks no {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
@@ -148,7 +148,7 @@ def checked_callbacks(callbacks: Any) -> list[Callback]:
     """None, one callback or several as a list.
 
     Raises:
-        TypeError: if one is no callback.
+        TypeError: if one is not a callback.
     """
     if callbacks is None:
         return []
@@ -163,7 +163,7 @@ def checked_dataset(dataset: Any) -> ds.Dataset:
     """A dataset that gives (images, labels).
 
     Raises:
-        TypeError: if it is no MindSpore dataset.
+        TypeError: if it is not a MindSpore dataset.
         ValueError: if it has other columns, or is empty.
     """
     if not isinstance(dataset, ds.Dataset):

@@ -17,7 +17,7 @@ _BLUR_DIVISOR = 25  # of the image's short side, for the blur's sigma
 
 
 def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
-    """A baseline: a number, an array (one number a channel, or what broadcasts to (C, H, W)), "mean" or "blur".
+    """A baseline: a number, an array (one number per channel, or what broadcasts to (C, H, W)), "mean" or "blur".
 
     Raises:
         ValueError: if it is something else, or not finite.
@@ -30,7 +30,7 @@ def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"{name} must be a finite number, a finite array, 'mean' or 'blur', got {baseline!r}")
     if values.ndim == 1:
-        values = values[:, None, None]  # one number a channel
+        values = values[:, None, None]  # one number per channel
     elif values.ndim == 4 and len(values) == 1:
         values = values[0]
     return float(values) if values.ndim == 0 else values.astype(np.float32)
@@ -64,7 +64,7 @@ def baseline_image(baseline: Baseline, image: FloatArray) -> FloatArray:
 
 
 def blur_sigma(size: tuple[int, ...]) -> int:
-    """The sigma, in pixels, that blurs an image (height, width) beyond recognition: its short side over 25, rounded."""
+    """The sigma, in pixels, that makes an image (height, width) unrecognisable: its short side over 25, rounded."""
     return max(1, round(min(size) / _BLUR_DIVISOR))
 
 

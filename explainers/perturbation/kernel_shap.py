@@ -46,16 +46,16 @@ class KernelSHAP(SuperpixelExplainer):
 
     Args:
         network: see ``SuperpixelExplainer``.
-        activation_fn: likewise.
+        activation_fn: see ``SuperpixelExplainer``.
         num_samples: coalitions to ask about each image at most; by default 2 K + 2048, as in the shap package.
         segmentation: see ``SuperpixelExplainer``.
-        segmentation_options: likewise.
-        hide_color: likewise.
+        segmentation_options: see ``SuperpixelExplainer``.
+        hide_color: see ``SuperpixelExplainer``.
         name: see ``Explainer``.
 
     Raises:
         TypeError: as ``SuperpixelExplainer``.
-        ValueError: likewise; or if num_samples is no whole number from 2.
+        ValueError: as ``SuperpixelExplainer``; or if num_samples is not a whole number from 2.
     """
 
     def __init__(

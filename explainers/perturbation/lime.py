@@ -30,25 +30,25 @@ class LIME(SuperpixelExplainer):
     from its own generator. ``explain`` gives the model itself, and pictures of it.
 
     The default segmentation is the lime package's, for photographs of 200 pixels a side and more: of most 32 x 32 ones
-    it makes a single segment, hence a constant map, which the log tells; "slic" makes more.
+    it makes a single segment, hence a constant map, which the log says; "slic" makes more.
 
     Args:
         network: see ``SuperpixelExplainer``.
-        activation_fn: likewise.
+        activation_fn: see ``SuperpixelExplainer``.
         num_samples: images that the model is fitted on.
         num_features: keep so many segments, those of the largest absolute weight in a first fit (with alpha 0.01), and
             fit again on them; the others weigh 0. The lime package calls that "highest_weights". By default all.
         segmentation: see ``SuperpixelExplainer``.
-        segmentation_options: likewise.
-        hide_color: likewise.
+        segmentation_options: see ``SuperpixelExplainer``.
+        hide_color: see ``SuperpixelExplainer``.
         kernel_width: the smaller, the more images count that show nearly all.
         alpha: strength of the ridge, which shrinks weights towards 0.
         name: see ``Explainer``.
 
     Raises:
         TypeError: as ``SuperpixelExplainer``.
-        ValueError: likewise; or if num_samples is no whole number from 2, num_features none from 1, or kernel_width or
-            alpha is not above 0.
+        ValueError: as ``SuperpixelExplainer``; or if num_samples is not a whole number from 2, num_features not one
+            from 1, or kernel_width or alpha is not above 0.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Occlusion(Explainer):
 
     Zeiler, Fergus: Visualizing and Understanding Convolutional Networks (2013), section 4.2. Windows start at every
     ``stride`` from the top left; the last ones are cut by the border, so that every pixel is covered. Costs one image
-    a window, for all labels of an image.
+    per window, for all labels of an image.
 
     Args:
         network: see ``Explainer``.
@@ -47,15 +47,16 @@ class Occlusion(Explainer):
         window: pixels covered at once: an int for a square, (height, width), or (channels, height, width). By default
             windows that just cover the image with 32 of them a side, spread evenly, as the old package meant to; on
             sides of up to 32 pixels windows of 3 at every pixel.
-        stride: pixels from one window to the next, likewise; by default the window, so that windows tile the image.
+        stride: pixels from one window to the next, in the same forms; by default the window, so that windows tile
+            the image.
         baseline: what covers: a number, an array that broadcasts to (C, H, W), "mean" (each channel's) or "blur".
         name: see ``Explainer``.
 
     Raises:
         TypeError: if the network or the activation is of another type.
-        ValueError: if a window or stride is no whole number from 1 or two or three of them, there is a stride without a
-            window, or the baseline is none. Later, if a window or the baseline does not fit the images, or a stride
-            exceeds its window (pixels between would never be covered).
+        ValueError: if a window or stride is not a whole number from 1 or two or three of them, there is a stride
+            without a window, or the baseline is malformed. Later, if a window or the baseline does not fit the images,
+            or a stride exceeds its window (pixels between would never be covered).
     """
 
     def __init__(

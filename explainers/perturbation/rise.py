@@ -85,7 +85,7 @@ class RISE(Explainer):
 
     Raises:
         TypeError: if the network or the activation is of another type.
-        ValueError: if num_masks is no whole number from 2, a side of the grid none from 2, or probability is not above
+        ValueError: if num_masks or a side of the grid is not a whole number from 2, or probability is not above
             0 and below 1. Later, if the grid has more cells a side than the image has pixels.
     """
 

@@ -174,7 +174,7 @@ def number_of(segments: IntArray) -> int:
 
 
 def weighted_r2(values: Weights, told: Weights, weights: Weights) -> float:
-    """Share of the values' weighted variance that a model tells; NaN where they do not vary."""
+    """Share of the values' weighted variance that a model explains; NaN where they do not vary."""
     if not len(values) or np.ptp(values) == 0:
         return np.nan
     variation = (weights * (values - np.average(values, weights=weights)) ** 2).sum()

@@ -27,10 +27,10 @@ class SuperpixelExplanation:
         label: that was asked about.
         segments: (H, W), the segment of each pixel, from 0 to K - 1.
         weights: (K,), what showing a segment adds to the probability.
-        intercept: of the model: the probability that it tells where all segments are hidden.
+        intercept: of the model: the probability that it gives where all segments are hidden.
         score: weighted R^2 of the model over the images it was fitted on; NaN where the network says the same of all.
         prediction: the network's probability of the label on the untouched image.
-        local_prediction: what the model tells instead, the intercept and all weights added up.
+        local_prediction: what the model gives instead, the intercept and all weights added up.
         image: (C, H, W), as the network takes it.
     """
 
@@ -66,7 +66,7 @@ class SuperpixelExplanation:
             package has 1 for both unless it is asked for both.)
 
         Raises:
-            ValueError: if positive_only and negative_only are both True, num_features is no whole number from 1, or
+            ValueError: if positive_only and negative_only are both True, num_features is not a whole number from 1, or
                 min_weight is below 0.
         """
         if positive_only and negative_only:
@@ -100,10 +100,10 @@ class SuperpixelExplanation:
 
         Args:
             positive_only: see ``mask``.
-            negative_only: likewise.
+            negative_only: see ``mask``.
             hide_rest: make all other pixels grey.
             num_features: see ``mask``.
-            min_weight: likewise.
+            min_weight: see ``mask``.
             image: what to draw on, resized where sizes differ; by default the image itself.
             mean: what was subtracted from the image's pixels, for each channel or for all.
             std: what the rest was divided by. Without both, colours are stretched over the image's range.
@@ -112,7 +112,7 @@ class SuperpixelExplanation:
             RGB, of the map's size.
 
         Raises:
-            TypeError: if image is no PIL picture.
+            TypeError: if image is not a PIL picture.
             ValueError: as ``mask``; or if the image has not 1, 3 or 4 channels, or the statistics do not fit it.
         """
         mask = self.mask(positive_only, negative_only, hide_rest, num_features, min_weight)

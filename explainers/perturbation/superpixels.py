@@ -46,7 +46,7 @@ class Segmentation:
         owner: whose it is, for messages.
 
     Raises:
-        TypeError: if the method is neither a name nor a function, or the options are no mapping.
+        TypeError: if the method is neither a name nor a function, or the options are not a mapping.
         ValueError: if the method or an option is not known, or the options do not work.
     """
 

@@ -35,7 +35,7 @@ def saliency_to_image(
         RGB, or RGBA if with_alpha.
 
     Raises:
-        TypeError: if original is no PIL image or cm cannot be called.
+        TypeError: if original is not a PIL image or cm cannot be called.
         ValueError: if the map is not two-dimensional or holds NaN or infinity.
     """
     if original is not None and not isinstance(original, Image.Image):

@@ -218,7 +218,7 @@ def map_channels(saliency: Any) -> Values:
     """One image's map as (C, H, W).
 
     Raises:
-        TypeError: if it is no Tensor or array of numbers.
+        TypeError: if it is not a Tensor or array of numbers.
         ValueError: if it has another shape, or holds NaN or infinity.
     """
     values = _numbers(saliency, "saliency").astype(np.float64)
@@ -244,10 +244,10 @@ def image_colours(
         image: see ``visualize``.
         size: (height, width) that it must have; without it an array is taken for (C, H, W).
         mean: see ``visualize``.
-        std: likewise.
+        std: see ``visualize``.
 
     Raises:
-        TypeError: if it is no picture, Tensor or array of numbers.
+        TypeError: if it is not a picture, Tensor or array of numbers.
         ValueError: if its shape does not fit, it holds NaN or infinity, or only one of mean and std is given.
     """
     if (mean is None) != (std is None):

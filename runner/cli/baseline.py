@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Keep the scores of a run in a small file.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the scores to FILE.",
+)  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace the baseline that FILE holds, and show what changes.")
 def baseline(run: Path, output: Path, *, update: bool) -> None:
     """Keep the scores of RUN in FILE, a small JSON to commit, which `explainrun compare` takes in place of a run.

@@ -18,7 +18,7 @@ class CommandGroup(click.Group):
     """Its commands, ``--help`` and ``--version`` end with exit code 0, 2 or 3, and with 1 if one chooses to.
 
     A command chooses by ``click.Context.exit``. Python and click would end with 1 for interrupts, unforeseen errors and
-    pipes that nobody reads, and with 120 where standard output is full.
+    pipes that are not read, and with 120 where standard output is full.
     """
 
     def main(

@@ -33,7 +33,7 @@ class Asked:
         rules: a YAML file.
         alpha: None for that of the rules.
         explainers: which alone to compare; empty for all.
-        metrics: likewise.
+        metrics: the same of metrics.
         maps: whether to compare maps too.
     """
 
@@ -57,19 +57,22 @@ class Asked:
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.option(
     "--tolerance", "tolerances", multiple=True, metavar="[METRIC=]T",
-    help="How much worse a mean may get: 0.01, or 2% of the baseline's; of one metric or all. [default: 0.01]",
+    help="Tolerate means worse by this: 0.01, or 2% of the baseline's; of one metric or all. [default: 0.01]",
 )  # fmt: skip
-@click.option("--rules", type=click.Path(path_type=Path), metavar="FILE", help="YAML with tolerances and alpha.")
+@click.option(
+    "--rules", type=click.Path(path_type=Path), metavar="FILE",
+    help="Read tolerances and alpha from a YAML file.",
+)  # fmt: skip
 @click.option(
     "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="A",
-    help="Chance of a false alarm anywhere in the table, at most. [default: 0.05]",
+    help="Allow this chance of a false alarm anywhere in the table, at most. [default: 0.05]",
 )  # fmt: skip
 @click.option("--explainer", "explainers", multiple=True, metavar="NAME", help="Compare only this one; repeatable.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare only this one; repeatable.")
-@click.option("--no-maps", is_flag=True, help="Compare no maps, only scores.")
+@click.option("--no-maps", is_flag=True, help="Compare only scores, not maps.")
 @click.option(
     "--format", "formats", multiple=True, metavar="F[=FILE]",
-    help="table, json, markdown or junit, on standard output or to a file; repeatable. [default: table]",
+    help="Write table, json, markdown or junit, to standard output or a file; repeatable. [default: table]",
 )  # fmt: skip
 def compare(
     baseline: Path,
@@ -83,7 +86,7 @@ def compare(
     no_maps: bool,
     formats: tuple[str, ...],
 ) -> None:
-    """Tell whether the explanations of CANDIDATE are worse than those of BASELINE.
+    """Check whether the explanations of CANDIDATE are worse than those of BASELINE.
 
     Each is a finished run (a summary folder, a data folder in it or its results.h5) or a file that `explainrun
     baseline` kept. A regression is a mean score that is worse by more than the tolerance and beyond noise. Questions
@@ -97,24 +100,34 @@ def compare(
 
     \b
     --format json writes one object. Its keys:
-      format, version              "explainrun comparison", 1
-      passed, exit_code, headline  the verdict: true or false, 0 to 2, a sentence
-      problems                     why nothing was compared; then baseline and candidate are all that follows
-      baseline, candidate          as they were named
-      alpha                        chance of a false alarm, at most
-      samples, questions           compared; questions about true labels
+      format, version             "explainrun comparison", 1
+      passed, exit_code, headline
+                                  the verdict: true or false, 0 to 2, a sentence
+      problems                    why nothing was compared; then baseline and
+                                  candidate are all that follows
+      baseline, candidate         as they were named
+      alpha                       chance of a false alarm, at most
+      samples, questions          compared; questions about true labels
       only_baseline, only_candidate
-                                   questions about other labels that only one of both asked
-      class_names                  by label
-      changes                      explainer, metric, higher_is_better; baseline, candidate (means over the questions
-                                   that both scored), change, low, high (95 % interval), fall (how much worse),
-                                   tolerance, p_value; questions, lost, gained, unscored; verdict ("regression",
-                                   "scores lost", "too few samples", "better", "no regression"), failing
-      similarities                 of maps: explainer, spearman, top_intersection, compared, not_compared
-      flips                        sample; labels predicted by baseline and candidate
-      worst                        sample, label, class_name, explainer, metric, baseline and candidate (scores),
-                                   baseline_picture and candidate_picture (paths)
-      notes, new, left_out         what else differs; what only the candidate has; what is not judged
+                                  questions about other labels that only one of
+                                  both asked
+      class_names                 by label
+      changes                     explainer, metric, higher_is_better; baseline,
+                                  candidate (means over the questions that both
+                                  scored), change, low, high (95 % interval), fall
+                                  (how much worse), tolerance, p_value; questions,
+                                  lost, gained, unscored; verdict ("regression",
+                                  "scores lost", "too few samples", "better", "no
+                                  regression"), failing
+      similarities                of maps: explainer, spearman, top_intersection,
+                                  compared, not_compared
+      flips                       sample; labels predicted by baseline and
+                                  candidate
+      worst                       sample, label, class_name, explainer, metric,
+                                  baseline and candidate (scores),
+                                  baseline_picture and candidate_picture (paths)
+      notes, new, left_out        what else differs; what only the candidate has;
+                                  what is not judged
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
     try:
@@ -123,7 +136,7 @@ def compare(
         outputs = outputs_of(formats, inputs=[baseline, candidate, *filter(None, [rules])])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
-    except Exception as error:  # a broken installation is no regression
+    except Exception as error:  # a broken installation is not a regression
         end(f"{type(error).__name__}: {error}")
     asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
     try:
@@ -195,7 +208,7 @@ def _tried(make: Callable[[], Made | None], problems: list[str]) -> Made | None:
 
 
 def _problems(error: Exception) -> Sequence[str]:
-    """What an error says; its kind too where nobody foresaw it, and where it was if the environment asks for that."""
+    """What an error says; its kind too if it is unexpected, and where it was if the environment asks for that."""
     from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
 
     if isinstance(error, SeveralProblemsError):
@@ -209,7 +222,7 @@ def _listed(problems: Sequence[str]) -> str:
 
 
 def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str]:
-    """Write each format where it goes, standard output first; what could not be written is told."""
+    """Write each format where it goes, standard output first; gives what could not be written."""
     unwritten = []
     for output in sorted(outputs, key=lambda output: output.file is not None):
         try:

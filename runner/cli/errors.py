@@ -51,7 +51,7 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
     except (SampleError, NotComputedError, BrokenRecordError) as error:
         end(f"{failed}: {error}", EXIT_RESUMABLE)
     except OSError as error:
-        kept = f"; what is committed is kept, run again{again} to go on" if committed else ""
+        kept = f"; what is committed is kept, run again{again} to resume" if committed else ""
         end(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
     except SystemExit as error:  # its code would be taken for ours
         end(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
@@ -79,7 +79,7 @@ def refused() -> Iterator[None]:
 
 
 def unforeseen(error: BaseException) -> str:
-    """The first line of an error that nobody foresaw; its traceback goes before, if the environment asks for it."""
+    """The first line of an unexpected error; its traceback goes before, if the environment asks for it."""
     show_traceback(error)
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     hint = "" if _wants_tracebacks() else " (EXPLAINRUN_TRACEBACK=1 shows where)"
@@ -141,4 +141,4 @@ def setting(text: str) -> tuple[str, Any]:
     try:
         return key, yaml.safe_load(value)
     except yaml.YAMLError:
-        raise click.BadParameter(f"the value of {text!r} is no YAML", param_hint="--set") from None
+        raise click.BadParameter(f"the value of {text!r} is not YAML", param_hint="--set") from None

@@ -25,23 +25,41 @@ _WINDOW_PIXELS = 1600  # the widest window
 
 @click.command(short_help="Explain pictures, methods side by side.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--network", "--arch", metavar="NETWORK", help="The classifier, as above.")
-@click.option("--checkpoint", metavar="FILE", help="Its weights; a config may name its own.")
-@click.option("--method", "methods", metavar="A,B", help="Explainers (`explainrun list`); by default four cheap ones.")
-@click.option("--target", "--class-idx", metavar="CLASS", help="Index or name; by default each picture's first.")
-@click.option("--layer", metavar="A,B", help="For methods that read layers; by default the deepest feature maps.")
-@click.option("--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE", help="Such as RISE.num_masks=200.")
+@click.option("--network", "--arch", metavar="NETWORK", help="Explain this classifier; see NETWORK above.")
+@click.option("--checkpoint", metavar="FILE", help="Load its weights from FILE; a config may name its own.")
+@click.option(
+    "--method", "methods", metavar="A,B",
+    help="Use these explainers (`explainrun list`); by default four cheap ones.",
+)  # fmt: skip
+@click.option(
+    "--target", "--class-idx", metavar="CLASS",
+    help="Explain this class, an index or name; by default each picture's first.",
+)  # fmt: skip
+@click.option("--layer", metavar="A,B", help="Have methods read these layers; by default the deepest feature maps.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="METHOD.OPTION=VALUE",
+    help="Set an option, such as RISE.num_masks=200.",
+)  # fmt: skip
 @click.option("--size", metavar="H,W", help="Bring pictures to this size for the network.")
-@click.option("--channels", type=click.Choice(["1", "3", "4"]), help="Grey, RGB, RGBA; else as the network takes them.")
-@click.option("--mean", metavar="M,M,M", help="Of pixels of 0..1, or 0..255 where one exceeds 10; one number for all.")
-@click.option("--std", metavar="S,S,S", help="Likewise.")
-@click.option("--classes", metavar="FILE", help="Class names, one a line.")
-@click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="From logits to probabilities.")
-@click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Where to run.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What randomness starts from.")
-@click.option("--alpha", type=float, default=0.5, show_default=True, help="How opaque maps are.")
-@click.option("--rows", type=int, default=1, show_default=True, help="Rows of panels a picture.")
-@click.option("--cmap", metavar="NAME", help="A matplotlib colour map for all maps.")
+@click.option(
+    "--channels", type=click.Choice(["1", "3", "4"]),
+    help="Read grey, RGB or RGBA; by default as the network takes them.",
+)  # fmt: skip
+@click.option(
+    "--mean", metavar="M,M,M",
+    help="Subtract this from pixels of 0..1, or 0..255 where one exceeds 10; one number serves all.",
+)  # fmt: skip
+@click.option("--std", metavar="S,S,S", help="Divide by this afterwards; given as --mean is.")
+@click.option("--classes", metavar="FILE", help="Read class names from FILE, one per line.")
+@click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Make probabilities of logits by this.")
+@click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Run on this device.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Start randomness from this number.",
+)  # fmt: skip
+@click.option("--alpha", type=float, default=0.5, show_default=True, help="Draw maps this opaque.")
+@click.option("--rows", type=int, default=1, show_default=True, help="Arrange a picture's panels in so many rows.")
+@click.option("--cmap", metavar="NAME", help="Draw all maps in this matplotlib colour map.")
 @click.option("--savefig", metavar="FILE", help="Write the figure here instead of showing it.")
 @click.option("--noblock", is_flag=True, help="Do not wait until the window is closed.")
 def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")
 def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
-    """Tell what summary folders hold: finished or how far, sizes, passes, what was not computed, what is broken.
+    """Report what summary folders hold: status, progress, sizes, passes, what was not computed, what is broken.
 
     FOLDER is a summary folder, of which the newest run is shown; the data folder (_explain_...) of any run in one; or
     a folder with summary folders in it, such as the shards of a run. Every checksum is verified. Nothing is written,
@@ -38,26 +38,36 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
 
     \b
     --json prints one object. Its keys:
-      state                        "finished", "unfinished", "damaged", "no run"; of several runs the worst
-      finished, running            whether all came to their ends; whether a process writes now
-      runs                         every run, each with these keys, which the object has too if there is one run alone:
-      folder, run, other_runs      names
-      shard                        [which, of how many], null for a whole run
-      began, ended, seconds        seconds since the epoch; seconds of work
-      writer                       host, pid, silent (seconds), alive; null where nobody holds the folder
-      samples, questions           done
-      progress                     of an unfinished run: share (0 to 1); samples, batches, parts_committed, each with
-                                   its _total; seconds_to_go, known_seconds_to_go without the untried parts; parts
-      records                      of the event file: records, samples, scores, torn (cut short at its end)
-      pictures                     looked_at (how many), verified (false where an earlier version wrote them, without
-                                   checksums)
-      unsupported                  why this version cannot look into or resume an unfinished run, null if it can
-      sizes                        bytes by kind of file, free, to_go
-      not_computed                 outputs, unlabelled, beyond, maps and scores by explainer
-      faults                       file, what, remedy of everything that is broken
-      costs, plan                  passes and seconds by kind; what the run does
+      state                     "finished", "unfinished", "damaged", "no run"; of
+                                several runs the worst
+      finished, running         whether all came to their ends; whether a process
+                                writes now
+      runs                      every run, each with these keys, which the object
+                                has too if there is one run alone:
+      folder, run, other_runs   names
+      shard                     [which, of how many], null for a whole run
+      began, ended, seconds     seconds since the epoch; seconds of work
+      writer                    host, pid, silent (seconds), alive; null where no
+                                process holds the folder
+      samples, questions        done
+      progress                  of an unfinished run: share (0 to 1); samples,
+                                batches, parts_committed, each with its _total;
+                                seconds_to_go, known_seconds_to_go without the
+                                untried parts; parts
+      records                   of the event file: records, samples, scores, torn
+                                (cut short at its end)
+      pictures                  looked_at (how many), verified (false where an
+                                earlier version wrote them, without checksums)
+      unsupported               why this version cannot look into or resume an
+                                unfinished run, null if it can
+      sizes                     bytes by kind of file, free, to_go
+      not_computed              outputs, unlabelled, beyond, maps and scores by
+                                explainer
+      faults                    file, what, remedy of everything that is broken
+      costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)
-      shards                       by run that they belong to: of, folders, missing, unfinished (or damaged), doubled
+      shards                    by run that they belong to: of, folders, missing,
+                                unfinished (or damaged), doubled
     """  # noqa: D301 - \b keeps click from wrapping
     with refused():
         from ...summary_format import inspect_run  # noqa: PLC0415

@@ -14,7 +14,7 @@ from .standard_streams import echo_or_exit
 
 @click.command(short_help="List the layers of a network.")
 @click.argument("network")
-@click.option("--input-shape", metavar="C,H,W", help="Shape of an image; for a config its first sample's.")
+@click.option("--input-shape", metavar="C,H,W", help="Take images of this shape; by default a config's first sample's.")
 def layers(network: str, input_shape: str | None) -> None:
     """List the layers of NETWORK: names, kinds and output shapes.
 

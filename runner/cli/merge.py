@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     """Join the finished SHARDs of a run to what one run would have written, in OUT.
 
-    Without any SHARD, those named shard-I-of-N in OUT. Shards stay as they are, and may be removed afterwards. Exit
-    codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3 shards
-    are missing or unfinished, the disk failed, or it was stopped: run the same again once that is mended.
+    Without any SHARD it joins those named shard-I-of-N in OUT. Shards stay as they are, and may be removed afterwards.
+    Exit codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3
+    shards are missing or unfinished, the disk failed, or it was stopped: run the same again once that is mended.
     """
     with ended_by_signals():
         from ...summary_format import BrokenRecordError, FolderInUseError, MergeError, find_runs  # noqa: PLC0415
@@ -41,9 +41,9 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     except BrokenRecordError as error:  # shards are checked before, so it is what was merged earlier
         end(f"{error}; merge again with --overwrite")
     except OSError as error:
-        end(f"the merge failed: {error}; run it again to begin anew", EXIT_RESUMABLE)
+        end(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
     except KeyboardInterrupt:
-        end("stopped; run it again to begin anew", EXIT_RESUMABLE)
+        end("stopped; run it again to start over", EXIT_RESUMABLE)
     told = "merged before, nothing was done" if before else "merged"
     echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
 

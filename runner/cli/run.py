@@ -14,11 +14,11 @@ from .standard_streams import echo_after
 @click.command(short_help="Run what a config describes.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N samples.")
-@click.option("--shard", metavar="I/N", help="Only every N-th sample from the I-th on; auto asks the launcher.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Work on the first N samples only.")
+@click.option("--shard", metavar="I/N", help="Work on every N-th sample from the I-th on; auto asks the launcher.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
-@click.option("--overwrite", is_flag=True, help="Begin anew and replace the run that the folder holds.")
-@click.option("--no-resume", is_flag=True, help="Begin anew where the folder holds this run, unfinished.")
+@click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
+@click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
 @click.option("--profile", is_flag=True, help="Show passes made and needed, and where the time went.")
 def run(
     config: Path,
@@ -34,7 +34,7 @@ def run(
 
     An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Exit codes: 0
     finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the folder: run the
-    same again to resume, but without --overwrite and --no-resume, which begin anew each time.
+    same again to resume, but without --overwrite and --no-resume, which start over each time.
 
     A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show what the scores of a run come to.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.option("--label-table", "metrics", multiple=True, metavar="METRIC", help="Also its scores label by label.")
-@click.option("--differences", is_flag=True, help="Also how every two explainers differ.")
-@click.option("--json", "as_plain", is_flag=True, help="One JSON object with all of it.")
+@click.option(
+    "--label-table", "metrics", multiple=True, metavar="METRIC",
+    help="Show its scores label by label too; repeatable.",
+)  # fmt: skip
+@click.option("--differences", is_flag=True, help="Show how every two explainers differ too.")
+@click.option("--json", "as_plain", is_flag=True, help="Print one JSON object with all of it.")
 def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: bool) -> None:
-    """Tell what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
+    """Report what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
 
     RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5. Loads no MindSpore.
     Intervals and tests draw whole samples, from a fixed seed. Exit codes: 0 of a finished run; 3 of an unfinished one,
@@ -32,15 +35,18 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
 
     \b
     --json prints one object. Its keys:
-      finished                     whether the run came to its end
-      samples, questions           with scores, or without
-      controls, higher_is_better   names; by metric
-      scores                       by explainer, metric: mean, low, high (95 % interval), count, unscored; and "labels",
-                                   the same by class name
-      rankings                     by metric: places ([place, name]), ties (groups of which no two differ beyond
-                                   noise), differences of every two explainers (mean, low, high, p_value after Holm's
-                                   correction, questions), unbeaten (by explainer, the controls that it is not better
-                                   than beyond noise)
+      finished                    whether the run came to its end
+      samples, questions          with scores, or without
+      controls, higher_is_better  names; by metric
+      scores                      by explainer, metric: mean, low, high (95 %
+                                  interval), count, unscored; and "labels", the
+                                  same by class name
+      rankings                    by metric: places ([place, name]), ties (groups
+                                  of which no two differ beyond noise),
+                                  differences of every two explainers (mean, low,
+                                  high, p_value after Holm's correction,
+                                  questions), unbeaten (by explainer, the controls
+                                  that it is not better than beyond noise)
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
     with refused():
@@ -58,7 +64,7 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
             text = _text(found, metrics, differences=differences)
     echo_or_exit(text)
     if not results.finished:
-        end("the run is not finished; run it again to go on", EXIT_RESUMABLE)
+        end("the run is not finished; run it again to resume", EXIT_RESUMABLE)
 
 
 def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:

@@ -1,4 +1,4 @@
-"""Standard output and error of the command, which may be closed, full, or pipes that nobody reads.
+"""Standard output and error of the command, which may be closed, full, or pipes that are not read.
 
 Left to themselves they end a process with codes of Python's own: 1 where a write fails, 120 where the flush at its end
 does. And where one of them is closed, the next file that is opened takes its descriptor, and native log lines with it.

@@ -1,4 +1,4 @@
-"""What tells two baselines apart, for a reviewer of the change."""
+"""How two baselines differ, for a reviewer of the change."""
 
 from __future__ import annotations
 

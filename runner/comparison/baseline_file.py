@@ -31,7 +31,7 @@ _MODE = 0o666  # less what the user's mask takes: the file is to be committed an
 
 
 class BaselineError(ValueError):
-    """A file is no baseline, or one that is damaged or of a newer version."""
+    """A file is not a baseline, or one that is damaged or of a newer version."""
 
 
 def baseline_text(run: ScoredRun) -> str:
@@ -101,7 +101,7 @@ def read_baseline(path: str | Path) -> ScoredRun:
 
 def _read(content: Any, name: str) -> ScoredRun:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError("it is no baseline; explainrun baseline RUN -o FILE writes one")
+        raise ValueError("it is not a baseline; explainrun baseline RUN -o FILE writes one")
     version = content.get("version")
     if type(version) is not int or version < 1:
         raise ValueError(f"its version is {str(version)[:80]!r}, where a number belongs")
@@ -109,7 +109,7 @@ def _read(content: Any, name: str) -> ScoredRun:
         raise ValueError(f"it is of version {version}, this Explainrun reads up to {VERSION}")
     class_names = content.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
-        raise ValueError("its class_names are no names")
+        raise ValueError("its class_names must be a list of strings")
     explainers, metrics = (_options(content, kind) for kind in ("explainers", "metrics"))
     said = {**_mapping(content.get("run"), "run"), **_mapping(content.get("made_by"), "made_by")}
     samples = _samples(content, len(class_names))
@@ -151,7 +151,7 @@ def _controls(content: Mapping[str, Any], explainers: Mapping[str, Any]) -> tupl
 def _directions(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, bool]:
     said = _mapping(content.get("higher_is_better"), "higher_is_better", metrics)
     if not all(isinstance(higher, bool) for higher in said.values()):
-        raise ValueError("its higher_is_better are not true or false")
+        raise ValueError("its higher_is_better must map metrics to booleans")
     return {metric: said[metric] for metric in metrics}
 
 
@@ -161,7 +161,7 @@ def _samples(content: Mapping[str, Any], classes: int) -> list[Any]:
         raise ValueError(f"its sample_columns are not {', '.join(_COLUMNS)}")
     samples, before = content.get("samples"), -1
     if not isinstance(samples, list):
-        raise ValueError("its samples are no list")
+        raise ValueError("its samples must be a list")
     for place, row in enumerate(samples):
         if not isinstance(row, list) or len(row) != len(_COLUMNS):
             raise ValueError(f"row {place} of its samples is not {', '.join(_COLUMNS)}")
@@ -195,7 +195,7 @@ def _scores(
 
 def _row(values: Any, questions: int, what: str) -> FloatArray:
     if not isinstance(values, list) or len(values) != questions:
-        given = f"{len(values)} scores" if isinstance(values, list) else "no list"
+        given = f"{len(values)} scores" if isinstance(values, list) else "not a list"
         raise ValueError(f"its {what} are {given}, there are {questions} questions")
     return rounded([math.nan if value is None else _number(value, what) for value in values])
 
@@ -219,13 +219,13 @@ def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
             if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
                 raise ValueError(
                     f"its mean of {explainer} in {metric} is {told:.6g}, its scores give {mean:.6g}: it was edited; "
-                    f"make it anew with explainrun baseline"
+                    f"make it again with explainrun baseline"
                 )
 
 
 def _mapping(value: Any, what: str, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"its {what} are no mapping" if value is not None else f"it says no {what}")
+        raise ValueError(f"its {what} must be a mapping" if value is not None else f"it says no {what}")
     if keys is not None and set(value) != set(keys):
         lacking, beyond = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
         words = [f"lack {', '.join(lacking)}"] * bool(lacking) + [f"hold {', '.join(beyond)} beside"] * bool(beyond)

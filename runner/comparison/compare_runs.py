@@ -52,21 +52,21 @@ def compare(
 
     Args:
         baseline: a summary folder, data folder, ``results.h5`` or baseline file, or one opened.
-        candidate: likewise.
+        candidate: another such.
         tolerances: how much worse means may get: a number, in the metric's unit; per cent of the baseline's mean, such
             as "2%"; either by metric, the others at 0.01; or ``Tolerances``.
         alpha: chance of a false alarm anywhere in the table, at most.
         explainers: compare these alone; None for all of the baseline but those that are controls in both runs, of
             which no score says anything of explanations, unless there is nothing else.
-        metrics: likewise.
+        metrics: compare these alone; None for all of the baseline.
         maps: compare maps too, where both have them.
         resamples: draws of the bootstrap and of the tests; of these more where the table needs more.
 
     Raises:
         NotComparableError: if the two cannot be compared, or are so small that nothing could be found.
         RulesError: if a tolerance is for a metric that neither has.
-        ValueError: if alpha is no chance, a tolerance is none, or one of the two cannot be read: see ``scored_run``.
-        OSError: likewise.
+        ValueError: if alpha or a tolerance is out of range, or one of the two cannot be read: see ``scored_run``.
+        OSError: if one of the two cannot be read.
     """
     alpha, tolerances = alpha_of(alpha), Tolerances.of_given(tolerances)
     explainers, metrics = ([names] if isinstance(names, str) else names for names in (explainers, metrics))
@@ -178,7 +178,7 @@ def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples
     most = int(paired.max())
     if most >= needed:
         raise NotComparableError(
-            [f"an alpha of {alpha} over {rows} rows is below what {resamples} permutations can tell; raise it, or "
+            [f"an alpha of {alpha} over {rows} rows is below what {resamples} permutations can show; raise it, or "
              f"compare fewer explainers and metrics"]
         )  # fmt: skip
     raise NotComparableError(

@@ -23,8 +23,8 @@ class NotComparableError(SeveralProblemsError):
 def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
     """Make sure that a candidate can be compared with a baseline.
 
-    A question about a true label that one run did not ask, since its network gave no numbers for that sample, is
-    no problem here: it is a score lost or gained.
+    A question about a true label that one run did not ask, since its network gave no numbers for that sample, is not
+    a problem here: it is a score lost or gained.
 
     Raises:
         NotComparableError: if not; it names everything that hinders.
@@ -46,7 +46,7 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
 
 
 def notes(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
-    """What tells two runs apart and does not hinder comparing them: what made them, and explainers' options."""
+    """How two runs differ in what does not hinder comparing them: what made them, and explainers' options."""
     said = mapping_differences(baseline.described, candidate.described)
     if _says_all(baseline) != _says_all(candidate):
         said.append("one of them was made by an earlier version, so checksums of metrics' code and Cells do not count")

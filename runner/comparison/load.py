@@ -40,7 +40,7 @@ def scored_run(path: str | Path) -> ScoredRun:
     if place.is_dir():
         return _of_run(_newest(place), name)
     if not place.is_file():
-        raise NoRunError(f"there is no {name}; {_NAME}" if not place.exists() else f"{name} is no file; {_NAME}")
+        raise NoRunError(f"there is no {name}; {_NAME}" if not place.exists() else f"{name} is not a file; {_NAME}")
     if not _is_archive(place):
         return read_baseline(place)
     whole = place.absolute()

@@ -37,7 +37,7 @@ class ScoredRun:
         name: as the user gave it.
         class_names: name of each label.
         explainers: options by name, in order.
-        metrics: likewise.
+        metrics: the same of metrics.
         higher_is_better: which way scores go, by metric.
         described: what made it, in plain values without paths: what its plan says under the keys of ``DESCRIBED``, and
             as "config" a digest of the config's network and data, None without a config.
@@ -74,7 +74,7 @@ class ScoredRun:
         """What a finished run's archive says.
 
         Raises:
-            ValueError: if its plan's options or directions are none, or a true label is no class.
+            ValueError: if its plan's options or directions are malformed, or a true label is out of range.
         """
         plan = results.plan
         explainers, metrics = (_options(plan, kind) for kind in ("explainers", "metrics"))
@@ -177,7 +177,7 @@ def portable(value: Any, deepest: int = _DEEPEST) -> Any:
 def _options(plan: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     for name, options in plan[kind].items():
         if not isinstance(options, Mapping):
-            raise ValueError(f"the plan's options of {name} are no mapping")
+            raise ValueError(f"the plan's options of {name} must be a mapping")
     return {name: portable(options) for name, options in plan[kind].items()}
 
 
@@ -185,7 +185,7 @@ def _directions(plan: Mapping[str, Any]) -> dict[str, bool]:
     """Plans of earlier versions say none: all their metrics were better when higher."""
     said = plan.get("higher_is_better", {})
     if not isinstance(said, Mapping) or not all(isinstance(higher, bool) for higher in said.values()):
-        raise ValueError("the plan's higher_is_better are no truths by metric")
+        raise ValueError("the plan's higher_is_better must map metrics to booleans")
     return {metric: said.get(metric, True) for metric in plan["metrics"]}
 
 
@@ -212,6 +212,6 @@ def _truth(results: Results) -> IntArray:
     """Without columns that hold padding alone, so that runs of some samples and of others look alike."""
     truth = results.truth.astype(np.int64)
     if (truth >= len(results.class_names)).any():
-        raise ValueError("a true label is no class")
+        raise ValueError("a true label is out of range")
     width = int((truth >= 0).sum(axis=1).max(initial=0))
     return np.ascontiguousarray(truth[:, :width]) if (truth[:, width:] < 0).all() else truth

@@ -81,7 +81,7 @@ class Tolerances:
             rest: what it does not say; the defaults if None.
 
         Raises:
-            ValueError: if one is no tolerance.
+            ValueError: if one is not a tolerance.
         """
         if isinstance(given, Tolerances):
             return given

@@ -21,7 +21,7 @@ def worst_questions(pairs: Pairs, changes: Sequence[Change], most: int = WORST) 
     """The questions that got worst, each once, with the row in which it did.
 
     Rows that fail count, or all if none does, and take turns, so that each shows its worst. Turns go by size: metrics
-    have units of their own, so that falls are told in standard deviations of the baseline's scores in the metric, over
+    have units of their own, so that falls are given in standard deviations of the baseline's scores in the metric, over
     all questions and explainers; where those are all alike, of both runs' scores. Lost scores come first; equals in
     the order of samples and labels.
 

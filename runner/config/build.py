@@ -40,9 +40,9 @@ def build_runner(
         config: what to run.
         problems: what is known to be wrong already.
         folder: what the config's paths, but for summary_dir, are relative to.
-        overwrite: as ``run`` will be told.
-        resume: likewise.
-        shard: likewise.
+        overwrite: as ``run`` will be given it.
+        resume: as ``run`` will be given it.
+        shard: as ``run`` will be given it.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
@@ -139,7 +139,7 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
 
 
 def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
-    """Class names that are listed, or stand one a line in a file of the folder.
+    """Class names that are listed, or stand one per line in a file of the folder.
 
     Raises:
         ValueError: if there are none.

@@ -77,9 +77,9 @@ class RunConfig(RunOptions):
     Attributes:
         summary_dir: where to write, relative to the working directory; all other paths are relative to the config.
         network: makes the Cell.
-        activation: "sigmoid" (several labels an image) or "softmax" (one).
+        activation: "sigmoid" (several labels per image) or "softmax" (one).
         data: makes the MindSpore dataset.
-        class_names: in the order of the network's outputs, or the path of a text file with one a line.
+        class_names: in the order of the network's outputs, or the path of a text file with one per line.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
@@ -127,11 +127,11 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         overrides: values by dotted key ("data.options.count", "metrics.0.InsertionAUC.steps") that replace the file's.
 
     Returns:
-        The config without its unknown keys, and a sentence on each of those, for ``build_runner`` to tell with what
+        The config without its unknown keys, and a sentence on each of those, for ``build_runner`` to report with what
         else is wrong.
 
     Raises:
-        PlanError: if the file cannot be read, is no YAML mapping, or holds wrong values; all of those at once.
+        PlanError: if the file cannot be read, is not a YAML mapping, or holds wrong values; all of those at once.
     """
     path = Path(path)
     try:

@@ -99,7 +99,7 @@ def open_picture(source: Path | io.BytesIO) -> Image.Image:
 
 
 def skipping(dataset: ds.Dataset, wanted: Callable[[int], bool]) -> ds.Dataset:
-    """A dataset without the cost of rows that nobody wants: what it gives for those may be anything.
+    """A dataset without the cost of rows that are not wanted: what it gives for those may be anything.
 
     Of the datasets of this module that is another one, on the same file; any other is given back as it is. The one
     given stays as it was found, whatever becomes of the other.
@@ -278,7 +278,7 @@ def _label(text: str, indices: Mapping[str, int], where: str) -> int:
     if text.isdigit() and int(text) < len(indices):
         return int(text)
     raise ValueError(
-        f"{where}: label {text!r} is no class name and no index below {len(indices)}; {nearest(text, indices)}"
+        f"{where}: label {text!r} is neither a class name nor an index below {len(indices)}; {nearest(text, indices)}"
     )
 
 

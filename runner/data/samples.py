@@ -34,7 +34,7 @@ class Sample:
         truth: its true labels, ascending, each once.
         boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
             dataset without that column.
-        beyond: labels that are no class and no padding (not negative); they are ignored and counted.
+        beyond: labels out of range: neither a class nor padding (negative); they are ignored and counted.
         looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
     """
 
@@ -47,7 +47,7 @@ class Sample:
 
     @property
     def digest(self) -> int:
-        """A checksum of what the dataset gave, by which a run that goes on knows its samples again."""
+        """A checksum of what the dataset gave, by which a resumed run recognises its samples."""
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
         said = repr((self.image.shape, str(self.image.dtype), self.truth, self.beyond, boxes)).encode()
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
@@ -71,7 +71,7 @@ class Sample:
 
 
 def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
-    """Which pixels of an axis a box covers."""
+    """Which pixels along an axis lie in a box."""
     centres = np.arange(pixels) + 0.5
     inside: npt.NDArray[np.bool_] = (centres > start) & (centres < start + length)
     if not inside.any():
@@ -125,7 +125,7 @@ def _prefetching(rows: int | None) -> Iterator[None]:
 
 
 def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
-    """How many samples there will be, or None where only reading them all would tell."""
+    """How many samples there will be, or None where only reading them all would show it."""
     parts = [dataset]
     for part in parts:
         parts.extend(part.children)
@@ -184,7 +184,7 @@ def _sample(
 
 
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:
-    """Refuse boxes that are no x, y, width, height in pixels; one of no size says that a label has none."""
+    """Refuse boxes that are not x, y, width, height in pixels; one of no size says that a label has none."""
     height, width = size
     for x, y, box_width, box_height in boxes:
         told = f"sample {sample_id}: the box {[float(f'{v:g}') for v in (x, y, box_width, box_height)]}"

@@ -32,7 +32,7 @@ class Batch:
         samples: as the dataset gave them.
         said: what the network says of them, and what is asked.
         found: the maps by explainer, where they were made while examining the plan.
-        outputs: what layers gave, likewise.
+        outputs: what layers gave, where it was read while examining the plan.
     """
 
     samples: list[Sample]
@@ -103,7 +103,7 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
 
     Args:
         plan: what to read.
-        check: called before each sample; raises where nobody shall wait any longer.
+        check: called before each sample; raises to end the wait.
 
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.

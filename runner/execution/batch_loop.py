@@ -95,7 +95,7 @@ class Work:
                 self._compile(samples)
             self.batch(index, samples, first if index == 0 else None)
         if self.segments.has_samples(index):
-            raise PlanError(["the dataset ends earlier than it did when the run began; begin anew with overwrite"])
+            raise PlanError(["the dataset ends earlier than it did when the run began; start over with overwrite"])
 
     def batch(self, index: int, samples: list[Sample], first: Batch | None = None) -> None:
         """Do what is not committed yet of a batch.
@@ -133,7 +133,7 @@ class Work:
             self._commit([], lambda _: self._write_records(index))
 
     def _compile(self, samples: list[Sample]) -> None:
-        """Go on as the run began."""
+        """Continue as the run began."""
         self._was_compiled = False
         try:
             self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.options.pass_size]]))
@@ -276,7 +276,7 @@ def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
 
 @contextmanager
 def _named(what: str, batch: Batch | None = None) -> Iterator[None]:
-    """Log where an error came up, since its own words may not tell."""
+    """Log where an error came up, since its own words may not say so."""
     try:
         yield
     except Exception:
@@ -302,7 +302,7 @@ def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
         raise PlanError(
             [
                 f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "
-                f"shuffle=False and without random transforms, or begin anew with overwrite"
+                f"shuffle=False and without random transforms, or start over with overwrite"
             ]
         )
 

@@ -41,8 +41,8 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
 
     Args:
         plan: what to do.
-        overwrite: begin anew, and remove the other runs that the summary folder holds once this one is finished.
-        resume: go on with an unfinished run of this plan; otherwise it is replaced. A finished one is left alone in
+        overwrite: start over, and remove the other runs that the summary folder holds once this one is finished.
+        resume: resume an unfinished run of this plan; otherwise it is replaced. A finished one is left alone in
             either case.
 
     Raises:
@@ -115,7 +115,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
 
 
 def _network_apart(plan: Plan, network: Network, opening: list[Sample], state: Mapping[str, Any]) -> str | None:
-    """What tells a plan's network from the one that answered a run's probe, if anything does."""
+    """How a plan's network differs from the one that answered a run's probe, if it does."""
     try:
         kept = Probe.of(state.get("probe"))
     except ValueError as error:
@@ -135,7 +135,7 @@ def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
     try:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
-        raise PlanError([f"the finished run is damaged: {error}; make it anew: overwrite (--overwrite)"]) from error
+        raise PlanError([f"the finished run is damaged: {error}; recompute it: overwrite (--overwrite)"]) from error
     given = digests(next(begun.groups, []))
     if not np.array_equal(given, results.digests[: len(given)]):
         raise PlanError([held(plan, "a finished run of other data")])
@@ -150,7 +150,7 @@ def _mended(begun: _Begun, stopping: Stopping) -> Segments:
     segments = _segments(begun)
     for what in mend(segments, stopping.check):
         _log.warning("%s; it is computed again", what)
-    _log.info("going on with the run in %s", begun.plan.summary_dir)
+    _log.info("resuming the run in %s", begun.plan.summary_dir)
     return segments
 
 

@@ -50,7 +50,7 @@ class Explaining:
         """
         if self._asked:
             done = [other for other in self._plan.explainers if other not in left]
-            with self._profile.timed("maps"):  # an explainer may have to look at a layer to tell
+            with self._profile.timed("maps"):  # an explainer may have to look at a layer to know
                 self._profile.need_maps(explainer, self._all, done)
         if explainer.name not in self._waiting and explainer.name not in self._refused:
             self._make([other for other in left if other.needs.layers] if explainer.needs.layers else [explainer])

@@ -64,7 +64,7 @@ def examine(
         plan: what is to run.
         network: where passes run.
         total: how many samples there are, if known; to see whether the disk holds their maps.
-        check: called before each sample is read, then and later; raises where nobody shall wait any longer.
+        check: called before each sample is read, then and later; raises to end the wait.
     """
     problems = plan_problems(plan)
     try:
@@ -138,7 +138,10 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[s
 
 
 def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
-    """Tell where a merge of shards, in whose passes images stand at other places, may differ from the whole run."""
+    """Warn if logits depend on an image's position in a batch.
+
+    Merged shards may then differ from an unsharded run in the last bits.
+    """
     logits = network.pooled_logits(repeat(image, plan.options.pass_size), "place trial")
     if (logits != logits[0]).any():
         _log.warning(
@@ -162,7 +165,7 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
 
 
 def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
-    """What the first samples tell about the plan: a pass of them at least, since a batch may be a single one."""
+    """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
         return ["the dataset is empty"]
     problems = []
@@ -189,7 +192,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
 
 
 def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
-    """What making the first batch's maps tells about the plan; the maps are kept, so none is made twice.
+    """What making the first batch's maps shows of the plan; the maps are kept, so none is made twice.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
     """
@@ -226,7 +229,7 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
 
 
 def _output_problems(plan: Plan, first: Batch) -> list[str]:
-    """What the network's outputs tell about the plan."""
+    """What the network's outputs show of the plan."""
     problems = []
     logits, probabilities = first.said.logits, first.said.probabilities
     if logits.shape[1] != len(plan.class_names):

@@ -17,7 +17,7 @@ class Progress:
     """Counts samples on stderr; a context manager.
 
     Args:
-        total: how many there will be, or None if nobody knows.
+        total: how many there will be, or None if unknown.
     """
 
     def __init__(self, total: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What a summary folder holds already, and what that means for a plan: begin, go on, be done, or refuse."""
+"""What a summary folder holds already, and what that means for a plan: begin, resume, be done, or refuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Opening:
     """How a run of a plan finds its folder.
 
     Attributes:
-        run: the run that is there and of the same plan, to go on with or finished; None to begin one.
+        run: the run that is there and of the same plan, to resume or finished; None to begin one.
         replaces: whether the runs that were there before go once this one is finished.
         problems: why it cannot run.
     """
@@ -33,11 +33,11 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
 
     Args:
         plan: what is to run.
-        overwrite: begin anew whatever is there.
-        resume: go on with an unfinished run of the plan, instead of beginning anew.
+        overwrite: start over whatever is there.
+        resume: resume an unfinished run of the plan, instead of starting over.
         lock: that holds the folder, if the run is to be written.
     """
-    unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan tells itself
+    unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan reports itself
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
     if not runs or overwrite:
         return Opening(None, bool(runs))

@@ -15,9 +15,9 @@ _log = logging.getLogger("explainrun")
 
 
 class RunStopped(SystemExit):
-    """A signal stopped the run after a commit; run again to go on.
+    """A signal stopped the run after a commit; run again to resume.
 
-    Where nobody catches it, the process ends with exit code 3.
+    Unless it is caught, the process ends with exit code 3.
     """
 
     def __init__(self, message: str) -> None:
@@ -45,7 +45,7 @@ class Stopping:
             RunStopped: if a signal came.
         """
         if self._asked:
-            raise RunStopped("stopped by a signal; run again to go on")
+            raise RunStopped("stopped by a signal; run again to resume")
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
@@ -62,7 +62,7 @@ class Stopping:
             signal.signal(number, handler)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True  # which signal it was cannot be told: while compiled passes run, SIGINT comes as SIGTERM
+        self._asked = True  # which signal it was cannot be known: while compiled passes run, SIGINT comes as SIGTERM
         for each in self._found:
             signal.signal(each, signal.SIG_DFL)
         # a handler that writes may find the main thread in the middle of writing

@@ -231,7 +231,7 @@ def method_name(given: str) -> str:
 
 
 def name_of(method: Method) -> str:
-    """What a method is called, as far as one can tell."""
+    """What a method is called, as far as that is known."""
     if isinstance(method, Explainer):
         return method.name
     try:

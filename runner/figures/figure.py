@@ -46,7 +46,7 @@ class Look:
         cmap: of all maps; by default "inferno", and red, white and green for methods with negative values.
 
     Raises:
-        ValueError: if alpha lies outside 0..1, rows is no whole number from 1, or there is no such colour map.
+        ValueError: if alpha lies outside 0..1, rows is not a whole number from 1, or there is no such colour map.
     """
 
     alpha: float = 0.5
@@ -103,7 +103,7 @@ def explain(  # noqa: PLR0913
             std; or Tensors and arrays (C, H, W) or (N, C, H, W), taken as they are (mean and std then only restore
             their colours).
         methods: names ("GradCAM"; "GradCAM,RISE"), one-entry mappings from a name to its options, or explainers.
-        target: class index or name, one for all or one a picture; None for the network's first.
+        target: class index or name, one for all or one per picture; None for the network's first.
         layer: for methods named that read layers, several to have their maps fused; by default the deepest that gives
             feature maps.
         class_names: in the order of the network's outputs.

@@ -75,7 +75,7 @@ def read_picture(source: str | Path) -> Image.Image:
     """A picture from a file or an http(s) address, turned upright where its camera says how.
 
     Raises:
-        PictureError: if there is none, it takes too long or is too large, or is no picture.
+        PictureError: if there is none, it takes too long or is too large, or is not a picture.
     """
     if str(source).lower().startswith(("http://", "https://")):
         content: io.BytesIO | Path = io.BytesIO(_downloaded(str(source)))
@@ -87,13 +87,13 @@ def read_picture(source: str | Path) -> Image.Image:
         with open_picture(content) as opened:
             return ImageOps.exif_transpose(opened)
     except UnidentifiedImageError:
-        raise PictureError(f"{source} is no picture of a known kind") from None
+        raise PictureError(f"{source} is not a picture of a known kind") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureError(f"{source} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def converted(picture: Image.Image, mode: str) -> Image.Image:
-    """A picture of any kind in 8 bits a channel: "L", "RGB" or "RGBA".
+    """A picture of any kind in 8 bits per channel: "L", "RGB" or "RGBA".
 
     What is transparent becomes white where the new mode has no transparency. Grey of 16 bits is brought to 8, and of
     floating point taken to run from 0 to 1, or to 255 if it exceeds 1.

@@ -31,7 +31,7 @@ _log = logging.getLogger("explainrun")
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network, and what its source tells of the pictures and classes that it was made for.
+    """A network, and what its source says of the pictures and classes that it was made for.
 
     Attributes:
         network: the Cell.
@@ -156,7 +156,7 @@ def configured(path: Path, checkpoint: str | None, device: str | None, sized: bo
     Args:
         path: the config.
         checkpoint: instead of the config's.
-        device: likewise.
+        device: instead of the config's.
         sized: whether to read the size of images from its data.
 
     Raises:

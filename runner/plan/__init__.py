@@ -1,1 +1,1 @@
-"""What is to run: options, samples, shards, and what tells one plan from another."""
+"""What is to run: options, samples, shards, and how one plan differs from another."""

@@ -126,12 +126,12 @@ def _metric_problems(plan: Plan) -> list[str]:
 def folder_problems(folder: Path) -> list[str]:
     """Why nothing can be written to a folder, whatever it holds."""
     if "\0" in str(folder) or not is_text(str(folder)):
-        return [f"summary_dir {str(folder)!r} can be no folder: it holds a NUL or half of a surrogate pair"]
+        return [f"summary_dir {str(folder)!r} cannot be a folder: it holds a NUL or half of a surrogate pair"]
     try:
         if folder.exists() and not folder.is_dir():
             return [f"summary_dir {folder} is a file"]
     except OSError as error:
-        return [f"summary_dir {str(folder)[:80]!r}... can be no folder: {error.strerror}"]
+        return [f"summary_dir {str(folder)[:80]!r}... cannot be a folder: {error.strerror}"]
     above = existing(folder)
     if not above.is_dir():
         return [f"summary_dir {folder} lies under a file"]

@@ -30,7 +30,7 @@ _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...), Posi
 def own_code(thing: Any, *, package: bool = False) -> str:
     """A checksum of a function or class with all of the user's own code that it names.
 
-    The same in every process, wherever files lie and whatever else they hold. The thing itself counts whosever it is.
+    Stable across processes and file locations. The object itself is always hashed, even if it is not user code.
 
     Args:
         thing: the function or class.
@@ -75,7 +75,7 @@ def closed_over(function: FunctionType) -> dict[str, Any]:
 
 
 def checksum(data: bytes) -> str:
-    """The checksum that tells pieces of a plan apart."""
+    """The checksum that distinguishes pieces of a plan."""
     return hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
 
 

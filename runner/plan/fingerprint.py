@@ -1,4 +1,4 @@
-"""What a plan holds, in plain values: what JSON gives back as it was, and what tells two of them apart.
+"""What a plan holds, in plain values: what JSON gives back as it was, and what distinguishes two of them.
 
 A value is described with all that it holds, or refused. What is not looked at: the content of files that a path names,
 and whether a dict was filled in another order.
@@ -30,7 +30,7 @@ THE_NETWORK = "the run's network"
 _OURS = ("class", "code", "resolved")  # what is said of an explainer or metric beside its arguments
 _AS_THEY_ARE = (bytearray, complex, range, slice, PurePath, np.dtype, type(...), np.longdouble, np.clongdouble)
 _VIEWS: tuple[type[Any], ...] = (type({}.keys()), type({}.values()), type({}.items()))
-_LONGEST_TEXT, _LONGEST_LIST = 2000, 1000  # longer ones are told by a checksum
+_LONGEST_TEXT, _LONGEST_LIST = 2000, 1000  # longer ones are known by a checksum
 _LARGEST_NUMBER = 1 << 63
 
 
@@ -259,7 +259,7 @@ class Description:
 
 
 def _shortened(value: Any) -> Any:
-    """A text, bytes or a list of plain values, or what tells a long one from others."""
+    """A text, bytes or a list of plain values, or what distinguishes a long one from others."""
     if isinstance(value, list):
         return value if len(value) <= _LONGEST_LIST else f"list of {len(value)} {checksum(json.dumps(value).encode())}"
     if len(value) <= _LONGEST_TEXT:

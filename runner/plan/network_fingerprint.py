@@ -101,7 +101,7 @@ def _primitives(cell: nn.Cell) -> str:
 
 
 def _kept(cell: nn.Cell, code: Callable[[Any], str]) -> str:
-    """What tells a layer from others of its class, or of its name."""
+    """What distinguishes a layer from others of its class, or of its name."""
     held = sorted(vars(cell).items())
     if is_mindspores(type(cell)):
         return repr(_options(held))

@@ -44,7 +44,7 @@ class RunOptions(BaseModel):
         mean: what was subtracted from the pixels, for each channel or for all.
         std: what they were divided by then.
         seed: what all randomness starts from, from 0.
-        pass_size: images a pass, from 1.
+        pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
     """

@@ -48,7 +48,7 @@ class Plan:
         hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
         config: what the plan was made from, in plain values, if from a config.
         shard: which samples it works on; None for all.
-        chosen_layers: by explainer for which nobody named a layer, the one that was chosen.
+        chosen_layers: by explainer for which no layer was named, the one that was chosen.
     """
 
     summary_dir: Path
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def sample_count(self) -> int | None:
-        """How many samples it works on, or None where only reading them all would tell."""
+        """How many samples it works on, or None where only reading them all would show it."""
         total = sample_count(self.dataset, self.limit)
         return total if total is None or self.shard is None else self.shard.size(total)
 
@@ -81,7 +81,7 @@ class Plan:
         """Samples a work batch of images (C, H, W), whatever batches the dataset is read in.
 
         An explainer's part of a batch is committed as a whole, so batches are as small as explainers and metrics with
-        many passes want; as far as that can be told without looking at the images.
+        many passes want; as far as that is known without looking at the images.
         """
         images = max((self._images_a_question(explainer, shape) for explainer in self.explainers), default=1)
         size = self.largest_batch
@@ -93,7 +93,7 @@ class Plan:
         """How many images an explainer's map for one label of one image takes, and its scores."""
         try:
             own = sum(explainer.images_needed(1, 1, shape).values())
-        except ValueError:  # its options do not fit, which is told elsewhere
+        except ValueError:  # its options do not fit, which is reported elsewhere
             return 1
         coverings = (metric.covering((shape[1], shape[2])) for metric in self.metrics)
         covered = {image for covering in coverings if covering is not None for image in covering.images}
@@ -141,7 +141,7 @@ class Plan:
 
     @cached_property
     def described(self) -> dict[str, Any]:
-        """The plan in plain values: what a reader needs to make the run again, and what tells two runs apart.
+        """The plan in plain values: what a reader needs to make the run again, and what distinguishes two runs.
 
         Raises:
             PlanError: if a part of it cannot be described.

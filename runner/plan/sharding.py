@@ -16,7 +16,7 @@ _SCHEDULER = "MS_SCHED"  # msrun starts the script once more under this role
 
 
 class NotAWorker(SystemExit):
-    """This process is msrun's scheduler, which works on no samples; it ends with exit code 0 if nobody catches it."""
+    """This process is msrun's scheduler, which works on no samples; it ends with exit code 0 unless it is caught."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -124,7 +124,7 @@ def _slurm_array(environment: Mapping[str, str]) -> Shard | None:
     if len(range(first, last + 1, step)) != count:
         raise ValueError(
             f"shard is auto, and the Slurm array has {count} tasks between {first} and {last}, not all of them: which "
-            f"shard a task is cannot be told; submit the whole array (finished shards end at once), or give it as i/n"
+            f"shard a task is cannot be known; submit the whole array (finished shards end at once), or give it as i/n"
         )
     return _counted_from_0((task - first) // step, count, "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
 
@@ -134,7 +134,7 @@ def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
         return None
     if "EXPLAINRUN_SHARDS" not in environment:
         raise ValueError(
-            "shard is auto, and Kubernetes tells an index (JOB_COMPLETION_INDEX), but not of how many: set "
+            "shard is auto, and Kubernetes gives an index (JOB_COMPLETION_INDEX), but not of how many: set "
             "EXPLAINRUN_SHARDS in the pod to the job's completions, or give it as i/n"
         )
     index, count = _number(environment, "JOB_COMPLETION_INDEX"), _number(environment, "EXPLAINRUN_SHARDS")

@@ -1,4 +1,4 @@
-"""Which explainers are better than which, as far as the samples tell. Loads no MindSpore."""
+"""Which explainers are better than which, as far as the samples show. Loads no MindSpore."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Ranking:
         ties: the largest groups of explainers of which no two differ beyond noise, best first; an explainer may stand
             in several. Tables give each group a letter (Piepho: An Algorithm for a Letter-Based Representation of
             All-Pairwise Comparisons, 2004).
-        unbeaten: for each explainer with scores that is no control, the controls that it is not better than beyond
+        unbeaten: for each explainer with scores that is not a control, the controls that it is not better than beyond
             noise; controls without scores are left out.
     """
 

@@ -133,8 +133,8 @@ def holm(p_values: Array) -> Array:
 
 
 def _grouped(values: Array, seed: int) -> Array:
-    """(N, cells) values of samples; beyond 5,000 samples the sums of so many groups, alike in size and put together by
-    chance, which bounds what drawing takes.
+    """(N, cells) values of samples; of more than 5,000 samples the sums of so many groups, alike in size and put
+    together by chance, which bounds what drawing takes.
 
     Groups are as independent as samples are, and if a sample's sign is a coin toss then so is a group's.
     """

@@ -28,7 +28,7 @@ class RunResult:
         questions: how many (image, label) pairs were explained.
         unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
             no place in the viewer.
-        beyond: how many labels of the dataset were ignored since they are no class and no padding (not negative).
+        beyond: how many labels of the dataset were ignored as out of range: neither a class nor padding (negative).
         outcomes: how often hierarchical occlusion came to what; empty without it.
         errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
@@ -88,7 +88,7 @@ class RunResult:
         if self.unrecorded:
             parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
         if self.beyond:
-            parts.append(f"{_counted(self.beyond, 'label')} beyond the class names ignored")
+            parts.append(f"{_counted(self.beyond, 'label')} out of range ignored")
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")

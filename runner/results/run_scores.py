@@ -46,14 +46,14 @@ class RunScores:
     Attributes:
         class_names: name of each label.
         explainers: names, in the order in which they were registered.
-        metrics: names, likewise.
+        metrics: names, in the order in which they were registered.
         sample_ids: the sample of each question.
         labels: the label of each question.
-        values: for each (explainer, metric) one score a question, NaN where it could not be computed.
+        values: for each (explainer, metric) one score per question, NaN where it could not be computed.
         higher_is_better: by metric; True where nothing is said.
         controls: names of the explainers that know nothing of the network and are there to be beaten.
         uncontrolled: metrics in which beating them says nothing.
-        chosen_layers: by explainer for which nobody named a layer, the one that was chosen.
+        chosen_layers: by explainer for which no layer was named, the one that was chosen.
     """
 
     class_names: tuple[str, ...]

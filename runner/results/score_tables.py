@@ -88,7 +88,7 @@ def label_table(scores: RunScores, metric: str, style: str) -> str:
 
 
 def ranking_table(scores: RunScores, style: str) -> str:
-    """Explainers by metrics: places, and letters that those share which cannot be told apart."""
+    """Explainers by metrics: places, and letters that those share which cannot be distinguished."""
     rankings = [scores.ranking(metric) for metric in scores.metrics]
     rows = [[_shown_name(scores, name), *(_place(ranking, name) for ranking in rankings)] for name in scores.explainers]
     table = _tabulated(rows, ["place", *scores.metrics], style)
@@ -96,7 +96,7 @@ def ranking_table(scores: RunScores, style: str) -> str:
 
 
 def _place(ranking: Ranking, name: str) -> str:
-    """A place and the letters of ties; a place alone where nobody is tied."""
+    """A place and the letters of ties; a place alone where there is no tie."""
     place = next((place for place, other in ranking.places if other == name), None)
     if place is None:
         return "-"

@@ -4,12 +4,12 @@
 #   gate.sh CONFIG BASELINE [OPTION OF explainrun compare]...
 #   gate.sh gate.yaml baseline.json --tolerance 0.01
 #
-# Exit codes: 0 as good as ever, 1 worse, which nothing else ends with, 2 bad input or nothing to compare, 3 the run
+# Exit codes: 0 as good as before, 1 worse, which nothing else ends with, 2 bad input or nothing to compare, 3 the run
 # failed. In $REPORTS it leaves
 #
 #   report.md       the comparison in Markdown; on GitHub it is put into the job's summary too
 #   junit.xml       the same as test results
-#   baseline.json   a baseline of this run, with what tells it from the old one in baseline-changes.txt: commit it in
+#   baseline.json   a baseline of this run, with its differences from the old one in baseline-changes.txt: commit it in
 #                   place of the old one where the change is meant
 #
 # The first baseline is made by hand: explainrun run CONFIG, then explainrun baseline SUMMARY_DIR -o BASELINE. So may
@@ -17,7 +17,7 @@
 set -Eeuo pipefail
 trap 'exit 2' ERR
 
-SUMMARY_DIR=${SUMMARY_DIR:-runs/gate} # gone on with if it holds an unfinished run of the same plan, else made anew
+SUMMARY_DIR=${SUMMARY_DIR:-runs/gate} # resumed if it holds an unfinished run of the same plan, else replaced
 REPORTS=${REPORTS:-gate-reports}
 ATTEMPTS=${ATTEMPTS:-3} # of a run that failed
 
@@ -50,7 +50,7 @@ run_config() {
     fi
     for ((count = 1; count <= ATTEMPTS; count++)); do
         code=0
-        # written so, an empty list is no error in Bash before 4.4
+        # written so, an empty list is not an error in Bash before 4.4
         explainrun run "$config" --summary-dir "$SUMMARY_DIR" ${overwrite[@]+"${overwrite[@]}"} || code=$?
         if [ "$code" -eq 2 ] && [ ${#overwrite[@]} -eq 0 ] && [ "$count" -eq 1 ]; then
             overwrite=(--overwrite) # the unfinished run is of another plan

@@ -1,11 +1,12 @@
 #!/bin/bash
-# A run a night on one host: shards side by side, each on cores of its own, then the merge. Edit the settings below; then
+# A run every night on one host: shards side by side, each on cores of its own, then the merge. Edit the settings
+# below; then
 #
 #   crontab -e
 #   15 2 * * * /path/to/scripts/cluster/cron.sh
 #
 # Each night has a folder, $RUNS/2026-11-21, and a log beside it. Nothing is printed, hence mailed, unless it fails.
-# Started while it still runs, it ends at once. To go on with a night that was cut off: cron.sh 2026-11-21.
+# Started while it still runs, it ends at once. To resume a night that was cut off: cron.sh 2026-11-21.
 # docs/cluster.md says what each failure looks like.
 set -u
 

@@ -1,14 +1,14 @@
 #!/bin/bash
-# Several workers on one host, a shard each, by MindSpore's msrun; then the merge. Each worker has a device and a part of
-# the cores for itself. Edit the settings below and start this file. Started again it goes on where it was; stopped with
-# SIGTERM or Ctrl+C it ends its workers. docs/cluster.md says what each failure looks like.
+# Several workers on one host, one shard each, by MindSpore's msrun; then the merge. Each worker has a device and a part
+# of the cores for itself. Edit the settings below and start this file. Started again it resumes where it was; stopped
+# with SIGTERM or Ctrl+C it ends its workers. docs/cluster.md says what each failure looks like.
 set -u
 
 CONFIG=config.yaml
 OUT=runs/mine # shards are written to $OUT/shard-I-of-N
 LOGS=logs/mine
 WORKERS=2       # as many as there are devices; on CPU as cores and memory allow
-ATTEMPTS=3      # msrun ends all workers when one fails; the next attempt goes on after their last commits
+ATTEMPTS=3      # msrun ends all workers when one fails; the next attempt resumes after their last commits
 VENV=$HOME/venv # where explainrun and MindSpore are installed
 
 export PATH="$VENV/bin:$PATH"
@@ -20,7 +20,7 @@ bad_input='Error code: 2\.' # what msrun says of a worker that ended with exit c
 stop() {
     trap '' TERM INT HUP
     kill -INT "$msrun" && wait "$msrun"
-    echo "stopped; start it again to go on" >&2
+    echo "stopped; start it again to resume" >&2
     exit 3
 }
 

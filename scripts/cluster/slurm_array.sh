@@ -1,11 +1,11 @@
 #!/bin/bash
-# A Slurm array, a shard a task, then the merge. Edit the settings below, then start this file on a login node:
+# A Slurm array, one shard per task, then the merge. Edit the settings below, then start this file on a login node:
 #
 #   scripts/cluster/slurm_array.sh            submits all shards, and the merge for when all are fine
 #   scripts/cluster/slurm_array.sh 5,9        only these shards, then the merge
 #   scripts/cluster/slurm_array.sh 1-100%10   at most ten at a time
 #
-# Start it again whenever something failed: finished shards end at once, the others go on after their last commit.
+# Start it again whenever something failed: finished shards end at once, the others resume after their last commit.
 # docs/cluster.md says what each failure looks like.
 set -u
 
@@ -16,7 +16,7 @@ SHARDS=8
 VENV=$HOME/venv # where explainrun is installed
 SHARD_OPTIONS=(--time=04:00:00 --cpus-per-task=4 --mem=8G) # such as --partition=NAME, --gres=gpu:1
 MERGE_OPTIONS=(--time=01:00:00 --cpus-per-task=1 --mem=4G)
-GRACE=300       # seconds before the time limit at which a shard is told to stop; a commit must fit in
+GRACE=300       # seconds before the time limit at which a shard is sent a signal to stop; a commit must fit in
 MAX_RESTARTS=20 # of a shard; those after the time limit and preemption count too
 
 export PATH="$VENV/bin:$PATH"
@@ -35,7 +35,7 @@ submit() {
 shard() {
     local number=$SLURM_ARRAY_TASK_ID restarts=${SLURM_RESTART_COUNT:-0} code=0
     export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1} # srun does not take it over from sbatch
-    # --shard auto would not do: of "5,9" or "5-8" nothing tells how many shards there are in all.
+    # --shard auto would not do: of "5,9" or "5-8" nothing says how many shards there are in all.
     srun --cpu-bind=cores explainrun run "$CONFIG" --summary-dir "$OUT/{shard}" --shard "$number/$SHARDS" || code=$?
     if [ "$code" -eq 0 ]; then
         return

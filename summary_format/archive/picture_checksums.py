@@ -84,7 +84,7 @@ def pictures_of_run(run: RunFolder, results: Results) -> Iterator[Picture]:
 
 
 class KnownPictures:
-    """The checksums of a finished run's pictures, by what they show; some bytes a picture are in memory.
+    """The checksums of a finished run's pictures, by what they show; memory holds some bytes per picture.
 
     Args:
         results: of the run.

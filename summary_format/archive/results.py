@@ -43,7 +43,7 @@ class Results:
         plan: what it did, in plain values: options, seed, versions, device, and the config it was made from.
         class_names: name of each label.
         explainers: names, in the order in which they were registered.
-        metrics: names, likewise.
+        metrics: names, in the order in which they were registered.
         costs: passes "made", "images" in them, "pass_seconds" and passes "needed", each by kind of pass; "seconds" by
             part of the run.
 
@@ -101,7 +101,7 @@ class Results:
 
     @property
     def beyond(self) -> Array:
-        """(N,) how many labels of the sample are no class and no padding."""
+        """(N,) how many labels of the sample are out of range: neither a class nor padding."""
         return self._source.table("samples/beyond")
 
     @property

@@ -64,7 +64,7 @@ def write_archive(batches: Batches, plan: Mapping[str, Any], check: Callable[[],
     Args:
         batches: of the run; memory holds one at a time.
         plan: what the run did; names its class_names, explainers and metrics.
-        check: called now and then; raises where this shall not go on.
+        check: called now and then; raises to stop this.
 
     Raises:
         BrokenRecordError: if a segment is damaged.
@@ -89,7 +89,7 @@ def check_archive(path: Path) -> None:
     """Make sure that an archive is as it was written.
 
     Raises:
-        BrokenRecordError: if it is not, or is no archive of ours.
+        BrokenRecordError: if it is not, or is not an archive of ours.
         OSError: if it cannot be read.
     """
     with path.open("rb") as file:

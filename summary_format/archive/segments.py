@@ -44,7 +44,7 @@ class SampleBatch:
         probabilities: (N, classes).
         spread: (3, N, classes), standard deviation and 95 % interval under dropout; (0, N, classes) without.
         questions: (Q, 2), each question's sample id and label.
-        beyond: (N,) how many of its labels are no class and no padding.
+        beyond: (N,) how many of its labels are out of range: neither a class nor padding.
         costs: passes and seconds that it took.
         pictures: (N,) CRC-32C of each sample's picture, 0 where it has none; None as long as they are not drawn, and
             in runs of earlier versions.
@@ -351,7 +351,7 @@ def _packed(part: AnyPart) -> bytes:
 
 @contextmanager
 def _about(path: Path) -> Iterator[None]:
-    """Name the file in what is told of its content."""
+    """Name the file in what is said of its content."""
     try:
         yield
     except ValueError as error:

@@ -146,7 +146,7 @@ def decode(payload: bytes) -> tuple[Record, float]:
     """The record and its wall time.
 
     Raises:
-        ValueError: if the payload is no event of ours.
+        ValueError: if the payload is not an event of ours.
     """
     event = wire.Event()
     try:
@@ -166,9 +166,9 @@ def decode(payload: bytes) -> tuple[Record, float]:
 
 
 def _text(said: str | bytes) -> str:
-    """A text of the wire; protobuf gives bytes where it is no UTF-8."""
+    """A text of the wire; protobuf gives bytes where it is not UTF-8."""
     if not isinstance(said, str):
-        raise ValueError(f"a text that is no UTF-8: {said[:80]!r}")
+        raise ValueError(f"a text that is not UTF-8: {said[:80]!r}")
     return said
 
 

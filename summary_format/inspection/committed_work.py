@@ -34,7 +34,7 @@ class NotComputed:
     Attributes:
         outputs: samples for which the network gave none.
         unlabelled: samples without any label to explain.
-        beyond: labels of the dataset that are no class.
+        beyond: labels of the dataset that are out of range.
         maps: by explainer, those that are not finite.
         scores: by explainer and metric, the questions that are not scored.
     """

@@ -1,6 +1,6 @@
 """What a summary folder holds: finished or how far, what it takes, what has no numbers, what is broken.
 
-Looks and reads, and never writes: no lock is taken, and a folder that nobody may write to is as good as any.
+Looks and reads, and never writes: no lock is taken, and a folder that cannot be written to will do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Inspection:
         run: the newest run there; None where there is none.
         others: earlier runs there, oldest first.
         finished: whether the run came to its end.
-        writer: who writes to the folder, or did when it died; None where nobody holds it.
+        writer: who writes to the folder, or did when it died; None where no process holds it.
         plan: what the run does; None where that cannot be read.
         ended: seconds since the epoch at which it was finished.
         samples: how many it has read, of an unfinished run those that every part is through with.
@@ -101,7 +101,7 @@ def inspect_run(folder: str | Path, *, through: bool = True) -> Inspection:
             The archive of a finished run is, in either case.
 
     Returns:
-        What is there. Whatever is wrong is told in it; this raises nothing.
+        What is there. It reports whatever is wrong; this raises nothing.
     """
     folder, found = Path(folder), Inspection(Path(folder))
     for _ in range(_ATTEMPTS):
@@ -194,7 +194,7 @@ def _plan(run: RunFolder) -> tuple[Described | None, tuple[Fault, ...]]:
         if state is not None:
             return Described.of(state.get("plan")), ()
         path.read_bytes()
-        raise ValueError("it is no plan of a run")
+        raise ValueError("it is not the plan of a run")
     except (OSError, ValueError) as error:
         return None, (fault_of(run, path, error, ANEW),)
 

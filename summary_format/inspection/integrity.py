@@ -14,9 +14,9 @@ from ..event_file.reader import read_records
 from ..event_file.records import Metadata, Record, SampleRecord, ScoresRecord
 from ..storage.run_folder import RunFolder
 
-ANEW = "run with --overwrite to make the run anew"
-NEXT_START = "the next start writes it anew"
-REMOVED = "run again to make it anew"
+ANEW = "run with --overwrite to recompute the run"
+NEXT_START = "the next start rewrites it"
+REMOVED = "run again to recompute it"
 READABLE = "make it readable and look again"
 _OUT_OF_REACH = "out of reach (Permission denied)"
 
@@ -109,13 +109,13 @@ def manifest_faults(run: RunFolder) -> Iterator[Fault]:
     try:
         said = json.loads(run.manifest.read_text("utf-8"))
         if not isinstance(said, dict):
-            yield Fault(os.path.relpath(run.manifest, run.root), "it is no manifest", ANEW)
-    except FileNotFoundError:  # begun anew meanwhile
+            yield Fault(os.path.relpath(run.manifest, run.root), "it is not a manifest", ANEW)
+    except FileNotFoundError:  # started over meanwhile
         pass
     except OSError as error:
         yield fault_of(run, run.manifest, error, ANEW)
     except (ValueError, RecursionError):
-        yield Fault(os.path.relpath(run.manifest, run.root), "it is no JSON", ANEW)
+        yield Fault(os.path.relpath(run.manifest, run.root), "it is not JSON", ANEW)
 
 
 class PictureTally:
@@ -159,7 +159,7 @@ class _Tally:
     """Counts records.
 
     Args:
-        pictures: counts the pictures that they name, with the checksums that are known; None where nobody looks at
+        pictures: counts the pictures that they name, with the checksums that are known; None where nothing looks at
             pictures.
         known: those checksums, if any are.
     """

@@ -16,7 +16,7 @@ class Described:
     Attributes:
         plan: all that it says.
         explainers: their names, in order.
-        metrics: likewise.
+        metrics: their names.
         classes: how many.
         searching: whether there is hierarchical occlusion.
         samples: how many samples the run has: the dataset's length or the limit, whichever is less, and of that a

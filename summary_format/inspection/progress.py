@@ -16,9 +16,9 @@ class Progress:
     Attributes:
         parts: into which the work on each batch falls, with what is committed of each.
         samples: with which every part is through.
-        samples_total: how many there will be; None where nobody knows.
+        samples_total: how many there will be; None where unknown.
         batches: with which every part is through.
-        batches_total: likewise.
+        batches_total: how many there will be; None where unknown.
     """
 
     parts: tuple[Part, ...]
@@ -43,12 +43,12 @@ class Progress:
 
     @property
     def parts_committed(self) -> int:
-        """Likewise."""
+        """Of all batches together, those that are committed."""
         return sum(part.batches for part in self.parts)
 
     @property
     def share(self) -> float | None:
-        """Committed parts, of all; None where nobody knows how many there will be."""
+        """Committed parts, of all; None where it is unknown how many there will be."""
         if self.parts_total:
             return self.parts_committed / self.parts_total
         return None if self.samples_total is None else 0.0
@@ -59,7 +59,7 @@ class Progress:
 
     @property
     def untried(self) -> tuple[str, ...]:
-        """Parts of which no batch is committed, so that nobody knows what they take."""
+        """Parts of which no batch is committed, so that it is unknown what they take."""
         return tuple(part.name for part in self.parts if part.seconds_a_sample is None)
 
     @property
@@ -84,7 +84,7 @@ class Progress:
         return round(segments + beside + archive)
 
     def _to_go(self, rate: Callable[[Part], float | None]) -> float | None:
-        """A rate by sample, over the samples that each part has left; None where nobody knows how many those are."""
+        """A rate by sample, over the samples that each part has left; None where it is unknown how many those are."""
         if self.samples_total is None:
             return None
         return sum((rate(part) or 0.0) * (self.left(part) or 0) for part in self.parts)

@@ -24,7 +24,7 @@ def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, che
         batches: all of the run.
         plan: what it did, in plain values.
         writer: of the event file, which holds the records of all samples.
-        check: called now and then; raises where this shall not go on.
+        check: called now and then; raises to stop this.
 
     Returns:
         What the archive holds, as it was written.

@@ -15,12 +15,12 @@ def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[s
     """Remove the segments that are damaged or whose pictures are not those that were drawn with them, so that their
     part of a batch is computed again; with damaged samples the whole batch.
 
-    Every segment is read through, one record in memory at a time, and every picture: damage that nobody sees now would
+    Every segment is read through, one record in memory at a time, and every picture: damage that is not seen now would
     be met only when all is joined, or by whoever looks at the picture.
 
     Args:
         segments: of the run.
-        check: called before each is read; raises where nobody shall wait any longer.
+        check: called before each is read; raises to end the wait.
 
     Returns:
         What was wrong with each that is removed.

@@ -68,7 +68,7 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     """The shard in a folder.
 
     Raises:
-        MergeError: if it is no shard, or not whole.
+        MergeError: if it is not a shard, or not whole.
         BrokenRecordError: if its archive is damaged.
         OSError: if it cannot be read.
     """
@@ -99,7 +99,7 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
 def _what_to_do(run: RunFolder) -> str:
     writer = holder_of(run.root)
     if writer is None or not writer.alive:
-        return "run it again to go on"
+        return "run it again to resume"
     return f"process {writer.pid or '?'} on {writer.host or 'an unknown host'} is at it, wait for that"
 
 
@@ -116,7 +116,7 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
     for shard in tried[1:]:
         if shard.tried != tried[0].tried and _device(shard) == _device(tried[0]):
             theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
-            yield "the network ran otherwise in {} ({}) than in {} ({})".format(*ours, *theirs)
+            yield "shards used different execution modes: {} ({}), {} ({})".format(*ours, *theirs)
     for which, times in Counter((shard.number, shard.count) for shard in shards).items():
         if times > 1:
             where = ", ".join(str(shard.run.root) for shard in shards if (shard.number, shard.count) == which)
@@ -124,7 +124,7 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
 
 
 def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
-    """What tells a shard from the first one, most telling first."""
+    """How a shard differs from the first one, what matters most first."""
     elsewhere = _device(first) != _device(shard)
     apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:

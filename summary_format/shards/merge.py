@@ -29,7 +29,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
     """Join the finished shards of a run into a summary folder equal to that of a run never split.
 
     Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'
-    added up. Memory holds a batch of 64 samples, however many shards there are. Stopped anywhere, it begins anew. Where
+    added up. Memory holds a batch of 64 samples, however many shards there are. Stopped anywhere, it starts over. Where
     the folder holds the same already, nothing is done.
 
     Args:
@@ -162,5 +162,5 @@ def _take(shard: RunFolder, name: Path, partial: Path) -> None:
             raise
         replaced = not shard.finished  # by a run that began meanwhile
         raise MergeError(
-            [f"{source} is missing; make the shard in {shard.root} anew with overwrite"], waiting=replaced
+            [f"{source} is missing; recompute the shard in {shard.root} with overwrite"], waiting=replaced
         ) from error

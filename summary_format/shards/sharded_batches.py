@@ -62,7 +62,7 @@ class FinishedShard:
 
 
 class ShardedBatches:
-    """Stands for the segments of the whole run; memory holds a batch and some bytes a sample, however many shards.
+    """Stands for the segments of the whole run; memory holds a batch and some bytes per sample, however many shards.
 
     Args:
         run: where the whole run is written.
@@ -118,7 +118,7 @@ class ShardedBatches:
     def _edges(self, shard: FinishedShard, file: h5py.File) -> Mapping[Column, Array]:
         """By the column that says which sample a row is about, where each sample's rows begin, and the end.
 
-        Found once a shard, some bytes a sample, so that no batch has to read a whole column.
+        Found once per shard, some bytes per sample, so that no batch has to read a whole column.
         """
         if shard.number not in self._found:
             ids = np.arange(shard.number - 1, shard.number + shard.count * shard.samples, shard.count)

@@ -142,7 +142,7 @@ def copy(source: Path, made: Path) -> None:
     """Have a file under another name too: as a hard link, or where that cannot be as a copy.
 
     Args:
-        source: the file, which nobody changes any more.
+        source: the file, which does not change any more.
         made: a path where nothing is yet.
     """
     try:

@@ -1,8 +1,8 @@
-"""One writer a summary folder.
+"""One writer per summary folder.
 
 The lock file is held by a POSIX record lock, which the kernel lets go when its process dies, however it dies; so the
 next start on the same host, or on another one where the file system passes locks on, takes over at once. Where it does
-not, the file's age tells: its holder touches it every few seconds, and one left alone for ``STALE_SECONDS`` is free.
+not, the file's age decides: its holder touches it every few seconds, and one left alone for ``STALE_SECONDS`` is free.
 
 Whose token the file holds owns the folder. An owner that stood still for too long may have been taken over without
 noticing, so it looks into the file before each change, and makes each change from its own folder (see ``own_folder``).
@@ -111,7 +111,7 @@ class FolderLock:
             self._leave_no_folder()
 
     def _let_go(self) -> None:
-        """Remove the file, before the record lock goes, so that nobody finds it without that."""
+        """Remove the file, before the record lock goes, so that no one finds it without that."""
         self.check()
         (self.own.discard if self._own_is_made else remove)(self.path)
 
@@ -165,7 +165,7 @@ class FolderLock:
     def _refuse_living(self, who: str) -> None:
         """Refuse a folder whose holder may be alive, by the age of its lock.
 
-        Ages are told by the file system's clock, which gives a file its times on whatever host it is written: with a
+        Ages are read off the file system's clock, which gives a file its times on whatever host it is written: with a
         clock of this host that is ahead a living run's lock would look old. A time in the future, from a clock that was
         wrong, becomes now, lest it block the folder until then.
         """

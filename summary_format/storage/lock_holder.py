@@ -19,14 +19,14 @@ from ..untrusted.numpy_json import json_of
 LOCK_FILE = ".explainrun.lock"
 STALE_SECONDS = 60.0
 
-# Record locks do not tell two runs of one process apart, and closing a second handle would let go of the first's.
+# Record locks do not distinguish two runs of one process, and closing a second handle would let go of the first's.
 held_here: set[Path] = set()
 changing = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whom a lock file tells of.
+    """Whom a lock file names.
 
     Attributes:
         host: where it runs, as far as the file says.
@@ -67,7 +67,7 @@ def holder_of(root: Path) -> Holder | None:
 
 
 def content_of(file: int) -> dict[str, Any]:
-    """What an open lock file holds: host, pid and token of its owner; empty where nobody has written them yet."""
+    """What an open lock file holds: host, pid and token of its owner; empty where they are not written yet."""
     with suppress(ValueError):
         content = json_of(os.pread(file, 4096, 0))
         if isinstance(content, dict):
@@ -91,7 +91,7 @@ def named(content: dict[str, Any]) -> str:
 
 
 def _looked_at(path: Path) -> tuple[dict[str, Any], bool | None]:
-    """What a lock file holds, and whether another process has a record lock on it; None where that cannot be told."""
+    """What a lock file holds, and whether another process has a record lock on it; None where that cannot be known."""
     try:
         file = os.open(path, os.O_RDONLY)
     except PermissionError:

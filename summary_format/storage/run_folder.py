@@ -50,7 +50,7 @@ class RunFolder:
         root: the summary folder.
         timestamp: seconds since the epoch at which the run began; what its files share.
         event_file: the records.
-        lock: under which its files are written; None where nobody else can write, as in tests.
+        lock: under which its files are written; None where nothing else can write, as in tests.
     """
 
     root: Path
@@ -313,7 +313,7 @@ def read_manifest(run: RunFolder) -> dict[str, Any] | None:
     except ValueError as error:
         raise BrokenRecordError(run.manifest, 0, 0, str(error)) from error
     if not isinstance(said, dict):
-        raise BrokenRecordError(run.manifest, 0, 0, "it is no mapping")
+        raise BrokenRecordError(run.manifest, 0, 0, "it must be a mapping")
     return said
 
 

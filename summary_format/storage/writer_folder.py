@@ -21,7 +21,7 @@ from .durable import make_folder, make_new_folder, move_aside, open_new, remove,
 _NAME = re.compile(r"\.explainrun\.[0-9a-f]{16}(\.clock)?")
 _ANOTHER_IS_THERE = (errno.EEXIST, errno.ENOTEMPTY)
 _without_lock = secrets.token_hex(8)
-_serial = count()  # tells apart the files that this process is writing
+_serial = count()  # distinguishes the files that this process is writing
 _making = threading.Lock()  # a folder replaces an empty one, even one into which another thread is about to put a file
 
 

@@ -1,4 +1,4 @@
-"""Which arrays, names and numbers belong together in a run, so that what does not fit is told where it is read.
+"""Which arrays, names and numbers belong together in a run, so that what does not fit is reported where it is read.
 
 A form is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
 wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, S numbers of a spread (3, or 0 without
@@ -135,7 +135,7 @@ def check_questions(ids: npt.NDArray[Any], questions: npt.NDArray[Any], classes:
     if not np.isin(questions[:, 0], ids).all():
         raise ValueError("a question is about a sample that is not there")
     if ((questions[:, 1] < 0) | (questions[:, 1] >= classes)).any():
-        raise ValueError("a question is about a label that is no class")
+        raise ValueError("a question is about a label out of range")
 
 
 def checked_plan(plan: Any) -> dict[str, Any]:
@@ -145,22 +145,23 @@ def checked_plan(plan: Any) -> dict[str, Any]:
         ValueError: if not.
     """
     if not isinstance(plan, dict):
-        raise ValueError("the plan is no mapping")
+        raise ValueError("the plan must be a mapping")
     for key in ("class_names", "explainers", "metrics"):
         names = plan.get(key)
         if not isinstance(names, list if key == "class_names" else dict) or not all(isinstance(n, str) for n in names):
-            raise ValueError(f"the plan's {key} are no names")
+            form = "a list of strings" if key == "class_names" else "a mapping by name"
+            raise ValueError(f"the plan's {key} must be {form}")
         fits = is_text if key == "class_names" else fits_path
         wrong = [name for name in names if not fits(name)]
         if wrong:
             raise ValueError(f"the plan's {key} hold {wrong[0][:80]!r}, which no run takes")
     if type(plan.get("dropout_samples", 0)) is not int:
-        raise ValueError("the plan's dropout_samples are no number")
+        raise ValueError("the plan's dropout_samples must be a whole number")
     chosen = plan.get("chosen_layers", {})
     if not isinstance(chosen, dict) or not all(isinstance(layer, str) for layer in chosen.values()):
         raise ValueError("the plan's chosen_layers must map explainers to layers")
     if not isinstance(plan.get("hierarchical_occlusion"), (dict, type(None))):
-        raise ValueError("the plan's hierarchical_occlusion are no options")
+        raise ValueError("the plan's hierarchical_occlusion must be a mapping of options")
     return plan
 
 
@@ -172,7 +173,7 @@ def checked_costs(costs: Any) -> dict[str, dict[str, float]]:
     """
     said = costs.values() if isinstance(costs, dict) else [None]
     if not all(isinstance(one, dict) and all(type(value) in (int, float) for value in one.values()) for one in said):
-        raise ValueError("the costs are no numbers by kind")
+        raise ValueError("the costs must map kinds to numbers")
     return costs  # type: ignore[no-any-return]
 
 

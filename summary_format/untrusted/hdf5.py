@@ -59,7 +59,7 @@ def plain_dataset(file: h5py.Group, name: str) -> h5py.Dataset:
             raise ValueError(f"{name} is reached by a link, which may lead to another file; put the data itself there")
         found = found[part]
     if not isinstance(found, h5py.Dataset):
-        raise ValueError(f"{name} is no dataset")
+        raise ValueError(f"{name} is not a dataset")
     made = found.id.get_create_plist()
     if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
         raise ValueError(f"{name} takes its values from other files; put the data itself there")
@@ -99,7 +99,7 @@ def whole_number_of(file: h5py.File, name: str) -> int:
         raise ValueError(f"its attribute {name} is missing")
     found = file.attrs.get_id(name)
     if found.shape != () or found.dtype.kind not in "iu":
-        raise ValueError(f"its attribute {name} is no whole number")
+        raise ValueError(f"its attribute {name} must be a whole number")
     return int(file.attrs[name])
 
 
@@ -112,7 +112,7 @@ def text_of(file: h5py.Group, name: str) -> str:
     dataset = stored_dataset(file, name)
     kind = h5py.check_string_dtype(dataset.dtype)
     if dataset.shape != () or kind is None:
-        raise ValueError(f"{name} is no text")
+        raise ValueError(f"{name} must be a text")
     if kind.length is not None:
         return str(dataset.asstr()[()])
     place = dataset.id.get_offset()
@@ -146,6 +146,6 @@ def _heap_object(content: BinaryIO, start: int, wanted: int) -> bytes:
 def _read(content: BinaryIO, start: int, length: int) -> bytes:
     """Bytes that must be there."""
     if start + length > os.fstat(content.fileno()).st_size:
-        raise ValueError("a text lies beyond the end")
+        raise ValueError("a text lies outside the file")
     content.seek(start)
     return content.read(length)

@@ -36,7 +36,7 @@ def json_of(data: bytes | str, *, unique_keys: bool = False) -> Any:
     try:
         return json.loads(data, object_pairs_hook=_unique if unique_keys else None)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON that can be read: {error}") from error
+        raise ValueError(f"it is not JSON that can be read: {error}") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

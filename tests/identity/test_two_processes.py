@@ -113,12 +113,12 @@ def test_a_second_process_has_the_same_network(script, tmp_path, how_runs_differ
 def test_a_scale_that_was_changed_is_refused_with_what_differs(script, tmp_path):
     script(kind="Normal", folder="run")
     assert (
-        "computes something else: for a fixed image its logits"
+        "computes something else: for the same image its logits"
         in script(kind="Normal", folder="run", scale=0.6)["refused"]
     )
     script(kind="Normal", folder="killed", kill=3)
     assert (
-        "computes something else: for a fixed image its logits"
+        "computes something else: for the same image its logits"
         in script(kind="Normal", folder="killed", scale=0.6)["refused"]
     )
     script(kind="Normal", folder="shard1", shard=[1, 2])

@@ -1,5 +1,6 @@
 """``explainrun run`` on configs, good and bad."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from click import Option
 from click.testing import CliRunner
 
 from explainrun.benchmarks import METRICS
@@ -256,7 +258,7 @@ def test_a_checkpoint_that_does_not_fit_or_is_none(quickstart, tmp_path):
     assert told == f"network: no checkpoint {tmp_path / 'none.ckpt'}"
     (tmp_path / "junk.ckpt").write_bytes(b"junk")
     (told,) = problems(quickstart(network=network | {"checkpoint": "junk.ckpt"}))
-    assert told == f"network: {tmp_path / 'junk.ckpt'} is no MindSpore checkpoint"
+    assert told == f"network: {tmp_path / 'junk.ckpt'} is not a MindSpore checkpoint"
 
 
 def test_files_that_are_no_config(tmp_path):
@@ -281,6 +283,20 @@ def test_the_lines_of_help_are_whole_phrases():
     listed = lines[lines.index("Commands:") + 1 :]
     assert len(listed) == len(main.commands) == 9
     assert not [line for line in listed if "..." in line]
+
+
+def test_each_option_is_explained_in_a_sentence():
+    """It begins with a capital and ends with a full stop; a default in brackets may follow."""
+    for command in main.commands.values():
+        for option in command.params:
+            if isinstance(option, Option):
+                assert re.fullmatch(r"[A-Z][a-z]+ .*\.( \[default: .*\])?", option.help or ""), option.name
+
+
+def test_help_fits_a_terminal_of_80_columns():
+    for name in ("", *main.commands):
+        told = CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=80).stdout
+        assert [line for line in told.splitlines() if len(line) > 80] == []
 
 
 def test_help_says_what_exit_codes_mean():

@@ -75,7 +75,7 @@ def test_unfinished_runs_are_gone_on_with(run, kill, caplog):
     kill(run, batch=1, commits=1)
     with caplog.at_level("INFO", "explainrun"):
         assert run().samples == 70
-    assert "going on with the run" in caplog.text
+    assert "resuming the run" in caplog.text
 
 
 def test_unfinished_runs_on_other_samples_are_begun_anew(run, project, kill, tmp_path):

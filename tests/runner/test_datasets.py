@@ -133,8 +133,11 @@ def test_csv_of_images_alone_in_another_folder(pictures, tmp_path):
         ("image,lable\na.png,cat\n", "unknown column 'lable'; did you mean 'label'"),
         ("label\ncat\n", "no column 'image'"),
         ("image,label,x,y,width\na.png,cat,1,1,1\n", "boxes need the columns label, x, y, width, height"),
-        ("image,label\na.png,caat\n", "line 2: label 'caat' is no class name and no index below 2; did you mean 'cat'"),
-        ("image,label\na.png,2\n", "line 2: label '2' is no class name"),
+        (
+            "image,label\na.png,caat\n",
+            "line 2: label 'caat' is neither a class name nor an index below 2; did you mean 'cat'",
+        ),
+        ("image,label\na.png,2\n", "line 2: label '2' is neither a class name"),
         (
             "image,label,x,y,width,height\na.png,cat,1,,1,1\n",
             "line 2: a box needs four numbers, got ['1', '', '1', '1']",

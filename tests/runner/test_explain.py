@@ -350,7 +350,7 @@ def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):
         "--size: must be H,W in pixels, or one number for a square, got '3,0'",
         "--mean: must be one number, or one for each channel with commas between, got '0.5,a'",
         "no picture none.png",
-        "bad.png is no picture of a known kind",
+        "bad.png is not a picture of a known kind",
         "alpha must lie in 0..1, got 2.0",
         "--savefig: there is no folder there",
         "--classes: [Errno 2] No such file or directory: '" + str(folder / "names.txt") + "'",

@@ -123,7 +123,7 @@ def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):
     told = [line for line in invoked[0].stderr.splitlines() if line.startswith("explainrun:")]
     assert len(told) == 1
     assert "No space left on device: '" in told[0]
-    assert told[0].endswith("; what is committed is kept, run again to go on")
+    assert told[0].endswith("; what is committed is kept, run again to resume")
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0
     assert "1 sample, " in done.stdout

@@ -96,7 +96,7 @@ def test_the_command_says_it_in_one_line(repository, small_disk):
     assert process.returncode == 3, told
     [line] = [line for line in told.splitlines() if line.startswith("explainrun: ")]
     assert "No space left on device" in line
-    assert line.endswith("; what is committed is kept, run again to go on")
+    assert line.endswith("; what is committed is kept, run again to resume")
     assert "Traceback" not in told
     (disk / "ballast").unlink()
     again = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -57,17 +57,17 @@ def test_checkpoints_come_back(tmp_path):
         (("w", [-4, -4], "Float32", b"1234" * 16), r"'w' is of shape \[-4, -4\]"),
         (("w", [2**31, 2**31], "Float32", b"1234"), ".*which takes 18446744073709551616 bytes"),
         (("w", [1], "Pickle", b"1234"), "'w' is of the unknown type 'Pickle'"),
-        (("w", [1], "str", b"\xff" * 8), "'w' is no text"),
+        (("w", [1], "str", b"\xff" * 8), "'w' is not a text"),
     ],
 )
 def test_checkpoints_that_would_write_over_memory(tmp_path, part, words):
     path = checkpoint(tmp_path / "a.ckpt", ("v", [1], "Float32", b"1234"), part)
     (tmp_path / "net.py").write_text("from mindspore import nn\ndef net():\n    return nn.Dense(2, 1)\n")
-    with pytest.raises(ValueError, match=f"is no MindSpore checkpoint: {words}"):
+    with pytest.raises(ValueError, match=f"is not a MindSpore checkpoint: {words}"):
         load_network("net.py:net", "a.ckpt", tmp_path)
     underlying = nn.Dense(2, 1)
     underlying.num_features, underlying.output_features = 2, False
-    with pytest.raises(ValueError, match=f"is no MindSpore checkpoint: {words}"):
+    with pytest.raises(ValueError, match=f"is not a MindSpore checkpoint: {words}"):
         OoDNet(underlying, 1).load_head(path)
 
 
@@ -80,7 +80,7 @@ class Bomb:
 def test_a_checkpoint_is_never_unpickled(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(__import__("pickle").dumps(Bomb()))
-    with pytest.raises(ValueError, match="is no MindSpore checkpoint"):
+    with pytest.raises(ValueError, match="is not a MindSpore checkpoint"):
         read_checkpoint(tmp_path / name)
     assert not (tmp_path / "unpickled").exists()
 
@@ -95,7 +95,7 @@ def test_yaml_makes_nothing_but_plain_values(tmp_path, monkeypatch, tag):
     (tmp_path / "a.yaml").write_text("summary_dir: a\n")
     command = [sys.executable, "-m", "explainrun", "run", "a.yaml", "--set", f"summary_dir={harm}"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, "is no YAML" in ended.stderr) == (2, True)
+    assert (ended.returncode, "is not YAML" in ended.stderr) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
 
 
@@ -126,7 +126,7 @@ def virtual(folder):
         (lambda f, d: f.create_virtual_dataset("images", virtual(d)), "images takes its values from other files"),
         (lambda f, _: f.create_dataset("images", (2,), h5py.vlen_dtype("u1")), "images must hold rows of numbers"),
         (lambda f, _: f.create_dataset("images", data=3), "images must hold rows of numbers"),
-        (lambda f, _: f.create_group("images"), "images is no dataset"),
+        (lambda f, _: f.create_group("images"), "images is not a dataset"),
     ],
 )
 def test_a_data_file_does_not_bring_in_other_files(secret, make, words):
@@ -141,7 +141,7 @@ def test_a_picture_starts_no_program_and_fills_no_memory(tmp_path, monkeypatch):
     (tmp_path / "b.png").write_bytes((tmp_path / "a.eps").read_bytes())
     monkeypatch.setattr(subprocess, "check_call", None)  # what Pillow starts Ghostscript with
     for name in ("a.eps", "b.png"):
-        with pytest.raises(PictureError, match="is no picture of a known kind"):
+        with pytest.raises(PictureError, match="is not a picture of a known kind"):
             read_picture(tmp_path / name)
     (tmp_path / "a.csv").write_text("image\nb.png\n")
     with pytest.raises(RuntimeError, match="cannot identify image file"):
@@ -232,9 +232,9 @@ def test_names_that_are_refused(two_channels, dataset, tmp_path, scenes, classes
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a\0b", "can be no folder: it holds a NUL"),
-        ("a\ud800", "can be no folder: it holds a NUL or half of a surrogate pair"),
-        ("x" * 300, "can be no folder: File name too long"),
+        ("a\0b", "cannot be a folder: it holds a NUL"),
+        ("a\ud800", "cannot be a folder: it holds a NUL or half of a surrogate pair"),
+        ("x" * 300, "cannot be a folder: File name too long"),
     ],
 )
 def test_folders_that_cannot_be(make_runner, tmp_path, name, words):

@@ -104,7 +104,7 @@ def test_an_address(address, monkeypatch):
     monkeypatch.setattr(pictures, "SECONDS_TO_ANSWER", 0.3)
     for path, words in (
         ("none", "none cannot be fetched: the server says 404 Not Found"),
-        ("text", "text is no picture of a known kind"),
+        ("text", "text is not a picture of a known kind"),
         ("slow", "slow cannot be fetched: no answer in time"),
     ):
         with pytest.raises(PictureError, match=words) as caught:
@@ -130,7 +130,7 @@ def test_files_that_are_no_pictures(tmp_path):
         ("none.png", "no picture .*none.png$"),
         ("", "it is a folder$"),
         ("cut.png", "cut.png cannot be read: .*truncated"),
-        ("text.png", "text.png is no picture of a known kind"),
+        ("text.png", "text.png is not a picture of a known kind"),
     ):
         with pytest.raises(PictureError, match=words):
             read_picture(tmp_path / name)

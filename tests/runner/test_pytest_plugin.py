@@ -212,7 +212,7 @@ def test_scores_that_cannot_be_judged_are_told(judged):
     """2 ** -5 is more than 0.05 / 4, for the questions that have boxes."""
     baseline = judged[0].folder / "runs" / "patchy"
     assert [line for line in judged[1][1].splitlines() if "not judged by" in line] == [
-        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions are too few to tell a fall from noise"
+        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions are too few to distinguish a fall from noise"
         for explainer in ("Gradient", "InputXGradient")
     ]
 
@@ -264,7 +264,7 @@ def test_signals_end_the_session(project):
     path.write_text(f"import os, signal\n{text}")
     code, printed, said = project.pytest()
     assert (code, set(said)) == (2, set()), printed
-    assert "was stopped by a signal; with --explainrun-summary-dir it could be gone on with" in printed
+    assert "was stopped by a signal; with --explainrun-summary-dir it could be resumed" in printed
 
 
 def test_plugin_is_light(tmp_path):

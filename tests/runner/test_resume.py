@@ -240,7 +240,7 @@ def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_p
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
         patch.setattr(Work, "_scores", interrupted)
-        with pytest.raises(RunStopped, match="stopped by a signal; run again to go on") as caught:
+        with pytest.raises(RunStopped, match="stopped by a signal; run again to resume") as caught:
             make_runner().run()
     assert caught.value.code == 3
     assert "stopping once the work at hand is committed; another signal stops at once" in caplog.text

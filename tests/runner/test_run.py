@@ -68,7 +68,7 @@ def test_what_is_asked_and_recorded(linear, dataset, tmp_path):
     assert np.asarray(Image.open(tmp_path / first.heatmaps[1].path)).tolist() == [[0, 0, 255, 255]]
     assert np.asarray(Image.open(tmp_path / first.image_path)).shape == (1, 4, 3)
     assert summary.metadata.labels == tuple(NAMES)
-    assert "1 sample without any label to explain; 2 labels beyond the class names ignored" in str(result)
+    assert "1 sample without any label to explain; 2 labels out of range ignored" in str(result)
 
 
 def test_boxes_are_x_y_width_height_and_go_with_their_label(linear, dataset, tmp_path):

@@ -166,7 +166,7 @@ def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_
     run.archive.unlink()
     run.archive.write_bytes(data)
     (run.segments).mkdir()
-    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; make it anew: overwrite"):
+    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; recompute it: overwrite"):
         make_runner().run()
     assert run.segments.exists()
     assert not make_runner().run(overwrite=True).finished_before

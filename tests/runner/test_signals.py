@@ -44,13 +44,13 @@ def test_once_to_stop_after_the_commit_twice_to_stop_at_once(repository, tmp_pat
     told = first.communicate()[1]
     assert first.returncode == 3, told
     assert "stopping once the work at hand is committed; another signal stops at once" in told
-    assert told.rstrip().endswith("explainrun: stopped by a signal; run again to go on")
+    assert told.rstrip().endswith("explainrun: stopped by a signal; run again to resume")
     kept = committed(folder)
     assert {"000000.samples", "000000.Gradient.maps"} <= kept
     assert not (folder / ".explainrun.lock").exists()
 
     second = start(repository, folder)
-    while "going on with the run" not in second.stderr.readline():
+    while "resuming the run" not in second.stderr.readline():
         pass
     second.send_signal(signal.SIGINT)
     while "another signal stops at once" not in second.stderr.readline():

@@ -104,7 +104,7 @@ def test_of_an_unfinished_run_it_is_named_and_computed_again(make_runner, kill, 
         run = copied(tmp_path / "run")
         path = make_wrong(run)
         [fault] = inspect_run(run.root).faults
-        assert (fault.what, fault.remedy) == (WRONG, "run again to make it anew")
+        assert (fault.what, fault.remedy) == (WRONG, "run again to recompute it")
         assert fault.file == str(path.relative_to(run.root))
         assert inspect_run(run.root, through=False).faults == ()
         caplog.clear()

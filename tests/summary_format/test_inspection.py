@@ -213,7 +213,7 @@ def test_every_kind_of_damage_to_a_finished_run_is_named(finished):
     assert faults(finished.root) == [("results.h5", "it is missing")]
     rewrite(finished.archive, archive)
     rewrite(finished.manifest, b'{"saliency')
-    assert faults(finished.root) == [("manifest.json", "it is no JSON")]
+    assert faults(finished.root) == [("manifest.json", "it is not JSON")]
 
 
 def test_records_and_pictures_that_are_not_there_are_missed(finished):
@@ -261,7 +261,7 @@ def test_every_broken_segment_of_an_unfinished_run_is_named_and_no_other(run):
             (path.name, "the CRC of its payload does not match")
         ]
         assert (found.state, found.progress.parts_committed) == ("damaged", 5)
-        assert found.faults[0].remedy == "run again to make it anew"
+        assert found.faults[0].remedy == "run again to recompute it"
         rewrite(path, data)
     assert inspect_run(run.root).faults == ()
 
@@ -293,8 +293,8 @@ def plan_file(run, state, number=2):
 
 def test_plans_that_cannot_be_read_are_told(run, finished):
     for content, words in (
-        (b"[1", "it is no plan of a run"),
-        (b"[" * 200_000, "it is no plan of a run"),
+        (b"[1", "it is not the plan of a run"),
+        (b"[" * 200_000, "it is not the plan of a run"),
         (plan_file(run, {"plan": 5}), "it holds no plan"),
         (plan_file(run, {"plan": {"explainers": 5}}),
          "its plan does not say class_names, explainers, metrics"),

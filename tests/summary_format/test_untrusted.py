@@ -125,7 +125,7 @@ def test_members_that_overlap_are_no_more_than_the_zip_holds():
 
 def test_json_without_end():
     for text in (b"[" * 10**5, b'{"a":' * 10**5, b"\xff", b"9" * 5000):
-        with pytest.raises(ValueError, match="it is no JSON that can be read: "):
+        with pytest.raises(ValueError, match="it is not JSON that can be read: "):
             json_of(text)
 
 
@@ -136,10 +136,10 @@ def test_json_without_end_where_runs_lie(run):
     with FolderLock(run.root):
         pass
     assert find_runs(run.root) == []
-    with pytest.raises(BrokenRecordError, match=r"manifest.json: .*it is no JSON that can be read"):
+    with pytest.raises(BrokenRecordError, match=r"manifest.json: .*it is not JSON that can be read"):
         read_manifest(run)
     run.manifest.write_text("[]")
-    with pytest.raises(BrokenRecordError, match=r"manifest.json: .*it is no mapping"):
+    with pytest.raises(BrokenRecordError, match=r"manifest.json: .*it must be a mapping"):
         read_manifest(run)
 
 
@@ -194,14 +194,14 @@ def test_a_lock_behind_a_link_is_not_taken(run, tmp_path):
     ("changes", "words"),
     [
         ({"explainers": {"../../x": {}}}, "the plan's explainers hold '../../x', which no run takes"),
-        ({"explainers": ["First"]}, "the plan's explainers are no names"),
-        ({"class_names": [1, 2]}, "the plan's class_names are no names"),
+        ({"explainers": ["First"]}, "the plan's explainers must be a mapping by name"),
+        ({"class_names": [1, 2]}, "the plan's class_names must be a list of strings"),
         ({"class_names": ["a", "\ud800"]}, "the plan's class_names hold"),
         ({"class_names": ["a"]}, r"logits is float32 \(1, 2\), where kind f \(1, 1\) belongs"),
         ({"metrics": {}}, r"scores is float64 \(1, 1\), where kind f \(0, 1\) belongs"),
         ({"dropout_samples": 3}, r"spread is float64 \(0, 1, 2\), where kind f \(3, 1, 2\) belongs"),
-        ({"dropout_samples": "3"}, "the plan's dropout_samples are no number"),
-        ({"hierarchical_occlusion": [1]}, "the plan's hierarchical_occlusion are no options"),
+        ({"dropout_samples": "3"}, "the plan's dropout_samples must be a whole number"),
+        ({"hierarchical_occlusion": [1]}, "the plan's hierarchical_occlusion must be a mapping of options"),
     ],
 )
 def test_plans_that_do_not_fit(run, changes, words):
@@ -215,13 +215,13 @@ def test_plans_that_do_not_fit(run, changes, words):
 @pytest.mark.parametrize(
     ("segment", "name", "value", "words"),
     [
-        ("samples", "questions", np.array([[3, 2]]), "a question is about a label that is no class"),
+        ("samples", "questions", np.array([[3, 2]]), "a question is about a label out of range"),
         ("samples", "questions", np.array([[4, 1]]), "a question is about a sample that is not there"),
         ("samples", "questions", np.zeros((0, 2), np.int64), "it has 1 answers to 0 questions"),
         ("samples", "truth", np.array([1]), r"truth is int64 \(1,\), where kind i \(1, 'K'\) belongs"),
         ("samples", "ids", np.array([3.0]), r"ids is float64 \(1,\), where kind i \(1,\) belongs"),
-        ("samples", "costs", np.array('{"made": {"infer": "x"}}'), "the costs are no numbers by kind"),
-        ("samples", "costs", np.array("[" * 5000), "it is no JSON"),
+        ("samples", "costs", np.array('{"made": {"infer": "x"}}'), "the costs must map kinds to numbers"),
+        ("samples", "costs", np.array("[" * 5000), "it is not JSON"),
         ("First.maps", "computed", np.array([1]), r"computed is int64 \(1,\), where kind b \(1,\) belongs"),
         ("First.maps", "errors", None, "errors is missing"),
     ],
@@ -294,7 +294,7 @@ def secret(tmp_path):
         (lambda f, _: of_lists(f), "is object"),
         (lambda f, _: f.create_dataset("samples/id", data=h5py.Empty("i8")), "holds nothing"),
         (lambda f, _: f.create_dataset("samples/id", data=[3], chunks=(1,), compression="lzf"), "through filters"),
-        (lambda f, _: f.create_group("samples/id"), "is no dataset"),
+        (lambda f, _: f.create_group("samples/id"), "is not a dataset"),
         (lambda _f, _: None, "samples/id is missing"),
         (lambda f, _: f.create_dataset("samples/id", data=[[3]]), r"is int64 \(1, 1\), where kind i \('N',\) belongs"),
         (lambda f, _: f.create_dataset("samples/id", data=[4]), "a question is about a sample that is not there"),
@@ -330,12 +330,12 @@ def bomb(file):
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
-        ("plan", lambda f: f.create_dataset("plan", data="[" * 10**5), "it is no JSON that can be read"),
-        ("plan", lambda f: f.create_dataset("plan", data=3), "plan is no text"),
-        ("plan", lambda f: f.create_dataset("plan", data="[]"), "the plan is no mapping"),
-        ("plan", lambda f: f.create_dataset("plan", data="{}"), "the plan's class_names are no names"),
-        ("costs", lambda f: f.create_dataset("costs", data='{"seconds": 3}'), "the costs are no numbers by kind"),
-        ("x", lambda f: f.attrs.__setitem__("schema_version", "1"), "schema_version is no whole number"),
+        ("plan", lambda f: f.create_dataset("plan", data="[" * 10**5), "it is not JSON that can be read"),
+        ("plan", lambda f: f.create_dataset("plan", data=3), "plan must be a text"),
+        ("plan", lambda f: f.create_dataset("plan", data="[]"), "the plan must be a mapping"),
+        ("plan", lambda f: f.create_dataset("plan", data="{}"), "the plan's class_names must be a list of strings"),
+        ("costs", lambda f: f.create_dataset("costs", data='{"seconds": 3}'), "the costs must map kinds to numbers"),
+        ("x", lambda f: f.attrs.__setitem__("schema_version", "1"), "schema_version must be a whole number"),
         ("x", lambda f: f.attrs.__delitem__("schema_version"), "schema_version is missing"),
     ],
 )

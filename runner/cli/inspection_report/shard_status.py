@@ -68,7 +68,7 @@ class Shards:
 
 
 def how_apart(several: Sequence[Shards]) -> list[str]:
-    """What tells apart the runs that several groups of shards belong to, a sentence for each but the first."""
+    """How the runs differ that several groups of shards belong to, a sentence for each but the first."""
     told = []
     for other in several[1:]:
         first, second = (group.found[0][1] for group in (several[0], other))

@@ -55,7 +55,7 @@ def runs_text(found: Iterable[Inspection], shards: Iterable[Shards]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever tells enough."""
+    """Seconds, minutes or hours, whichever is precise enough."""
     whole = round(seconds)
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes, in the unit that tells them in four digits at most."""
+    """Bytes, in the unit that needs four digits at most."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 9.95 else f"{count:.1f} {unit}"
@@ -81,7 +81,8 @@ def _headline(found: Inspection) -> str:
     if found.run is None or found.finished or progress is None:
         begins = found.run is None and found.running
         return "a run begins, nothing is committed yet" if begins else _state(found)
-    share = "nobody knows how far" if progress.share is None else f"{_per_cent(progress.share)} done"
+    unknown = "progress unknown (dataset has no length)"
+    share = unknown if progress.share is None else f"{_per_cent(progress.share)} done"
     return f"{_state(found)}, {share}, {_time_to_go(progress)}"
 
 
@@ -134,7 +135,7 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "next", found.unsupported
     if found.progress is not None and not found.running and not found.faults:
         merging = "merged" in (run.state() or {})
-        yield "next", "merge again, which begins anew" if merging else "run the same again to go on"
+        yield "next", "merge again, which starts over" if merging else "run the same again to resume"
     if found.progress is not None and found.running and found.progress.seconds_to_go is not None:
         yield "ends", f"about {_moment(time.time() + found.progress.seconds_to_go)}"
     if found.others:
@@ -196,7 +197,7 @@ def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     parts = [f"{times} {what}" for what, times in (
         ("samples without numbers from the network", lacking.outputs),
         ("samples without any label to explain", lacking.unlabelled),
-        ("labels beyond the class names", lacking.beyond),
+        ("labels out of range", lacking.beyond),
         *((f"maps of {name} not finite", times) for name, times in lacking.maps.items()),
     ) if times]  # fmt: skip
     if sum(sum(by_metric.values()) for by_metric in lacking.scores.values()):
@@ -238,7 +239,7 @@ def _fault_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     else:
         sound = f"{records} and {whole} are sound, {pictures} are there, but were not verified: {_NO_CHECKSUMS}"
     torn = found.records.torn and not found.running
-    mended = "; the last record is cut short, the next start writes the file anew" if torn else ""
+    mended = "; the last record is cut short, the next start rewrites the file" if torn else ""
     yield "broken", f"nothing; {sound}{mended}"
 
 
@@ -254,7 +255,7 @@ def _parts_table(progress: Progress) -> str:
         )
         for part in progress.parts
     ]
-    headers = ["part", "batches", "samples", "seconds a sample", "to go"]
+    headers = ["part", "batches", "samples", "seconds per sample", "to go"]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * 4))
 
 

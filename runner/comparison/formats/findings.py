@@ -13,7 +13,7 @@ class Verdict(str, Enum):
 
     REGRESSION = "regression"  # worse by more than the tolerance, and beyond noise
     SCORES_LOST = "scores lost"  # questions that the baseline scored have no score now
-    NOT_TESTED = "too few samples"  # no fall of so few could be told from noise
+    NOT_TESTED = "too few samples"  # no fall of so few could be distinguished from noise
     BETTER = "better"  # better by more than the tolerance, and beyond noise
     SAME = "no regression"  # everything else
 
@@ -29,7 +29,7 @@ class Change:
 
     Attributes:
         explainer: its name in both runs.
-        metric: likewise.
+        metric: its name in both runs.
         higher_is_better: which way the metric's scores go.
         baseline: mean score; NaN where no question was scored by both.
         candidate: mean score of the same questions.
@@ -78,7 +78,7 @@ class Similarity:
     Attributes:
         explainer: whose maps.
         spearman: mean rank correlation over pixels, -1 to 1; NaN where no pair could be compared.
-        top_intersection: mean share of the most salient 10 % of the pixels that both runs share, 0 to 1; likewise.
+        top_intersection: mean share of the most salient 10 % of the pixels that both runs share, 0 to 1; NaN as above.
         compared: pairs of maps.
         not_compared: pairs of which one is constant, not finite, missing or of another size.
     """
@@ -111,7 +111,7 @@ class WorstQuestion:
         baseline: the score.
         candidate: the score; NaN if it was lost.
         baseline_picture: path of the map's picture; None where there is none, as beside a baseline file.
-        candidate_picture: likewise.
+        candidate_picture: the same of the candidate.
     """
 
     sample: int
@@ -130,19 +130,19 @@ class Findings:
 
     Attributes:
         baseline: what was named as such.
-        candidate: likewise.
+        candidate: what was named as such.
         alpha: chance of a false alarm anywhere in the table, at most.
         class_names: name of each label.
         changes: a row for each explainer and metric that was compared, in the baseline's order.
-        similarities: of the maps, by explainer; empty where one of the two is a file without maps, or nobody wanted
-            them.
+        similarities: of the maps, by explainer; empty where one of the two is a file without maps, or they were not
+            asked for.
         flips: samples whose predictions changed.
         worst: up to ten questions, the worst first.
         samples: how many both have.
         questions: how many true labels' questions both asked.
         only_baseline: other questions, about labels predicted and not true, that the baseline alone asked.
-        only_candidate: likewise.
-        notes: what tells the two apart and does not hinder comparing them: weights, seeds, versions, options of
+        only_candidate: the same of the candidate.
+        notes: how the two differ in what does not hinder comparing them: weights, seeds, versions, options of
             explainers.
         new: explainers and metrics that only the candidate has, which are not compared.
         left_out: what both could be compared in and are not, and why: controls, maps that a baseline file has not.

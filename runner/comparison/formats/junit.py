@@ -1,4 +1,4 @@
-"""A comparison as the XML of JUnit that CI dashboards read: a suite a metric, a case an explainer.
+"""A comparison as the XML of JUnit that CI dashboards read: a suite per metric, a case per explainer.
 
 What dashboards agree on is Jenkins' schema junit-10.xsd, in the xunit plugin, which pytest checks its own reports with.
 """
@@ -21,7 +21,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 def as_junit(comparison: Findings) -> str:
     """A suite for each metric and a case in it for each explainer; the first suite holds the whole table too.
 
-    Rows of too few samples are skipped cases. Everything beyond ASCII is a character reference, so that the text is
+    Rows of too few samples are skipped cases. Everything outside ASCII is a character reference, so that the text is
     right in whatever encoding it is written.
     """
     suites = [_suite(comparison, metric, rows) for metric, rows in wording.by_metric(comparison.changes).items()]

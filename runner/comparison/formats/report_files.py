@@ -55,7 +55,7 @@ class Output:
         """
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            # A path may hold bytes that are no text; backslashes stand for them.
+            # A path may hold bytes that are not text; backslashes stand for them.
             self.file.write_text(f"{text.rstrip()}\n", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 

@@ -28,7 +28,7 @@ class Column:
 
 
 def columns(changes: Iterable[Change]) -> list[Column]:
-    """The columns that tell something about these rows: counts of scores that are lacking only where there are any."""
+    """The columns that say something about these rows: counts of scores that are lacking only where there are any."""
     changes = list(changes)
     directed = [Column("better is", lambda row: "higher" if row.higher_is_better else "lower", right=False)]
     counts = [
@@ -69,9 +69,9 @@ def number(value: float, scale: float = 1.0, sign: str = "") -> str:
     """A score or a change of one; "-" where there is none.
 
     Args:
-        value: to be told.
-        scale: what such scores are about; four decimals tell them between 0.01 and 100,000, else three digits do.
-        sign: "+" to tell it of positive numbers too.
+        value: to be shown.
+        scale: what such scores are about; four decimals show them between 0.01 and 100,000, else three digits do.
+        sign: "+" to show it of positive numbers too.
     """
     if math.isnan(value):
         return "-"
@@ -120,7 +120,7 @@ def headlines(comparison: Findings) -> list[str]:
     others = [f"{perhaps} worse than tolerated, but within noise"] * bool(perhaps)
     others += [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
     untested = counted[Verdict.NOT_TESTED]
-    others += [f"{untested} of too few samples to tell a fall from noise"] * bool(untested)
+    others += [f"{untested} of too few samples to distinguish a fall from noise"] * bool(untested)
     return [said, *others]
 
 
@@ -133,7 +133,7 @@ def reason(change: Change) -> str:
     if change.verdict is Verdict.SCORES_LOST:
         return f"{lost}; the others went {went}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
-        return f"{plural(change.questions, 'question')}: no fall of so few samples could be told from noise"
+        return f"{plural(change.questions, 'question')}: no fall of so few samples could be distinguished from noise"
     measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p of fall']}"
     went = f"{went} ({measured}; tolerance {told['tolerance']})"
     return f"{went}; {lost}" if change.lost else went

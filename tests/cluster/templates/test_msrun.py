@@ -48,7 +48,7 @@ def test_stopped_with_its_workers(templates, script):
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    assert "start it again to go on" in process.communicate()[1]
+    assert "start it again to resume" in process.communicate()[1]
     assert process.returncode == 3
     assert not any(alive(call["process"]) for call in templates.calls())
 

@@ -178,7 +178,7 @@ def test_runs_of_which_no_row_can_fail_are_refused(make_scored):
         compare(make_scored(np.zeros(1)), make_scored(np.zeros(1)), alpha=0.49)
     with pytest.raises(NotComparableError, match="no question about a true label has a score in both"):
         compare(make_scored(np.full(9, NAN)), make_scored(np.full(9, NAN)))
-    with pytest.raises(NotComparableError, match="below what 99999 permutations can tell"):
+    with pytest.raises(NotComparableError, match="below what 99999 permutations can show"):
         compare(make_scored(np.zeros(40)), make_scored(np.zeros(40)), alpha=1e-6)
     lost = make_scored([NAN, *np.zeros(3)])
     assert not compare(make_scored(np.zeros(4)), lost).passed  # worse than a refusal would tell

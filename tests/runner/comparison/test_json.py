@@ -17,8 +17,8 @@ def test_a_failing_comparison(failed):
     scalars = {key: value for key, value in told.items() if not isinstance(value, list)}
     assert scalars == {
         "format": "explainrun comparison", "version": 1, "passed": False, "exit_code": 1,
-        "headline": "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to tell a "
-        "fall from noise",
+        "headline": "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to "
+        "distinguish a fall from noise",
         "baseline": "runs/a", "candidate": "runs/b", "alpha": 0.05, "samples": 20, "questions": 52,
         "only_baseline": 5, "only_candidate": 1,
     }  # fmt: skip

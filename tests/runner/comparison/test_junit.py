@@ -92,7 +92,7 @@ def test_cases(failed):
     assert lost.get("message").startswith("scores lost: 12 of 52 questions")
     skipped = found["explainrun.IoSR", "GradCAM"].find("skipped")
     assert (skipped.get("type"), skipped.get("message")) == (
-        "too few samples", "0 questions: no fall of so few samples could be told from noise",
+        "too few samples", "0 questions: no fall of so few samples could be distinguished from noise",
     )  # fmt: skip
 
 

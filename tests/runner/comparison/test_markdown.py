@@ -60,7 +60,7 @@ def test_starts_with_the_verdict(failed, passed):
     assert as_markdown(failed).startswith(
         "### &#10060; Explanations FAILED: 2 regressions, scores lost in 1 row, of 6 rows\n\n"
         "Baseline `runs/a`, candidate `runs/b`: 20 samples, 52 questions about true labels, alpha 0.05; 1 better; 1 of "
-        "too few samples to tell a fall from noise.\n\n|"
+        "too few samples to distinguish a fall from noise.\n\n|"
     )
     assert as_markdown(passed).startswith("### &#9989; Explanations passed: no regression in 2 rows\n\nBaseline")
 

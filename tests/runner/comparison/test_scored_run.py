@@ -50,7 +50,7 @@ def test_plans_of_before_say_no_direction(make_run):
     run = make_run("run", higher_is_better={})
     assert scored_run(run.root).higher_is_better == {"InsertionAUC": True, "Leak": True}
     for wrong in ({"InsertionAUC": 1}, ["InsertionAUC"]):
-        with pytest.raises(ValueError, match="higher_is_better are no truths"):
+        with pytest.raises(ValueError, match="higher_is_better must map metrics to booleans"):
             scored_run(make_run("wrong", higher_is_better=wrong).root)
 
 
@@ -138,12 +138,12 @@ def test_what_is_no_run_is_refused(make_run, tmp_path, monkeypatch):
         scored_run(tmp_path / "empty")
     run = make_run("run")
     for name in ("manifest.json", "plan.json"):
-        with pytest.raises(BaselineError, match=f"{name}: it is no baseline; explainrun baseline RUN -o FILE"):
+        with pytest.raises(BaselineError, match=f"{name}: it is not a baseline; explainrun baseline RUN -o FILE"):
             scored_run(run.data / name)
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(BaselineError, match="it is no baseline"):
+    with pytest.raises(BaselineError, match="it is not a baseline"):
         scored_run(tmp_path / "list.json")
-    with pytest.raises(NoRunError, match="is no file"):
+    with pytest.raises(NoRunError, match="is not a file"):
         scored_run("/dev/null")
     monkeypatch.chdir(run.data)
     assert len(scored_run(".").samples) == 12
@@ -166,7 +166,7 @@ def test_a_damaged_archive_is_refused(make_run, tmp_path):
 def test_a_label_that_is_no_class_is_refused(make_run, monkeypatch):
     run = make_run("run")
     monkeypatch.setattr(Results, "truth", np.array([[3]] * 12))
-    with pytest.raises(ValueError, match="a true label is no class"):
+    with pytest.raises(ValueError, match="a true label is out of range"):
         scored_run(run.root)
 
 

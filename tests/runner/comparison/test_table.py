@@ -47,8 +47,8 @@ def test_failing_rows_are_marked_and_told_last(failed):
         "(change +0.0200, 95 % interval +0.0150 to +0.0250, p <0.0001; tolerance 0.001)",
         r"SCORES LOST: a|b `<i>`\n\x1b[31m *x*, IoSR: 12 of 52 questions with a score in the baseline have none now; "
         "the others went 0.9000 -> 0.9000",
-        "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to tell a fall from "
-        "noise",
+        "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to "
+        "distinguish a fall from noise",
     ]
 
 
