@@ -58,7 +58,7 @@ def _boxes(checked: Checked) -> Iterator[Finding]:
 
 def _scores(checked: Checked) -> Iterator[Finding]:
     questions = len(checked.questions[0])
-    expected = f"float scores {(questions,)} from score: one number a question"
+    expected = f"float scores {(questions,)} from score: one number per question"
     scores = _score(checked, checked.made()).scores
     if not isinstance(scores, np.ndarray) or not np.issubdtype(scores.dtype, np.floating):
         kind = f"an array of {scores.dtype}" if isinstance(scores, np.ndarray) else f"a {type(scores).__name__}"

@@ -70,7 +70,7 @@ def tiny_images() -> FloatArray:
 
 
 def questions_of(images: int, classes: int) -> tuple[IntArray, IntArray]:
-    """Which image each question is about and which label: one an image, of every third image another one."""
+    """Which image each question is about and which label: one per image, of every third image another one."""
     pairs = {(row, (3 * row + 1) % classes) for row in range(images)}
     pairs |= {(row, (row + 2) % classes) for row in range(0, images, 3)}
     rows, labels = np.array(sorted(pairs)).T

@@ -17,8 +17,8 @@ from ..network.tensors import FloatArray, IntArray
 from .bundled import LAYER, TinyClassifier, questions_of, tiny_images
 from .rules import OfNetwork
 
-FILLED_IN = ("network", "activation_fn", "num_labels", "layer", "explainer")  # what nobody needs to give
-PASS = 4  # images a pass: the questions on five images are more, and do not fill the last one
+FILLED_IN = ("network", "activation_fn", "num_labels", "layer", "explainer")  # what need not be given
+PASS = 4  # images per pass: the questions on five images are more, and do not fill the last one
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Checked:
         """A class with its images and arguments.
 
         Raises:
-            TypeError: if it is no subclass of the base, or an argument is lacking or unknown.
+            TypeError: if it is not a subclass of the base, or an argument is lacking or unknown.
         """
         if not isinstance(kind, type) or not issubclass(kind, base):
             raise TypeError(f"the class must be a subclass of {base.__name__}, got {kind!r}")
