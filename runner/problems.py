@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..summary_format.errors import SeveralProblemsError
+from ..summary_format.errors import ExplainrunError, SeveralProblemsError
 
 
 class PlanError(SeveralProblemsError):
     """Everything found wrong with a plan, at once."""
+
+
+class DatasetChangedError(PlanError):
+    """The dataset does not give the samples that it gave to the run that the folder holds."""
+
+
+class DamagedRunError(PlanError):
+    """The folder holds this run, finished, and it can no longer be read."""
 
 
 def first_line(error: Exception) -> str:
@@ -58,5 +66,5 @@ class Problems(list[str]):
 def error_line(error: Exception) -> str:
     """What an error says, in one line, with its kind where its words alone do not tell."""
     line = first_line(error)
-    plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__
+    plain = isinstance(error, (ValueError, OSError, ImportError, ExplainrunError)) or line == type(error).__name__
     return line if plain else f"{type(error).__name__}: {line}"

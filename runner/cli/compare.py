@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import end, ended_by_signals, show_traceback
+from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .errors import ended_by_signals, exit_with, show_traceback
 from .standard_streams import echo, report
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def compare(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
     except Exception as error:  # a broken installation is no regression
-        end(f"{type(error).__name__}: {error}")
+        exit_with(f"{type(error).__name__}: {error}")
     asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
     try:
         code = _report(asked, outputs)

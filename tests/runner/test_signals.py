@@ -12,7 +12,7 @@ from explainrun.summary_format import find_runs
 IN_FOREGROUND = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from explainrun.runner.command_line import main
+from explainrun.runner.cli.main import main
 main()
 """
 

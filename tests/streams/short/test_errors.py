@@ -12,14 +12,14 @@ from explainrun.summary_format import inspect_run
 WORK = {
     "run {gate} --summary-dir {out}": ("runner.image_classification_runner.ImageClassificationRunner.run", 3),
     "layers {gate}": ("explainers.Network.layers", 3),
-    "list": ("runner.command_line._options_table", 3),
+    "list": ("runner.cli.list._options_table", 3),
     "merge {out} {shards}/1 {shards}/2": ("summary_format.merge", 3),
-    "merge {merged} {shards}/1 {shards}/2": ("runner.result.RunResult.of", 3),
+    "merge {merged} {shards}/1 {shards}/2": ("runner.results.run_result.RunResult.of", 3),
     "inspect {run}": ("summary_format.inspect_run", 2),
-    "scores {run}": ("runner.scores.Scores.of", 2),
-    "compare {run} {worse}": ("runner.comparison.opening.scored_run", 2),
+    "scores {run}": ("runner.results.scores.Scores.of", 2),
+    "compare {run} {worse}": ("runner.comparison.load.scored_run", 2),
     "baseline {run} -o {out}": ("runner.comparison.scored_run", 2),
-    "explain {picture} --network {gate} --method Gradient": ("runner.explained_pictures.explained", 3),
+    "explain {picture} --network {gate} --method Gradient": ("runner.figures.explanations.explained", 3),
 }
 
 
