@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from .config.schema import load_config
 from .execution.batch import digests, read
 from .execution.resume import opening
 from .plan.plan import Plan
-from .problems import PlanError, first_line
+from .problems import PlanError, unforeseen_line, wants_tracebacks
 from .results.run_result import RunResult
 
 
@@ -61,10 +60,9 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
     except OSError as error:
         raise RunFailedError(config, str(error)) from error
     except Exception as error:
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+        if wants_tracebacks():
             raise
-        said = f"{type(error).__name__}: {first_line(error)} (EXPLAINRUN_TRACEBACK=1 shows where)"
-        raise RunFailedError(config, said) from error
+        raise RunFailedError(config, unforeseen_line(error)) from error
 
 
 def _holds_current_run(plan: Plan) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -18,6 +16,7 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..execution.signals import RunStopped
 from ..plan.sharding import NotAWorker
+from ..problems import show_traceback, unforeseen_line
 from .standard_streams import report
 
 # MindSpore takes seconds to import, so what needs it is imported when there is something to do.
@@ -79,21 +78,9 @@ def reported_read_errors() -> Iterator[None]:
 
 
 def unforeseen(error: BaseException) -> str:
-    """The first line of an error that nobody foresaw; its traceback goes before, if the environment asks for it."""
+    """What an error that nobody foresaw says, in one line; its traceback goes before, if that is asked for."""
     show_traceback(error)
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    hint = "" if _wants_tracebacks() else " (EXPLAINRUN_TRACEBACK=1 shows where)"
-    return f"{type(error).__name__}{first and ': '}{first}{hint}"
-
-
-def show_traceback(error: BaseException) -> None:
-    """Print an error's traceback, if the environment asks for it by ``EXPLAINRUN_TRACEBACK``."""
-    if _wants_tracebacks():
-        traceback.print_exception(error)
-
-
-def _wants_tracebacks() -> bool:
-    return bool(os.environ.get("EXPLAINRUN_TRACEBACK"))
+    return unforeseen_line(error)
 
 
 def exit_with(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
