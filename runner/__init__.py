@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
-    from .problems import PlanError
+    from .problems import DamagedRunError, DatasetChangedError, PlanError
     from .results.run_result import RunResult
     from .results.scores import Scores
 
 _HOMES = {
     "Comparison": "comparison",
+    "DamagedRunError": "problems",
+    "DatasetChangedError": "problems",
     "ImageClassificationRunner": "image_classification_runner",
     "NotComputedError": "execution.batch_loop",
     "NotComparableError": "comparison",
@@ -37,6 +39,8 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "DamagedRunError",
+    "DatasetChangedError",
     "ImageClassificationRunner",
     "NotComparableError",
     "NotComputedError",

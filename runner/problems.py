@@ -2,20 +2,95 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ..summary_format.errors import SeveralProblemsError
+from ..summary_format.errors import ExplainrunError, SeveralProblemsError
+
+_TRACEBACK = "EXPLAINRUN_TRACEBACK"
 
 
 class PlanError(SeveralProblemsError):
     """Everything found wrong with a plan, at once."""
 
 
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, in words; its kind where it says nothing."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if any(map(str.isalpha, line))), type(error).__name__)
+class DatasetChangedError(PlanError):
+    """The dataset does not give the samples that it gave to the run that the folder holds."""
+
+
+class DamagedRunError(PlanError):
+    """The folder holds this run, finished, and it can no longer be read."""
+
+
+class Problems(list[str]):
+    """A sentence on each thing that is wrong, to be reported together."""
+
+    def attempt(self, where: str, make: Callable[[], Any]) -> Any:
+        """What a function gives; None where it fails, which is noted."""
+        try:
+            return make()
+        except Exception as error:  # a factory of the user's may raise anything
+            self.note(error, where)
+            return None
+
+    def note(self, error: Exception, where: str = "") -> None:
+        """Add what an error says; its traceback is printed where the environment asks for that.
+
+        Args:
+            error: one that may hold several problems itself, which say where they are.
+            where: what goes before the words of any other one.
+        """
+        if isinstance(error, SeveralProblemsError):
+            self.extend(error.problems)
+        else:
+            show_traceback(error)
+            self.append(f"{where}: {error_line(error)}" if where else error_line(error))
+
+    def raise_if_any(self) -> None:
+        """Raise them, if there are any.
+
+        Raises:
+            PlanError: with all of them.
+        """
+        if self:
+            raise PlanError(self)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, in words if any is; its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    found = (line for holds in (str.isalpha, str.isalnum) for line in lines if any(map(holds, line)))
+    return next(found, type(error).__name__)
+
+
+def error_line(error: Exception) -> str:
+    """What an error says, in one line, with its kind where its words alone do not say enough."""
+    plain = isinstance(error, (ValueError, OSError, ImportError, ExplainrunError))
+    return first_line(error) if plain else _with_kind(error)
+
+
+def unforeseen_line(error: BaseException) -> str:
+    """What an unexpected error says, in one line, and how to see where it comes from."""
+    hint = "" if wants_tracebacks() else f" ({_TRACEBACK}=1 shows where)"
+    return f"{_with_kind(error)}{hint}"
+
+
+def _with_kind(error: BaseException) -> str:
+    line, kind = first_line(error), type(error).__name__
+    return line if line == kind else f"{kind}: {line}"
+
+
+def wants_tracebacks() -> bool:
+    """Whether the environment asks for the tracebacks of errors, by ``EXPLAINRUN_TRACEBACK``."""
+    return bool(os.environ.get(_TRACEBACK))
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print an error's traceback, if the environment asks for it."""
+    if wants_tracebacks():
+        traceback.print_exception(error)
 
 
 def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]:
@@ -30,33 +105,3 @@ def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]
         if not isinstance(value, kind):
             raise TypeError(f"{name}[{i}] must be a {kind.__name__} object, got {type(value).__name__}")
     return tuple(values)
-
-
-class Problems(list[str]):
-    """A sentence on each thing that is wrong, to be reported at once."""
-
-    def attempt(self, where: str, make: Callable[[], Any]) -> Any:
-        """What a function gives; None where it fails, which is noted."""
-        try:
-            return make()
-        except PlanError as error:
-            self.extend(error.problems)
-        except Exception as error:  # a factory of the user's may raise anything
-            self.append(f"{where}: {error_line(error)}" if where else error_line(error))
-        return None
-
-    def tell(self) -> None:
-        """Raise them, if there are any.
-
-        Raises:
-            PlanError: with all of them.
-        """
-        if self:
-            raise PlanError(self)
-
-
-def error_line(error: Exception) -> str:
-    """What an error says, in one line, with its kind where its words alone do not say it."""
-    line = first_line(error)
-    plain = isinstance(error, (ValueError, OSError, ImportError)) or line == type(error).__name__
-    return line if plain else f"{type(error).__name__}: {line}"

@@ -150,7 +150,6 @@ class ExplanationScores:
     def _compared(
         self, path: Path, tolerance: Any, alpha: float | None, rules: str | Path | None, **chosen: Any
     ) -> Comparison:
-        from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.compare_runs import compare  # noqa: PLC0415
 
         __tracebackhide__ = True
@@ -159,12 +158,11 @@ class ExplanationScores:
         try:
             held = _rules(tolerance, alpha, None if rules is None else self._session.rootdir / rules)
             return compare(path, self.summary_dir, held.tolerances, alpha=held.alpha, **chosen)
-        except (ValueError, OSError, BrokenRecordError) as error:
+        except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None
 
     def _write(self, path: Path) -> None:
         """Make or renew a baseline, once per session, and note what changed."""
-        from ..summary_format import BrokenRecordError  # noqa: PLC0415
         from .comparison.baseline_diff import baseline_difference  # noqa: PLC0415
         from .comparison.baseline_file import read_baseline, write_baseline  # noqa: PLC0415
         from .comparison.load import scored_run  # noqa: PLC0415
@@ -182,7 +180,7 @@ class ExplanationScores:
             if before is None or changed:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_baseline(now, path)
-        except (ValueError, OSError, BrokenRecordError) as error:
+        except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"the baseline is not updated: {error}", pytrace=False) from None
         session.written[path] = self.config
         told = "is new" if before is None else f"is updated:\n{changed}" if changed else "is as it was"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,23 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from ..summary_format import BrokenRecordError, FolderInUseError, Results, RunFolder
+from ..summary_format import BrokenRecordError, Results, RunFolder
+from ..summary_format.errors import ExplainrunError
+from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.plan_diff import CHOSEN, differences
 from .config.build import build_runner
 from .config.schema import load_config
-from .data.samples import SampleError
 from .execution.batch import digests, read
-from .execution.batch_loop import NotComputedError
 from .execution.resume import opening
 from .plan.plan import Plan
-from .problems import PlanError, first_line
+from .problems import PlanError, unforeseen_line, wants_tracebacks
 from .results.run_result import RunResult
 
-_TOLD = (PlanError, SampleError, NotComputedError, FolderInUseError, BrokenRecordError, OSError)
 
-
-class RunFailedError(RuntimeError):
+class RunFailedError(ExplainrunError, RuntimeError):
     """A config cannot be run, or its run failed; the message says why, for people."""
+
+    def __init__(self, config: Path, why: str, exit_code: int = EXIT_RESUMABLE) -> None:
+        super().__init__(f"the run of {config} failed: {why}")
+        self.exit_code = exit_code
 
 
 def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
@@ -52,13 +53,16 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
             with suppress(PlanError):  # damaged, or begun on other samples; what else is wrong comes again below
                 return runner.run(limit=loaded.limit)
         return runner.run(limit=loaded.limit, overwrite=True)
-    except _TOLD as error:
-        raise RunFailedError(f"the run of {config} failed: {error}") from error
+    except SystemExit:  # RunStopped is both
+        raise
+    except ExplainrunError as error:
+        raise RunFailedError(config, str(error), error.exit_code) from error
+    except OSError as error:
+        raise RunFailedError(config, str(error)) from error
     except Exception as error:
-        if os.environ.get("EXPLAINRUN_TRACEBACK"):
+        if wants_tracebacks():
             raise
-        said = f"{type(error).__name__}: {first_line(error)} (EXPLAINRUN_TRACEBACK=1 shows where)"
-        raise RunFailedError(f"the run of {config} failed: {said}") from error
+        raise RunFailedError(config, unforeseen_line(error)) from error
 
 
 def _holds_current_run(plan: Plan) -> bool:

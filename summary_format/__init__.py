@@ -1,31 +1,76 @@
-"""What a run writes and how it is read back. Knows nothing of networks."""
+"""What a run writes and how it is read back. Knows nothing of networks.
 
-from .archive.results import Results
-from .archive.segments import BatchResults, Explained, SampleBatch, Searched, Segments
-from .errors import BrokenRecordError
-from .event_file.reader import Summary, read_records, read_summary
-from .event_file.records import (
-    Heatmap,
-    Metadata,
-    Prediction,
-    Revealed,
-    RevealedLayer,
-    SampleRecord,
-    Score,
-    ScoresRecord,
-)
-from .event_file.writer import SummaryWriter
-from .images import heatmap_picture, jpeg, original_picture, png
-from .inspection.inspection import Inspection, inspect_run
-from .shards.merge import merge
-from .shards.sharded_batches import MergeError
-from .storage.lock import FolderInUseError, FolderLock
-from .storage.run_folder import RunFolder, find_runs, read_manifest, remove_runs
+The names below are imported when first used, so that errors and exit codes come without NumPy and HDF5.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .archive.results import Results
+    from .archive.segments import BatchResults, Explained, SampleBatch, Searched, Segments
+    from .errors import BrokenRecordError, ExplainrunError
+    from .event_file.reader import Summary, read_records, read_summary
+    from .event_file.records import (
+        Heatmap,
+        Metadata,
+        Prediction,
+        Revealed,
+        RevealedLayer,
+        SampleRecord,
+        Score,
+        ScoresRecord,
+    )
+    from .event_file.writer import SummaryWriter
+    from .images import heatmap_picture, jpeg, original_picture, png
+    from .inspection.inspection import Inspection, inspect_run
+    from .shards.merge import merge
+    from .shards.sharded_batches import MergeError
+    from .storage.lock import FolderInUseError, FolderLock
+    from .storage.run_folder import RunFolder, find_runs, read_manifest, remove_runs
+
+_HOMES = {
+    "BatchResults": "archive.segments",
+    "BrokenRecordError": "errors",
+    "Explained": "archive.segments",
+    "ExplainrunError": "errors",
+    "FolderInUseError": "storage.lock",
+    "FolderLock": "storage.lock",
+    "Heatmap": "event_file.records",
+    "Inspection": "inspection.inspection",
+    "MergeError": "shards.sharded_batches",
+    "Metadata": "event_file.records",
+    "Prediction": "event_file.records",
+    "Results": "archive.results",
+    "Revealed": "event_file.records",
+    "RevealedLayer": "event_file.records",
+    "RunFolder": "storage.run_folder",
+    "SampleBatch": "archive.segments",
+    "SampleRecord": "event_file.records",
+    "Score": "event_file.records",
+    "ScoresRecord": "event_file.records",
+    "Searched": "archive.segments",
+    "Segments": "archive.segments",
+    "Summary": "event_file.reader",
+    "SummaryWriter": "event_file.writer",
+    "find_runs": "storage.run_folder",
+    "heatmap_picture": "images",
+    "inspect_run": "inspection.inspection",
+    "jpeg": "images",
+    "merge": "shards.merge",
+    "original_picture": "images",
+    "png": "images",
+    "read_manifest": "storage.run_folder",
+    "read_records": "event_file.reader",
+    "read_summary": "event_file.reader",
+    "remove_runs": "storage.run_folder",
+}
 
 __all__ = [
     "BatchResults",
     "BrokenRecordError",
     "Explained",
+    "ExplainrunError",
     "FolderInUseError",
     "FolderLock",
     "Heatmap",
@@ -57,3 +102,13 @@ __all__ = [
     "read_summary",
     "remove_runs",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

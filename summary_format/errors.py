@@ -1,4 +1,4 @@
-"""Everything that is wrong with something, reported at once; and what was probably meant."""
+"""The base of all errors that are ours; problems reported together; and what was probably meant."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 
-class SeveralProblemsError(ValueError):
+
+class ExplainrunError(BaseException):
+    """Every error that Explainrun defines; never raised itself.
+
+    Each is a Python error too, such as a ValueError. ``RunStopped`` and ``NotAWorker`` are a SystemExit and no
+    Exception, hence the base of all.
+
+    Attributes:
+        exit_code: what a command or script that fails with it should end with: 2 where the same would happen again,
+            3 where it can be run again as it is.
+    """
+
+    exit_code: int = EXIT_BAD_INPUT
+
+
+class SeveralProblemsError(ExplainrunError, ValueError):
     """What is wrong, a line each.
 
     Attributes:
@@ -29,8 +45,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known)}" if known else "there are none"
 
 
-class BrokenRecordError(ValueError):
+class BrokenRecordError(ExplainrunError, ValueError):
     """A record that cannot be read. The records before it are sound.
+
+    A run that meets one computes it again when resumed, hence its exit code; commands that only read end with 2.
 
     Attributes:
         path: the file.
@@ -38,6 +56,8 @@ class BrokenRecordError(ValueError):
         offset: byte at which the record starts.
         reason: what is wrong with it.
     """
+
+    exit_code = EXIT_RESUMABLE
 
     def __init__(self, path: Path, index: int, offset: int, reason: str) -> None:
         super().__init__(f"{path}: record {index} at byte {offset}: {reason}")

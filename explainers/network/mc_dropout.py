@@ -15,6 +15,9 @@ import numpy as np
 from mindspore import Tensor, mint, nn, ops
 from mindspore.ops import Primitive
 
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
+
 RATE_WITHOUT_LAYER = 0.5  # of the dropout put before the last dense layer of a network that has none
 _BY_CHANNEL = (nn.Dropout2d, nn.Dropout3d)
 _WHOLE = (nn.Dropout, mint.nn.Dropout)
@@ -39,8 +42,10 @@ class DropoutPlaces:
     added: bool = False
 
 
-class UnsharedDropoutError(ValueError):
+class UnsharedDropoutError(ExplainrunError, ValueError):
     """What comes before a network's first dropout cannot be computed once for all samples; says why."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 @dataclass(frozen=True)

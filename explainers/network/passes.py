@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
 from .rectified import Rule
 
 
-class OutOfMemoryError(RuntimeError):
+class OutOfMemoryError(ExplainrunError, RuntimeError):
     """The device has no memory for a pass; says which pass size to set."""
+
+    exit_code = EXIT_RESUMABLE
 
     def __init__(self, pass_size: int) -> None:
         smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"

@@ -117,9 +117,7 @@ def visualize(  # noqa: PLR0913
     maps = map_channels(saliency)
     panels = _panels(methods, signs, image is not None)
     colours = None if image is None else image_colours(image, maps.shape[1:], mean, std)
-    alpha, outlier_perc = share(alpha, "alpha"), real_number(outlier_perc, "outlier_perc")
-    if not 0 <= outlier_perc < 100:
-        raise ValueError(f"outlier_perc must lie from 0 to below 100, got {outlier_perc}")
+    alpha, outlier_perc = share(alpha, "alpha"), _checked_outliers(outlier_perc)
     rows = maps if channels else maps.sum(axis=0, keepdims=True)
     captions = _captions(titles, panels)
     colour_maps = [colour_map(cmap, panel.sign) for panel in panels]
@@ -131,9 +129,21 @@ def visualize(  # noqa: PLR0913
         for row, axes in enumerate(grid[:, column]):
             drawn = draw_panel(axes, panel, shown[row], colours, colour_maps[column], alpha)
             if colorbar and drawn is not None:
-                bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
-                bar.ax.tick_params(labelsize=7)
+                _draw_bar(figure, axes, drawn)
     return figure
+
+
+def _checked_outliers(per_cent: float) -> float:
+    per_cent = real_number(per_cent, "outlier_perc")
+    if not 0 <= per_cent < 100:
+        raise ValueError(f"outlier_perc must lie from 0 to below 100, got {per_cent}")
+    return per_cent
+
+
+def _draw_bar(figure: Figure, axes: Any, drawn: Any) -> None:
+    """A colour bar below a panel."""
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
 
 
 def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.NDArray[np.bool_]]:

@@ -2,4 +2,8 @@
 
 from importlib.metadata import version
 
+from explainrun.summary_format.errors import ExplainrunError
+
+__all__ = ["ExplainrunError"]
+
 __version__ = version("explainrun")

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import end, ended_by_signals, show_traceback
+from ...summary_format.errors import SeveralProblemsError
+from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from ..problems import Problems
+from .errors import ended_by_signals, exit_with
 from .standard_streams import echo, report
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..comparison.formats.report_files import Output
 
-Made = TypeVar("Made")
-
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the command was asked.
+    """What the command was asked; its arguments and options have the same names.
 
     Attributes:
         baseline: a run or a baseline file.
@@ -74,18 +75,7 @@ class Asked:
     "--format", "formats", multiple=True, metavar="F[=FILE]",
     help="Write table, json, markdown or junit, to standard output or a file; repeatable. [default: table]",
 )  # fmt: skip
-def compare(
-    baseline: Path,
-    candidate: Path,
-    tolerances: tuple[str, ...],
-    rules: Path | None,
-    alpha: float | None,
-    explainers: tuple[str, ...],
-    metrics: tuple[str, ...],
-    *,
-    no_maps: bool,
-    formats: tuple[str, ...],
-) -> None:
+def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Check whether the explanations of CANDIDATE are worse than those of BASELINE.
 
     Each is a finished run (a summary folder, a data folder in it or its results.h5) or a file that `explainrun
@@ -130,15 +120,8 @@ def compare(
                                   what is not judged
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
-    try:
-        with ended_by_signals():
-            from ..comparison.formats.report_files import outputs_of  # noqa: PLC0415
-        outputs = outputs_of(formats, inputs=[baseline, candidate, *filter(None, [rules])])
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--format") from None
-    except Exception as error:  # a broken installation is not a regression
-        end(f"{type(error).__name__}: {error}")
-    asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
+    asked = Asked(**given, maps=not no_maps)
+    outputs = _outputs(formats, asked)
     try:
         code = _report(asked, outputs)
     except KeyboardInterrupt:
@@ -147,24 +130,38 @@ def compare(
     click.get_current_context().exit(code)
 
 
+def _outputs(formats: Sequence[str], asked: Asked) -> Sequence[Output]:
+    """What is to be written where; ends the process if that cannot be loaded.
+
+    Raises:
+        click.BadParameter: if a format is unknown, or a file is one of those that are read.
+    """
+    try:
+        with ended_by_signals():
+            from ..comparison.formats.report_files import outputs_of  # noqa: PLC0415
+        return outputs_of(formats, inputs=[asked.baseline, asked.candidate, *filter(None, [asked.rules])])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--format") from None
+    except Exception as error:  # a broken installation is not a regression
+        exit_with(f"{type(error).__name__}: {error}")
+
+
 def _report(asked: Asked, outputs: Sequence[Output]) -> int:
     """Compare, write, and say how to exit.
 
     Whatever goes wrong is an error, and never 1: that is what Python and click end with if they are left to.
     """
-    try:
-        comparison = _compared(asked)
-    except Exception as error:
-        code, problems = EXIT_BAD_INPUT, _problems(error)
-        report(f"nothing was compared: {_listed(problems)}")
+    problems = Problems()
+    comparison = problems.attempt("", partial(_compared, asked))
+    if comparison is None:
+        report(f"nothing was compared: {SeveralProblemsError(problems)}")
         shown = [output for output in outputs if output.file or output.format != "table"]
         unwritten = _write(shown, lambda output: output.refusal(*asked.named, problems))
     else:
-        code = comparison.exit_code
         unwritten = _write(outputs, lambda output: output.report(comparison))
     for problem in unwritten:
         report(problem)
-    return EXIT_BAD_INPUT if unwritten else code
+    return EXIT_BAD_INPUT if unwritten or comparison is None else int(comparison.exit_code)
 
 
 def _compared(asked: Asked) -> Comparison:
@@ -175,18 +172,16 @@ def _compared(asked: Asked) -> Comparison:
         Exception: whatever files may do that are not what they seem.
     """
     with ended_by_signals():
-        from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
         from ..comparison.compare_runs import compare as compare_runs  # noqa: PLC0415
         from ..comparison.load import scored_run  # noqa: PLC0415
         from ..comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
 
-    problems: list[str] = []
-    rules = _tried(lambda: rules_of(asked.rules) if asked.rules else None, problems) or Rules()
-    tolerances = _tried(lambda: tolerances_of(asked.tolerances, rules.tolerances), problems)
-    before = _tried(lambda: scored_run(asked.baseline), problems)
-    now = _tried(lambda: scored_run(asked.candidate), problems)
-    if tolerances is None or before is None or now is None or problems:
-        raise SeveralProblemsError(problems)
+    problems = Problems()
+    rules = problems.attempt("", lambda: rules_of(asked.rules) if asked.rules else None) or Rules()
+    tolerances = problems.attempt("", lambda: tolerances_of(asked.tolerances, rules.tolerances))
+    before = problems.attempt("", lambda: scored_run(asked.baseline))
+    now = problems.attempt("", lambda: scored_run(asked.candidate))
+    problems.raise_if_any()
     return compare_runs(
         before,
         now,
@@ -198,39 +193,17 @@ def _compared(asked: Asked) -> Comparison:
     )
 
 
-def _tried(make: Callable[[], Made | None], problems: list[str]) -> Made | None:
-    """What is made, or None where it fails: then why is added to the problems."""
-    try:
-        return make()
-    except Exception as error:
-        problems += _problems(error)
-        return None
-
-
-def _problems(error: Exception) -> Sequence[str]:
-    """What an error says; its kind too if it is unexpected, and where it was if the environment asks for that."""
-    from ...summary_format.errors import SeveralProblemsError  # noqa: PLC0415
-
-    if isinstance(error, SeveralProblemsError):
-        return error.problems
-    show_traceback(error)
-    return [str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"]
-
-
-def _listed(problems: Sequence[str]) -> str:
-    return "\n  ".join([f"{len(problems)} problems:", *problems]) if len(problems) > 1 else "".join(problems)
-
-
-def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> list[str]:
-    """Write each format where it goes, standard output first; gives what could not be written."""
-    unwritten = []
+def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> Problems:
+    """Write each format where it goes, standard output first; gives what could not be written, and why."""
+    unwritten = Problems()
     for output in sorted(outputs, key=lambda output: output.file is not None):
-        try:
-            if output.file is None:
-                echo(text(output).rstrip())
-            else:
-                output.write(text(output))
-        except Exception as error:  # one format does not take the others with it
-            told = "; ".join(_problems(error))
-            unwritten.append(f"{output.format} was not written to {output.file or 'standard output'}: {told}")
+        where = f"{output.format} was not written to {output.file or 'standard output'}"
+        unwritten.attempt(where, partial(_write_one, output, text))  # one format does not take the others with it
     return unwritten
+
+
+def _write_one(output: Output, text: Callable[[Output], str]) -> None:
+    if output.file is None:
+        echo(text(output).rstrip())
+    else:
+        output.write(text(output))

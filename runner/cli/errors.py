@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -14,17 +12,19 @@ from typing import Any, NoReturn
 import click
 import yaml
 
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..execution.signals import RunStopped
-from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..plan.sharding import NotAWorker
+from ..problems import show_traceback, unforeseen_line
 from .standard_streams import report
 
 # MindSpore takes seconds to import, so what needs it is imported when there is something to do.
 
 
 @contextmanager
-def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
-    """Errors in words, without a traceback unless the environment asks for it.
+def reported_errors(again: str = "", *, committed: bool = True) -> Iterator[None]:
+    """Errors in words, without a traceback unless the environment asks for it; ours end with the exit codes they carry.
 
     Args:
         again: what to do otherwise when running again.
@@ -32,35 +32,34 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
     """
     failed = "the run failed" if committed else "failed"
     with ended_by_signals():
-        from ...summary_format import BrokenRecordError, FolderInUseError  # noqa: PLC0415
-        from ..data.samples import SampleError  # noqa: PLC0415
-        from ..execution.batch_loop import NotComputedError  # noqa: PLC0415
-        from ..problems import PlanError  # noqa: PLC0415
+        from ...summary_format import FolderInUseError  # noqa: PLC0415
+        from ..execution import batch_loop  # noqa: F401, PLC0415 - MindSpore, and most of what a command imports
 
     try:
         yield
     except NotAWorker:
         raise
-    except (PlanError, click.UsageError) as error:
-        end(error.format_message() if isinstance(error, click.UsageError) else str(error))
+    except click.UsageError as error:
+        exit_with(error.format_message())
     except (RunStopped, KeyboardInterrupt) as error:
         said = str(error).replace("run again", f"run again{again}")
-        end(said or "stopped before anything was written", EXIT_RESUMABLE)
+        exit_with(said or "stopped before anything was written", EXIT_RESUMABLE)
     except FolderInUseError as error:
-        end(str(error), EXIT_RESUMABLE)
-    except (SampleError, NotComputedError, BrokenRecordError) as error:
-        end(f"{failed}: {error}", EXIT_RESUMABLE)
+        exit_with(str(error), error.exit_code)
+    except ExplainrunError as error:
+        bad_input = error.exit_code == EXIT_BAD_INPUT
+        exit_with(str(error) if bad_input else f"{failed}: {error}", error.exit_code)
     except OSError as error:
         kept = f"; what is committed is kept, run again{again} to resume" if committed else ""
-        end(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
+        exit_with(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
     except SystemExit as error:  # its code would be taken for ours
-        end(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
+        exit_with(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
     except Exception as error:
-        end(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
+        exit_with(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
 
 
 @contextmanager
-def refused() -> Iterator[None]:
+def reported_read_errors() -> Iterator[None]:
     """Errors of reading what a command names in one line, and exit code 2; without MindSpore, so that it is soon there.
 
     An interrupt ends with 3, as everywhere.
@@ -68,35 +67,23 @@ def refused() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        end(error.format_message())
+        exit_with(error.format_message())
     except KeyboardInterrupt:
-        end("stopped", EXIT_RESUMABLE)
+        exit_with("stopped", EXIT_RESUMABLE)
     except (OSError, ValueError) as error:
         show_traceback(error)
-        end(str(error))
+        exit_with(str(error))
     except Exception as error:  # what a file holds may be anything
-        end(unforeseen(error))
+        exit_with(unforeseen(error))
 
 
 def unforeseen(error: BaseException) -> str:
-    """The first line of an unexpected error; its traceback goes before, if the environment asks for it."""
+    """What an unexpected error says, in one line; its traceback goes before, if that is asked for."""
     show_traceback(error)
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    hint = "" if _wants_tracebacks() else " (EXPLAINRUN_TRACEBACK=1 shows where)"
-    return f"{type(error).__name__}{first and ': '}{first}{hint}"
+    return unforeseen_line(error)
 
 
-def show_traceback(error: BaseException) -> None:
-    """Print an error's traceback, if the environment asks for it by ``EXPLAINRUN_TRACEBACK``."""
-    if _wants_tracebacks():
-        traceback.print_exception(error)
-
-
-def _wants_tracebacks() -> bool:
-    return bool(os.environ.get("EXPLAINRUN_TRACEBACK"))
-
-
-def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
+def exit_with(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
     """End the process with a message."""
     report(message)
     sys.exit(code)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exit_codes import EXIT_BAD_INPUT
-from .errors import setting, told
+from ...summary_format.exit_codes import EXIT_BAD_INPUT
+from .errors import reported_errors, setting
 from .standard_streams import echo_after, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..figures.request import PictureRequest
 
 DOTS_AN_INCH = 200
 _WINDOW_PIXELS = 1600  # the widest window
@@ -75,24 +77,30 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
     """
     pairs = [setting(text) for text in settings]
-    with told(committed=False):
-        from ..figures.explanations import explained  # noqa: PLC0415
-        from ..figures.figure import drawn  # noqa: PLC0415
+    with reported_errors(committed=False):
         from ..figures.request import PictureRequest  # noqa: PLC0415
 
         request = PictureRequest(**given, settings=pairs, channels=None if channels is None else int(channels))
-        question, shown, look = request.prepared()
-        found, methods = explained(question, [one.pixels for one in shown], [one.name for one in shown])
-        for one, said in zip(shown, found, strict=True):
-            label = question.class_name(said.label)
-            echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")
-            for name, why in said.refused.items():
-                report(f"{one.name}: no map by {name}: {why}")
-        window = None if request.savefig else _window
-        figure = drawn(shown, found, methods, question, look, window)
-        _show_or_write(figure, request.savefig, Path(shown[0].name).stem, not noblock)
-    if request.methods is not None and any(said.refused for said in found):
+        refused = _explain(request, block=not noblock)
+    if request.methods is not None and refused:
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _explain(request: PictureRequest, *, block: bool) -> bool:
+    """Explain and draw what was requested; whether a method refused a picture."""
+    from ..figures.explanations import explained  # noqa: PLC0415
+    from ..figures.figure import drawn  # noqa: PLC0415
+
+    question, shown, look = request.prepared()
+    found, methods = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+    for one, said in zip(shown, found, strict=True):
+        label = question.class_name(said.label)
+        echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")
+        for name, why in said.refused.items():
+            report(f"{one.name}: no map by {name}: {why}")
+    figure = drawn(shown, found, methods, question, look, None if request.savefig else _window)
+    _show_or_write(figure, request.savefig, Path(shown[0].name).stem, block)
+    return any(said.refused for said in found)
 
 
 def _window(figsize: tuple[float, float]) -> Figure:

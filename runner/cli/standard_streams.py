@@ -16,7 +16,7 @@ from typing import Any, TextIO, cast
 
 import click
 
-from ..exit_codes import EXIT_BAD_INPUT
+from ...summary_format.exit_codes import EXIT_BAD_INPUT
 
 _CLOSED = "it is closed"
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...summary_format.errors import ExplainrunError
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.array_schema import fits_path, is_text
 from ...summary_format.untrusted.numpy_json import json_of
@@ -30,7 +31,7 @@ _DIGEST = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _MODE = 0o666  # less what the user's mask takes: the file is to be committed and edited as any other
 
 
-class BaselineError(ValueError):
+class BaselineError(ExplainrunError, ValueError):
     """A file is not a baseline, or one that is damaged or of a newer version."""
 
 

@@ -77,23 +77,35 @@ def compare(
     check_comparable(before, now)
     pairs = Pairs(before, now)
     changes = _changes(pairs, tolerances, alpha, resamples)
-    other = [_other_questions(*runs) for runs in ((before, now), (now, before))]
+    return _findings(pairs, changes, before, now, alpha=alpha, maps=maps, new=new)
+
+
+def _findings(
+    pairs: Pairs,
+    changes: tuple[Change, ...],
+    before: ScoredRun,
+    now: ScoredRun,
+    *,
+    alpha: float,
+    maps: bool,
+    new: tuple[str, ...],
+) -> Comparison:
     return Comparison(
-        before.name,
-        now.name,
-        alpha,
-        before.class_names,
-        changes,
-        similarities(before, now) if maps else (),
-        _flips(before, now),
-        worst_questions(pairs, changes),
-        len(before.samples),
-        int((pairs.asked_before & pairs.asked_now).sum()),
-        other[0],
-        other[1],
-        notes(before, now),
-        new,
-        left_out(before, now),
+        baseline=before.name,
+        candidate=now.name,
+        alpha=alpha,
+        class_names=before.class_names,
+        changes=changes,
+        similarities=similarities(before, now) if maps else (),
+        flips=_flips(before, now),
+        worst=worst_questions(pairs, changes),
+        samples=len(before.samples),
+        questions=int((pairs.asked_before & pairs.asked_now).sum()),
+        only_baseline=_other_questions(before, now),
+        only_candidate=_other_questions(now, before),
+        notes=notes(before, now),
+        new=new,
+        left_out=left_out(before, now),
     )
 
 

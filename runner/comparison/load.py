@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...summary_format import Inspection, Results, RunFolder, inspect_run
+from ...summary_format.errors import ExplainrunError
 from ...summary_format.storage.run_folder import find_runs, runs_of
 from .baseline_file import read_baseline
 from .scored_run import ScoredRun
@@ -13,11 +14,11 @@ _ARCHIVE_BEGINS = b"explainrun results"
 _NAME = "name a summary folder, a run's data folder, a results.h5 or a baseline file"
 
 
-class NoRunError(ValueError):
+class NoRunError(ExplainrunError, ValueError):
     """There is no run where one was named."""
 
 
-class UnfinishedRunError(ValueError):
+class UnfinishedRunError(ExplainrunError, ValueError):
     """The run that was named has not come to its end."""
 
 

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...summary_format.errors import SeveralProblemsError, nearest
+from ..problems import Problems
 from ..yaml_loader import yaml_mapping
 
 ALPHA = 0.05
@@ -168,27 +170,21 @@ def rules_of(path: str | Path) -> Rules:
         content = yaml_mapping(Path(path))
     except ValueError as error:
         raise RulesError([str(error)]) from error
-    problems = [f"unknown key {str(key)!r}; {nearest(str(key), _KEYS)}" for key in content if key not in _KEYS]
-    read: dict[str, Tolerance] = {}
+    problems = Problems(f"unknown key {str(key)!r}; {nearest(str(key), _KEYS)}" for key in content if key not in _KEYS)
     own = content.get("tolerances", {})
     if not isinstance(own, dict) or not all(isinstance(metric, str) for metric in own):
         problems.append(f"tolerances are a mapping from metrics to tolerances, got {own!r}")
         own = {}
-    said = {"tolerance": content["tolerance"]} if "tolerance" in content else {}
-    for where, value in {**said, **{f"tolerances.{metric}": value for metric, value in own.items()}}.items():
-        try:
-            read[where] = Tolerance.of(value)
-        except ValueError as error:
-            problems.append(f"{where}: {error}")
-    alpha = ALPHA
-    try:
-        alpha = alpha_of(content.get("alpha", ALPHA))
-    except ValueError as error:
-        problems.append(str(error))
+    everywhere = DEFAULTS.everywhere
+    if "tolerance" in content:
+        everywhere = problems.attempt("tolerance", partial(Tolerance.of, content["tolerance"]))
+    by_metric = {
+        metric: problems.attempt(f"tolerances.{metric}", partial(Tolerance.of, value)) for metric, value in own.items()
+    }
+    alpha = problems.attempt("", partial(alpha_of, content.get("alpha", ALPHA)))
     if problems:
         raise RulesError([f"{path}: {problem}" for problem in problems])
-    everywhere = read.pop("tolerance", DEFAULTS.everywhere)
-    return Rules(Tolerances(everywhere, {metric: read[f"tolerances.{metric}"] for metric in own}), alpha)
+    return Rules(Tolerances(everywhere, by_metric), alpha)
 
 
 def alpha_of(said: Any) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ..execution.resume import opening
 from ..image_classification_runner import ImageClassificationRunner
 from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
-from ..problems import PlanError, error_line
+from ..problems import PlanError, Problems, error_line
 from .components import maker
 from .factories import load_network, make
 from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
@@ -47,54 +48,88 @@ def build_runner(
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
-    problems = list(problems)
+    found = Problems(problems)
+    parts = _parts(config, folder, found)
+    if parts.network is None or parts.dataset is None or not parts.class_names:
+        raise PlanError(found)
+    runner = _registered(config, parts, found)
+    if found and (parts.explainers or config.hierarchical_occlusion is not None):
+        plan = runner.plan(config.limit, shard)
+        found += opening(plan, overwrite=overwrite, resume=resume).problems
+        found += examine(plan, Network(parts.network)).problems
+    found.raise_if_any()
+    return runner
 
-    def attempt(where: str, make_it: Callable[[], Any]) -> Any:
-        try:
-            return make_it()
-        except Exception as error:
-            problems.append(f"{where}: {error_line(error)}")
-            return None
 
-    attempt("device", partial(choose_device, config.device))
-    network = attempt("network", partial(_network, config.network, folder))
-    class_names = attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
-    dataset = attempt("data", partial(_dataset, config, folder, class_names))
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What the sections of a config make; None, or nothing, of what is wrong.
+
+    Attributes:
+        network: to be explained.
+        dataset: where samples come from.
+        class_names: name of each label.
+        activation: from logits to probabilities.
+        explainers: those that could be made.
+        metrics: those that could be made.
+    """
+
+    network: nn.Cell | None
+    dataset: Any
+    class_names: list[str]
+    activation: nn.Cell
+    explainers: list[Any]
+    metrics: list[Any]
+
+
+def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
+    problems.attempt("device", partial(choose_device, config.device))
+    network = problems.attempt("network", partial(_network, config.network, folder))
+    class_names = problems.attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
+    dataset = problems.attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
-    registered: dict[str, list[Any]] = {}
-    sections = (("explainers", EXPLAINERS, config.explainers), ("metrics", METRICS, config.metrics))
-    for section, registry, entries in sections:
-        makers = [
-            attempt(f"{section}[{i}]", partial(maker, registry, entry, given, folder))
-            for i, entry in enumerate(entries)
-        ]
-        made = [
-            attempt(f"{section}[{i}]", make_it)
-            for i, make_it in enumerate(makers)
-            if make_it is not None and (network is not None or "network" not in make_it.keywords)
-        ]
-        registered[section] = [one for one in made if one is not None]
-    if network is None or dataset is None or not class_names:
-        raise PlanError(problems)
-    runner = ImageClassificationRunner(
-        config.summary_dir, (dataset, class_names), network, activation,
-        **config.options.model_dump(),
-    )  # fmt: skip
+    maker_of = partial(maker, given=given, folder=folder)
+    return _Parts(
+        network=network,
+        dataset=dataset,
+        class_names=class_names,
+        activation=activation,
+        explainers=_made("explainers", config.explainers, partial(maker_of, EXPLAINERS), network, problems),
+        metrics=_made("metrics", config.metrics, partial(maker_of, METRICS), network, problems),
+    )
+
+
+def _made(
+    section: str,
+    entries: Sequence[Any],
+    maker_of: Callable[[Any], partial[Any]],
+    network: nn.Cell | None,
+    problems: Problems,
+) -> list[Any]:
+    """What the entries of a section make; what is wrong is left out, and what needs a network where there is none."""
+    made = []
+    for i, entry in enumerate(entries):
+        where = f"{section}[{i}]"
+        make_it = problems.attempt(where, partial(maker_of, entry))
+        if make_it is not None and (network is not None or "network" not in make_it.keywords):
+            made.append(problems.attempt(where, make_it))
+    return [one for one in made if one is not None]
+
+
+def _registered(config: RunConfig, parts: _Parts, problems: Problems) -> ImageClassificationRunner:
+    """A runner of the parts, with everything registered that the config names."""
+    data = (parts.dataset, parts.class_names)
+    options = config.options.model_dump()
+    runner = ImageClassificationRunner(config.summary_dir, data, parts.network, parts.activation, **options)
     runner.config = config.model_dump(exclude={"summary_dir", "limit", *UNCOMPARED})
-    if registered["explainers"]:
-        runner.register_saliency(registered["explainers"], registered["metrics"])
+    if parts.explainers:
+        runner.register_saliency(parts.explainers, parts.metrics)
     if config.uncertainty is not None:
         runner.register_uncertainty(config.uncertainty.samples)
     if config.hierarchical_occlusion is not None:
-        options = config.hierarchical_occlusion.model_dump()
-        attempt("hierarchical_occlusion", partial(runner.register_hierarchical_occlusion, **options))
-    if problems and (registered["explainers"] or config.hierarchical_occlusion is not None):
-        plan = runner.plan(config.limit, shard)
-        problems += opening(plan, overwrite=overwrite, resume=resume).problems
-        problems += examine(plan, Network(network)).problems
-    if problems:
-        raise PlanError(problems)
+        register = partial(runner.register_hierarchical_occlusion, **config.hierarchical_occlusion.model_dump())
+        problems.attempt("hierarchical_occlusion", register)
     return runner
 
 

@@ -14,14 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ...explainers.network.tensors import FloatArray
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
 from .file_datasets import skipping
 
 CHANNELS = (1, 3, 4)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
 
 
-class SampleError(ValueError):
+class SampleError(ExplainrunError, ValueError):
     """A sample that is not what the runner takes; says which and why."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 @dataclass(frozen=True)

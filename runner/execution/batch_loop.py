@@ -29,21 +29,26 @@ from ...summary_format import (
     png,
 )
 from ...summary_format.archive.sample_labels import recorded
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
 from ..data.samples import Sample
 from ..plan.plan import Plan
-from ..problems import PlanError
+from ..problems import DatasetChangedError
 from .batch import Batch, digests, inferred, searched
 from .commit_queue import Committer, Picture, Step
 from .explanation_scheduler import Explaining
 from .pass_counts import Profile
 from .progress import Progress
 
+_ENDS_EARLIER = "the dataset ends earlier than it did when the run began; start over with overwrite"
 _log = logging.getLogger("explainrun")
 
 
-class NotComputedError(RuntimeError):
+class NotComputedError(ExplainrunError, RuntimeError):
     """The network's output or a map is not finite, and the plan is strict."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 class Work:
@@ -84,7 +89,7 @@ class Work:
         """Do what is not committed yet of all batches; the first may be known from its examination with the plan.
 
         Raises:
-            PlanError: if the dataset ends earlier than it did when the run began; else as ``batch``.
+            DatasetChangedError: if the dataset ends earlier than it did when the run began; else as ``batch``.
         """
         for index in count():
             with self._profile.timed("reading"):
@@ -95,7 +100,7 @@ class Work:
                 self._compile(samples)
             self.batch(index, samples, first if index == 0 else None)
         if self.segments.has_samples(index):
-            raise PlanError(["the dataset ends earlier than it did when the run began; start over with overwrite"])
+            raise DatasetChangedError([_ENDS_EARLIER])
 
     def batch(self, index: int, samples: list[Sample], first: Batch | None = None) -> None:
         """Do what is not committed yet of a batch.
@@ -106,7 +111,7 @@ class Work:
             first: the same with what is known of it, where it was examined with the plan.
 
         Raises:
-            PlanError: if part of it is committed and the samples are not the ones of then.
+            DatasetChangedError: if part of it is committed and the samples are not the ones of then.
             NotComputedError: where something is not finite, if the plan is strict.
             RunStopped: if the run shall stop here.
             OSError: if something could not be written.
@@ -293,13 +298,13 @@ def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
         samples: what the dataset gives now.
 
     Raises:
-        PlanError: if they differ.
+        DatasetChangedError: if they differ.
     """
     given = digests(samples)
     same = given[: len(kept)] == kept[: len(given)]
     if len(given) != len(kept) or not same.all():
         which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
-        raise PlanError(
+        raise DatasetChangedError(
             [
                 f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "
                 f"shuffle=False and without random transforms, or start over with overwrite"

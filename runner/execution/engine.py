@@ -22,7 +22,7 @@ from ...summary_format.storage.run_folder import sweep
 from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
-from ..problems import PlanError
+from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from ..results.run_result import RunResult
 from .batch import Batch, digests, read
 from .batch_loop import Work, check_results, check_same, need_inference
@@ -47,6 +47,8 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
 
     Raises:
         PlanError: with everything found wrong before anything is written.
+        DatasetChangedError: if the folder holds a run of other samples, as far as it is resumed or taken.
+        DamagedRunError: if it holds this run, finished, and it cannot be read.
         FolderInUseError: if another run is writing to the folder.
         SampleError: at a later sample that does not fit.
         NotComputedError: where something is not finite, if the plan's options refuse that.
@@ -97,13 +99,14 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     """The run that a folder holds, if its network is the plan's.
 
     Raises:
+        DatasetChangedError: if its samples were others.
         PlanError: if it is another one.
     """
     state, reading = run.state() or {}, read(plan, stopping.check)
     kind, chosen = "a finished" if run.finished else "an unfinished", state["plan"].get("chosen_layers", {})
     begins = np.array(state.get("begins", ()), np.int64)
     if run.finished and not np.array_equal(begins, digests(reading.opening)):
-        raise PlanError([held(plan, "a finished run of other data")])
+        raise DatasetChangedError([held(plan, "a finished run of other data")])
     check_same(begins, reading.opening)
     if reading.opening:
         apart = _network_apart(plan, network, reading.opening, state)
@@ -128,17 +131,20 @@ def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
     """What a finished run found, if it is whole, of the data that the plan has, and what it wants.
 
     Raises:
-        PlanError: if it is not.
+        DamagedRunError: if it cannot be read.
+        DatasetChangedError: if its samples were others.
         NotComputedError: if something is not finite and the plan's options refuse that.
     """
     plan, run = begun.plan, begun.run
     try:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
-        raise PlanError([f"the finished run is damaged: {error}; recompute it: overwrite (--overwrite)"]) from error
+        raise DamagedRunError(
+            [f"the finished run is damaged: {error}; recompute it: overwrite (--overwrite)"]
+        ) from error
     given = digests(next(begun.groups, []))
     if not np.array_equal(given, results.digests[: len(given)]):
-        raise PlanError([held(plan, "a finished run of other data")])
+        raise DatasetChangedError([held(plan, "a finished run of other data")])
     check_results(plan, results)
     _clear(run, replaces=replaces)
     _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)

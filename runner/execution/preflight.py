@@ -83,11 +83,7 @@ def examine(
         plan = _with_layers(plan, network, opening[0], problems)
         if not samples:
             return Examination(plan, problems, None, groups, begins, probe=answers)
-        compiled = not problems and _compiled(plan, network, opening, problems)
-        if plan.dropout_samples and not problems:
-            _prepare_dropout(plan, network, opening, problems)
-        if plan.shard is not None and not problems:
-            _try_places(plan, network, opening[0])
+        compiled = _tried(plan, network, opening, problems)
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
@@ -98,6 +94,16 @@ def examine(
     if not problems:
         problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
     return Examination(plan, problems, first, groups, begins, compiled, answers)
+
+
+def _tried(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:
+    """Try on a pass of images how passes may run; gives whether forward ones run compiled."""
+    compiled = not problems and _compiled(plan, network, images, problems)
+    if plan.dropout_samples and not problems:
+        _prepare_dropout(plan, network, images, problems)
+    if plan.shard is not None and not problems:
+        _try_places(plan, network, images[0])
+    return compiled
 
 
 def examined_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:

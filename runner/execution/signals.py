@@ -8,17 +8,20 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from ..exit_codes import EXIT_RESUMABLE
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("explainrun")
 
 
-class RunStopped(SystemExit):
+class RunStopped(ExplainrunError, SystemExit):  # noqa: N818 - the name is public
     """A signal stopped the run after a commit; run again to resume.
 
     Unless it is caught, the process ends with exit code 3.
     """
+
+    exit_code = EXIT_RESUMABLE
 
     def __init__(self, message: str) -> None:
         super().__init__(EXIT_RESUMABLE)

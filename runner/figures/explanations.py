@@ -108,14 +108,14 @@ class Question:
                 continue
             make = problems.attempt("", partial(self._maker, method, self.network, classes))
             made.append(make and problems.attempt(name_of(method), make))
-        problems.tell()
+        problems.raise_if_any()
         lacking = [method.name for method in made if method.lacks_layer]
         if not lacking:
             return made
         layers: Any = self.layers
         if not layers:
             layers = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0]))
-            problems.tell()
+            problems.raise_if_any()
             _log.warning(CHOSEN, layers, ", ".join(lacking))
         return [method.with_layer(layers) for method in made]
 
@@ -171,7 +171,7 @@ def explained(
     Raises:
         PlanError: with all that is wrong, as far as it can be seen before the methods run.
     """
-    question.problems().tell()
+    question.problems().raise_if_any()
     network, problems = Network(question.network), Problems()
     logits = [
         problems.attempt(
@@ -181,13 +181,13 @@ def explained(
         )
         for name, image in zip(names, images, strict=True)
     ]
-    problems.tell()
+    problems.raise_if_any()
     classes = logits[0].shape[1]
     if question.class_names is not None and len(question.class_names) != classes:
         problems.append(f"there are {len(question.class_names)} class names, the network has {classes} classes")
-        problems.tell()
+        problems.raise_if_any()
     labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
-    problems.tell()
+    problems.raise_if_any()
     methods = question.explainers(images, network, classes)
     found = []
     with Progress(len(images)) as progress:

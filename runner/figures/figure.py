@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -133,17 +133,25 @@ def explain(  # noqa: PLR0913
     made = problems.attempt("activation_fn", lambda: activation(activation_fn))
     targets = problems.attempt("", partial(_targets, target, len(listed))) or []
     layers = () if layer is None else (layer,) if isinstance(layer, str) else tuple(layer)
-    if isinstance(class_names, str):
-        problems.append(f"class_names must be a list of names, got {class_names!r}")
-    names = None if class_names is None else [str(name) for name in class_names]
+    names = problems.attempt("", partial(_texts, class_names))
     question = Question(network, _methods(methods), made, targets, layers, names, seed)
     problems += question.problems()
-    problems.tell()
+    problems.raise_if_any()
     found, explainers = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+    _log_refusals(shown, found)
+    return drawn(shown, found, explainers, question, look)
+
+
+def _log_refusals(shown: Sequence[Shown], found: Sequence[ExplainedPicture]) -> None:
     for one, said in zip(shown, found, strict=True):
         for name, why in said.refused.items():
             _log.warning("%s: no map by %s: %s", one.name, name, why)
-    return drawn(shown, found, explainers, question, look)
+
+
+def _texts(class_names: Sequence[str] | None) -> list[str] | None:
+    if isinstance(class_names, str):
+        raise ValueError(f"class_names must be a list of names, got {class_names!r}")
+    return None if class_names is None else [str(name) for name in class_names]
 
 
 def activation(given: Any) -> Activation:
@@ -202,16 +210,11 @@ def drawn(
         look: how to draw it.
         make: makes an empty figure of a width and height in inches.
     """
-    from ...explainers.visual.figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
+    from ...explainers.visual.figures import new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
 
     rows = min(look.rows, 1 + len(methods))
     columns = math.ceil((1 + len(methods)) / rows)
-    empty = rows * columns - 1 - len(methods)
-    captions = [
-        broken(title, _PANEL_INCHES)
-        for said in found
-        for title in (_asked(question, said), *(_caption(method, said) for method in methods), *[""] * empty)
-    ]
+    captions = _captions(found, methods, question, rows * columns)
     sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(rows)]
     high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
     figure = (make or new_figure)((_PANEL_INCHES * columns, high))
@@ -220,16 +223,36 @@ def drawn(
         write_title(axes, caption)
         frame(axes)
     signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
+    signs = {method.name: "all" if method.name in signed else "positive" for method in methods}
     for panels, one, said in zip(grid.reshape(len(shown), -1), shown, found, strict=True):
-        panels[0].imshow(one.colours)
-        for axes, method in zip(panels[1:], methods, strict=False):
-            if method.name in said.maps:
-                _draw_map(axes, said.maps[method.name], one, "all" if method.name in signed else "positive", look)
-            else:
-                _write_reason(axes, said.refused[method.name], _ratio(one))
-        for axes in panels[1 + len(methods) :]:
-            axes.set_axis_off()
+        _draw_panels(panels, one, said, signs, look)
     return figure
+
+
+def _captions(
+    found: Sequence[ExplainedPicture], methods: Sequence[Explainer], question: Question, panels: int
+) -> list[str]:
+    """Titles of all panels, so many a picture; empty ones of those that stay empty."""
+    from ...explainers.visual.figures import broken  # noqa: PLC0415  (matplotlib is slow)
+
+    empty = [""] * (panels - 1 - len(methods))
+    return [
+        broken(title, _PANEL_INCHES)
+        for said in found
+        for title in (_asked(question, said), *(_caption(method, said) for method in methods), *empty)
+    ]
+
+
+def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping[str, str], look: Look) -> None:
+    """Draw a picture and its maps, by method with the sign to show; panels that are left over stay empty."""
+    panels[0].imshow(one.colours)
+    for axes, (name, sign) in zip(panels[1:], signs.items(), strict=False):
+        if name in said.maps:
+            _draw_map(axes, said.maps[name], one, sign, look)
+        else:
+            _write_reason(axes, said.refused[name], _ratio(one))
+    for axes in panels[1 + len(signs) :]:
+        axes.set_axis_off()
 
 
 def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...explainers.network.tensors import FloatArray
+from ...summary_format.errors import ExplainrunError
 from ...summary_format.images import Statistics
 from ..data.file_datasets import MODES, normalized, open_picture
 
@@ -24,7 +25,7 @@ _CHUNK = 2**16
 _SHOWN_SIDE = 640  # pixels of a picture's longer side that a panel can show
 
 
-class PictureError(ValueError):
+class PictureError(ExplainrunError, ValueError):
     """A picture that cannot be had; says which and why, in one line."""
 
 

@@ -96,12 +96,12 @@ class PictureRequest:
         names = problems.attempt("--classes", partial(self._class_names, classifier))
         methods = self._methods(classifier, problems)
         if classifier is None:
-            problems.tell()
+            problems.raise_if_any()
         made = activation(self.activation or classifier.activation)
         targets = [self.target] * len(self.images)
         question = Question(classifier.network, methods, made, targets, _listed(self.layer), names, self.seed)
         problems += question.problems()
-        problems.tell()
+        problems.raise_if_any()
         if pixels.size is None:
             _log.info("pictures are given to the network in the size that they have; --size brings them to another")
         if pixels.mean is None:
@@ -172,7 +172,7 @@ def configured(path: Path, checkpoint: str | None, device: str | None, sized: bo
     if sized and size is None:
         shape = problems.attempt("", partial(sample_shape, path))
         size = None if shape is None else shape[1:]
-    problems.tell()
+    problems.raise_if_any()
     options: dict[str, dict[str, Any]] = {}
     for entry in config.explainers:
         name, given = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})

@@ -6,12 +6,14 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.untrusted.array_schema import is_text
 from ..data.samples import COLUMNS
+from ..problems import Problems
 from .plan import Plan
 from .sharding import PLACE
 
@@ -86,23 +88,17 @@ def _clashing_names(kind: str, names: Sequence[str]) -> list[str]:
 
 
 def _network_problems(plan: Plan) -> list[str]:
-    problems = [
+    problems = Problems(
         f"{explainer.name} explains another network than the runner's; construct it with the same Cell"
         for explainer in plan.explainers
         if explainer.network is not plan.network
-    ]
+    )
     bound = plan.needs.layers or plan.needs.outputs or any(explainer.pynative for explainer in plan.explainers)
     for needed, what in ((bound, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
-        try:
-            if needed:
-                require_pynative(what)
-        except ValueError as error:
-            problems.append(str(error))
+        if needed:
+            problems.attempt("", partial(require_pynative, what))
     if plan.dropout_samples:
-        try:
-            check_droppable(plan.network)
-        except ValueError as error:
-            problems.append(str(error))
+        problems.attempt("", partial(check_droppable, plan.network))
     if plan.dropout_samples and not plan.explainers:
         problems.append("uncertainty is registered without saliency, beside which the viewer shows it")
     if plan.hierarchical_occlusion is not None:

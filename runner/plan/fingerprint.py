@@ -21,6 +21,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ...explainers.core.construction import Configured
+from ...summary_format.errors import ExplainrunError
 from ...summary_format.plan_diff import CELL_STRUCTURE
 from .code_fingerprint import checksum, closed_over, has_a_version, named_code, unversioned_code
 from .mindspore_values import text_of_mindspores
@@ -34,7 +35,7 @@ _LONGEST_TEXT, _LONGEST_LIST = 2000, 1000  # longer ones are known by a checksum
 _LARGEST_NUMBER = 1 << 63
 
 
-class UndescribedError(ValueError):
+class UndescribedError(ExplainrunError, ValueError):
     """A value that no later process could compare with its own, so that a run could not be recognised by it."""
 
 

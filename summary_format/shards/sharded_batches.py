@@ -13,6 +13,7 @@ from ..archive.results import Results
 from ..archive.segments import Array, BatchResults, added_up
 from ..archive.tables import batch_of, joined, nothing, sample_column, tables
 from ..errors import SeveralProblemsError
+from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..probe import Probe
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_forms
@@ -28,12 +29,13 @@ class MergeError(SeveralProblemsError):
     """Why shards cannot be merged.
 
     Attributes:
-        waiting: whether nothing is wrong but that shards are not finished yet.
+        waiting: whether nothing is wrong but that shards are not finished yet; then it can be run again later.
     """
 
     def __init__(self, problems: Sequence[str], *, waiting: bool = False) -> None:
         super().__init__(problems)
         self.waiting = waiting
+        self.exit_code = EXIT_RESUMABLE if waiting else EXIT_BAD_INPUT
 
 
 @dataclass(frozen=True)

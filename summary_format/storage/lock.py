@@ -23,6 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from ..errors import ExplainrunError
+from ..exit_codes import EXIT_RESUMABLE
 from .durable import make_folder, remove, write_at
 from .lock_holder import LOCK_FILE, STALE_SECONDS, changing, content_of, fresh_content_of, held_here, named
 from .writer_folder import OwnFolder
@@ -32,8 +34,10 @@ SETTLE_SECONDS = 0.5
 _NO_RECORD_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
-class FolderInUseError(OSError):
+class FolderInUseError(ExplainrunError, OSError):
     """Another run is writing to the folder."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 class FolderLock:

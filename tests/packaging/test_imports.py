@@ -67,7 +67,7 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
 # Inside a room: its folders, and modules that lie beside them. Each may import those before it, and no later one.
 ORDER = {
     "summary_format": [
-        *("errors", "images", "plan_diff", "probe"),
+        *("exit_codes", "errors", "images", "plan_diff", "probe"),
         *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
     ],
     "explainers": [
@@ -78,7 +78,7 @@ ORDER = {
     ],
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
-        *("exit_codes", "json_values", "keyword_hints", "problems", "yaml_loader", "data", "results", "plan"),
+        *("json_values", "keyword_hints", "problems", "yaml_loader", "data", "results", "plan"),
         *("execution", "comparison.formats", "comparison", "image_classification_runner", "config"),
         *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
     ],

@@ -72,3 +72,17 @@ def test_options_are_frozen():
 def test_an_option_out_of_range_is_refused(given, told):
     with pytest.raises(ValueError, match=told):
         RunOptions.checked(**given)
+
+
+def literals(text, repository):
+    """The source files in which a literal holds a text; docstrings aside."""
+    for path in sorted(path for room in ROOMS for path in (repository / room).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        held = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs)
+        if any(isinstance(node.value, str) and text in node.value for node in held):
+            yield path.relative_to(repository).as_posix()
+
+
+def test_tracebacks_are_asked_for_in_one_place(repository):
+    assert list(literals("EXPLAINRUN_TRACEBACK", repository)) == ["runner/problems.py"]

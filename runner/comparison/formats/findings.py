@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-EXIT_REGRESSION = 1
+from ....summary_format.exit_codes import EXIT_REGRESSION
 
 
 class Verdict(str, Enum):

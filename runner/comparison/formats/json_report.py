@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ....summary_format.exit_codes import EXIT_BAD_INPUT
 from ...json_values import finite
 from . import wording
 from .findings import Change, Findings, Similarity, WorstQuestion
 
 FORMAT, VERSION = "explainrun comparison", 1
-EXIT_REFUSED = 2
 
 
 def as_json(comparison: Findings) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def refused_as_json(baseline: str, candidate: str, problems: Sequence[str]) -> d
         "format": FORMAT,
         "version": VERSION,
         "passed": False,
-        "exit_code": EXIT_REFUSED,
+        "exit_code": EXIT_BAD_INPUT,
         "headline": wording.REFUSED,
         "problems": list(problems),
         "baseline": baseline,

@@ -196,7 +196,7 @@ def broken(*arguments, **options):
 
 def test_what_nobody_foresaw(runs, tmp_path, monkeypatch):
     file = tmp_path / "report.json"
-    monkeypatch.setattr("explainrun.runner.comparison.compare_runs.check_comparable", broken)
+    monkeypatch.setattr(sys.modules["explainrun.runner.comparison.compare_runs"], "check_comparable", broken)
     done = compare(runs["a"], runs["b"], f"--format=json={file}")
     said = "RuntimeError: nobody thought of this"
     assert (done.exit_code, done.stderr) == (2, f"explainrun: nothing was compared: {said}\n")
@@ -219,7 +219,7 @@ def test_stopped(runs, monkeypatch):
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("explainrun.runner.comparison.compare_runs.check_comparable", stopped)
+    monkeypatch.setattr(sys.modules["explainrun.runner.comparison.compare_runs"], "check_comparable", stopped)
     done = compare(runs["a"], runs["b"])
     assert (done.exit_code, done.stderr) == (3, "explainrun: stopped\n")
 

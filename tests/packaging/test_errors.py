@@ -1,0 +1,94 @@
+"""One base for all errors that are ours, with the exit code; and what they were, they still are."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import explainrun
+from explainrun import ExplainrunError
+from explainrun.explainers.network import OutOfMemoryError, UnsharedDropoutError
+from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
+from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
+from explainrun.runner.figures.pictures import PictureError
+from explainrun.runner.plan.fingerprint import UndescribedError
+from explainrun.runner.plan.sharding import NotAWorker
+from explainrun.runner.problems import DamagedRunError, DatasetChangedError
+from explainrun.runner.up_to_date_run import RunFailedError
+from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
+from explainrun.summary_format.errors import SeveralProblemsError
+
+# What each is beside an ExplainrunError, and what it ends a command with.
+ERRORS = {
+    BaselineError: (ValueError, 2),
+    BrokenRecordError: (ValueError, 3),
+    DamagedRunError: (PlanError, 2),
+    DatasetChangedError: (PlanError, 2),
+    FolderInUseError: (OSError, 3),
+    MergeError: (ValueError, 2),
+    NoRunError: (ValueError, 2),
+    NotAWorker: (SystemExit, 0),
+    NotComparableError: (ValueError, 2),
+    NotComputedError: (RuntimeError, 3),
+    OutOfMemoryError: (RuntimeError, 3),
+    PictureError: (ValueError, 2),
+    PlanError: (ValueError, 2),
+    RulesError: (ValueError, 2),
+    RunFailedError: (RuntimeError, 2),
+    RunStopped: (SystemExit, 3),
+    SampleError: (ValueError, 3),
+    SeveralProblemsError: (ValueError, 2),
+    UndescribedError: (ValueError, 2),
+    UnfinishedRunError: (ValueError, 2),
+    UnsharedDropoutError: (ValueError, 3),
+}
+
+
+def errors_of(package):
+    """Every class of errors that the modules of a package define."""
+    names = [name for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    for name in names:
+        if not name.endswith("__main__"):
+            held = [one for one in vars(importlib.import_module(name)).values() if isinstance(one, type)]
+            yield from (one for one in held if issubclass(one, BaseException) and one.__module__ == name)
+
+
+@pytest.mark.filterwarnings("ignore:explainrun.* is deprecated")
+def test_every_error_of_ours_has_the_base():
+    found = set(errors_of(explainrun))
+    assert [one for one in found if not issubclass(one, ExplainrunError)] == []
+    assert found == {*ERRORS, ExplainrunError}
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_bases_and_exit_codes(error):
+    base, code = ERRORS[error]
+    assert issubclass(error, base)
+    assert error.exit_code == code
+
+
+def test_what_ends_a_process_is_caught_as_an_error_of_ours_and_as_no_exception():
+    assert not issubclass(RunStopped, Exception)
+    with pytest.raises(ExplainrunError, match="stopped") as caught:
+        raise RunStopped("stopped by a signal")
+    assert (caught.value.exit_code, caught.value.code) == (3, 3)
+
+
+def test_a_merge_that_only_waits_can_be_run_again():
+    assert MergeError(["shard 2/3 is missing"], waiting=True).exit_code == 3
+    assert MergeError(["shards of two plans"]).exit_code == 2
+
+
+def test_the_base_comes_without_mindspore_and_numpy():
+    code = "import sys, explainrun; explainrun.ExplainrunError; print(sorted({'mindspore', 'numpy'} & {*sys.modules}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "[]"
+
+
+def test_commands_come_without_numpy():
+    """--help answers at once."""
+    code = "import sys, explainrun.runner.cli.main; print(sorted({'mindspore', 'numpy'} & {*sys.modules}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "[]"
