@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..exit_codes import EXIT_RESUMABLE
-from .errors import end, ended_by_signals, refused
+from .errors import ended_by_signals, exit_with, reported_read_errors
 from .standard_streams import echo
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     with ended_by_signals():
         from ..comparison import write_baseline  # noqa: PLC0415
 
-    with refused():
+    with reported_read_errors():
         new, old = _new(run), _old(output)
         told = "" if old is None else _difference(old, new, output, update=update)
     if old is not None and not told:
@@ -42,7 +42,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
         write_baseline(new, output)
         size = output.stat().st_size
     except OSError as error:
-        end(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
+        exit_with(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
     counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
     counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
     text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
@@ -53,7 +53,7 @@ def _say(text: str, done: str) -> None:
     try:
         echo(text)
     except OSError as error:
-        end(f"{done}, but standard output takes nothing: {error}", EXIT_RESUMABLE)
+        exit_with(f"{done}, but standard output takes nothing: {error}", EXIT_RESUMABLE)
 
 
 def _new(run: Path) -> ScoredRun:

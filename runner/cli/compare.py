@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import end, ended_by_signals, show_traceback
+from .errors import ended_by_signals, exit_with, show_traceback
 from .standard_streams import echo, report
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def compare(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
     except Exception as error:  # a broken installation is not a regression
-        end(f"{type(error).__name__}: {error}")
+        exit_with(f"{type(error).__name__}: {error}")
     asked = Asked(baseline, candidate, tolerances, rules, alpha, explainers, metrics, not no_maps)
     try:
         code = _report(asked, outputs)

@@ -23,7 +23,7 @@ from .standard_streams import report
 
 
 @contextmanager
-def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
+def reported_errors(again: str = "", *, committed: bool = True) -> Iterator[None]:
     """Errors in words, without a traceback unless the environment asks for it.
 
     Args:
@@ -42,25 +42,25 @@ def told(again: str = "", *, committed: bool = True) -> Iterator[None]:
     except NotAWorker:
         raise
     except (PlanError, click.UsageError) as error:
-        end(error.format_message() if isinstance(error, click.UsageError) else str(error))
+        exit_with(error.format_message() if isinstance(error, click.UsageError) else str(error))
     except (RunStopped, KeyboardInterrupt) as error:
         said = str(error).replace("run again", f"run again{again}")
-        end(said or "stopped before anything was written", EXIT_RESUMABLE)
+        exit_with(said or "stopped before anything was written", EXIT_RESUMABLE)
     except FolderInUseError as error:
-        end(str(error), EXIT_RESUMABLE)
+        exit_with(str(error), EXIT_RESUMABLE)
     except (SampleError, NotComputedError, BrokenRecordError) as error:
-        end(f"{failed}: {error}", EXIT_RESUMABLE)
+        exit_with(f"{failed}: {error}", EXIT_RESUMABLE)
     except OSError as error:
         kept = f"; what is committed is kept, run again{again} to resume" if committed else ""
-        end(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
+        exit_with(f"{failed}: {error}{kept}", EXIT_RESUMABLE)
     except SystemExit as error:  # its code would be taken for ours
-        end(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
+        exit_with(f"{failed}: your own code ended it, by exit({error.code!r})", EXIT_RESUMABLE)
     except Exception as error:
-        end(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
+        exit_with(f"{failed}: {unforeseen(error)}", EXIT_RESUMABLE)
 
 
 @contextmanager
-def refused() -> Iterator[None]:
+def reported_read_errors() -> Iterator[None]:
     """Errors of reading what a command names in one line, and exit code 2; without MindSpore, so that it is soon there.
 
     An interrupt ends with 3, as everywhere.
@@ -68,14 +68,14 @@ def refused() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        end(error.format_message())
+        exit_with(error.format_message())
     except KeyboardInterrupt:
-        end("stopped", EXIT_RESUMABLE)
+        exit_with("stopped", EXIT_RESUMABLE)
     except (OSError, ValueError) as error:
         show_traceback(error)
-        end(str(error))
+        exit_with(str(error))
     except Exception as error:  # what a file holds may be anything
-        end(unforeseen(error))
+        exit_with(unforeseen(error))
 
 
 def unforeseen(error: BaseException) -> str:
@@ -96,7 +96,7 @@ def _wants_tracebacks() -> bool:
     return bool(os.environ.get("EXPLAINRUN_TRACEBACK"))
 
 
-def end(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
+def exit_with(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
     """End the process with a message."""
     report(message)
     sys.exit(code)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..exit_codes import EXIT_BAD_INPUT
-from .errors import setting, told
+from .errors import reported_errors, setting
 from .standard_streams import echo_after, report
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
     """
     pairs = [setting(text) for text in settings]
-    with told(committed=False):
+    with reported_errors(committed=False):
         from ..figures.explanations import explained  # noqa: PLC0415
         from ..figures.figure import drawn  # noqa: PLC0415
         from ..figures.request import PictureRequest  # noqa: PLC0415

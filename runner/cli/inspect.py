@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import refused
+from .errors import reported_read_errors
 from .standard_streams import echo_or_exit
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
       shards                    by run that they belong to: of, folders, missing,
                                 unfinished (or damaged), doubled
     """  # noqa: D301 - \b keeps click from wrapping
-    with refused():
+    with reported_read_errors():
         from ...summary_format import inspect_run  # noqa: PLC0415
         from .inspection_report.shard_status import shards_among  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from .errors import told
+from .errors import reported_errors
 from .standard_streams import echo_or_exit
 
 
@@ -20,7 +20,7 @@ def layers(network: str, input_shape: str | None) -> None:
 
     NETWORK is a config (.yaml), package.module:factory, file.py:factory or mindcv:NAME.
     """
-    with told(committed=False):
+    with reported_errors(committed=False):
         import numpy as np  # noqa: PLC0415
 
         from ...explainers import Network  # noqa: PLC0415

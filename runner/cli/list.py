@@ -8,14 +8,14 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from .errors import told
+from .errors import reported_errors
 from .standard_streams import echo_or_exit
 
 
 @click.command(name="list", short_help="List explainers, metrics and their options.")
 def list_() -> None:
     """List the explainers and metrics that can be named in a config, with their options."""
-    with told(committed=False):
+    with reported_errors(committed=False):
         from ...benchmarks import METRICS  # noqa: PLC0415
         from ...explainers import EXPLAINERS  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import end, ended_by_signals
+from .errors import ended_by_signals, exit_with
 from .standard_streams import echo_after
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         before = any(run.finished for run in find_runs(out)) and not overwrite
         results = merge_shards(out, shards or None, overwrite=overwrite)
     except MergeError as error:
-        end(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
+        exit_with(str(error), EXIT_RESUMABLE if error.waiting else EXIT_BAD_INPUT)
     except FolderInUseError as error:
-        end(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
+        exit_with(f"{error}; wait for it, then merge again", EXIT_RESUMABLE)
     except BrokenRecordError as error:  # shards are checked before, so it is what was merged earlier
-        end(f"{error}; merge again with --overwrite")
+        exit_with(f"{error}; merge again with --overwrite")
     except OSError as error:
-        end(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
+        exit_with(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
     except KeyboardInterrupt:
-        end("stopped; run it again to start over", EXIT_RESUMABLE)
+        exit_with("stopped; run it again to start over", EXIT_RESUMABLE)
     told = "merged before, nothing was done" if before else "merged"
     echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
 
@@ -57,6 +57,6 @@ def _result(results: Results, out: Path) -> RunResult:
     try:
         return RunResult.of(results, out)
     except BrokenRecordError as error:
-        end(f"{out} is merged, but damaged since: {error}; merge again with --overwrite")
+        exit_with(f"{out} is merged, but damaged since: {error}; merge again with --overwrite")
     except OSError as error:
-        end(f"{out} is merged, but cannot be read: {error}; run the same again", EXIT_RESUMABLE)
+        exit_with(f"{out} is merged, but cannot be read: {error}; run the same again", EXIT_RESUMABLE)

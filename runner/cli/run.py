@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..plan.sharding import PLACE, Shard, shard_of
-from .errors import interrupted_by_sigterm, setting, told
+from .errors import interrupted_by_sigterm, reported_errors, setting
 from .standard_streams import echo_after
 
 
@@ -40,10 +40,10 @@ def run(
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
     a Kubernetes indexed job (with EXPLAINRUN_SHARDS, its completions) says which one a process is.
     """
-    anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
+    not_again = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with told(f" without {' and '.join(anew)}" if anew else ""), interrupted_by_sigterm():
+    with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
 

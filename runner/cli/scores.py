@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..exit_codes import EXIT_RESUMABLE
-from .errors import end, ended_by_signals, refused
+from .errors import ended_by_signals, exit_with, reported_read_errors
 from .standard_streams import echo_or_exit
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
                                   that it is not better than beyond noise)
       (what is not known is null)
     """  # noqa: D301 - \b keeps click from wrapping
-    with refused():
+    with reported_read_errors():
         with ended_by_signals():
             from ...summary_format import Results  # noqa: PLC0415
             from ..results.scores import Scores  # noqa: PLC0415
@@ -64,7 +64,7 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
             text = _text(found, metrics, differences=differences)
     echo_or_exit(text)
     if not results.finished:
-        end("the run is not finished; run it again to resume", EXIT_RESUMABLE)
+        exit_with("the run is not finished; run it again to resume", EXIT_RESUMABLE)
 
 
 def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
