@@ -53,8 +53,6 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
             with suppress(PlanError):  # damaged, or begun on other samples; what else is wrong comes again below
                 return runner.run(limit=loaded.limit)
         return runner.run(limit=loaded.limit, overwrite=True)
-    except SystemExit:  # RunStopped is both
-        raise
     except ExplainrunError as error:
         raise RunFailedError(config, str(error), error.exit_code) from error
     except OSError as error:

@@ -119,9 +119,9 @@ def function_lengths(text: str, code: frozenset[int]) -> dict[str, int]:
     return found
 
 
-def report(root: Path = ROOT) -> str:
+def report() -> str:
     """A table of every folder, the longest functions, and the circles."""
-    known = modules(root)
+    known = modules()
     rows, lengths = [], dict[str, int]()
     for folder, paths in _folders(known).items():
         found = [(path, text := path.read_text("utf-8"), lines_of(text)) for path in paths]
@@ -149,7 +149,7 @@ def report(root: Path = ROOT) -> str:
 def _folders(known: Mapping[str, Path]) -> dict[str, list[Path]]:
     found = defaultdict[str, list[Path]](list)
     for path in known.values():
-        found[path.parent.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.parent.name].append(path)
+        found[path.parent.relative_to(ROOT).as_posix()].append(path)
     return dict(sorted(found.items()))
 
 

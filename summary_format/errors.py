@@ -9,11 +9,11 @@ from pathlib import Path
 from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 
 
-class ExplainrunError(BaseException):
+class ExplainrunError(Exception):
     """Every error that Explainrun defines; never raised itself.
 
-    Each is a Python error too, such as a ValueError. ``RunStopped`` and ``NotAWorker`` are a SystemExit and no
-    Exception, hence the base of all.
+    Each is a Python error too, such as a ValueError. ``RunStopped`` and ``NotAWorker`` are not errors: each is a
+    SystemExit, which code that handles errors lets pass.
 
     Attributes:
         exit_code: what a command or script that fails with it should end with: 2 where the same would happen again,

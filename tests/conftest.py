@@ -9,10 +9,11 @@ from pathlib import Path
 
 import h5py
 
-if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
-    # A core each, before MindSpore starts its threads: it takes all cores it sees, and two workers then take turns.
-    _cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(_cores)]})
+if hasattr(os, "sched_setaffinity"):
+    CORES = sorted(os.sched_getaffinity(0))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # One each, before MindSpore starts its threads: it takes all cores it sees, and two workers then take turns.
+        os.sched_setaffinity(0, {CORES[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(CORES)]})
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -119,6 +120,15 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def all_cores():
+    """Gives what the test starts all cores of the machine, where its own process is kept to one."""
+    kept = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    yield CORES
+    os.sched_setaffinity(0, kept)
 
 
 @pytest.fixture

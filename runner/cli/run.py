@@ -40,10 +40,10 @@ def run(
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
     a Kubernetes indexed job (with EXPLAINRUN_SHARDS, its completions) says which one a process is.
     """
-    anew = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
+    not_again = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(setting, settings))
     overrides |= {key: value for key, value in (("summary_dir", summary_dir), ("limit", limit)) if value is not None}
-    with reported_errors(f" without {' and '.join(anew)}" if anew else ""), interrupted_by_sigterm():
+    with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
 

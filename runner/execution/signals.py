@@ -8,14 +8,13 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("explainrun")
 
 
-class RunStopped(ExplainrunError, SystemExit):  # noqa: N818 - the name is public
+class RunStopped(SystemExit):
     """A signal stopped the run after a commit; run again to resume.
 
     Unless it is caught, the process ends with exit code 3.

@@ -176,8 +176,8 @@ class Plan:
             "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},
             "config": self.config,
         }
-        described: dict[str, Any] = Description().plain(values)
-        return described
+        # Names are said in full, however many there are: readers look up what they name.
+        return {**Description().plain(values), "class_names": list(self.class_names)}
 
     @cached_property
     def identity(self) -> dict[str, str]:

@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...summary_format.errors import ExplainrunError
-
 PLACE = "{shard}"  # in a summary_dir stands for the shard's name
 _FORM = re.compile(r"(\d+)/(\d+)")
 _log = logging.getLogger("explainrun")
 _SCHEDULER = "MS_SCHED"  # msrun starts the script once more under this role
 
 
-class NotAWorker(ExplainrunError, SystemExit):  # noqa: N818 - nothing went wrong
+class NotAWorker(SystemExit):
     """This process is msrun's scheduler, which works on no samples; it ends with exit code 0 unless it is caught."""
 
     exit_code = 0

@@ -10,6 +10,8 @@ from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes, normalized
 from explainrun.explainers import GradCAM, GuidedBackprop, InputXGradient, Needs, Network, View
 
+pytestmark = pytest.mark.long
+
 METRICS = [
     InsertionAUC(10, nn.Sigmoid(), steps=16),
     DeletionAUC(10, nn.Sigmoid(), steps=16),

@@ -79,6 +79,7 @@ def test_bad_arguments():
         DigitScenes(count=5)[5]
 
 
+@pytest.mark.long
 def test_the_bundled_network_knows_digits_it_never_saw(repository):
     checkpoint = repository / "configs" / "digit_network.ckpt"
     assert checkpoint.stat().st_size <= 2_000_000

@@ -1,5 +1,6 @@
 """One base for all errors that are ours, with the exit code; and what they were, they still are."""
 
+import contextlib
 import importlib
 import pkgutil
 import subprocess
@@ -29,7 +30,6 @@ ERRORS = {
     FolderInUseError: (OSError, 3),
     MergeError: (ValueError, 2),
     NoRunError: (ValueError, 2),
-    NotAWorker: (SystemExit, 0),
     NotComparableError: (ValueError, 2),
     NotComputedError: (RuntimeError, 3),
     OutOfMemoryError: (RuntimeError, 3),
@@ -37,13 +37,14 @@ ERRORS = {
     PlanError: (ValueError, 2),
     RulesError: (ValueError, 2),
     RunFailedError: (RuntimeError, 2),
-    RunStopped: (SystemExit, 3),
     SampleError: (ValueError, 3),
     SeveralProblemsError: (ValueError, 2),
     UndescribedError: (ValueError, 2),
     UnfinishedRunError: (ValueError, 2),
     UnsharedDropoutError: (ValueError, 3),
 }
+
+ENDS = {NotAWorker: 0, RunStopped: 3}  # what ends a process without an error
 
 
 def errors_of(package):
@@ -58,8 +59,8 @@ def errors_of(package):
 @pytest.mark.filterwarnings("ignore:explainrun.* is deprecated")
 def test_every_error_of_ours_has_the_base():
     found = set(errors_of(explainrun))
-    assert [one for one in found if not issubclass(one, ExplainrunError)] == []
-    assert found == {*ERRORS, ExplainrunError}
+    assert {one for one in found if not issubclass(one, ExplainrunError)} == ENDS.keys()
+    assert found == {*ERRORS, *ENDS, ExplainrunError}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
@@ -69,11 +70,11 @@ def test_bases_and_exit_codes(error):
     assert error.exit_code == code
 
 
-def test_what_ends_a_process_is_caught_as_an_error_of_ours_and_as_no_exception():
-    assert not issubclass(RunStopped, Exception)
-    with pytest.raises(ExplainrunError, match="stopped") as caught:
-        raise RunStopped("stopped by a signal")
-    assert (caught.value.exit_code, caught.value.code) == (3, 3)
+@pytest.mark.parametrize("end", [NotAWorker(), RunStopped("stopped by a signal")], ids=lambda end: type(end).__name__)
+def test_what_ends_a_process_passes_code_that_handles_errors(end):
+    with pytest.raises(SystemExit) as caught, contextlib.suppress(Exception):
+        raise end
+    assert caught.value.exit_code == caught.value.code == ENDS[type(end)]
 
 
 def test_a_merge_that_only_waits_can_be_run_again():

@@ -6,7 +6,8 @@ import inspect
 import pytest
 
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.config.schema import RunConfig
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import RunConfig, load_config
 from explainrun.runner.plan.options import SETTINGS, RunOptions
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner")
@@ -86,3 +87,15 @@ def literals(text, repository):
 
 def test_tracebacks_are_asked_for_in_one_place(repository):
     assert list(literals("EXPLAINRUN_TRACEBACK", repository)) == ["runner/problems.py"]
+
+
+VALUES = {"mean": [0.1], "std": [0.5], "seed": 7, "pass_size": 3, "strict": True, "jit": "off"}  # none is a default
+
+
+def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, tmp_path):
+    assert set(VALUES) == set(SETTINGS)
+    config, problems = load_config(repository / "configs" / "quickstart.yaml", {**VALUES, "summary_dir": str(tmp_path)})
+    plan = build_runner(config, problems, repository / "configs").plan()
+    assert plan.options == RunOptions(**VALUES)
+    assert {name: plan.described[name] for name in plan.described["settings"]} == VALUES
+    assert plan.described["uncompared"] == ["strict"]

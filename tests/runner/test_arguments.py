@@ -604,3 +604,12 @@ def test_a_class_with_a_constructor_of_both_kinds_shows_its_own():
 
 def test_an_explainer_shows_how_it_is_called(two_channels):
     assert list(inspect.signature(Gradient(two_channels())).parameters) == ["inputs", "targets", "ret", "show"]
+
+
+def test_a_plan_names_all_classes_however_many(two_channels, dataset, tmp_path):
+    names = [f"class {number}" for number in range(1203)]
+    runner = ImageClassificationRunner(
+        tmp_path, (dataset([(np.zeros((1, 2, 4), np.float32),)]), names), two_channels(), nn.Sigmoid()
+    )
+    runner.register_saliency([Gradient(two_channels())])
+    assert runner.plan().described["class_names"] == names

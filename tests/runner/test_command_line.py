@@ -45,6 +45,7 @@ def explainrun(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_runs_everything_that_there_is(repository, tmp_path):
     """The full config, with fewer masks."""
     fewer = {

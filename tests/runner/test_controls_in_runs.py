@@ -172,6 +172,7 @@ def configured(repository, tmp_path, config, **changes):
     return build_runner(*load_config(path, {"summary_dir": str(tmp_path / "run"), **changes}), path.parent)
 
 
+@pytest.mark.long
 def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path):
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}
@@ -185,6 +186,7 @@ def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(reposi
     assert unscored == {"ConstantMap"}
 
 
+@pytest.mark.long
 def test_every_gradient_explainer_beats_the_controls_in_localization(repository, tmp_path):
     fewer = {"explainers.2.IntegratedGradients.steps": 8, "explainers.3.NoiseTunnel.nt_samples": 4}
     runner = configured(repository, tmp_path, "ranking.yaml", metrics=["PointingGame", "IoSR"], **fewer)

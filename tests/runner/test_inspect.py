@@ -51,6 +51,12 @@ def write_batch(segments, batch):
     segments.write_explained(batch, "First", explained, np.zeros((2, 2, 3), np.float32))
 
 
+@pytest.fixture(autouse=True)
+def width(monkeypatch):
+    """Of what is printed, whatever terminal the tests have."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 @pytest.fixture
 def make(tmp_path):
     """Makes a run in a folder, with so many of two batches; both without samples in the event file make it whole."""

@@ -149,6 +149,7 @@ MIXES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("names", "robust", "sensitive"), MIXES)
 def test_explainers_and_the_metrics_that_ask_for_more_maps(dataset, tmp_path, names, robust, sensitive):
     network = Classifier()

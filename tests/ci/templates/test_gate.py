@@ -21,7 +21,7 @@ exit "$code"
 """
 BEGUN = """\
 import os
-from explainrun.runner import engine
+from explainrun.runner.execution import engine
 from explainrun.runner.cli.main import main
 engine.finish = lambda *_: os._exit(9)
 main(["run", "gate.yaml", "--summary-dir", "runs/gate"])
