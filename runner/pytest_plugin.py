@@ -77,12 +77,14 @@ class _Session:
 
     def note_untested(self, baseline: Path, comparison: Comparison) -> None:
         """Keep for the end what a test that passes does not show: scores that it could not judge."""
+        from ..summary_format.plural import plural  # noqa: PLC0415
         from .comparison.formats.findings import Verdict  # noqa: PLC0415
 
         for change in comparison.changes:
             if change.verdict is Verdict.NOT_TESTED:
                 row = f"{change.explainer}, {change.metric}: not judged by {baseline}"
-                self.notes.append(f"{row}, {change.questions} questions are too few to distinguish a fall from noise")
+                asked = plural(change.questions, "question")
+                self.notes.append(f"{row}, {asked}, too few to distinguish a fall from noise")
 
 
 _SESSION = pytest.StashKey[_Session]()

@@ -15,6 +15,7 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from ...summary_format import original_picture
+from ...summary_format.plural import plural
 from ..network import Network
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.overlay import saliency_to_image
@@ -235,10 +236,11 @@ def asked_together(explainer: Explainer, images: FloatArray, labels: IntArray) -
 
 def _attributed(explainer: Explainer, view: View) -> Estimate:
     maps, errors = explainer.estimate(view)
+    asked = plural(len(view.rows), "question")
     if maps.shape != (len(view.rows), *view.size):
-        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {len(view.rows)} questions of {view.size}")
+        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {asked} of {view.size}")
     if errors is not None and errors.shape != (len(view.rows),):
-        raise ValueError(f"{explainer.name} gave errors {errors.shape} for {len(view.rows)} questions")
+        raise ValueError(f"{explainer.name} gave errors {errors.shape} for {asked}")
     return Estimate(maps.astype(np.float32, copy=False), errors)
 
 

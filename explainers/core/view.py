@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
+from ...summary_format.plural import plural
 from ..network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
 from ..network.tensors import FloatArray, IntArray
 
@@ -213,7 +214,8 @@ def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
         labels = labels[:, None]
     elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
         raise ValueError(
-            f"targets must be an int, ({images},) or ({images}, labels) for {images} images, got shape {labels.shape}"
+            f"targets must be an int, ({images},) or ({images}, labels) for {plural(images, 'image')}, "
+            f"got shape {labels.shape}"
         )
     if labels.min() < 0:
         raise ValueError(f"targets must not be negative, got {labels.min()}")

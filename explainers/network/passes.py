@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
+from ...summary_format.plural import plural
 from .rectified import Rule
 
 
@@ -21,8 +22,8 @@ class OutOfMemoryError(ExplainrunError, RuntimeError):
     def __init__(self, pass_size: int) -> None:
         smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"
         super().__init__(
-            f"the device has no memory for a pass of {pass_size} images; {smaller} (results depend on it, so a run "
-            f"that has begun resumes with its own or starts over with overwrite)"
+            f"the device has no memory for a pass of {plural(pass_size, 'image')}; {smaller} (results depend on it, so a "
+            f"run that has begun resumes with its own or starts over with overwrite)"
         )
 
 

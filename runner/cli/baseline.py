@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
+from ...summary_format.plural import plural
 from .errors import ended_by_signals, exit_with, reported_read_errors
 from .standard_streams import echo
 
@@ -44,7 +45,7 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     except OSError as error:
         exit_with(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
     counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
-    counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counted)
+    counts = ", ".join(plural(count, what) for count, what in counted)
     text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
     _say(text, f"{output} is written")
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from tabulate import tabulate
 
 from ...summary_format.plan_diff import mapping_differences, shown
+from ...summary_format.plural import plural
 from .baseline_file import baseline_text
-from .compatibility import class_differences, counted, labels_of, listed
+from .compatibility import class_differences, labels_of, listed
 from .scored_run import IntArray, ScoredRun
 
 _HEADERS = ("explainer", "metric", "before", "after", "change", "questions changed", "lost", "gained")
@@ -89,7 +90,7 @@ def _samples(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
     )
     for what, cells in differing:
         if cells.any():
-            yield f"{counted(both[cells], 'sample')} with {what}: {listed(both[cells])}"
+            yield f"{plural(len(both[cells]), 'sample')} with {what}: {listed(both[cells])}"
 
 
 def _questions(old: ScoredRun, new: ScoredRun) -> Iterator[str]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...summary_format.errors import ExplainrunError
+from ...summary_format.plural import there_are
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.array_schema import fits_path, is_text
 from ...summary_format.untrusted.numpy_json import json_of
@@ -196,8 +197,8 @@ def _scores(
 
 def _row(values: Any, questions: int, what: str) -> FloatArray:
     if not isinstance(values, list) or len(values) != questions:
-        given = f"{len(values)} scores" if isinstance(values, list) else "not a list"
-        raise ValueError(f"its {what} are {given}, there are {questions} questions")
+        given = plural(len(values), "score") if isinstance(values, list) else "not a list"
+        raise ValueError(f"its {what} are {given}, {there_are(questions, 'question')}")
     return rounded([math.nan if value is None else _number(value, what) for value in values])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...summary_format.errors import nearest
+from ...summary_format.plural import plural
 from ..results.resampling import (
     RESAMPLES,
     bootstrap_intervals,
@@ -190,11 +191,11 @@ def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples
     most = int(paired.max())
     if most >= needed:
         raise NotComparableError(
-            [f"an alpha of {alpha} over {rows} rows is below what {resamples} permutations can show; raise it, or "
-             f"compare fewer explainers and metrics"]
+            [f"an alpha of {alpha} over {plural(rows, 'row')} is below what {resamples} permutations can show; raise it, "
+             f"or compare fewer explainers and metrics"]
         )  # fmt: skip
     raise NotComparableError(
-        [f"{most} sample{'s' * (most != 1)} cannot show a fall beyond noise in {rows} row{'s' * (rows != 1)} at alpha "
+        [f"{plural(most, 'sample')} cannot show a fall beyond noise in {plural(rows, 'row')} at alpha "
          f"{alpha}: at least {needed} samples with scores are needed"]
     )  # fmt: skip
 

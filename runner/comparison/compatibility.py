@@ -10,6 +10,7 @@ import numpy as np
 
 from ...summary_format.errors import SeveralProblemsError
 from ...summary_format.plan_diff import mapping_differences, shown
+from ...summary_format.plural import noun, plural
 from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
@@ -80,11 +81,6 @@ def labels_of(run: ScoredRun, rows: IntArray) -> list[list[int]]:
     return [sorted({label for label in row if label >= 0}) for row in run.truth[rows].tolist()]
 
 
-def counted(some: Sequence[Any] | IntArray, what: str) -> str:
-    """So many of something, such as "3 samples"."""
-    return f"{len(some)} {what}{'s' * (len(some) != 1)}"
-
-
 def listed(ids: IntArray) -> str:
     """The first ids."""
     told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
@@ -100,14 +96,15 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
         if isinstance(run.described.get("shard"), list) and len(run.described["shard"]) == 2
     )
     if len(missing):
-        yield f"{counted(missing, 'sample')} of {len(before)} missing in {candidate.name}: {listed(missing)}{shards}"
+        absent = f"{plural(len(missing), 'sample')} of {len(before)} missing"
+        yield f"{absent} in {candidate.name}: {listed(missing)}{shards}"
     if len(added):
-        yield f"{counted(added, 'sample')} in {candidate.name} that {baseline.name} lacks: {listed(added)}{shards}"
+        yield f"{plural(len(added), 'sample')} in {candidate.name} that {baseline.name} lacks: {listed(added)}{shards}"
     both, at, place = np.intersect1d(before, now, return_indices=True)
     other = baseline.digests[at] != candidate.digests[place]
     if other.any():
         yield (
-            f"{counted(both[other], 'sample')} of {len(both)} with another image, other labels or boxes: "
+            f"{plural(len(both[other]), 'sample')} of {len(both)} with another image, other labels or boxes: "
             f"{listed(both[other])}"
         )
     labels = [labels_of(run, rows) for run, rows in ((baseline, at), (candidate, place))]
@@ -115,8 +112,8 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
     if relabelled:
         first = relabelled[0]
         yield (
-            f"{counted(relabelled, 'sample')} with other true labels: {listed(both[relabelled])} (sample {both[first]} "
-            f"had {labels[0][first]}, has {labels[1][first]})"
+            f"{plural(len(relabelled), 'sample')} with other true labels: {listed(both[relabelled])} "
+            f"(sample {both[first]} had {labels[0][first]}, has {labels[1][first]})"
         )
 
 
@@ -162,6 +159,6 @@ def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
         lost = [name for name in before if name not in now]
         if lost:
             yield (
-                f"{candidate.name} lacks the {kind}{'s' * (len(lost) > 1)} {', '.join(lost)} of {baseline.name}; "
+                f"{candidate.name} lacks the {noun(len(lost), kind)} {', '.join(lost)} of {baseline.name}; "
                 f"compare the others alone with --{kind}, or keep a new baseline with explainrun baseline --update"
             )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
+from ...summary_format.plural import plural
 from .file_datasets import skipping
 
 CHANNELS = (1, 3, 4)
@@ -182,7 +183,8 @@ def _sample(
         return Sample(sample_id, image, truth, None, beyond, multi_hot)
     rows = np.atleast_2d(np.asarray(boxes, np.float32))
     if rows.shape != (len(given), 4):
-        raise SampleError(f"sample {sample_id}: {len(given)} labels need boxes ({len(given)}, 4), got {boxes.shape}")
+        wanted = plural(len(given), "label")
+        raise SampleError(f"sample {sample_id}: boxes of {wanted} must be ({len(given)}, 4), got {boxes.shape}")
     _check_boxes(sample_id, rows[kept], image.shape[1:])
     return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond)
 

@@ -32,6 +32,7 @@ from ...summary_format.archive.sample_labels import recorded
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
+from ...summary_format.plural import plural
 from ..data.samples import Sample
 from ..plan.plan import Plan
 from ..problems import DatasetChangedError
@@ -231,7 +232,7 @@ class Work:
             with self._profile.timed(metric.name), _named(metric.name):
                 scores = metric.score(explanation)
             if scores.shape != (questions,):
-                raise ValueError(f"{metric.name} gave scores {scores.shape} for {questions} questions")
+                raise ValueError(f"{metric.name} gave scores {scores.shape} for {plural(questions, 'question')}")
             found.append(np.where(np.isfinite(scores), scores, np.nan))
         return np.array(found, np.float64).reshape(len(metrics), questions)
 

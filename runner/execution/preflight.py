@@ -17,6 +17,7 @@ from ...explainers.core.explainer import attribute_together
 from ...explainers.network import Network, UnsharedDropoutError, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
+from ...summary_format.plural import plural, there_are
 from ...summary_format.probe import Probe
 from ..data.samples import Sample, SampleError
 from ..plan.checks import existing, plan_problems
@@ -239,7 +240,8 @@ def _output_problems(plan: Plan, first: Batch) -> list[str]:
     problems = []
     logits, probabilities = first.said.logits, first.said.probabilities
     if logits.shape[1] != len(plan.class_names):
-        problems.append(f"the network has {logits.shape[1]} outputs, there are {len(plan.class_names)} class names")
+        outputs = plural(logits.shape[1], "output")
+        problems.append(f"the network has {outputs}, {there_are(len(plan.class_names), 'class name')}")
     finite = probabilities[np.isfinite(probabilities)]
     if probabilities.shape != logits.shape:
         problems.append(f"activation_fn gives {probabilities.shape} for logits {logits.shape}")

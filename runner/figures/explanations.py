@@ -21,6 +21,7 @@ from ...explainers.core.view import Needs, View
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
+from ...summary_format.plural import plural, there_are
 from ..config.components import maker
 from ..execution.progress import Progress
 from ..problems import Problems, error_line
@@ -184,7 +185,8 @@ def explained(
     problems.raise_if_any()
     classes = logits[0].shape[1]
     if question.class_names is not None and len(question.class_names) != classes:
-        problems.append(f"there are {len(question.class_names)} class names, the network has {classes} classes")
+        names = there_are(len(question.class_names), "class name")
+        problems.append(f"{names}, the network has {plural(classes, 'class')}")
         problems.raise_if_any()
     labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
     problems.raise_if_any()

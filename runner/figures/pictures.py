@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.images import Statistics
+from ...summary_format.plural import plural
 from ..data.file_datasets import MODES, normalized, open_picture
 
 SECONDS_TO_ANSWER = 20
@@ -56,7 +57,8 @@ class Pixels:
             raise ValueError("mean and std go together: give both or neither")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and np.size(values) not in (1, self.channels):
-                raise ValueError(f"{name} holds {np.size(values)} numbers, the pictures get {self.channels} channels")
+                held, channels = plural(np.size(values), "number"), plural(self.channels, "channel")
+                raise ValueError(f"{name} holds {held}, the pictures get {channels}")
         if self.std is not None and np.min(self.std) <= 0:
             raise ValueError(f"std must be above 0, got {self.std}")
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):

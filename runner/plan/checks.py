@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
+from ...summary_format.plural import plural, there_are
 from ...summary_format.untrusted.array_schema import is_text
 from ..data.samples import COLUMNS
 from ..problems import Problems
@@ -113,7 +114,7 @@ def _network_problems(plan: Plan) -> list[str]:
 def _metric_problems(plan: Plan) -> list[str]:
     classes = len(plan.class_names)
     return [
-        f"{metric.name} was made for {metric.num_labels} labels, there are {classes} class names"
+        f"{metric.name} was made for {plural(metric.num_labels, 'label')}, {there_are(classes, 'class name')}"
         for metric in plan.metrics
         if metric.num_labels not in (None, classes)
     ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...explainers import Explainer
 from ...summary_format import Results
+from ...summary_format.plural import plural
 from .profile_table import profile_table
 from .score_tables import RANKING_NOTE, layer_notes, table_notes
 from .scores import Scores
@@ -83,12 +84,12 @@ class RunResult:
 
     def summary_line(self) -> str:
         """The run in one line."""
-        read, asked = _counted(self.samples, "sample"), _counted(self.questions, "question")
+        read, asked = plural(self.samples, "sample"), plural(self.questions, "question")
         parts = [f"{read}, {asked} in {self.seconds:.1f} s"]
         if self.unrecorded:
-            parts.append(f"{_counted(len(self.unrecorded), 'sample')} without any label to explain")
+            parts.append(f"{plural(len(self.unrecorded), 'sample')} without any label to explain")
         if self.beyond:
-            parts.append(f"{_counted(self.beyond, 'label')} out of range ignored")
+            parts.append(f"{plural(self.beyond, 'label')} out of range ignored")
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
@@ -121,7 +122,3 @@ def _mean_errors(results: Results) -> dict[str, float]:
     """By explainer, the mean size of the errors that it knows."""
     errors = {name: np.abs(results.errors(name)) for name in results.explainers}
     return {name: float(np.nanmean(of)) for name, of in errors.items() if np.isfinite(of).any()}
-
-
-def _counted(times: int, what: str) -> str:
-    return f"{times} {what}{'s' * (times != 1)}"

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 import numpy as np
 from tabulate import tabulate
 
+from ...summary_format.plural import plural
 from .ranking import Ranking
 from .run_scores import Aggregate, RunScores
 
@@ -42,7 +43,7 @@ def table_notes(scores: RunScores) -> list[str]:
     samples = len(set(scores.sample_ids))
     if not samples:
         return ["no sample has a question", *layer_notes(scores)]
-    notes = [f"mean [95 % interval, by bootstrap over {samples} sample{'s' * (samples != 1)}]", *layer_notes(scores)]
+    notes = [f"mean [95 % interval, by bootstrap over {plural(samples, 'sample')}]", *layer_notes(scores)]
     lower = [metric for metric in scores.metrics if not scores.higher_is_better.get(metric, True)]
     if lower:
         notes.append(f"lower is better in {', '.join(lower)}")
@@ -54,7 +55,7 @@ def table_notes(scores: RunScores) -> list[str]:
     by_told: defaultdict[str, list[str]] = defaultdict(list)
     for metric in scores.metrics:
         by_told[_unscored(scores, metric)].append(metric)
-    asked = f"of {len(scores.labels)} questions"
+    asked = f"of {plural(len(scores.labels), 'question')}"
     return notes + [f"not scored in {', '.join(of)}, {asked}: {told}" for told, of in by_told.items() if told]
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from ..errors import BrokenRecordError
 from ..event_file.frames import framed, read_frames
 from ..event_file.records import Revealed, RevealedLayer
+from ..plural import plural
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import check_forms, check_questions, checked_costs, segment_forms
 from ..untrusted.numpy_json import array_of, arrays_of, json_of
@@ -276,9 +277,9 @@ class Segments:
         answers += [(self._searched_path(batch), searched.outcomes)] if searched else []
         for path, answer in answers:
             if len(answer) != len(samples.questions):
-                raise BrokenRecordError(
-                    path, 0, 0, f"it has {len(answer)} answers to {len(samples.questions)} questions"
-                )
+                answers_there = plural(len(answer), "answer")
+                said = f"it has {answers_there} to {plural(len(samples.questions), 'question')}"
+                raise BrokenRecordError(path, 0, 0, said)
         return BatchResults(samples, explained, searched)
 
     def batches(self) -> Iterator[BatchResults]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..archive.picture_checksums import KnownPictures
 from ..archive.results import Results
+from ..plural import plural
 from ..storage.lock_holder import Holder, holder_of
 from ..storage.run_folder import RunFolder, find_runs
 from ..storage.sizes import Sizes, measured
@@ -266,7 +267,7 @@ def _record_faults(found: Inspection, run: RunFolder) -> Iterator[Fault]:
         return
     ought = found.samples - found.not_computed.outputs - found.not_computed.unlabelled
     if found.records.samples != ought:
-        yield Fault(run.event_file.name, f"it holds {found.records.samples} samples of {ought}", ANEW)
+        yield Fault(run.event_file.name, f"it holds {plural(found.records.samples, 'sample')} of {ought}", ANEW)
     if found.plan.metrics and found.plan.explainers and not found.records.scores:
         yield Fault(run.event_file.name, "it does not hold the scores", ANEW)
 

@@ -9,6 +9,7 @@ from ..archive.picture_checksums import Picture, pictures_of
 from ..archive.segments import Segments
 from ..errors import BrokenRecordError
 from ..event_file.frames import read_frames
+from ..plural import plural
 
 
 def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[str]:
@@ -59,7 +60,8 @@ def _bereft(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Pat
             wrong = [(picture.path, how) for picture in pictures if (how := picture.wrong(segments.run.root))]
             if wrong:
                 kinds = " or ".join(sorted({how for _, how in wrong}))
-                yield path, f"{path} belongs to {len(wrong)} pictures that are {kinds}, such as {wrong[0][0]}"
+                which = f"{plural(len(wrong), 'picture')} that {'is' if len(wrong) == 1 else 'are'} {kinds}"
+                yield path, f"{path} belongs to {which}, such as {wrong[0][0]}"
 
 
 def _by_batch(folder: Path) -> dict[int, list[Path]]:

@@ -15,6 +15,7 @@ from ..archive.results import Results
 from ..errors import BrokenRecordError
 from ..inspection.plan_summary import said_shard
 from ..plan_diff import differences, shown
+from ..plural import plural
 from ..probe import Probe
 from ..storage.lock_holder import holder_of
 from ..storage.run_folder import RunFolder, runs_of
@@ -128,7 +129,7 @@ def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
     elsewhere = _device(first) != _device(shard)
     apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:
-        apart.insert(0, f"it is one of {first.count} shards there, one of {shard.count} here")
+        apart.insert(0, f"it is one of {plural(first.count, 'shard')} there, one of {shard.count} here")
     computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)
     if apart:
         yield f"{shard.run.root} is of another plan than {first.run.root}: {shown(apart)}"
@@ -164,4 +165,5 @@ def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[str]:
     for shard in shards:
         due = len(range(shard.number - 1, total, shard.count))
         if shard.samples != due:
-            yield f"{shard.run.root} has {shard.samples} samples; of the {total} of all shards {due} would be its own"
+            held = f"{shard.run.root} has {plural(shard.samples, 'sample')}"
+            yield f"{held}; of the {total} of all shards {due} would be its own"

@@ -95,7 +95,7 @@ def test_targets_of_every_kind(two_channels, targets, shape):
         (2, ValueError, "targets must lie in 0..1, got 2 to 2"),
         (-1, ValueError, "must not be negative"),
         (0.5, TypeError, "targets must be integers, got float64"),
-        ([0, 1], ValueError, r"must be an int, \(1,\) or \(1, labels\) for 1 images, got shape \(2,\)"),
+        ([0, 1], ValueError, r"must be an int, \(1,\) or \(1, labels\) for 1 image, got shape \(2,\)"),
     ],
 )
 def test_bad_targets(two_channels, targets, error, words):

@@ -229,7 +229,7 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(linear, folder):
         ({"target": "owl"}, "no class 'owl'; classes have no names here, give an index"),
         ({"target": 2}, r"no class 2; the network's classes are 0\.\.1"),
         ({"target": -1}, "no class -1"),
-        ({"class_names": ["owl"]}, "there are 1 class names, the network has 2 classes"),
+        ({"class_names": ["owl"]}, "there is 1 class name, the network has 2 classes"),
         (
             {"images": IMAGE[:, :, :2]},
             r"the network fails on image 0, an image 1x2x2 \(channels x height x width; say the",

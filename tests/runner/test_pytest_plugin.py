@@ -212,7 +212,7 @@ def test_scores_that_cannot_be_judged_are_told(judged):
     """2 ** -5 is more than 0.05 / 4, for the questions that have boxes."""
     baseline = judged[0].folder / "runs" / "patchy"
     assert [line for line in judged[1][1].splitlines() if "not judged by" in line] == [
-        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions are too few to distinguish a fall from noise"
+        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions, too few to distinguish a fall from noise"
         for explainer in ("Gradient", "InputXGradient")
     ]
 

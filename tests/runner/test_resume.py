@@ -212,7 +212,8 @@ def test_lost_pictures_are_drawn_again(make_runner, kill, tmp_path, how_runs_dif
     for path in lost:
         path.unlink()
     make_runner().run()
-    assert f"belongs to {len(lost)} pictures that are missing" in caplog.text
+    which = "1 picture that is" if len(lost) == 1 else f"{len(lost)} pictures that are"
+    assert f"belongs to {which} missing" in caplog.text
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
 
 

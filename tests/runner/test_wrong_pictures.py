@@ -109,7 +109,7 @@ def test_of_an_unfinished_run_it_is_named_and_computed_again(make_runner, kill, 
         assert inspect_run(run.root, through=False).faults == ()
         caplog.clear()
         make_runner("copy").run()
-        assert "belongs to 1 pictures that are different from what the run wrote, such as" in caplog.text
+        assert "belongs to 1 picture that is different from what the run wrote, such as" in caplog.text
         assert how_runs_differ(tmp_path / "whole", run.root) == []
         assert not any(path.is_symlink() for path in run.data.rglob("*"))
 

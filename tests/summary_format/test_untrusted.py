@@ -217,7 +217,7 @@ def test_plans_that_do_not_fit(run, changes, words):
     [
         ("samples", "questions", np.array([[3, 2]]), "a question is about a label out of range"),
         ("samples", "questions", np.array([[4, 1]]), "a question is about a sample that is not there"),
-        ("samples", "questions", np.zeros((0, 2), np.int64), "it has 1 answers to 0 questions"),
+        ("samples", "questions", np.zeros((0, 2), np.int64), "it has 1 answer to 0 questions"),
         ("samples", "truth", np.array([1]), r"truth is int64 \(1,\), where kind i \(1, 'K'\) belongs"),
         ("samples", "ids", np.array([3.0]), r"ids is float64 \(1,\), where kind i \(1,\) belongs"),
         ("samples", "costs", np.array('{"made": {"infer": "x"}}'), "the costs must map kinds to numbers"),

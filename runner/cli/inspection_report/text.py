@@ -15,6 +15,7 @@ from tabulate import tabulate
 from ....summary_format.inspection.committed_work import Part
 from ....summary_format.inspection.inspection import DAMAGED, FINISHED, NO_RUN, Inspection
 from ....summary_format.inspection.progress import Progress
+from ....summary_format.plural import plural
 from ...results.profile_table import profile_table
 from .shard_status import Shards, how_apart
 
@@ -180,25 +181,25 @@ def _network(plan: Mapping[str, Any]) -> str:
 def _data(plan: Mapping[str, Any]) -> str:
     given = _inner(_inner(plan, "config"), "data")
     source = next((given[key] for key in ("factory", "hdf5", "csv", "folder") if given.get(key)), None)
-    counted = "samples not counted" if plan.get("samples") is None else f"{plan['samples']} samples"
+    counted = "samples not counted" if plan.get("samples") is None else plural(plan["samples"], "sample")
     limit = None if plan.get("limit") is None else f"limit {plan['limit']}"
     return _joined(source, _options(_inner(given, "options")), counted, limit)
 
 
 def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.samples is not None:
-        samples = f"{found.samples} sample{'s' * (found.samples != 1)}"
+        samples = plural(found.samples, "sample")
         if found.progress is not None:
             samples += f" by all parts, {found.progress.parts[0].samples} by the network"
-        yield "done", f"{samples}; {found.questions} questions; {duration(found.seconds)} of work"
+        yield "done", f"{samples}; {plural(found.questions or 0, 'question')}; {duration(found.seconds)} of work"
     lacking = found.not_computed
     if lacking is None:
         return
-    parts = [f"{times} {what}" for what, times in (
-        ("samples without numbers from the network", lacking.outputs),
-        ("samples without any label to explain", lacking.unlabelled),
-        ("labels out of range", lacking.beyond),
-        *((f"maps of {name} not finite", times) for name, times in lacking.maps.items()),
+    parts = [f"{plural(times, what)} {why}" for what, why, times in (
+        ("sample", "without numbers from the network", lacking.outputs),
+        ("sample", "without any label to explain", lacking.unlabelled),
+        ("label", "out of range", lacking.beyond),
+        *(("map", f"of {name} not finite", times) for name, times in lacking.maps.items()),
     ) if times]  # fmt: skip
     if sum(sum(by_metric.values()) for by_metric in lacking.scores.values()):
         parts.append("scores as below")
@@ -209,7 +210,7 @@ def _size_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     sizes = found.sizes
     if sizes is None:
         return
-    kinds = (("event file", sizes.event_file), (f"{sizes.picture_files} pictures", sizes.pictures),
+    kinds = (("event file", sizes.event_file), (plural(sizes.picture_files, "picture"), sizes.pictures),
              ("archive", sizes.archive), ("segments", sizes.segments))  # fmt: skip
     yield "size", f"{size(sizes.total)}: " + ", ".join(f"{what} {size(count)}" for what, count in kinds if count)
     if found.progress is None or sizes.free is None:

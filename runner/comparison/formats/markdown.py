@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ....summary_format.plural import plural
 from . import wording
 from .findings import Change, Findings
 from .wording import plain
@@ -68,7 +69,7 @@ def _changes(comparison: Findings) -> Iterator[str]:
         return
     table = _changes_table(rows, bold=True)
     folded = len(rows) > _LONG or not comparison.passed
-    yield _folded(f"All {wording.plural(len(rows), 'row')}", table) if folded else table
+    yield _folded(f"All {plural(len(rows), 'row')}", table) if folded else table
 
 
 def _rest(comparison: Findings) -> Iterator[str]:
@@ -84,7 +85,7 @@ def _rest(comparison: Findings) -> Iterator[str]:
     if flips:
         shown = [f"- {escaped(wording.flip(comparison, one))}" for one in flips[: wording.SHOWN_FLIPS]]
         shown += [f"- and {len(flips) - wording.SHOWN_FLIPS} more"] * (len(flips) > wording.SHOWN_FLIPS)
-        samples = wording.plural(comparison.samples, "sample")
+        samples = plural(comparison.samples, "sample")
         yield _folded(f"Predictions changed of {len(flips)} of {samples}", "\n".join(shown))
     if comparison.worst:
         yield _folded("Questions whose scores got worse", "\n".join(_worst(comparison)))
@@ -109,7 +110,7 @@ def _changes_table(changes: Sequence[Change], *, bold: bool) -> str:
     strong = [bold and change.verdict.failing for change in rows]
     table = _table([column.header for column in shown], cells, [column.right for column in shown], strong)
     more = len(changes) - len(rows)
-    return f"{table}\n\nand {wording.plural(more, 'row')} more" if more else table
+    return f"{table}\n\nand {plural(more, 'row')} more" if more else table
 
 
 def _table(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tabulate import SEPARATING_LINE, tabulate
 
+from ....summary_format.plural import plural
 from . import wording
 from .findings import Findings
 from .wording import plain
@@ -67,7 +68,7 @@ def _flips(comparison: Findings) -> Iterator[str]:
     flips = comparison.flips
     if not flips:
         return
-    yield f"predictions changed of {len(flips)} of {wording.plural(comparison.samples, 'sample')}:"
+    yield f"predictions changed of {len(flips)} of {plural(comparison.samples, 'sample')}:"
     for flipped in flips[: wording.SHOWN_FLIPS]:
         yield f"  {plain(wording.flip(comparison, flipped))}"
     if len(flips) > wording.SHOWN_FLIPS:

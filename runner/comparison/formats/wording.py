@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ....summary_format.plural import plural
 from .findings import Change, Findings, Flip, Verdict, WorstQuestion
 
 SHOWN_FLIPS = 10
@@ -191,11 +192,6 @@ def _scale(scored: Change | WorstQuestion) -> float:
     """What scores are about: the larger of both; 1 where there is none or all are 0."""
     both = (scored.baseline, scored.candidate)
     return max((abs(score) for score in both if math.isfinite(score)), default=1.0) or 1.0
-
-
-def plural(count: int, what: str) -> str:
-    """A count with its noun."""
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def plain(text: str) -> str:
