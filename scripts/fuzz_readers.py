@@ -120,17 +120,39 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     costs = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
     sums = ids.astype(np.uint32)
-    samples = SampleBatch(ids, sums, truth, rows, rows, rng.random((3, 3, 3)), questions, ids, costs, sums)
+    samples = SampleBatch(
+        ids=ids,
+        digests=sums,
+        truth=truth,
+        logits=rows,
+        probabilities=rows,
+        spread=rng.random((3, 3, 3)),
+        questions=questions,
+        beyond=ids,
+        costs=costs,
+        pictures=sums,
+    )
     segments.write_samples(batch, samples)
     for name in segments.explainers:
         maps = rng.normal(size=(3, 9, 14)).astype(np.float32)
-        explained = Explained(rng.random((2, 3)), np.ones(3, bool), rng.random(3), costs, sums)
+        explained = Explained(
+            scores=rng.random((2, 3)), computed=np.ones(3, bool), errors=rng.random(3), costs=costs, pictures=sums
+        )
         segments.write_explained(batch, name, explained, maps)
     layers = np.array([[ids[0], 0, 0], [ids[0], 0, 1]])
     boxes = np.array([[ids[0], 0, 0, 1, 2, 5, 6, -1], [ids[0], 0, 1, 1, 3, 2, 2, 0]])
     outcomes = np.array([0, 1, 3], np.uint8)
     segments.write_searched(
-        batch, Searched(outcomes, rng.random(3), np.array([4, 4, 4]), layers, rng.random(2), boxes, costs)
+        batch,
+        Searched(
+            outcomes=outcomes,
+            blurred=rng.random(3),
+            sigmas=np.array([4, 4, 4]),
+            layers=layers,
+            probabilities=rng.random(2),
+            boxes=boxes,
+            costs=costs,
+        ),
     )
 
 

@@ -13,6 +13,20 @@ from PIL import Image
 Statistics = Sequence[float] | float
 
 
+def check_together(mean: Any, std: Any) -> None:
+    """Make sure that pixels are normalised, or not.
+
+    Args:
+        mean: what is subtracted, None for nothing.
+        std: what the rest is divided by, None for nothing.
+
+    Raises:
+        ValueError: if one of the two is given alone.
+    """
+    if (mean is None) != (std is None):
+        raise ValueError("mean and std go together: give both or neither")
+
+
 def original_picture(
     image: npt.NDArray[np.generic], mean: Statistics | None = None, std: Statistics | None = None
 ) -> Image.Image:

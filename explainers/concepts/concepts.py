@@ -22,7 +22,7 @@ from ..network.tensors import FloatArray, IntArray
 _INCHES = 4.0  # width of the picture beside its legend
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Concepts:
     """What one image's layer output was factorized into, k concepts, that which explains most first.
 

@@ -189,7 +189,16 @@ class DeepFeatureFactorization(ActivationMap):
         self, factors: Factors, vectors: FloatArray, logits: FloatArray, probabilities: FloatArray | None, size: Any
     ) -> Concepts:
         maps = factors.maps.astype(np.float32)
-        return Concepts(vectors, maps, logits, probabilities, factors.residual, factors.settled, size, self.top_k)
+        return Concepts(
+            vectors=vectors,
+            maps=maps,
+            logits=logits,
+            probabilities=probabilities,
+            residual=factors.residual,
+            settled=factors.settled,
+            size=size,
+            top_k=self.top_k,
+        )
 
     def _factors(self, activation: FloatArray) -> Factors:
         factors = Factors.of(activation, self.n_components)

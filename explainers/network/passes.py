@@ -22,8 +22,8 @@ class OutOfMemoryError(ExplainrunError, RuntimeError):
     def __init__(self, pass_size: int) -> None:
         smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"
         super().__init__(
-            f"the device has no memory for a pass of {plural(pass_size, 'image')}; {smaller} (results depend on it, so a "
-            f"run that has begun resumes with its own or starts over with overwrite)"
+            f"the device has no memory for a pass of {plural(pass_size, 'image')}; {smaller} (results depend on it, so "
+            f"a run that has begun resumes with its own or starts over with overwrite)"
         )
 
 

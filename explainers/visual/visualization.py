@@ -12,7 +12,7 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.errors import nearest
-from ...summary_format.images import Statistics
+from ...summary_format.images import Statistics, check_together
 from ..arguments import real_number, share
 from ..network.tensors import as_array
 
@@ -260,8 +260,7 @@ def image_colours(
         TypeError: if it is not a picture, Tensor or array of numbers.
         ValueError: if its shape does not fit, it holds NaN or infinity, or only one of mean and std is given.
     """
-    if (mean is None) != (std is None):
-        raise ValueError("mean and std go together: give both or neither")
+    check_together(mean, std)
     if isinstance(image, Image.Image):
         picture = image.convert("RGB")
         return np.asarray(picture if size is None else picture.resize((size[1], size[0])))

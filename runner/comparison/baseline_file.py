@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...summary_format.errors import ExplainrunError
-from ...summary_format.plural import there_are
+from ...summary_format.plural import plural, there_are
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.array_schema import fits_path, is_text
 from ...summary_format.untrusted.numpy_json import json_of
@@ -117,18 +117,18 @@ def _read(content: Any, name: str) -> ScoredRun:
     samples = _samples(content, len(class_names))
     questions = [(one[0], label) for one in samples for label in one[4]]
     run = ScoredRun(
-        name,
-        tuple(class_names),
-        explainers,
-        metrics,
-        _directions(content, metrics),
-        {key: portable(said[key]) for key in (*DESCRIBED, "config") if key in said},
-        np.array([one[0] for one in samples], np.int64),
-        np.array([int(one[1], 16) for one in samples], np.int64),
-        _padded([one[2] for one in samples]),
-        tuple(tuple(one[3]) for one in samples),
-        np.array(questions, np.int64).reshape(-1, 2),
-        _scores(content, explainers, metrics, len(questions)),
+        name=name,
+        class_names=tuple(class_names),
+        explainers=explainers,
+        metrics=metrics,
+        higher_is_better=_directions(content, metrics),
+        described={key: portable(said[key]) for key in (*DESCRIBED, "config") if key in said},
+        samples=np.array([one[0] for one in samples], np.int64),
+        digests=np.array([int(one[1], 16) for one in samples], np.int64),
+        truth=_padded([one[2] for one in samples]),
+        predicted=tuple(tuple(one[3]) for one in samples),
+        questions=np.array(questions, np.int64).reshape(-1, 2),
+        scores=_scores(content, explainers, metrics, len(questions)),
         controls=_controls(content, explainers),
     )
     _check_means(run, content)

@@ -191,8 +191,8 @@ def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples
     most = int(paired.max())
     if most >= needed:
         raise NotComparableError(
-            [f"an alpha of {alpha} over {plural(rows, 'row')} is below what {resamples} permutations can show; raise it, "
-             f"or compare fewer explainers and metrics"]
+            [f"an alpha of {alpha} over {plural(rows, 'row')} is below what {resamples} permutations can show; raise "
+             f"it, or compare fewer explainers and metrics"]
         )  # fmt: skip
     raise NotComparableError(
         [f"{plural(most, 'sample')} cannot show a fall beyond noise in {plural(rows, 'row')} at alpha "

@@ -62,7 +62,13 @@ def _similarity(baseline: ScoredRun, candidate: ScoredRun, explainer: str) -> Si
         shared += float(top_intersections(first[usable], second[usable]).sum())
         compared += int(usable.sum())
     known = compared or np.nan
-    return Similarity(explainer, float(spearman / known), float(shared / known), compared, total - compared)
+    return Similarity(
+        explainer=explainer,
+        spearman=float(spearman / known),
+        top_intersection=float(shared / known),
+        compared=compared,
+        not_compared=total - compared,
+    )
 
 
 def _blocks(

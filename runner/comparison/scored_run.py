@@ -29,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredRun:
     """A run's scores, of a summary folder or a baseline file.
 
@@ -79,21 +79,21 @@ class ScoredRun:
         plan = results.plan
         explainers, metrics = (_options(plan, kind) for kind in ("explainers", "metrics"))
         return cls(
-            name,
-            results.class_names,
-            explainers,
-            metrics,
-            _directions(plan),
-            _described(plan),
-            results.samples.astype(np.int64),
-            results.digests.astype(np.int64),
-            _truth(results),
-            _predicted(results),
-            results.questions.astype(np.int64),
-            {(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
-            results,
-            folder,
-            tuple(name for name in plan.get("controls", ()) if name in explainers),
+            name=name,
+            class_names=results.class_names,
+            explainers=explainers,
+            metrics=metrics,
+            higher_is_better=_directions(plan),
+            described=_described(plan),
+            samples=results.samples.astype(np.int64),
+            digests=results.digests.astype(np.int64),
+            truth=_truth(results),
+            predicted=_predicted(results),
+            questions=results.questions.astype(np.int64),
+            scores={(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
+            results=results,
+            folder=folder,
+            controls=tuple(name for name in plan.get("controls", ()) if name in explainers),
         )
 
     @property

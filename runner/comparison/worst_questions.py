@@ -54,14 +54,14 @@ def _worst(pairs: Pairs, place: int, row: int) -> WorstQuestion:
     explainer, metric = pairs.rows[row]
     sample, label = pairs.questions[place].tolist()
     return WorstQuestion(
-        sample,
-        label,
-        explainer,
-        metric,
-        float(pairs.before[place, row]),
-        float(pairs.now[place, row]),
-        pairs.baseline.picture(explainer, sample, label),
-        pairs.candidate.picture(explainer, sample, label),
+        sample=sample,
+        label=label,
+        explainer=explainer,
+        metric=metric,
+        baseline=float(pairs.before[place, row]),
+        candidate=float(pairs.now[place, row]),
+        baseline_picture=pairs.baseline.picture(explainer, sample, label),
+        candidate_picture=pairs.candidate.picture(explainer, sample, label),
     )
 
 

@@ -170,12 +170,12 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
     ]
     boxes = [(*of, box.x, box.y, box.width, box.height, box.parent) for *of, layer in layers for box in layer.boxes]
     return Searched(
-        np.array([OUTCOMES.index(answer.outcome) for answer in found], np.uint8),
-        np.array([answer.blurred_probability for answer in found], np.float64),
-        np.array([answer.sigma for answer in found], np.int64),
-        np.array([of for *of, _ in layers], np.int64).reshape(-1, 3),
-        np.array([layer.probability for *_, layer in layers], np.float64),
-        np.array(boxes, np.int64).reshape(-1, 8),
+        outcomes=np.array([OUTCOMES.index(answer.outcome) for answer in found], np.uint8),
+        blurred=np.array([answer.blurred_probability for answer in found], np.float64),
+        sigmas=np.array([answer.sigma for answer in found], np.int64),
+        layers=np.array([of for *of, _ in layers], np.int64).reshape(-1, 3),
+        probabilities=np.array([layer.probability for *_, layer in layers], np.float64),
+        boxes=np.array(boxes, np.int64).reshape(-1, 8),
     ), passes
 
 

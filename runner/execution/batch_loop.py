@@ -68,6 +68,7 @@ class Work:
 
     def __init__(
         self,
+        *,
         plan: Plan,
         network: Network,
         segments: Segments,
@@ -196,7 +197,7 @@ class Work:
             with _named(f"the scores of {explainer.name}", batch):
                 scores = self._scores(explanation, explaining.coverings)
             explanation.let_go()
-            explained = Explained(scores, computed, errors, self._profile.drained())
+            explained = Explained(scores=scores, computed=computed, errors=errors, costs=self._profile.drained())
             write = partial(self._write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
             self._progress.advance(len(batch.samples) / self.plan.parts)

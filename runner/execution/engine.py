@@ -68,8 +68,8 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         earlier = {} if begun is None else _mended(begun, stopping).costs()
         profile = Profile(network, earlier)
         if begun is None:
-            begun = _begun(plan, network, profile, found, stopping, lock)
-        results = _go(begun, network, profile, stopping, lock)
+            begun = _begun(plan, found, network=network, profile=profile, stopping=stopping, lock=lock)
+        results = _go(begun, network=network, profile=profile, stopping=stopping, lock=lock)
         lock.check()
         _clear(begun.run, replaces=found.replaces)
         seconds = _seconds(earlier) + time.monotonic() - began
@@ -161,7 +161,7 @@ def _mended(begun: _Begun, stopping: Stopping) -> Segments:
 
 
 def _begun(
-    plan: Plan, network: Network, profile: Profile, found: Opening, stopping: Stopping, lock: FolderLock
+    plan: Plan, found: Opening, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock
 ) -> _Begun:
     """A new run.
 
@@ -206,7 +206,7 @@ def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
     need_inference(profile, plan, len(examined.first.samples))
 
 
-def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
+def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
     """Do what is left of a run; gives what it came to."""
     plan, run = begun.plan, begun.run
     run.sweep()
@@ -216,7 +216,16 @@ def _go(begun: _Begun, network: Network, profile: Profile, stopping: Stopping, l
             Progress(plan.sample_count) as progress,
             Committer(run, lock.check) as committer,
         ):
-            work = Work(plan, network, segments, committer, writer, profile, progress, stopping.check)
+            work = Work(
+                plan=plan,
+                network=network,
+                segments=segments,
+                committer=committer,
+                writer=writer,
+                profile=profile,
+                progress=progress,
+                stop=stopping.check,
+            )
             work.all(begun.groups, begun.first)
 
         def check() -> None:

@@ -32,7 +32,7 @@ _NO_FUNCTION = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination:
     """What looking at a plan and its first batch gave.
 
@@ -72,29 +72,31 @@ def examine(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        return Examination(plan, [*problems, str(error)], None, iter(()))
+        return Examination(plan=plan, problems=[*problems, str(error)], first=None, groups=iter(()))
     problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
     begins = digests(reading.opening).tolist()
     if not reading.opening:
-        return Examination(plan, problems, None, iter(()), begins)
+        return Examination(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
     groups = chain([samples], reading.batches) if samples else iter(())
     opening = np.stack([sample.pixels for sample in reading.opening])
     try:
         answers = examined_probe(plan, network, opening)
         plan = _with_layers(plan, network, opening[0], problems)
         if not samples:
-            return Examination(plan, problems, None, groups, begins, probe=answers)
+            return Examination(plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers)
         compiled = _tried(plan, network, opening, problems)
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
         problems.append(f"the network cannot take images of shape {opening.shape[1:]}: {first_line(error)}")
-        return Examination(plan, problems, None, groups)
+        return Examination(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, said)
     problems += _output_problems(plan, first)
     if not problems:
         problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
-    return Examination(plan, problems, first, groups, begins, compiled, answers)
+    return Examination(
+        plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
+    )
 
 
 def _tried(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:

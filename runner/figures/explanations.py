@@ -32,7 +32,7 @@ Target = int | str | None
 _log = logging.getLogger("explainrun")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """What is asked about pictures.
 
@@ -140,7 +140,7 @@ class Question:
         return made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplainedPicture:
     """What the methods said about one picture.
 
@@ -216,7 +216,13 @@ def _explained(
     asked_about = (network, image[None], np.array([0]), np.array([label]))
     view = partial(View, *asked_about, seed=question.seed, logits=logits)
     maps, refused = _maps(methods, view)
-    return ExplainedPicture(label, float(probabilities[label]), (top, float(probabilities[top])), maps, refused)
+    return ExplainedPicture(
+        label=label,
+        probability=float(probabilities[label]),
+        top=(top, float(probabilities[top])),
+        maps=maps,
+        refused=refused,
+    )
 
 
 def method_name(given: str) -> str:

@@ -130,22 +130,31 @@ def explain(  # noqa: PLR0913
     pixels = problems.attempt("", lambda: Pixels(size, channels or channels_taken(network), mean, std)) or Pixels()
     shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
     look = problems.attempt("", lambda: Look(alpha, rows, cmap))
-    made = problems.attempt("activation_fn", lambda: activation(activation_fn))
-    targets = problems.attempt("", partial(_targets, target, len(listed))) or []
-    layers = () if layer is None else (layer,) if isinstance(layer, str) else tuple(layer)
-    names = problems.attempt("", partial(_texts, class_names))
-    question = Question(network, _methods(methods), made, targets, layers, names, seed)
+    question = Question(
+        network=network,
+        methods=_methods(methods),
+        activation_fn=problems.attempt("activation_fn", lambda: activation(activation_fn)),
+        targets=problems.attempt("", partial(_targets, target, len(listed))) or [],
+        layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
+        class_names=problems.attempt("", partial(_texts, class_names)),
+        seed=seed,
+    )
+    return _explained_figure(question, shown, look, problems)
+
+
+def _explained_figure(question: Question, shown: Sequence[Shown], look: Look, problems: Problems) -> Figure:
+    """The answers to a question, drawn.
+
+    Raises:
+        PlanError: with the problems, and those of the question.
+    """
     problems += question.problems()
     problems.raise_if_any()
     found, explainers = explained(question, [one.pixels for one in shown], [one.name for one in shown])
-    _log_refusals(shown, found)
-    return drawn(shown, found, explainers, question, look)
-
-
-def _log_refusals(shown: Sequence[Shown], found: Sequence[ExplainedPicture]) -> None:
     for one, said in zip(shown, found, strict=True):
         for name, why in said.refused.items():
             _log.warning("%s: no map by %s: %s", one.name, name, why)
+    return drawn(shown, found, explainers, question, look)
 
 
 def _texts(class_names: Sequence[str] | None) -> list[str] | None:

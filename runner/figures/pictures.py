@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
-from ...summary_format.images import Statistics
+from ...summary_format.images import Statistics, check_together
 from ...summary_format.plural import plural
 from ..data.file_datasets import MODES, normalized, open_picture
 
@@ -53,8 +53,7 @@ class Pixels:
     def __post_init__(self) -> None:
         if self.channels not in MODES:
             raise ValueError(f"channels must be one of {tuple(MODES)}, got {self.channels}")
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std go together: give both or neither")
+        check_together(self.mean, self.std)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and np.size(values) not in (1, self.channels):
                 held, channels = plural(np.size(values), "number"), plural(self.channels, "channel")

@@ -29,7 +29,7 @@ FILE_KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 _log = logging.getLogger("explainrun")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
     """A network, and what its source says of the pictures and classes that it was made for.
 
@@ -97,15 +97,18 @@ class PictureRequest:
         methods = self._methods(classifier, problems)
         if classifier is None:
             problems.raise_if_any()
-        made = activation(self.activation or classifier.activation)
-        targets = [self.target] * len(self.images)
-        question = Question(classifier.network, methods, made, targets, _listed(self.layer), names, self.seed)
+        question = Question(
+            network=classifier.network,
+            methods=methods,
+            activation_fn=activation(self.activation or classifier.activation),
+            targets=[self.target] * len(self.images),
+            layers=_listed(self.layer),
+            class_names=names,
+            seed=self.seed,
+        )
         problems += question.problems()
         problems.raise_if_any()
-        if pixels.size is None:
-            _log.info("pictures are given to the network in the size that they have; --size brings them to another")
-        if pixels.mean is None:
-            _log.info("pixels are given to the network as 0..1; --mean and --std normalise them")
+        _log_defaults(pixels)
         return question, shown, look
 
     def _classifier(self) -> Classifier:
@@ -116,7 +119,7 @@ class PictureRequest:
             return configured(Path(self.network), checkpoint, self.device, self.size is None)
         choose_device(self.device or "auto")
         known: dict[str, Any] = IMAGENET if self.network.startswith("mindcv:") else {}
-        return Classifier(load_network(self.network, checkpoint), **known)
+        return Classifier(network=load_network(self.network, checkpoint), **known)
 
     def _pixels(self, given: Mapping[str, Any], classifier: Classifier) -> Pixels:
         size, mean, std = (
@@ -150,6 +153,13 @@ class PictureRequest:
         return [{name: options[name]} for name in named]
 
 
+def _log_defaults(pixels: Pixels) -> None:
+    if pixels.size is None:
+        _log.info("pictures are given to the network in the size that they have; --size brings them to another")
+    if pixels.mean is None:
+        _log.info("pixels are given to the network as 0..1; --mean and --std normalise them")
+
+
 def configured(path: Path, checkpoint: str | None, device: str | None, sized: bool) -> Classifier:
     """The classifier of a config file.
 
@@ -178,7 +188,15 @@ def configured(path: Path, checkpoint: str | None, device: str | None, sized: bo
         name, given = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
         if isinstance(name, str) and name in EXPLAINERS and isinstance(given, (dict, type(None))):
             options.setdefault(name, _from_folder(name, given or {}, folder))
-    return Classifier(network, size, config.mean, config.std, names, config.activation, options)
+    return Classifier(
+        network=network,
+        size=size,
+        mean=config.mean,
+        std=config.std,
+        class_names=names,
+        activation=config.activation,
+        options=options,
+    )
 
 
 def check_file(path: str | None) -> None:

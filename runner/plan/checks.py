@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
+from ...summary_format.images import check_together
 from ...summary_format.plural import plural, there_are
 from ...summary_format.untrusted.array_schema import is_text
 from ..data.samples import COLUMNS
@@ -21,21 +22,22 @@ from .sharding import PLACE
 
 def plan_problems(plan: Plan) -> list[str]:
     """What is wrong with a plan, as far as that shows before anything is read: a sentence each."""
-    problems = [
-        *_dataset_problems(plan),
-        *_name_problems("class name", plan.class_names),
-        *_name_problems("explainer name", [explainer.name for explainer in plan.explainers], in_path=True),
-        *_clashing_names("explainer name", [explainer.name for explainer in plan.explainers]),
-        *_name_problems("metric name", [metric.name for metric in plan.metrics], in_path=True),
-        *_network_problems(plan),
-        *_metric_problems(plan),
-        *folder_problems(plan.summary_dir),
-        *plan.undescribed,
-    ]
+    problems = Problems(
+        (
+            *_dataset_problems(plan),
+            *_name_problems("class name", plan.class_names),
+            *_name_problems("explainer name", [explainer.name for explainer in plan.explainers], in_path=True),
+            *_clashing_names("explainer name", [explainer.name for explainer in plan.explainers]),
+            *_name_problems("metric name", [metric.name for metric in plan.metrics], in_path=True),
+            *_network_problems(plan),
+            *_metric_problems(plan),
+            *folder_problems(plan.summary_dir),
+            *plan.undescribed,
+        )
+    )
     if plan.shard is None and PLACE in str(plan.summary_dir):
         problems.append(f"summary_dir {plan.summary_dir} holds {PLACE}, and no shard is given")
-    if (plan.options.mean is None) != (plan.options.std is None):
-        problems.append("mean and std go together: give both or neither")
+    problems.attempt("", partial(check_together, plan.options.mean, plan.options.std))
     return problems
 
 

@@ -14,7 +14,7 @@ from .resampling import Array, bootstrap_intervals, by_sample, holm, resamples_f
 ALPHA = 0.05  # what a corrected p value must not exceed for a difference to count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """How two explainers differ in a metric, over the questions that both have scores of.
 
@@ -44,7 +44,7 @@ class Difference:
         return self.first if (self.mean > 0) == higher_is_better else self.second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ranking:
     """The order of explainers in a metric.
 
@@ -102,7 +102,7 @@ class Ranking:
             if name not in controls
         }
         places = tuple((1 + len(worse_than[name]), name) for name in order)
-        return cls(metric, pairs, places, tied(order, worse_than), unbeaten)
+        return cls(metric=metric, differences=pairs, places=places, ties=tied(order, worse_than), unbeaten=unbeaten)
 
 
 def tied(order: Sequence[str], worse_than: Mapping[str, set[str]]) -> tuple[tuple[str, ...], ...]:
@@ -144,7 +144,7 @@ def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Ar
     p_values = holm(np.where(both > 0, chances, np.nan))
     means = np.divide(sums.sum(axis=0), both, out=np.full(len(pairs), np.nan), where=both > 0)
     return tuple(
-        Difference(names[a], names[b], mean, left, right, p_value, count)
+        Difference(first=names[a], second=names[b], mean=mean, low=left, high=right, p_value=p_value, questions=count)
         for (a, b), mean, left, right, p_value, count in zip(
             pairs, *(array.tolist() for array in (means, low, high, p_values, both.astype(int))), strict=True
         )

@@ -18,7 +18,7 @@ from .score_tables import RANKING_NOTE, layer_notes, table_notes
 from .scores import Scores
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class RunResult:
     """What ``run()`` returns; prints itself in a terminal and in a notebook.
 
@@ -63,19 +63,19 @@ class RunResult:
         not_computed = {"network output": int((~results.computed).sum())}
         not_computed |= {f"{name} map": int((~results.computed_maps(name)).sum()) for name in results.explainers}
         return cls(
-            summary_dir.absolute(),
-            Scores.of(results),
-            len(results.samples),
-            len(results.questions),
-            tuple(results.samples[results.computed & ~recorded].tolist()),
-            int(results.beyond.sum()),
-            dict(Counter(results.outcomes or ())),
-            _mean_errors(results),
-            {what: times for what, times in not_computed.items() if times},
-            results.costs,
-            results.plan,
-            sum(results.costs["seconds"].values()) if seconds is None else seconds,
-            finished_before,
+            summary_dir=summary_dir.absolute(),
+            scores=Scores.of(results),
+            samples=len(results.samples),
+            questions=len(results.questions),
+            unrecorded=tuple(results.samples[results.computed & ~recorded].tolist()),
+            beyond=int(results.beyond.sum()),
+            outcomes=dict(Counter(results.outcomes or ())),
+            errors=_mean_errors(results),
+            not_computed={what: times for what, times in not_computed.items() if times},
+            costs=results.costs,
+            plan=results.plan,
+            seconds=sum(results.costs["seconds"].values()) if seconds is None else seconds,
+            finished_before=finished_before,
         )
 
     def profile(self, style: str = "simple") -> str:

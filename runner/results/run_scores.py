@@ -19,7 +19,7 @@ from .resampling import bootstrap_intervals, by_sample
 AnyScores = TypeVar("AnyScores", bound="RunScores")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Aggregate:
     """Scores summed up.
 
@@ -39,7 +39,7 @@ class Aggregate:
     high: float = float("nan")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunScores:
     """The scores of a run, their means and their ranking.
 
@@ -73,16 +73,16 @@ class RunScores:
         questions = results.questions
         pairs = [(explainer, metric) for explainer in results.explainers for metric in results.metrics]
         return cls(
-            results.class_names,
-            results.explainers,
-            results.metrics,
-            questions[:, 0].tolist(),
-            questions[:, 1].tolist(),
-            {pair: results.scores(*pair).tolist() for pair in pairs},
-            results.plan.get("higher_is_better", {}),
-            tuple(results.plan.get("controls", ())),
-            tuple(results.plan.get("uncontrolled", ())),
-            results.plan.get("chosen_layers", {}),
+            class_names=results.class_names,
+            explainers=results.explainers,
+            metrics=results.metrics,
+            sample_ids=questions[:, 0].tolist(),
+            labels=questions[:, 1].tolist(),
+            values={pair: results.scores(*pair).tolist() for pair in pairs},
+            higher_is_better=results.plan.get("higher_is_better", {}),
+            controls=tuple(results.plan.get("controls", ())),
+            uncontrolled=tuple(results.plan.get("uncontrolled", ())),
+            chosen_layers=results.plan.get("chosen_layers", {}),
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:
@@ -145,7 +145,13 @@ class RunScores:
         low, high = bootstrap_intervals(*by_sample(np.asarray(self.sample_ids, np.int64)[asked], values)).tolist()
         counts = np.isfinite(values).sum(axis=0).tolist()
         return {
-            pair: Aggregate(mean_score(values[:, i]), counts[i], len(values) - counts[i], low[i], high[i])
+            pair: Aggregate(
+                mean=mean_score(values[:, i]),
+                count=counts[i],
+                unscored=len(values) - counts[i],
+                low=low[i],
+                high=high[i],
+            )
             for i, pair in enumerate(pairs)
         }
 

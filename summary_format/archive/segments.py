@@ -33,7 +33,7 @@ COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind 
 OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleBatch:
     """Samples of a batch, what the network says of them, and what was asked of it.
 
@@ -74,7 +74,7 @@ class SampleBatch:
         return replace(self, pictures=_placed(checksums, rows, len(self.ids)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explained:
     """What one explainer and the metrics say of a batch's questions.
 
@@ -98,7 +98,7 @@ class Explained:
         return replace(self, pictures=_placed(checksums, self.computed, len(self.computed)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Searched:
     """What hierarchical occlusion found for a batch's questions, Q of them with L layers and B boxes in all.
 
@@ -125,7 +125,14 @@ class Searched:
     def nothing(cls) -> Searched:
         """Of no questions."""
         none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
-        return cls(none.astype(np.uint8), np.zeros(0), none, next(rows), np.zeros(0), next(rows))
+        return cls(
+            outcomes=none.astype(np.uint8),
+            blurred=np.zeros(0),
+            sigmas=none,
+            layers=next(rows),
+            probabilities=np.zeros(0),
+            boxes=next(rows),
+        )
 
     def revealed(self, questions: Array) -> Iterator[tuple[int, Revealed]]:
         """What was found for questions (Q, 2), with the sample's id."""

@@ -52,24 +52,24 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
     logits = found["samples/logits"]
     spread = [found[f"samples/{name}"] for name in SPREAD if f"samples/{name}" in found]
     samples = SampleBatch(
-        found["samples/id"],
-        found["samples/digest"],
-        found["samples/truth"],
-        logits,
-        found["samples/probabilities"],
-        np.stack(spread) if spread else np.zeros((0, *logits.shape)),
-        np.stack([found["questions/sample"], found["questions/label"]], axis=1),
-        found["samples/beyond"],
+        ids=found["samples/id"],
+        digests=found["samples/digest"],
+        truth=found["samples/truth"],
+        logits=logits,
+        probabilities=found["samples/probabilities"],
+        spread=np.stack(spread) if spread else np.zeros((0, *logits.shape)),
+        questions=np.stack([found["questions/sample"], found["questions/label"]], axis=1),
+        beyond=found["samples/beyond"],
         pictures=found.get("samples/picture"),
     )
     questions = len(samples.questions)
     explained = {
         name: Explained(
-            np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(
+            scores=np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(
                 len(metrics), questions
             ),
-            found[f"explainers/{name}/computed"],
-            found[f"explainers/{name}/error"],
+            computed=found[f"explainers/{name}/computed"],
+            errors=found[f"explainers/{name}/error"],
             pictures=found.get(f"explainers/{name}/picture"),
         )
         for name in explainers
@@ -83,9 +83,20 @@ def nothing(plan: Mapping[str, Any]) -> BatchResults:
     classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
     rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
     checksums = none.astype(np.uint32)
-    samples = SampleBatch(none, checksums, np.zeros((0, 0), np.int64), rows, rows, spread,
-                          np.zeros((0, 2), np.int64), none, pictures=checksums)  # fmt: skip
-    explained = Explained(np.zeros((len(plan["metrics"]), 0)), np.zeros(0, bool), np.zeros(0), pictures=checksums)
+    samples = SampleBatch(
+        ids=none,
+        digests=checksums,
+        truth=np.zeros((0, 0), np.int64),
+        logits=rows,
+        probabilities=rows,
+        spread=spread,
+        questions=np.zeros((0, 2), np.int64),
+        beyond=none,
+        pictures=checksums,
+    )
+    explained = Explained(
+        scores=np.zeros((len(plan["metrics"]), 0)), computed=np.zeros(0, bool), errors=np.zeros(0), pictures=checksums
+    )
     searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
     return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
 

@@ -101,7 +101,7 @@ class Part:
         return self.seconds / self.samples if self.samples else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Committed:
     """What the segments of a run hold.
 
@@ -138,7 +138,15 @@ def committed(run: RunFolder, plan: Described, *, through: bool = True) -> Commi
     costs = {what: dict(of) for what, of in look.costs.items()}
     parts = tuple(look.parts.values())
     pictures, faults = look.pictures.looked_at, (*look.faults, *look.pictures.faults())
-    return Committed(parts, look.batch_size, look.questions, costs, look.not_computed, pictures, faults)
+    return Committed(
+        parts=parts,
+        batch_size=look.batch_size,
+        questions=look.questions,
+        costs=costs,
+        not_computed=look.not_computed,
+        pictures=pictures,
+        faults=faults,
+    )
 
 
 def _files(run: RunFolder) -> dict[int, set[str]]:

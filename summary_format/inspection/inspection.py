@@ -29,7 +29,7 @@ _FILES = ("plan.json", "segments", "results.h5", "manifest.json")
 _ATTEMPTS = 3  # at a run that ends or is replaced while one looks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What a summary folder holds.
 
@@ -104,7 +104,7 @@ def inspect_run(folder: str | Path, *, through: bool = True) -> Inspection:
     Returns:
         What is there. It reports whatever is wrong; this raises nothing.
     """
-    folder, found = Path(folder), Inspection(Path(folder))
+    folder, found = Path(folder), Inspection(folder=Path(folder))
     for _ in range(_ATTEMPTS):
         try:
             before = _standing(folder)
@@ -112,9 +112,9 @@ def inspect_run(folder: str | Path, *, through: bool = True) -> Inspection:
             if _standing(folder) == before:
                 break
         except OSError as error:
-            return Inspection(folder, faults=(_unseen(folder, str(error)),))
+            return Inspection(folder=folder, faults=(_unseen(folder, str(error)),))
         except Exception as error:  # a folder may hold anything
-            return Inspection(folder, faults=(_unseen(folder, f"{type(error).__name__}: {error}"),))
+            return Inspection(folder=folder, faults=(_unseen(folder, f"{type(error).__name__}: {error}"),))
     return found
 
 
@@ -182,8 +182,10 @@ def _inspected(folder: Path, *, through: bool) -> Inspection:
     if run is None:
         writer = _writer(folder)
         nothing = Fault(str(folder), "it holds no run", "name a summary folder")
-        return Inspection(folder, writer=writer, faults=() if writer and writer.alive else (nothing,))
-    begun = Inspection(folder, run, others, run.finished, _writer(run.root), sizes=measured(run))
+        return Inspection(folder=folder, writer=writer, faults=() if writer and writer.alive else (nothing,))
+    begun = Inspection(
+        folder=folder, run=run, others=others, finished=run.finished, writer=_writer(run.root), sizes=measured(run)
+    )
     return (_finished if begun.finished else _unfinished)(begun, run, through=through)
 
 

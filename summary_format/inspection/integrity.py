@@ -39,7 +39,7 @@ class Fault:
         return f"{self.file}: {self.what}; {self.remedy}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Records:
     """What an event file holds, as far as it is sound.
 
@@ -101,7 +101,14 @@ def checked_records(run: RunFolder, *, finished: bool, known: KnownPictures | No
     if (found.records or finished) and not found.headed and not faults:
         faults.append(Fault(run.event_file.name, "it does not begin with class names and explainers", remedy))
     faults += pictures.faults()
-    return Records(found.records, found.samples, found.scores, torn, pictures.looked_at, tuple(faults))
+    return Records(
+        records=found.records,
+        samples=found.samples,
+        scores=found.scores,
+        torn=torn,
+        pictures=pictures.looked_at,
+        faults=tuple(faults),
+    )
 
 
 def manifest_faults(run: RunFolder) -> Iterator[Fault]:

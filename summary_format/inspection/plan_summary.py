@@ -9,7 +9,7 @@ from typing import Any
 _MOST_SAMPLES, _MOST_SHARDS = 1 << 40, 1 << 20  # greater numbers are none
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Described:
     """The plan of a run, as far as looking at the run needs it.
 
@@ -47,13 +47,13 @@ class Described:
             raise ValueError(f"its plan does not say {', '.join(lacking)}")
         shard = said_shard(plan.get("shard"))
         return cls(
-            plan,
-            tuple(plan["explainers"]),
-            tuple(plan["metrics"]),
-            len(plan["class_names"]),
-            bool(plan.get("hierarchical_occlusion")),
-            _samples(plan, shard),
-            shard,
+            plan=plan,
+            explainers=tuple(plan["explainers"]),
+            metrics=tuple(plan["metrics"]),
+            classes=len(plan["class_names"]),
+            searching=bool(plan.get("hierarchical_occlusion")),
+            samples=_samples(plan, shard),
+            shard=shard,
         )
 
 

@@ -94,7 +94,16 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
         raise MergeError([f"{folder} has lost {len(lost)} of its pictures, {such_as}; run it again with overwrite"])
     tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
     probe = Probe.of(state["probe"]) if state.get("probe") is not None else None
-    return FinishedShard(run, number, count, results.plan, state.get("begins", ()), tried, len(ids), probe)
+    return FinishedShard(
+        run=run,
+        number=number,
+        count=count,
+        plan=results.plan,
+        begins=state.get("begins", ()),
+        tried=tried,
+        samples=len(ids),
+        probe=probe,
+    )
 
 
 def _what_to_do(run: RunFolder) -> str:

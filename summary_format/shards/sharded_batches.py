@@ -38,7 +38,7 @@ class MergeError(SeveralProblemsError):
         self.exit_code = EXIT_RESUMABLE if waiting else EXIT_BAD_INPUT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinishedShard:
     """One of several runs that share a dataset, come to its end.
 

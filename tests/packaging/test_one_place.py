@@ -99,3 +99,30 @@ def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, t
     assert plan.options == RunOptions(**VALUES)
     assert {name: plan.described[name] for name in plan.described["settings"]} == VALUES
     assert plan.described["uncompared"] == ["strict"]
+
+
+def test_mean_and_std_are_held_together_in_one_place(repository):
+    assert list(literals("go together", repository)) == ["summary_format/images.py"]
+
+
+def parameters_by_place(text):
+    """The data classes of more than four fields that may be constructed by place."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef):
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            fields = sum(isinstance(inner, ast.AnnAssign) for inner in node.body)
+            if any("dataclass" in one and "kw_only=True" not in one for one in decorators) and fields > 4:
+                yield node.name
+
+
+# Of geometry and small public results, which are shorter to read without names; a class of ten numbers is not.
+BY_PLACE = {
+    *("Box", "Counterfactual", "Factors", "Node", "NoisyImages", "NotComputed", "Part", "Progress", "Sample"),
+    *("SampleRecord", "Sizes", "SuperpixelExplanation", "_Dropout", "_Session", "PictureRequest"),
+}
+
+
+def test_many_fields_are_given_by_name(repository):
+    """Two that are swapped would be of the right types."""
+    paths = [path for room in ROOMS for path in (repository / room).rglob("*.py")]
+    assert {name for path in paths for name in parameters_by_place(path.read_text())} == BY_PLACE

@@ -33,11 +33,21 @@ def make(tmp_path):
         segments, ids, numbers = Segments(run, ("First",)), np.arange(3), np.zeros((3, 2), np.float32)
         questions = np.stack([ids, 0 * ids], axis=1)
         spread, digests = np.zeros((0, 3, 2)), ids.astype(np.uint32)
-        said = SampleBatch(ids, digests, 0 * questions[:, :1], numbers, numbers, spread, questions, 0 * ids, {})
+        said = SampleBatch(
+            ids=ids,
+            digests=digests,
+            truth=0 * questions[:, :1],
+            logits=numbers,
+            probabilities=numbers,
+            spread=spread,
+            questions=questions,
+            beyond=0 * ids,
+            costs={},
+        )
         segments.write_samples(0, said)
         if finished:
             table = np.array([scores]) if plan["metrics"] else np.zeros((0, 3))
-            explained = Explained(table, np.ones(3, bool), np.full(3, np.nan), {})
+            explained = Explained(scores=table, computed=np.ones(3, bool), errors=np.full(3, np.nan), costs={})
             segments.write_explained(0, "First", explained, np.zeros((3, 2, 3), np.float32))
             write_archive(segments, plan)
             run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)

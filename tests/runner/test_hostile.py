@@ -193,7 +193,14 @@ def test_strange_class_names_come_back(two_channels, dataset, tmp_path, scenes):
 def test_strange_class_names_in_tables():
     from explainrun.runner.results.run_result import Scores  # noqa: PLC0415
 
-    scores = Scores(tuple(STRANGE), ("A<b>",), ("M<i>",), [0], [5], {("A<b>", "M<i>"): [0.5]})
+    scores = Scores(
+        class_names=tuple(STRANGE),
+        explainers=("A<b>",),
+        metrics=("M<i>",),
+        sample_ids=[0],
+        labels=[5],
+        values={("A<b>", "M<i>"): [0.5]},
+    )
     page = scores.label_table("M<i>", "html")
     assert "<script>" not in page
     assert "<b>" not in page

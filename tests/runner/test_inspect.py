@@ -45,9 +45,21 @@ def write_batch(segments, batch):
     ids, costs = np.array([2 * batch, 2 * batch + 1]), {"seconds": {"maps": 30.0}, "made": {"infer": 3}}
     numbers, questions = np.zeros((2, 2), np.float32), np.stack([ids, [0, 1]], axis=1)
     digests, spread = ids.astype(np.uint32), np.zeros((0, 2, 2))
-    said = SampleBatch(ids, digests, np.array([[0], [1]]), numbers, numbers, spread, questions, 0 * ids, costs)
+    said = SampleBatch(
+        ids=ids,
+        digests=digests,
+        truth=np.array([[0], [1]]),
+        logits=numbers,
+        probabilities=numbers,
+        spread=spread,
+        questions=questions,
+        beyond=0 * ids,
+        costs=costs,
+    )
     segments.write_samples(batch, said)
-    explained = Explained(np.array([[0.5, np.nan]]), np.array([True, True]), np.full(2, np.nan), costs)
+    explained = Explained(
+        scores=np.array([[0.5, np.nan]]), computed=np.array([True, True]), errors=np.full(2, np.nan), costs=costs
+    )
     segments.write_explained(batch, "First", explained, np.zeros((2, 2, 3), np.float32))
 
 

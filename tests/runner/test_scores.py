@@ -20,12 +20,12 @@ def scored(columns, *, samples=None, labels=None, **options):
     """Scores of explainers in one metric "M", on two classes."""
     count = len(next(iter(columns.values())))
     return Scores(
-        ("cat", "dog"),
-        tuple(columns),
-        ("M",),
-        list(range(count)) if samples is None else samples,
-        [0] * count if labels is None else labels,
-        {(name, "M"): values for name, values in columns.items()},
+        class_names=("cat", "dog"),
+        explainers=tuple(columns),
+        metrics=("M",),
+        sample_ids=list(range(count)) if samples is None else samples,
+        labels=[0] * count if labels is None else labels,
+        values={(name, "M"): values for name, values in columns.items()},
         **options,
     )
 
@@ -55,7 +55,14 @@ def test_intervals_by_label_and_of_what_is_too_little():
 
 
 def test_an_explainer_without_scores():
-    scores = Scores(("cat",), ("A", "B"), ("M",), [0, 1], [0, 0], {("A", "M"): [0.25, 0.75]})
+    scores = Scores(
+        class_names=("cat",),
+        explainers=("A", "B"),
+        metrics=("M",),
+        sample_ids=[0, 1],
+        labels=[0, 0],
+        values={("A", "M"): [0.25, 0.75]},
+    )
     assert (scores.aggregate("A", "M").mean, scores.aggregate("B", "M").unscored) == (0.5, 2)
     assert scores.ranking("M").places == ((1, "A"),)
 
@@ -179,7 +186,14 @@ def test_pairs_of_what_only_one_scored_do_not_count():
 def test_wide_tables_are_cut_into_blocks():
     metrics = tuple("MNOPQ")
     values = {("A", metric): [0.25, 0.75] for metric in metrics}
-    scores = Scores(("cat",), ("A",), metrics, [0, 1], [0, 0], values)
+    scores = Scores(
+        class_names=("cat",),
+        explainers=("A",),
+        metrics=metrics,
+        sample_ids=[0, 1],
+        labels=[0, 0],
+        values=values,
+    )
     heads = [line.split() for line in scores.table().splitlines() if line.startswith("explainer")]
     assert heads == [["explainer", *"MNOP"], ["explainer", "Q"]]
 

@@ -50,13 +50,28 @@ def write_samples(segments, batch, first, questions, spent, logits=0.0, beyond=0
     questions = np.array(questions, np.int64).reshape(-1, 2)
     ids, beyond = np.array([first, first + 1]), np.array([beyond, 0])
     truth, spread = np.full((2, 1), -1), np.zeros((0, 2, 3))
-    said = SampleBatch(ids, ids.astype(np.uint32), truth, network, network, spread, questions, beyond, seconds(spent))
+    said = SampleBatch(
+        ids=ids,
+        digests=ids.astype(np.uint32),
+        truth=truth,
+        logits=network,
+        probabilities=network,
+        spread=spread,
+        questions=questions,
+        beyond=beyond,
+        costs=seconds(spent),
+    )
     segments.write_samples(batch, said)
 
 
 def write_explained(segments, batch, name, scores, computed, spent):
     count = len(scores)
-    said = Explained(np.array([scores], np.float64), np.array(computed, bool), np.full(count, NAN), seconds(spent))
+    said = Explained(
+        scores=np.array([scores], np.float64),
+        computed=np.array(computed, bool),
+        errors=np.full(count, NAN),
+        costs=seconds(spent),
+    )
     segments.write_explained(batch, name, said, np.ones((count, 2, 5), np.float32))
 
 

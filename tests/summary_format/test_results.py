@@ -22,16 +22,16 @@ PLAN = {
 def batch(ids, truth, questions, seed):
     rng = np.random.default_rng(seed)
     samples = SampleBatch(
-        np.array(ids),
-        np.array(ids, np.uint32) + 7,
-        np.array(truth),
-        rng.normal(size=(len(ids), 3)).astype(np.float32),
-        rng.random((len(ids), 3)).astype(np.float32),
-        rng.random((3, len(ids), 3)),
-        np.array(questions, np.int64).reshape(-1, 2),
-        np.arange(len(ids)),
-        {"made": {"infer": 1}, "seconds": {"inference": 0.5}},
-        np.array(ids, np.uint32) + 70,
+        ids=np.array(ids),
+        digests=np.array(ids, np.uint32) + 7,
+        truth=np.array(truth),
+        logits=rng.normal(size=(len(ids), 3)).astype(np.float32),
+        probabilities=rng.random((len(ids), 3)).astype(np.float32),
+        spread=rng.random((3, len(ids), 3)),
+        questions=np.array(questions, np.int64).reshape(-1, 2),
+        beyond=np.arange(len(ids)),
+        costs={"made": {"infer": 1}, "seconds": {"inference": 0.5}},
+        pictures=np.array(ids, np.uint32) + 70,
     )
     count = len(samples.questions)
     explained = {}
@@ -40,11 +40,11 @@ def batch(ids, truth, questions, seed):
         costs = {"made": {"guided": 2}, "seconds": {"maps": 0.25}}
         explained[name] = (
             Explained(
-                rng.random((2, count)),
-                np.isfinite(maps).all(axis=(1, 2)),
-                rng.random(count),
-                costs,
-                np.arange(count, dtype=np.uint32) + 2**32 - 5,
+                scores=rng.random((2, count)),
+                computed=np.isfinite(maps).all(axis=(1, 2)),
+                errors=rng.random(count),
+                costs=costs,
+                pictures=np.arange(count, dtype=np.uint32) + 2**32 - 5,
             ),
             maps,
         )

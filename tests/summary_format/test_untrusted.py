@@ -44,9 +44,19 @@ def run(tmp_path):
     segments, rows = Segments(made, ("First",)), np.array([[0.25, 0.75]], np.float32)
     truth, spread = np.array([[1]]), np.zeros((0, 1, 2))
     segments.write_samples(
-        0, SampleBatch(np.array([3]), np.array([7], np.uint32), truth, rows, rows, spread, np.array([[3, 1]]), truth[0])
+        0,
+        SampleBatch(
+            ids=np.array([3]),
+            digests=np.array([7], np.uint32),
+            truth=truth,
+            logits=rows,
+            probabilities=rows,
+            spread=spread,
+            questions=np.array([[3, 1]]),
+            beyond=truth[0],
+        ),
     )
-    said = Explained(np.array([[0.5]]), np.array([True]), np.array([np.nan]))
+    said = Explained(scores=np.array([[0.5]]), computed=np.array([True]), errors=np.array([np.nan]))
     segments.write_explained(0, "First", said, np.array([[[1, 2, 3], [4, 5, 6]]], np.float32))
     return made
 

@@ -23,7 +23,7 @@ class Verdict(str, Enum):
         return self in (Verdict.REGRESSION, Verdict.SCORES_LOST)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """An explainer's scores in a metric, in two runs, over the true labels' questions that both scored.
 
@@ -71,7 +71,7 @@ class Change:
         return 0.0 - self.change if self.higher_is_better else self.change
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Similarity:
     """How alike an explainer's maps of two runs are, over the questions of true labels that both have maps of.
 
@@ -99,7 +99,7 @@ class Flip:
     candidate: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorstQuestion:
     """A question whose score fell far, with the pictures of its maps.
 
@@ -124,7 +124,7 @@ class WorstQuestion:
     candidate_picture: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """What comparing a candidate with a baseline found, in data.
 

@@ -115,7 +115,15 @@ def write_batch(segments, batch, ids, plan, how):
     samples, spread = np.array(ids, np.int64), np.zeros((0, len(ids), classes))
     numbers = np.where(np.isnan(probabilities), np.nan, 0).astype(np.float32)
     said = SampleBatch(
-        samples, samples.astype(np.uint32) + 9, truth, numbers, probabilities, spread, questions, 0 * samples, {}
+        ids=samples,
+        digests=samples.astype(np.uint32) + 9,
+        truth=truth,
+        logits=numbers,
+        probabilities=probabilities,
+        spread=spread,
+        questions=questions,
+        beyond=0 * samples,
+        costs={},
     )
     segments.write_samples(batch, said)
     for place, explainer in enumerate(plan["explainers"]):
@@ -123,7 +131,9 @@ def write_batch(segments, batch, ids, plan, how):
         maps = maps + 0.1 * seed * other.normal(size=maps.shape).astype(np.float32)
         base = rng.random((len(plan["metrics"]), 18))[:, questions[:, 0] % 6 * 3 + questions[:, 1]]
         base[0] -= fall * (place == 0)
-        scores = Explained(base, np.ones(len(questions), bool), np.full(len(questions), np.nan), {})
+        scores = Explained(
+            scores=base, computed=np.ones(len(questions), bool), errors=np.full(len(questions), np.nan), costs={}
+        )
         segments.write_explained(batch, explainer, scores, maps.astype(np.float32))
 
 
@@ -149,7 +159,15 @@ def change():
 def passed():
     """Nothing but two rows, as beside a baseline file."""
     rows = (row("Gradient", "IoSR"), row("GradCAM", "IoSR"))
-    return Comparison("baseline.json", "runs/b", 0.05, ("cat", "dog"), rows, samples=20, questions=52)
+    return Comparison(
+        baseline="baseline.json",
+        candidate="runs/b",
+        alpha=0.05,
+        class_names=("cat", "dog"),
+        changes=rows,
+        samples=20,
+        questions=52,
+    )
 
 
 @pytest.fixture
@@ -168,13 +186,42 @@ def failed():
             questions=0, verdict=Verdict.NOT_TESTED),
     )  # fmt: skip
     return Comparison(
-        "runs/a", "runs/b", 0.05, ("cat", "dog"), rows,
-        similarities=(Similarity("Gradient", 0.98765, 0.8, 52, 0), Similarity(NASTY, NAN, NAN, 0, 3)),
+        baseline="runs/a",
+        candidate="runs/b",
+        alpha=0.05,
+        class_names=("cat", "dog"),
+        changes=rows,
+        similarities=(
+            Similarity(explainer="Gradient", spearman=0.98765, top_intersection=0.8, compared=52, not_compared=0),
+            Similarity(explainer=NASTY, spearman=NAN, top_intersection=NAN, compared=0, not_compared=3),
+        ),
         flips=tuple(Flip(sample, (0,), (0, 1)) for sample in range(12)),
         worst=(
-            WorstQuestion(3, 1, "GradCAM", "InsertionAUC", 0.95, 0.1, "a/x/3_1.jpg", "b/x/3_1.jpg"),
-            WorstQuestion(4, 7, NASTY, "IoSR", 0.8, NAN, None, "b/`|.jpg"),
+            WorstQuestion(
+                sample=3,
+                label=1,
+                explainer="GradCAM",
+                metric="InsertionAUC",
+                baseline=0.95,
+                candidate=0.1,
+                baseline_picture="a/x/3_1.jpg",
+                candidate_picture="b/x/3_1.jpg",
+            ),
+            WorstQuestion(
+                sample=4,
+                label=7,
+                explainer=NASTY,
+                metric="IoSR",
+                baseline=0.8,
+                candidate=NAN,
+                baseline_picture=None,
+                candidate_picture="b/`|.jpg",
+            ),
         ),
-        samples=20, questions=52, only_baseline=5, only_candidate=1,
-        notes=("seed was 0, is 1", "network.weights was 'ab|', is 'cd'"), new=("explainer RISE",),
-    )  # fmt: skip
+        samples=20,
+        questions=52,
+        only_baseline=5,
+        only_candidate=1,
+        notes=("seed was 0, is 1", "network.weights was 'ab|', is 'cd'"),
+        new=("explainer RISE",),
+    )

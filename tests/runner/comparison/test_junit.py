@@ -103,14 +103,14 @@ def test_the_table_is_in_it_once(failed):
 
 def test_characters(change):
     name = "né\ud800\ufffe\x00\x85\U0001f600]]>&\"'\t"
-    text = as_junit(Comparison("b", "c", 0.05, (), (change(name, name),)))
+    text = as_junit(Comparison(baseline="b", candidate="c", alpha=0.05, class_names=(), changes=(change(name, name),)))
     assert text.isascii()
     (suite,) = parsed(text)
     assert suite.get("name") == "né\\ud800\\ufffe\\x00\x85\U0001f600]]>&\"'\t"
 
 
 def test_nothing_compared():
-    root = parsed(as_junit(Comparison("b", "c", 0.05, (), ())))
+    root = parsed(as_junit(Comparison(baseline="b", candidate="c", alpha=0.05, class_names=(), changes=())))
     assert (root.get("tests"), len(root)) == ("0", 0)
 
 

@@ -81,7 +81,12 @@ def test_maps(failed):
         "rank correlation", "top 10 % shared", "pairs", "not comparable",
     ]  # fmt: skip
     assert row_of(text, "Gradient")[1:] == ["0.9877", "0.8000", "52"]
-    alike = replace(failed, similarities=(Similarity("Gradient", 1.0, 1.0, 52, 0),))
+    alike = replace(
+        failed,
+        similarities=(
+            Similarity(explainer="Gradient", spearman=1.0, top_intersection=1.0, compared=52, not_compared=0),
+        ),
+    )
     assert "not comparable" not in as_table(alike)
 
 
