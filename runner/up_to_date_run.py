@@ -12,6 +12,7 @@ import numpy as np
 
 from ..summary_format import BrokenRecordError, FolderInUseError, Results, RunFolder
 from ..summary_format.plan_diff import CHOSEN, differences
+from ..summary_format.plan_record import PlanRecord
 from .config.build import build_runner
 from .config.schema import load_config
 from .data.samples import SampleError
@@ -66,7 +67,7 @@ def _holds_current_run(plan: Plan) -> bool:
     run = opening(plan, overwrite=False, resume=True).run
     if run is None or not run.finished:
         return run is not None
-    made = (run.state() or {})["plan"]
+    made = PlanRecord.of((run.state() or {}).get("plan"))
     return not differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
-from ...summary_format.untrusted.array_schema import is_text
+from ...summary_format.names import is_text
 from ..data.samples import COLUMNS
 from .plan import Plan
 from .sharding import PLACE

@@ -70,7 +70,7 @@ class RunScores:
     @classmethod
     def of(cls: type[AnyScores], results: Results) -> AnyScores:
         """The scores that a run's results hold."""
-        questions = results.questions
+        questions, plan = results.questions, results.plan_record
         pairs = [(explainer, metric) for explainer in results.explainers for metric in results.metrics]
         return cls(
             results.class_names,
@@ -79,10 +79,10 @@ class RunScores:
             questions[:, 0].tolist(),
             questions[:, 1].tolist(),
             {pair: results.scores(*pair).tolist() for pair in pairs},
-            results.plan.get("higher_is_better", {}),
-            tuple(results.plan.get("controls", ())),
-            tuple(results.plan.get("uncontrolled", ())),
-            results.plan.get("chosen_layers", {}),
+            plan.higher_is_better,
+            plan.controls,
+            plan.uncontrolled,
+            plan.chosen_layers,
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:

@@ -27,6 +27,7 @@ import h5py
 import numpy as np
 
 from ..errors import BrokenRecordError
+from ..plan_record import PlanRecord
 from ..storage.durable import open_new, sync, write_at
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_forms
@@ -58,12 +59,12 @@ class Batches(Protocol):
         ...
 
 
-def write_archive(batches: Batches, plan: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
+def write_archive(batches: Batches, plan: PlanRecord, check: Callable[[], None] = lambda: None) -> None:
     """Join a run's complete batches into its ``results.h5``, which is there whole or not at all.
 
     Args:
         batches: of the run; memory holds one at a time.
-        plan: what the run did; names its class_names, explainers and metrics.
+        plan: what the run did.
         check: called now and then; raises where this shall not go on.
 
     Raises:
@@ -97,19 +98,19 @@ def check_archive(path: Path) -> None:
             raise BrokenRecordError(path, 0, 0, "its checksum does not match: it is damaged, or no archive of a run")
 
 
-def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
+def _fill(archive: h5py.File, batches: Batches, plan: PlanRecord, check: Callable[[], None]) -> None:
     forms = _forms(batches, plan)
     pictured = picture_forms(batches.explainers).keys() <= forms.keys()
     archive.attrs["schema_version"] = SCHEMA_VERSION if pictured else UNPICTURED_VERSION
-    archive["class_names"] = list(plan["class_names"])
-    archive["plan"] = json.dumps(plan)
+    archive["class_names"] = list(plan.class_names)
+    archive["plan"] = json.dumps(plan.plain)
     archive["costs"] = json.dumps(batches.costs())
     for name, (shape, kind) in forms.items():
         archive.create_dataset(name, shape, kind)
     places: Counter[str] = Counter()
     for batch in batches.batches():
         check()
-        for name, table in tables(batch, tuple(plan["metrics"])).items():
+        for name, table in tables(batch, tuple(plan.metrics)).items():
             first, rows = places[name], len(table)
             if rows and name in forms:
                 stored = archive[name]
@@ -120,9 +121,9 @@ def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: 
         _fill_maps(archive, explainer, questions, batches.maps_of_all(explainer), check)
 
 
-def _forms(batches: Batches, plan: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
+def _forms(batches: Batches, plan: PlanRecord) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Shape and type of every table of all batches, so that they can be filled one batch at a time."""
-    metrics = tuple(plan["metrics"])
+    metrics = tuple(plan.metrics)
     forms = {name: (table.shape, table.dtype) for name, table in tables(nothing(plan), metrics).items()}
     pictures, lacking = picture_forms(batches.explainers), set[str]()
     for number, batch in enumerate(batches.batches()):

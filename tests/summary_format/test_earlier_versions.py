@@ -55,7 +55,7 @@ def test_an_unfinished_run_is_refused(earlier, tmp_path):
         found = inspect_run(place)
         assert (found.state, found.faults) == ("unfinished", ())
         assert found.unsupported == f"an earlier {REFUSED}"
-        assert found.plan.explainers == ("Gradient", "InputXGradient")
+        assert list(found.plan.explainers) == ["Gradient", "InputXGradient"]
 
 
 def test_an_unfinished_shard_is_refused_at_a_merge(earlier, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments
 from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import check_archive, write_archive
+from explainrun.summary_format.plan_record import PlanRecord
 
 PLAN = {
     "class_names": ["a/b", "ü <i>", "c d"],
@@ -70,7 +71,7 @@ def run(tmp_path):
 
 
 def finish(run):
-    write_archive(Segments(run, tuple(PLAN["explainers"])), PLAN)
+    write_archive(Segments(run, tuple(PLAN["explainers"])), PlanRecord.of(PLAN))
     run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True, hierarchical_occlusion=False)
 
 
