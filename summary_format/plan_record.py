@@ -18,7 +18,7 @@ from pydantic import (
 
 from .names import fits_path, is_text
 
-MOST_SHARDS = 1 << 20
+_MOST_SHARDS = 1 << 20
 _MOST_SAMPLES = 1 << 40  # a greater number is taken as unknown
 _SHOWN = 80  # characters of a name or a place
 
@@ -34,7 +34,7 @@ def _checked(fits: Callable[[Any], bool], what: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _is(kind: type, value: Any) -> bool:
+def _is(kind: type[Any], value: Any) -> bool:
     return isinstance(value, kind) and (kind is not str or is_text(value))
 
 
@@ -58,8 +58,8 @@ def _fitting(names: Any) -> Any:
 
 def _shard(value: Any) -> Any:
     pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) is int for part in value)
-    if value is not None and not (pair and 1 <= value[0] <= value[1] <= MOST_SHARDS):
-        raise ValueError(f"must be two whole numbers i and n, with 1 <= i <= n <= {MOST_SHARDS}")
+    if value is not None and not (pair and 1 <= value[0] <= value[1] <= _MOST_SHARDS):
+        raise ValueError(f"must be two whole numbers i and n, with 1 <= i <= n <= {_MOST_SHARDS}")
     return value
 
 

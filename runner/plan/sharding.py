@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...summary_format.plan_record import MOST_SHARDS
-
 PLACE = "{shard}"  # in a summary_dir stands for the shard's name
 _FORM = re.compile(r"(\d+)/(\d+)")
 _log = logging.getLogger("explainrun")
@@ -33,7 +31,7 @@ class Shard:
         count: how many there are.
 
     Raises:
-        ValueError: if number is not in 1..count, or count exceeds ``MOST_SHARDS``.
+        ValueError: if number is not in 1..count.
     """
 
     number: int
@@ -42,8 +40,6 @@ class Shard:
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
             raise ValueError(f"shard must be i/n with i from 1 to n, got {self.number}/{self.count}")
-        if self.count > MOST_SHARDS:
-            raise ValueError(f"shard must be one of at most {MOST_SHARDS}, got {self.number}/{self.count}")
 
     @property
     def name(self) -> str:
