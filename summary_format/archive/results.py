@@ -24,7 +24,8 @@ from ..untrusted.array_schema import (
 )
 from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
-from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, check_archive
+from ..untrusted.variable_text import text_of_any_length
+from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
 from .segments import OUTCOMES, Array, Searched, Segments
 from .tables import SPREAD, joined, nothing, tables
 
@@ -270,9 +271,10 @@ class _Archive:
         if version > SCHEMA_VERSION:
             raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
         self.pictured = version > UNPICTURED_VERSION
+        text = text_of if version > VARIABLE_TEXT_VERSION else text_of_any_length
         with opened(path) as file:
-            self.plan = PlanRecord.of(json_of(text_of(file, "plan")))
-            self.costs = checked_costs(json_of(text_of(file, "costs")))
+            self.plan = PlanRecord.of(json_of(text(file, "plan")))
+            self.costs = checked_costs(json_of(text(file, "costs")))
             self._check_tables(file)
 
     def table(self, name: str) -> Array:

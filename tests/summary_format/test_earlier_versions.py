@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -45,6 +46,23 @@ def test_shards_are_merged_without_checksums_of_pictures(earlier, tmp_path, how_
     assert merged.sample_pictures is None
     found = inspect_run(tmp_path / "merged")
     assert (found.state, found.faults, found.verified) == ("finished", (), False)
+
+
+def test_archives_with_texts_of_variable_length_are_read_and_merged(schema_2, tmp_path, how_runs_differ, monkeypatch):
+    for folder in (schema_2 / "whole", *(schema_2 / "parts").iterdir()):
+        with h5py.File(find_runs(folder)[0].archive) as file:
+            assert (file.attrs["schema_version"], file["plan"].dtype.kind) == (2, "O")
+    results = Results(schema_2 / "whole")
+    assert (results.class_names, results.explainers) == (("left", "right"), ("Gradient", "InputXGradient"))
+    assert (results.plan_record.own_samples, results.plan["seed"], results.costs["made"]["infer"] > 0) == (2, 0, True)
+    found = inspect_run(schema_2 / "whole")
+    assert (found.state, found.faults, found.verified) == ("finished", (), True)
+    monkeypatch.setattr(run_folder.socket, "gethostname", lambda: "host")  # which is in the event file's name
+    merged = merge(tmp_path / "merged", (schema_2 / "parts").iterdir())
+    assert how_runs_differ(schema_2 / "whole", tmp_path / "merged") == []
+    assert merged.plan == {**results.plan, "summary_dir": str(tmp_path / "merged")}
+    with h5py.File(find_runs(tmp_path / "merged")[0].archive) as file:
+        assert (file.attrs["schema_version"], file["plan"].dtype.kind) == (3, "S")
 
 
 def test_an_unfinished_run_is_refused(earlier, tmp_path):

@@ -335,7 +335,7 @@ def bomb(file):
     ("name", "make", "words"),
     [
         ("plan", lambda f: f.create_dataset("plan", data="[" * 10**5), "it is no JSON that can be read"),
-        ("plan", lambda f: f.create_dataset("plan", data=3), "plan is no text"),
+        ("plan", lambda f: f.create_dataset("plan", data=3), "plan is not a text"),
         ("plan", lambda f: f.create_dataset("plan", data="[]"), "the plan is not a mapping"),
         (
             "plan",
@@ -352,9 +352,27 @@ def test_archives_that_say_something_else(run, name, make, words):
         Results(rebuilt(run, instead(name, make)))
 
 
+def of_variable_length(file):
+    for name in ("plan", "costs"):
+        text = file[name].asstr()[()]
+        del file[name]
+        file[name] = text
+
+
+def test_texts_of_variable_length_are_of_earlier_versions_alone(run):
+    assert Results(rebuilt(run, of_variable_length)).plan == PLAN
+
+    def claiming(file):
+        of_variable_length(file)
+        file.attrs["schema_version"] = 3
+
+    with pytest.raises(BrokenRecordError, match="plan is a text of variable length, which archives of this version"):
+        Results(rebuilt(run, claiming))
+
+
 def test_a_heap_of_texts_is_not_left_to_hdf5(run):
     """Where its first object is said to be of no use, HDF5 2.0 looks for the next one forever."""
-    path = rebuilt(run, lambda file: None)
+    path = rebuilt(run, of_variable_length)
     whole = path.read_bytes()
     heap = whole.index(b"GCOL")
     for place in range(heap, heap + 48):
