@@ -13,6 +13,7 @@ from ..summary_format import BrokenRecordError, Results, RunFolder
 from ..summary_format.errors import ExplainrunError
 from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.plan_diff import CHOSEN, differences
+from ..summary_format.plan_record import PlanRecord
 from .config.build import build_runner
 from .config.schema import load_config
 from .execution.batch import digests, read
@@ -68,7 +69,7 @@ def _holds_current_run(plan: Plan) -> bool:
     run = opening(plan, overwrite=False, resume=True).run
     if run is None or not run.finished:
         return run is not None
-    made = (run.state() or {})["plan"]
+    made = PlanRecord.of((run.state() or {}).get("plan"))
     return not differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 
 

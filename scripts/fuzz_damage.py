@@ -267,12 +267,17 @@ def _rebuild(rng: random.Random, file: h5py.File) -> None:
     file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
     name = rng.choice(sorted(names))
     if rng.random() < 0.1:
-        file.attrs["schema_version"] = rng.choice(("1", 1.5, [1, 1], h5py.Empty("i8"), -1, 1))
+        file.attrs["schema_version"] = rng.choice(("1", 1.5, [1, 1], h5py.Empty("i8"), -1, 1, 2))
         return
     if name in ("plan", "costs") and rng.random() < 0.8:
         said = other_values(rng, json.loads(file[name].asstr()[()]))
         del file[name]
-        file[name] = rng.choice((json.dumps(said), "[" * 100_000, json.dumps(said)[:-1]))
+        text = rng.choice((json.dumps(said), "[" * 100_000, json.dumps(said)[:-1]))
+        if rng.random() < 0.3:  # of variable length, as earlier versions wrote it
+            file.attrs["schema_version"] = rng.choice((2, 2, 3))
+            file[name] = text
+        else:
+            file[name] = np.bytes_(text)
         return
     table = file[name][...]
     del file[name]
@@ -284,7 +289,7 @@ def _missing(rng: random.Random, file: h5py.File, name: str, table: Any) -> None
 
 
 def _changed(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:
-    table = np.zeros(3) if table.dtype.kind == "O" else other_table(rng, table)
+    table = np.zeros(3) if table.dtype.kind in "OS" else other_table(rng, table)
     file[name] = table if table.dtype.kind not in "OU" else "x"
 
 
@@ -308,7 +313,7 @@ def _elsewhere(rng: random.Random, file: h5py.File, name: str, table: Any) -> No
 
 def _huge(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:
     shape = rng.choice(((2**40,), (2**31, 2**20), (5, 2**20, 2**20), (2**62,)))
-    dtype = "f4" if table.dtype.kind == "O" else table.dtype
+    dtype = "f4" if table.dtype.kind in "OS" else table.dtype
     chunks = tuple(rng.choice((1, 2**14)) if size > 2**14 else 1 for size in shape)
     file.create_dataset(name, shape, dtype, chunks=chunks, compression=rng.choice((None, "gzip")))
 
@@ -320,7 +325,7 @@ def _typed(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:
 
 def _grouped(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:
     del rng
-    file.create_group(name)["x"] = table if table.dtype.kind != "O" else 1
+    file.create_group(name)["x"] = table if table.dtype.kind not in "OS" else 1
 
 
 def _filtered(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:

@@ -59,6 +59,7 @@ from explainrun.summary_format import (
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.event_file.frames import framed
 from explainrun.summary_format.event_file.records import encode
+from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.storage.durable import make_folder
 
 SECONDS = 2.0
@@ -107,7 +108,7 @@ def write_runs(folder: Path) -> None:
             _write_batch(segments, batch, np.random.default_rng(batch))
         run.write_file(run.event_file, b"".join(framed(encode(record, 1.5)) for record in _records(run)))
         if name == "finished":
-            write_archive(segments, PLAN)
+            write_archive(segments, PlanRecord.of(PLAN))
             run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True, hierarchical_occlusion=True)
             run.sweep()
         else:

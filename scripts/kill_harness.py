@@ -97,7 +97,7 @@ def _datasets(path: Path) -> dict[str, Any]:
 
     def keep(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and name not in ("costs", "plan"):
-            found[name] = np.asarray(item.asstr()[...], str) if item.dtype.kind == "O" else item[...]
+            found[name] = np.asarray(item.asstr()[...], str) if item.dtype.kind in "OS" else item[...]
 
     with h5py.File(path) as archive:
         archive.visititems(keep)

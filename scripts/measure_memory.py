@@ -23,6 +23,7 @@ import numpy as np
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments, SummaryWriter
 from explainrun.summary_format.lifecycle.finish import finish, metadata
 from explainrun.summary_format.lifecycle.viewer_records import sample_records
+from explainrun.summary_format.plan_record import PlanRecord
 
 _SIZE, _CLASSES, _EXPLAINERS, _METRICS = (56, 64), 10, ("Gradient", "GradCAM", "RISE"), ("InsertionAUC", "IoSR")
 _RUN = """
@@ -100,12 +101,12 @@ def write_shard(root: Path, number: int, count: int, samples: int = 20) -> None:
         scores = rng.random((len(_METRICS), 2 * samples))
         explained = Explained(scores=scores, computed=np.ones(2 * samples, bool), errors=np.full(2 * samples, np.nan))
         segments.write_explained(0, name, explained, rng.normal(size=(2 * samples, *_SIZE)).astype(np.float32))
-    with SummaryWriter(run, [metadata(plan)]) as writer:
+    with SummaryWriter(run, [metadata(PlanRecord.of(plan))]) as writer:
         for record in sample_records(segments.results(0), run):
             for path in (record.image_path, *(heatmap.path for heatmap in record.heatmaps)):
                 run.write_file(root / path, b"picture", durable=False)
             writer.write(record)
-        finish(segments, plan, writer, lambda: None)
+        finish(segments, PlanRecord.of(plan), writer, lambda: None)
     run.sweep()
 
 

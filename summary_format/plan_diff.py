@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import takewhile
 from typing import Any
+
+from .plan_record import PlanRecord
 
 MAKING = ("versions", "device")  # how two runs differ in who made them, and not in what they do
 CHOSEN = ("chosen_layers",)  # what follows from the rest, once a run has begun
 CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
 _SHOWN = 60  # characters of a value
-_UNCOMPARED = "uncompared"  # a plan's key: names of those in which two starts of the same run may differ
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Sequence[str] = ()) -> list[str]:
+def differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str] = ()) -> list[str]:
     """How two described plans differ, a few words each.
 
     Where they are written does not count, nor what they themselves say does not.
 
     Args:
-        before: a plan in plain values.
+        before: a plan.
         now: another.
         ignored: keys that do not count. Without "device", what MindSpore builds otherwise on other kinds of device
             does not count either where those differ.
     """
-    left_out = {*ignored, "summary_dir", _UNCOMPARED}.union(*(plan.get(_UNCOMPARED, ()) for plan in (before, now)))
-    plans = [{key: value for key, value in plan.items() if key not in left_out} for plan in (before, now)]
-    if "device" in left_out and before.get("device") != now.get("device"):
+    left_out = {*ignored, "summary_dir", "uncompared", *before.uncompared, *now.uncompared}
+    plans = [_compared(plan, left_out) for plan in (before, now)]
+    if "device" in left_out and before.device != now.device:
         plans = [_without_structure(plan) for plan in plans]
-    first, second = (dict(_flat(_compared(plan))) for plan in plans)
+    first, second = (dict(_flat(plan)) for plan in plans)
     unknown = {"samples"} if None in (first.get("samples"), second.get("samples")) else set()
     return _words(*({key: one[key] for key in one if key not in unknown} for one in (first, second)))
 
@@ -66,11 +67,12 @@ def _without_cells(value: Any) -> Any:
     return [_without_cells(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _compared(plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A plan with the order of its names, and of its config only what it does not say itself."""
-    config = {key: value for key, value in (plan["config"] or {}).items() if key in ("network", "data")}
-    orders = {f"order of {kind}": list(plan[kind]) for kind in ("explainers", "metrics")}
-    return {**plan, "config": config, **orders}
+def _compared(plan: PlanRecord, left_out: Set[str]) -> dict[str, Any]:
+    """What counts of a plan, with the order of its names, and of its config only what it does not say itself."""
+    counts = {key: value for key, value in plan.plain.items() if key not in left_out}
+    config = {key: value for key, value in (plan.config or {}).items() if key in ("network", "data")}
+    orders = {"order of explainers": list(plan.explainers), "order of metrics": list(plan.metrics)}
+    return {**counts, "config": config, **orders}
 
 
 def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

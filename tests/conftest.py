@@ -105,6 +105,14 @@ def earlier(repository, tmp_path):
 
 
 @pytest.fixture
+def schema_2(repository, tmp_path):
+    """A folder with a run, whole and in parts, whose archives are of schema version 2."""
+    folder = tmp_path / "schema_2"
+    shutil.unpack_archive(repository / "tests" / "summary_format" / "data" / "schema_2" / "folders.zip", folder)
+    return folder
+
+
+@pytest.fixture
 def how_runs_differ(repository):
     """What tells the ends of two runs apart; the harness that kills runs compares them by it."""
     spec = importlib.util.spec_from_file_location("kill_harness", repository / "scripts" / "kill_harness.py")

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ...summary_format.errors import ExplainrunError
+from ...summary_format.names import fits_path, is_text
 from ...summary_format.plural import plural, there_are
 from ...summary_format.storage.durable import about, append, remove, replace
-from ...summary_format.untrusted.array_schema import fits_path, is_text
 from ...summary_format.untrusted.numpy_json import json_of
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
 

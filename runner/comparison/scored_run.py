@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...summary_format import Results, RunFolder
 from ...summary_format.event_file.records import PREDICTED_ABOVE
+from ...summary_format.plan_record import PlanRecord
 
 SIGNIFICANT = 6  # digits of scores that are compared: of a run as of its baseline file
 DESCRIBED = (
@@ -74,16 +75,16 @@ class ScoredRun:
         """What a finished run's archive says.
 
         Raises:
-            ValueError: if its plan's options or directions are malformed, or a true label is out of range.
+            ValueError: if its plan's options nest too deep, or a true label is out of range.
         """
-        plan = results.plan
-        explainers, metrics = (_options(plan, kind) for kind in ("explainers", "metrics"))
+        plan = results.plan_record
+        explainers, metrics = portable(plan.explainers), portable(plan.metrics)
         return cls(
             name=name,
             class_names=results.class_names,
             explainers=explainers,
             metrics=metrics,
-            higher_is_better=_directions(plan),
+            higher_is_better={metric: plan.higher_is_better.get(metric, True) for metric in metrics},
             described=_described(plan),
             samples=results.samples.astype(np.int64),
             digests=results.digests.astype(np.int64),
@@ -93,7 +94,7 @@ class ScoredRun:
             scores={(one, metric): rounded(results.scores(one, metric)) for one in explainers for metric in metrics},
             results=results,
             folder=folder,
-            controls=tuple(name for name in plan.get("controls", ()) if name in explainers),
+            controls=tuple(name for name in plan.controls if name in explainers),
         )
 
     @property
@@ -174,25 +175,9 @@ def portable(value: Any, deepest: int = _DEEPEST) -> Any:
     return value
 
 
-def _options(plan: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    for name, options in plan[kind].items():
-        if not isinstance(options, Mapping):
-            raise ValueError(f"the plan's options of {name} must be a mapping")
-    return {name: portable(options) for name, options in plan[kind].items()}
-
-
-def _directions(plan: Mapping[str, Any]) -> dict[str, bool]:
-    """Plans of earlier versions say none: all their metrics were better when higher."""
-    said = plan.get("higher_is_better", {})
-    if not isinstance(said, Mapping) or not all(isinstance(higher, bool) for higher in said.values()):
-        raise ValueError("the plan's higher_is_better must map metrics to booleans")
-    return {metric: said.get(metric, True) for metric in plan["metrics"]}
-
-
-def _described(plan: Mapping[str, Any]) -> dict[str, Any]:
-    described = {key: portable(plan[key]) for key in DESCRIBED if key in plan}
-    config = plan.get("config")
-    said = {key: config[key] for key in ("network", "data") if key in config} if isinstance(config, Mapping) else {}
+def _described(plan: PlanRecord) -> dict[str, Any]:
+    described = {key: portable(plan.plain[key]) for key in DESCRIBED if key in plan.plain}
+    said = {key: value for key, value in (plan.config or {}).items() if key in ("network", "data")}
     text = json.dumps(portable(said), sort_keys=True)
     return {**described, "config": hashlib.sha256(text.encode()).hexdigest()[:16] if said else None}
 

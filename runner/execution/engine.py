@@ -17,6 +17,7 @@ from ...summary_format.event_file.records import Record
 from ...summary_format.lifecycle.finish import finish, metadata
 from ...summary_format.lifecycle.repair import mend
 from ...summary_format.lifecycle.viewer_records import sample_records
+from ...summary_format.plan_record import PlanRecord
 from ...summary_format.probe import Probe
 from ...summary_format.storage.run_folder import sweep
 from ..data.samples import Sample
@@ -103,7 +104,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         PlanError: if it is another one.
     """
     state, reading = run.state() or {}, read(plan, stopping.check)
-    kind, chosen = "a finished" if run.finished else "an unfinished", state["plan"].get("chosen_layers", {})
+    kind, chosen = "a finished" if run.finished else "an unfinished", PlanRecord.of(state.get("plan")).chosen_layers
     begins = np.array(state.get("begins", ()), np.int64)
     if run.finished and not np.array_equal(begins, digests(reading.opening)):
         raise DatasetChangedError([held(plan, "a finished run of other data")])
@@ -178,7 +179,7 @@ def _begun(
     stopping.check()
     plan = examined.plan
     state = {
-        "plan": plan.described,
+        "plan": plan.described.plain,
         "begins": examined.begins,
         "compiled": examined.compiled,
         "dropout": asdict(network.dropout),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ...summary_format import FolderLock, RunFolder, find_runs
 from ...summary_format.plan_diff import CHOSEN, MAKING, differences, shown
+from ...summary_format.plan_record import PlanRecord
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
+from ..problems import PlanError
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,17 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
     """
     unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan reports itself
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
-    if not runs or overwrite:
+    now = None if overwrite or not runs else _described(plan)
+    if now is None:  # nothing to compare, or a plan that cannot be written, which checks of it report
         return Opening(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state() or {}
     if (problem := _not_understood(plan, run, state, kind)) is not None:
         return Opening(None, False, (problem,))
-    apart = differences(state["plan"], plan.described, (*CHOSEN, *(MAKING if run.finished else ())))
+    before = PlanRecord.of(state["plan"])
+    apart = differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
-        another = None not in (kept := (state["plan"].get("shard"), plan.described["shard"])) and kept[0] != kept[1]
+        another = None not in (before.shard, now.shard) and before.shard != now.shard
         advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
         return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
     link = None if run.finished or not resume else run.link()
@@ -58,26 +63,26 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
     return Opening(None, True)
 
 
+def _described(plan: Plan) -> PlanRecord | None:
+    """The plan as it would be written; None if it cannot be."""
+    with suppress(PlanError):
+        return plan.described
+    return None
+
+
 def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> str | None:
     """Why a run in the plan's folder cannot be compared with the plan, if it cannot."""
     if (why := run.why_not_resumed()) is not None:
         return f"summary_dir {plan.summary_dir}: {why}"
-    if not _says(state):
+    try:
+        before = PlanRecord.of(state.get("plan"))
+    except ValueError:
+        before = None
+    if before is None or not isinstance(state.get("dropout", {}), dict) or "replaces" not in state:
         return held(plan, f"{kind} run that does not say what it does")
-    if "parameters" not in (state["plan"].get("network") or {}):
+    if "parameters" not in before.network:
         return held(plan, f"{kind} run of an earlier version of Explainrun, which knew networks by other checksums")
     return None
-
-
-def _says(state: Mapping[str, Any]) -> bool:
-    """Whether what was kept of a run is what we keep."""
-    plan, dropout = state.get("plan"), state.get("dropout", {})
-    kinds = (("explainers", dict), ("metrics", dict), ("config", (dict, type(None))))
-    if not isinstance(plan, dict) or not isinstance(dropout, dict) or "replaces" not in state:
-        return False
-    chosen = plan.get("chosen_layers", {})
-    named = isinstance(chosen, dict) and all(isinstance(layer, str) for layer in chosen.values())
-    return named and all(key in plan and isinstance(plan[key], kind) for key, kind in kinds)
 
 
 def held(plan: Plan, what: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
+from ...summary_format.names import is_text
 from ...summary_format.plural import plural, there_are
-from ...summary_format.untrusted.array_schema import is_text
 from ..data.samples import COLUMNS
 from ..problems import Problems
 from .plan import Plan

@@ -17,6 +17,7 @@ from mindspore import Tensor, nn
 from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.view import Needs
+from ...summary_format.plan_record import PlanRecord
 from ..data.samples import sample_count
 from ..problems import PlanError
 from .fingerprint import Description, UndescribedError
@@ -140,11 +141,11 @@ class Plan:
         return self._described[1]
 
     @cached_property
-    def described(self) -> dict[str, Any]:
-        """The plan in plain values: what a reader needs to make the run again, and what distinguishes two runs.
+    def described(self) -> PlanRecord:
+        """The plan as it is written: what a reader needs to make the run again, and what distinguishes two runs.
 
         Raises:
-            PlanError: if a part of it cannot be described.
+            PlanError: if a part of it cannot be described, or a name cannot be written.
         """
         parts, problems = self._described
         if problems:
@@ -177,7 +178,11 @@ class Plan:
             "config": self.config,
         }
         # Names are said in full, however many there are: readers look up what they name.
-        return {**Description().plain(values), "class_names": list(self.class_names)}
+        plain = {**Description().plain(values), "class_names": list(self.class_names)}
+        try:
+            return PlanRecord.of(plain)
+        except ValueError as error:
+            raise PlanError([str(error)]) from error
 
     @cached_property
     def identity(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...explainers import Explainer
 from ...summary_format import Results
+from ...summary_format.plan_record import PlanRecord
 from ...summary_format.plural import plural
 from .profile_table import profile_table
 from .score_tables import RANKING_NOTE, layer_notes, table_notes
@@ -93,7 +94,7 @@ class RunResult:
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
-        told = self.plan.get("errors", {})
+        told = PlanRecord.of(self.plan).errors
         parts += [
             told.get(name, Explainer.error_told).format(name=name, error=error) for name, error in self.errors.items()
         ]

@@ -70,7 +70,7 @@ class RunScores:
     @classmethod
     def of(cls: type[AnyScores], results: Results) -> AnyScores:
         """The scores that a run's results hold."""
-        questions = results.questions
+        questions, plan = results.questions, results.plan_record
         pairs = [(explainer, metric) for explainer in results.explainers for metric in results.metrics]
         return cls(
             class_names=results.class_names,
@@ -79,10 +79,10 @@ class RunScores:
             sample_ids=questions[:, 0].tolist(),
             labels=questions[:, 1].tolist(),
             values={pair: results.scores(*pair).tolist() for pair in pairs},
-            higher_is_better=results.plan.get("higher_is_better", {}),
-            controls=tuple(results.plan.get("controls", ())),
-            uncontrolled=tuple(results.plan.get("uncontrolled", ())),
-            chosen_layers=results.plan.get("chosen_layers", {}),
+            higher_is_better=plan.higher_is_better,
+            controls=plan.controls,
+            uncontrolled=plan.uncontrolled,
+            chosen_layers=plan.chosen_layers,
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BrokenRecordError
 from ..event_file.records import PREDICTED_ABOVE, Revealed
+from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder, runs_of
 from ..untrusted.array_schema import (
     SEARCHED,
@@ -18,13 +19,13 @@ from ..untrusted.array_schema import (
     check_forms,
     check_questions,
     checked_costs,
-    checked_plan,
     picture_forms,
     segment_forms,
 )
 from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
-from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, check_archive
+from ..untrusted.variable_text import text_of_any_length
+from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
 from .segments import OUTCOMES, Array, Searched, Segments
 from .tables import SPREAD, joined, nothing, tables
 
@@ -41,6 +42,7 @@ class Results:
     Attributes:
         finished: whether the run came to its end.
         plan: what it did, in plain values: options, seed, versions, device, and the config it was made from.
+        plan_record: the same, typed.
         class_names: name of each label.
         explainers: names, in the order in which they were registered.
         metrics: names, in the order in which they were registered.
@@ -58,9 +60,10 @@ class Results:
         path = Path(path)
         self._source: _Source = _Archive(path, check=check) if path.is_file() else _source(path)
         self.finished = isinstance(self._source, _Archive)
-        self.plan, self.costs = self._source.plan, self._source.costs
-        self.class_names: tuple[str, ...] = tuple(self.plan["class_names"])
-        self.explainers, self.metrics = tuple(self.plan["explainers"]), tuple(self.plan["metrics"])
+        self.plan_record, self.costs = self._source.plan, self._source.costs
+        self.plan = self.plan_record.plain
+        self.class_names = self.plan_record.class_names
+        self.explainers, self.metrics = tuple(self.plan_record.explainers), tuple(self.plan_record.metrics)
 
     @property
     def samples(self) -> Array:
@@ -107,7 +110,7 @@ class Results:
     @property
     def uncertainty(self) -> Array | None:
         """(3, N, classes): standard deviation, lower and upper end of the 95 % interval; None without uncertainty."""
-        if not self.plan.get("dropout_samples"):
+        if not self.plan_record.dropout_samples:
             return None
         return np.stack([self._source.table(f"samples/{name}") for name in SPREAD])
 
@@ -185,7 +188,7 @@ class Results:
         """What hierarchical occlusion came to for each question: "found", "blur suffices" (the blurred image alone
         reaches the threshold), "not reached", or "below threshold" (the untouched image misses it); None without it.
         """
-        if not self.plan.get("hierarchical_occlusion"):
+        if not self.plan_record.searching:
             return None
         return [OUTCOMES[outcome] for outcome in self._source.table("hierarchical_occlusion/outcomes")]
 
@@ -195,7 +198,7 @@ class Results:
         Raises:
             ValueError: if the run has no hierarchical occlusion, or did not ask that label of that sample.
         """
-        if not self.plan.get("hierarchical_occlusion"):
+        if not self.plan_record.searching:
             raise ValueError("the run has no hierarchical occlusion; register it to have it")
         self._place(sample, label)
         tables: dict[str, Any] = {name: self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED}
@@ -247,7 +250,7 @@ class Results:
 
 
 class _Source(Protocol):
-    plan: dict[str, Any]
+    plan: PlanRecord
     costs: dict[str, Any]
     pictured: bool
 
@@ -268,9 +271,10 @@ class _Archive:
         if version > SCHEMA_VERSION:
             raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
         self.pictured = version > UNPICTURED_VERSION
+        text = text_of if version > VARIABLE_TEXT_VERSION else text_of_any_length
         with opened(path) as file:
-            self.plan = checked_plan(json_of(text_of(file, "plan")))
-            self.costs = checked_costs(json_of(text_of(file, "costs")))
+            self.plan = PlanRecord.of(json_of(text(file, "plan")))
+            self.costs = checked_costs(json_of(text(file, "costs")))
             self._check_tables(file)
 
     def table(self, name: str) -> Array:
@@ -284,7 +288,7 @@ class _Archive:
         return values
 
     def _check_tables(self, file: h5py.File) -> None:
-        forms, classes = archive_forms(self.plan, pictured=self.pictured), len(self.plan["class_names"])
+        forms, classes = archive_forms(self.plan, pictured=self.pictured), len(self.plan.class_names)
         tables = {name: stored_dataset(file, name) for name in forms}
         check_forms(tables, forms, {"C": classes})
         questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
@@ -297,20 +301,20 @@ class _Archive:
 class _Unfinished:
     """The segments of a run, as far as their batches are complete now."""
 
-    def __init__(self, run: RunFolder, plan: dict[str, Any]) -> None:
+    def __init__(self, run: RunFolder, plan: PlanRecord) -> None:
         self.plan = plan
-        self._segments = Segments(run, tuple(plan["explainers"]), searching=bool(plan.get("hierarchical_occlusion")))
+        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching)
         self._batches = list(self._segments.batches())
         try:
             self._check()
         except ValueError as error:
             raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
         self.costs = self._segments.costs()
-        pictures = picture_forms(plan["explainers"]).keys()
+        pictures = picture_forms(plan.explainers).keys()
         self.pictured = all(pictures <= tables(batch, ()).keys() for batch in self._batches)
 
     def table(self, name: str) -> Array:
-        metrics = tuple(self.plan["metrics"])
+        metrics = tuple(self.plan.metrics)
         batches = self._batches or [nothing(self.plan)]
         return joined([tables(batch, metrics)[name] for batch in batches])
 
@@ -329,12 +333,12 @@ class _Unfinished:
         return np.concatenate(found[1:]) if len(found) > 1 else found[0]
 
     def _check(self) -> None:
-        sizes = {"C": len(self.plan["class_names"]), "S": 3 if self.plan.get("dropout_samples") else 0}
+        sizes = {"C": len(self.plan.class_names), "S": 3 if self.plan.dropout_samples else 0}
         for batch in self._batches:
             samples = vars(batch.samples)
             check_forms(samples, segment_forms("SampleBatch", samples), dict(sizes))
             for said in map(vars, batch.explained.values()):
-                check_forms(said, segment_forms("Explained", said), {"M": len(self.plan["metrics"])})
+                check_forms(said, segment_forms("Explained", said), {"M": len(self.plan.metrics)})
 
 
 def _source(folder: Path) -> _Source:
@@ -358,7 +362,7 @@ def _newest(folder: Path) -> _Source:
     if state is None:
         raise BrokenRecordError(said, 0, 0, "the run does not say what it does")
     try:
-        plan = checked_plan(state.get("plan"))
+        plan = PlanRecord.of(state.get("plan"))
     except ValueError as error:
         raise BrokenRecordError(said, 0, 0, str(error)) from error
     return _Unfinished(run, plan)

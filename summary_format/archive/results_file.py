@@ -1,12 +1,13 @@
 """``results.h5``: everything that a finished run computed, joined from its segments.
 
-``class_names``, ``plan`` and ``costs`` (JSON); ``samples/id``, ``digest`` (CRC-32C of what the dataset gave), ``truth``
-(padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty ``sd``, ``low`` and
-``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps`` (questions, H, W),
-``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,). With hierarchical
-occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``. From ``schema_version`` 2 on also
-``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where there is none; a merge of
-shards whose archives have none of those has none either, and is of version 1.
+``class_names``, ``plan`` and ``costs`` (JSON), texts of fixed length; ``samples/id``, ``digest`` (CRC-32C of what the
+dataset gave), ``truth`` (padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty
+``sd``, ``low`` and ``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps``
+(questions, H, W), ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
+With hierarchical occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``. From
+``schema_version`` 2 on also ``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where
+there is none; a merge of shards whose archives have none of those has none either, and is of version 1. Up to version 2
+texts were of variable length, which only a parser of ours reads safely (``untrusted/variable_text.py``).
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.
@@ -18,7 +19,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -27,13 +28,15 @@ import h5py
 import numpy as np
 
 from ..errors import BrokenRecordError
+from ..plan_record import PlanRecord
 from ..storage.durable import open_new, sync, write_at
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_forms
 from .segments import Array, BatchResults
 from .tables import nothing, padded, tables
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+VARIABLE_TEXT_VERSION = 2  # and before: texts may be of variable length
 UNPICTURED_VERSION = 1  # without checksums of pictures
 _HEADER_BYTES = 512
 _BLOCK_BYTES = 1 << 20
@@ -58,12 +61,12 @@ class Batches(Protocol):
         ...
 
 
-def write_archive(batches: Batches, plan: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
+def write_archive(batches: Batches, plan: PlanRecord, check: Callable[[], None] = lambda: None) -> None:
     """Join a run's complete batches into its ``results.h5``, which is there whole or not at all.
 
     Args:
         batches: of the run; memory holds one at a time.
-        plan: what the run did; names its class_names, explainers and metrics.
+        plan: what the run did.
         check: called now and then; raises to stop this.
 
     Raises:
@@ -97,19 +100,19 @@ def check_archive(path: Path) -> None:
             raise BrokenRecordError(path, 0, 0, "its checksum does not match: it is damaged, or no archive of a run")
 
 
-def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: Callable[[], None]) -> None:
+def _fill(archive: h5py.File, batches: Batches, plan: PlanRecord, check: Callable[[], None]) -> None:
     forms = _forms(batches, plan)
     pictured = picture_forms(batches.explainers).keys() <= forms.keys()
     archive.attrs["schema_version"] = SCHEMA_VERSION if pictured else UNPICTURED_VERSION
-    archive["class_names"] = list(plan["class_names"])
-    archive["plan"] = json.dumps(plan)
-    archive["costs"] = json.dumps(batches.costs())
+    _write_text(archive, "class_names", plan.class_names)
+    _write_text(archive, "plan", json.dumps(plan.plain))
+    _write_text(archive, "costs", json.dumps(batches.costs()))
     for name, (shape, kind) in forms.items():
         archive.create_dataset(name, shape, kind)
     places: Counter[str] = Counter()
     for batch in batches.batches():
         check()
-        for name, table in tables(batch, tuple(plan["metrics"])).items():
+        for name, table in tables(batch, tuple(plan.metrics)).items():
             first, rows = places[name], len(table)
             if rows and name in forms:
                 stored = archive[name]
@@ -120,9 +123,16 @@ def _fill(archive: h5py.File, batches: Batches, plan: Mapping[str, Any], check: 
         _fill_maps(archive, explainer, questions, batches.maps_of_all(explainer), check)
 
 
-def _forms(batches: Batches, plan: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
+def _write_text(archive: h5py.File, name: str, text: str | Sequence[str]) -> None:
+    """Write a text, or several, of the length that the longest needs."""
+    encoded = [one.encode() for one in ([text] if isinstance(text, str) else text)]
+    kind = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
+    archive[name] = np.array(encoded[0] if isinstance(text, str) else encoded, kind)
+
+
+def _forms(batches: Batches, plan: PlanRecord) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Shape and type of every table of all batches, so that they can be filled one batch at a time."""
-    metrics = tuple(plan["metrics"])
+    metrics = tuple(plan.metrics)
     forms = {name: (table.shape, table.dtype) for name, table in tables(nothing(plan), metrics).items()}
     pictures, lacking = picture_forms(batches.explainers), set[str]()
     for number, batch in enumerate(batches.batches()):

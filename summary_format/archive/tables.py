@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..plan_record import PlanRecord
 from ..untrusted.array_schema import SEARCHED
 from .segments import Array, BatchResults, Explained, SampleBatch, Searched
 
@@ -78,10 +79,10 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
     return BatchResults(samples, explained, Searched(**searched) if searched else None)
 
 
-def nothing(plan: Mapping[str, Any]) -> BatchResults:
-    """A batch without samples, of a described plan."""
-    classes, none = len(plan["class_names"]), np.zeros(0, np.int64)
-    rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.get("dropout_samples") else 0, 0, classes))
+def nothing(plan: PlanRecord) -> BatchResults:
+    """A batch without samples, of a run of that plan."""
+    classes, none = len(plan.class_names), np.zeros(0, np.int64)
+    rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.dropout_samples else 0, 0, classes))
     checksums = none.astype(np.uint32)
     samples = SampleBatch(
         ids=none,
@@ -95,10 +96,10 @@ def nothing(plan: Mapping[str, Any]) -> BatchResults:
         pictures=checksums,
     )
     explained = Explained(
-        scores=np.zeros((len(plan["metrics"]), 0)), computed=np.zeros(0, bool), errors=np.zeros(0), pictures=checksums
+        scores=np.zeros((len(plan.metrics), 0)), computed=np.zeros(0, bool), errors=np.zeros(0), pictures=checksums
     )
-    searched = Searched.nothing() if plan.get("hierarchical_occlusion") else None
-    return BatchResults(samples, dict.fromkeys(plan["explainers"], explained), searched)
+    searched = Searched.nothing() if plan.searching else None
+    return BatchResults(samples, dict.fromkeys(plan.explainers, explained), searched)
 
 
 def joined(parts: Sequence[Array]) -> Array:

@@ -15,10 +15,10 @@ import numpy as np
 from ..archive.picture_checksums import pictures_of
 from ..archive.segments import AnyPart, Explained, SampleBatch, Searched, Segments
 from ..event_file.frames import read_frames
+from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder
 from ..storage.sizes import size_of
 from .integrity import REMOVED, Fault, PictureTally, fault_of
-from .plan_summary import Described
 
 SAMPLES, SEARCH = "samples", "hierarchical occlusion"
 _SAMPLES, _SEARCHED = "samples", "searched"
@@ -124,7 +124,7 @@ class Committed:
     faults: tuple[Fault, ...]
 
 
-def committed(run: RunFolder, plan: Described, *, through: bool = True) -> Committed:
+def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Committed:
     """Look at every segment of a run; one is in memory at a time.
 
     Args:
@@ -162,9 +162,9 @@ def _files(run: RunFolder) -> dict[int, set[str]]:
 class _Look:
     """Adds up what segments say. Arguments as those of ``committed``."""
 
-    def __init__(self, run: RunFolder, plan: Described, *, through: bool) -> None:
-        self._segments = Segments(run, plan.explainers, searching=plan.searching)
-        self._run, self._metrics, self._through = run, plan.metrics, through
+    def __init__(self, run: RunFolder, plan: PlanRecord, *, through: bool) -> None:
+        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching)
+        self._run, self._metrics, self._through = run, tuple(plan.metrics), through
         self.parts = {_SAMPLES: Part(SAMPLES)}  # by the end of their files' names
         self.parts |= {_SEARCHED: Part(SEARCH)} if plan.searching else {}
         self.parts |= {f"{name}.maps": Part(name) for name in plan.explainers}

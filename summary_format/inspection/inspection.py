@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..archive.picture_checksums import KnownPictures
 from ..archive.results import Results
+from ..plan_record import PlanRecord
 from ..plural import plural
 from ..storage.lock_holder import Holder, holder_of
 from ..storage.run_folder import RunFolder, find_runs
 from ..storage.sizes import Sizes, measured
 from .committed_work import Costs, NotComputed, committed
 from .integrity import ANEW, Fault, Records, checked_records, fault_of, manifest_faults
-from .plan_summary import Described
 from .progress import Progress
 
 FINISHED, UNFINISHED, DAMAGED, NO_RUN = "finished", "unfinished", "damaged", "no run"
@@ -59,7 +59,7 @@ class Inspection:
     others: tuple[RunFolder, ...] = ()
     finished: bool = False
     writer: Holder | None = None
-    plan: Described | None = None
+    plan: PlanRecord | None = None
     ended: float | None = None
     samples: int | None = None
     questions: int | None = None
@@ -189,13 +189,13 @@ def _inspected(folder: Path, *, through: bool) -> Inspection:
     return (_finished if begun.finished else _unfinished)(begun, run, through=through)
 
 
-def _plan(run: RunFolder) -> tuple[Described | None, tuple[Fault, ...]]:
+def _plan(run: RunFolder) -> tuple[PlanRecord | None, tuple[Fault, ...]]:
     """What a run's plan file says, or what is wrong with it."""
     path = run.data / "plan.json"
     try:
         state = run.state()
         if state is not None:
-            return Described.of(state.get("plan")), ()
+            return PlanRecord.of(state.get("plan")), ()
         path.read_bytes()
         raise ValueError("it is not the plan of a run")
     except (OSError, ValueError) as error:
@@ -210,7 +210,7 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
     if plan is None:
         return replace(begun, records=records, faults=(*faults, *(records.faults if records else ())))
     found = committed(run, plan, through=through)
-    progress = Progress.of(found, plan.samples)
+    progress = Progress.of(found, plan.own_samples)
     return replace(
         begun,
         plan=plan,
@@ -252,7 +252,7 @@ def _with_results(begun: Inspection, results: Results) -> Inspection:
             lacking.count_scores(explainer, metric, results.scores(explainer, metric))
     return replace(
         begun,
-        plan=Described.of(results.plan),
+        plan=results.plan_record,
         samples=len(results.samples),
         questions=len(questions),
         costs=results.costs,

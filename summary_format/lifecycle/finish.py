@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ..archive.results import Results
 from ..archive.results_file import Batches, write_archive
 from ..event_file.records import Metadata
 from ..event_file.writer import SummaryWriter
+from ..plan_record import PlanRecord
 from .viewer_records import scores_record
 
 
-def metadata(plan: Mapping[str, Any]) -> Metadata:
-    """What the event file of a described plan begins with."""
-    return Metadata(tuple(plan["class_names"]), tuple(plan["explainers"]), tuple(plan["metrics"]))
+def metadata(plan: PlanRecord) -> Metadata:
+    """What the event file of a run of that plan begins with."""
+    return Metadata(plan.class_names, tuple(plan.explainers), tuple(plan.metrics))
 
 
-def finish(batches: Batches, plan: Mapping[str, Any], writer: SummaryWriter, check: Callable[[], None]) -> Results:
+def finish(batches: Batches, plan: PlanRecord, writer: SummaryWriter, check: Callable[[], None]) -> Results:
     """Write the archive, the scores and the manifest.
 
     Args:
         batches: all of the run.
-        plan: what it did, in plain values.
+        plan: what it did.
         writer: of the event file, which holds the records of all samples.
         check: called now and then; raises to stop this.
 

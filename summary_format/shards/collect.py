@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 from ..archive.picture_checksums import pictures_of_run
 from ..archive.results import Results
 from ..errors import BrokenRecordError
-from ..inspection.plan_summary import said_shard
 from ..plan_diff import differences, shown
+from ..plan_record import PlanRecord
 from ..plural import plural
 from ..probe import Probe
 from ..storage.lock_holder import holder_of
@@ -82,7 +83,7 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     if not run.finished:
         return _Unfinished(f"{folder} is not finished yet: {_what_to_do(run)}", _said_shard(run.state()))
     results, state = Results(run.archive), run.state() or {}
-    given = results.plan.get("shard")
+    given = results.plan_record.shard
     if given is None:
         raise MergeError([f"{folder} holds a whole run, not a shard of one"])
     number, count = given
@@ -98,7 +99,7 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
         run=run,
         number=number,
         count=count,
-        plan=results.plan,
+        plan=results.plan_record,
         begins=state.get("begins", ()),
         tried=tried,
         samples=len(ids),
@@ -114,8 +115,9 @@ def _what_to_do(run: RunFolder) -> str:
 
 
 def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
-    plan = (state or {}).get("plan")
-    return said_shard(plan.get("shard")) if isinstance(plan, dict) else None
+    with suppress(ValueError):  # it may say nothing
+        return PlanRecord.of((state or {}).get("plan")).shard
+    return None
 
 
 def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
@@ -124,7 +126,7 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
         yield from _unlike(shards[0], shard)
     tried = [shard for shard in shards if shard.tried is not None]
     for shard in tried[1:]:
-        if shard.tried != tried[0].tried and _device(shard) == _device(tried[0]):
+        if shard.tried != tried[0].tried and shard.plan.device == tried[0].plan.device:
             theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
             yield "shards used different execution modes: {} ({}), {} ({})".format(*ours, *theirs)
     for which, times in Counter((shard.number, shard.count) for shard in shards).items():
@@ -135,7 +137,7 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
 
 def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
     """How a shard differs from the first one, what matters most first."""
-    elsewhere = _device(first) != _device(shard)
+    elsewhere = first.plan.device != shard.plan.device
     apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:
         apart.insert(0, f"it is one of {plural(first.count, 'shard')} there, one of {shard.count} here")
@@ -148,12 +150,10 @@ def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
             f"shuffle=False and without random transforms"
         )
     elif computes is not None:
-        where = f" on {_device(shard)} something else than on {_device(first)}" if elsewhere else " something else"
+        where = (
+            f" on {shard.plan.device} something else than on {first.plan.device}" if elsewhere else " something else"
+        )
         yield f"the network of {shard.run.root} computes{where} in {first.run.root}: {computes}"
-
-
-def _device(shard: FinishedShard) -> Any:
-    return shard.plan.get("device")
 
 
 def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[str]:

@@ -14,6 +14,7 @@ from ..event_file.writer import SummaryWriter
 from ..lifecycle.finish import finish, metadata
 from ..lifecycle.viewer_records import sample_records
 from ..plan_diff import differences, shown
+from ..plan_record import PlanRecord
 from ..storage.durable import copy, sync_folder
 from ..storage.lock import FolderLock
 from ..storage.run_folder import RunFolder, find_runs, remove_runs, sweep
@@ -58,7 +59,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
     with FolderLock(root) as lock:
         sweep(root, lock)
-        plan = {**found[0].plan, "shard": None, "summary_dir": str(root), "device": _devices(found)}
+        whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
+        plan = PlanRecord.of({**found[0].plan.plain, **whole})
         before = [run for run in find_runs(root, lock) if not _half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)
@@ -68,8 +70,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
             return results
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
         probe = next((shard.probe.plain() for shard in found if shard.probe is not None), None)
-        state = {"plan": plan, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
-        run = RunFolder.create(root, found[0].plan["device"], {**state, "probe": probe}, lock)
+        state = {"plan": plan.plain, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
+        run = RunFolder.create(root, found[0].plan.device, {**state, "probe": probe}, lock)
         batches = ShardedBatches(run, found)
         with SummaryWriter(run, [metadata(plan)]) as writer:
             for batch in batches.batches():
@@ -86,7 +88,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
 
 def _devices(shards: Sequence[FinishedShard]) -> str:
     """What kinds of device the shards ran on."""
-    return " and ".join(sorted({str(shard.plan["device"]) for shard in shards}))
+    return " and ".join(sorted({shard.plan.device for shard in shards}))
 
 
 def _half_merged(run: RunFolder) -> bool:
@@ -104,7 +106,7 @@ def _clear(run: RunFolder) -> None:
         remove_runs(run.root, keep=run, lock=run.lock)
 
 
-def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[FinishedShard]) -> Results:
+def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedShard]) -> Results:
     """The results that the folder holds, if they are what merging would make.
 
     Raises:
@@ -114,7 +116,7 @@ def _merged_before(run: RunFolder, plan: dict[str, object], shards: Sequence[Fin
     if not run.finished:
         raise MergeError([f"{run.root} holds an unfinished run; {advice}"])
     results = Results(run.archive)
-    if apart := differences(results.plan, plan):
+    if apart := differences(results.plan_record, plan):
         raise MergeError([f"{run.root} holds another run ({shown(apart)}); {advice}"])
     digests = results.digests
     for shard in shards:

@@ -14,6 +14,7 @@ from ..archive.segments import Array, BatchResults, added_up
 from ..archive.tables import batch_of, joined, nothing, sample_column, tables
 from ..errors import SeveralProblemsError
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from ..plan_record import PlanRecord
 from ..probe import Probe
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_forms
@@ -56,7 +57,7 @@ class FinishedShard:
     run: RunFolder
     number: int
     count: int
-    plan: Mapping[str, Any]
+    plan: PlanRecord
     begins: Sequence[int]
     tried: Mapping[str, Any] | None
     samples: int
@@ -74,8 +75,8 @@ class ShardedBatches:
     def __init__(self, run: RunFolder, shards: Sequence[FinishedShard]) -> None:
         self.run, self._shards = run, shards
         self._plan = shards[0].plan
-        self.explainers: tuple[str, ...] = tuple(self._plan["explainers"])
-        self._metrics: tuple[str, ...] = tuple(self._plan["metrics"])
+        self.explainers: tuple[str, ...] = tuple(self._plan.explainers)
+        self._metrics: tuple[str, ...] = tuple(self._plan.metrics)
         pictured = all(Results(shard.run.archive, check=False).sample_pictures is not None for shard in shards)
         without = () if pictured else picture_forms(self.explainers)
         self._names = tuple(name for name in tables(nothing(self._plan), self._metrics) if name not in without)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BrokenRecordError
-from ..untrusted.array_schema import is_text
+from ..names import is_text
 from ..untrusted.numpy_json import json_of
 from .durable import make_folder, make_new_folder, sync_folder, write_new
 from .lock import FolderLock

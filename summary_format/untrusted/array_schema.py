@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..plan_record import PlanRecord
+
 Form = tuple[str, tuple[str | int, ...]]
 
 SEARCHED: Mapping[str, Form] = {
@@ -68,7 +70,7 @@ def picture_forms(explainers: Iterable[str]) -> dict[str, Form]:
     return {"samples/picture": of_sample, **{f"explainers/{name}/picture": of_map for name in explainers}}
 
 
-def archive_forms(plan: Mapping[str, Any], *, pictured: bool) -> dict[str, Form]:
+def archive_forms(plan: PlanRecord, *, pictured: bool) -> dict[str, Form]:
     """The tables that the archive of a plan's run holds, by name.
 
     Args:
@@ -87,17 +89,17 @@ def archive_forms(plan: Mapping[str, Any], *, pictured: bool) -> dict[str, Form]
         "questions/sample": ("i", ("Q",)),
         "questions/label": ("i", ("Q",)),
     }
-    forms |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.get("dropout_samples")}
-    for name in plan["explainers"]:
+    forms |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.dropout_samples}
+    for name in plan.explainers:
         of_explainer: dict[str, Form] = {
             "maps": ("f", ("Q", "H", "W")),
             "computed": ("b", ("Q",)),
             "error": ("f", ("Q",)),
         }
-        of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan["metrics"]}
+        of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan.metrics}
         forms |= {f"explainers/{name}/{table}": form for table, form in of_explainer.items()}
-    forms |= picture_forms(plan["explainers"]) if pictured else {}
-    searched = SEARCHED if plan.get("hierarchical_occlusion") else {}
+    forms |= picture_forms(plan.explainers) if pictured else {}
+    searched = SEARCHED if plan.searching else {}
     return forms | {f"hierarchical_occlusion/{name}": form for name, form in searched.items()}
 
 
@@ -138,33 +140,6 @@ def check_questions(ids: npt.NDArray[Any], questions: npt.NDArray[Any], classes:
         raise ValueError("a question is about a label out of range")
 
 
-def checked_plan(plan: Any) -> dict[str, Any]:
-    """The plan of a run, if its names are such that files and tables can be looked up by them.
-
-    Raises:
-        ValueError: if not.
-    """
-    if not isinstance(plan, dict):
-        raise ValueError("the plan must be a mapping")
-    for key in ("class_names", "explainers", "metrics"):
-        names = plan.get(key)
-        if not isinstance(names, list if key == "class_names" else dict) or not all(isinstance(n, str) for n in names):
-            form = "a list of strings" if key == "class_names" else "a mapping by name"
-            raise ValueError(f"the plan's {key} must be {form}")
-        fits = is_text if key == "class_names" else fits_path
-        wrong = [name for name in names if not fits(name)]
-        if wrong:
-            raise ValueError(f"the plan's {key} hold {wrong[0][:80]!r}, which no run takes")
-    if type(plan.get("dropout_samples", 0)) is not int:
-        raise ValueError("the plan's dropout_samples must be a whole number")
-    chosen = plan.get("chosen_layers", {})
-    if not isinstance(chosen, dict) or not all(isinstance(layer, str) for layer in chosen.values()):
-        raise ValueError("the plan's chosen_layers must map explainers to layers")
-    if not isinstance(plan.get("hierarchical_occlusion"), (dict, type(None))):
-        raise ValueError("the plan's hierarchical_occlusion must be a mapping of options")
-    return plan
-
-
 def checked_costs(costs: Any) -> dict[str, dict[str, float]]:
     """Passes and seconds by kind.
 
@@ -175,17 +150,3 @@ def checked_costs(costs: Any) -> dict[str, dict[str, float]]:
     if not all(isinstance(one, dict) and all(type(value) in (int, float) for value in one.values()) for one in said):
         raise ValueError("the costs must map kinds to numbers")
     return costs  # type: ignore[no-any-return]
-
-
-def fits_path(name: str) -> bool:
-    """Whether a name can stand alone between the slashes of a path, in a summary folder as in an archive."""
-    return bool(name.strip()) and not set(name) & set("/\\\0") and not name.startswith(".") and is_text(name)
-
-
-def is_text(name: str) -> bool:
-    """Whether a name can be written in UTF-8: no half of a surrogate pair."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

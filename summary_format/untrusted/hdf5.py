@@ -9,12 +9,9 @@ process that may die.
 from __future__ import annotations
 
 import math
-import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import h5py
 
@@ -23,7 +20,6 @@ from ..errors import BrokenRecordError
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _MOST_DEFLATED = 1032  # no byte of deflate stands for more
 _SMALL_CHUNK = 2**20
-_REFERENCE, _COLLECTION, _OBJECT = struct.Struct("<IQI"), struct.Struct("<8sQ"), struct.Struct("<H6xQ")
 
 
 @contextmanager
@@ -104,7 +100,7 @@ def whole_number_of(file: h5py.File, name: str) -> int:
 
 
 def text_of(file: h5py.Group, name: str) -> str:
-    """What a dataset says that is one text.
+    """What a dataset says that is one text of fixed length.
 
     Raises:
         ValueError: if it is something else.
@@ -113,39 +109,6 @@ def text_of(file: h5py.Group, name: str) -> str:
     kind = h5py.check_string_dtype(dataset.dtype)
     if dataset.shape != () or kind is None:
         raise ValueError(f"{name} must be a text")
-    if kind.length is not None:
-        return str(dataset.asstr()[()])
-    place = dataset.id.get_offset()
-    if place is None:
-        raise ValueError(f"{name} is stored in chunks, where one text belongs")
-    with open(file.filename, "rb") as content:
-        length, address, index = _REFERENCE.unpack(_read(content, place, _REFERENCE.size))
-        return _heap_object(content, file.userblock_size + address, index)[:length].decode()
-
-
-def _heap_object(content: BinaryIO, start: int, wanted: int) -> bytes:
-    """An object of a global heap, the one structure of HDF5 without a checksum: where it is damaged, HDF5 may hang.
-
-    Layout: "GCOL", version, reserved, u64 size of all; then objects, each u16 index, u16 references, reserved, u64
-    size, and its bytes, filled up to 8.
-    """
-    magic, size = _COLLECTION.unpack(_read(content, start, _COLLECTION.size))
-    place, end = start + _COLLECTION.size, start + size
-    if magic != b"GCOL\x01\0\0\0":
-        raise ValueError("the heap of texts is damaged")
-    while place + _OBJECT.size <= end:
-        index, length = _OBJECT.unpack(_read(content, place, _OBJECT.size))
-        if index == wanted:
-            return _read(content, place + _OBJECT.size, length)
-        if index == 0:  # what is left is free
-            break
-        place += _OBJECT.size + -(-length // 8) * 8
-    raise ValueError("the heap of texts lacks one")
-
-
-def _read(content: BinaryIO, start: int, length: int) -> bytes:
-    """Bytes that must be there."""
-    if start + length > os.fstat(content.fileno()).st_size:
-        raise ValueError("a text lies outside the file")
-    content.seek(start)
-    return content.read(length)
+    if kind.length is None:
+        raise ValueError(f"{name} is a text of variable length, which archives of this version do not hold")
+    return str(dataset.asstr()[()])

@@ -18,8 +18,8 @@ from explainrun.runner.plan.sharding import NotAWorker, shard_of
 from explainrun.runner.results.ranking import Ranking
 from explainrun.summary_format import Results, original_picture
 from explainrun.summary_format.archive.segments import COSTS
-from explainrun.summary_format.inspection.plan_summary import Described
 from explainrun.summary_format.plan_diff import differences
+from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.untrusted import array_schema
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
@@ -131,18 +131,30 @@ def test_pixels_ran_to_255_where_a_statistic_exceeds_10_or_a_pixel_2(mean, std, 
 def test_a_plans_samples_are_the_limit_where_nothing_else_is_known():
     plan = {"class_names": [], "explainers": {}, "metrics": {}}
     known = [{"samples": 7, "limit": 10}, {"limit": 10}, {"limit": 10, "shard": [4, 4]}, {}]
-    assert [Described.of({**plan, **of}).samples for of in known] == [7, 10, 2, None]
+    assert [PlanRecord.of({**plan, **of}).own_samples for of in known] == [7, 10, 2, None]
 
 
 def test_plans_do_not_differ_by_their_place_and_strictness():
-    plan = {"config": None, "explainers": {}, "metrics": {}, "samples": 1, "seed": 0, "uncompared": ["strict"]}
-    before, now = {**plan, "summary_dir": "a", "strict": True}, {**plan, "summary_dir": "b", "strict": False}
-    assert differences(before, now) == []
-    assert differences(before, {**now, "seed": 1}) == ["seed was 0, is 1"]
+    plan = {"class_names": [], "explainers": {}, "metrics": {}, "samples": 1, "uncompared": ["strict"]}
+
+    def record(**options):
+        return PlanRecord.of({**plan, **options})
+
+    before = record(summary_dir="a", strict=True, seed=0)
+    assert differences(before, record(summary_dir="b", strict=False, seed=0)) == []
+    assert differences(before, record(summary_dir="b", strict=False, seed=1)) == ["seed was 0, is 1"]
 
 
 def test_every_letter_of_a_form_is_explained():
-    plan = {"explainers": ["E"], "metrics": ["M"], "dropout_samples": 2, "hierarchical_occlusion": {}}
+    plan = PlanRecord.of(
+        {
+            "class_names": [],
+            "explainers": {"E": {}},
+            "metrics": {"M": {}},
+            "dropout_samples": 2,
+            "hierarchical_occlusion": {"blur": 2},
+        }
+    )
     kinds = [*array_schema.SEGMENTS.values(), array_schema.archive_forms(plan, pictured=True)]
     letters = {size for kind in kinds for _, shape in kind.values() for size in shape if isinstance(size, str)}
     assert letters <= set(re.findall(r"\b[B-Z]\b", array_schema.__doc__))

@@ -12,6 +12,7 @@ from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import read_baseline
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
 from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.storage import durable
 
 PLAN = {
@@ -49,7 +50,7 @@ def make(tmp_path):
             table = np.array([scores]) if plan["metrics"] else np.zeros((0, 3))
             explained = Explained(scores=table, computed=np.ones(3, bool), errors=np.full(3, np.nan), costs={})
             segments.write_explained(0, "First", explained, np.zeros((3, 2, 3), np.float32))
-            write_archive(segments, plan)
+            write_archive(segments, PlanRecord.of(plan))
             run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)
             run.sweep()
         return run.root

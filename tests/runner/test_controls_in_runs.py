@@ -160,9 +160,9 @@ def test_the_plan_tells_which_explainers_are_controls_and_which_way_metrics_go(r
     assert "lower is better in Spread" in result.scores.table()
     flat, (_, best) = result.scores.column("Spread").mean(axis=0), result.scores.ranking("Spread").places[0]
     assert flat[result.scores.explainers.index(best)] == flat.min() < flat.max()
-    assert runner("none", [Gradient]).plan().described["controls"] == []
+    assert runner("none", [Gradient]).plan().described.controls == ()
     robust = Faithfulness(2, nn.Sigmoid(), metric="NaiveFaithfulness"), Robustness(2, nn.Sigmoid())
-    assert runner("robust", [Gradient], robust).plan().described["uncontrolled"] == ["Robustness"]
+    assert runner("robust", [Gradient], robust).plan().described.uncontrolled == ("Robustness",)
     robust = [Robustness(2, nn.Sigmoid(), samples=2)]
     assert runner("marks", [Gradient, RandomMap], robust).run().scores.uncontrolled == ("Robustness",)
 
@@ -177,7 +177,7 @@ def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(reposi
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}
     made = configured(repository, tmp_path, "ranking.yaml", **fewer, **steps)
-    assert tuple(made.plan().described["controls"]) == CONTROLS
+    assert made.plan().described.controls == CONTROLS
     assert made.plan().sample_count == 200
     result = made.run(limit=2)
     assert len(result.scores.explainers) == 13
@@ -200,7 +200,7 @@ def test_every_gradient_explainer_beats_the_controls_in_localization(repository,
 
 def test_the_quickstart_has_chance_beside_its_explainers(repository, tmp_path):
     described = configured(repository, tmp_path, "quickstart.yaml").plan().described
-    assert list(described["explainers"])[-1:] == described["controls"] == ["RandomMap"]
+    assert tuple(described.explainers)[-1:] == described.controls == ("RandomMap",)
 
 
 def test_options_of_controls_in_a_config(repository, tmp_path):

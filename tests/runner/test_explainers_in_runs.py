@@ -41,7 +41,7 @@ def test_the_archive_keeps_the_completeness_error_of_every_question(make_runner,
 
 
 def told(runner):
-    return runner.plan().described["explainers"]
+    return runner.plan().described.explainers
 
 
 def cut(tokens, by):
@@ -101,7 +101,7 @@ def test_an_explainer_around_another_in_a_config(repository, tmp_path):
     assert around.explainer.baselines == ("blur", 0.5)
     assert around.network is around.explainer.network is runner.plan().network
     assert (plain.name, type(plain.explainer)) == ("SmoothGrad", Gradient)
-    assert runner.plan().described["explainers"]["NoiseTunnel"]["explainer"]["baselines"] == ["blur", 0.5]
+    assert runner.plan().described.explainers["NoiseTunnel"]["explainer"]["baselines"] == ["blur", 0.5]
 
 
 @pytest.mark.parametrize(

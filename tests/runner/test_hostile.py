@@ -236,6 +236,26 @@ def test_names_that_are_refused(two_channels, dataset, tmp_path, scenes, classes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_refused_where_a_run_stands(make_runner, two_channels, dataset, tmp_path, scenes):
+    make_runner().run(limit=1)
+    network = two_channels()
+    runner = ImageClassificationRunner(
+        tmp_path / "run", (dataset(list(scenes(3))), ["a\ud800", "b"]), network, nn.ReLU()
+    )
+    runner.register_saliency([Gradient(network)], [])
+    for overwrite in (False, True):
+        with pytest.raises(PlanError, match=r"class name 'a\\ud800' cannot be written"):
+            runner.run(overwrite=overwrite)
+    assert find_runs(tmp_path / "run")[0].finished
+
+
+def test_a_plan_names_more_classes_than_options_may_list(two_channels, dataset, tmp_path, scenes):
+    names, network = [f"class {i}" for i in range(1001)], two_channels()
+    runner = ImageClassificationRunner(tmp_path / "run", (dataset(list(scenes(3))), names), network, nn.Sigmoid())
+    runner.register_saliency([Gradient(network)], [])
+    assert runner.plan().described.plain["class_names"] == names
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -24,6 +24,7 @@ from explainrun.summary_format import (
     SummaryWriter,
 )
 from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.plan_record import PlanRecord
 
 PLAN = {
     "network": {"class": "Net", "weights and layers": "abc123"},
@@ -80,7 +81,7 @@ def make(tmp_path):
         for batch in range(batches):
             write_batch(segments, batch)
         if batches == 2:
-            write_archive(segments, plan)
+            write_archive(segments, PlanRecord.of(plan))
             with SummaryWriter(run, [Metadata(("a", "b"), ("First",), ("IoSR",)), *records(run)]):
                 pass
             run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)
@@ -235,20 +236,12 @@ def test_several_folders_are_rows_and_the_worst_counts(make):
 
 
 def test_odd_plans_are_told(make):
-    run = make(
-        "run",
-        1,
-        network=5,
-        config=[1],
-        versions=None,
-        explainers={"First": 3, "\ud800": {}},
-        samples=10**400,
-        mean=float("nan"),
-    )
+    run = make("odd", 1, explainers={"First": 3, "\ud800": {}})
     code, text = inspected(run.root)
-    assert (code, "First; \\ud800" in text) == (3, True)
+    assert (code, "the plan's explainers must be a mapping of names to options" in " ".join(text.split())) == (2, True)
+    run = make("run", 1, samples=10**400, mean=float("nan"), note="\ud800")
     code, told = plain(run.root)
-    assert (code, told["plan"]["mean"]) == (3, None)
+    assert (code, told["plan"]["mean"], told["progress"]["samples_total"]) == (3, None, None)
     (run.root / f"events.summary.{10**19}.CPU.a_explain").write_bytes(b"")
     code, text = inspected(run.root)
     assert (code, f"begun {10**19} s after 1970" in text) == (2, True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -47,6 +48,23 @@ def test_shards_are_merged_without_checksums_of_pictures(earlier, tmp_path, how_
     assert (found.state, found.faults, found.verified) == ("finished", (), False)
 
 
+def test_archives_with_texts_of_variable_length_are_read_and_merged(schema_2, tmp_path, how_runs_differ, monkeypatch):
+    for folder in (schema_2 / "whole", *(schema_2 / "parts").iterdir()):
+        with h5py.File(find_runs(folder)[0].archive) as file:
+            assert (file.attrs["schema_version"], file["plan"].dtype.kind) == (2, "O")
+    results = Results(schema_2 / "whole")
+    assert (results.class_names, results.explainers) == (("left", "right"), ("Gradient", "InputXGradient"))
+    assert (results.plan_record.own_samples, results.plan["seed"], results.costs["made"]["infer"] > 0) == (2, 0, True)
+    found = inspect_run(schema_2 / "whole")
+    assert (found.state, found.faults, found.verified) == ("finished", (), True)
+    monkeypatch.setattr(run_folder.socket, "gethostname", lambda: "host")  # which is in the event file's name
+    merged = merge(tmp_path / "merged", (schema_2 / "parts").iterdir())
+    assert how_runs_differ(schema_2 / "whole", tmp_path / "merged") == []
+    assert merged.plan == {**results.plan, "summary_dir": str(tmp_path / "merged")}
+    with h5py.File(find_runs(tmp_path / "merged")[0].archive) as file:
+        assert (file.attrs["schema_version"], file["plan"].dtype.kind) == (3, "S")
+
+
 def test_an_unfinished_run_is_refused(earlier, tmp_path):
     for place in (earlier / "unfinished", find_runs(earlier / "unfinished")[0].data):
         with pytest.raises(ValueError, match="an earlier version of Explainrun began this run") as refused:
@@ -55,7 +73,7 @@ def test_an_unfinished_run_is_refused(earlier, tmp_path):
         found = inspect_run(place)
         assert (found.state, found.faults) == ("unfinished", ())
         assert found.unsupported == f"an earlier {REFUSED}"
-        assert found.plan.explainers == ("Gradient", "InputXGradient")
+        assert list(found.plan.explainers) == ["Gradient", "InputXGradient"]
 
 
 def test_an_unfinished_shard_is_refused_at_a_merge(earlier, tmp_path):

@@ -29,6 +29,7 @@ from explainrun.summary_format import (
 )
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.inspection import inspection
+from explainrun.summary_format.plan_record import PlanRecord
 
 NAN = float("nan")
 PLAN = {
@@ -112,7 +113,7 @@ def finished(tmp_path):
     write_explained(segments, 0, "First", [0.5, NAN], [True, False], 6.0)
     write_explained(segments, 0, "Sécond", [0.5, 0.5], [True, True], 40.0)
     write_event_file(made, ScoresRecord((Score("First", "IoSR", 0.5), Score("Sécond", "IoSR", 0.5))))
-    write_archive(segments, plan)
+    write_archive(segments, PlanRecord.of(plan))
     made.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)
     made.sweep()
     return made
@@ -223,7 +224,7 @@ def test_every_kind_of_damage_to_a_finished_run_is_named(finished):
     rewrite(finished.archive, archive[:3000] + b"x" + archive[3001:])
     ((file, what),) = faults(finished.root)
     assert (file, what[:28]) == ("results.h5", "its checksum does not match:")
-    assert inspect_run(finished.root).plan.explainers == ("First", "Sécond")  # by plan.json
+    assert list(inspect_run(finished.root).plan.explainers) == ["First", "Sécond"]  # by plan.json
     finished.archive.unlink()
     assert faults(finished.root) == [("results.h5", "it is missing")]
     rewrite(finished.archive, archive)
@@ -310,9 +311,9 @@ def test_plans_that_cannot_be_read_are_told(run, finished):
     for content, words in (
         (b"[1", "it is not the plan of a run"),
         (b"[" * 200_000, "it is not the plan of a run"),
-        (plan_file(run, {"plan": 5}), "it holds no plan"),
-        (plan_file(run, {"plan": {"explainers": 5}}),
-         "its plan does not say class_names, explainers, metrics"),
+        (plan_file(run, {"plan": 5}), "the plan is not a mapping with strings as keys"),
+        (plan_file(run, {"plan": {"explainers": 5}}), "the plan does not say class_names, metrics"),
+        (plan_file(run, {"plan": {**PLAN, "explainers": 5}}), "the plan's explainers must be a mapping of names"),
     ):  # fmt: skip
         rewrite(run.data / "plan.json", content)
         ((file, what),) = faults(run.root)
@@ -361,7 +362,7 @@ def test_a_run_that_ends_while_one_looks_is_looked_at_again(run, monkeypatch):
         for path in run.segments.iterdir():
             if not path.name.startswith("000000"):
                 path.unlink()
-        write_archive(Segments(run, tuple(PLAN["explainers"])), plan)
+        write_archive(Segments(run, tuple(PLAN["explainers"])), PlanRecord.of(plan))
         write_event_file(run, ScoresRecord((Score("First", "IoSR", 0.5),)))
         run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)
         run.sweep()

@@ -1,6 +1,7 @@
 """Segments and archive: what is written comes back, from unfinished runs too, and damage is told."""
 
 import errno
+import json
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments
 from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import check_archive, write_archive
+from explainrun.summary_format.plan_record import PlanRecord
 
 PLAN = {
     "class_names": ["a/b", "ü <i>", "c d"],
@@ -70,7 +72,7 @@ def run(tmp_path):
 
 
 def finish(run):
-    write_archive(Segments(run, tuple(PLAN["explainers"])), PLAN)
+    write_archive(Segments(run, tuple(PLAN["explainers"])), PlanRecord.of(PLAN))
     run.write_manifest(saliency_map=True, benchmark=True, uncertainty=True, hierarchical_occlusion=False)
 
 
@@ -190,11 +192,33 @@ def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monke
             check_archive(run.archive)
 
 
+def test_an_archive_holds_no_text_of_variable_length(run):
+    finish(run)
+    found = {}
+    with h5py.File(run.archive) as file:
+        file.visititems(lambda name, item: found.update({name: item.dtype}) if isinstance(item, h5py.Dataset) else None)
+        assert list(file.attrs) == ["schema_version"]
+        assert file["class_names"].asstr()[:].tolist() == PLAN["class_names"]
+        assert json.loads(file["plan"].asstr()[()]) == PLAN
+    texts = {name: h5py.check_string_dtype(kind) for name, kind in found.items() if h5py.check_string_dtype(kind)}
+    assert sorted(texts) == ["class_names", "costs", "plan"]
+    assert (texts["class_names"].encoding, texts["class_names"].length) == ("utf-8", len("ü <i>".encode()))
+    assert texts["plan"].length == len(json.dumps(PLAN))
+    assert not [name for name, kind in found.items() if kind.hasobject]
+    assert b"GCOL" not in run.archive.read_bytes()  # HDF5's heap of what has no fixed length
+
+
+def test_a_long_plan_comes_back(run):
+    plan = {**PLAN, "note": "ü" * 200_000}
+    write_archive(Segments(run, tuple(PLAN["explainers"])), PlanRecord.of(plan))
+    assert Results(run.archive).plan == plan
+
+
 def test_a_newer_archive_is_refused(run, monkeypatch):
-    monkeypatch.setattr(results_file, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(results_file, "SCHEMA_VERSION", 4)
     finish(run)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="is of version 3, this Explainrun reads up to 2"):
+    with pytest.raises(ValueError, match="is of version 4, this Explainrun reads up to 3"):
         Results(run.root)
 
 

@@ -33,6 +33,7 @@ from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.event_file.frames import framed
 from explainrun.summary_format.event_file.records import encode
+from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.untrusted.numpy_json import array_of, arrays_of, json_of
 
 PLAN = {"class_names": ["a", "b"], "explainers": {"First": {}}, "metrics": {"IoSR": {}}}
@@ -203,15 +204,18 @@ def test_a_lock_behind_a_link_is_not_taken(run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"explainers": {"../../x": {}}}, "the plan's explainers hold '../../x', which no run takes"),
-        ({"explainers": ["First"]}, "the plan's explainers must be a mapping by name"),
+        (
+            {"explainers": {"../../x": {}}},
+            "the plan's explainers must not hold '../../x', which cannot be part of a path",
+        ),
+        ({"explainers": ["First"]}, "the plan's explainers must be a mapping of names to options"),
         ({"class_names": [1, 2]}, "the plan's class_names must be a list of strings"),
-        ({"class_names": ["a", "\ud800"]}, "the plan's class_names hold"),
+        ({"class_names": ["a", "\ud800"]}, "the plan's class_names must be a list of strings"),
         ({"class_names": ["a"]}, r"logits is float32 \(1, 2\), where kind f \(1, 1\) belongs"),
         ({"metrics": {}}, r"scores is float64 \(1, 1\), where kind f \(0, 1\) belongs"),
         ({"dropout_samples": 3}, r"spread is float64 \(0, 1, 2\), where kind f \(3, 1, 2\) belongs"),
-        ({"dropout_samples": "3"}, "the plan's dropout_samples must be a whole number"),
-        ({"hierarchical_occlusion": [1]}, "the plan's hierarchical_occlusion must be a mapping of options"),
+        ({"dropout_samples": "3"}, "the plan's dropout_samples should be a valid integer"),
+        ({"hierarchical_occlusion": [1]}, "the plan's hierarchical_occlusion must be a mapping"),
     ],
 )
 def test_plans_that_do_not_fit(run, changes, words):
@@ -258,7 +262,7 @@ def payloads(data):
 
 def rebuilt(run, change):
     """The run's archive after a change, under a checksum that is right."""
-    write_archive(Segments(run, ("First",)), PLAN)
+    write_archive(Segments(run, ("First",)), PlanRecord.of(PLAN))
     data = run.archive.read_bytes()
     run.archive.unlink()
     run.archive.write_bytes(data)
@@ -342,8 +346,12 @@ def bomb(file):
     [
         ("plan", lambda f: f.create_dataset("plan", data="[" * 10**5), "it is not JSON that can be read"),
         ("plan", lambda f: f.create_dataset("plan", data=3), "plan must be a text"),
-        ("plan", lambda f: f.create_dataset("plan", data="[]"), "the plan must be a mapping"),
-        ("plan", lambda f: f.create_dataset("plan", data="{}"), "the plan's class_names must be a list of strings"),
+        ("plan", lambda f: f.create_dataset("plan", data="[]"), "the plan is not a mapping"),
+        (
+            "plan",
+            lambda f: f.create_dataset("plan", data="{}"),
+            "the plan does not say class_names, explainers, metrics",
+        ),
         ("costs", lambda f: f.create_dataset("costs", data='{"seconds": 3}'), "the costs must map kinds to numbers"),
         ("x", lambda f: f.attrs.__setitem__("schema_version", "1"), "schema_version must be a whole number"),
         ("x", lambda f: f.attrs.__delitem__("schema_version"), "schema_version is missing"),
@@ -354,9 +362,27 @@ def test_archives_that_say_something_else(run, name, make, words):
         Results(rebuilt(run, instead(name, make)))
 
 
+def of_variable_length(file):
+    for name in ("plan", "costs"):
+        text = file[name].asstr()[()]
+        del file[name]
+        file[name] = text
+
+
+def test_texts_of_variable_length_are_of_earlier_versions_alone(run):
+    assert Results(rebuilt(run, of_variable_length)).plan == PLAN
+
+    def claiming(file):
+        of_variable_length(file)
+        file.attrs["schema_version"] = 3
+
+    with pytest.raises(BrokenRecordError, match="plan is a text of variable length, which archives of this version"):
+        Results(rebuilt(run, claiming))
+
+
 def test_a_heap_of_texts_is_not_left_to_hdf5(run):
     """Where its first object is said to be of no use, HDF5 2.0 looks for the next one forever."""
-    path = rebuilt(run, lambda file: None)
+    path = rebuilt(run, of_variable_length)
     whole = path.read_bytes()
     heap = whole.index(b"GCOL")
     for place in range(heap, heap + 48):

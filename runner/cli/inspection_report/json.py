@@ -37,7 +37,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "unsupported": found.unsupported,
         "faults": [asdict(fault) for fault in found.faults],
         "costs": found.costs,
-        "plan": None if plan is None else plan.plan,
+        "plan": None if plan is None else plan.plain,
     }
     plain: dict[str, Any] = finite(values)
     return plain

@@ -73,8 +73,9 @@ def how_apart(several: Sequence[Shards]) -> list[str]:
     for other in several[1:]:
         first, second = (group.found[0][1] for group in (several[0], other))
         with suppress(Exception):  # plans may hold anything
-            before, now = (one.plan.plan if one.plan else {} for one in (first, second))
-            apart = differences(before, now, ("shard",))
+            apart = (
+                [] if first.plan is None or second.plan is None else differences(first.plan, second.plan, ("shard",))
+            )
             if several[0].of != other.of:
                 apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
             told.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
@@ -86,7 +87,7 @@ def shards_among(found: Iterable[Inspection]) -> list[Shards]:
     together: dict[str, list[tuple[int, Inspection]]] = {}
     for one in found:
         if one.plan is not None and one.plan.shard is not None:
-            plan = {key: value for key, value in one.plan.plan.items() if key not in _OWN}
+            plan = {key: value for key, value in one.plan.plain.items() if key not in _OWN}
             key = json.dumps([one.plan.shard[1], plan], sort_keys=True)
             together.setdefault(key, []).append((one.plan.shard[0], one))
     sorted_ones = (sorted(ones, key=lambda pair: (pair[0], str(pair[1].folder))) for ones in together.values())

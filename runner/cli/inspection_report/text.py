@@ -15,6 +15,7 @@ from tabulate import tabulate
 from ....summary_format.inspection.committed_work import Part
 from ....summary_format.inspection.inspection import DAMAGED, FINISHED, NO_RUN, Inspection
 from ....summary_format.inspection.progress import Progress
+from ....summary_format.plan_record import PlanRecord
 from ....summary_format.plural import plural
 from ...results.profile_table import profile_table
 from .shard_status import Shards, how_apart
@@ -147,42 +148,40 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
 def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.plan is None:
         return
-    plan = found.plan.plan
+    plan = found.plan
     yield "network", _network(plan)
-    yield "data", f"{_data(plan)}, {found.plan.classes} classes"
-    if found.plan.shard is not None:
-        yield "shard", "{} of {}".format(*found.plan.shard)
-    for key in ("explainers", "metrics"):
-        if plan[key]:
-            yield key, "; ".join(_named(name, options) for name, options in plan[key].items())
-    chosen = _inner(plan, "chosen_layers")
-    if chosen:
-        yield "layers", f"chosen automatically: {_options(chosen)}"
-    search = _inner(plan, "hierarchical_occlusion")
-    if search:
-        yield "hierarchical", f"occlusion ({_options(search)})"
-    settings = plan.get("settings") or ("mean", "std", "seed", "pass_size", "jit")
-    yield "settings", _options({key: plan.get(key) for key in (*settings, "dropout_samples")})
-    versions = ", ".join(f"{name} {number}" for name, number in _inner(plan, "versions").items())
-    yield "made with", _joined(versions, f"on {plan.get('device')}")
+    yield "data", f"{_data(plan)}, {len(plan.class_names)} classes"
+    if plan.shard is not None:
+        yield "shard", "{} of {}".format(*plan.shard)
+    for kind, parts in (("explainers", plan.explainers), ("metrics", plan.metrics)):
+        if parts:
+            yield kind, "; ".join(_named(name, options) for name, options in parts.items())
+    if plan.chosen_layers:
+        yield "layers", f"chosen automatically: {_options(plan.chosen_layers)}"
+    if plan.hierarchical_occlusion:
+        yield "hierarchical", f"occlusion ({_options(plan.hierarchical_occlusion)})"
+    yield "settings", _options({key: plan.plain.get(key) for key in (*plan.settings, "dropout_samples")})
+    versions = ", ".join(f"{name} {number}" for name, number in plan.versions.items())
+    yield "made with", _joined(versions, plan.device and f"on {plan.device}")
 
 
-def _network(plan: Mapping[str, Any]) -> str:
-    network, given = _inner(plan, "network"), _inner(_inner(plan, "config"), "network")
+def _network(plan: PlanRecord) -> str:
+    network, given = plan.network, _inner(plan.config or {}, "network")
+    activation = plan.activation_fn
     made_from = _joined(given.get("factory"), given.get("checkpoint"))
     return _joined(
         network.get("class"),
         network.get("parameters", network.get("weights and layers")),
         made_from,
-        _inner(plan, "activation_fn").get("cell", plan.get("activation_fn")),
+        activation.get("cell", activation) if isinstance(activation, Mapping) else activation,
     )
 
 
-def _data(plan: Mapping[str, Any]) -> str:
-    given = _inner(_inner(plan, "config"), "data")
+def _data(plan: PlanRecord) -> str:
+    given = _inner(plan.config or {}, "data")
     source = next((given[key] for key in ("factory", "hdf5", "csv", "folder") if given.get(key)), None)
-    counted = "samples not counted" if plan.get("samples") is None else plural(plan["samples"], "sample")
-    limit = None if plan.get("limit") is None else f"limit {plan['limit']}"
+    counted = "samples not counted" if plan.samples is None else plural(plan.samples, "sample")
+    limit = None if plan.limit is None else f"limit {plan.limit}"
     return _joined(source, _options(_inner(given, "options")), counted, limit)
 
 

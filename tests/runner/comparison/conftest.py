@@ -9,6 +9,7 @@ from explainrun.runner.comparison import Change, Comparison, Flip, ScoredRun, Si
 from explainrun.runner.comparison.formats.findings import Verdict
 from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
 from explainrun.summary_format.archive.results_file import write_archive
+from explainrun.summary_format.plan_record import PlanRecord
 
 PLAN = {
     "network": {"class": "Net", "weights and layers": "abc123"},
@@ -84,7 +85,7 @@ def make_run(tmp_path):
             write_batch(segments, batch, own, plan, (fall, seed, nan, classes))
             if not finished:
                 return run
-        write_archive(segments, plan)
+        write_archive(segments, PlanRecord.of(plan))
         if pictures:
             run.write_file(run.root / run.heatmap_path("GradCAM", 3, 0), b"picture")
         run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)

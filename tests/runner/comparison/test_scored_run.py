@@ -49,9 +49,6 @@ def test_the_newest_run_of_a_folder_is_read(make_run):
 def test_plans_of_before_say_no_direction(make_run):
     run = make_run("run", higher_is_better={})
     assert scored_run(run.root).higher_is_better == {"InsertionAUC": True, "Leak": True}
-    for wrong in ({"InsertionAUC": 1}, ["InsertionAUC"]):
-        with pytest.raises(ValueError, match="higher_is_better must map metrics to booleans"):
-            scored_run(make_run("wrong", higher_is_better=wrong).root)
 
 
 def test_labels_that_no_network_numbers_stand_for(make_run):

@@ -1,0 +1,185 @@
+"""The plan of a run as it is written and read back; it is checked both times, since what is read may be anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+)
+
+from .names import fits_path, is_text
+
+_MOST_SHARDS = 1 << 20
+_MOST_SAMPLES = 1 << 40  # a greater number is taken as unknown
+_SHOWN = 80  # characters of a name or a place
+
+
+def _checked(fits: Callable[[Any], bool], what: str) -> BeforeValidator:
+    """Refuses what does not fit at once: pydantic itself would collect an error for each of a million entries."""
+
+    def check(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _is(kind: type[Any], value: Any) -> bool:
+    return isinstance(value, kind) and (kind is not str or is_text(value))
+
+
+def _list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, (list, tuple)) and all(_is(kind, inner) for inner in value)
+
+
+def _mapping_to(kind: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping) and all(_is(str, key) and _is(kind, inner) for key, inner in value.items())
+    )
+
+
+def _fitting(names: Any) -> Any:
+    """Names by which files and tables can be looked up."""
+    wrong = next((name for name in names if not fits_path(name)), None)
+    if wrong is not None:
+        raise ValueError(f"must not hold {_cut(ascii(wrong))}, which cannot be part of a path")
+    return names
+
+
+def _shard(value: Any) -> Any:
+    pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) is int for part in value)
+    if value is not None and not (pair and 1 <= value[0] <= value[1] <= _MOST_SHARDS):
+        raise ValueError(f"must be two whole numbers i and n, with 1 <= i <= n <= {_MOST_SHARDS}")
+    return value
+
+
+Names = Annotated[tuple[str, ...], _checked(_list_of(str), "a list of strings")]
+Words = Annotated[dict[str, str], _checked(_mapping_to(str), "a mapping of strings to strings")]
+Options = Annotated[dict[str, Any], _checked(_mapping_to(object), "a mapping with strings as keys")]
+# BeforeValidators are called from the last to the first.
+Parts = Annotated[
+    dict[str, dict[str, Any]], BeforeValidator(_fitting), _checked(_mapping_to(dict), "a mapping of names to options")
+]
+Flags = Annotated[dict[str, StrictBool], _checked(_mapping_to(bool), "a mapping of strings to true or false")]
+Place = Annotated[tuple[int, int] | None, BeforeValidator(_shard)]
+Kind = Annotated[str, _checked(lambda value: _is(str, value) and fits_path(value), "a name that fits into a path")]
+Count = Annotated[StrictInt, Field(ge=0)]
+
+
+class PlanRecord(BaseModel):
+    """What a run does, as ``plan.json`` and ``results.h5`` say it; ``of`` makes one.
+
+    Options of runs (``runner/plan/options.py``) and whatever another version adds stand beside these fields: ``plain``
+    has all of them. Defaults are what plans of earlier versions mean, which do not say all of it.
+
+    Attributes:
+        class_names: name of each label.
+        explainers: options by name, in order.
+        metrics: options by name, in order.
+        network: the class of the classifier, and checksums.
+        activation_fn: from its logits to probabilities, described.
+        columns: of the dataset.
+        samples: how many the dataset holds; None where it does not say that.
+        limit: how many of them at most.
+        shard: which of how many, from 1; None for a whole run.
+        dropout_samples: how many dropout masks uncertainty is estimated from; 0 for none.
+        hierarchical_occlusion: its options; None without it.
+        chosen_layers: by explainer for which no layer was named, the one that was chosen.
+        errors: by explainer that knows how far off its maps may be, how that is said.
+        higher_is_better: by metric; True where nothing is said.
+        controls: explainers that know nothing of the network.
+        uncontrolled: metrics in which beating those says nothing.
+        settings: names of the options that say how it works.
+        uncompared: names of those in which two starts of the same run may differ.
+        graph_mode: whether MindSpore's graph mode was on.
+        device: "CPU", "GPU" or "Ascend", or several; "" where that is not said.
+        versions: of packages, by name.
+        config: what it was made from; None without a config.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    class_names: Names
+    explainers: Parts
+    metrics: Parts
+    network: Options = {}
+    activation_fn: Any = None
+    columns: Names = ()
+    samples: Count | None = None
+    limit: Count | None = None
+    shard: Place = None
+    dropout_samples: Count = 0
+    hierarchical_occlusion: Options | None = None
+    chosen_layers: Words = {}
+    errors: Words = {}
+    higher_is_better: Flags = {}
+    controls: Names = ()
+    uncontrolled: Names = ()
+    settings: Names = ("mean", "std", "seed", "pass_size", "jit")
+    uncompared: Names = ()
+    graph_mode: StrictBool = False
+    device: Kind = ""
+    versions: Words = {}
+    config: Options | None = None
+    _plain: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Any) -> PlanRecord:
+        """The record of a plan in plain values.
+
+        Raises:
+            ValueError: if it is not one; the message says what is wrong.
+        """
+        if not _mapping_to(object)(plan):
+            raise ValueError("the plan is not a mapping with strings as keys")
+        try:
+            record = cls.model_validate(plan)
+        except ValidationError as error:
+            raise ValueError(_words(error)) from None
+        record._plain = plan
+        return record
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All that the plan says, and nothing that it does not say, in plain values."""
+        return self._plain
+
+    @property
+    def searching(self) -> bool:
+        """Whether there is hierarchical occlusion."""
+        return bool(self.hierarchical_occlusion)
+
+    @property
+    def own_samples(self) -> int | None:
+        """How many samples the run has: the lesser of the dataset's length and the limit, and of that a shard's own.
+
+        None where neither is known. Where the limit alone is, there may be fewer.
+        """
+        known = [count for count in (self.samples, self.limit) if count is not None and count <= _MOST_SAMPLES]
+        if not known:
+            return None
+        return min(known) if self.shard is None else len(range(self.shard[0] - 1, min(known), self.shard[1]))
+
+
+def _words(error: ValidationError) -> str:
+    """The first of what is wrong with a plan, or all that it lacks."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    lacking = [str(one["loc"][0]) for one in found if one["type"] == "missing"]
+    if lacking:
+        return f"the plan does not say {', '.join(lacking)}"
+    where = _cut(".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in found[0]["loc"]))
+    return f"the plan's {where} {found[0]['msg'].removeprefix('Value error, ').removeprefix('Input ')}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
