@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from mindspore import Tensor, nn, ops
 from tabulate import tabulate
 
+from explainrun.explainers.core.view import keyed_generator
+
 # grad-cam and torchcam import torchvision, whose compiled operations do not load into CPU PyTorch; nobody calls them.
 OPERATIONS = torch.library.Library("torchvision", "DEF")
 OPERATIONS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -229,10 +231,30 @@ def photos(data, torch_network):
 
 
 @pytest.fixture(scope="session")
-def sixteen(photos):
-    """16 photos of 32 x 24 and their labels."""
-    images, labels = photos
-    return images[:16, :, :, :24].copy(), labels[:16]
+def sixteen(data, torch_network):
+    """16 photos of 32 x 24 and their labels: those whose ReLU inputs keep off kinks the most."""
+    images, labels = narrow_photos(data)
+    best = np.sort(np.argsort(nearest_kinks(torch_network, [images]))[-16:])
+    return images[best], labels[best]
+
+
+@pytest.fixture(scope="session")
+def noisy(data, torch_network):
+    """8 photos of 32 x 24, their labels, NoiseTunnel's ``stdevs`` and two draws of its noise each, (8, 2, 3, 32, 24).
+
+    Of 50 photos in each place, the one whose noisy copies keep off kinks the most.
+    """
+    images, labels = narrow_photos(data)
+    draws = np.stack([
+        keyed_generator(0, place, "NoiseTunnel").standard_normal((2, *images.shape[1:]), np.float32)
+        for place in range(8)
+    ])  # fmt: skip
+    best, stdevs = [], 0.1
+    for place, draw in enumerate(draws):
+        candidates = np.arange(place, len(images), len(draws))
+        copies = [images[candidates] + np.float32(stdevs) * noise for noise in draw]
+        best.append(candidates[nearest_kinks(torch_network, copies).argmax()])
+    return images[best], labels[best], stdevs, draws
 
 
 def photos_off_kinks(data, torch_network, kinks):
@@ -241,6 +263,12 @@ def photos_off_kinks(data, torch_network, kinks):
     chosen = np.flatnonzero(nearest_kinks(torch_network, [images], kinks) > 1e-5)[:64]
     assert len(chosen) == 64
     return images[chosen], labels[chosen]
+
+
+def narrow_photos(data):
+    """400 photos (32 x 24), normalised, and their labels."""
+    images, labels = all_photos(data)
+    return images[..., :24].copy(), labels
 
 
 def all_photos(data):
@@ -273,8 +301,7 @@ def on_the_way(data, torch_network):
     """16 photos of 32 x 24 and their labels whose ways from baselines, in so many steps, keep off kinks the most."""
 
     def chosen(baselines, steps):
-        images, labels = all_photos(data)
-        images = images[..., :24].copy()
+        images, labels = narrow_photos(data)
         covers = [np.float32(baseline(images)) for baseline in baselines]
         places = (np.polynomial.legendre.leggauss(steps)[0].astype(np.float32) + 1) / 2
         ways = [cover + place * (images - cover) for cover in covers for place in places]

@@ -25,7 +25,6 @@ from explainrun.explainers import (
     NoiseTunnel,
     Occlusion,
 )
-from explainrun.explainers.core.view import keyed_generator
 
 
 def test_logits(network, torch_network, photos):
@@ -170,14 +169,10 @@ def test_completeness_error_falls_as_steps_grow(network, sixteen):
 
 @pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
 @pytest.mark.parametrize("method", [Gradient, InputXGradient, GuidedBackprop])
-def test_noise_tunnel_with_the_same_noise(network, torch_network, sixteen, kind, method, agree, monkeypatch):
-    """Captum takes sizes before means of Saliency unless it is told otherwise; with 4 copies of small noise."""
-    images, labels = sixteen
-    samples, std = 4, 0.1
-    draws = [
-        keyed_generator(0, row, "NoiseTunnel").standard_normal((samples, *images.shape[1:]), np.float32)
-        for row in range(len(images))
-    ]
+def test_noise_tunnel_with_the_same_noise(network, torch_network, noisy, kind, method, agree, monkeypatch):
+    """Captum takes sizes before means of Saliency unless ``abs=False`` is given."""
+    images, labels, std, draws = noisy
+    samples = draws.shape[1]
     noise = torch.tensor(np.concatenate(draws))
     monkeypatch.setattr(torch, "normal", lambda mean, std: mean + std * noise)
     inner, options = {
@@ -192,29 +187,22 @@ def test_noise_tunnel_with_the_same_noise(network, torch_network, sixteen, kind,
         )
     theirs = theirs.detach()
     theirs = (theirs.sum(1) if method is InputXGradient else theirs.abs().amax(1)).numpy()
-    mine = ours(NoiseTunnel(method(network), kind, samples, std), sixteen)
+    mine = ours(NoiseTunnel(method(network), kind, samples, std), (images, labels))
     agree(f"NoiseTunnel({method.__name__})", f"captum NoiseTunnel {kind}", mine, theirs, 1e-3, "same noise")
 
 
-def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, sixteen, agree):
-    images, labels = sixteen
-    samples, std = 2, 0.05
-    draws = [
-        keyed_generator(0, row, "NoiseTunnel").standard_normal((samples, *images.shape[1:]), np.float32)
-        for row in range(len(images))
-    ]
-    noisy = images[:, None] + std * np.stack(draws)
-    theirs = [captum_integrated(torch_network, (copy, labels), np.float32(0), 8)[0] for copy in noisy.swapaxes(0, 1)]
-    mine = ours(NoiseTunnel(IntegratedGradients(network, steps=8), nt_samples=samples, stdevs=std), sixteen)
+def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, noisy, agree):
+    images, labels, std, draws = noisy
+    samples = draws.shape[1]
+    copies = (images[:, None] + np.float32(std) * draws).swapaxes(0, 1)
+    theirs = [captum_integrated(torch_network, (copy, labels), np.float32(0), 8)[0] for copy in copies]
+    mine = ours(NoiseTunnel(IntegratedGradients(network, steps=8), nt_samples=samples, stdevs=std), (images, labels))
     theirs = np.mean(theirs, axis=0).sum(1)
     agree("NoiseTunnel(IntegratedGradients)", "captum NoiseTunnel smoothgrad", mine, theirs, 1e-3, "same noise")
     method = LayerGradCam(torch_network, torch_network.layer3)
-    copies = [
-        method.attribute(torch.tensor(copy), torch.tensor(labels), relu_attributions=True)
-        for copy in noisy.swapaxes(0, 1)
-    ]
-    theirs = torch.stack([LayerAttribution.interpolate(copy, (32, 24), "bilinear") for copy in copies]).mean(0)
-    mine = ours(NoiseTunnel(GradCAM(network, "layer3"), nt_samples=samples, stdevs=std), sixteen)
+    maps = [method.attribute(torch.tensor(copy), torch.tensor(labels), relu_attributions=True) for copy in copies]
+    theirs = torch.stack([LayerAttribution.interpolate(one, (32, 24), "bilinear") for one in maps]).mean(0)
+    mine = ours(NoiseTunnel(GradCAM(network, "layer3"), nt_samples=samples, stdevs=std), (images, labels))
     theirs = theirs.detach().numpy()[:, 0]
     agree("NoiseTunnel(GradCAM)", "captum LayerGradCam", mine, theirs, 1e-3, "same noise, mean")
 
