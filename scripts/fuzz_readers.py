@@ -65,7 +65,7 @@ SECONDS = 2.0
 SPARE_BYTES = 64 * 2**20
 _HANGS = 30.0  # seconds after which a reader is given up
 _DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, ValueError)
-PLAN = {
+PLAN: dict[str, Any] = {
     "class_names": ["a/b", "ü <i>", "c"],
     "explainers": {"First": {"layer": "conv"}, "Ünd so": {}},
     "metrics": {"InsertionAUC": {"steps": 8}, "IoSR": {}},
@@ -117,7 +117,7 @@ def write_runs(folder: Path) -> None:
 def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> None:
     ids = np.arange(3) + 3 * batch
     questions = np.array([[ids[0], 0], [ids[0], 2], [ids[2], 1]])
-    costs = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
+    costs: dict[str, dict[str, float]] = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
     sums = ids.astype(np.uint32)
     samples = SampleBatch(ids, sums, truth, rows, rows, rng.random((3, 3, 3)), questions, ids, costs, sums)
@@ -152,7 +152,14 @@ def read_events(run: RunFolder) -> Any:
 def read_results(run: RunFolder) -> Any:
     """All that a run's results say."""
     results = Results(run.root)
-    whole = [results.plan, results.costs, results.class_names, results.explainers, results.metrics, results.outcomes]
+    whole: list[Any] = [
+        results.plan,
+        results.costs,
+        results.class_names,
+        results.explainers,
+        results.metrics,
+        results.outcomes,
+    ]
     whole += [results.samples, results.digests, results.truth, results.probabilities, results.computed, results.beyond]
     whole += [results.recorded, results.uncertainty, results.questions, results.sample_pictures]
     for name in results.explainers:
@@ -313,11 +320,11 @@ class Worker:
     def outcome(self, case: int) -> Outcome:
         """What comes of a case."""
         print(case, file=self._process.stdin, flush=True)
-        if not select.select([self._process.stdout], [], [], _HANGS)[0]:
+        if not select.select([self._answers], [], [], _HANGS)[0]:
             self.stop()
             self._start()
             return Outcome(case, "unknown", "fault", "hangs", _HANGS)
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             self._process.communicate()
             code = self._process.returncode
@@ -335,7 +342,9 @@ class Worker:
         write_runs(folder)
         command = [sys.executable, __file__, "--work", str(folder), "--seed", str(self._seed)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        if self._process.stdout.readline() != "ready\n":
+        assert self._process.stdout is not None
+        self._answers = self._process.stdout
+        if self._answers.readline() != "ready\n":
             raise SystemExit("what is whole cannot be read")
 
 
@@ -369,7 +378,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work is not None:
-        return work(options.work, options.seed)
+        work(options.work, options.seed)
+        return
     cases = range(options.cases) if options.only is None else [options.only]
     with tempfile.TemporaryDirectory() as folder:
         found = list(outcomes(cases, Path(folder), options.seed))
@@ -377,7 +387,7 @@ def main() -> None:
     for one in wrong if options.only is None else found:
         print(f"case {one.case}, {one.target}: {one.came_to} after {one.seconds:.2f} s: {one.told}")
     print(report(found))
-    return sys.exit(bool(wrong))
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":
