@@ -23,6 +23,11 @@ from mindspore import Tensor, nn, ops
 
 from explainrun.explainers.contract.network_state import network_state
 
+if "EXPLAINRUN_EVERY_CALL" not in os.environ:
+    # One operation after the other, which gives the same numbers: on one core, the threads that would prepare the next
+    # ones wait for each other, and take three times as long.
+    ms.runtime.launch_blocking()
+
 
 class Linear(nn.Cell):
     """logits[k] = sum of weights[k] * image + bias[k]; counts its calls and remembers how many images each had."""
