@@ -78,12 +78,12 @@ def no_waiting_for_the_disk():
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def linear():
     return Linear
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two_channels():
     return TwoChannels
 
@@ -99,7 +99,7 @@ def make_dataset(rows, columns=("image", "labels", "bboxes")):
     return ds.GeneratorDataset(rows, list(columns[: len(rows[0])]), shuffle=False, num_parallel_workers=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset():
     return make_dataset
 
