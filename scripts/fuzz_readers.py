@@ -5,8 +5,8 @@
 Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
 that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
 HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. Readers run in a process of
-their own, which may neither die, nor raise anything but what they document, nor take 2 seconds, nor more memory than
-the file's size and 64 MiB.
+their own, which may neither die, nor raise anything but what they document, nor compute for 2 seconds, nor take more
+memory than the file's size and 64 MiB.
 
 Exit code 0 if none did.
 """
@@ -84,7 +84,7 @@ class Outcome:
         target: what was damaged, and whether its checksums were made right again.
         came_to: "refused", "as before", "other values", or "fault".
         told: the reader's words, or what went wrong.
-        seconds: that reading took.
+        seconds: of processor time that reading took.
         memory: bytes that it took at most.
     """
 
@@ -242,7 +242,7 @@ class Cases:
             _put(path, whole)
 
     def _read(self, case: int, name: str, run: RunFolder, size: int) -> Outcome:
-        told, began = "", time.monotonic()
+        told, began = "", time.process_time()
         with Measured(SPARE_BYTES + size) as memory:
             try:
                 found = TARGETS[name].read(run)
@@ -253,7 +253,7 @@ class Cases:
                 came_to, told = "fault", f"{type(error).__name__}: {error}"
             else:
                 came_to = "as before" if _seen(found) == self._before[name] else "other values"
-        return Outcome(case, name, came_to, told, time.monotonic() - began, memory())
+        return Outcome(case, name, came_to, told, time.process_time() - began, memory())
 
 
 def _put(path: Path, content: bytes) -> None:
