@@ -51,20 +51,28 @@ def started(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.long
-def test_runs_everything_that_there_is(repository, tmp_path):
+SMALL = {"RISE": 4, "RISEPlus": 4, "steps": 2, "uncertainty": 2, "limit": 1}
+LARGE = {"RISE": 20, "RISEPlus": 12, "steps": 16, "uncertainty": 5, "limit": 2}
+
+
+@pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE, marks=pytest.mark.long)])
+def test_runs_everything_that_there_is(repository, tmp_path, size):
     """The full config, with fewer masks."""
     fewer = {
-        "explainers.5.Occlusion.window": 56, "explainers.5.Occlusion.stride": 28, "explainers.6.RISE.num_masks": 20,
-        "explainers.7.RISEPlus.num_masks": 12, "metrics.5.Robustness.samples": 1, "uncertainty.samples": 5,
+        "explainers.5.Occlusion.window": 56, "explainers.5.Occlusion.stride": 28,
+        "explainers.6.RISE.num_masks": size["RISE"], "explainers.7.RISEPlus.num_masks": size["RISEPlus"],
+        "metrics.5.Robustness.samples": 1, "uncertainty.samples": size["uncertainty"],
+    } | {
+        f"metrics.{place}.{name}.steps": size["steps"]
+        for place, name in enumerate(("InsertionAUC", "DeletionAUC", "NaiveFaithfulness"))
     }  # fmt: skip
     path = repository / "configs" / "full.yaml"
-    build_runner(*load_config(path, {"summary_dir": str(tmp_path), **fewer}), path.parent).run(limit=2)
+    build_runner(*load_config(path, {"summary_dir": str(tmp_path), **fewer}), path.parent).run(limit=size["limit"])
     results = Results(tmp_path)
     assert (len(results.explainers), len(results.metrics)) == (8, 7)
     assert results.costs["made"] == results.costs["needed"]
     assert "found" in results.outcomes
-    assert results.uncertainty.shape == (3, 2, 10)
+    assert results.uncertainty.shape == (3, size["limit"], 10)
     assert np.isfinite(results.errors("RISEPlus")).all()
     scored = [name for name in results.explainers if np.isfinite(results.scores(name, "Robustness")).all()]
     assert len(scored) == 8
