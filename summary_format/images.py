@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .problem import Problem
+
 Statistics = Sequence[float] | float
 
 
@@ -24,7 +26,7 @@ def check_together(mean: Any, std: Any) -> None:
         ValueError: if one of the two is given alone.
     """
     if (mean is None) != (std is None):
-        raise ValueError("mean and std go together: give both or neither")
+        raise ValueError(Problem.of("mean-without-std", "mean and std go together: give both or neither"))
 
 
 def original_picture(

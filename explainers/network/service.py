@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
+from ...summary_format.problem import Problem
 from .compiled import compiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
 from .modes import evaluating
@@ -226,10 +227,11 @@ class Network:
         mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
         beside = self._dropped(mixed, full, len(first), "dropout trial")
         if not _agree(alone[1:], beside[1:]):
-            raise ValueError(
+            words = (
                 "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
                 "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
             )
+            raise ValueError(Problem.of("dropout-mixes-images", words))
         try:
             with self.running("dropout trial", len(first)):
                 flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]

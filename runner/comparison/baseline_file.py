@@ -21,6 +21,7 @@ import numpy as np
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.names import fits_path, is_text
 from ...summary_format.plural import plural, there_are
+from ...summary_format.problem import Problem
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.numpy_json import json_of
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
@@ -98,17 +99,22 @@ def read_baseline(path: str | Path) -> ScoredRun:
     try:
         return _read(json_of(Path(path).read_bytes(), unique_keys=True), str(path))
     except ValueError as error:
-        raise BaselineError(f"{path}: {error}") from error
+        problem = Problem.told(error)
+        if problem.code == "other":
+            problem = Problem.of("baseline-damaged", "{said}", said=str(error))
+        raise BaselineError(problem.at(str(path))) from error
 
 
 def _read(content: Any, name: str) -> ScoredRun:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError("it is not a baseline; explainrun baseline RUN -o FILE writes one")
+        words = "it is not a baseline; explainrun baseline RUN -o FILE writes one"
+        raise ValueError(Problem.of("not-a-baseline", words))
     version = content.get("version")
     if type(version) is not int or version < 1:
         raise ValueError(f"its version is {str(version)[:80]!r}, where a number belongs")
     if version > VERSION:
-        raise ValueError(f"it is of version {version}, this Explainrun reads up to {VERSION}")
+        words = "it is of version {version}, this Explainrun reads up to {known}"
+        raise ValueError(Problem.of("baseline-newer", words, version=version, known=VERSION))
     class_names = content.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
         raise ValueError("its class_names must be a list of strings")
@@ -219,10 +225,12 @@ def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
             told = math.nan if value is None else _number(value, f"means_of_true_labels.{explainer}")
             mean = run.mean(explainer, metric)
             if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
-                raise ValueError(
-                    f"its mean of {explainer} in {metric} is {told:.6g}, its scores give {mean:.6g}: it was edited; "
-                    f"make it again with explainrun baseline"
+                words = (
+                    "its mean of {explainer} in {metric} is {kept:.6g}, its scores give {mean:.6g}: it was edited; "
+                    "make it again with explainrun baseline"
                 )
+                values = {"explainer": explainer, "metric": metric, "kept": told, "mean": mean}
+                raise ValueError(Problem.of("baseline-edited", words, **values))
 
 
 def _mapping(value: Any, what: str, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
