@@ -163,10 +163,11 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
         yield chosen
     calling |= {type(cell).__name__ for _, cell in network.cells_and_names() if _may_call_dropout(cell)}
     if calling:
-        raise ValueError(
-            f"{', '.join(sorted(calling))} calls a dropout function, whose masks uncertainty cannot choose; make it a "
-            f"layer (nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
+        words = (
+            "{kinds:list} calls a dropout function, whose masks uncertainty cannot choose; make it a layer "
+            "(nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
         )
+        raise ValueError(Problem.of("dropout-function", words, kinds=sorted(calling)))
     dropped = [place.name for place in ran if not place.before]
     if not ran:
         words = "no dropout layer and no dense one runs in a forward pass, so uncertainty has nowhere to drop"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
-from ..plan.options import SETTINGS, RunOptions
+from ..plan.options import SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
@@ -200,6 +200,6 @@ def _said(problem: Any) -> Problem:
         return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
     message = problem["msg"].removeprefix("Value error, ")
     if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
-        return Problem.of("setting-refused", "{said}", said=str(message), key=where, given=problem["input"])
+        return option_problem(problem)
     said = f"{message[0].lower()}{message[1:]}"
     return Problem.of("key-refused", "{key}: {said}, got {given!r}", key=where, said=said, given=problem["input"])

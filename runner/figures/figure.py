@@ -325,7 +325,7 @@ def _listed(images: Any) -> list[Any]:
         images = list(images)
     listed = list(images) if isinstance(images, (list, tuple)) else [images]
     if not listed:
-        raise ValueError("there are no images to explain")
+        raise ValueError(Problem.of("no-images", "there are no images to explain"))
     return listed
 
 
@@ -349,7 +349,8 @@ def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
     if isinstance(image, Image.Image):
         return Shown(name, np.asarray(seen(image)), pixels.of(image))
     if not isinstance(image, (Tensor, np.ndarray)):
-        raise TypeError(f"{name} must be a path, a picture, a Tensor or an array, got {type(image).__name__}")
+        words = "{name} must be a path, a picture, a Tensor or an array, got {kind}"
+        raise TypeError(Problem.of("image-kind", words, name=name, kind=type(image).__name__))
     if image.ndim != 3 or image.shape[0] not in MODES:
         words = "{name} must be (C, H, W) of 1, 3 or 4 channels, got shape {shape}"
         raise ValueError(Problem.of("image-shape", words, name=name, shape=tuple(image.shape)))
