@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..summary_format.problem import Problem
+
 
 def whole_number(value: Any, name: str, least: int = 1) -> int:
     """A whole number.
@@ -14,7 +16,8 @@ def whole_number(value: Any, name: str, least: int = 1) -> int:
         ValueError: if it is none, or below the least.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
+        words = "{name} must be a whole number from {least}, got {given!r}"
+        raise ValueError(Problem.of("not-a-whole-number", words, name=name, least=least, given=value))
     return int(value)
 
 
@@ -25,7 +28,8 @@ def yes_or_no(value: Any, name: str) -> bool:
         ValueError: if it is neither.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
+        words = "{name} must be True or False, got {given!r}"
+        raise ValueError(Problem.of("not-yes-or-no", words, name=name, given=value))
     return bool(value)
 
 
@@ -36,7 +40,7 @@ def positive_number(value: Any, name: str) -> float:
         ValueError: if it is none.
     """
     if real_number(value, name) <= 0:
-        raise ValueError(f"{name} must be above 0, got {value!r}")
+        raise ValueError(Problem.of("not-above-zero", "{name} must be above 0, got {given!r}", name=name, given=value))
     return float(value)
 
 
@@ -47,7 +51,7 @@ def share(value: Any, name: str) -> float:
         ValueError: if it is none.
     """
     if not 0 <= real_number(value, name) <= 1:
-        raise ValueError(f"{name} must lie in 0..1, got {value!r}")
+        raise ValueError(Problem.of("not-a-share", "{name} must lie in 0..1, got {given!r}", name=name, given=value))
     return float(value)
 
 
@@ -58,5 +62,6 @@ def real_number(value: Any, name: str) -> float:
         ValueError: if it is none.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
+        words = "{name} must be a finite number, got {given!r}"
+        raise ValueError(Problem.of("not-a-number", words, name=name, given=value))
     return float(value)

@@ -15,6 +15,7 @@ from ..explainers.arguments import whole_number
 from ..explainers.network import DEFAULT_PASS_SIZE
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
+from ..summary_format.problem import Problem
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
 from .plan.options import RunOptions
@@ -159,7 +160,8 @@ class ImageClassificationRunner:
         """
         own = shard_of(shard)
         if not (self._explainers or self._dropout_samples or self._hierarchical_occlusion):
-            raise PlanError(["nothing is registered; call register_saliency or register_hierarchical_occlusion first"])
+            words = "nothing is registered; call register_saliency or register_hierarchical_occlusion first"
+            raise PlanError([Problem.of("nothing-registered", words)])
         return Plan(
             summary_dir=self._summary_dir if own is None else Path(str(self._summary_dir).replace(PLACE, own.name)),
             dataset=self._dataset,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..summary_format.errors import ExplainrunError, SeveralProblemsError
+from ..summary_format.problem import Problem
 
 _TRACEBACK = "EXPLAINRUN_TRACEBACK"
 
@@ -24,7 +25,7 @@ class DamagedRunError(PlanError):
     """The folder holds this run, finished, and it can no longer be read."""
 
 
-class Problems(list[str]):
+class Problems(list[Problem]):
     """A sentence on each thing that is wrong, to be reported together."""
 
     def attempt(self, where: str, make: Callable[[], Any]) -> Any:
@@ -46,7 +47,8 @@ class Problems(list[str]):
             self.extend(error.problems)
         else:
             show_traceback(error)
-            self.append(f"{where}: {error_line(error)}" if where else error_line(error))
+            problem = problem_of(error)
+            self.append(problem.at(where) if where else problem)
 
     def raise_if_any(self) -> None:
         """Raise them, if there are any.
@@ -56,6 +58,21 @@ class Problems(list[str]):
         """
         if self:
             raise PlanError(self)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What an error says, in one line: the problem it was raised with, or one with a code for its kind."""
+    line, said = error_line(error), Problem.told(error)
+    if said.code != "other":
+        return Problem(line, said.code, said.values)
+    kind = type(error).__name__
+    if isinstance(error, ImportError):
+        return Problem.of("import-failed", "{said}", said=line, error=kind)
+    if isinstance(error, OSError):
+        return Problem.of("file-failed", "{said}", said=line, error=kind)
+    if isinstance(error, ValueError):
+        return Problem.of("value-refused", "{said}", said=line, error=kind)
+    return Problem.of("code-raised", "{said}", said=line, error=kind)
 
 
 def first_line(error: BaseException) -> str:

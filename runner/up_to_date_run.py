@@ -14,6 +14,7 @@ from ..summary_format.errors import ExplainrunError
 from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.plan_diff import CHOSEN, differences
 from ..summary_format.plan_record import PlanRecord
+from ..summary_format.problem import Problem
 from .config.build import build_runner
 from .config.schema import load_config
 from .execution.batch import digests, read
@@ -27,7 +28,7 @@ class RunFailedError(ExplainrunError, RuntimeError):
     """A config cannot be run, or its run failed; the message says why, for people."""
 
     def __init__(self, config: Path, why: str, exit_code: int = EXIT_RESUMABLE) -> None:
-        super().__init__(f"the run of {config} failed: {why}")
+        super().__init__(Problem.of("run-failed", "the run of {config} failed: {why}", config=config, why=why))
         self.exit_code = exit_code
 
 

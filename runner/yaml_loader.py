@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ..summary_format.problem import Problem
+
 
 class UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, refusing a key that stands twice in a mapping, of which it would keep the last in silence."""
@@ -29,7 +31,9 @@ def yaml_mapping(path: Path) -> dict[Any, Any]:
     try:
         content = yaml.load(path.read_text("utf-8"), UniqueKeyLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        words, said = "cannot read {file}: {said}", " ".join(str(error).split())
+        raise ValueError(Problem.of("yaml-unreadable", words, file=path, said=said)) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a mapping, it holds {type(content).__name__}")
+        words = "{file} must hold a mapping, it holds {kind}"
+        raise ValueError(Problem.of("yaml-no-mapping", words, file=path, kind=type(content).__name__))
     return content

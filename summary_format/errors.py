@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from .problem import Problem
 
 
 class ExplainrunError(Exception):
@@ -22,18 +23,32 @@ class ExplainrunError(Exception):
 
     exit_code: int = EXIT_BAD_INPUT
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, a sentence each, with its code and what it names."""
+        return (Problem.told(self),)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The code of each problem, by which a script recognises its kind; docs/problems.md lists them."""
+        return tuple(problem.code for problem in self.problems)
+
 
 class SeveralProblemsError(ExplainrunError, ValueError):
     """What is wrong, a line each.
 
-    Attributes:
-        problems: one sentence each.
+    Args:
+        problems: one sentence each; plain texts get the code "other".
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        several = f"{len(self.problems)} problems:" if len(self.problems) > 1 else ""
-        super().__init__("\n  ".join([several, *self.problems]) if several else self.problems[0])
+        self._problems = tuple(map(Problem.taken, problems))
+        several = f"{len(self._problems)} problems:" if len(self._problems) > 1 else ""
+        super().__init__("\n  ".join([several, *self._problems]) if several else self._problems[0])
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -60,5 +75,13 @@ class BrokenRecordError(ExplainrunError, ValueError):
     exit_code = EXIT_RESUMABLE
 
     def __init__(self, path: Path, index: int, offset: int, reason: str) -> None:
-        super().__init__(f"{path}: record {index} at byte {offset}: {reason}")
+        said = Problem.of(
+            "record-broken",
+            "{path}: record {index} at byte {offset}: {reason}",
+            path=path,
+            index=index,
+            offset=offset,
+            reason=reason,
+        )
+        super().__init__(said)
         self.path, self.index, self.offset, self.reason = path, index, offset, reason

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .problem import Problem
+
 Statistics = Sequence[float] | float
 
 
@@ -24,7 +26,7 @@ def check_together(mean: Any, std: Any) -> None:
         ValueError: if one of the two is given alone.
     """
     if (mean is None) != (std is None):
-        raise ValueError("mean and std go together: give both or neither")
+        raise ValueError(Problem.of("mean-without-std", "mean and std go together: give both or neither"))
 
 
 def original_picture(
@@ -100,5 +102,6 @@ def _restored(
 def _per_channel(statistics: Statistics, channels: int, name: str) -> npt.NDArray[np.float64]:
     values = np.atleast_1d(np.asarray(statistics, np.float64))
     if values.ndim != 1 or values.size not in (1, channels):
-        raise ValueError(f"{name} must hold one number or one for each of {channels} channels, got {statistics}")
+        words = "{name} must hold one number or one for each of {channels} channels, got {given}"
+        raise ValueError(Problem.of("statistics-count", words, name=name, channels=channels, given=statistics))
     return np.broadcast_to(values, (channels,))[:, None, None]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -21,7 +23,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from explainrun import ExplainrunError
 from explainrun.explainers.contract.network_state import network_state
+from explainrun.summary_format.problem import Problem
 
 if "EXPLAINRUN_EVERY_CALL" not in os.environ:
     # One operation after the other, which gives the same numbers: on one core, the threads that would prepare the next
@@ -132,6 +136,28 @@ def how_runs_differ(repository):
     harness = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(harness)
     return harness.how_runs_differ
+
+
+@pytest.fixture(scope="session")
+def raising():
+    """Makes a context in which an error of a class is raised that has one problem with a code, and with these values.
+
+    A value may be a pattern, to be found in what the problem has; a problem has others beside.
+    """
+    return _raising
+
+
+@contextmanager
+def _raising(kind, code, /, **values):
+    with pytest.raises(kind) as caught:
+        yield caught
+    error = caught.value
+    problems = error.problems if isinstance(error, ExplainrunError) else [Problem.told(error)]
+    [problem] = [one for one in problems if one.code == code] or [Problem(f"no {code} in {problems}")]
+    assert problem.code == code, problem
+    for name, value in values.items():
+        found = problem.values[name]
+        assert value.search(str(found)) if isinstance(value, re.Pattern) else found == value, (name, found, value)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...summary_format.problem import Problem
 from ..network import Network
 from ..network.tensors import FloatArray
 
@@ -23,7 +24,8 @@ def automatic_layer(network: Network, image: FloatArray) -> str:
     shapes = {name: shape for name, _, shape in network.layers(image[None], "layer choice")}
     found = [name for name, shape in shapes.items() if shape and len(shape) == 4 and shape[2] * shape[3] > 1]
     if not found:
-        raise ValueError("no layer gives feature maps (N, channels, h, w) to read; name one with the option 'layer'")
+        words = "no layer gives feature maps (N, channels, h, w) to read; name one with the option 'layer'"
+        raise ValueError(Problem.of("no-feature-maps", words))
     parts = found[-1].split(".")
     around = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return next(name for name in around if shapes.get(name) == shapes[found[-1]])

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from ...summary_format.errors import nearest
+from ...summary_format.problem import Problem
 
 
 class Registry(Mapping[str, Any]):
@@ -48,10 +49,14 @@ class Registry(Mapping[str, Any]):
             AttributeError: if its module has no such class.
         """
         if name not in self._targets:
-            raise ValueError(f"no {self._kind} {name!r}; {nearest(name, self)}")
+            words = "no {kind} {name!r}; {nearest}"
+            raise ValueError(Problem.of("name-unknown", words, kind=self._kind, name=name, nearest=nearest(name, self)))
         target, *others = self._targets[name]
         if others:
-            raise ValueError(f"{self._kind} {name!r} is given by several packages: {', '.join((target, *others))}")
+            words = "{kind} {name!r} is given by several packages: {packages:list}"
+            raise ValueError(
+                Problem.of("name-ambiguous", words, kind=self._kind, name=name, packages=(target, *others))
+            )
         return self._own[target] if target in self._own else _imported(target)
 
     def __iter__(self) -> Iterator[str]:

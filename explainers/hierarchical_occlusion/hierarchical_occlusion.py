@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ...summary_format.problem import Problem
 from ..arguments import real_number, whole_number
 from ..core.construction import Configured
 from ..core.explainer import image_array
@@ -101,16 +102,19 @@ class HierarchicalOcclusion(Configured):
             ValueError: if it has not three channels, is too small for the windows, or has not a stride per layer.
         """
         if len(shape) != 3 or shape[0] != CHANNELS:
-            raise ValueError(
-                f"hierarchical occlusion needs images of three channels (3, H, W), got {tuple(shape)}; "
-                f"repeat the channel of grey images in front of the network"
+            words = (
+                "hierarchical occlusion needs images of three channels (3, H, W), got {shape}; repeat the channel of "
+                "grey images in front of the network"
             )
+            raise ValueError(Problem.of("hierarchical-occlusion-channels", words, shape=tuple(shape)))
         short, smallest = min(shape[1:]), 2 * SHORTEST_WINDOW
         if self.window_sides is None and short < smallest:
-            raise ValueError(
-                f"hierarchical occlusion needs images of at least {smallest} x {smallest} pixels, got {shape[1]} x "
-                f"{shape[2]}; resize them, or set window_sides and a larger blur"
+            words = (
+                "hierarchical occlusion needs images of at least {least} x {least} pixels, got {height} x {width}; "
+                "resize them, or set window_sides and a larger blur"
             )
+            values = {"least": smallest, "height": shape[1], "width": shape[2]}
+            raise ValueError(Problem.of("hierarchical-occlusion-size", words, **values))
         if self.window_sides and self.window_sides[0] > short:
             raise ValueError(
                 f"window_sides must be at most the images' short side, which is {short}, got "

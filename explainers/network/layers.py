@@ -7,6 +7,7 @@ from typing import Any
 from mindspore import nn
 
 from ...summary_format.errors import nearest
+from ...summary_format.problem import Problem
 
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:
@@ -20,5 +21,7 @@ def find_layer(network: nn.Cell, name: str) -> nn.Cell:
         cell = getattr(cell, part, None)
         if not isinstance(cell, nn.Cell):
             known = [known for known, _ in network.cells_and_names() if known]
-            raise ValueError(f"{type(network).__name__} has no layer {name!r}; {nearest(name, known)}")
+            words = "{network} has no layer {layer!r}; {nearest}"
+            values = {"network": type(network).__name__, "layer": name, "nearest": nearest(name, known)}
+            raise ValueError(Problem.of("layer-unknown", words, **values))
     return cell

@@ -17,6 +17,7 @@ from mindspore.ops import Primitive
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
+from ...summary_format.problem import Problem
 
 RATE_WITHOUT_LAYER = 0.5  # of the dropout put before the last dense layer of a network that has none
 _BY_CHANNEL = (nn.Dropout2d, nn.Dropout3d)
@@ -83,10 +84,11 @@ class Draws:
         values = self._repeated(values)
         rows, owners = values.shape[0], self.images * self.repeats
         if rows % owners:
-            raise ValueError(
-                f"dropout layer {dropout.name!r} gets {rows} rows for {owners} images; uncertainty needs the images "
-                f"along the first axis"
+            words = (
+                "dropout layer {layer!r} gets {rows} rows for {images} images; uncertainty needs the images along the "
+                "first axis"
             )
+            raise ValueError(Problem.of("dropout-rows", words, layer=dropout.name, rows=rows, images=owners))
         axes = values.shape[1:2] + (1,) * (values.ndim - 2) if dropout.by_channel else values.shape[1:]
         masks = np.ones((owners, rows // owners, *axes), np.float32)  # an image's rows, such as its tokens, follow it
         for mask, generator in zip(masks, self.generators, strict=False):
@@ -111,9 +113,9 @@ class Draws:
         if self.repeats == 1 or values.shape[0] != self.images:
             return values
         if values.nbytes * self.repeats > _REPEATED_BYTES:
-            raise UnsharedDropoutError(
-                f"repeated {self.repeats} times, what is dropped takes {values.nbytes * self.repeats:,} B"
-            )
+            words = "repeated {times} times, what is dropped takes {size:,} B"
+            values = {"times": self.repeats, "size": values.nbytes * self.repeats}
+            raise UnsharedDropoutError(Problem.of("dropout-too-large", words, **values))
         return ops.repeat_interleave(values, self.repeats, 0)
 
 
@@ -161,13 +163,15 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
         yield chosen
     calling |= {type(cell).__name__ for _, cell in network.cells_and_names() if _may_call_dropout(cell)}
     if calling:
-        raise ValueError(
-            f"{', '.join(sorted(calling))} calls a dropout function, whose masks uncertainty cannot choose; make it a "
-            f"layer (nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
+        words = (
+            "{kinds:list} calls a dropout function, whose masks uncertainty cannot choose; make it a layer "
+            "(nn.Dropout), or of one of MindSpore's own layers set the rate to 0"
         )
+        raise ValueError(Problem.of("dropout-function", words, kinds=sorted(calling)))
     dropped = [place.name for place in ran if not place.before]
     if not ran:
-        raise ValueError("no dropout layer and no dense one runs in a forward pass, so uncertainty has nowhere to drop")
+        words = "no dropout layer and no dense one runs in a forward pass, so uncertainty has nowhere to drop"
+        raise ValueError(Problem.of("no-dropout-runs", words))
     names = dict.fromkeys(dropped or [ran[-1].name])
     chosen.append(DropoutPlaces(tuple(names), added=not dropped))
 
@@ -211,11 +215,13 @@ def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
         elif isinstance(cell, _BY_CHANNEL):
             found.append(_Dropout(name, cell, float(1.0 - cell.keep_prob), by_channel=True))
         elif "dropout" in type(cell).__name__.lower():
-            raise ValueError(f"uncertainty does not know how layer {name!r} ({type(cell).__name__}) drops")
+            words = "uncertainty does not know how layer {layer!r} ({kind}) drops"
+            raise ValueError(Problem.of("dropout-unknown", words, layer=name, kind=type(cell).__name__))
         elif isinstance(cell, _DENSE):
             dense.append(_Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
     if not (found or dense):
-        raise ValueError("uncertainty needs a dropout layer, or a dense one to put dropout before")
+        words = "uncertainty needs a dropout layer, or a dense one to put dropout before"
+        raise ValueError(Problem.of("no-dropout-layer", words))
     return found, dense
 
 
@@ -224,9 +230,8 @@ def _hooked(dropout: _Dropout, draws: Draws) -> Any:
 
     def before(_cell: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         if not inputs:
-            raise ValueError(
-                f"uncertainty puts dropout before layer {dropout.name!r}, which must get its input by place"
-            )
+            words = "uncertainty puts dropout before layer {layer!r}, which must get its input by place"
+            raise ValueError(Problem.of("dropout-input-by-name", words, layer=dropout.name))
         return (draws.masked(inputs[0], dropout), *inputs[1:])
 
     def after(_cell: Any, _inputs: Any, output: Tensor) -> Tensor:

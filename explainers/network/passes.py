@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from .rectified import Rule
 
 
@@ -22,8 +22,13 @@ class OutOfMemoryError(ExplainrunError, RuntimeError):
     def __init__(self, pass_size: int) -> None:
         smaller = f"set pass_size to {pass_size // 2}" if pass_size > 1 else "there is no smaller pass_size"
         super().__init__(
-            f"the device has no memory for a pass of {plural(pass_size, 'image')}; {smaller} (results depend on it, so "
-            f"a run that has begun resumes with its own or starts over with overwrite)"
+            Problem.of(
+                "out-of-memory",
+                "the device has no memory for a pass of {pass_size:plural image}; {advice} (results depend on it, so "
+                "a run that has begun resumes with its own or starts over with overwrite)",
+                pass_size=pass_size,
+                advice=smaller,
+            )
         )
 
 

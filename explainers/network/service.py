@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
+from ...summary_format.problem import Problem
 from .compiled import compiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
 from .modes import evaluating
@@ -226,28 +227,31 @@ class Network:
         mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
         beside = self._dropped(mixed, full, len(first), "dropout trial")
         if not _agree(alone[1:], beside[1:]):
-            raise ValueError(
+            words = (
                 "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
                 "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
             )
+            raise ValueError(Problem.of("dropout-mixes-images", words))
         try:
             with self.running("dropout trial", len(first)):
                 flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
                 with dropping(self.cell, self.dropout, Draws(flat, len(full), samples)):
                     together = as_array(checked_logits(self.cell(full), self.cell))
                 if together.shape != (len(full) * samples, alone.shape[1]):
-                    raise UnsharedDropoutError(f"repeated, what is dropped gives logits {together.shape}")
+                    words = "repeated, what is dropped gives logits {shape}"
+                    raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
                 together = together.reshape(len(full), samples, -1)
                 if not (_agree(alone, together[:, 0]) and _agree(beside[:1], together[:1, 1])):
-                    raise UnsharedDropoutError("with the dropout's output repeated, the network gives other logits")
+                    words = "with the dropout's output repeated, the network gives other logits"
+                    raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
         except UnsharedDropoutError:
             raise
         except OutOfMemoryError as error:
-            raise UnsharedDropoutError("the device has no memory for all samples of a pass together") from error
+            words = "the device has no memory for all samples of a pass together"
+            raise UnsharedDropoutError(Problem.of("dropout-out-of-memory", words)) from error
         except (ValueError, TypeError, RuntimeError) as error:
-            raise UnsharedDropoutError(
-                "what follows the first dropout also uses something that is not dropped, such as a residual"
-            ) from error
+            words = "what follows the first dropout also uses something that is not dropped, such as a residual"
+            raise UnsharedDropoutError(Problem.of("dropout-residual", words)) from error
         self.dropout = replace(self.dropout, shared=True)
 
     def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:

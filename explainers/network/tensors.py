@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ...summary_format.problem import Problem
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Activation = Callable[[Tensor], Tensor]
@@ -67,10 +69,11 @@ def require_pynative(what: str = "a gradient explainer") -> None:
         ValueError: in graph mode.
     """
     if ms.get_context("mode") == ms.GRAPH_MODE:
-        raise ValueError(
-            f"{what} needs PyNative mode, MindSpore is in graph mode; "
+        words = (
+            "{what} needs PyNative mode, MindSpore is in graph mode; "
             "call mindspore.set_context(mode=mindspore.PYNATIVE_MODE) first"
         )
+        raise ValueError(Problem.of("graph-mode", words, what=what))
 
 
 def as_array(values: Any) -> FloatArray:

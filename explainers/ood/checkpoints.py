@@ -17,6 +17,8 @@ import mindspore as ms
 from google.protobuf.message import DecodeError
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
+from ...summary_format.problem import Problem
+
 _BYTES = {
     "Bool": 1, "Int8": 1, "UInt8": 1, "Int16": 2, "UInt16": 2, "Float16": 2, "BFloat16": 2, "Int32": 4, "UInt32": 4,
     "Float32": 4, "Int64": 8, "UInt64": 8, "Float64": 8,
@@ -34,17 +36,22 @@ def read_checkpoint(path: str | Path) -> dict[str, ms.Parameter]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint {path}")
+        raise FileNotFoundError(Problem.of("checkpoint-missing", "no checkpoint {file}", file=path))
     if path.suffix != ".ckpt":
-        raise ValueError(f"{path} is not a MindSpore checkpoint: its name must end with .ckpt")
+        raise ValueError(_no_checkpoint(path, "its name must end with .ckpt"))
     differing = next(_problems(path.read_bytes()), None)
     if differing is not None:
-        raise ValueError(f"{path} is not a MindSpore checkpoint{differing and ': '}{differing}")
+        raise ValueError(_no_checkpoint(path, differing))
     try:
         found = ms.load_checkpoint(str(path))
     except ValueError as error:
-        raise ValueError(f"{path} is not a MindSpore checkpoint") from error
+        raise ValueError(_no_checkpoint(path)) from error
     return {name: value for name, value in found.items() if isinstance(value, ms.Parameter)}
+
+
+def _no_checkpoint(path: Path, why: str = "") -> Problem:
+    words = "{file} is not a MindSpore checkpoint{why}"
+    return Problem.of("not-a-checkpoint", words, file=path, why=f": {why}" if why else "")
 
 
 def _problems(content: bytes) -> Iterator[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from ...summary_format import original_picture
 from ...summary_format.errors import nearest
 from ...summary_format.images import Statistics, check_together
+from ...summary_format.problem import Problem
 from ..arguments import real_number, share
 from ..network.tensors import as_array
 
@@ -220,7 +221,8 @@ def colour_map(cmap: Any, sign: str) -> Any:
     if not isinstance(cmap, str):
         raise TypeError(f"cmap must be a matplotlib colour map or its name, got {cmap!r}")
     if cmap not in colormaps:
-        raise ValueError(f"no colour map {cmap!r}; {nearest(cmap, colormaps)}")
+        words = "no colour map {name!r}; {nearest}"
+        raise ValueError(Problem.of("colour-map-unknown", words, name=cmap, nearest=nearest(cmap, colormaps)))
     return colormaps[cmap]
 
 

@@ -38,7 +38,7 @@ def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[i
     """The network that was named and the shape of an image for it."""
     from ..config.build import network_of, sample_shape  # noqa: PLC0415
     from ..config.factories import load_network  # noqa: PLC0415
-    from ..problems import PlanError  # noqa: PLC0415
+    from ..problems import PlanError, problem_of  # noqa: PLC0415
 
     shape = None if input_shape is None else _shape(input_shape)
     if network.endswith((".yaml", ".yml")):
@@ -48,7 +48,7 @@ def _cell_and_shape(network: str, input_shape: str | None) -> tuple[Any, tuple[i
     try:
         return load_network(network), shape
     except (ValueError, TypeError, ImportError, OSError) as error:
-        raise PlanError([f"network: {error}"]) from error
+        raise PlanError([problem_of(error).at("network")]) from error
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -20,7 +20,8 @@ import numpy as np
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.names import fits_path, is_text
-from ...summary_format.plural import plural, there_are
+from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.numpy_json import json_of
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
@@ -98,20 +99,26 @@ def read_baseline(path: str | Path) -> ScoredRun:
     try:
         return _read(json_of(Path(path).read_bytes(), unique_keys=True), str(path))
     except ValueError as error:
-        raise BaselineError(f"{path}: {error}") from error
+        problem = Problem.told(error)
+        if problem.code == "other":
+            problem = Problem.of("baseline-damaged", "{said}", said=str(error))
+        raise BaselineError(problem.at(str(path))) from error
 
 
 def _read(content: Any, name: str) -> ScoredRun:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError("it is not a baseline; explainrun baseline RUN -o FILE writes one")
+        words = "it is not a baseline; explainrun baseline RUN -o FILE writes one"
+        raise ValueError(Problem.of("not-a-baseline", words))
     version = content.get("version")
     if type(version) is not int or version < 1:
-        raise ValueError(f"its version is {str(version)[:80]!r}, where a number belongs")
+        words = "its version is {given!r}, where a number belongs"
+        raise ValueError(Problem.of("baseline-version", words, given=str(version)[:80]))
     if version > VERSION:
-        raise ValueError(f"it is of version {version}, this Explainrun reads up to {VERSION}")
+        words = "it is of version {version}, this Explainrun reads up to {known}"
+        raise ValueError(Problem.of("baseline-newer", words, version=version, known=VERSION))
     class_names = content.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
-        raise ValueError("its class_names must be a list of strings")
+        raise ValueError(Problem.of("baseline-class-names", "its class_names must be a list of strings"))
     explainers, metrics = (_options(content, kind) for kind in ("explainers", "metrics"))
     said = {**_mapping(content.get("run"), "run"), **_mapping(content.get("made_by"), "made_by")}
     samples = _samples(content, len(class_names))
@@ -139,39 +146,44 @@ def _options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]
     options = _mapping(content.get(kind), kind)
     wrong = [name for name in options if not fits_path(name)]
     if wrong:
-        raise ValueError(f"its {kind} hold {wrong[0][:80]!r}, which no run takes")
+        words = "its {kind} hold {name!r}, which no run takes"
+        raise ValueError(Problem.of("baseline-name", words, kind=kind, name=wrong[0][:80]))
     return {name: portable(_mapping(of, f"{kind}.{name}")) for name, of in options.items()}
 
 
 def _controls(content: Mapping[str, Any], explainers: Mapping[str, Any]) -> tuple[str, ...]:
     said = content.get("controls", [])
     if not isinstance(said, list) or not all(isinstance(name, str) and name in explainers for name in said):
-        raise ValueError("its controls are not some of its explainers")
+        raise ValueError(Problem.of("baseline-controls", "its controls are not some of its explainers"))
     return tuple(said)
 
 
 def _directions(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, bool]:
     said = _mapping(content.get("higher_is_better"), "higher_is_better", metrics)
     if not all(isinstance(higher, bool) for higher in said.values()):
-        raise ValueError("its higher_is_better must map metrics to booleans")
+        words = "its higher_is_better must map metrics to booleans"
+        raise ValueError(Problem.of("baseline-directions", words))
     return {metric: said[metric] for metric in metrics}
 
 
 def _samples(content: Mapping[str, Any], classes: int) -> list[Any]:
     """The rows of samples, checked."""
     if content.get("sample_columns") != _COLUMNS:
-        raise ValueError(f"its sample_columns are not {', '.join(_COLUMNS)}")
+        words = "its sample_columns are not {columns:list}"
+        raise ValueError(Problem.of("baseline-columns", words, columns=_COLUMNS))
     samples, before = content.get("samples"), -1
     if not isinstance(samples, list):
-        raise ValueError("its samples must be a list")
+        raise ValueError(Problem.of("baseline-samples", "its samples must be a list"))
     for place, row in enumerate(samples):
         if not isinstance(row, list) or len(row) != len(_COLUMNS):
-            raise ValueError(f"row {place} of its samples is not {', '.join(_COLUMNS)}")
+            words = "row {place} of its samples is not {columns:list}"
+            raise ValueError(Problem.of("baseline-row", words, place=place, columns=_COLUMNS))
         if type(row[0]) is not int or not before < row[0] < 1 << 63:
-            raise ValueError(f"row {place} of its samples has the id {str(row[0])[:80]}: ids are whole numbers that "
-                             f"ascend")  # fmt: skip
+            words = "row {place} of its samples has the id {given}: ids are whole numbers that ascend"
+            raise ValueError(Problem.of("baseline-id", words, place=place, given=str(row[0])[:80]))
         if not isinstance(row[1], str) or not _DIGEST.fullmatch(row[1]):
-            raise ValueError(f"sample {row[0]} has the digest {str(row[1])[:80]!r}, where eight hex digits belong")
+            words = "sample {sample} has the digest {given!r}, where eight hex digits belong"
+            raise ValueError(Problem.of("baseline-digest", words, sample=row[0], given=str(row[1])[:80]))
         for column, labels in zip(_COLUMNS[2:], row[2:], strict=True):
             _check_labels(labels, classes, f"sample {row[0]}: {column}")
         before = row[0]
@@ -181,7 +193,8 @@ def _samples(content: Mapping[str, Any], classes: int) -> list[Any]:
 def _check_labels(labels: Any, classes: int, what: str) -> None:
     whole = isinstance(labels, list) and all(type(label) is int and 0 <= label < classes for label in labels)
     if not whole or any(one >= two for one, two in pairwise(labels)):
-        raise ValueError(f"{what} is {str(labels)[:80]}, where labels below {classes} belong, ascending")
+        words = "{what} is {given}, where labels below {classes} belong, ascending"
+        raise ValueError(Problem.of("baseline-labels", words, what=what, given=str(labels)[:80], classes=classes))
 
 
 def _scores(
@@ -198,7 +211,8 @@ def _scores(
 def _row(values: Any, questions: int, what: str) -> FloatArray:
     if not isinstance(values, list) or len(values) != questions:
         given = plural(len(values), "score") if isinstance(values, list) else "not a list"
-        raise ValueError(f"its {what} are {given}, {there_are(questions, 'question')}")
+        words = "its {what} are {given}, {questions:there are question}"
+        raise ValueError(Problem.of("baseline-score-count", words, what=what, given=given, questions=questions))
     return rounded([math.nan if value is None else _number(value, what) for value in values])
 
 
@@ -208,7 +222,8 @@ def _number(value: Any, what: str) -> float:
             return float(value)
     except OverflowError:
         pass
-    raise ValueError(f"its {what} hold {str(value)[:80]!r}, where numbers or null belong")
+    words = "its {what} hold {given!r}, where numbers or null belong"
+    raise ValueError(Problem.of("baseline-number", words, what=what, given=str(value)[:80]))
 
 
 def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
@@ -219,19 +234,24 @@ def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
             told = math.nan if value is None else _number(value, f"means_of_true_labels.{explainer}")
             mean = run.mean(explainer, metric)
             if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
-                raise ValueError(
-                    f"its mean of {explainer} in {metric} is {told:.6g}, its scores give {mean:.6g}: it was edited; "
-                    f"make it again with explainrun baseline"
+                words = (
+                    "its mean of {explainer} in {metric} is {kept:.6g}, its scores give {mean:.6g}: it was edited; "
+                    "make it again with explainrun baseline"
                 )
+                values = {"explainer": explainer, "metric": metric, "kept": told, "mean": mean}
+                raise ValueError(Problem.of("baseline-edited", words, **values))
 
 
 def _mapping(value: Any, what: str, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"its {what} must be a mapping" if value is not None else f"it says no {what}")
+        if value is None:
+            raise ValueError(Problem.of("baseline-lacks", "it says no {what}", what=what))
+        raise ValueError(Problem.of("baseline-no-mapping", "its {what} must be a mapping", what=what))
     if keys is not None and set(value) != set(keys):
         lacking, beyond = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
         words = [f"lack {', '.join(lacking)}"] * bool(lacking) + [f"hold {', '.join(beyond)} beside"] * bool(beyond)
-        raise ValueError(f"its {what} {' and '.join(words)}"[:300])
+        how = " and ".join(words)[:250]
+        raise ValueError(Problem.of("baseline-keys", "its {what} {how}", what=what, how=how))
     return value
 
 

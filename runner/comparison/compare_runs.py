@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...summary_format.errors import nearest
-from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from ..results.resampling import (
     RESAMPLES,
     bootstrap_intervals,
@@ -186,18 +186,22 @@ def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples
     if tested.any() or lost:
         return tested
     if not rows:
-        raise NotComparableError(["no question about a true label has a score in both runs"])
+        words = "no question about a true label has a score in both runs"
+        raise NotComparableError([Problem.of("no-common-scores", words)])
     needed = math.ceil(math.log2(rows / alpha))
     most = int(paired.max())
     if most >= needed:
-        raise NotComparableError(
-            [f"an alpha of {alpha} over {plural(rows, 'row')} is below what {resamples} permutations can show; raise "
-             f"it, or compare fewer explainers and metrics"]
-        )  # fmt: skip
-    raise NotComparableError(
-        [f"{plural(most, 'sample')} cannot show a fall beyond noise in {plural(rows, 'row')} at alpha "
-         f"{alpha}: at least {needed} samples with scores are needed"]
-    )  # fmt: skip
+        words = (
+            "an alpha of {alpha} over {rows:plural row} is below what {resamples} permutations can show; raise it, or "
+            "compare fewer explainers and metrics"
+        )
+        raise NotComparableError([Problem.of("alpha-too-small", words, alpha=alpha, rows=rows, resamples=resamples)])
+    words = (
+        "{samples:plural sample} cannot show a fall beyond noise in {rows:plural row} at alpha {alpha}: at least "
+        "{needed} samples with scores are needed"
+    )
+    values = {"samples": most, "rows": rows, "alpha": alpha, "needed": needed}
+    raise NotComparableError([Problem.of("too-few-samples", words, **values)])
 
 
 def _selected(
@@ -207,9 +211,16 @@ def _selected(
     problems = []
     for kind, wanted, known in (("explainer", explainers, before.explainers), ("metric", metrics, before.metrics)):
         if wanted is not None and not wanted:
-            problems.append(f"name at least one {kind} to compare")
+            problems.append(Problem.of("nothing-to-compare", "name at least one {kind} to compare", kind=kind))
         problems += [
-            f"{before.name} has no {kind} {name!r}; {nearest(name, known)}"
+            Problem.of(
+                "run-has-no-such",
+                "{run} has no {kind} {name!r}; {nearest}",
+                run=before.name,
+                kind=kind,
+                name=name,
+                nearest=nearest(name, known),
+            )
             for name in dict.fromkeys(wanted or ())
             if name not in known
         ]

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...summary_format.errors import SeveralProblemsError
 from ...summary_format.plan_diff import mapping_differences, shown
-from ...summary_format.plural import noun, plural
+from ...summary_format.plural import noun
+from ...summary_format.problem import Problem
 from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
@@ -38,10 +39,15 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
     ]
     if not (baseline.truth >= 0).any():
         problems.append(
-            f"no sample of {baseline.name} has a true label; runs are compared on the questions about true labels"
+            Problem.of(
+                "no-true-labels",
+                "no sample of {run} has a true label; runs are compared on the questions about true labels",
+                run=baseline.name,
+            )
         )
     if not baseline.scores:
-        problems.append(f"{baseline.name} has no scores: it needs an explainer and a metric")
+        words = "{run} has no scores: it needs an explainer and a metric"
+        problems.append(Problem.of("no-scores", words, run=baseline.name))
     if problems:
         raise NotComparableError(problems)
 
@@ -64,7 +70,7 @@ def left_out(baseline: ScoredRun, candidate: ScoredRun) -> tuple[str, ...]:
     return (*controls, *(f"maps, of which {name} keeps none" for name in without))
 
 
-def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
+def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[Problem]:
     """Which class names differ, in one sentence; nothing if none does."""
     if tuple(before) == tuple(now):
         return
@@ -73,7 +79,8 @@ def class_differences(before: Sequence[str], now: Sequence[str]) -> Iterator[str
     parts += [f"and {len(places) - _EXAMPLES} more"] if len(places) > _EXAMPLES else []
     if len(before) != len(now):
         parts.insert(0, f"there were {len(before)}, there are {len(now)}")
-    yield f"other class names: {'; '.join(parts)}"
+    words = "other class names: {differences:lines}"
+    yield Problem.of("other-class-names", words, differences=parts, labels=places, before=len(before), now=len(now))
 
 
 def labels_of(run: ScoredRun, rows: IntArray) -> list[list[int]]:
@@ -87,7 +94,7 @@ def listed(ids: IntArray) -> str:
     return f"{told}, ..." if len(ids) > _EXAMPLES else told
 
 
-def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
     before, now = baseline.samples, candidate.samples
     missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
     shards = "".join(
@@ -96,28 +103,51 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
         if isinstance(run.described.get("shard"), list) and len(run.described["shard"]) == 2
     )
     if len(missing):
-        absent = f"{plural(len(missing), 'sample')} of {len(before)} missing"
-        yield f"{absent} in {candidate.name}: {listed(missing)}{shards}"
+        yield Problem.of(
+            "samples-missing",
+            "{samples:plural sample} of {total} missing in {run}: {ids}{advice}",
+            samples=len(missing),
+            total=len(before),
+            run=candidate.name,
+            ids=listed(missing),
+            advice=shards,
+        )
     if len(added):
-        yield f"{plural(len(added), 'sample')} in {candidate.name} that {baseline.name} lacks: {listed(added)}{shards}"
+        yield Problem.of(
+            "samples-added",
+            "{samples:plural sample} in {run} that {baseline} lacks: {ids}{advice}",
+            samples=len(added),
+            run=candidate.name,
+            baseline=baseline.name,
+            ids=listed(added),
+            advice=shards,
+        )
     both, at, place = np.intersect1d(before, now, return_indices=True)
     other = baseline.digests[at] != candidate.digests[place]
     if other.any():
-        yield (
-            f"{plural(len(both[other]), 'sample')} of {len(both)} with another image, other labels or boxes: "
-            f"{listed(both[other])}"
+        yield Problem.of(
+            "samples-differ",
+            "{samples:plural sample} of {total} with another image, other labels or boxes: {ids}",
+            samples=len(both[other]),
+            total=len(both),
+            ids=listed(both[other]),
         )
     labels = [labels_of(run, rows) for run, rows in ((baseline, at), (candidate, place))]
     relabelled = [i for i, (one, two) in enumerate(zip(*labels, strict=True)) if one != two]
     if relabelled:
         first = relabelled[0]
-        yield (
-            f"{plural(len(relabelled), 'sample')} with other true labels: {listed(both[relabelled])} "
-            f"(sample {both[first]} had {labels[0][first]}, has {labels[1][first]})"
+        yield Problem.of(
+            "samples-relabelled",
+            "{samples:plural sample} with other true labels: {ids} (sample {first} had {before}, has {now})",
+            samples=len(relabelled),
+            ids=listed(both[relabelled]),
+            first=int(both[first]),
+            before=labels[0][first],
+            now=labels[1][first],
         )
 
 
-def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
     generations = {_says_all(run) for run in (baseline, candidate)}
     for name in (name for name in baseline.metrics if name in candidate.metrics):
         options = [run.metrics[name] for run in (baseline, candidate)]
@@ -125,11 +155,12 @@ def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]
             options = _said_by_both(*map(_without_checksums, options))
         differing = mapping_differences(*options)
         if differing:
-            yield f"{name}: {shown(differing)}"
+            yield Problem.of("metric-differs", "{metric}: {differences}", metric=name, differences=shown(differing))
         was, now = baseline.higher_is_better[name], candidate.higher_is_better[name]
         if was != now:
             better = {True: "higher", False: "lower"}
-            yield f"{name}: {better[was]} was better, {better[now]} is"
+            words = "{metric}: {before} was better, {now} is"
+            yield Problem.of("metric-turned", words, metric=name, before=better[was], now=better[now])
 
 
 def _says_all(run: ScoredRun) -> bool:
@@ -150,7 +181,7 @@ def _said_by_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Map
     return [{key: value for key, value in options.items() if key in before and key in now} for options in (before, now)]
 
 
-def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
+def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
     kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
         ("explainer", baseline.explainers, candidate.explainers),
         ("metric", baseline.metrics, candidate.metrics),
@@ -158,7 +189,13 @@ def _lacking(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[str]:
     for kind, before, now in kinds:
         lost = [name for name in before if name not in now]
         if lost:
-            yield (
-                f"{candidate.name} lacks the {noun(len(lost), kind)} {', '.join(lost)} of {baseline.name}; "
-                f"compare the others alone with --{kind}, or keep a new baseline with explainrun baseline --update"
+            yield Problem.of(
+                "run-lacks",
+                "{run} lacks the {what} {names:list} of {baseline}; compare the others alone with --{kind}, or keep a "
+                "new baseline with explainrun baseline --update",
+                run=candidate.name,
+                what=noun(len(lost), kind),
+                names=lost,
+                baseline=baseline.name,
+                kind=kind,
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...summary_format import Inspection, Results, RunFolder, inspect_run
 from ...summary_format.errors import ExplainrunError
+from ...summary_format.problem import Problem
 from ...summary_format.storage.run_folder import find_runs, runs_of
 from .baseline_file import read_baseline
 from .scored_run import ScoredRun
@@ -41,7 +42,9 @@ def scored_run(path: str | Path) -> ScoredRun:
     if place.is_dir():
         return _of_run(_newest(place), name)
     if not place.is_file():
-        raise NoRunError(f"there is no {name}; {_NAME}" if not place.exists() else f"{name} is not a file; {_NAME}")
+        if place.exists():
+            raise NoRunError(Problem.of("not-a-file", "{name} is not a file; {instead}", name=name, instead=_NAME))
+        raise NoRunError(Problem.of("not-there", "there is no {name}; {instead}", name=name, instead=_NAME))
     if not _is_archive(place):
         return read_baseline(place)
     whole = place.absolute()
@@ -52,7 +55,8 @@ def scored_run(path: str | Path) -> ScoredRun:
 def _newest(folder: Path) -> RunFolder:
     runs = runs_of(folder) or runs_of(folder.resolve())
     if not runs:
-        raise NoRunError(f"there is no run in {folder}; {_NAME}")
+        words = "there is no run in {folder}; {instead}"
+        raise NoRunError(Problem.of("no-run", words, folder=folder, instead=_NAME))
     return runs[-1]
 
 
@@ -62,14 +66,21 @@ def _of_run(run: RunFolder, name: str) -> ScoredRun:
     return ScoredRun.of(name, Results(run.archive), run)
 
 
-def _how_far(found: Inspection, name: str) -> str:
+def _how_far(found: Inspection, name: str) -> Problem:
     """Why an unfinished run is not compared, in a sentence."""
     if found.unsupported is not None:
-        return f"{name} is not finished: {found.unsupported}"
+        return Problem.of("run-of-other-version", "{name} is not finished: {why}", name=name, why=found.unsupported)
     samples = "" if found.samples is None else f": {found.samples}{_of_total(found)} samples are through"
     remedy = "wait until it is, it is running now" if found.running else "run it again to finish, then compare"
     faults = "".join(f"; {fault.file}: {fault.what}" for fault in found.faults[:1])
-    return f"{name} is not finished{samples}{faults}; {remedy}"
+    return Problem.of(
+        "run-unfinished",
+        "{name} is not finished{samples}{faults}; {remedy}",
+        name=name,
+        samples=samples,
+        faults=faults,
+        remedy=remedy,
+    )
 
 
 def _of_total(found: Inspection) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ...summary_format import Results, RunFolder
 from ...summary_format.event_file.records import PREDICTED_ABOVE
 from ...summary_format.plan_record import PlanRecord
+from ...summary_format.problem import Problem
 
 SIGNIFICANT = 6  # digits of scores that are compared: of a run as of its baseline file
 DESCRIBED = (
@@ -161,7 +162,7 @@ def portable(value: Any, deepest: int = _DEEPEST) -> Any:
         ValueError: if they nest deeper than options do.
     """
     if deepest < 0:
-        raise ValueError(f"values nest more than {_DEEPEST} deep")
+        raise ValueError(Problem.of("nested-too-deep", "values nest more than {most} deep", most=_DEEPEST))
     if isinstance(value, Mapping):
         return {str(key): portable(inner, deepest - 1) for key, inner in value.items()}
     if isinstance(value, list):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...summary_format.errors import SeveralProblemsError, nearest
-from ..problems import Problems
+from ...summary_format.problem import Problem
+from ..problems import Problems, problem_of
 from ..yaml_loader import yaml_mapping
 
 ALPHA = 0.05
@@ -40,7 +41,8 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value >= 0):
-            raise ValueError(f"a tolerance is a number of at least 0, got {self.value}")
+            words = "a tolerance is a number of at least 0, got {given}"
+            raise ValueError(Problem.of("tolerance-out-of-range", words, given=self.value))
 
     @classmethod
     def of(cls, said: Any) -> Tolerance:
@@ -52,7 +54,8 @@ class Tolerance:
         text = str(said).strip() if isinstance(said, (int, float, str)) and not isinstance(said, bool) else ""
         number = text.removesuffix("%").rstrip()
         if not _NUMBER.fullmatch(number):
-            raise ValueError(f"a tolerance is a number of at least 0 such as 0.01 or 2%, got {said!r}")
+            words = "a tolerance is a number of at least 0 such as 0.01 or 2%, got {given!r}"
+            raise ValueError(Problem.of("tolerance-malformed", words, given=said))
         return cls(float(number), text.endswith("%"))
 
     def absolute(self, baseline_mean: float) -> float:
@@ -107,7 +110,12 @@ class Tolerances:
         """
         known = list(dict.fromkeys(metrics))
         problems = [
-            f"tolerance: no run has a metric {name!r}; {nearest(name, known)}"
+            Problem.of(
+                "tolerance-of-no-metric",
+                "tolerance: no run has a metric {metric!r}; {nearest}",
+                metric=name,
+                nearest=nearest(name, known),
+            )
             for name in self.by_metric
             if name not in known
         ]
@@ -147,9 +155,10 @@ def tolerances_of(texts: Sequence[str], rules: Tolerances = DEFAULTS) -> Toleran
         try:
             tolerance = Tolerance.of(said)
             if equals and not metric.strip():
-                raise ValueError(f"no metric stands before the = of {text!r}")
+                words = "no metric stands before the = of {given!r}"
+                raise ValueError(Problem.of("tolerance-without-metric", words, given=text))
         except ValueError as error:
-            problems.append(f"--tolerance {text!r}: {error}")
+            problems.append(problem_of(error).at(f"--tolerance {text!r}"))
             continue
         if equals:
             by_metric[metric.strip()] = tolerance
@@ -169,11 +178,12 @@ def rules_of(path: str | Path) -> Rules:
     try:
         content = yaml_mapping(Path(path))
     except ValueError as error:
-        raise RulesError([str(error)]) from error
-    problems = Problems(f"unknown key {str(key)!r}; {nearest(str(key), _KEYS)}" for key in content if key not in _KEYS)
+        raise RulesError([problem_of(error)]) from error
+    problems = Problems(map(_unknown_key, (str(key) for key in content if key not in _KEYS)))
     own = content.get("tolerances", {})
     if not isinstance(own, dict) or not all(isinstance(metric, str) for metric in own):
-        problems.append(f"tolerances are a mapping from metrics to tolerances, got {own!r}")
+        words = "tolerances are a mapping from metrics to tolerances, got {given!r}"
+        problems.append(Problem.of("tolerances-no-mapping", words, given=own))
         own = {}
     everywhere = DEFAULTS.everywhere
     if "tolerance" in content:
@@ -183,8 +193,12 @@ def rules_of(path: str | Path) -> Rules:
     }
     alpha = problems.attempt("", partial(alpha_of, content.get("alpha", ALPHA)))
     if problems:
-        raise RulesError([f"{path}: {problem}" for problem in problems])
+        raise RulesError([problem.at(str(path)) for problem in problems])
     return Rules(Tolerances(everywhere, by_metric), alpha)
+
+
+def _unknown_key(key: str) -> Problem:
+    return Problem.of("rule-unknown", "unknown key {key!r}; {nearest}", key=key, nearest=nearest(key, _KEYS))
 
 
 def alpha_of(said: Any) -> float:
@@ -197,5 +211,6 @@ def alpha_of(said: Any) -> float:
     if isinstance(said, str) and _NUMBER.fullmatch(said.strip()):  # YAML takes 1e-3 for a text
         said, number = float(said), True
     if not number or not 0.0 < said < 1.0:
-        raise ValueError(f"alpha is a chance above 0 and below 1, got {said!r}")
+        words = "alpha is a chance above 0 and below 1, got {given!r}"
+        raise ValueError(Problem.of("alpha-out-of-range", words, given=said))
     return float(said)

@@ -13,14 +13,15 @@ from mindspore import nn
 
 from ...benchmarks import METRICS
 from ...explainers import EXPLAINERS, Network
+from ...summary_format.problem import Problem
 from ..data.file_datasets import csv_dataset, hdf5_dataset
-from ..data.samples import read_samples
+from ..data.samples import EMPTY_DATASET, read_samples
 from ..execution.preflight import examine
 from ..execution.resume import opening
 from ..image_classification_runner import ImageClassificationRunner
 from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
-from ..problems import PlanError, Problems, error_line
+from ..problems import PlanError, Problems, problem_of
 from .components import maker
 from .factories import load_network, make
 from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
@@ -28,7 +29,7 @@ from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
 
 def build_runner(
     config: RunConfig,
-    problems: list[str],
+    problems: Sequence[str],
     folder: Path = Path(),
     *,
     overwrite: bool = False,
@@ -48,7 +49,7 @@ def build_runner(
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
-    found = Problems(problems)
+    found = Problems(map(Problem.taken, problems))
     parts = _parts(config, folder, found)
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
@@ -143,7 +144,7 @@ def network_of(path: Path) -> nn.Cell:
     try:
         return _network(config.network, path.parent)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"network: {error_line(error)}"]) from error
+        raise PlanError([problem_of(error).at("network")]) from error
 
 
 def sample_shape(path: Path) -> tuple[int, ...]:
@@ -157,9 +158,9 @@ def sample_shape(path: Path) -> tuple[int, ...]:
         names = class_names_of(config.class_names, path.parent)
         sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
-        raise PlanError([f"data: {error_line(error)}"]) from error
+        raise PlanError([problem_of(error).at("data")]) from error
     if sample is None:
-        raise PlanError(["the dataset is empty"])
+        raise PlanError([EMPTY_DATASET])
     return sample.image.shape
 
 
@@ -186,7 +187,7 @@ def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
         else (folder / given).read_text("utf-8-sig").removesuffix("\n").split("\n")  # no other character ends a line
     )
     if not names or names == [""]:
-        raise ValueError("there are none")
+        raise ValueError(Problem.of("no-class-names", "there are none"))
     return names
 
 

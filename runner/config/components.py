@@ -12,6 +12,7 @@ from mindspore import nn
 
 from ...explainers import EXPLAINERS, OoDNet, Registry
 from ...summary_format.errors import nearest
+from ...summary_format.problem import Problem
 
 Entry = Any  # a name, or a mapping from one name to its options
 
@@ -31,16 +32,19 @@ def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Pa
     """
     name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
     if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
-        raise ValueError(f"an entry is a name or a mapping from one name to its options, got {entry!r}")
+        words = "an entry is a name or a mapping from one name to its options, got {given!r}"
+        raise ValueError(Problem.of("entry-malformed", words, given=entry))
     made = registry[name]
     parameters = signature(made).parameters
     for option in options or {}:
         if option not in parameters or option in given:
-            raise ValueError(f"{name} has no option {option!r}; {nearest(option, set(parameters) - set(given))}")
+            words, near = "{name} has no option {option!r}; {nearest}", nearest(option, set(parameters) - set(given))
+            raise ValueError(Problem.of("option-unknown", words, name=name, option=option, nearest=near))
     options = dict(options or {})
     lacking = [key for key, one in parameters.items() if one.default is one.empty and key not in {*given, *options}]
     if lacking:
-        raise ValueError(f"{name} needs the option {' and '.join(map(repr, lacking))}")
+        words = "{name} needs the option {options:repr and}"
+        raise ValueError(Problem.of("option-missing", words, name=name, options=lacking))
     takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
     if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])

@@ -15,6 +15,7 @@ from mindspore import nn
 
 from ...explainers.ood.checkpoints import read_checkpoint
 from ...summary_format.errors import nearest
+from ...summary_format.problem import Problem
 
 FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
 
@@ -34,14 +35,16 @@ def make(spec: str, folder: Path = Path(), **options: Any) -> Any:
     """
     where, colon, name = spec.rpartition(":")
     if not colon or not where or not name:
-        raise ValueError(f"{spec!r} is not of the form {FORMS}")
+        words = "{spec!r} is not of the form {forms}"
+        raise ValueError(Problem.of("factory-malformed", words, spec=spec, forms=FORMS))
     if where == "mindcv":
         return _from_mindcv(name, **options)
     module = _from_file(folder / where) if where.endswith(".py") else _imported(where, folder)
     factory = getattr(module, name, None)
     if not callable(factory):
         known = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
-        raise ValueError(f"{where} has no factory {name!r}; {nearest(name, known)}")
+        words = "{module} has no factory {name!r}; {nearest}"
+        raise ValueError(Problem.of("factory-unknown", words, module=where, name=name, nearest=nearest(name, known)))
     return factory(**options)
 
 
@@ -61,7 +64,8 @@ def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path =
     """
     network = make(spec, folder, **options)
     if not isinstance(network, nn.Cell):
-        raise TypeError(f"{spec} must make a mindspore.nn.Cell, it made a {type(network).__name__}")
+        words = "{spec} must make a mindspore.nn.Cell, it made a {kind}"
+        raise TypeError(Problem.of("factory-made-no-cell", words, spec=spec, kind=type(network).__name__))
     if checkpoint is not None:
         _load(network, folder / checkpoint)
     return network
@@ -78,7 +82,9 @@ def _load(network: nn.Cell, path: Path) -> None:
     differing += [f"has {name} too much" for name in found if name not in wanted]
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        raise ValueError(f"the checkpoint {path} does not fit: it {', '.join(differing[:3])}{more}")
+        words = "the checkpoint {file} does not fit: it {differences:list}{more}"
+        values = {"file": path, "differences": differing[:3], "more": more}
+        raise ValueError(Problem.of("checkpoint-does-not-fit", words, **values))
     ms.load_param_into_net(network, found)
 
 
@@ -102,7 +108,9 @@ def _found_in(folder: Path) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; modules on Python's path and in {folder.absolute()} are found") from error
+        words = "{said}; modules on Python's path and in {folder} are found"
+        problem = Problem.of("module-not-found", words, said=str(error), folder=folder.absolute())
+        raise ModuleNotFoundError(problem) from error
     finally:
         if lacking and own in sys.path:
             sys.path.remove(own)
@@ -110,11 +118,11 @@ def _found_in(folder: Path) -> Iterator[None]:
 
 def _from_file(path: Path) -> Any:
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
+        raise FileNotFoundError(Problem.of("file-missing", "no file {file}", file=path))
     name = f"explainrun_user_{path.stem}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be imported")
+        raise ImportError(Problem.of("file-not-importable", "{file} cannot be imported", file=path))
     module = module_from_spec(spec)
     sys.modules[name] = module  # MindSpore looks up the source of a Cell's module
     with _found_in(path.parent):
@@ -126,8 +134,10 @@ def _from_mindcv(name: str, **options: Any) -> Any:
     try:
         models = import_module("mindcv.models")
     except ImportError as error:
-        raise ImportError("mindcv: names need MindCV; pip install 'explainrun[mindcv]'") from error
+        words = "mindcv: names need MindCV; pip install 'explainrun[mindcv]'"
+        raise ImportError(Problem.of("mindcv-missing", words)) from error
     known = models.list_models()
     if name not in known:
-        raise ValueError(f"MindCV has no model {name!r}; {nearest(name, known)}")
+        words = "MindCV has no model {name!r}; {nearest}"
+        raise ValueError(Problem.of("model-unknown", words, name=name, nearest=nearest(name, known)))
     return models.create_model(name, **options)

@@ -11,8 +11,9 @@ from mindspore import nn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...summary_format.errors import nearest
-from ..plan.options import SETTINGS, RunOptions
-from ..problems import PlanError
+from ...summary_format.problem import Problem
+from ..plan.options import SETTINGS, RunOptions, option_problem
+from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
 
@@ -119,7 +120,7 @@ class RunConfig(RunOptions):
         return RunOptions(**{name: getattr(self, name) for name in SETTINGS})
 
 
-def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[str]]:
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[Problem]]:
     """Read a config file.
 
     Args:
@@ -137,10 +138,10 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     try:
         content = yaml_mapping(path)
     except ValueError as error:
-        raise PlanError([str(error)]) from error
+        raise PlanError([problem_of(error)]) from error
     for key, value in (overrides or {}).items():
         _set(content, key, deepcopy(value))  # what is set and removed below is none of the caller's
-    unknown: list[str] = []
+    unknown: list[Problem] = []
     while True:
         try:
             return RunConfig.model_validate(content), unknown
@@ -165,7 +166,8 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
             place = section
         else:
             above = ".".join(sections[:depth])
-            raise PlanError([f"cannot set {key}: {above} is neither a mapping nor a list with an element {section}"])
+            words = "cannot set {key}: {above} is neither a mapping nor a list with an element {section}"
+            raise PlanError([Problem.of("key-impossible", words, key=key, above=above, section=section)])
         if depth == len(sections):
             inner[place] = value
         else:
@@ -178,7 +180,7 @@ def _remove(content: Any, where: tuple[Any, ...]) -> None:
     del content[where[-1]]
 
 
-def _said(problem: Any) -> str:
+def _said(problem: Any) -> Problem:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -189,12 +191,15 @@ def _said(problem: Any) -> str:
             "hierarchical_occlusion": HierarchicalOcclusionSection,
         }
         section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
-        return f"unknown key {where!r}; {nearest(str(problem['loc'][-1]), section.model_fields)}"
+        near = nearest(str(problem["loc"][-1]), section.model_fields)
+        return Problem.of("key-unknown", "unknown key {key!r}; {nearest}", key=where, nearest=near)
     if problem["type"] == "missing":
-        return f"the key {where!r} is missing"
+        return Problem.of("key-missing", "the key {key!r} is missing", key=where)
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{where} must be a mapping of options, {{}} for the defaults, got {problem['input']!r}"
+        words = "{key} must be a mapping of options, {{}} for the defaults, got {given!r}"
+        return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
     message = problem["msg"].removeprefix("Value error, ")
     if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
-        return str(message)
-    return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+        return option_problem(problem)
+    said = f"{message[0].lower()}{message[1:]}"
+    return Problem.of("key-refused", "{key}: {said}, got {given!r}", key=where, said=said, given=problem["input"])

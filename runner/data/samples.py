@@ -16,11 +16,12 @@ import numpy.typing as npt
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from .file_datasets import skipping
 
 CHANNELS = (1, 3, 4)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
+EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
 
 
 class SampleError(ExplainrunError, ValueError):
@@ -154,7 +155,8 @@ def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
     """The samples of one row, as image, labels and boxes, missing columns as None."""
     shape = row[0].shape
     if len(shape) not in (3, 4):
-        raise SampleError(f"images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}")
+        words = "images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}"
+        raise SampleError(Problem.of("images-not-3d", words, shape=shape))
     singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
     for single in singles:
         image, labels, boxes = (*single, None, None)[:3]
@@ -169,12 +171,16 @@ def _sample(
     num_classes: int,
 ) -> Sample:
     if image.shape[0] not in CHANNELS:
-        raise SampleError(f"sample {sample_id}: images must have 1, 3 or 4 channels first, got shape {image.shape}")
+        words = "sample {sample}: images must have 1, 3 or 4 channels first, got shape {shape}"
+        raise SampleError(Problem.of("sample-channels", words, sample=sample_id, shape=image.shape))
     if not np.isfinite(image).all():
-        raise SampleError(f"sample {sample_id}: the image holds NaN or infinity")
+        raise SampleError(
+            Problem.of("sample-not-finite", "sample {sample}: the image holds NaN or infinity", sample=sample_id)
+        )
     given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
     if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
-        raise SampleError(f"sample {sample_id}: labels must be one integer or a row of them, got {given!r}")
+        words = "sample {sample}: labels must be one integer or a row of them, got {given!r}"
+        raise SampleError(Problem.of("sample-labels", words, sample=sample_id, given=given))
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
     beyond = tuple(int(label) for label in given[given >= num_classes])
@@ -183,8 +189,8 @@ def _sample(
         return Sample(sample_id, image, truth, None, beyond, multi_hot)
     rows = np.atleast_2d(np.asarray(boxes, np.float32))
     if rows.shape != (len(given), 4):
-        wanted = plural(len(given), "label")
-        raise SampleError(f"sample {sample_id}: boxes of {wanted} must be ({len(given)}, 4), got {boxes.shape}")
+        words = "sample {sample}: boxes of {labels:plural label} must be ({labels}, 4), got {shape}"
+        raise SampleError(Problem.of("sample-box-count", words, sample=sample_id, labels=len(given), shape=boxes.shape))
     _check_boxes(sample_id, rows[kept], image.shape[1:])
     return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond)
 
@@ -193,12 +199,18 @@ def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> No
     """Refuse boxes that are not x, y, width, height in pixels; one of no size says that a label has none."""
     height, width = size
     for x, y, box_width, box_height in boxes:
-        told = f"sample {sample_id}: the box {[float(f'{v:g}') for v in (x, y, box_width, box_height)]}"
+        box = [float(f"{v:g}") for v in (x, y, box_width, box_height)]
         if not np.isfinite([x, y, box_width, box_height]).all() or box_width < 0 or box_height < 0:
-            raise SampleError(f"{told} must be finite, of a width and height not below 0")
+            words = "sample {sample}: the box {box} must be finite, of a width and height not below 0"
+            raise SampleError(Problem.of("box-not-finite", words, sample=sample_id, box=box))
         if 0 < box_width < 1 and 0 < box_height < 1:
-            raise SampleError(f"{told} is smaller than a pixel; boxes are in pixels, not shares of the image")
-        if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
-            raise SampleError(
-                f"{told} lies outside the image of {width} x {height} pixels; boxes are x, y, width, height"
+            words = (
+                "sample {sample}: the box {box} is smaller than a pixel; boxes are in pixels, not shares of the image"
             )
+            raise SampleError(Problem.of("box-below-a-pixel", words, sample=sample_id, box=box))
+        if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
+            words = (
+                "sample {sample}: the box {box} lies outside the image of {width} x {height} pixels; boxes are x, y, "
+                "width, height"
+            )
+            raise SampleError(Problem.of("box-outside", words, sample=sample_id, box=box, width=width, height=height))

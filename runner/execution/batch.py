@@ -20,6 +20,7 @@ from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import SampleBatch, Searched
 from ...summary_format.archive.sample_labels import predicted, true_labels
 from ...summary_format.archive.segments import OUTCOMES
+from ...summary_format.problem import Problem
 from ..data.samples import Sample, SampleError, read_samples
 from ..plan.plan import Plan
 
@@ -123,9 +124,12 @@ def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sam
     for sample in samples:
         shape = shape or sample.image.shape
         if sample.image.shape != shape:
+            words = (
+                "sample {sample}: the image is {shape}, those before are {before}; bring all images to one size in the "
+                "dataset"
+            )
             raise SampleError(
-                f"sample {sample.id}: the image is {sample.image.shape}, those before are {shape}; "
-                f"bring all images to one size in the dataset"
+                Problem.of("sample-of-other-size", words, sample=sample.id, shape=sample.image.shape, before=shape)
             )
         yield sample
         check()

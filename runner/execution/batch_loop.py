@@ -35,6 +35,7 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from ..data.samples import Sample
 from ..plan.plan import Plan
 from ..problems import DatasetChangedError
@@ -44,7 +45,9 @@ from .explanation_scheduler import Explaining
 from .pass_counts import Profile
 from .progress import Progress
 
-_ENDS_EARLIER = "the dataset ends earlier than it did when the run began; start over with overwrite"
+_ENDS_EARLIER = Problem.of(
+    "dataset-ends-earlier", "the dataset ends earlier than it did when the run began; start over with overwrite"
+)
 _log = logging.getLogger("explainrun")
 
 
@@ -219,8 +222,9 @@ class Work:
     def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
         if self.plan.options.strict and not computed.all():
             sample_id, label = batch.said.questions[~computed][0]
-            which = f"{explainer.name}'s map for label {label} of sample {sample_id}"
-            raise NotComputedError(f"{which} is not finite, and the run is strict")
+            words = "{explainer}'s map for label {label} of sample {sample} is not finite, and the run is strict"
+            values = {"explainer": explainer.name, "label": int(label), "sample": int(sample_id)}
+            raise NotComputedError(Problem.of("map-not-finite", words, **values))
 
     def _commit(self, pictures: Iterable[Picture], then: Step) -> None:
         """Hand work to the disk, and stop here if the run shall."""
@@ -268,7 +272,8 @@ def check_outputs(plan: Plan, said: SampleBatch) -> None:
     """
     unknown = said.ids[~said.computed]
     if len(unknown) and plan.options.strict:
-        raise NotComputedError(f"the network's output for sample {unknown[0]} is not finite, and the run is strict")
+        words = "the network's output for sample {sample} is not finite, and the run is strict"
+        raise NotComputedError(Problem.of("output-not-finite", words, sample=int(unknown[0])))
 
 
 def check_results(plan: Plan, results: Results) -> None:
@@ -281,7 +286,8 @@ def check_results(plan: Plan, results: Results) -> None:
     if plan.options.strict and not results.computed.all():
         unfinished = ["the network's output", *unfinished]
     if plan.options.strict and unfinished:
-        raise NotComputedError(f"not finite throughout: {', '.join(unfinished)}; and the run is strict")
+        words = "not finite throughout: {what:list}; and the run is strict"
+        raise NotComputedError(Problem.of("results-not-finite", words, what=unfinished))
 
 
 def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
@@ -317,8 +323,12 @@ def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
         which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
         raise DatasetChangedError(
             [
-                f"the dataset does not give what it gave when the run began, from sample {which} on; build it with "
-                f"shuffle=False and without random transforms, or start over with overwrite"
+                Problem.of(
+                    "dataset-changed",
+                    "the dataset does not give what it gave when the run began, from sample {sample} on; build it with "
+                    "shuffle=False and without random transforms, or start over with overwrite",
+                    sample=which,
+                )
             ]
         )
 

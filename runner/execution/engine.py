@@ -19,6 +19,7 @@ from ...summary_format.lifecycle.repair import mend
 from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.probe import Probe
+from ...summary_format.problem import Problem
 from ...summary_format.storage.run_folder import sweep
 from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
@@ -31,7 +32,7 @@ from .commit_queue import Committer
 from .pass_counts import Costs, Profile
 from .preflight import Examination, examine, examined_probe
 from .progress import Progress
-from .resume import Opening, held, opening
+from .resume import INSTEAD, Opening, opening, other_data
 from .signals import Stopping
 
 _log = logging.getLogger("explainrun")
@@ -107,12 +108,14 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     kind, chosen = "a finished" if run.finished else "an unfinished", PlanRecord.of(state.get("plan")).chosen_layers
     begins = np.array(state.get("begins", ()), np.int64)
     if run.finished and not np.array_equal(begins, digests(reading.opening)):
-        raise DatasetChangedError([held(plan, "a finished run of other data")])
+        raise DatasetChangedError([other_data(plan)])
     check_same(begins, reading.opening)
     if reading.opening:
         apart = _network_apart(plan, network, reading.opening, state)
         if apart is not None:
-            raise PlanError([held(plan, f"{kind} run of a network that computes something else: {apart}")])
+            words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
+            values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
+            raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
     if chosen:
         _log.info("layers that were chosen when the run began: %s", ", ".join(map(": ".join, chosen.items())))
     return _Begun(plan.with_layers(chosen), run, reading.batches)
@@ -141,11 +144,17 @@ def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
         results = Results(run.archive)
     except (BrokenRecordError, FileNotFoundError) as error:
         raise DamagedRunError(
-            [f"the finished run is damaged: {error}; recompute it: overwrite (--overwrite)"]
+            [
+                Problem.of(
+                    "run-damaged",
+                    "the finished run is damaged: {said}; recompute it: overwrite (--overwrite)",
+                    said=str(error),
+                )
+            ]
         ) from error
     given = digests(next(begun.groups, []))
     if not np.array_equal(given, results.digests[: len(given)]):
-        raise DatasetChangedError([held(plan, "a finished run of other data")])
+        raise DatasetChangedError([other_data(plan)])
     check_results(plan, results)
     _clear(run, replaces=replaces)
     _log.info("%s holds this run, finished before: nothing to do", plan.summary_dir)

@@ -17,12 +17,12 @@ from ...explainers.core.explainer import attribute_together
 from ...explainers.network import Network, UnsharedDropoutError, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
-from ...summary_format.plural import plural, there_are
 from ...summary_format.probe import Probe
-from ..data.samples import Sample, SampleError
+from ...summary_format.problem import Problem
+from ..data.samples import EMPTY_DATASET, Sample, SampleError
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
-from ..problems import first_line
+from ..problems import Problems, first_line, problem_of
 from .batch import Batch, digests, inferred, read
 
 _log = logging.getLogger("explainrun")
@@ -48,7 +48,7 @@ class Examination:
     """
 
     plan: Plan
-    problems: list[str]
+    problems: Problems
     first: Batch | None
     groups: Iterator[list[Sample]]
     begins: Sequence[int] = ()
@@ -72,7 +72,8 @@ def examine(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        return Examination(plan=plan, problems=[*problems, str(error)], first=None, groups=iter(()))
+        problems.append(Problem.told(error))
+        return Examination(plan=plan, problems=problems, first=None, groups=iter(()))
     problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
     begins = digests(reading.opening).tolist()
     if not reading.opening:
@@ -88,7 +89,14 @@ def examine(
         said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
-        problems.append(f"the network cannot take images of shape {opening.shape[1:]}: {first_line(error)}")
+        problems.append(
+            Problem.of(
+                "network-refuses-images",
+                "the network cannot take images of shape {shape}: {said}",
+                shape=opening.shape[1:],
+                said=first_line(error),
+            )
+        )
         return Examination(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, said)
     problems += _output_problems(plan, first)
@@ -99,7 +107,7 @@ def examine(
     )
 
 
-def _tried(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:
+def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
     """Try on a pass of images how passes may run; gives whether forward ones run compiled."""
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
@@ -117,7 +125,7 @@ def examined_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
     return found
 
 
-def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list[str]) -> Plan:
+def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
     """The plan with a layer for each explainer that lacks one."""
     lacking = [explainer.name for explainer in plan.explainers if explainer.lacks_layer]
     if not lacking or problems:
@@ -125,13 +133,13 @@ def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: list
     try:
         layer = automatic_layer(network, image)
     except ValueError as error:
-        problems.append(f"{', '.join(lacking)}: {first_line(error)}")
+        problems.append(problem_of(error).at(", ".join(lacking)))
         return plan
     _log.warning(CHOSEN, layer, ", ".join(lacking))
     return plan.with_layers(dict.fromkeys(lacking, layer))
 
 
-def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> bool:
+def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
     """Have forward passes compiled, as far as the plan wants and the network allows; tried on a pass of images."""
     if not plan.tries_compiling:
         return False
@@ -139,7 +147,8 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: list[s
         network.compile(images)
     except ValueError as error:
         if plan.options.jit == "on":
-            problems.append(f"jit is on, but {error}; set it to auto or off")
+            words = "jit is on, but {said}; set it to auto or off"
+            problems.append(Problem.of("jit-impossible", words, said=str(error)))
         else:
             _log.warning("forward passes are not compiled: %s", error)
         return False
@@ -160,32 +169,43 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
         )
 
 
-def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: list[str]) -> None:
+def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
     """Have what comes before dropout computed once for all masks, as far as the network allows."""
     try:
         network.prepare_dropout(images, plan.dropout_samples)
     except UnsharedDropoutError as error:
         _log.warning("uncertainty takes %d passes for each pass of images: %s", plan.dropout_samples, error)
     except ValueError as error:
-        problems.append(first_line(error))
+        problems.append(problem_of(error))
         return
     if network.dropout.added:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
 
 
-def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
+def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
-        return ["the dataset is empty"]
+        return [EMPTY_DATASET]
     problems = []
     beyond = [label for sample in samples for label in sample.beyond]
     if beyond and not any(sample.truth for sample in samples):
         problems.append(
-            f"the labels of all {len(samples)} first samples lie outside 0..{len(plan.class_names) - 1}, as far as "
-            f"{max(beyond)}; are class names missing?"
+            Problem.of(
+                "labels-beyond-classes",
+                "the labels of all {samples} first samples lie outside 0..{last}, as far as {largest}; are class names "
+                "missing?",
+                samples=len(samples),
+                last=len(plan.class_names) - 1,
+                largest=max(beyond),
+            )
         )
     if all(sample.looks_multi_hot for sample in samples):
-        problems.append("labels look like rows of 0 and 1 for each class; give the indices of the true classes")
+        problems.append(
+            Problem.of(
+                "labels-multi-hot",
+                "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
+            )
+        )
     shape = samples[0].image.shape
     checks: list[Callable[[], object]] = [
         partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
@@ -196,11 +216,11 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[str]:
         try:
             check()
         except ValueError as error:
-            problems.append(str(error))
+            problems.append(problem_of(error))
     return problems
 
 
-def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
+def _map_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
     """What making the first batch's maps shows of the plan; the maps are kept, so none is made twice.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
@@ -210,7 +230,7 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
         try:
             own[explainer] = explainer.images_needed(len(first.samples), len(first.rows), first.images.shape[1:])
         except ValueError as error:
-            problems.append(f"{explainer.name}: {first_line(error)}")
+            problems.append(problem_of(error).at(explainer.name))
     if problems or not len(first.rows):
         return problems
     cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
@@ -225,7 +245,7 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[str]:
             errors |= _refused(explainer, view)
     if plan.needs.outputs and not errors:
         first.outputs.update(view.outputs)
-    return [f"{name}: {first_line(error)}" for name, error in errors.items()]
+    return [problem_of(error).at(name) for name, error in errors.items()]
 
 
 def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
@@ -237,25 +257,33 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
     return {}
 
 
-def _output_problems(plan: Plan, first: Batch) -> list[str]:
+def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
     """What the network's outputs show of the plan."""
     problems = []
     logits, probabilities = first.said.logits, first.said.probabilities
     if logits.shape[1] != len(plan.class_names):
-        outputs = plural(logits.shape[1], "output")
-        problems.append(f"the network has {outputs}, {there_are(len(plan.class_names), 'class name')}")
+        words = "the network has {outputs:plural output}, {classes:there are class name}"
+        problems.append(
+            Problem.of("outputs-not-classes", words, outputs=logits.shape[1], classes=len(plan.class_names))
+        )
     finite = probabilities[np.isfinite(probabilities)]
     if probabilities.shape != logits.shape:
-        problems.append(f"activation_fn gives {probabilities.shape} for logits {logits.shape}")
+        words = "activation_fn gives {shape} for logits {logits}"
+        problems.append(Problem.of("activation-shape", words, shape=probabilities.shape, logits=logits.shape))
     elif finite.size and not (finite.min() >= 0 and finite.max() <= 1 + 1e-5):
         problems.append(
-            f"activation_fn must give probabilities in 0..1, it gives {finite.min():.4g} to "
-            f"{finite.max():.4g}; use nn.Softmax() or nn.Sigmoid()"
+            Problem.of(
+                "probability-out-of-range",
+                "activation_fn must give probabilities in 0..1, it gives {lowest:.4g} to {highest:.4g}; use "
+                "nn.Softmax() or nn.Sigmoid()",
+                lowest=float(finite.min()),
+                highest=float(finite.max()),
+            )
         )
     return problems
 
 
-def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
+def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
     """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
     pixels = int(np.prod(first.images.shape[2:]))
     each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined
@@ -263,6 +291,12 @@ def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[str]:
     if needed <= free:
         return []
     return [
-        f"the maps of all samples need about {needed / 1e6:,.1f} MB, in segments and joined; {plan.summary_dir} has "
-        f"{free / 1e6:,.1f} MB left"
+        Problem.of(
+            "disk-too-small",
+            "the maps of all samples need about {needed:,.1f} MB, in segments and joined; {folder} has {free:,.1f} MB "
+            "left",
+            needed=needed / 1e6,
+            folder=plan.summary_dir,
+            free=free / 1e6,
+        )
     ]

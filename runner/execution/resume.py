@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 from ...summary_format import FolderLock, RunFolder, find_runs
 from ...summary_format.plan_diff import CHOSEN, MAKING, differences, shown
 from ...summary_format.plan_record import PlanRecord
+from ...summary_format.problem import Problem
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
 from ..problems import PlanError
+
+INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Opening:
 
     run: RunFolder | None
     replaces: bool
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> Opening:
@@ -52,12 +55,17 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
     before = PlanRecord.of(state["plan"])
     apart = differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
-        another = None not in (before.shard, now.shard) and before.shard != now.shard
-        advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
-        return Opening(None, False, (held(plan, f"{kind} run of another plan ({shown(apart)})") + advice,))
+        return Opening(None, False, (_of_another_plan(plan, kind, before, now, apart),))
     link = None if run.finished or not resume else run.link()
     if link is not None:
-        return Opening(None, False, (held(plan, f"an unfinished run whose {link.name} is a link to elsewhere"),))
+        problem = Problem.of(
+            "folder-holds-link",
+            "summary_dir {folder} holds an unfinished run whose {link} is a link to elsewhere; {instead}",
+            folder=plan.summary_dir,
+            link=link.name,
+            instead=INSTEAD,
+        )
+        return Opening(None, False, (problem,))
     if run.finished or resume:
         return Opening(run, bool(state["replaces"]))
     return Opening(None, True)
@@ -70,21 +78,41 @@ def _described(plan: Plan) -> PlanRecord | None:
     return None
 
 
-def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> str | None:
+def _of_another_plan(plan: Plan, kind: str, before: PlanRecord, now: PlanRecord, apart: Sequence[str]) -> Problem:
+    another = None not in (before.shard, now.shard) and before.shard != now.shard
+    advice = f"; each shard needs a folder of its own: put {PLACE} into its name" * another
+    return Problem.of(
+        "folder-holds-other-plan",
+        "summary_dir {folder} holds {kind} run of another plan ({differences}); {instead}{advice}",
+        folder=plan.summary_dir,
+        kind=kind,
+        differences=shown(apart),
+        instead=INSTEAD,
+        advice=advice,
+    )
+
+
+def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> Problem | None:
     """Why a run in the plan's folder cannot be compared with the plan, if it cannot."""
     if (why := run.why_not_resumed()) is not None:
-        return f"summary_dir {plan.summary_dir}: {why}"
+        return Problem.of("folder-not-resumed", "summary_dir {folder}: {why}", folder=plan.summary_dir, why=why)
     try:
         before = PlanRecord.of(state.get("plan"))
     except ValueError:
         before = None
     if before is None or not isinstance(state.get("dropout", {}), dict) or "replaces" not in state:
-        return held(plan, f"{kind} run that does not say what it does")
+        words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
+        return Problem.of("folder-holds-unknown-run", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
     if "parameters" not in before.network:
-        return held(plan, f"{kind} run of an earlier version of Explainrun, which knew networks by other checksums")
+        words = (
+            "summary_dir {folder} holds {kind} run of an earlier version of Explainrun, which knew networks by other "
+            "checksums; {instead}"
+        )
+        return Problem.of("folder-holds-earlier-version", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
     return None
 
 
-def held(plan: Plan, what: str) -> str:
-    """The sentence that refuses a folder for what it holds."""
-    return f"summary_dir {plan.summary_dir} holds {what}; name another folder, or replace it: overwrite (--overwrite)"
+def other_data(plan: Plan) -> Problem:
+    """The folder holds a finished run of samples that the dataset does not give."""
+    words = "summary_dir {folder} holds a finished run of other data; {instead}"
+    return Problem.of("folder-holds-other-data", words, folder=plan.summary_dir, instead=INSTEAD)

@@ -21,7 +21,7 @@ from ...explainers.core.view import Needs, View
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
-from ...summary_format.plural import plural, there_are
+from ...summary_format.problem import Problem
 from ..config.components import maker
 from ..execution.progress import Progress
 from ..problems import Problems, error_line
@@ -60,12 +60,15 @@ class Question:
         for method in self.methods:
             if isinstance(method, Explainer):
                 if method.network is not self.network:
-                    problems.append(f"{method.name} explains another network; construct it with the same Cell")
+                    words = "{explainer} explains another network; construct it with the same Cell"
+                    problems.append(Problem.of("network-of-another", words, explainer=method.name))
             else:
                 problems.attempt("", partial(self._maker, method, None, 1))
         names = [name_of(method) for method in self.methods]
-        problems += [f"method {name!r} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
-        problems += [] if names else ["name at least one method"]
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                problems.append(Problem.of("method-named-twice", "method {name!r} is named twice", name=name))
+        problems += [] if names else [Problem.of("no-method", "name at least one method")]
         for layer in self.layers:
             problems.attempt("", partial(find_layer, self.network, layer))
         if self.class_names is not None:
@@ -87,9 +90,10 @@ class Question:
         index = str(target).strip()
         if not index.isdecimal():
             known = nearest(str(target), names) if names else "classes have no names here, give an index"
-            raise ValueError(f"no class {target!r}; {known}")
+            raise ValueError(Problem.of("class-unknown", "no class {name!r}; {nearest}", name=target, nearest=known))
         if int(index) >= classes:
-            raise ValueError(f"no class {index}; the network's classes are 0..{classes - 1}")
+            words = "no class {index}; the network's classes are 0..{last}"
+            raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=classes - 1))
         return int(index)
 
     def class_name(self, label: int) -> str:
@@ -185,8 +189,8 @@ def explained(
     problems.raise_if_any()
     classes = logits[0].shape[1]
     if question.class_names is not None and len(question.class_names) != classes:
-        names = there_are(len(question.class_names), "class name")
-        problems.append(f"{names}, the network has {plural(classes, 'class')}")
+        words = "{names:there are class name}, the network has {classes:plural class}"
+        problems.append(Problem.of("class-names-not-outputs", words, names=len(question.class_names), classes=classes))
         problems.raise_if_any()
     labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
     problems.raise_if_any()
@@ -235,7 +239,8 @@ def method_name(given: str) -> str:
     if given.lower() in known:
         return known[given.lower()]
     near = get_close_matches(given.lower(), known, n=1)
-    raise ValueError(f"no explainer {given!r}; {nearest(known[near[0]] if near else given, EXPLAINERS)}")
+    known_names = nearest(known[near[0]] if near else given, EXPLAINERS)
+    raise ValueError(Problem.of("method-unknown", "no explainer {name!r}; {nearest}", name=given, nearest=known_names))
 
 
 def name_of(method: Method) -> str:
@@ -253,14 +258,16 @@ def _entry(method: Any) -> tuple[str, dict[str, Any]]:
     """Name and options of a method, the name as the registry has it."""
     name, options = next(iter(method.items())) if isinstance(method, Mapping) and len(method) == 1 else (method, {})
     if not isinstance(name, str) or not isinstance(options, (Mapping, type(None))):
-        raise ValueError(f"a method is a name, a mapping from one name to its options or an explainer, got {method!r}")
+        words = "a method is a name, a mapping from one name to its options or an explainer, got {given!r}"
+        raise ValueError(Problem.of("method-malformed", words, given=method))
     return method_name(name), dict(options or {})
 
 
 def _logits(network: Network, image: FloatArray) -> FloatArray:
     logits = network.logits(image[None])
     if not np.isfinite(logits).all():
-        raise ValueError("its output holds NaN or infinity, so there is nothing to explain")
+        words = "its output holds NaN or infinity, so there is nothing to explain"
+        raise ValueError(Problem.of("picture-output-not-finite", words))
     return logits
 
 

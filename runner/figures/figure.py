@@ -21,6 +21,7 @@ from ...explainers.core.explainer import image_array
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
 from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
 from ...summary_format.images import Statistics
+from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.file_datasets import MODES
 from ..problems import Problems
@@ -159,7 +160,8 @@ def _explained_figure(question: Question, shown: Sequence[Shown], look: Look, pr
 
 def _texts(class_names: Sequence[str] | None) -> list[str] | None:
     if isinstance(class_names, str):
-        raise ValueError(f"class_names must be a list of names, got {class_names!r}")
+        words = "class_names must be a list of names, got {given!r}"
+        raise ValueError(Problem.of("class-names-a-text", words, given=class_names))
     return None if class_names is None else [str(name) for name in class_names]
 
 
@@ -172,7 +174,8 @@ def activation(given: Any) -> Activation:
     """
     if isinstance(given, str):
         if given not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(map(repr, ACTIVATIONS))}, got {given!r}")
+            words = "activation must be one of {known:repr list}, got {given!r}"
+            raise ValueError(Problem.of("activation-unknown", words, known=list(ACTIVATIONS), given=given))
         made: Activation = ACTIVATIONS[given]()
         return made
     return checked_activation(given)
@@ -187,7 +190,8 @@ def channels_taken(network: nn.Cell) -> int:
     found = (cell.in_channels for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d))
     channels = int(next(found, 3))
     if channels not in MODES:
-        raise ValueError(f"the network's first convolution takes {channels} channels; pictures have 1, 3 or 4")
+        words = "the network's first convolution takes {channels} channels; pictures have 1, 3 or 4"
+        raise ValueError(Problem.of("network-channels", words, channels=channels))
     return channels
 
 
@@ -321,7 +325,7 @@ def _listed(images: Any) -> list[Any]:
         images = list(images)
     listed = list(images) if isinstance(images, (list, tuple)) else [images]
     if not listed:
-        raise ValueError("there are no images to explain")
+        raise ValueError(Problem.of("no-images", "there are no images to explain"))
     return listed
 
 
@@ -333,7 +337,8 @@ def _targets(target: Any, pictures: int) -> list[Target]:
     """
     targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * pictures
     if len(targets) != pictures:
-        raise ValueError(f"target must be one class for all pictures or one each, got {len(targets)} for {pictures}")
+        words = "target must be one class for all pictures or one each, got {targets} for {pictures}"
+        raise ValueError(Problem.of("targets-not-pictures", words, targets=len(targets), pictures=pictures))
     return targets
 
 
@@ -344,7 +349,9 @@ def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
     if isinstance(image, Image.Image):
         return Shown(name, np.asarray(seen(image)), pixels.of(image))
     if not isinstance(image, (Tensor, np.ndarray)):
-        raise TypeError(f"{name} must be a path, a picture, a Tensor or an array, got {type(image).__name__}")
+        words = "{name} must be a path, a picture, a Tensor or an array, got {kind}"
+        raise TypeError(Problem.of("image-kind", words, name=name, kind=type(image).__name__))
     if image.ndim != 3 or image.shape[0] not in MODES:
-        raise ValueError(f"{name} must be (C, H, W) of 1, 3 or 4 channels, got shape {tuple(image.shape)}")
+        words = "{name} must be (C, H, W) of 1, 3 or 4 channels, got shape {shape}"
+        raise ValueError(Problem.of("image-shape", words, name=name, shape=tuple(image.shape)))
     return Shown(name, image_colours(image, None, pixels.mean, pixels.std), image_array(image[None])[0])

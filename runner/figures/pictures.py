@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.images import Statistics, check_together
-from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from ..data.file_datasets import MODES, normalized, open_picture
 
 SECONDS_TO_ANSWER = 20
@@ -52,16 +52,19 @@ class Pixels:
 
     def __post_init__(self) -> None:
         if self.channels not in MODES:
-            raise ValueError(f"channels must be one of {tuple(MODES)}, got {self.channels}")
+            words = "channels must be one of {known}, got {given}"
+            raise ValueError(Problem.of("channels-unknown", words, known=tuple(MODES), given=self.channels))
         check_together(self.mean, self.std)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and np.size(values) not in (1, self.channels):
-                held, channels = plural(np.size(values), "number"), plural(self.channels, "channel")
-                raise ValueError(f"{name} holds {held}, the pictures get {channels}")
+                words = "{name} holds {numbers:plural number}, the pictures get {channels:plural channel}"
+                counts = {"numbers": np.size(values), "channels": self.channels}
+                raise ValueError(Problem.of("statistics-not-channels", words, name=name, **counts))
         if self.std is not None and np.min(self.std) <= 0:
-            raise ValueError(f"std must be above 0, got {self.std}")
+            raise ValueError(Problem.of("std-not-positive", "std must be above 0, got {given}", given=self.std))
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
-            raise ValueError(f"size must be a height and a width in pixels, got {self.size}")
+            words = "size must be a height and a width in pixels, got {given}"
+            raise ValueError(Problem.of("size-not-two", words, given=self.size))
 
     def of(self, picture: Image.Image) -> FloatArray:
         """A picture as an image (C, H, W)."""
@@ -82,16 +85,20 @@ def read_picture(source: str | Path) -> Image.Image:
     if str(source).lower().startswith(("http://", "https://")):
         content: io.BytesIO | Path = io.BytesIO(_downloaded(str(source)))
     elif not Path(source).is_file():
-        raise PictureError(f"no picture {source}" + (": it is a folder" if Path(source).is_dir() else ""))
+        if Path(source).is_dir():
+            raise PictureError(Problem.of("picture-is-folder", "no picture {source}: it is a folder", source=source))
+        raise PictureError(Problem.of("no-picture", "no picture {source}", source=source))
     else:
         content = Path(source)
     try:
         with open_picture(content) as opened:
             return ImageOps.exif_transpose(opened)
     except UnidentifiedImageError:
-        raise PictureError(f"{source} is not a picture of a known kind") from None
+        problem = Problem.of("picture-kind", "{source} is not a picture of a known kind", source=source)
+        raise PictureError(problem) from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{source} cannot be read: {' '.join(str(error).split())}") from error
+        words, said = "{source} cannot be read: {said}", " ".join(str(error).split())
+        raise PictureError(Problem.of("picture-unreadable", words, source=source, said=said)) from error
 
 
 def converted(picture: Image.Image, mode: str) -> Image.Image:
@@ -131,14 +138,22 @@ def _downloaded(address: str) -> bytes:
             while chunk := answer.read1(_CHUNK):
                 content += chunk
                 if len(content) > LARGEST_DOWNLOAD:
-                    raise PictureError(f"{address} is larger than {LARGEST_DOWNLOAD // 2**20} MiB; fetch it yourself")
+                    words = "{address} is larger than {size} MiB; fetch it yourself"
+                    size = LARGEST_DOWNLOAD // 2**20
+                    raise PictureError(Problem.of("picture-too-large", words, address=address, size=size))
                 if time.monotonic() > deadline:
-                    raise PictureError(f"{address} did not arrive within {SECONDS_TO_ARRIVE} seconds")
+                    words = "{address} did not arrive within {seconds} seconds"
+                    raise PictureError(
+                        Problem.of("picture-too-slow", words, address=address, seconds=SECONDS_TO_ARRIVE)
+                    )
     except HTTPError as error:
-        raise PictureError(f"{address} cannot be fetched: the server says {error.code} {error.reason}") from error
+        words = "{address} cannot be fetched: the server says {status} {reason}"
+        values = {"address": address, "status": error.code, "reason": error.reason}
+        raise PictureError(Problem.of("picture-refused", words, **values)) from error
     except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, PictureError):
             raise
         told = "no answer in time" if isinstance(error, TimeoutError) else getattr(error, "reason", error)
-        raise PictureError(f"{address} cannot be fetched: {' '.join(str(told).split())}") from error
+        words, said = "{address} cannot be fetched: {said}", " ".join(str(told).split())
+        raise PictureError(Problem.of("picture-not-fetched", words, address=address, said=said)) from error
     return bytes(content)

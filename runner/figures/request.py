@@ -16,6 +16,7 @@ from mindspore import nn
 
 from ...explainers import EXPLAINERS
 from ...summary_format.images import Statistics
+from ...summary_format.problem import Problem
 from ..config.build import choose_device, class_names_of, sample_shape
 from ..config.factories import FORMS, load_network
 from ..config.schema import load_config
@@ -113,7 +114,8 @@ class PictureRequest:
 
     def _classifier(self) -> Classifier:
         if self.network is None:
-            raise ValueError(f"name one: a config (.yaml), {FORMS}")
+            words = "name one: a config (.yaml), {forms}"
+            raise ValueError(Problem.of("network-not-named", words, forms=FORMS))
         checkpoint = None if self.checkpoint is None else str(Path(self.checkpoint).absolute())
         if self.network.endswith((".yaml", ".yml")):
             return configured(Path(self.network), checkpoint, self.device, self.size is None)
@@ -145,9 +147,11 @@ class PictureRequest:
             name, dot, option = key.partition(".")
             method = next((method for method in named if method.lower() == name.lower()), None)
             if not dot or not option:
-                problems.append(f"--set: {key!r} is not METHOD.option")
+                words = "--set: {key!r} is not METHOD.option"
+                problems.append(Problem.of("set-malformed", words, key=key))
             elif method is None:
-                problems.append(f"--set: {name!r} is not among the methods {', '.join(options)}")
+                words = "--set: {name!r} is not among the methods {methods:list}"
+                problems.append(Problem.of("set-of-no-method", words, name=name, methods=list(options)))
             else:
                 options[method][option] = value
         return [{name: options[name]} for name in named]
@@ -209,9 +213,12 @@ def check_file(path: str | None) -> None:
         return
     place = Path(path)
     if place.suffix.lower() not in FILE_KINDS:
-        raise ValueError(f"{path} must end in one of {', '.join(FILE_KINDS)}")
-    if place.is_dir() or not place.parent.is_dir():
-        raise ValueError(f"{path} is a folder" if place.is_dir() else f"there is no folder {place.parent}")
+        words = "{file} must end in one of {kinds:list}"
+        raise ValueError(Problem.of("figure-kind", words, file=path, kinds=FILE_KINDS))
+    if place.is_dir():
+        raise ValueError(Problem.of("figure-is-folder", "{file} is a folder", file=path))
+    if not place.parent.is_dir():
+        raise ValueError(Problem.of("figure-without-folder", "there is no folder {folder}", folder=place.parent))
 
 
 def _from_folder(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -231,7 +238,8 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"\s*([1-9]\d{0,4})\s*(?:[,x]\s*([1-9]\d{0,4})\s*)?", text)
     if not found:
-        raise ValueError(f"must be H,W in pixels, or one number for a square, got {text!r}")
+        words = "must be H,W in pixels, or one number for a square, got {given!r}"
+        raise ValueError(Problem.of("size-malformed", words, given=text))
     return int(found[1]), int(found[2] or found[1])
 
 
@@ -243,5 +251,6 @@ def _statistics(text: str | None) -> Statistics | None:
     except ValueError:
         values = []
     if not values or not np.isfinite(values).all():
-        raise ValueError(f"must be one number, or one for each channel with commas between, got {text!r}")
+        words = "must be one number, or one for each channel with commas between, got {given!r}"
+        raise ValueError(Problem.of("statistics-malformed", words, given=text))
     return values[0] if len(values) == 1 else values

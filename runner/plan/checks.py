@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
 from ...summary_format.names import is_text
-from ...summary_format.plural import plural, there_are
+from ...summary_format.problem import Problem
 from ..data.samples import COLUMNS
 from ..problems import Problems
 from .plan import Plan
 from .sharding import PLACE
 
 
-def plan_problems(plan: Plan) -> list[str]:
+def plan_problems(plan: Plan) -> Problems:
     """What is wrong with a plan, as far as that shows before anything is read: a sentence each."""
     problems = Problems(
         (
@@ -36,63 +36,95 @@ def plan_problems(plan: Plan) -> list[str]:
         )
     )
     if plan.shard is None and PLACE in str(plan.summary_dir):
-        problems.append(f"summary_dir {plan.summary_dir} holds {PLACE}, and no shard is given")
+        problems.append(
+            Problem.of(
+                "shard-not-given",
+                "summary_dir {folder} holds {place}, and no shard is given",
+                folder=plan.summary_dir,
+                place=PLACE,
+            )
+        )
     problems.attempt("", partial(check_together, plan.options.mean, plan.options.std))
     return problems
 
 
-def _dataset_problems(plan: Plan) -> list[str]:
+def _dataset_problems(plan: Plan) -> Iterator[Problem]:
     names = plan.dataset.get_col_names()
-    problems = []
     if not 1 <= len(names) <= len(COLUMNS):
-        problems.append(
-            f"the dataset has the columns {names}; it must have {', '.join(COLUMNS)} in this order, the last one or "
-            f"two left out if you have none"
+        yield Problem.of(
+            "wrong-columns",
+            "the dataset has the columns {columns}; it must have {wanted:list} in this order, the last one or "
+            "two left out if you have none",
+            columns=names,
+            wanted=COLUMNS,
         )
     elif plan.needs_boxes and len(names) < len(COLUMNS):
-        users = ", ".join(metric.name for metric in plan.metrics if metric.needs_boxes)
-        problems.append(f"{users} needs a third dataset column of boxes, the dataset has {names}")
-    return problems
+        yield Problem.of(
+            "no-boxes",
+            "{metrics:list} needs a third dataset column of boxes, the dataset has {columns}",
+            metrics=[metric.name for metric in plan.metrics if metric.needs_boxes],
+            columns=names,
+        )
 
 
-def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) -> list[str]:
-    problems = [f"{kind} {name!r} stands {times} times" for name, times in Counter(names).items() if times > 1]
-    problems += [f"{kind} {i} is blank" for i, name in enumerate(names) if not name.strip()]
-    problems += [
-        f"{kind} {name[:80]!r} cannot be written: it holds a NUL or half of a surrogate pair"
-        for name in names
-        if "\0" in name or not is_text(name)
-    ]
-    if in_path:
-        problems += [
-            f"{kind} {name!r} cannot be a folder name: it holds /, \\ or a control character, or starts with a dot"
-            for name in names
-            if set(name) & set("/\\") or name.startswith(".") or any(unicodedata.category(c) == "Cc" for c in name)
-        ]
-        problems += [
-            f"{kind} {name[:20]!r}... is too long for a folder name"
-            for name in names
-            if len(name.encode("utf-8", "replace")) > 200
-        ]
-    return problems
+def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) -> Iterator[Problem]:
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield Problem.of("name-repeated", "{kind} {name!r} stands {times} times", kind=kind, name=name, times=times)
+    for place, name in enumerate(names):
+        if not name.strip():
+            yield Problem.of("name-blank", "{kind} {place} is blank", kind=kind, place=place)
+    for name in names:
+        if "\0" in name or not is_text(name):
+            yield Problem.of(
+                "name-unwritable",
+                "{kind} {name!r} cannot be written: it holds a NUL or half of a surrogate pair",
+                kind=kind,
+                name=name[:80],
+            )
+    for name in names if in_path else ():
+        yield from _unfit_for_a_path(kind, name)
 
 
-def _clashing_names(kind: str, names: Sequence[str]) -> list[str]:
+def _unfit_for_a_path(kind: str, name: str) -> Iterator[Problem]:
+    if set(name) & set("/\\") or name.startswith(".") or any(unicodedata.category(c) == "Cc" for c in name):
+        yield Problem.of(
+            "name-no-folder",
+            "{kind} {name!r} cannot be a folder name: it holds /, \\ or a control character, or starts with a dot",
+            kind=kind,
+            name=name,
+        )
+    if len(name.encode("utf-8", "replace")) > 200:
+        yield Problem.of(
+            "name-too-long", "{kind} {start!r}... is too long for a folder name", kind=kind, start=name[:20]
+        )
+
+
+def _clashing_names(kind: str, names: Sequence[str]) -> list[Problem]:
     """Names that some file systems take for one folder."""
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         alike.setdefault(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()), []).append(name)
     return [
-        f"{kind}s {' and '.join(map(ascii, several))} differ only in case or in how letters are composed, and become "
-        f"one folder where that does not count; rename one"
+        Problem.of(
+            "names-alike",
+            "{kind}s {names:ascii and} differ only in case or in how letters are composed, and become "
+            "one folder where that does not count; rename one",
+            kind=kind,
+            names=several,
+        )
         for several in alike.values()
         if len(several) > 1
     ]
 
 
-def _network_problems(plan: Plan) -> list[str]:
+def _network_problems(plan: Plan) -> Problems:
     problems = Problems(
-        f"{explainer.name} explains another network than the runner's; construct it with the same Cell"
+        Problem.of(
+            "network-not-the-runners",
+            "{explainer} explains another network than the runner's; construct it with the same Cell",
+            explainer=explainer.name,
+        )
         for explainer in plan.explainers
         if explainer.network is not plan.network
     )
@@ -103,40 +135,64 @@ def _network_problems(plan: Plan) -> list[str]:
     if plan.dropout_samples:
         problems.attempt("", partial(check_droppable, plan.network))
     if plan.dropout_samples and not plan.explainers:
-        problems.append("uncertainty is registered without saliency, beside which the viewer shows it")
+        problems.append(
+            Problem.of(
+                "uncertainty-alone", "uncertainty is registered without saliency, beside which the viewer shows it"
+            )
+        )
     if plan.hierarchical_occlusion is not None:
         problems += [
-            f"class name {name!r} holds an underscore, with which the viewer's counterfactual page fails; rename it"
+            Problem.of(
+                "class-name-underscore",
+                "class name {name!r} holds an underscore, with which the viewer's counterfactual page fails; rename it",
+                name=name,
+            )
             for name in plan.class_names
             if "_" in name
         ]
     return problems
 
 
-def _metric_problems(plan: Plan) -> list[str]:
+def _metric_problems(plan: Plan) -> list[Problem]:
     classes = len(plan.class_names)
     return [
-        f"{metric.name} was made for {plural(metric.num_labels, 'label')}, {there_are(classes, 'class name')}"
+        Problem.of(
+            "metric-for-other-classes",
+            "{metric} was made for {labels:plural label}, {classes:there are class name}",
+            metric=metric.name,
+            labels=metric.num_labels,
+            classes=classes,
+        )
         for metric in plan.metrics
         if metric.num_labels not in (None, classes)
     ]
 
 
-def folder_problems(folder: Path) -> list[str]:
+def folder_problems(folder: Path) -> list[Problem]:
     """Why nothing can be written to a folder, whatever it holds."""
+    problem = _folder_problem(folder)
+    return [] if problem is None else [problem]
+
+
+def _folder_problem(folder: Path) -> Problem | None:
     if "\0" in str(folder) or not is_text(str(folder)):
-        return [f"summary_dir {str(folder)!r} cannot be a folder: it holds a NUL or half of a surrogate pair"]
+        return Problem.of(
+            "folder-name-unwritable",
+            "summary_dir {folder!r} cannot be a folder: it holds a NUL or half of a surrogate pair",
+            folder=folder,
+        )
     try:
         if folder.exists() and not folder.is_dir():
-            return [f"summary_dir {folder} is a file"]
+            return Problem.of("folder-is-file", "summary_dir {folder} is a file", folder=folder)
     except OSError as error:
-        return [f"summary_dir {str(folder)[:80]!r}... cannot be a folder: {error.strerror}"]
+        words = "summary_dir {start!r}... cannot be a folder: {said}"
+        return Problem.of("folder-impossible", words, start=str(folder)[:80], said=error.strerror)
     above = existing(folder)
     if not above.is_dir():
-        return [f"summary_dir {folder} lies under a file"]
+        return Problem.of("folder-under-file", "summary_dir {folder} lies under a file", folder=folder)
     if not os.access(above, os.W_OK | os.X_OK):
-        return [f"summary_dir {folder} cannot be written"]
-    return []
+        return Problem.of("folder-not-writable", "summary_dir {folder} cannot be written", folder=folder)
+    return None
 
 
 def existing(folder: Path) -> Path:

@@ -23,6 +23,7 @@ from mindspore import Tensor, nn
 from ...explainers.core.construction import Configured
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.plan_diff import CELL_STRUCTURE
+from ...summary_format.problem import Problem
 from .code_fingerprint import checksum, closed_over, has_a_version, named_code, unversioned_code
 from .mindspore_values import text_of_mindspores
 from .network_fingerprint import exact_bytes, held_values, is_mindspores, parameters_digest, structure_digest
@@ -162,7 +163,8 @@ class Description:
         if isinstance(made, str):
             return f"{self._name(type(value))} {made}"
         if not isinstance(made, tuple) or len(made) < 2:
-            raise UndescribedError(f"it is a {type(value).__qualname__}, which pickling would not keep")
+            words = "it is a {kind}, which pickling would not keep"
+            raise UndescribedError(Problem.of("not-kept-by-pickling", words, kind=type(value).__qualname__))
         return {"object": self._name(type(value)), **self._code(type(value)), **self._parts(made)}
 
     def _parts(self, made: Sequence[Any]) -> dict[str, Any]:
@@ -181,7 +183,8 @@ class Description:
     def _of_mindspore(self, value: Any) -> str:
         text = text_of_mindspores(value)
         if text is None:
-            raise UndescribedError(f"it is a {type(value).__qualname__} of MindSpore, which cannot be described")
+            words = "it is a {kind} of MindSpore, which cannot be described"
+            raise UndescribedError(Problem.of("mindspore-value", words, kind=type(value).__qualname__))
         return text
 
     def _cell(self, cell: nn.Cell) -> Any:
@@ -246,7 +249,7 @@ class Description:
         try:
             return self.plain(value)
         except UndescribedError as error:
-            raise UndescribedError(f"{where}: {error}") from error
+            raise UndescribedError(Problem.told(error).at(where)) from error
 
     @contextmanager
     def _within(self, value: Any) -> Iterator[None]:

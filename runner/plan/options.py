@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ...explainers.arguments import real_number, whole_number, yes_or_no
 from ...explainers.network import DEFAULT_PASS_SIZE
+from ...summary_format.problem import Problem
 
 _JIT = ("auto", "on", "off")
 
@@ -25,7 +26,8 @@ def _channels(value: Any, info: ValidationInfo) -> Any:
 def _jit(value: Any) -> Any:
     word = {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off without quotes
     if word not in _JIT:
-        raise ValueError(f"jit must be one of {', '.join(_JIT)}, got {value!r}")
+        words = "jit must be one of {known:list}, got {given!r}"
+        raise ValueError(Problem.of("jit-unknown", words, known=_JIT, given=value))
     return word
 
 
@@ -68,9 +70,14 @@ class RunOptions(BaseModel):
         try:
             return cls(**given)
         except ValidationError as error:
-            raise ValueError(
-                "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors())
-            ) from None
+            told = [option_problem(found) for found in error.errors()]
+            raise ValueError(told[0] if len(told) == 1 else "; ".join(told)) from None
+
+
+def option_problem(found: Any) -> Problem:
+    """One of pydantic's findings on run options, which ours raise themselves but for options that there are not."""
+    raised = found.get("ctx", {}).get("error")
+    return Problem(found["msg"]) if raised is None else Problem.told(raised)
 
 
 SETTINGS = tuple(RunOptions.model_fields)

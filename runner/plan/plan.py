@@ -18,8 +18,9 @@ from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.view import Needs
 from ...summary_format.plan_record import PlanRecord
+from ...summary_format.problem import Problem
 from ..data.samples import sample_count
-from ..problems import PlanError
+from ..problems import PlanError, problem_of
 from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
 from .options import SETTINGS, UNCOMPARED, RunOptions
@@ -136,7 +137,7 @@ class Plan:
         return plan
 
     @property
-    def undescribed(self) -> list[str]:
+    def undescribed(self) -> list[Problem]:
         """A sentence on each part that cannot be described, so that a later start would not know the run again."""
         return self._described[1]
 
@@ -182,7 +183,7 @@ class Plan:
         try:
             return PlanRecord.of(plain)
         except ValueError as error:
-            raise PlanError([str(error)]) from error
+            raise PlanError([problem_of(error)]) from error
 
     @cached_property
     def identity(self) -> dict[str, str]:
@@ -190,15 +191,23 @@ class Plan:
         return network_identity(self.network)
 
     @cached_property
-    def _described(self) -> tuple[dict[str, Any], list[str]]:
+    def _described(self) -> tuple[dict[str, Any], list[Problem]]:
         """What users made, described; and a sentence on each part that cannot be."""
-        description, problems = Description(self.network), list[str]()
+        description, problems = Description(self.network), list[Problem]()
 
         def tried(what: str, describe: Callable[[Any], Any], thing: Any) -> Any:
             try:
                 return describe(thing)
             except UndescribedError as error:
-                problems.append(f"{what} could not be recognised by a later start: {error}; give {_DESCRIBABLE}")
+                problems.append(
+                    Problem.of(
+                        "not-recognisable",
+                        "{what} could not be recognised by a later start: {said}; give {instead}",
+                        what=what,
+                        said=str(error),
+                        instead=_DESCRIBABLE,
+                    )
+                )
                 return None
 
         options, search = description.options, self.hierarchical_occlusion

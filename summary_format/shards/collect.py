@@ -13,11 +13,12 @@ import numpy as np
 
 from ..archive.picture_checksums import pictures_of_run
 from ..archive.results import Results
-from ..errors import BrokenRecordError
+from ..errors import BrokenRecordError, SeveralProblemsError
 from ..plan_diff import differences, shown
 from ..plan_record import PlanRecord
 from ..plural import plural
 from ..probe import Probe
+from ..problem import Problem
 from ..storage.lock_holder import holder_of
 from ..storage.run_folder import RunFolder, runs_of
 from .sharded_batches import FinishedShard, MergeError
@@ -30,7 +31,7 @@ _SHOWN_MISSING = 20
 class _Unfinished:
     """A shard that there is nothing to join of yet; which one, as far as it says that."""
 
-    told: str
+    told: Problem
     shard: tuple[int, int] | None = None
 
 
@@ -43,12 +44,12 @@ def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
     Raises:
         MergeError: with all that is wrong: damaged, of another plan, doubled, missing or unfinished ones, or none.
     """
-    found, unfinished, problems = [], [], []
+    found, unfinished, problems = [], [], list[Problem]()
     for folder in folders:
         try:
             shard = _shard_in(folder)
         except (BrokenRecordError, OSError, ValueError, KeyError) as error:
-            problems.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
+            problems += _of_shard(folder, error)
             continue
         if isinstance(shard, FinishedShard):
             found.append(shard)
@@ -59,11 +60,19 @@ def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
     if problems or waiting:
         raise MergeError([*problems, *waiting], waiting=not problems)
     if not found:
-        raise MergeError(["no shard is given"])
+        raise MergeError([Problem.of("no-shards", "no shard is given")])
     found.sort(key=lambda shard: shard.number)
     if problems := list(_samples_apart(found)):
         raise MergeError(problems)
     return found
+
+
+def _of_shard(folder: Path, error: Exception) -> tuple[Problem, ...]:
+    """What an error of reading a shard says, with its folder."""
+    if isinstance(error, SeveralProblemsError):
+        return error.problems
+    said = str(error) if str(folder) in str(error) else f"{folder}: {error}"
+    return (Problem.of("shard-unreadable", "{said}", said=said, folder=folder, error=type(error).__name__),)
 
 
 def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
@@ -76,23 +85,30 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     """
     runs = runs_of(folder)
     if not runs:
-        return _Unfinished(f"{folder} holds no run yet")
+        return _Unfinished(Problem.of("shard-not-begun", "{folder} holds no run yet", folder=folder))
     run = runs[-1]
     if (why := run.why_not_resumed()) is not None:
-        raise MergeError([f"{folder}: {why}"])
+        raise MergeError([Problem.of("shard-of-other-version", "{folder}: {why}", folder=folder, why=why)])
     if not run.finished:
-        return _Unfinished(f"{folder} is not finished yet: {_what_to_do(run)}", _said_shard(run.state()))
+        words, advice = "{folder} is not finished yet: {advice}", _what_to_do(run)
+        return _Unfinished(
+            Problem.of("shard-unfinished", words, folder=folder, advice=advice), _said_shard(run.state())
+        )
     results, state = Results(run.archive), run.state() or {}
     given = results.plan_record.shard
     if given is None:
-        raise MergeError([f"{folder} holds a whole run, not a shard of one"])
+        raise MergeError([Problem.of("not-a-shard", "{folder} holds a whole run, not a shard of one", folder=folder)])
     number, count = given
     ids = results.samples
     if not np.array_equal(ids, np.arange(len(ids)) * count + number - 1):
-        raise MergeError([f"{folder}: its samples are not those of shard {number} of {count}"])
+        words = "{folder}: its samples are not those of shard {number} of {count}"
+        raise MergeError([Problem.of("shard-samples-of-another", words, folder=folder, number=number, count=count)])
     if lost := [(picture.path, how) for picture in pictures_of_run(run, results) if (how := picture.wrong(run.root))]:
-        such_as = f"such as {lost[0][0]}, which is {lost[0][1]}"
-        raise MergeError([f"{folder} has lost {len(lost)} of its pictures, {such_as}; run it again with overwrite"])
+        words = (
+            "{folder} has lost {count} of its pictures, such as {picture}, which is {how}; run it again with overwrite"
+        )
+        values = {"folder": folder, "count": len(lost), "picture": lost[0][0], "how": lost[0][1]}
+        raise MergeError([Problem.of("shard-pictures-lost", words, **values)])
     tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
     probe = Probe.of(state["probe"]) if state.get("probe") is not None else None
     return FinishedShard(
@@ -120,22 +136,33 @@ def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
     return None
 
 
-def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[str]:
+def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[Problem]:
     """What speaks against these being shards of one run."""
     for shard in shards[1:]:
         yield from _unlike(shards[0], shard)
     tried = [shard for shard in shards if shard.tried is not None]
     for shard in tried[1:]:
         if shard.tried != tried[0].tried and shard.plan.device == tried[0].plan.device:
-            theirs, ours = ((of.run.root, of.tried) for of in (tried[0], shard))
-            yield "shards used different execution modes: {} ({}), {} ({})".format(*ours, *theirs)
+            yield Problem.of(
+                "shards-tried-apart",
+                "shards used different execution modes: {folder} ({mode}), {first} ({first_mode})",
+                folder=shard.run.root,
+                mode=shard.tried,
+                first=tried[0].run.root,
+                first_mode=tried[0].tried,
+            )
     for which, times in Counter((shard.number, shard.count) for shard in shards).items():
         if times > 1:
-            where = ", ".join(str(shard.run.root) for shard in shards if (shard.number, shard.count) == which)
-            yield f"shard {which[0]} is given {times} times: {where}"
+            yield Problem.of(
+                "shard-repeated",
+                "shard {number} is given {times} times: {folders:list}",
+                number=which[0],
+                times=times,
+                folders=[str(shard.run.root) for shard in shards if (shard.number, shard.count) == which],
+            )
 
 
-def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
+def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[Problem]:
     """How a shard differs from the first one, what matters most first."""
     elsewhere = first.plan.device != shard.plan.device
     apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
@@ -143,36 +170,51 @@ def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[str]:
         apart.insert(0, f"it is one of {plural(first.count, 'shard')} there, one of {shard.count} here")
     computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)
     if apart:
-        yield f"{shard.run.root} is of another plan than {first.run.root}: {shown(apart)}"
-    elif shard.begins != first.begins:
-        yield (
-            f"{shard.run.root} read another dataset than {first.run.root}, or in another order; build it with "
-            f"shuffle=False and without random transforms"
+        words = "{folder} is of another plan than {first}: {differences}"
+        yield Problem.of(
+            "shards-of-two-plans", words, folder=shard.run.root, first=first.run.root, differences=shown(apart)
         )
+    elif shard.begins != first.begins:
+        words = (
+            "{folder} read another dataset than {first}, or in another order; build it with shuffle=False and without "
+            "random transforms"
+        )
+        yield Problem.of("shards-of-two-datasets", words, folder=shard.run.root, first=first.run.root)
     elif computes is not None:
         where = (
             f" on {shard.plan.device} something else than on {first.plan.device}" if elsewhere else " something else"
         )
-        yield f"the network of {shard.run.root} computes{where} in {first.run.root}: {computes}"
+        yield Problem.of(
+            "shards-of-two-networks",
+            "the network of {folder} computes{something} in {first}: {how}",
+            folder=shard.run.root,
+            something=where,
+            first=first.run.root,
+            how=computes,
+        )
 
 
-def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[str]:
+def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[Problem]:
     """Which of as many shards as the first one says are not given at all."""
     given = [(shard.number, shard.count) for shard in shards]
     given += [shard.shard for shard in unfinished if shard.shard is not None]
     if not given:
         return []
     count = given[0][1]
-    missing = [str(number) for number in range(1, count + 1) if (number, count) not in given]
-    told = ", ".join(missing[:_SHOWN_MISSING]) + ", ..." * (len(missing) > _SHOWN_MISSING)
-    return [f"shards missing, of {count}: {told}"] if missing else []
+    missing = [number for number in range(1, count + 1) if (number, count) not in given]
+    more = ", ..." * (len(missing) > _SHOWN_MISSING)
+    words = "shards missing, of {count}: {numbers:list}{more}"
+    values = {"count": count, "numbers": missing[:_SHOWN_MISSING], "more": more}
+    return [Problem.of("shards-missing", words, **values)] if missing else []
 
 
-def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[str]:
+def _samples_apart(shards: Sequence[FinishedShard]) -> Iterator[Problem]:
     """Whether shards saw datasets of different length."""
     total = sum(shard.samples for shard in shards)
     for shard in shards:
         due = len(range(shard.number - 1, total, shard.count))
         if shard.samples != due:
-            held = f"{shard.run.root} has {plural(shard.samples, 'sample')}"
-            yield f"{held}; of the {total} of all shards {due} would be its own"
+            words = "{folder} has {samples:plural sample}; of the {total} of all shards {due} would be its own"
+            yield Problem.of(
+                "shards-of-other-lengths", words, folder=shard.run.root, samples=shard.samples, total=total, due=due
+            )

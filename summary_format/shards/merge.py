@@ -15,6 +15,7 @@ from ..lifecycle.finish import finish, metadata
 from ..lifecycle.viewer_records import sample_records
 from ..plan_diff import differences, shown
 from ..plan_record import PlanRecord
+from ..problem import Problem
 from ..storage.durable import copy, sync_folder
 from ..storage.lock import FolderLock
 from ..storage.run_folder import RunFolder, find_runs, remove_runs, sweep
@@ -23,6 +24,7 @@ from .sharded_batches import FinishedShard, MergeError, ShardedBatches
 
 _log = logging.getLogger("explainrun")
 _SHARDS = "shard-*-of-*"
+_INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"
 _MERGED = "merged"  # in the state of a run that is made of shards
 
 
@@ -56,7 +58,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         return _merged_from_gone(root)
     found = finished_shards(folders)
     if any(shard.run.root.resolve() == root.resolve() for shard in found):
-        raise MergeError([f"{root} is one of the shards, which stay as they are; name another folder"])
+        words = "{folder} is one of the shards, which stay as they are; name another folder"
+        raise MergeError([Problem.of("out-is-a-shard", words, folder=root)])
     with FolderLock(root) as lock:
         sweep(root, lock)
         whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
@@ -112,17 +115,21 @@ def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedSh
     Raises:
         MergeError: if they are not.
     """
-    advice = "name another folder, or replace it: overwrite (--overwrite)"
     if not run.finished:
-        raise MergeError([f"{run.root} holds an unfinished run; {advice}"])
+        words = "{folder} holds an unfinished run; {instead}"
+        raise MergeError([Problem.of("out-holds-unfinished-run", words, folder=run.root, instead=_INSTEAD)])
     results = Results(run.archive)
     if apart := differences(results.plan_record, plan):
-        raise MergeError([f"{run.root} holds another run ({shown(apart)}); {advice}"])
+        words = "{folder} holds another run ({differences}); {instead}"
+        values = {"folder": run.root, "differences": shown(apart), "instead": _INSTEAD}
+        raise MergeError([Problem.of("out-holds-other-run", words, **values)])
     digests = results.digests
     for shard in shards:
         own = digests[shard.number - 1 :: shard.count]
         if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
-            raise MergeError([f"{run.root} holds a run of other data than {shard.run.root}; {advice}"])
+            words = "{folder} holds a run of other data than {shard}; {instead}"
+            values = {"folder": run.root, "shard": shard.run.root, "instead": _INSTEAD}
+            raise MergeError([Problem.of("out-holds-other-data", words, **values)])
     _log.info("%s holds this run, finished before: nothing to do", run.root)
     return results
 
@@ -136,7 +143,9 @@ def _merged_from_gone(root: Path) -> Results:
     run = next((run for run in reversed(find_runs(root)) if run.finished and _MERGED in (run.state() or {})), None)
     if run is None:
         waiting = root.is_dir()
-        raise MergeError([f"{root} holds no {_SHARDS}{' yet' * waiting}; name the shards' folders"], waiting=waiting)
+        words = "{folder} holds no {pattern}{yet}; name the shards' folders"
+        values = {"folder": root, "pattern": _SHARDS, "yet": " yet" * waiting}
+        raise MergeError([Problem.of("no-shards-here", words, **values)], waiting=waiting)
     _log.info("%s was merged before: nothing to do", root)
     return Results(run.archive)
 
@@ -163,6 +172,6 @@ def _take(shard: RunFolder, name: Path, partial: Path) -> None:
         if source.is_file():
             raise
         replaced = not shard.finished  # by a run that began meanwhile
-        raise MergeError(
-            [f"{source} is missing; recompute the shard in {shard.root} with overwrite"], waiting=replaced
-        ) from error
+        words = "{file} is missing; recompute the shard in {folder} with overwrite"
+        problem = Problem.of("shard-picture-missing", words, file=source, folder=shard.root)
+        raise MergeError([problem], waiting=replaced) from error

@@ -25,6 +25,7 @@ from types import TracebackType
 
 from ..errors import ExplainrunError
 from ..exit_codes import EXIT_RESUMABLE
+from ..problem import Problem
 from .durable import make_folder, remove, write_at
 from .lock_holder import LOCK_FILE, STALE_SECONDS, changing, content_of, fresh_content_of, held_here, named
 from .writer_folder import OwnFolder
@@ -71,8 +72,8 @@ class FolderLock:
             OSError: if the lock file cannot be read.
         """
         if not self._is_ours():
-            why = "another run took it over, or its file was removed"
-            raise FolderInUseError(f"lost the lock on {self.root}: {why}; run again to resume")
+            words = "lost the lock on {folder}: another run took it over, or its file was removed; run again to resume"
+            raise FolderInUseError(Problem.of("lock-lost", words, folder=self.root))
 
     def __enter__(self) -> FolderLock:
         self._made = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
@@ -211,5 +212,5 @@ class FolderLock:
             with suppress(OSError):
                 os.rmdir(folder)
 
-    def _in_use(self, who: str) -> str:
-        return f"another run is writing to {self.root}: {who}"
+    def _in_use(self, who: str) -> Problem:
+        return Problem.of("folder-in-use", "another run is writing to {folder}: {who}", folder=self.root, who=who)

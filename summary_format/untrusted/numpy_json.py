@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..problem import Problem
+
 _MAGIC = b"\x93NUMPY\x01\x00"
 _KINDS = rb"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9]\d{0,8}"
 _HEADER = re.compile(
@@ -36,7 +38,8 @@ def json_of(data: bytes | str, *, unique_keys: bool = False) -> Any:
     try:
         return json.loads(data, object_pairs_hook=_unique if unique_keys else None)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not JSON that can be read: {error}") from error
+        words = "it is not JSON that can be read: {said}"
+        raise ValueError(Problem.of("not-json", words, said=str(error))) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

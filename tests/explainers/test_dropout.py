@@ -83,14 +83,14 @@ def test_masks_are_the_images_own(state):
     assert state(cell) == before
 
 
-def test_what_drops_in_unknown_ways_is_refused():
+def test_what_drops_in_unknown_ways_is_refused(raising):
     class AlphaDropout(nn.Cell):
         def construct(self, x):
             return x
 
-    with pytest.raises(ValueError, match=r"uncertainty does not know how layer 'drop' \(AlphaDropout\) drops"):
+    with raising(ValueError, "dropout-unknown", layer="drop", kind="AlphaDropout"):
         drawn(AlphaDropout(), 2)
-    with pytest.raises(ValueError, match="uncertainty needs a dropout layer, or a dense one"):
+    with raising(ValueError, "no-dropout-layer"):
         drawn(None, 2, dense=False)
 
 
@@ -195,17 +195,17 @@ def test_rate_zero_has_no_spread_when_shared():
 
 
 @pytest.mark.parametrize(
-    ("tail", "why"),
+    ("tail", "code"),
     [
-        (Residual, "what follows the first dropout also uses something"),
-        (Mixed, "repeated, what is dropped gives logits"),
+        (Residual, "dropout-residual"),
+        (Mixed, "dropout-logits-shape"),
     ],
 )
-def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, state):
+def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(raising, tail, code, state):
     cell = Head(tail())
     before = state(cell)
     network = Network(cell, 4, fill=True)
-    with pytest.raises(UnsharedDropoutError, match=why):
+    with raising(UnsharedDropoutError, code):
         network.prepare_dropout(pictures(4), 5)
     assert not network.dropout.shared
     network.passes.drained()
@@ -214,10 +214,10 @@ def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(tail, why, st
     assert state(cell) == before
 
 
-def test_what_would_take_too_much_memory_takes_full_passes(monkeypatch):
+def test_what_would_take_too_much_memory_takes_full_passes(monkeypatch, raising):
     monkeypatch.setattr("explainrun.explainers.network.mc_dropout._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
     network = Network(Head(nn.Dropout(p=0.5)), 4, fill=True)
-    with pytest.raises(UnsharedDropoutError, match="repeated 5 times, what is dropped takes 480 B"):
+    with raising(UnsharedDropoutError, "dropout-too-large", times=5, size=480):
         network.prepare_dropout(pictures(4), 5)
 
 
@@ -240,10 +240,10 @@ class Calling(nn.Cell):
     ],
     ids=["ops", "mint", "primitive"],
 )
-def test_a_dropout_function_is_refused(call, state):
+def test_a_dropout_function_is_refused(call, state, raising):
     cell = Head(Calling(call))
     before = state(cell)
-    with pytest.raises(ValueError, match=r"Calling calls a dropout function.*make it a layer \(nn.Dropout\)"):
+    with raising(ValueError, "dropout-function", kinds=["Calling"]):
         Network(cell).prepare_dropout(pictures(2), 5)
     assert state(cell) == before
 
@@ -276,9 +276,9 @@ def test_without_a_dropout_layer_that_runs_the_last_dense_one_that_runs_is_taken
     assert network.dropout_logits(pictures(2), generators(range(2), 50)).std(axis=0).min() > 0
 
 
-def test_a_network_in_which_nothing_can_drop_is_refused():
+def test_a_network_in_which_nothing_can_drop_is_refused(raising):
     network = Unused(runs=False)
-    with pytest.raises(ValueError, match="no dropout layer and no dense one runs in a forward pass"):
+    with raising(ValueError, "no-dropout-runs"):
         Network(network).prepare_dropout(np.ones((2, 6), np.float32), 5)
 
 
@@ -335,12 +335,12 @@ def test_every_image_has_its_own_masks_however_the_network_folds_its_rows(kind, 
 
 
 @pytest.mark.parametrize(
-    ("count", "why"), [(16, "a dropout mask of one image changes"), (6, "gets 4 rows for 6 images")]
+    ("count", "code", "values"), [(16, "dropout-mixes-images", {}), (6, "dropout-rows", {"rows": 4, "images": 6})]
 )
-def test_what_drops_across_images_is_refused(count, why):
+def test_what_drops_across_images_is_refused(raising, count, code, values):
     cell = Tokens("tokens first")
     network = Network(cell, 4 if count == 16 else 6)
-    with pytest.raises(ValueError, match=why):
+    with raising(ValueError, code, **values):
         network.prepare_dropout(tokens(count), 5)
 
 
@@ -354,11 +354,11 @@ class Attending(nn.Cell):
         return self.drop(self.attention(x, x, x)[0].mean(1))
 
 
-def test_attention_is_refused_only_if_it_drops():
+def test_attention_is_refused_only_if_it_drops(raising):
     network = Network(Head(Attending(0.0)))
     network.prepare_dropout(pictures(3), 4)
     assert network.dropout.layers == ("tail.drop",)
-    with pytest.raises(ValueError, match="MultiheadAttention calls a dropout function"):
+    with raising(ValueError, "dropout-function", kinds=["MultiheadAttention"]):
         Network(Head(Attending(0.3))).prepare_dropout(pictures(3), 4)
 
 
@@ -373,8 +373,8 @@ class OnlyInTraining(nn.Cell):
         return self.head(x)
 
 
-def test_a_dropout_function_that_only_training_calls_is_refused_too():
-    with pytest.raises(ValueError, match="OnlyInTraining calls a dropout function"):
+def test_a_dropout_function_that_only_training_calls_is_refused_too(raising):
+    with raising(ValueError, "dropout-function", kinds=["OnlyInTraining"]):
         Network(Head(OnlyInTraining())).prepare_dropout(pictures(2), 5)
 
 
@@ -404,7 +404,7 @@ def test_a_profiler_may_be_at_work():
     assert profiler.getstats()
 
 
-def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch):
+def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch, raising):
     network = Network(Head(several()), 4)
     repeated = ops.repeat_interleave
 
@@ -414,7 +414,7 @@ def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch):
         return repeated(values, times, axis)
 
     monkeypatch.setattr("explainrun.explainers.network.mc_dropout.ops.repeat_interleave", full)
-    with pytest.raises(UnsharedDropoutError, match="the device has no memory for all samples of a pass together"):
+    with raising(UnsharedDropoutError, "dropout-out-of-memory"):
         network.prepare_dropout(pictures(4), 5)
 
 

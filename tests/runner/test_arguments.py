@@ -117,26 +117,28 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("before", "now", "told"), CHANGES)
-def test_another_argument_is_another_run(run, kill, tmp_path, before, now, told):
+def test_another_argument_is_another_run(run, kill, tmp_path, before, now, told, raising):
     assert not run(before).finished_before
     assert run(before).finished_before
-    with pytest.raises(PlanError, match=told):
+    with raising(PlanError, "folder-holds-other-plan", kind="a finished", differences=re.compile(told)):
         run(now)
     kill(lambda: run(before, folder="half"), 0, 1)
-    with pytest.raises(PlanError, match=told):
+    with raising(PlanError, "folder-holds-other-plan", kind="an unfinished", differences=re.compile(told)):
         run(now, folder="half")
     for number, made in ((1, before), (2, now)):
         run(made, folder=f"shard{number}", shard=(number, 2))
-    with pytest.raises(MergeError, match=told):
+    with raising(MergeError, "shards-of-two-plans", differences=re.compile(told)):
         merge(tmp_path / "merged", [tmp_path / "shard1", tmp_path / "shard2"])
 
 
-def test_a_metric_with_another_argument_is_another_metric(run, tmp_path):
+def test_a_metric_with_another_argument_is_another_metric(run, tmp_path, raising):
     run(Gradient, lambda: Share(above=Threshold(0.0)), "a")
-    with pytest.raises(PlanError, match=r"metrics.Share.above.state.at was 0.0, is 0.5"):
+    with raising(
+        PlanError, "folder-holds-other-plan", differences=re.compile("metrics.Share.above.state.at was 0.0, is 0.5")
+    ):
         run(Gradient, lambda: Share(above=Threshold(0.5)), "a")
     run(Gradient, lambda: Share(above=Threshold(0.5)), "b")
-    with pytest.raises(ValueError, match=r"Share: above.state.at was 0.0, is 0.5"):
+    with raising(ValueError, "metric-differs", metric="Share", differences="above.state.at was 0.0, is 0.5"):
         compare(tmp_path / "a", tmp_path / "b")
 
 
@@ -345,11 +347,11 @@ UNDESCRIBED = {
 
 
 @pytest.mark.parametrize("kind", UNDESCRIBED)
-def test_what_cannot_be_described_is_refused_before_the_first_pass(run, two_channels, tmp_path, kind):
+def test_what_cannot_be_described_is_refused_before_the_first_pass(run, two_channels, tmp_path, kind, raising):
     make, told = UNDESCRIBED[kind]
     network = two_channels()
     network.construct = lambda x: pytest.fail("a pass was made")
-    with pytest.raises(PlanError, match=f"Share could not be recognised by a later start: {told}"):
+    with raising(PlanError, "not-recognisable", what="Share", said=re.compile(told)):
         run(Gradient, lambda: Share(above=make()))
     assert not (tmp_path / "run").exists()
 
@@ -357,7 +359,7 @@ def test_what_cannot_be_described_is_refused_before_the_first_pass(run, two_chan
 def test_everything_that_cannot_be_described_is_said_at_once(run):
     with pytest.raises(PlanError) as caught:
         run(lambda net: Scaled(net, threading.Lock()), lambda: Share(above=threading.Lock()))
-    assert len(caught.value.problems) == 2
+    assert caught.value.codes == ("not-recognisable",) * 2
 
 
 class KeepsBack(Explainer):
@@ -371,8 +373,8 @@ class KeepsBack(Explainer):
         return view.asked_images[:, 0]
 
 
-def test_a_class_that_keeps_its_arguments_back_is_refused(run):
-    with pytest.raises(PlanError, match=r"the arguments of KeepsBack are not known .*pass them on"):
+def test_a_class_that_keeps_its_arguments_back_is_refused(run, raising):
+    with raising(PlanError, "not-recognisable", said=re.compile("the arguments of KeepsBack .*pass them on")):
         run(lambda net: KeepsBack(net, 2))
 
 
@@ -428,13 +430,15 @@ def test_layers_of_the_runs_network_are_their_names(two_channels):
     assert found[0]["layer"] == "the run's network: conv"
 
 
-def test_shards_of_other_arguments_are_not_merged_though_they_may_differ_in_structure(run, monkeypatch, tmp_path):
+def test_shards_of_other_arguments_are_not_merged_though_they_may_differ_in_structure(
+    run, monkeypatch, tmp_path, raising
+):
     real = ms.get_context
     for number, device in ((1, "CPU"), (2, "GPU")):
         with monkeypatch.context() as patch:
             patch.setattr(ms, "get_context", lambda key, to=device: to if key == "device_target" else real(key))
             run(lambda net, at=number: ByLayer(net, net.conv, structure=at), folder=f"{number}", shard=(number, 2))
-    with pytest.raises(MergeError, match=r"ByLayer\.structure was 1, is 2"):
+    with raising(MergeError, "shards-of-two-plans", differences=re.compile(r"ByLayer\.structure was 1, is 2")):
         merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
 
 

@@ -114,8 +114,8 @@ def test_concepts_are_those_of_the_layer_that_is_chosen():
     np.testing.assert_array_equal(lacking.vectors, named.vectors)
 
 
-def test_a_layer_that_lacks_is_an_error_and_not_the_image():
-    with pytest.raises(ValueError, match="no layer gives feature maps"):
+def test_a_layer_that_lacks_is_an_error_and_not_the_image(raising):
+    with raising(ValueError, "no-feature-maps"):
         GradCAM(nn.SequentialCell(nn.Flatten(), nn.Dense(54, 2)))(Tensor(images(6, 9)), 0)
     network = Stages()
     view = Gradient(network)
@@ -197,12 +197,12 @@ def test_shards_choose_alike(run, tmp_path, how_runs_differ):
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
-def test_a_network_without_feature_maps_is_refused_before_the_run(dataset, tmp_path):
+def test_a_network_without_feature_maps_is_refused_before_the_run(dataset, tmp_path, raising):
     network = nn.SequentialCell(nn.Flatten(), nn.Dense(54, 2))
     rows = [(image, np.int32([0])) for image in images(6, 9, 2)]
     runner = ImageClassificationRunner(tmp_path / "run", (dataset(rows), NAMES), network, nn.Softmax(), jit="off")
     runner.register_saliency([GradCAM(network), EigenCAM(network)])
-    with pytest.raises(PlanError, match="GradCAM, EigenCAM: no layer gives feature maps"):
+    with raising(PlanError, "no-feature-maps", where="GradCAM, EigenCAM"):
         runner.run()
     assert not (tmp_path / "run").exists()
 

@@ -1,5 +1,7 @@
 """What an earlier run left in the folder counts only where it is the run of now."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -86,18 +88,20 @@ def test_unfinished_runs_on_other_samples_are_begun_anew(run, project, kill, tmp
     assert len(find_runs(tmp_path / "runs")) == 1
 
 
-def test_what_is_wrong_is_one_sentence(run, project):
-    with pytest.raises(RunFailedError, match=r"the run of .*gate.yaml failed: metrics\[0\]: no metric 'IoSr'"):
+def test_what_is_wrong_is_one_sentence(run, project, raising):
+    with raising(
+        RunFailedError, "run-failed", config=re.compile("gate.yaml$"), why=re.compile("^metrics.0.: .*'IoSr'")
+    ):
         run(metrics=["IoSr"])
     (project.folder / "gated_network.py").write_text("def looking():\n    return {}['weights']\n")
-    with pytest.raises(RunFailedError, match=r"gate.yaml failed: network: KeyError: 'weights'"):
+    with raising(RunFailedError, "run-failed", why="network: KeyError: 'weights'"):
         run()
 
 
-def test_errors_of_users_code_in_a_run(run, project, monkeypatch):
+def test_errors_of_users_code_in_a_run(run, project, monkeypatch, raising):
     path = project.folder / "gated_network.py"
     path.write_text(path.read_text().replace("return self.head", "return self.heads"))
-    with pytest.raises(RunFailedError, match=r"AttributeError.*heads.*EXPLAINRUN_TRACEBACK=1 shows where"):
+    with raising(RunFailedError, "run-failed", why=re.compile("AttributeError.*heads.*EXPLAINRUN_TRACEBACK=1")):
         run()
     monkeypatch.setenv("EXPLAINRUN_TRACEBACK", "1")
     with pytest.raises(AttributeError, match="heads"):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import types
@@ -18,11 +19,12 @@ from PIL import Image
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes
-from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
+from explainrun.explainers import EXPLAINERS, AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
 from explainrun.runner import PlanError, explain
 from explainrun.runner.cli.main import main
 from explainrun.runner.config.build import network_of
 from explainrun.runner.figures.request import PictureRequest
+from explainrun.summary_format.errors import nearest
 
 WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
 IMAGE = np.array([[[1, 2, 8], [3, 1, 0]]], np.float32)  # logits 3 and 10
@@ -199,54 +201,54 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(linear, folder):
             ["Gradcan", {"RISE": {"masks": 3}}, Gradient(another), "InputXGradient", InputXGradient(network), 7],
             ["owl", "dog", 2], "head", class_names=["owl", "cat"], alpha=2, activation_fn="relu",
         )  # fmt: skip
-    told = caught.value.problems
-    for words in (
-        "no picture no.png",
-        "image 1 must be a path, a picture, a Tensor or an array, got int",
-        "alpha must lie in 0..1, got 2",
-        "activation must be one of 'sigmoid', 'softmax', got 'relu'",
-        "no explainer 'Gradcan'; did you mean 'GradCAM'",
-        "RISE has no option 'masks'; did you mean 'num_masks'",
-        "Gradient explains another network; construct it with the same Cell",
-        "method 'InputXGradient' is named twice",
-        "an explainer, got 7",
-        "Linear has no layer 'head'",
-        "no class 'dog'; known: owl, cat",
-        "no class 2; the network's classes are 0..1",
+    told = {problem.code: problem.values for problem in caught.value.problems}
+    assert sorted(told) == sorted(caught.value.codes)  # each once
+    for code, values in (
+        ("no-picture", {"source": "no.png"}),
+        ("image-kind", {"name": "image 1", "kind": "int"}),
+        ("not-a-share", {"name": "alpha", "given": 2}),
+        ("activation-unknown", {"known": ["sigmoid", "softmax"], "given": "relu"}),
+        ("method-unknown", {"name": "Gradcan", "nearest": nearest("GradCAM", EXPLAINERS)}),
+        ("option-unknown", {"name": "RISE", "option": "masks", "nearest": re.compile("num_masks")}),
+        ("network-of-another", {"explainer": "Gradient"}),
+        ("method-named-twice", {"name": "InputXGradient"}),
+        ("method-malformed", {"given": 7}),
+        ("layer-unknown", {"network": "Linear", "layer": "head"}),
+        ("class-unknown", {"name": "dog", "nearest": nearest("dog", ["owl", "cat"])}),
+        ("class-out-of-range", {"index": 2, "last": 1}),
     ):
-        assert any(words in problem for problem in told), words
+        for name, value in values.items():
+            found = told[code][name]
+            assert value.search(found) if isinstance(value, re.Pattern) else found == value, (code, name, found)
     assert len(told) == 12
     assert network.calls == []  # nothing ran
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "values"),
     [
-        ({"images": []}, "there are no images"),
-        ({"images": IMAGE[0]}, r"image 0 must be \(C, H, W\) of 1, 3 or 4 channels, got shape \(2, 3\)"),
-        ({"images": IMAGE * np.nan}, "NaN"),
-        ({"target": [0, 1]}, "target must be one class for all pictures or one each, got 2 for 1"),
-        ({"target": "owl"}, "no class 'owl'; classes have no names here, give an index"),
-        ({"target": 2}, r"no class 2; the network's classes are 0\.\.1"),
-        ({"target": -1}, "no class -1"),
-        ({"class_names": ["owl"]}, "there is 1 class name, the network has 2 classes"),
-        (
-            {"images": IMAGE[:, :, :2]},
-            r"the network fails on image 0, an image 1x2x2 \(channels x height x width; say the",
-        ),
-        ({"methods": "GradCAM"}, r"GradCAM: no layer gives feature maps \(N, channels, h, w\) to read"),
-        ({"methods": "RISEPlus"}, "RISEPlus needs the option 'ood_net'"),
-        ({"methods": ""}, "name at least one method"),
-        ({"mean": 0.5}, "mean and std go together"),
-        ({"channels": 2}, r"channels must be one of \(1, 3, 4\), got 2"),
-        ({"size": (0, 3)}, r"size must be a height and a width in pixels, got \(0, 3\)"),
-        ({"rows": 0}, "rows must be a whole number from 1, got 0"),
-        ({"cmap": "infern"}, "no colour map 'infern'; did you mean 'inferno'"),
+        ({"images": []}, "no-images", {}),
+        ({"images": IMAGE[0]}, "image-shape", {"name": "image 0", "shape": (2, 3)}),
+        ({"images": IMAGE * np.nan}, "picture-output-not-finite", {}),
+        ({"target": [0, 1]}, "targets-not-pictures", {"targets": 2, "pictures": 1}),
+        ({"target": "owl"}, "class-unknown", {"name": "owl"}),
+        ({"target": 2}, "class-out-of-range", {"index": 2, "last": 1}),
+        ({"target": -1}, "class-unknown", {"name": -1}),
+        ({"class_names": ["owl"]}, "class-names-not-outputs", {"names": 1, "classes": 2}),
+        ({"images": IMAGE[:, :, :2]}, "value-refused", {"where": re.compile("image 0, an image 1x2x2 ")}),
+        ({"methods": "GradCAM"}, "no-feature-maps", {"where": "GradCAM"}),
+        ({"methods": "RISEPlus"}, "option-missing", {"name": "RISEPlus", "options": ["ood_net"]}),
+        ({"methods": ""}, "no-method", {}),
+        ({"mean": 0.5}, "mean-without-std", {}),
+        ({"channels": 2}, "channels-unknown", {"known": (1, 3, 4), "given": 2}),
+        ({"size": (0, 3)}, "size-not-two", {"given": (0, 3)}),
+        ({"rows": 0}, "not-a-whole-number", {"name": "rows", "least": 1, "given": 0}),
+        ({"cmap": "infern"}, "colour-map-unknown", {"name": "infern", "nearest": re.compile("'inferno'")}),
     ],
 )
-def test_what_a_call_refuses(linear, options, words):
+def test_what_a_call_refuses(raising, linear, options, code, values):
     given = {"images": IMAGE, "methods": "Gradient", **options}
-    with pytest.raises(ValueError, match=words):
+    with raising(ValueError, code, **values):
         explain(linear(WEIGHTS), **given)
 
 

@@ -137,7 +137,7 @@ def test_the_config_of_all_explainers_has_them_all(repository, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ScoreCAM", "SmoothGradCAMpp", "IntegratedGradients", "NoiseTunnel", "GradCAM"])
-def test_graph_mode_is_refused_before_anything_is_written(make_runner, two_channels, tmp_path, name):
+def test_graph_mode_is_refused_before_anything_is_written(make_runner, two_channels, tmp_path, name, raising):
     network = two_channels()
     explainer = {
         "IntegratedGradients": IntegratedGradients,
@@ -146,7 +146,7 @@ def test_graph_mode_is_refused_before_anything_is_written(make_runner, two_chann
     runner = make_runner(explainers=[explainer])
     try:
         ms.set_context(mode=ms.GRAPH_MODE)
-        with pytest.raises(PlanError, match="needs PyNative mode"):
+        with raising(PlanError, "graph-mode"):
             runner.run()
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)

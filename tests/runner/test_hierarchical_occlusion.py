@@ -1,6 +1,7 @@
 """Hierarchical occlusion in a run: searched, committed, recorded, read back."""
 
 import json
+import re
 
 import h5py
 import mindspore as ms
@@ -197,33 +198,35 @@ def test_a_run_that_stopped_before_a_search_was_committed_goes_on(
     assert result.costs["made"]["search"] >= result.costs["needed"]["search"]
 
 
-def test_other_options_are_another_plan(dataset, linear, tmp_path):
+def test_other_options_are_another_plan(dataset, linear, tmp_path, raising):
     make_runner(dataset, linear, tmp_path)[1].run()
     network = linear(weights(), bias=-4.0)
     runner = ImageClassificationRunner(tmp_path, (dataset(list(scenes(7))), NAMES), network, nn.Sigmoid())
     runner.register_hierarchical_occlusion(threshold=0.6)
     runner.register_saliency([Gradient(network)])
-    with pytest.raises(PlanError, match=r"hierarchical_occlusion.threshold was 0.5, is 0.6"):
+    with raising(
+        PlanError, "folder-holds-other-plan", differences=re.compile("hierarchical_occlusion.threshold was 0.5, is 0.6")
+    ):
         runner.run()
 
 
-def test_what_the_viewer_or_the_search_cannot_take_is_told(dataset, linear, two_channels, tmp_path):
+def test_what_the_viewer_or_the_search_cannot_take_is_told(dataset, linear, two_channels, tmp_path, raising):
     rows = [(np.ones((3, 55, 70), np.float32), np.int32([0]))]
     network = linear(np.ones((2, 3, 55, 70)))
     runner = ImageClassificationRunner(tmp_path, (dataset(rows), ["an_animal", "b"]), network, nn.Sigmoid())
     runner.register_hierarchical_occlusion()
     with pytest.raises(PlanError) as error:
         runner.run()
-    assert [problem.split(";")[0] for problem in error.value.problems] == [
-        "class name 'an_animal' holds an underscore, with which the viewer's counterfactual page fails",
-        "hierarchical occlusion needs images of at least 56 x 56 pixels, got 55 x 70",
-    ]
+    underscore, size = error.value.problems
+    assert (underscore.code, underscore.values) == ("class-name-underscore", {"name": "an_animal"})
+    assert size.code == "hierarchical-occlusion-size"
+    assert size.values == {"least": 56, "height": 55, "width": 70}
     network = two_channels()
     runner = ImageClassificationRunner(
         tmp_path, (dataset([(two_channels.IMAGE[0],)]), ["a", "b"]), network, nn.Sigmoid()
     )
     runner.register_hierarchical_occlusion(window_sides=[2], strides=[1])
-    with pytest.raises(PlanError, match=r"needs images of three channels \(3, H, W\), got \(1, 2, 4\)"):
+    with raising(PlanError, "hierarchical-occlusion-channels", shape=(1, 2, 4)):
         runner.run()
     with pytest.raises(ValueError, match="register_hierarchical_occlusion was called before"):
         runner.register_hierarchical_occlusion()

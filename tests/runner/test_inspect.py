@@ -1,6 +1,7 @@
 """``explainrun inspect``: what it prints, as text and JSON, and the exit codes."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -143,6 +144,35 @@ def test_a_finished_run(make):
     assert told["not_computed"]["scores"] == {"First": {"IoSR": 2}}
     assert told["sizes"]["total"] == sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
     assert told["plan"]["seed"] == 7
+
+
+def steady(text, folder):
+    """A text without what differs from run to run and from one version of HDF5 to the next: folder, times, sizes."""
+    text = text.replace(str(folder), "FOLDER")
+    text = re.sub(r"_explain_\d+", "_explain_TIME", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "TIME", text)
+    text = re.sub(r"\d+(\.\d+)? (bytes|[kMGT]B)\b", "SIZE", text)
+    text = re.sub(r"\n {11,}(?=\S)", " ", text)  # a line is broken where sizes and times let it
+    return re.sub(r" {2,}|-{3,}", lambda found: found[0][:2], text)
+
+
+def steady_json(text, folder):
+    """The same of a JSON object, without what stands in it twice."""
+    told = json.loads(steady(text, folder))
+    [one] = told["runs"]
+    assert one == {key: told[key] for key in one}
+    varying = {"began", "ended"} & {key for key, value in told.items() if value is not None}
+    sizes = {key: value and "SIZE" for key, value in told["sizes"].items() if not key.endswith("files")}
+    return {**told, **dict.fromkeys(varying, "TIME"), "sizes": {**told["sizes"], **sizes}, "runs": "the same"}
+
+
+@pytest.mark.parametrize("state", ["finished", "unfinished", "damaged"])
+def test_the_whole_text(make, tmp_path, snapshot, state):
+    run = make("run", 1 if state == "unfinished" else 2)
+    if state == "damaged":
+        run.archive.unlink()
+    assert steady(inspected(run.root)[1], tmp_path) == snapshot(name="text")
+    assert json.dumps(steady_json(inspected(run.root, "--json")[1], tmp_path), indent=1) == snapshot(name="json")
 
 
 def test_an_unfinished_run(make):

@@ -1,6 +1,7 @@
 """Mistakes in plans and samples: what is told, and that nothing is written or lost."""
 
 import json
+import re
 
 import mindspore as ms
 import numpy as np
@@ -23,7 +24,7 @@ def scenes(count, seed=0):
         yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
 
 
-def test_one_run_a_folder_unless_it_is_to_be_replaced(two_channels, dataset, tmp_path):
+def test_one_run_a_folder_unless_it_is_to_be_replaced(two_channels, dataset, tmp_path, raising):
     network = two_channels()
 
     def runner():
@@ -33,7 +34,7 @@ def test_one_run_a_folder_unless_it_is_to_be_replaced(two_channels, dataset, tmp
 
     runner().run()
     first = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(PlanError, match=r"holds a finished run of another plan \(limit was None, is 2\)"):
+    with raising(PlanError, "folder-holds-other-plan", kind="a finished", differences="limit was None, is 2"):
         runner().run(limit=2)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == first
     result = runner().run(overwrite=True, limit=2)
@@ -53,20 +54,17 @@ def test_wrong_plans_say_everything_at_once_and_write_nothing(two_channels, line
     )
     with pytest.raises(PlanError) as caught:
         runner.run()
-    told = "\n".join(caught.value.problems)
-    for words in (
-        "PointingGame needs a third dataset column of boxes, the dataset has ['image', 'labels']",
-        "class name 'same' stands 2 times",
-        "class name 2 is blank",
-        "explainer name 'Gradient' stands 2 times",
-        "explainer name 'a/b' cannot be a folder name",
-        "Gradient explains another network than the runner's",
-        "PointingGame was made for 2 labels, there are 3 class names",
-        "mean and std go together",
-        "the network has 2 outputs, there are 3 class names",
-    ):
-        assert words in told
-    assert len(caught.value.problems) == 9
+    assert [(problem.code, problem.values) for problem in caught.value.problems] == [
+        ("no-boxes", {"metrics": ["PointingGame"], "columns": ["image", "labels"]}),
+        ("name-repeated", {"kind": "class name", "name": "same", "times": 2}),
+        ("name-blank", {"kind": "class name", "place": 2}),
+        ("name-repeated", {"kind": "explainer name", "name": "Gradient", "times": 2}),
+        ("name-no-folder", {"kind": "explainer name", "name": "a/b"}),
+        ("network-not-the-runners", {"explainer": "Gradient"}),
+        ("metric-for-other-classes", {"metric": "PointingGame", "labels": 2, "classes": 3}),
+        ("mean-without-std", {}),
+        ("outputs-not-classes", {"outputs": 2, "classes": 3}),
+    ]
     assert not target.exists()
     assert other.calls == []
 
@@ -76,37 +74,52 @@ def row_of(image, labels=(0,), boxes=((0, 0, 1, 1),)):
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("rows", "code", "values"),
     [
-        ([row_of(np.zeros((2, 2, 4)))], "sample 0: images must have 1, 3 or 4 channels first, got shape (2, 2, 4)"),
-        ([row_of(np.zeros((2, 4)))], "images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives (2, 4)"),
-        ([row_of(np.full((1, 2, 4), np.nan))], "sample 0: the image holds NaN or infinity"),
-        ([row_of(np.zeros((1, 2, 4)), (0, 1))], "sample 0: boxes of 2 labels must be (2, 4), got (1, 4)"),
-        ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, 1),))], "sample 0: boxes of 1 label must be (1, 4), got (1, 3)"),
-        ([row_of(np.zeros((1, 2, 4))), row_of(np.zeros((1, 4, 2)))], "sample 1: the image is (1, 4, 2), those before"),
-        ([row_of(np.zeros((1, 2, 4)), boxes=((0.1, 0.1, 0.5, 0.4),))], "boxes are in pixels, not shares of the image"),
-        ([row_of(np.zeros((1, 2, 4)), boxes=((4, 0, 1, 1),))], "sample 0: the box [4.0, 0.0, 1.0, 1.0] lies outside"),
-        ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, -1, 1),))], "must be finite, of a width and height not below 0"),
-        ([], "the dataset is empty"),
+        ([row_of(np.zeros((2, 2, 4)))], "sample-channels", {"sample": 0, "shape": (2, 2, 4)}),
+        ([row_of(np.zeros((2, 4)))], "images-not-3d", {"shape": (2, 4)}),
+        ([row_of(np.full((1, 2, 4), np.nan))], "sample-not-finite", {"sample": 0}),
+        ([row_of(np.zeros((1, 2, 4)), (0, 1))], "sample-box-count", {"sample": 0, "labels": 2, "shape": (1, 4)}),
+        (
+            [row_of(np.zeros((1, 2, 4)), boxes=((0, 0, 1),))],
+            "sample-box-count",
+            {"sample": 0, "labels": 1, "shape": (1, 3)},
+        ),
+        (
+            [row_of(np.zeros((1, 2, 4))), row_of(np.zeros((1, 4, 2)))],
+            "sample-of-other-size",
+            {"sample": 1, "shape": (1, 4, 2), "before": (1, 2, 4)},
+        ),
+        (
+            [row_of(np.zeros((1, 2, 4)), boxes=((0.1, 0.1, 0.5, 0.4),))],
+            "box-below-a-pixel",
+            {"sample": 0, "box": [0.1, 0.1, 0.5, 0.4]},
+        ),
+        (
+            [row_of(np.zeros((1, 2, 4)), boxes=((4, 0, 1, 1),))],
+            "box-outside",
+            {"sample": 0, "box": [4, 0, 1, 1], "width": 4, "height": 2},
+        ),
+        ([row_of(np.zeros((1, 2, 4)), boxes=((0, 0, -1, 1),))], "box-not-finite", {"sample": 0, "box": [0, 0, -1, 1]}),
+        ([], "dataset-empty", {}),
     ],
 )
-def test_samples_that_do_not_fit(two_channels, dataset, tmp_path, rows, words):
+def test_samples_that_do_not_fit(two_channels, dataset, tmp_path, rows, code, values, raising):
     network = two_channels()
     data = dataset(rows) if rows else dataset([row_of(np.zeros((1, 2, 4)))]).filter(lambda *_: False)
     runner = ImageClassificationRunner(tmp_path / "out", (data, NAMES), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)])
-    with pytest.raises(PlanError) as caught:
+    with raising(PlanError, code, **values):
         runner.run()
-    assert words in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_late_sample_that_does_not_fit_stops_the_run_without_a_manifest(two_channels, dataset, tmp_path):
+def test_a_late_sample_that_does_not_fit_stops_the_run_without_a_manifest(two_channels, dataset, tmp_path, raising):
     network = two_channels()
     rows = [row_of(np.zeros((1, 2, 4)))] * 20 + [row_of(np.zeros((1, 3, 4)))]
     runner = ImageClassificationRunner(tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid(), pass_size=4)
     runner.register_saliency([Gradient(network)])
-    with pytest.raises(SampleError, match="sample 20: the image is"):
+    with raising(SampleError, "sample-of-other-size", sample=20):
         runner.run()
     assert len(read_summary(tmp_path).samples) == 16  # what was committed before can be read
     assert not list(tmp_path.rglob("manifest.json"))
@@ -121,14 +134,14 @@ def test_class_names_and_statistics_are_checked_with_the_first_pass(two_channels
     runner.register_saliency([Gradient(network)])
     with pytest.raises(PlanError) as caught:
         runner.run()
-    assert caught.value.problems == (
-        "mean must hold one number or one for each of 1 channels, got [1.0, 2.0, 3.0]",
-        "the network has 2 outputs, there are 3 class names",
-    )
+    statistics, outputs = caught.value.problems
+    assert statistics.code == "statistics-count"
+    assert statistics.values == {"name": "mean", "channels": 1, "given": [1.0, 2.0, 3.0]}
+    assert (outputs.code, outputs.values) == ("outputs-not-classes", {"outputs": 2, "classes": 3})
     assert not (tmp_path / "out").exists()
 
 
-def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_path):
+def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_path, raising):
     network, data = two_channels(), (dataset(list(scenes(2))), NAMES)
     for wrong, error, words in (
         ({"data": data[0]}, TypeError, "data must be a pair"),
@@ -142,7 +155,7 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
         with pytest.raises(error, match=words):
             ImageClassificationRunner(tmp_path, **arguments)
     runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid())
-    with pytest.raises(PlanError, match="nothing is registered; call register_saliency or register_hier"):
+    with raising(PlanError, "nothing-registered"):
         runner.run()
     with pytest.raises(TypeError, match="explainers must be a list of Explainer objects, got Gradient"):
         runner.register_saliency(Gradient(network))
@@ -168,7 +181,7 @@ def test_mistyped_keywords_are_answered_with_the_nearest(two_channels, dataset, 
         runner.run(overwite=True)
 
 
-def test_labels_that_are_all_out_of_range_are_a_problem_but_padding_is_not(two_channels, dataset, tmp_path):
+def test_labels_that_are_all_out_of_range_are_a_problem_but_padding_is_not(two_channels, dataset, tmp_path, raising):
     network = two_channels()
 
     def run(labels, folder):
@@ -177,13 +190,13 @@ def test_labels_that_are_all_out_of_range_are_a_problem_but_padding_is_not(two_c
         runner.register_saliency([Gradient(network)])
         return runner.run()
 
-    with pytest.raises(PlanError, match=r"the labels of all 2 first samples lie outside 0..1, as far as 7; are class"):
+    with raising(PlanError, "labels-beyond-classes", samples=2, last=1, largest=7):
         run([[2, -1], [7, 3]], "a")
     assert run([[2, -1], [7, 1]], "b").samples == 2
     assert run([[-1, -1], [-1, -1]], "c").samples == 2
 
 
-def test_graph_mode_and_a_folder_that_is_none_are_problems(two_channels, dataset, tmp_path):
+def test_graph_mode_and_a_folder_that_is_none_are_problems(two_channels, dataset, tmp_path, raising):
     network = two_channels()
     (tmp_path / "file").write_text("")
     runner = ImageClassificationRunner(
@@ -196,18 +209,17 @@ def test_graph_mode_and_a_folder_that_is_none_are_problems(two_channels, dataset
             runner.run()
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)
-    assert "a gradient explainer needs PyNative mode" in caught.value.problems[0]
-    assert caught.value.problems[1].endswith("lies under a file")
+    mode, folder, *_ = caught.value.problems
+    assert (mode.code, mode.values) == ("graph-mode", {"what": "a gradient explainer"})
+    assert (folder.code, folder.values) == ("folder-under-file", {"folder": str(tmp_path / "file" / "deep")})
     wide = dataset([(np.zeros((1, 2, 4), np.float32),) + (np.int32([0]),) * 3], "abcd")
     runner = ImageClassificationRunner(tmp_path / "x", (wide, NAMES), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)])
-    with pytest.raises(
-        PlanError, match=r"the dataset has the columns \['a', 'b', 'c', 'd'\]; it must have image, labels"
-    ):
+    with raising(PlanError, "wrong-columns", columns=["a", "b", "c", "d"]):
         runner.run()
 
 
-def test_a_layer_without_maps_is_a_problem_and_costs_no_earlier_run(two_channels, dataset, tmp_path):
+def test_a_layer_without_maps_is_a_problem_and_costs_no_earlier_run(two_channels, dataset, tmp_path, raising):
     network = two_channels()
 
     def runner(explainer):
@@ -217,12 +229,14 @@ def test_a_layer_without_maps_is_a_problem_and_costs_no_earlier_run(two_channels
 
     runner(Gradient(network)).run()
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    with pytest.raises(PlanError, match=r"GradCAM: GradCAM needs a layer of shape \(N, channels, h, w\), 'head' is"):
+    with raising(
+        PlanError, "value-refused", where="GradCAM", said=re.compile(r"shape \(N, channels, h, w\), 'head' is")
+    ):
         runner(GradCAM(network, "head")).run(overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
-def test_an_earlier_run_is_removed_only_once_the_new_one_is_finished(two_channels, dataset, tmp_path):
+def test_an_earlier_run_is_removed_only_once_the_new_one_is_finished(two_channels, dataset, tmp_path, raising):
     network = two_channels()
 
     def runner(rows):
@@ -235,13 +249,13 @@ def test_an_earlier_run_is_removed_only_once_the_new_one_is_finished(two_channel
     with pytest.raises(SampleError):
         runner([*good[:5], row_of(np.zeros((1, 4, 2)), (0, 1), ((0, 0, 1, 1),) * 2)]).run(overwrite=True)
     assert [run.finished for run in find_runs(tmp_path)] == [True, False]
-    with pytest.raises(PlanError, match=r"holds an unfinished run of another plan"):
+    with raising(PlanError, "folder-holds-other-plan", kind="an unfinished"):
         runner(good).run(limit=2)
     runner(good).run()  # goes on, and still replaces the first
     assert [run.finished for run in find_runs(tmp_path)] == [True]
 
 
-def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, tmp_path):
+def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, tmp_path, raising):
     network = two_channels()
 
     class Short(Metric):
@@ -253,9 +267,7 @@ def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, t
         made.register_saliency([Gradient(network)], metrics)
         return made
 
-    with pytest.raises(
-        PlanError, match=r"activation_fn must give probabilities in 0..1, it gives -.*; use nn.Softmax\(\)"
-    ):
+    with raising(PlanError, "probability-out-of-range", lowest=re.compile("^-")):
         runner(lambda logits: logits).run()
     assert runner(lambda logits: 1 / (1 + np.exp(-logits.asnumpy()))).run(limit=2).samples == 2
     with pytest.raises(TypeError, match=r"activation_fn must be an object, got the class; write Softmax\(\)"):
@@ -266,12 +278,12 @@ def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, t
         ImageClassificationRunner(tmp_path, (dataset(list(scenes(2))), NAMES), network, nn.Sigmoid(), seed=-1)
 
 
-def test_rows_of_zeros_and_ones_are_no_label_indices(linear, dataset, tmp_path):
+def test_rows_of_zeros_and_ones_are_no_label_indices(linear, dataset, tmp_path, raising):
     network = linear(np.zeros((4, 1, 2, 4)))
     rows = [(np.zeros((1, 2, 4), np.float32), np.int32(hot)) for hot in ([0, 0, 1, 0], [1, 0, 0, 1])]
     runner = ImageClassificationRunner(tmp_path, (dataset(rows), list("abcd")), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)])
-    with pytest.raises(PlanError, match="labels look like rows of 0 and 1 for each class; give the indices"):
+    with raising(PlanError, "labels-multi-hot"):
         runner.run()
 
 
@@ -306,13 +318,13 @@ def test_names_in_the_scores_are_checked(two_channels, dataset, tmp_path):
             scores.aggregate("Gradient", "PointingGame", label)
 
 
-def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, dataset, tmp_path):
+def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, dataset, tmp_path, raising):
     def runner(network):
         return ImageClassificationRunner(tmp_path / "x", (dataset(list(scenes(3))), NAMES), network, nn.Sigmoid())
 
     alone = runner(two_channels())
     alone.register_uncertainty()
-    with pytest.raises(PlanError, match="uncertainty is registered without saliency"):
+    with raising(PlanError, "uncertainty-alone"):
         alone.run()
     with pytest.raises(ValueError, match="register_uncertainty was called before"):
         alone.register_uncertainty()
@@ -322,7 +334,7 @@ def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, 
     without = runner(network)
     without.register_saliency([Gradient(network)])
     without.register_uncertainty()
-    with pytest.raises(PlanError, match=r"^uncertainty needs a dropout layer, or a dense one to put dropout before$"):
+    with raising(PlanError, "no-dropout-layer"):
         without.run()
     assert not (tmp_path / "x").exists()
 
@@ -334,7 +346,7 @@ def test_metrics_of_one_name_and_a_folder_that_cannot_be_written(two_channels, d
     monkeypatch.setattr("explainrun.runner.plan.checks.os.access", lambda path, mode: path != tmp_path)
     with pytest.raises(PlanError) as caught:
         runner.run()
-    assert caught.value.problems == (
-        "metric name 'PointingGame' stands 2 times",
-        f"summary_dir {tmp_path / 'x'} cannot be written",
-    )
+    repeated, folder = caught.value.problems
+    assert repeated.code == "name-repeated"
+    assert repeated.values == {"kind": "metric name", "name": "PointingGame", "times": 2}
+    assert (folder.code, folder.values) == ("folder-not-writable", {"folder": str(tmp_path / "x")})

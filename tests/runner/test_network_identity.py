@@ -1,6 +1,7 @@
 """What a network is: its parameters, its structure and what it computes, however it was written."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -154,16 +155,16 @@ def run(dataset, scenes, tmp_path):
         (lambda: (Listening(), None), lambda: (numbers.update(factor=1.2) or Listening(), None), "logits are up to"),
     ],
 )
-def test_what_a_network_computes_counts(run, kill, tmp_path, before, now, told):
+def test_what_a_network_computes_counts(run, kill, tmp_path, before, now, told, raising):
     numbers["factor"] = 1.0
     assert not run(*before()).finished_before
     assert run(*before()).finished_before
-    with pytest.raises(PlanError, match=f"a finished run of a network that computes something else: .*{told}"):
+    with raising(PlanError, "folder-holds-other-network", kind="a finished", how=re.compile(told)):
         run(*now())
     numbers["factor"] = 1.0
     kill(lambda: run(*before(), "half"), 0, 1)
     files = sorted(tmp_path.rglob("*"))
-    with pytest.raises(PlanError, match=f"an unfinished run of a network that computes something else: .*{told}"):
+    with raising(PlanError, "folder-holds-other-network", kind="an unfinished", how=re.compile(told)):
         run(*now(), "half")
     assert sorted(tmp_path.rglob("*")) == files
     numbers["factor"] = 1.0
@@ -171,8 +172,13 @@ def test_what_a_network_computes_counts(run, kill, tmp_path, before, now, told):
     shards = [tmp_path / f"shard{number}" for number in (1, 2)]
     run(*before(), shards[0], shard=(1, 2))
     run(*now(), shards[1], shard=(2, 2))
-    with pytest.raises(
-        MergeError, match=rf"the network of {shards[1]} computes something else in {shards[0]}: .*{told}"
+    with raising(
+        MergeError,
+        "shards-of-two-networks",
+        folder=str(shards[1]),
+        something=" something else",
+        first=str(shards[0]),
+        how=re.compile(told),
     ):
         merge(tmp_path / "merged", shards)
 
@@ -183,7 +189,7 @@ def on_a_device(monkeypatch, name):
 
 
 @pytest.mark.parametrize("apart", [0.0, 1e-7, 1e-3])
-def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, apart):
+def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, apart, raising):
     shards = [tmp_path / "1", tmp_path / "2"]
     run(Scaled(), folder="whole")
     run(Scaled(), folder=shards[0], shard=(1, 2))
@@ -194,7 +200,13 @@ def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, 
     plans = [Results(shard).plan for shard in shards]
     assert [plan["device"] for plan in plans] == ["CPU", "GPU"]
     if apart > 1e-5:
-        with pytest.raises(MergeError, match=r"computes on GPU something else than on CPU in .*1: .* logits are up to"):
+        with raising(
+            MergeError,
+            "shards-of-two-networks",
+            first=str(shards[0]),
+            something=re.compile("on GPU .* on CPU"),
+            how=re.compile("logits"),
+        ):
             merge(tmp_path / "merged", shards)
         return
     merged = merge(tmp_path / "merged", shards)
@@ -347,7 +359,7 @@ class Rectified(nn.Cell):
         (lambda: Random(0.0), Random, "here it gives different answers"),
     ],
 )
-def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, now, told):
+def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, now, told, raising):
     pixels = np.random.default_rng(0).uniform(120, 255, (5, 1, 2, 4)).astype(np.float32)
 
     def run(network):
@@ -358,7 +370,7 @@ def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, no
 
     run(before())
     assert run(before()).finished_before
-    with pytest.raises(PlanError, match=told):
+    with raising(PlanError, "folder-holds-other-network", how=re.compile(told)):
         run(now())
 
 

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
@@ -320,7 +321,7 @@ def test_functions_that_a_network_holds_count(written):
     assert structure_digest(Holding(one)) == structure_digest(Holding(same)) != structure_digest(Holding(other))
 
 
-def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill, tmp_path):
+def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill, tmp_path, raising):
     def run(changes=(), **options):
         network = written(changes, ["calling"]).Calling()
         data = dataset(list(scenes(3))), ["a", "b"]
@@ -330,8 +331,12 @@ def test_a_run_of_another_helper_is_another_plan(written, dataset, scenes, kill,
 
     assert not run().finished_before
     assert run([("helper", "return 1", "return 2")]).finished_before
-    with pytest.raises(PlanError, match=r"a finished run of another plan \(network.structure was"):
+    with raising(
+        PlanError, "folder-holds-other-plan", kind="a finished", differences=re.compile("^network.structure was")
+    ):
         run([("deep", "x - 1", "x * 2")])
     kill(lambda: run(overwrite=True))
-    with pytest.raises(PlanError, match=r"an unfinished run of another plan \(network.structure was"):
+    with raising(
+        PlanError, "folder-holds-other-plan", kind="an unfinished", differences=re.compile("^network.structure was")
+    ):
         run([("deep", "x - 1", "x * 2")])

@@ -125,9 +125,9 @@ def test_functions_are_told_apart_by_what_they_do():
     assert plain(np.eye(2)) == plain(np.eye(2)) != plain(np.ones((2, 2)))
 
 
-def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes):
+def test_a_finished_run_of_other_data_is_not_this_run(make_runner, scenes, raising):
     make_runner().run()
-    with pytest.raises(PlanError, match="holds a finished run of other data; name another folder, or replace it: over"):
+    with raising(PlanError, "folder-holds-other-data"):
         make_runner(rows=list(scenes(6, seed=1))).run()
     assert make_runner(rows=list(scenes(6, seed=1))).run(overwrite=True).samples == 6
 
@@ -145,20 +145,20 @@ def run_with_an_infinite_output(linear, dataset, tmp_path):
     return run
 
 
-def test_a_finished_run_is_held_to_what_is_strict(run_with_an_infinite_output):
+def test_a_finished_run_is_held_to_what_is_strict(run_with_an_infinite_output, raising):
     run_with_an_infinite_output(strict=False)
-    with pytest.raises(NotComputedError, match="not finite throughout: the network's output; and the run is strict"):
+    with raising(NotComputedError, "results-not-finite", what=["the network's output"]):
         run_with_an_infinite_output(strict=True)
     assert run_with_an_infinite_output(strict=False).finished_before
 
 
-def test_committed_work_is_held_to_what_is_strict(run_with_an_infinite_output, kill):
+def test_committed_work_is_held_to_what_is_strict(run_with_an_infinite_output, kill, raising):
     kill(lambda: run_with_an_infinite_output(strict=False))
-    with pytest.raises(NotComputedError, match="output for sample 1 is not finite"):
+    with raising(NotComputedError, "output-not-finite", sample=1):
         run_with_an_infinite_output(strict=True)
 
 
-def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_path):
+def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_path, raising):
     make_runner().run()
     [run] = find_runs(tmp_path / "run")
     data = bytearray(run.archive.read_bytes())
@@ -166,7 +166,7 @@ def test_a_damaged_finished_run_is_told_and_nothing_is_removed(make_runner, tmp_
     run.archive.unlink()
     run.archive.write_bytes(data)
     (run.segments).mkdir()
-    with pytest.raises(PlanError, match=r"the finished run is damaged: .*; recompute it: overwrite"):
+    with raising(PlanError, "run-damaged"):
         make_runner().run()
     assert run.segments.exists()
     assert not make_runner().run(overwrite=True).finished_before
@@ -193,7 +193,7 @@ def test_overwriting_removes_what_runs_wrote_and_nothing_else(make_runner, tmp_p
     assert not first.event_file.exists()
 
 
-def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner, monkeypatch, tmp_path):
+def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner, monkeypatch, tmp_path, raising):
     write = finish.write_archive
 
     def lose(segments, plan, check):
@@ -203,7 +203,7 @@ def test_a_lost_lock_ends_the_run_before_it_says_that_it_is_finished(make_runner
     engine_lock, enter = [], engine.FolderLock.__enter__
     monkeypatch.setattr(engine.FolderLock, "__enter__", lambda self: engine_lock.append(self) or enter(self))
     monkeypatch.setattr(finish, "write_archive", lose)
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost", folder=str(tmp_path / "run")):
         make_runner().run()
     [run] = find_runs(tmp_path / "run")
     assert not run.finished

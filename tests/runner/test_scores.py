@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
 from explainrun.runner.results.ranking import tied
+from explainrun.runner.results.score_tables import differences_table
 from explainrun.runner.results.scores import Scores
 
 NAN = float("nan")
@@ -164,6 +165,27 @@ def test_what_does_not_beat_its_controls_is_marked():
     without = scored(columns)
     assert "!" not in without.table()
     assert "(control)" not in without.table()
+
+
+def test_the_tables_of_a_run(snapshot):
+    """With a control, lower and higher scores, labels, what has no score, and a metric that no control counts in."""
+    columns = {"above": ABOVE, "level": LEVEL, "RandomMap": AGAIN, "half": [NAN, 0.125] * 4}
+    values = {(name, metric): scores for metric in ("M", "Leak") for name, scores in columns.items()}
+    scores = Scores(
+        class_names=("cat", "dog"),
+        explainers=tuple(columns),
+        metrics=("M", "Leak"),
+        sample_ids=[*range(8)],
+        labels=[0, 1] * 4,
+        values=values,
+        controls=("RandomMap",),
+        higher_is_better={"M": True, "Leak": False},
+        uncontrolled=("Leak",),
+    )
+    assert scores.table() == snapshot(name="scores")
+    assert scores.ranking_table() == snapshot(name="ranking")
+    assert scores.label_table("M") == snapshot(name="labels")
+    assert differences_table(scores, "M") == snapshot(name="differences")
 
 
 def test_nothing_is_marked_where_controls_do_best_by_their_making():

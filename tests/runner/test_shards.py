@@ -1,6 +1,8 @@
 """A run split into shards and merged is the run that was never split."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -96,11 +98,11 @@ def test_merged_is_as_never_split(runner, whole, tmp_path, how_runs_differ, coun
     assert merged.costs["seconds"].keys() >= {"maps"}
 
 
-def test_a_shard_killed_and_gone_on_with(runner, whole, kill, tmp_path, how_runs_differ):
+def test_a_shard_killed_and_gone_on_with(runner, whole, kill, tmp_path, how_runs_differ, raising):
     first = runner("{shard}").run(shard="1/2").summary_dir
     kill(lambda: runner("{shard}").run(shard="2/2"), 0, 2)
     second = tmp_path / "shard-2-of-2"
-    with pytest.raises(MergeError, match="is not finished yet: run it again to resume") as refused:
+    with raising(MergeError, "shard-unfinished", folder=str(second), advice="run it again to resume") as refused:
         merge(tmp_path / "merged", [first, second])
     assert refused.value.waiting
     assert not (tmp_path / "merged").exists()
@@ -162,85 +164,96 @@ def test_networks_that_look_at_places_are_told(dataset, tmp_path, caplog, step):
     assert ("from place to place in passes of 4" in caplog.text) == (step > 0)
 
 
-def test_another_shard_in_the_same_folder_is_refused(runner):
+def test_another_shard_in_the_same_folder_is_refused(runner, raising):
     runner("one").run(shard=(1, 2))
-    with pytest.raises(PlanError, match=r"shard was \[1, 2\], is \[2, 2\].*put \{shard\} into its name"):
+    with raising(
+        PlanError,
+        "folder-holds-other-plan",
+        differences=re.compile(r"shard was \[1, 2\], is \[2, 2\]"),
+        advice=re.compile(r"\{shard\}"),
+    ):
         runner("one").run(shard=(2, 2))
-    with pytest.raises(PlanError, match="shard was"):
+    with raising(PlanError, "folder-holds-other-plan", differences=re.compile("shard was"), advice=""):
         runner("one").run()
 
 
-def test_the_place_of_a_shard_needs_one(runner):
-    with pytest.raises(PlanError, match=r"holds \{shard\}, and no shard is given"):
+def test_the_place_of_a_shard_needs_one(runner, raising):
+    with raising(PlanError, "shard-not-given", place="{shard}"):
         runner("{shard}").run()
 
 
-def test_missing_and_doubled_ones_are_refused(parts, tmp_path):
-    with pytest.raises(MergeError, match="shards missing, of 3: 2") as refused:
+def test_missing_and_doubled_ones_are_refused(parts, tmp_path, raising):
+    with raising(MergeError, "shards-missing", count=3, numbers=[2]) as refused:
         merge(tmp_path / "merged", [parts[0], parts[2]])
     assert refused.value.waiting
     shutil.copytree(parts[0], tmp_path / "again")
-    with pytest.raises(MergeError, match="shard 1 is given 2 times") as refused:
+    with raising(
+        MergeError, "shard-repeated", number=1, times=2, folders=[str(parts[0]), str(tmp_path / "again")]
+    ) as refused:
         merge(tmp_path / "merged", [*parts, tmp_path / "again"])
     assert not refused.value.waiting
-    with pytest.raises(MergeError, match="no shard is given"):
+    with raising(MergeError, "no-shards"):
         merge(tmp_path / "merged", [])
     assert not (tmp_path / "merged").exists()
 
 
-def test_other_plans_are_refused_all_at_once(runner, parts, whole, tmp_path):
+def test_other_plans_are_refused_all_at_once(runner, parts, whole, tmp_path, raising):
     seeded = runner("seeded", seed=4).run(shard=(2, 3)).summary_dir
     quarter = runner("quarter").run(shard=(3, 4)).summary_dir
     (tmp_path / "empty").mkdir()  # as of a shard that is just beginning
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [parts[0], seeded, quarter, whole, tmp_path / "empty"])
-    told = str(refused.value)
-    assert "seeded is of another plan than" in told
-    assert "seed was 0, is 4" in told
-    assert "quarter is of another plan than" in told
-    assert "one of 3 shards there, one of 4 here" in told
-    assert "whole holds a whole run" in told
-    assert "empty holds no run yet" in told
-    with pytest.raises(MergeError, match="empty holds no run yet") as refused:
+    folders = {name: str(tmp_path / name) for name in ("seeded", "quarter", "whole", "empty")}
+    not_one, seed, split, *_ = refused.value.problems
+    assert (not_one.code, not_one.values) == ("not-a-shard", {"folder": folders["whole"]})
+    assert (seed.code, seed.values["folder"]) == ("shards-of-two-plans", folders["seeded"])
+    assert "seed was 0, is 4" in seed.values["differences"]
+    assert (split.code, split.values["folder"]) == ("shards-of-two-plans", folders["quarter"])
+    assert "one of 3 shards there, one of 4 here" in split.values["differences"]
+    assert ("shard-not-begun", {"folder": folders["empty"]}) in [
+        (one.code, one.values) for one in refused.value.problems
+    ]
+    with raising(MergeError, "shard-not-begun", folder=folders["empty"]) as refused:
         merge(tmp_path / "merged", [*parts, tmp_path / "empty"])
     assert refused.value.waiting
 
 
-def test_damage_is_told(parts, tmp_path):
+def test_damage_is_told(parts, tmp_path, raising):
     archive = find_runs(parts[1])[0].archive
     archive.chmod(0o600)
     content = bytearray(archive.read_bytes())
     content[-9] ^= 1
     archive.write_bytes(content)
-    with pytest.raises(MergeError, match="its checksum does not match"):
+    with raising(MergeError, "shard-unreadable", error="BrokenRecordError", said=re.compile("checksum")):
         merge(tmp_path / "merged", parts)
 
 
 @pytest.mark.parametrize("left", [None, b""])
-def test_lost_pictures_are_told_before_anything_is_written(parts, tmp_path, left):
+def test_lost_pictures_are_told_before_anything_is_written(parts, tmp_path, left, raising):
     picture = sorted(parts[2].rglob("*.png"))[-1]
     picture.unlink()
     if left is not None:
         picture.write_bytes(left)
-    with pytest.raises(
-        MergeError, match=f"shard-3-of-3 has lost 1 of its pictures, such as .*{picture.name}"
+    with raising(
+        MergeError, "shard-pictures-lost", folder=str(parts[2]), count=1, picture=re.compile(picture.name)
     ) as refused:
         merge(tmp_path / "merged", parts)
     assert not refused.value.waiting
     assert not (tmp_path / "merged").exists()
 
 
-def test_all_that_is_wrong_is_told_at_once(runner, kill, parts, tmp_path):
+def test_all_that_is_wrong_is_told_at_once(runner, kill, parts, tmp_path, raising):
     kill(lambda: runner("half/{shard}").run(shard="2/3"), 0, 2)
     half = tmp_path / "half" / "shard-2-of-3"
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [parts[0], parts[0], half])
-    assert [words.split(str(tmp_path))[-1] for words in refused.value.problems] == [
-        "/parts/shard-1-of-3",  # shard 1 is given 2 times
-        "/half/shard-2-of-3 is not finished yet: run it again to resume",
-        "shards missing, of 3: 3",
-    ]
-    with FolderLock(half), pytest.raises(MergeError, match=r"process \d+ on .* is at it, wait for that") as refused:
+    assert refused.value.codes == ("shard-repeated", "shard-unfinished", "shards-missing")
+    repeated, unfinished, missing = refused.value.problems
+    assert repeated.values == {"number": 1, "times": 2, "folders": [str(parts[0])] * 2}
+    assert unfinished.values == {"folder": str(half), "advice": "run it again to resume"}
+    assert missing.values["numbers"] == [3]
+    advice = re.compile(rf"process {os.getpid()} on ")
+    with FolderLock(half), raising(MergeError, "shard-unfinished", folder=str(half), advice=advice) as refused:
         merge(tmp_path / "merged", [parts[0], parts[2], half])
     assert refused.value.waiting
 
@@ -249,8 +262,9 @@ def test_shards_of_two_splits_are_not_doubled(runner, parts, tmp_path):
     other = runner("{shard}").run(shard=(1, 12)).summary_dir
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [*parts, other])
-    [told] = refused.value.problems
-    assert "it is one of 3 shards there, one of 12 here" in told
+    [problem] = refused.value.problems
+    assert problem.code == "shards-of-two-plans"
+    assert "it is one of 3 shards there, one of 12 here" in problem.values["differences"]
 
 
 def test_data_folders_are_as_good(parts, tmp_path):
@@ -313,28 +327,28 @@ def test_what_is_merged_and_cannot_be_read_again(parts, tmp_path, monkeypatch, e
     assert words in done.stderr
 
 
-def test_datasets_of_different_length_are_refused(runner, parts, tmp_path):
+def test_datasets_of_different_length_are_refused(runner, parts, tmp_path, raising):
     """A dataset whose length nobody knows before it is read may change without a change of plan."""
     grown = runner("grown", given=[*rows(), *rows()]).run(shard=(2, 3)).summary_dir
     state = find_runs(grown)[0].data / "plan.json"
     assert json.loads(state.read_text())["state"]["plan"]["samples"] == 2 * SAMPLES
-    with pytest.raises(MergeError, match="samples was 7, is 14"):
+    with raising(MergeError, "shards-of-two-plans", differences="samples was 7, is 14"):
         merge(tmp_path / "merged", [parts[0], grown, parts[2]])
 
 
-def test_shards_of_a_shuffled_dataset_are_refused(runner, parts, tmp_path):
+def test_shards_of_a_shuffled_dataset_are_refused(runner, parts, tmp_path, raising):
     turned = runner("turned", given=[*rows()][::-1]).run(shard=(2, 3)).summary_dir
-    with pytest.raises(MergeError, match=r"turned read another dataset than .*, or in another order"):
+    with raising(MergeError, "shards-of-two-datasets", folder=str(turned), first=str(parts[0])):
         merge(tmp_path / "merged", [parts[0], turned, parts[2]])
 
 
-def test_merged_again_does_nothing_and_other_runs_stay(runner, parts, tmp_path):
+def test_merged_again_does_nothing_and_other_runs_stay(runner, parts, tmp_path, raising):
     merge(tmp_path / "merged", parts)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "merged").rglob("*")}
     merge(tmp_path / "merged", parts)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "merged").rglob("*")} == before
     seeded = [runner("seeded/{shard}", seed=4).run(shard=(number, 2)).summary_dir for number in (1, 2)]
-    with pytest.raises(MergeError, match=r"holds another run \(seed was 0, is 4\)"):
+    with raising(MergeError, "out-holds-other-run", differences="seed was 0, is 4"):
         merge(tmp_path / "merged", seeded)
     assert Results(tmp_path / "merged").plan["seed"] == 0
     merge(tmp_path / "merged", seeded, overwrite=True)
@@ -342,17 +356,17 @@ def test_merged_again_does_nothing_and_other_runs_stay(runner, parts, tmp_path):
     assert Results(run.archive).plan["seed"] == 4
 
 
-def test_other_data_of_the_same_plan_is_refused(runner, parts, tmp_path):
+def test_other_data_of_the_same_plan_is_refused(runner, parts, tmp_path, raising):
     merge(tmp_path / "merged", parts)
     other = [(image + 1, *rest) for image, *rest in rows()]
     others = [runner("other/{shard}", given=other).run(shard=(number, 2)).summary_dir for number in (1, 2)]
-    with pytest.raises(MergeError, match="holds a run of other data than"):
+    with raising(MergeError, "out-holds-other-data", folder=str(tmp_path / "merged"), shard=str(others[0])):
         merge(tmp_path / "merged", others)
 
 
-def test_an_unfinished_run_is_no_place_to_merge_to(runner, kill, parts, tmp_path):
+def test_an_unfinished_run_is_no_place_to_merge_to(runner, kill, parts, tmp_path, raising):
     kill(runner("run").run, 0, 2)
-    with pytest.raises(MergeError, match="holds an unfinished run"):
+    with raising(MergeError, "out-holds-unfinished-run", folder=str(tmp_path / "run")):
         merge(tmp_path / "run", parts)
     assert not Results(tmp_path / "run").finished
 
@@ -409,10 +423,12 @@ def _killed(*_):
     raise KeyboardInterrupt
 
 
-def test_a_run_goes_on_where_a_merge_was_killed(runner, merge_killed, kill, parts, whole, tmp_path, how_runs_differ):
+def test_a_run_goes_on_where_a_merge_was_killed(
+    runner, merge_killed, kill, parts, whole, tmp_path, how_runs_differ, raising
+):
     merge_killed()
     kill(runner("merged").run, 0, 2)
-    with pytest.raises(MergeError, match="holds an unfinished run"):
+    with raising(MergeError, "out-holds-unfinished-run", folder=str(tmp_path / "merged")):
         merge(tmp_path / "merged", parts)
     assert find_runs(tmp_path / "merged")[0].segments.exists()
     runner("merged").run()
@@ -426,8 +442,8 @@ def test_a_killed_merge_over_a_finished_one_leaves_nothing(merge_killed, parts, 
     assert [run.finished for run in find_runs(tmp_path / "merged")] == [True]
 
 
-def test_a_shard_is_no_place_to_merge_to(parts):
-    with pytest.raises(MergeError, match="is one of the shards"):
+def test_a_shard_is_no_place_to_merge_to(parts, raising):
+    with raising(MergeError, "out-is-a-shard", folder=str(parts[0])):
         merge(parts[0], parts, overwrite=True)
     assert Results(parts[0]).plan["shard"] == [1, 3]
 
@@ -438,23 +454,23 @@ def test_batches_of_a_merge_join_seamlessly(parts, whole, tmp_path, monkeypatch,
     assert how_runs_differ(whole, tmp_path / "merged") == []
 
 
-def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch):
+def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch, raising):
     monkeypatch.setattr("explainrun.runner.plan.plan.sample_count", lambda *_: None)
     short = runner("{shard}").run(shard=(1, 2)).summary_dir
     grown = runner("{shard}", given=[*rows(), *rows()]).run(shard=(2, 2)).summary_dir
-    with pytest.raises(MergeError, match="1-of-2 has 4 samples; of the 11 of all shards 6 would be its own"):
+    with raising(MergeError, "shards-of-other-lengths", folder=str(short), samples=4, total=11, due=6):
         merge(tmp_path / "merged", [short, grown])
 
 
-def test_a_shard_of_other_samples_is_refused(runner, tmp_path, monkeypatch):
+def test_a_shard_of_other_samples_is_refused(runner, tmp_path, monkeypatch, raising):
     first = runner("{shard}").run(shard=(1, 2)).summary_dir
     monkeypatch.setattr(Shard, "owns", lambda _, sample_id: sample_id < SAMPLES // 2)
     second = runner("{shard}").run(shard=(2, 2)).summary_dir
-    with pytest.raises(MergeError, match="its samples are not those of shard 2 of 2"):
+    with raising(MergeError, "shard-samples-of-another", folder=str(second), number=2, count=2):
         merge(tmp_path / "merged", [first, second])
 
 
-def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path, monkeypatch):
+def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path, monkeypatch, raising):
     tried = []
 
     def refuse_the_second(_plan, _network, images, _problems):
@@ -465,7 +481,10 @@ def test_all_shards_try_compiling_on_the_same_images_and_alike(runner, tmp_path,
     shards = [runner("{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
     np.testing.assert_array_equal(tried[0], np.stack([image for image, *_ in rows()][:2]))
     np.testing.assert_array_equal(tried[0], tried[1])
-    with pytest.raises(
-        MergeError, match=r"shards used different execution modes: .*'compiled': False.*'compiled': True"
+    with raising(
+        MergeError,
+        "shards-tried-apart",
+        mode=re.compile("'compiled': False"),
+        first_mode=re.compile("'compiled': True"),
     ):
         merge(tmp_path / "merged", shards)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from explainrun.runner.cli.errors import ended_by_signals
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import find_runs
 
 # What is started in the background ignores SIGINT, and so do its children. Once it has committed as often as its first
@@ -30,13 +32,18 @@ main()
 
 
 @pytest.fixture
-def start(gated_project, tmp_path):
-    """Starts a run in a process of its own, which waits after so many commits; 0 has it go on to its end."""
+def run(gated_project, tmp_path):
+    """The arguments of a run of three batches, but for its folder."""
     config = gated_project(tmp_path / "project").folder / "gate.yaml"
+    return ["run", str(config), "--set", "pass_size=2", "--summary-dir"]
+
+
+@pytest.fixture
+def start(run):
+    """Starts a run in a process of its own, which waits after so many commits."""
 
     def started(folder, commits):
-        command = [sys.executable, "-c", IN_FOREGROUND, str(commits), "run", config, "--summary-dir", folder]
-        command += ["--set", "pass_size=2"]  # and thus three batches
+        command = [sys.executable, "-c", IN_FOREGROUND, str(commits), *run, folder]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(command, **pipes, text=True)
 
@@ -58,7 +65,7 @@ def read_until(words, process):
     raise AssertionError(f"{words!r} was never said: {lines}")
 
 
-def test_once_to_stop_after_the_commit_twice_to_stop_at_once(start, tmp_path, how_runs_differ):
+def test_once_to_stop_after_the_commit_twice_to_stop_at_once(start, run, tmp_path, how_runs_differ):
     folder = tmp_path / "run"
     first = start(folder, 2)
     read_until("waiting", first)
@@ -83,11 +90,10 @@ def test_once_to_stop_after_the_commit_twice_to_stop_at_once(start, tmp_path, ho
     assert committed(folder) >= kept
     assert (folder / ".explainrun.lock").exists()  # what it left keeps nobody out
 
-    third = start(folder, 0)
-    output, errors = third.communicate()
-    assert third.returncode == 0, errors
-    assert "24 samples" in output
-    start(tmp_path / "whole", 0).communicate()
+    third = CliRunner().invoke(main, [*run, str(folder)])
+    assert third.exit_code == 0, third.output
+    assert "24 samples" in third.stdout
+    CliRunner().invoke(main, [*run, str(tmp_path / "whole")])
     assert how_runs_differ(tmp_path / "whole", folder) == []
 
 

@@ -86,11 +86,11 @@ def test_what_cannot_be_shared_is_told_in_one_line(two_channels, dataset, tmp_pa
     assert result.costs["made"]["dropout"] == 20
 
 
-def test_a_dropout_function_is_a_problem_of_the_plan(dataset, tmp_path):
+def test_a_dropout_function_is_a_problem_of_the_plan(dataset, tmp_path, raising):
     class Calling(Shared):
         def construct(self, x):
             return super().construct(ops.dropout(x, 0.5, training=self.training))
 
-    with pytest.raises(PlanError, match="calls a dropout function, whose masks uncertainty cannot choose"):
+    with raising(PlanError, "dropout-function", kinds=["Calling"]):
         uncertain(Calling(nn.Dropout(p=0.5)), dataset, tmp_path, count=3, jit="off").run()
     assert not list(tmp_path.iterdir())

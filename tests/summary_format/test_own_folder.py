@@ -53,7 +53,7 @@ def between(monkeypatch):
     return between
 
 
-def test_a_file_made_before_the_takeover_gets_no_name(tmp_path, enter, between):
+def test_a_file_made_before_the_takeover_gets_no_name(tmp_path, enter, between, raising):
     first, path = enter(tmp_path), tmp_path / "picture"
     made = first.own.fresh()
     write_new(made, b"of the first")
@@ -63,21 +63,21 @@ def test_a_file_made_before_the_takeover_gets_no_name(tmp_path, enter, between):
         path.write_bytes(b"of the second")
 
     between(first, taken_over)
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         first.own.put(made, path)
     assert path.read_bytes() == b"of the second"
 
 
-def test_a_file_made_after_the_takeover_cannot_be_made(tmp_path, enter):
+def test_a_file_made_after_the_takeover_cannot_be_made(tmp_path, enter, raising):
     first, path = enter(tmp_path), tmp_path / "picture"
     enter(tmp_path)
     with pytest.raises(FileNotFoundError):
         write_new(first.own.fresh(), b"of the first")
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         first.own.put(first.own.fresh(), path)
 
 
-def test_what_the_second_wrote_is_not_removed_by_the_first(tmp_path, enter, between):
+def test_what_the_second_wrote_is_not_removed_by_the_first(tmp_path, enter, between, raising):
     first, path = enter(tmp_path), tmp_path / "segments"
     path.mkdir()
 
@@ -86,34 +86,34 @@ def test_what_the_second_wrote_is_not_removed_by_the_first(tmp_path, enter, betw
         (path / "of the second").write_text("")
 
     between(first, taken_over)
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         first.own.discard(path)
     assert [inside.name for inside in path.iterdir()] == ["of the second"]
 
 
-def test_a_folder_of_the_first_does_not_appear_behind_the_second(tmp_path, enter, between):
+def test_a_folder_of_the_first_does_not_appear_behind_the_second(tmp_path, enter, between, raising):
     first = enter(tmp_path)
     between(first, lambda: enter(tmp_path))
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         first.own.make_folder(tmp_path / "heatmap" / "Gradient" / "0")
     assert not (tmp_path / "heatmap").exists()
 
 
-def test_a_run_of_the_first_does_not_begin_beside_the_second(tmp_path, enter, between):
+def test_a_run_of_the_first_does_not_begin_beside_the_second(tmp_path, enter, between, raising):
     first = enter(tmp_path)
     between(first, lambda: RunFolder.create(tmp_path, "CPU", {"of": 2}, enter(tmp_path)))
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         RunFolder.create(tmp_path, "CPU", {"of": 1}, first)
     assert [run.state() for run in find_runs(tmp_path)] == [{"of": 2}]
     assert len(list(tmp_path.glob("_explain_*"))) == 1
 
 
-def test_a_stalled_sweeper_leaves_the_folder_of_its_successor(tmp_path, enter, between):
+def test_a_stalled_sweeper_leaves_the_folder_of_its_successor(tmp_path, enter, between, raising):
     (tmp_path / ".explainrun.0123456789abcdef").mkdir()
     first, second = FolderLock(tmp_path), []
     lock.held_here.clear()
     between(first, lambda: between(first, lambda: second.append(enter(tmp_path))))  # not as it makes its own folder
-    with pytest.raises(FolderInUseError, match="lost the lock"):
+    with raising(FolderInUseError, "lock-lost"):
         first.__enter__()
     assert [path.name for path in writer_folder.leftovers(tmp_path)] == [second[0].own.path.name]
     second[0].check()
@@ -128,11 +128,11 @@ def test_the_first_leaves_the_lock_of_the_second(tmp_path, enter, between):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whatever_error_leaves_a_lost_lock_tells_that_it_was_lost(tmp_path, enter):
+def test_whatever_error_leaves_a_lost_lock_tells_that_it_was_lost(tmp_path, enter, raising):
     for error in (FileNotFoundError(2, "gone"), ValueError("the dataset ends earlier")):
         first = enter(tmp_path)
         second = enter(tmp_path)
-        with pytest.raises(FolderInUseError, match="lost the lock") as caught:
+        with raising(FolderInUseError, "lock-lost") as caught:
             first.__exit__(type(error), error, None)
         assert caught.value.__cause__ is error
         second.check()

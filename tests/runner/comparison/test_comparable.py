@@ -45,9 +45,12 @@ def test_a_run_of_an_earlier_version_is_compared_by_what_both_say(run):
     assert not any("earlier version" in note for note in notes(new, new))
     for key, value in (("steps", 8), ("activation_fn", "Softmax 0123456789abcdef")):
         (problem,) = refusal(replace(old, metrics={"M": {**before, key: value}, "L": {}}), new)
-        assert key in problem
+        assert problem.code == "metric-differs"
+        assert key in problem.values["differences"]
     (problem,) = refusal(replace(new, metrics={"M": {**now, "normalized": True}, "L": {}}), new)
-    assert "normalized was True, is False" in problem
+    assert (problem.code, problem.values) == (
+        "metric-differs", {"metric": "M", "differences": "normalized was True, is False"}
+    )  # fmt: skip
 
 
 def without(run, *samples):
@@ -67,72 +70,85 @@ def without(run, *samples):
 
 def test_samples(run):
     fewer = without(run, 1, 2, 3, 4, 5, 7)
-    assert refusal(run, fewer) == ("6 samples of 9 missing in now: 1, 2, 3, 4, 5, ...",)
-    assert refusal(fewer, run) == ("6 samples in before that now lacks: 1, 2, 3, 4, 5, ...",)
+    (problem,) = refusal(run, fewer)
+    assert problem.code == "samples-missing"
+    assert problem.values == {"samples": 6, "total": 9, "run": "now", "ids": "1, 2, 3, 4, 5, ...", "advice": ""}
+    (problem,) = refusal(fewer, run)
+    assert problem.code == "samples-added"
+    ids = "1, 2, 3, 4, 5, ..."
+    assert problem.values == {"samples": 6, "run": "before", "baseline": "now", "ids": ids, "advice": ""}
     one = without(run, 8)
-    assert refusal(run, one) == ("1 sample of 9 missing in now: 8",)
+    (problem,) = refusal(run, one)
+    assert (problem.code, problem.values["samples"], problem.values["ids"]) == ("samples-missing", 1, "8")
     with pytest.raises(NotComparableError):
         compare(run, one)
     shard = replace(without(run, 0, 2, 4, 6, 8), described={"shard": [2, 2]})
     (problem,) = refusal(run, shard)
-    assert problem.endswith("; now is shard 2 of 2, merge the shards first")
+    assert problem.code == "samples-missing"
+    assert "now is shard 2 of 2" in problem.values["advice"]
     check_comparable(shard, shard)
 
 
 def test_images_and_labels(run):
     digests = run.digests.copy()
     digests[[2, 5]] = 1
-    assert refusal(run, replace(run, digests=digests)) == (
-        "2 samples of 9 with another image, other labels or boxes: 2, 5",
-    )
+    (problem,) = refusal(run, replace(run, digests=digests))
+    assert (problem.code, problem.values) == ("samples-differ", {"samples": 2, "total": 9, "ids": "2, 5"})
     truth = np.concatenate([run.truth, np.full((9, 1), -1)], axis=1)
     check_comparable(run, replace(run, truth=truth))
     truth[3] = [2, 0]
     truth[4] = [-1, 1]
     (problem,) = refusal(run, replace(run, truth=truth))
-    assert problem == "2 samples with other true labels: 3, 4 (sample 3 had [0], has [0, 2])"
+    assert problem.code == "samples-relabelled"
+    assert problem.values == {"samples": 2, "ids": "3, 4", "first": 3, "before": [0], "now": [0, 2]}
 
 
 def test_class_names(run):
-    assert refusal(run, replace(run, class_names=("a", "x", "c"))) == ("other class names: label 1 was 'b', is 'x'",)
-    assert refusal(run, replace(run, class_names=("a", "b", "c", "d"))) == (
-        "other class names: there were 3, there are 4",
-    )
+    (problem,) = refusal(run, replace(run, class_names=("a", "x", "c")))
+    assert (problem.code, problem.values["labels"]) == ("other-class-names", [1])
+    assert problem.values["differences"] == ["label 1 was 'b', is 'x'"]
+    (problem,) = refusal(run, replace(run, class_names=("a", "b", "c", "d")))
+    assert (problem.values["labels"], problem.values["before"], problem.values["now"]) == ([], 3, 4)
     many, more = (
         replace(run, class_names=tuple(letter * 2 for letter in letters)) for letters in ("abcdefg", "ABCDEFG")
     )
     (problem,) = refusal(many, more)
-    assert problem.count("was") == 5
-    assert problem.endswith("; and 2 more")
+    assert problem.values["labels"] == [*range(7)]
+    assert len(problem.values["differences"]) == 5 + 1
+    assert "2 more" in problem.values["differences"][-1]
 
 
 def test_metrics(run):
     other = replace(run, metrics={"M": {"class": "M", "steps": 8, "code": "1a"}, "L": {}})
-    assert refusal(run, other) == ("M: steps was 16, is 8; code was not there, is '1a'",)
+    (problem,) = refusal(run, other)
+    assert problem.code == "metric-differs"
+    assert problem.values == {"metric": "M", "differences": "steps was 16, is 8; code was not there, is '1a'"}
     turned = replace(run, higher_is_better={"M": True, "L": False})
-    assert refusal(run, turned) == ("L: higher was better, lower is",)
+    (problem,) = refusal(run, turned)
+    assert (problem.code, problem.values) == ("metric-turned", {"metric": "L", "before": "higher", "now": "lower"})
 
 
-def test_what_the_candidate_lacks(run):
+def test_what_the_candidate_lacks(run, raising):
     less = replace(run.only(["E"], ["L"]), name="now")
-    assert refusal(run, less) == (
-        "now lacks the explainer F of before; compare the others alone with --explainer, or keep a new baseline with "
-        "explainrun baseline --update",
-        "now lacks the metric M of before; compare the others alone with --metric, or keep a new baseline with "
-        "explainrun baseline --update",
-    )
+    problems = refusal(run, less)
+    assert [problem.code for problem in problems] == ["run-lacks"] * 2
+    assert [problem.values for problem in problems] == [
+        {"run": "now", "what": kind, "names": [name], "baseline": "before", "kind": kind}
+        for kind, name in (("explainer", "F"), ("metric", "M"))
+    ]
     check_comparable(less, run)
     assert len(compare(run, less, explainers=["E"], metrics=["L"]).changes) == 1
-    with pytest.raises(NotComparableError, match="lacks the explainer F"):
+    with raising(NotComparableError, "run-lacks", kind="explainer", names=["F"]):
         compare(run, less, explainers=["E", "F"], metrics=["L"])
 
 
 def test_no_true_labels_and_no_scores(run):
     blank = replace(run, truth=np.full((9, 1), -1))
     (problem,) = refusal(blank, blank)
-    assert problem.startswith("no sample of before has a true label")
+    assert (problem.code, problem.values) == ("no-true-labels", {"run": "before"})
     none = run.only(["E"], [])
-    assert refusal(none, none) == ("before has no scores: it needs an explainer and a metric",)
+    (problem,) = refusal(none, none)
+    assert (problem.code, problem.values) == ("no-scores", {"run": "before"})
 
 
 def test_everything_at_once(run):
@@ -145,24 +161,31 @@ def test_everything_at_once(run):
         truth=np.ones((8, 1), int),
         higher_is_better={"M": False},
     )
-    problems = refusal(run, worst)
-    assert len(problems) == 8
-    with pytest.raises(NotComparableError, match="8 problems:\n  other class names"):
+    codes = [problem.code for problem in refusal(run, worst)]
+    assert codes == [
+        *("other-class-names", "samples-missing", "samples-differ", "samples-relabelled"),
+        *("metric-differs", "metric-turned", "run-lacks", "run-lacks"),
+    ]
+    with pytest.raises(NotComparableError) as caught:
         compare(run, worst)
+    assert caught.value.codes == tuple(codes)
 
 
-def test_folders(make_run):
+def test_folders(make_run, raising):
     one, metrics = make_run("one"), {"InsertionAUC": {"class": "InsertionAUC", "steps": 8}, "Leak": {"class": "Leak"}}
     others = {
-        "ids": (make_run("two", ids=range(11)), "1 sample of 12 missing in .*two: 11$"),
-        "steps": (
+        "samples-missing": (make_run("two", ids=range(11)), {"samples": 1, "total": 12, "ids": "11"}),
+        "metric-differs": (
             make_run("three", metrics=metrics),
-            r"^InsertionAUC: steps was 16, is 8$",
+            {"metric": "InsertionAUC", "differences": "steps was 16, is 8"},
         ),
-        "names": (make_run("four", class_names=["cat", "dog", "owl"]), "label 1 was 'dög', is 'dog'"),
+        "other-class-names": (
+            make_run("four", class_names=["cat", "dog", "owl"]),
+            {"labels": [1], "differences": ["label 1 was 'dög', is 'dog'"]},
+        ),
     }
-    for run, words in others.values():
-        with pytest.raises(NotComparableError, match=words):
+    for code, (run, values) in others.items():
+        with raising(NotComparableError, code, **values):
             compare(one.root, run.root, alpha=0.5)
     silent = compare(one.root, make_run("five", nan=[4]).root, alpha=0.5)
     assert [change.lost for change in silent.changes] == [1] * 4

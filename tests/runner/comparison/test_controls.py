@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 
 from explainrun.runner.comparison import (
     BaselineError,
@@ -46,7 +45,7 @@ def test_a_run_of_nothing_but_controls_is_judged(make_scored):
     assert [change.explainer for change in compare(before, now).failures] == ["RandomMap"]
 
 
-def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
+def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path, raising):
     folder, path = make_run("run", controls=["RISE"]).root, tmp_path / "baseline.json"
     write_baseline(scored_run(folder), path)
     assert read_baseline(path).controls == ("RISE",)
@@ -55,7 +54,7 @@ def test_baselines_keep_which_explainers_are_controls(make_run, tmp_path):
     assert "controls were RISE, are none" in baseline_difference(read_baseline(path), others)
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "controls": ["Nobody"]}))
-    with pytest.raises(BaselineError, match="its controls are not some of its explainers"):
+    with raising(BaselineError, "baseline-controls"):
         read_baseline(path)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import Change, Comparison, Similarity, WorstQuestion
+from explainrun.runner.comparison.formats import wording
 from explainrun.runner.comparison.formats.json_report import as_json, refused_as_json
 
 
@@ -17,8 +18,7 @@ def test_a_failing_comparison(failed):
     scalars = {key: value for key, value in told.items() if not isinstance(value, list)}
     assert scalars == {
         "format": "explainrun comparison", "version": 1, "passed": False, "exit_code": 1,
-        "headline": "FAILED: 2 regressions, scores lost in 1 row, of 6 rows; 1 better; 1 of too few samples to "
-        "distinguish a fall from noise",
+        "headline": wording.headline(failed),
         "baseline": "runs/a", "candidate": "runs/b", "alpha": 0.05, "samples": 20, "questions": 52,
         "only_baseline": 5, "only_candidate": 1,
     }  # fmt: skip

@@ -79,21 +79,13 @@ def test_cases(failed):
     ]  # fmt: skip
     assert {case.get("time") for case in found.values()} == {"0.000"}
     failure = found["explainrun.Infidelity", "GradCAM"].find("failure")
-    assert (failure.get("type"), failure.get("message")) == (
-        "regression",
-        "regression: 0.0100 -> 0.0300 (change +0.0200, 95 % interval +0.0150 to +0.0250, p <0.0001; tolerance 0.001)",
-    )
-    assert failure.text.splitlines() == [
-        "metric: Infidelity", "better is: lower", "explainer: GradCAM", "baseline: 0.0100", "candidate: 0.0300",
-        "change: +0.0200", "95 % interval: +0.0150 to +0.0250", "tolerance: 0.001", "p of fall: <0.0001",
-        "questions: 52", "verdict: REGRESSION",
+    assert failure.get("type") == "regression"
+    assert [line.split(": ")[1] for line in failure.text.splitlines()] == [
+        "Infidelity", "lower", "GradCAM", "0.0100", "0.0300", "+0.0200", "+0.0150 to +0.0250", "0.001", "<0.0001", "52",
+        "REGRESSION",
     ]  # fmt: skip
-    lost = found["explainrun.IoSR", NASTY].find("failure")
-    assert lost.get("message").startswith("scores lost: 12 of 52 questions")
-    skipped = found["explainrun.IoSR", "GradCAM"].find("skipped")
-    assert (skipped.get("type"), skipped.get("message")) == (
-        "too few samples", "0 questions: no fall of so few samples could be distinguished from noise",
-    )  # fmt: skip
+    assert found["explainrun.IoSR", NASTY].find("failure").get("type") == "scores lost"
+    assert found["explainrun.IoSR", "GradCAM"].find("skipped").get("type") == "too few samples"
 
 
 def test_the_table_is_in_it_once(failed):

@@ -1,6 +1,7 @@
 """Opening runs for comparison, and what is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_scores_have_six_significant_digits():
     np.testing.assert_array_equal(rounded(found), found)
 
 
-def test_paths_are_left_out():
+def test_paths_are_left_out(raising):
     assert portable({"a": ["/home/some one/o'neil/net.ckpt", 1.5, None, True], "b": "PosixPath('/x/y.npy')"}) == {
         "a": ["net.ckpt", 1.5, None, True],
         "b": "PosixPath('y.npy')",
@@ -98,16 +99,22 @@ def test_paths_are_left_out():
     deep = []
     for _ in range(30):
         deep = [deep]
-    with pytest.raises(ValueError, match="nest more than 20 deep"):
+    with raising(ValueError, "nested-too-deep", most=20):
         portable(deep)
 
 
-def test_an_unfinished_run_is_refused(make_run):
+def test_an_unfinished_run_is_refused(make_run, raising):
     run = make_run("run", finished=False)
     for place in (run.root, run.data):
-        with pytest.raises(UnfinishedRunError, match="not finished: 6 of 12 samples are through; run it again to"):
+        with raising(
+            UnfinishedRunError,
+            "run-unfinished",
+            name=str(place),
+            samples=re.compile("6 of 12"),
+            remedy=re.compile("again"),
+        ):
             scored_run(place)
-    with FolderLock(run.root), pytest.raises(UnfinishedRunError, match="wait until it is, it is running now"):
+    with FolderLock(run.root), raising(UnfinishedRunError, "run-unfinished", remedy=re.compile("wait")):
         scored_run(run.root)
     make_run("both")
     later = make_run("both", finished=False)
@@ -115,45 +122,45 @@ def test_an_unfinished_run_is_refused(make_run):
         scored_run(later.root)
 
 
-def test_the_archive_of_an_unfinished_run_is_refused(make_run, tmp_path):
+def test_the_archive_of_an_unfinished_run_is_refused(make_run, tmp_path, raising):
     """It is written before the event file is whole; a copy elsewhere is as good as any."""
     run = make_run("run")
     shutil.copy(run.archive, tmp_path / "copy.h5")
     run.manifest.unlink()
-    with pytest.raises(UnfinishedRunError, match="is not finished"):
+    with raising(UnfinishedRunError, "run-unfinished", name=str(run.archive)):
         scored_run(run.archive)
     copied = scored_run(tmp_path / "copy.h5")
     assert len(copied.samples) == 12
     assert copied.picture("GradCAM", 3, 0) is None
 
 
-def test_what_is_no_run_is_refused(make_run, tmp_path, monkeypatch):
-    with pytest.raises(NoRunError, match=r"there is no .*nothing; name a summary folder"):
+def test_what_is_no_run_is_refused(make_run, tmp_path, monkeypatch, raising):
+    with raising(NoRunError, "not-there", name=str(tmp_path / "nothing")):
         scored_run(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoRunError, match="there is no run in"):
+    with raising(NoRunError, "no-run", folder=str(tmp_path / "empty")):
         scored_run(tmp_path / "empty")
     run = make_run("run")
     for name in ("manifest.json", "plan.json"):
-        with pytest.raises(BaselineError, match=f"{name}: it is not a baseline; explainrun baseline RUN -o FILE"):
+        with raising(BaselineError, "not-a-baseline", where=str(run.data / name)):
             scored_run(run.data / name)
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(BaselineError, match="it is not a baseline"):
+    with raising(BaselineError, "not-a-baseline"):
         scored_run(tmp_path / "list.json")
-    with pytest.raises(NoRunError, match="is not a file"):
+    with raising(NoRunError, "not-a-file", name="/dev/null"):
         scored_run("/dev/null")
     monkeypatch.chdir(run.data)
     assert len(scored_run(".").samples) == 12
 
 
-def test_a_damaged_archive_is_refused(make_run, tmp_path):
+def test_a_damaged_archive_is_refused(make_run, tmp_path, raising):
     run = make_run("run")
     data = bytearray(run.archive.read_bytes())
     data[2000] ^= 1
     run.archive.unlink()
     run.archive.write_bytes(data)
     for place in (run.root, run.archive):
-        with pytest.raises(BrokenRecordError, match="checksum"):
+        with raising(BrokenRecordError, "record-broken", path=str(run.archive), reason=re.compile("checksum")):
             scored_run(place)
     (tmp_path / "cut.h5").write_bytes(b"")
     with pytest.raises(BrokenRecordError):

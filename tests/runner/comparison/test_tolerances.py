@@ -1,10 +1,12 @@
 """Tolerances, in the command and in files."""
 
 import math
+import re
 
 import pytest
 
 from explainrun.runner.comparison import Rules, RulesError, Tolerance, Tolerances, rules_of, tolerances_of
+from explainrun.summary_format.errors import nearest
 
 
 def test_absolute_and_per_cent():
@@ -36,11 +38,16 @@ def test_what_is_a_tolerance(said, tolerance):
 
 @pytest.mark.parametrize(
     "said",
-    ["", "%", "x", "-0.1", "-2%", "nan", "inf", "1e999", "1_0", "2%%", "0,01", "٣", True, None, [1], -1, math.nan,
-     math.inf],
-)  # fmt: skip
-def test_what_is_none(said):
-    with pytest.raises(ValueError, match="a tolerance is a number of at least 0"):
+    ["", "%", "x", "nan", "inf", "1_0", "2%%", "0,01", "٣", True, None, [1], math.nan, math.inf],
+)
+def test_what_is_none(raising, said):
+    with raising(ValueError, "tolerance-malformed"):
+        Tolerance.of(said)
+
+
+@pytest.mark.parametrize(("said", "number"), [("-0.1", -0.1), ("-2%", -2), ("1e999", math.inf), (-1, -1)])
+def test_what_is_out_of_range(raising, said, number):
+    with raising(ValueError, "tolerance-out-of-range", given=number):
         Tolerance.of(said)
 
 
@@ -53,8 +60,12 @@ def test_those_of_the_command():
     assert rules.by_metric["L"] == Tolerance(2.0)
     with pytest.raises(RulesError) as caught:
         tolerances_of(["x", "M=-1", "=1", "0.1"])
-    assert len(caught.value.problems) == 3
-    assert caught.value.problems[1] == "--tolerance 'M=-1': a tolerance is a number of at least 0, got -1.0"
+    assert caught.value.codes == ("tolerance-malformed", "tolerance-out-of-range", "tolerance-without-metric")
+    assert [problem.values for problem in caught.value.problems] == [
+        {"given": "x", "where": "--tolerance 'x'"},
+        {"given": -1.0, "where": "--tolerance 'M=-1'"},
+        {"given": "=1", "where": "--tolerance '=1'"},
+    ]
 
 
 def test_a_file(tmp_path):
@@ -74,49 +85,54 @@ def test_all_mistakes_in_a_file_at_once(tmp_path):
     path.write_text("tolerence: 1\ntolerance: -1\ntolerances: {M: x, L: 0.5, K: true}\nalpha: 2\n")
     with pytest.raises(RulesError) as caught:
         rules_of(path)
-    told = caught.value.problems
-    assert len(told) == 5
-    assert told[0] == f"{path}: unknown key 'tolerence'; did you mean 'tolerance' or 'tolerances'?"
-    assert [problem.split(": ")[1] for problem in told[1:4]] == ["tolerance", "tolerances.M", "tolerances.K"]
-    assert told[4] == f"{path}: alpha is a chance above 0 and below 1, got 2"
+    assert [(problem.code, problem.values) for problem in caught.value.problems] == [
+        ("rule-unknown", {"key": "tolerence", "nearest": nearest("tolerence", ("tolerance", "tolerances", "alpha")),
+                          "where": str(path)}),
+        ("tolerance-out-of-range", {"given": -1.0, "where": f"{path}: tolerance"}),
+        ("tolerance-malformed", {"given": "x", "where": f"{path}: tolerances.M"}),
+        ("tolerance-malformed", {"given": True, "where": f"{path}: tolerances.K"}),
+        ("alpha-out-of-range", {"given": 2, "where": str(path)}),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "code", "values"),
     [
-        ("- 1", "must hold a mapping, it holds list"),
-        ("", "must hold a mapping, it holds NoneType"),
-        ("a: [", "cannot read"),
-        ("tolerances: {M: 1, M: 2}", "the key 'M' stands twice"),
-        ("tolerances: [1]", "tolerances are a mapping from metrics to tolerances"),
-        ("tolerances: {1: 2}", "tolerances are a mapping"),
-        ("tolerances:", "tolerances are a mapping"),
-        ("alpha:", "alpha is a chance"),
-        ("alpha: yes", "alpha is a chance"),
-        ("? [1]\n: 2", "cannot read|unknown key"),
+        ("- 1", "yaml-no-mapping", {"kind": "list"}),
+        ("", "yaml-no-mapping", {"kind": "NoneType"}),
+        ("a: [", "yaml-unreadable", {}),
+        ("tolerances: {M: 1, M: 2}", "yaml-unreadable", {"said": re.compile("'M'")}),
+        ("tolerances: [1]", "tolerances-no-mapping", {"given": [1]}),
+        ("tolerances: {1: 2}", "tolerances-no-mapping", {"given": {1: 2}}),
+        ("tolerances:", "tolerances-no-mapping", {"given": None}),
+        ("alpha:", "alpha-out-of-range", {"given": None}),
+        ("alpha: yes", "alpha-out-of-range", {"given": True}),
+        ("? [1]\n: 2", "yaml-unreadable", {}),
     ],
 )
-def test_what_is_no_file_of_rules(tmp_path, text, words):
+def test_what_is_no_file_of_rules(raising, tmp_path, text, code, values):
     path = tmp_path / "rules.yaml"
     path.write_text(text)
-    with pytest.raises(RulesError, match=words):
+    with raising(RulesError, code, **values):
         rules_of(path)
 
 
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(RulesError, match=r"cannot read .*rules\.yaml"):
-        rules_of(tmp_path / "rules.yaml")
-    (tmp_path / "rules.yaml").write_bytes(b"\xff")
-    with pytest.raises(RulesError, match=r"cannot read .*rules\.yaml"):
-        rules_of(tmp_path / "rules.yaml")
+def test_a_file_that_is_not_there(raising, tmp_path):
+    path = tmp_path / "rules.yaml"
+    with raising(RulesError, "yaml-unreadable", file=str(path)):
+        rules_of(path)
+    path.write_bytes(b"\xff")
+    with raising(RulesError, "yaml-unreadable", file=str(path)):
+        rules_of(path)
 
 
 def test_names_of_metrics():
     tolerances = Tolerances(by_metric={"InsertionAUK": Tolerance(1.0), "Leak": Tolerance(1.0), "x": Tolerance(1.0)})
     with pytest.raises(RulesError) as caught:
         tolerances.check(["InsertionAUC", "Leak", "Leak"])
-    assert caught.value.problems == (
-        "tolerance: no run has a metric 'InsertionAUK'; did you mean 'InsertionAUC'?",
-        "tolerance: no run has a metric 'x'; known: InsertionAUC, Leak",
-    )
+    assert caught.value.codes == ("tolerance-of-no-metric",) * 2
+    known = ["InsertionAUC", "Leak"]
+    assert [problem.values for problem in caught.value.problems] == [
+        {"metric": name, "nearest": nearest(name, known)} for name in ("InsertionAUK", "x")
+    ]
     Tolerances(by_metric={"Leak": Tolerance(1.0)}).check(["Leak"])

@@ -1,0 +1,80 @@
+"""One thing that is wrong: a sentence for people, and what scripts go by: its code and what the sentence names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from string import Formatter
+from typing import Any
+
+from .plural import plural, there_are
+
+_BETWEEN = {"list": ", ", "and": " and ", "or": " or ", "lines": "; "}
+_AS_TEXT: Mapping[str, Callable[[Any], str]] = {"": str, "repr": repr, "ascii": ascii}
+
+
+class Problem(str):
+    """A sentence on one thing that is wrong.
+
+    It is a text, so that it can be printed, compared and joined as any other.
+
+    Attributes:
+        code: which kind of problem it is. It stays when the words change; docs/problems.md lists all. "other" is that
+            of a sentence that came without.
+        values: what the sentence names, by words that stay too; paths are texts.
+    """
+
+    code: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, sentence: str, code: str = "other", values: Mapping[str, Any] | None = None) -> Problem:
+        problem = super().__new__(cls, sentence)
+        problem.code, problem.values = code, dict(values or {})
+        return problem
+
+    @classmethod
+    def of(cls, code: str, words: str, /, **values: Any) -> Problem:
+        """A problem whose sentence is made of its values.
+
+        Args:
+            code: see the class.
+            words: as for ``str.format``. A list is joined by ``{names:list}`` (commas), ``{names:and}`` or
+                ``{names:or}``, its elements written by ``repr`` with ``{names:repr or}``; a count is written with its
+                noun by ``{count:plural sample}`` or ``{count:there are sample}``.
+            values: see the class.
+        """
+        plain = {name: str(value) if isinstance(value, PurePath) else value for name, value in values.items()}
+        return cls(_FORMATTER.vformat(words, (), plain), code, plain)
+
+    @classmethod
+    def told(cls, error: BaseException) -> Problem:
+        """The problem that an error was raised with; what it says, with the code "other", if that was a plain text."""
+        said = error.args[0] if error.args else ""
+        return said if isinstance(said, Problem) else cls(str(error))
+
+    @classmethod
+    def taken(cls, said: str) -> Problem:
+        """A sentence as a problem, which it may be already."""
+        return said if isinstance(said, Problem) else cls(said)
+
+    def at(self, where: str) -> Problem:
+        """The same with the place where it is before its sentence, and as its value ``where``."""
+        inner = self.values.get("where")
+        place = where if inner is None else f"{where}: {inner}"
+        return Problem(f"{where}: {self}", self.code, {**self.values, "where": place})
+
+
+class _Words(Formatter):
+    """Writes lists and counts as ``Problem.of`` says."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        *how, what = format_spec.split(" ")
+        if what in _BETWEEN:
+            return _BETWEEN[what].join(map(_AS_TEXT["".join(how)], value))
+        for written, start in ((plural, "plural "), (there_are, "there are ")):
+            if format_spec.startswith(start):
+                return written(value, format_spec.removeprefix(start))
+        return str(super().format_field(value, format_spec))
+
+
+_FORMATTER = _Words()
