@@ -12,13 +12,13 @@ import numpy as np
 from ..summary_format import BrokenRecordError, Results, RunFolder
 from ..summary_format.errors import ExplainrunError
 from ..summary_format.exit_codes import EXIT_RESUMABLE
-from ..summary_format.plan_diff import CHOSEN, differences
+from ..summary_format.plan_diff import CHOSEN, plan_differences
 from ..summary_format.plan_record import PlanRecord
 from ..summary_format.problem import Problem
 from .config.build import build_runner
 from .config.schema import load_config
 from .execution.batch import digests, read
-from .execution.resume import opening
+from .execution.resume import resume_decision
 from .plan.plan import Plan
 from .problems import PlanError, unforeseen_line, wants_tracebacks
 from .results.run_result import RunResult
@@ -67,11 +67,11 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
 
 def _holds_current_run(plan: Plan) -> bool:
     """Whether the folder holds a run to resume, or a finished one that says what a new one would say."""
-    run = opening(plan, overwrite=False, resume=True).run
+    run = resume_decision(plan, overwrite=False, resume=True).run
     if run is None or not run.finished:
         return run is not None
     made = PlanRecord.of((run.state() or {}).get("plan"))
-    return not differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
+    return not plan_differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 
 
 def _same_samples(plan: Plan, run: RunFolder) -> bool:

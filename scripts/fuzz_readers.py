@@ -35,21 +35,21 @@ from tabulate import tabulate
 
 from explainrun.summary_format import (
     BrokenRecordError,
-    Explained,
+    ExplanationBatch,
     FolderInUseError,
     FolderLock,
     Heatmap,
+    InferenceBatch,
     Metadata,
     Prediction,
     Results,
     Revealed,
     RevealedLayer,
     RunFolder,
-    SampleBatch,
     SampleRecord,
     Score,
     ScoresRecord,
-    Searched,
+    SearchBatch,
     Segments,
     find_runs,
     read_manifest,
@@ -121,7 +121,7 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     costs: dict[str, dict[str, float]] = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
     sums = ids.astype(np.uint32)
-    samples = SampleBatch(
+    samples = InferenceBatch(
         ids=ids,
         digests=sums,
         truth=truth,
@@ -129,14 +129,14 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
         probabilities=rows,
         spread=rng.random((3, 3, 3)),
         questions=questions,
-        beyond=ids,
+        labels_out_of_range=ids,
         costs=costs,
         pictures=sums,
     )
     segments.write_samples(batch, samples)
     for name in segments.explainers:
         maps = rng.normal(size=(3, 9, 14)).astype(np.float32)
-        explained = Explained(
+        explained = ExplanationBatch(
             scores=rng.random((2, 3)), computed=np.ones(3, bool), errors=rng.random(3), costs=costs, pictures=sums
         )
         segments.write_explained(batch, name, explained, maps)
@@ -145,7 +145,7 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     outcomes = np.array([0, 1, 3], np.uint8)
     segments.write_searched(
         batch,
-        Searched(
+        SearchBatch(
             outcomes=outcomes,
             blurred=rng.random(3),
             sigmas=np.array([4, 4, 4]),
@@ -183,7 +183,14 @@ def read_results(run: RunFolder) -> Any:
         results.metrics,
         results.outcomes,
     ]
-    whole += [results.samples, results.digests, results.truth, results.probabilities, results.computed, results.beyond]
+    whole += [
+        results.samples,
+        results.digests,
+        results.truth,
+        results.probabilities,
+        results.computed,
+        results.labels_out_of_range,
+    ]
     whole += [results.recorded, results.uncertainty, results.questions, results.sample_pictures]
     for name in results.explainers:
         whole += [results.maps(name), results.maps(name, 1, 2), results.computed_maps(name), results.errors(name)]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments, SummaryWriter
+from explainrun.summary_format import ExplanationBatch, InferenceBatch, RunFolder, Segments, SummaryWriter
 from explainrun.summary_format.lifecycle.finish import finish, metadata
 from explainrun.summary_format.lifecycle.viewer_records import sample_records
 from explainrun.summary_format.plan_record import PlanRecord
@@ -85,7 +85,7 @@ def write_shard(root: Path, number: int, count: int, samples: int = 20) -> None:
     truth = np.sort(rng.permuted(np.tile(np.arange(_CLASSES), (samples, 1)), axis=1)[:, :2], axis=1)
     logits = rng.normal(size=(samples, _CLASSES)).astype(np.float32)
     questions = np.stack([ids.repeat(2), truth.ravel()], axis=1)
-    said = SampleBatch(
+    said = InferenceBatch(
         ids=ids,
         digests=ids.astype(np.uint32),
         truth=truth,
@@ -93,14 +93,16 @@ def write_shard(root: Path, number: int, count: int, samples: int = 20) -> None:
         probabilities=0.4 / (1 + np.exp(-logits)),
         spread=np.zeros((0, samples, _CLASSES)),
         questions=questions,
-        beyond=0 * ids,
+        labels_out_of_range=0 * ids,
     )
     run = RunFolder.create(root, "CPU", {"plan": plan, "compiled": True, "dropout": {}})
     segments = Segments(run, _EXPLAINERS)
     segments.write_samples(0, said)
     for name in _EXPLAINERS:
         scores = rng.random((len(_METRICS), 2 * samples))
-        explained = Explained(scores=scores, computed=np.ones(2 * samples, bool), errors=np.full(2 * samples, np.nan))
+        explained = ExplanationBatch(
+            scores=scores, computed=np.ones(2 * samples, bool), errors=np.full(2 * samples, np.nan)
+        )
         segments.write_explained(0, name, explained, rng.normal(size=(2 * samples, *_SIZE)).astype(np.float32))
     with SummaryWriter(run, [metadata(PlanRecord.of(plan))]) as writer:
         for record in sample_records(segments.results(0), run):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .archive.results import Results
-    from .archive.segments import BatchResults, Explained, SampleBatch, Searched, Segments
+    from .archive.segments import BatchResults, ExplanationBatch, InferenceBatch, SearchBatch, Segments
     from .errors import BrokenRecordError, ExplainrunError
     from .event_file.reader import Summary, read_records, read_summary
     from .event_file.records import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BatchResults": "archive.segments",
     "BrokenRecordError": "errors",
-    "Explained": "archive.segments",
+    "ExplanationBatch": "archive.segments",
     "ExplainrunError": "errors",
     "FolderInUseError": "storage.lock",
     "FolderLock": "storage.lock",
@@ -45,11 +45,11 @@ _HOMES = {
     "Revealed": "event_file.records",
     "RevealedLayer": "event_file.records",
     "RunFolder": "storage.run_folder",
-    "SampleBatch": "archive.segments",
+    "InferenceBatch": "archive.segments",
     "SampleRecord": "event_file.records",
     "Score": "event_file.records",
     "ScoresRecord": "event_file.records",
-    "Searched": "archive.segments",
+    "SearchBatch": "archive.segments",
     "Segments": "archive.segments",
     "Summary": "event_file.reader",
     "SummaryWriter": "event_file.writer",
@@ -69,11 +69,12 @@ _HOMES = {
 __all__ = [
     "BatchResults",
     "BrokenRecordError",
-    "Explained",
     "ExplainrunError",
+    "ExplanationBatch",
     "FolderInUseError",
     "FolderLock",
     "Heatmap",
+    "InferenceBatch",
     "Inspection",
     "MergeError",
     "Metadata",
@@ -82,11 +83,10 @@ __all__ = [
     "Revealed",
     "RevealedLayer",
     "RunFolder",
-    "SampleBatch",
     "SampleRecord",
     "Score",
     "ScoresRecord",
-    "Searched",
+    "SearchBatch",
     "Segments",
     "Summary",
     "SummaryWriter",

@@ -14,7 +14,7 @@ CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument c
 _SHOWN = 60  # characters of a value
 
 
-def differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str] = ()) -> list[str]:
+def plan_differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str] = ()) -> list[str]:
     """How two described plans differ, a few words each.
 
     Where they are written does not count, nor what they themselves say does not.
@@ -69,7 +69,7 @@ def _without_cells(value: Any) -> Any:
 
 def _compared(plan: PlanRecord, left_out: Set[str]) -> dict[str, Any]:
     """What counts of a plan, with the order of its names, and of its config only what it does not say itself."""
-    counts = {key: value for key, value in plan.plain.items() if key not in left_out}
+    counts = {key: value for key, value in plan.raw.items() if key not in left_out}
     config = {key: value for key, value in (plan.config or {}).items() if key in ("network", "data")}
     orders = {"order of explainers": list(plan.explainers), "order of metrics": list(plan.metrics)}
     return {**counts, "config": config, **orders}

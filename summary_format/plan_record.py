@@ -98,7 +98,7 @@ class PlanRecord(BaseModel):
         errors: by explainer that knows how far off its maps may be, how that is said.
         higher_is_better: by metric; True where nothing is said.
         controls: explainers that know nothing of the network.
-        uncontrolled: metrics in which beating those says nothing.
+        control_insensitive: metrics in which beating those says nothing.
         settings: names of the options that say how it works.
         uncompared: names of those in which two starts of the same run may differ.
         graph_mode: whether MindSpore's graph mode was on.
@@ -124,14 +124,14 @@ class PlanRecord(BaseModel):
     errors: Words = {}
     higher_is_better: Flags = {}
     controls: Names = ()
-    uncontrolled: Names = ()
+    control_insensitive: Names = ()
     settings: Names = ("mean", "std", "seed", "pass_size", "jit")
     uncompared: Names = ()
     graph_mode: StrictBool = False
     device: Kind = ""
     versions: Words = {}
     config: Options | None = None
-    _plain: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Any) -> PlanRecord:
@@ -146,13 +146,13 @@ class PlanRecord(BaseModel):
             record = cls.model_validate(plan)
         except ValidationError as error:
             raise ValueError(_words(error)) from None
-        record._plain = plan
+        record._raw = plan
         return record
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def raw(self) -> dict[str, Any]:
         """All that the plan says, and nothing that it does not say, in plain values."""
-        return self._plain
+        return self._raw
 
     @property
     def searching(self) -> bool:

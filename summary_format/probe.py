@@ -40,10 +40,10 @@ class Probe:
     shape: tuple[int, ...]
     answers: Answers | None
 
-    def plain(self) -> dict[str, Any]:
+    def to_jsonable(self) -> dict[str, Any]:
         """What ``of`` reads back; a number that is not finite becomes None."""
         answers = {} if self.answers is None else self.answers._asdict()
-        return {"shape": list(self.shape), **{name: _numbers(values) for name, values in answers.items()}}
+        return {"shape": list(self.shape), **{name: _rows_of_numbers(values) for name, values in answers.items()}}
 
     @classmethod
     def of(cls, said: Any) -> Probe:
@@ -104,7 +104,7 @@ def _largest(values: FloatArray) -> float:
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
-def _numbers(values: FloatArray) -> list[list[float | None]]:
+def _rows_of_numbers(values: FloatArray) -> list[list[float | None]]:
     """Nine digits distinguish all numbers of 32 bits."""
     return [[float(f"{value:.9g}") if math.isfinite(value) else None for value in row] for row in values.tolist()]
 

@@ -16,7 +16,7 @@ from ...explainers.contract.rules import Finding, Rule
 from ...explainers.network import Network, half_training
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.metric import Metric
-from .scoring import Scored, Spoiled, explained, scored
+from .scoring import Scored, Spoiled, checked_explanation, scored
 
 _GENERATOR = "draw from explanation.view.generator(row, purpose), which gives an image the same numbers everywhere"
 _EACH_ALONE = (
@@ -94,7 +94,7 @@ def _not_finite(checked: Checked) -> Iterator[Finding]:
 
 def _random_numbers(checked: Checked) -> Iterator[Finding]:
     metrics = [checked.made() for _ in range(2)]
-    explanations = [explained(metric, checked, InputXGradient(checked.network())) for metric in metrics]
+    explanations = [checked_explanation(metric, checked, InputXGradient(checked.network())) for metric in metrics]
     before, found = random_states(), []
     for metric, explanation in zip(metrics, explanations, strict=True):
         found.append(scored(metric, explanation).scores)
@@ -135,7 +135,7 @@ def _neighbours(checked: Checked) -> Iterator[Finding]:
 
 def _shared_arrays(checked: Checked) -> Iterator[Finding]:
     metric = checked.made()
-    explanation = explained(metric, checked, InputXGradient(checked.network()))
+    explanation = checked_explanation(metric, checked, InputXGradient(checked.network()))
     view = explanation.view
     arrays: Arrays = {"explanation.maps": explanation.maps, "view.images": view.images, "view.logits": view.logits}
     if explanation.masks is not None:
@@ -150,7 +150,7 @@ def _passes(checked: Checked) -> Iterator[Finding]:
     found = _score(checked, checked.made())
     if found.made != found.needed:
         expected = f"passes as it says that it needs: {dict(found.needed)}"
-        fix = "name covered images in covering, and report others to explanation.need(kind, images)"
+        fix = "name covered images in covering, and report others to explanation.count_passes(kind, images)"
         yield Finding(expected, f"{dict(found.made)}", fix)
 
 
@@ -159,7 +159,7 @@ def _network_left(checked: Checked) -> Iterator[Finding]:
     Network(network).logits(checked.images)  # a first call makes empty tables of hooks
     with half_training(network):
         before, metric = network_state(network), checked.made(network)
-        scored(metric, explained(metric, checked, InputXGradient(network)))
+        scored(metric, checked_explanation(metric, checked, InputXGradient(network)))
         after = network_state(network)
     for what in changes(before, after):
         fix = "run the network through explanation.view.network"
@@ -177,7 +177,7 @@ def _score(
     """What a metric gives for maps that are finite, or all hold a number."""
     network = checked.network()
     explainer = InputXGradient(network) if number is None else Spoiled(network, number)
-    return scored(metric, explained(metric, checked, explainer, chosen, masked=masked))
+    return scored(metric, checked_explanation(metric, checked, explainer, chosen, masked=masked))
 
 
 def _some(scores: Any) -> float:

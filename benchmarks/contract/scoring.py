@@ -57,10 +57,10 @@ def scored(metric: Metric, explanation: Explanation) -> Scored:
     """Have a metric score maps, and count passes."""
     needed = Counter[str]()
 
-    def need(kind: str, images: int) -> None:
+    def count_passes(kind: str, images: int) -> None:
         needed[kind] += -(-images // PASS)
 
-    explanation.need = need
+    explanation.count_passes = count_passes
     explanation.view.network.passes.drained()
     covering = metric.covering(explanation.view.size)
     if covering is not None:
@@ -69,7 +69,7 @@ def scored(metric: Metric, explanation: Explanation) -> Scored:
     return Scored(scores, +needed, explanation.view.network.passes.made)
 
 
-def explained(
+def checked_explanation(
     metric: Metric,
     checked: Checked,
     explainer: Explainer,
@@ -96,7 +96,7 @@ def explained(
         more_rows, more_labels = np.array(extra).T
         asked = viewed(explainer, images, (np.append(rows, more_rows), np.append(labels, more_labels)), ids)
     found, _ = attribute_together([explainer], asked)
-    maps, view = found[explainer.name].maps, asked.some(slice(0, len(rows)))
+    maps, view = found[explainer.name].maps, asked.subset(slice(0, len(rows)))
     masks = _masks(view) if (metric.needs_boxes if masked is None else masked) else None
     covering = metric.covering(view.size)
     coverings = [] if covering is None else [covering]

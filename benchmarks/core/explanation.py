@@ -60,7 +60,7 @@ class Explanation:
         masks: (Q, H, W), where the asked label is; all False where unknown.
         coverings: what the metrics are going to ask.
         extra: maps (H, W) that metrics need beside those, by image and label.
-        need: given, for each kind of pass, how many images a metric needs that are counted nowhere else.
+        count_passes: given, for each kind of pass, how many images a metric needs that are counted nowhere else.
 
     Attributes:
         peers: the explanations whose maps came from the same passes, this one among them.
@@ -75,9 +75,9 @@ class Explanation:
         masks: Masks | None = None,
         coverings: Iterable[Covering] = (),
         extra: Mapping[tuple[int, int], FloatArray] | None = None,
-        need: Callable[[str, int], None] = lambda _kind, _images: None,
+        count_passes: Callable[[str, int], None] = lambda _kind, _images: None,
     ) -> None:
-        self.explainer, self.view, self.maps, self.masks, self.need = explainer, view, maps, masks, need
+        self.explainer, self.view, self.maps, self.masks, self.count_passes = explainer, view, maps, masks, count_passes
         self.peers: tuple[Explanation, ...] = (self,)
         self.memory: dict[Any, Any] = {}
         self._extra = dict(extra or {})
@@ -104,7 +104,7 @@ class Explanation:
             return asked
         return self._extra[row, label]
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
         self.peers, self.memory = (), {}
 

@@ -32,8 +32,9 @@ class Metric(Configured, ABC):
     Attributes:
         higher_is_better: which way scores go.
         needs_boxes: whether it asks where labels are.
-        maps_again: how often it has every map made again.
-        controlled: whether beating control maps says anything; not where a map that ignores the image scores best.
+        map_recomputations: how often it has every map made again.
+        control_sensitive: whether beating control maps says anything; not where a map that ignores the image scores
+            best.
 
     Raises:
         ValueError: if num_labels is below 1.
@@ -41,8 +42,8 @@ class Metric(Configured, ABC):
 
     higher_is_better: bool = True
     needs_boxes: bool = False
-    maps_again: int = 0
-    controlled: bool = True
+    map_recomputations: int = 0
+    control_sensitive: bool = True
 
     def __init__(self, num_labels: int | None = None, name: str | None = None) -> None:
         self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")

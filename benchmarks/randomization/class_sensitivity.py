@@ -39,7 +39,7 @@ class ClassSensitivity(Metric):
         found = {}
         for row, (most, least) in zip(np.unique(view.rows), _extremes(view), strict=True):
             maps = np.stack([explanation.map_of(row, most), explanation.map_of(row, least)])
-            found[row] = _unlike(maps) if most != least else float("nan")
+            found[row] = _dissimilarity(maps) if most != least else float("nan")
         return np.array([found[row] for row in view.rows])
 
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
@@ -77,7 +77,7 @@ class ClassSensitivity(Metric):
         labels = _extremes(View(Network(explainer.network), images, everyone, everyone))
         shape = (*labels.shape, *images.shape[2:])
         maps = answers(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
-        scores = np.array([_unlike(of_image) for of_image in maps.reshape(shape)])
+        scores = np.array([_dissimilarity(of_image) for of_image in maps.reshape(shape)])
         return np.where(labels[:, 0] == labels[:, 1], np.nan, scores)
 
 
@@ -87,7 +87,7 @@ def _extremes(view: View) -> IntArray:
     return np.stack([logits.argmax(axis=1), logits.argmin(axis=1)], axis=1)
 
 
-def _unlike(maps: FloatArray) -> float:
+def _dissimilarity(maps: FloatArray) -> float:
     """(1 - r) / 2 of two maps (2, H, W)."""
     if not np.isfinite(maps).all():
         return float("nan")

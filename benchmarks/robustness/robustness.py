@@ -43,7 +43,7 @@ class Robustness(Metric):
         ValueError: if num_labels or samples is below 1, or radius or threshold is not above 0.
     """
 
-    controlled = False
+    control_sensitive = False
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Robustness(Metric):
     ) -> None:
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
-        self.samples = self.maps_again = whole_number(samples, "samples")
+        self.samples = self.map_recomputations = whole_number(samples, "samples")
         self.radius, self.threshold = real_number(radius, "radius"), real_number(threshold, "threshold")
         if self.radius <= 0 or self.threshold <= 0:
             raise ValueError(f"radius and threshold must be above 0, got {radius} and {threshold}")
@@ -93,7 +93,7 @@ class Robustness(Metric):
         near, left = NoisyImages(self, view, copies, attempts, logits), np.arange(len(copies))
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
-            explanation.need("noise", len(left))
+            explanation.count_passes("noise", len(left))
             logits[left] = view.network.pooled_logits((near.image(copy) for copy in left), "noise")
             after = view.network.activated(logits[left], self.activation_fn)
             far = np.linalg.norm(after - before[copies[left, 0]], axis=1) > self.threshold
@@ -127,7 +127,7 @@ class NoisyImages:
         noisy: FloatArray = self.view.images[row] + self.metric.noise(self.view, row, draw, int(self.attempts[copy]))
         return noisy
 
-    def parts(self, needs: Needs) -> Iterator[tuple[IntArray, View]]:
+    def chunks(self, needs: Needs) -> Iterator[tuple[IntArray, View]]:
         """Views of a pass of copies, or of a pass of questions on them where ``needs`` has passes of its own to share.
 
         With each the places (Q,) of its questions in the untouched view.
@@ -139,7 +139,7 @@ class NoisyImages:
             copies, about = np.unique(part[:, 0], return_inverse=True)
             images = np.stack([self.image(int(copy)) for copy in copies])
             labels, logits = self.view.labels[part[:, 1]], self.logits[copies]
-            yield part[:, 1], self.view.changed(self.copies[copies, 0], images, about, labels, logits, needs)
+            yield part[:, 1], self.view.with_images(self.copies[copies, 0], images, about, labels, logits, needs)
 
 
 def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
@@ -147,11 +147,11 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
     explainers = [explanation.explainer for explanation in explanations]
     furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
     errors: dict[str, ValueError] = {}
-    for places, noisy in near.parts(Needs.together(explainer.needs for explainer in explainers)):
+    for places, noisy in near.chunks(Needs.together(explainer.needs for explainer in explainers)):
         able = [explanation for explanation in explanations if explanation.explainer.name not in errors]
         if not able:
             break
-        _need(able, noisy)
+        _count_map_passes(able, noisy)
         found, refused = attribute_together([explanation.explainer for explanation in able], noisy)
         errors |= refused
         for explanation in explanations:
@@ -168,16 +168,16 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
     return {**furthest, **errors}
 
 
-def _need(explanations: Sequence[Explanation], noisy: View) -> None:
+def _count_map_passes(explanations: Sequence[Explanation], noisy: View) -> None:
     """Report what passes the maps of some noisy images need."""
-    need, copies, questions = explanations[0].need, len(noisy.images), len(noisy.rows)
+    count_passes, copies, questions = explanations[0].count_passes, len(noisy.images), len(noisy.rows)
     for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
-        need(pass_kind(rule), questions)
+        count_passes(pass_kind(rule), questions)
     if any(explanation.explainer.needs.outputs for explanation in explanations):
-        need("activate", copies)
+        count_passes("activate", copies)
     for explanation in explanations:
         for kind, images in explanation.explainer.images_needed_for(noisy).items():
-            need(kind, images)
+            count_passes(kind, images)
 
 
 def _places(view: View, row: int) -> IntArray:

@@ -51,7 +51,7 @@ class SmoothGradCAMpp(ActivationMap):
         self.std = positive_number(std, "std")
 
     def maps(self, view: View) -> dict[str, FloatArray]:
-        parts = [self._part(part, view.outputs) for part in view.parts(view.network.pass_size)]
+        parts = [self._part(part, view.outputs) for part in view.chunks(view.network.pass_size)]
         return {layer: np.concatenate([part[layer] for part in parts]) for layer in self.layer}
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:

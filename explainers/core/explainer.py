@@ -28,7 +28,7 @@ Method = TypeVar("Method", bound="Explainer")
 
 
 class Estimate(NamedTuple):
-    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_told`` says; None where unknown."""
+    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_format`` says; None where unknown."""
 
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None
@@ -38,8 +38,8 @@ class Explainer(Configured, ABC):
     """A saliency method bound to a network.
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
-    off a map is says in ``error_told`` how a run reports it, one that itself differentiates or reads layers that it is
-    ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
+    off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
+    is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
@@ -53,7 +53,7 @@ class Explainer(Configured, ABC):
     needs = Needs()
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
-    error_told: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
+    error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)
@@ -179,7 +179,7 @@ def attribute_together(
     others = [explainer for explainer in explainers if not explainer.needs.layers]
     found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
     errors: dict[str, ValueError] = {}
-    for group, parts in ((sharing, view.parts(view.network.pass_size)), (others, [view])):
+    for group, parts in ((sharing, view.chunks(view.network.pass_size)), (others, [view])):
         for part in parts if group else ():
             for explainer in group:
                 try:
@@ -187,7 +187,7 @@ def attribute_together(
                         found[explainer.name].append(_attributed(explainer, part))
                 except ValueError as error:
                     errors[explainer.name] = error
-    return {name: _joined(parts) for name, parts in found.items() if name not in errors}, errors
+    return {name: _joined_estimates(parts) for name, parts in found.items() if name not in errors}, errors
 
 
 def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
@@ -244,7 +244,7 @@ def _attributed(explainer: Explainer, view: View) -> Estimate:
     return Estimate(maps.astype(np.float32, copy=False), errors)
 
 
-def _joined(parts: Sequence[Estimate]) -> Estimate:
+def _joined_estimates(parts: Sequence[Estimate]) -> Estimate:
     maps = np.concatenate([part.maps for part in parts])
     errors = [part.errors for part in parts if part.errors is not None]
     return Estimate(maps, np.concatenate(errors) if len(errors) == len(parts) else None)

@@ -111,12 +111,12 @@ class View:
             self._derivatives[rule] = self.network.differentiate(self.asked_images, self.labels, layers, rule)
         return self._derivatives[rule]
 
-    def parts(self, size: int) -> Iterator[View]:
+    def chunks(self, size: int) -> Iterator[View]:
         """Views of so many of the questions each, in order, which share nothing but the images."""
         for first in range(0, len(self.rows), size):
-            yield self.some(slice(first, first + size))
+            yield self.subset(slice(first, first + size))
 
-    def some(self, questions: slice) -> View:
+    def subset(self, questions: slice) -> View:
         """A view of some of the questions, which shares nothing but the images."""
         return View(
             self.network,
@@ -129,7 +129,7 @@ class View:
             logits=lambda: self.logits,
         )
 
-    def changed(
+    def with_images(
         self,
         rows: IntArray,
         images: FloatArray,

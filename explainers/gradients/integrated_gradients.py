@@ -42,7 +42,7 @@ class IntegratedGradients(PixelAttribution):
             a baseline does not fit the images.
     """
 
-    error_told: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
+    error_format: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class NoiseTunnel(PixelAttribution):
 
     def by_channel(self, view: View) -> FloatArray:
         """Values (Q, C, H, W); (Q, 1, H, W) of an explainer that gives one per pixel."""
-        parts = [self._part(part) for part in view.parts(view.network.pass_size)]
+        parts = [self._part(part) for part in view.chunks(view.network.pass_size)]
         return np.concatenate(parts)
 
     def reduced(self, values: FloatArray) -> FloatArray:
@@ -87,7 +87,7 @@ class NoiseTunnel(PixelAttribution):
         powers = {"smoothgrad": (1,), "smoothgrad_sq": (2,), "vargrad": (1, 2)}[self.nt_type]
         for asked, images in passes_of_copies(view, "NoiseTunnel", self.nt_samples, self.stdevs):
             copies = np.arange(len(images))
-            noisy = view.changed(view.rows[asked], images, copies, view.labels[asked], None, self.explainer.needs)
+            noisy = view.with_images(view.rows[asked], images, copies, view.labels[asked], None, self.explainer.needs)
             moments.add(asked, self._given(noisy), powers)
         if self.nt_type == "vargrad":
             return (moments.mean(2) - moments.mean(1) ** 2).clip(min=0).astype(np.float32)

@@ -13,7 +13,7 @@ from .batched_search import Request, Search
 from .counterfactual import NO_PARENT, Box, Counterfactual, Layer, Outcome, composite
 
 
-class Opening:
+class SharedFirstLayer:
     """What all labels of an image have in common: the blurred image, and with each window of layer 1 revealed.
 
     Args:
@@ -46,24 +46,24 @@ class Opening:
         return self.threshold <= probability < math.inf
 
 
-class Revealing:
+class GreedyRevealSearch:
     """Reveals windows of a blurred image until a label's probability reaches a threshold, layer by layer.
 
     Args:
-        opening: of the image.
+        first_layer: of the image.
         found: what its search says of the label, (1 + windows,) or (1,).
         layers: side and stride in pixels of each layer's windows, the largest first.
     """
 
-    def __init__(self, opening: Opening, found: FloatArray, layers: Sequence[tuple[int, int]]) -> None:
-        self.opening, self.layers = opening, layers
+    def __init__(self, first_layer: SharedFirstLayer, found: FloatArray, layers: Sequence[tuple[int, int]]) -> None:
+        self.first_layer, self.layers = first_layer, layers
         self._blurred_probability, self._alone = float(found[0]), found[1:]
 
     def answer(self, question: Counterfactual) -> Search[Counterfactual]:
         """The question with its answer filled in, after as many requests as it takes."""
         layers: tuple[Layer, ...] = ()
         outcome: Outcome = "blur suffices"
-        if not self.opening.reached(self._blurred_probability):
+        if not self.first_layer.reached(self._blurred_probability):
             layers = yield from self._found_layers()
             outcome = "found" if layers else "not reached"
         return replace(question, outcome=outcome, blurred_probability=self._blurred_probability, layers=layers)
@@ -73,7 +73,7 @@ class Revealing:
         layer = yield from self._first()
         found: list[Layer] = []
         for side, stride in (*self.layers[1:], (0, 0)):
-            if not self.opening.reached(layer.probability):
+            if not self.first_layer.reached(layer.probability):
                 break
             found.append(layer)
             if side:
@@ -82,7 +82,7 @@ class Revealing:
 
     def _first(self) -> Search[Layer]:
         """Layer 1, whose first window is known."""
-        hidden, best = list(self.opening.windows), _best(self._alone)
+        hidden, best = list(self.first_layer.windows), _best(self._alone)
         children = [hidden.pop(best)]
         probability = yield from self._reveal(hidden, children, (), float(self._alone[best]))
         return Layer(probability, tuple(children))
@@ -105,8 +105,8 @@ class Revealing:
         self, hidden: list[Box], children: list[Box], whole: Sequence[Box], probability: float
     ) -> Search[float]:
         """Move windows from the hidden ones to the children until they suffice; the probability that is reached."""
-        while hidden and not self.opening.reached(probability):
-            found = yield self.opening.composites([(*children, *whole, window) for window in hidden])
+        while hidden and not self.first_layer.reached(probability):
+            found = yield self.first_layer.composites([(*children, *whole, window) for window in hidden])
             best = _best(found)
             probability = float(found[best])
             children.append(hidden.pop(best))
@@ -116,7 +116,7 @@ class Revealing:
         """Of the label with these boxes shown."""
         if not shown:
             return self._blurred_probability
-        (answer,) = yield self.opening.composites([shown])
+        (answer,) = yield self.first_layer.composites([shown])
         return float(answer)
 
 

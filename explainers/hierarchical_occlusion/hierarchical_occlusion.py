@@ -24,7 +24,7 @@ from ..network.tensors import Activation, FloatArray, IntArray, checked_activati
 from ..perturbation.baselines import blur_sigma, blurred
 from .batched_search import passes_needed, search_together
 from .counterfactual import Counterfactual, one_image
-from .greedy_search import Opening, Revealing
+from .greedy_search import GreedyRevealSearch, SharedFirstLayer
 
 CHANNELS = 3
 SHORTEST_WINDOW = 28
@@ -189,18 +189,20 @@ class HierarchicalOcclusion(Configured):
         asked = [i for i, answer in enumerate(answers) if self.threshold < answer.probability < math.inf]
         about = {row: np.array([i for i in asked if rows[i] == row]) for row in dict.fromkeys(rows[asked].tolist())}
         search = partial(search_together, ask=partial(self._ask, network), pass_size=network.pass_size)
-        openings = [Opening(images[row], blurred(images[row], sigma), self.threshold, layers[0]) for row in about]
-        opened = search([one.search() for one in openings], [labels[places] for places in about.values()])
+        first_layers = [
+            SharedFirstLayer(images[row], blurred(images[row], sigma), self.threshold, layers[0]) for row in about
+        ]
+        first_answers = search([one.search() for one in first_layers], [labels[places] for places in about.values()])
         of_question = {
-            int(place): (opening, values[:, column], rounds)
-            for opening, places, (values, rounds) in zip(openings, about.values(), opened, strict=True)
+            int(place): (first_layer, values[:, column], rounds)
+            for first_layer, places, (values, rounds) in zip(first_layers, about.values(), first_answers, strict=True)
             for column, place in enumerate(places)
         }
-        searches = [Revealing(*of_question[i][:2], layers).answer(answers[i]) for i in asked]
+        searches = [GreedyRevealSearch(*of_question[i][:2], layers).answer(answers[i]) for i in asked]
         found = search(searches, [labels[i] for i in asked])
         for i, (answer, rounds) in zip(asked, found, strict=True):
             answers[i] = replace(answer, rounds=of_question[i][2] + rounds)
-        needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (opened, found))
+        needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (first_answers, found))
         return Searches(answers, sum(needed))
 
     def _ask(self, network: Network, images: list[FloatArray]) -> FloatArray:

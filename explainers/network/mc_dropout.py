@@ -95,7 +95,7 @@ class Draws:
             mask[...] = (generator.random(mask.shape, np.float32) >= dropout.rate) / max(1.0 - dropout.rate, 1e-12)
         return values * Tensor(masks.reshape(rows, *axes)).astype(values.dtype)
 
-    def in_pieces(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    def chunked_dense(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """A dense layer's output for repeated rows, computed in pieces of a pass.
 
         With more rows than that a few of them differ in their last bit by where they stand, and an image's spread
@@ -129,7 +129,7 @@ def check_droppable(network: nn.Cell) -> None:
 
 
 @contextmanager
-def dropping(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
+def dropout_hooks(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
     """Within, dropout acts in these places with these masks."""
     layers, dense = _candidates(network)
     chosen = [place for place in layers + dense if place.name in places.layers]
@@ -137,7 +137,7 @@ def dropping(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[
         for dropout in chosen or layers or dense[-1:]:
             stack.callback(_hooked(dropout, draws).remove)
         for place in dense:
-            stack.callback(place.cell.register_forward_hook(draws.in_pieces).remove)
+            stack.callback(place.cell.register_forward_hook(draws.chunked_dense).remove)
         yield
 
 

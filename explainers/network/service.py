@@ -17,11 +17,11 @@ from mindspore import Tensor, nn
 from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
 from .compiled import compiled
-from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropping, watching_dropout
+from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule, backward_rule
-from .taps import Derivatives, differentiated, joined
+from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
     Activation,
     FloatArray,
@@ -195,7 +195,7 @@ class Network:
             rows = len(images[chunk])
             with self.running(kind or pass_kind(rule), rows), backward_rule(rule):
                 parts.append(differentiated(self.cell, full, asked, layers, rows, rule))
-        found = joined(parts)
+        found = joined_derivatives(parts)
         if INPUT_LAYER in taps:
             found.activations[INPUT_LAYER] = images
             found.gradients[INPUT_LAYER] = found.input_gradient
@@ -235,7 +235,7 @@ class Network:
         try:
             with self.running("dropout trial", len(first)):
                 flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
-                with dropping(self.cell, self.dropout, Draws(flat, len(full), samples)):
+                with dropout_hooks(self.cell, self.dropout, Draws(flat, len(full), samples)):
                     together = as_array(checked_logits(self.cell(full), self.cell))
                 if together.shape != (len(full) * samples, alone.shape[1]):
                     words = "repeated, what is dropped gives logits {shape}"
@@ -293,7 +293,7 @@ class Network:
         self, generators: Sequence[np.random.Generator], full: Tensor, images: int, kind: str, repeats: int = 1
     ) -> FloatArray:
         """Logits (rows of the pass, each so often repeated, classes) under these masks."""
-        with self.running(kind, images), dropping(self.cell, self.dropout, Draws(generators, len(full), repeats)):
+        with self.running(kind, images), dropout_hooks(self.cell, self.dropout, Draws(generators, len(full), repeats)):
             return as_array(checked_logits(self.cell(full), self.cell))
 
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:

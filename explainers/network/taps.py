@@ -54,7 +54,7 @@ class _Tap:
 
         output.register_hook(keep)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Forget the tensors: the output holds its hook and the hook this tap, a ring that no one would find unused."""
         self.output = None
         self.gradients.clear()
@@ -78,7 +78,7 @@ def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
     taps = [_Tap(name) for name in layers]
     with ExitStack() as stack:
         for tap in taps:
-            stack.callback(tap.let_go)
+            stack.callback(tap.release)
             stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
         yield taps
 
@@ -106,7 +106,7 @@ def differentiated(
     )
 
 
-def joined(parts: list[Derivatives]) -> Derivatives:
+def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
     """Several passes below one another."""
 
     def join(pick: Callable[[Derivatives], dict[str, FloatArray]]) -> dict[str, FloatArray]:

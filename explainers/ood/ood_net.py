@@ -18,15 +18,15 @@ from ..network import evaluating, keeping_flags
 from ..network.tensors import checked_network, choose_fast_convolutions, require_pynative
 from .checkpoints import read_checkpoint
 from .training import (
+    CallbackArguments,
     Loss,
-    Progress,
     SteppedRate,
-    Told,
+    TrainingProgress,
     checked_callbacks,
     checked_dataset,
     checked_loss,
     checked_optimizer,
-    go_through,
+    run_epochs,
 )
 
 _HEAD = "ood_head"
@@ -164,14 +164,14 @@ class OoDNet(nn.Cell):
             scheduler = stepping if scheduler is None else scheduler
         elif kwargs:
             raise TypeError(f"{', '.join(kwargs)} would make an optimizer, and one is given; leave out either")
-        told = Told(
+        arguments = CallbackArguments(
             train_network=self, network=self, loss_fn=loss_fn, optimizer=optimizer, mode="train",
             epoch_num=_checked_count("epoch", epoch), cur_epoch_num=0, cur_step_num=0, dataset_sink_mode=False,
             train_dataset=checked_dataset(dataset), batch_num=dataset.get_dataset_size(),
         )  # fmt: skip
-        told.list_callback = [*checked_callbacks(scheduler), *checked_callbacks(callbacks), Progress()]
+        arguments.list_callback = [*checked_callbacks(scheduler), *checked_callbacks(callbacks), TrainingProgress()]
         with self._training(optimizer):
-            go_through(told, lambda images, labels: self._step(images, labels, loss_fn, optimizer))
+            run_epochs(arguments, lambda images, labels: self._step(images, labels, loss_fn, optimizer))
 
     @property
     def trained(self) -> bool:

@@ -25,7 +25,7 @@ LOG_EVERY_SECONDS = 60.0
 _log = logging.getLogger("explainrun")
 
 
-class Told(dict[str, Any]):
+class CallbackArguments(dict[str, Any]):
     """What callbacks are given, as attributes too, as ``mindspore.train.Model`` gives it."""
 
     def __getattr__(self, name: str) -> Any:
@@ -38,32 +38,32 @@ class Told(dict[str, Any]):
         self[name] = value
 
 
-def go_through(told: Told, step: Callable[..., Tensor]) -> None:
+def run_epochs(arguments: CallbackArguments, step: Callable[..., Tensor]) -> None:
     """All epochs and steps, unless a callback asks to stop."""
-    context = RunContext(told)
+    context = RunContext(arguments)
 
-    def tell(moment: str) -> bool:
-        for callback in told.list_callback:
+    def notify(moment: str) -> bool:
+        for callback in arguments.list_callback:
             getattr(callback, f"on_train_{moment}")(context)
         return bool(context.get_stop_requested())
 
     with ExitStack() as stack:
-        for callback in told.list_callback:
+        for callback in arguments.list_callback:
             stack.enter_context(callback)
-        tell("begin")
-        batches = told.train_dataset.create_tuple_iterator(num_epochs=told.epoch_num)
+        notify("begin")
+        batches = arguments.train_dataset.create_tuple_iterator(num_epochs=arguments.epoch_num)
         stopped = False
-        while told.cur_epoch_num < told.epoch_num and not stopped:
-            told.cur_epoch_num += 1
-            tell("epoch_begin")
-            for told.train_dataset_element in batches:
-                told.cur_step_num += 1
-                tell("step_begin")
-                told.net_outputs = _finite(step(*told.train_dataset_element), told.cur_epoch_num)
-                if stopped := tell("step_end"):
+        while arguments.cur_epoch_num < arguments.epoch_num and not stopped:
+            arguments.cur_epoch_num += 1
+            notify("epoch_begin")
+            for arguments.train_dataset_element in batches:
+                arguments.cur_step_num += 1
+                notify("step_begin")
+                arguments.net_outputs = _finite(step(*arguments.train_dataset_element), arguments.cur_epoch_num)
+                if stopped := notify("step_end"):
                     break
-            stopped = tell("epoch_end") or stopped
-        tell("end")
+            stopped = notify("epoch_end") or stopped
+        notify("end")
 
 
 def _finite(loss: Tensor, epoch: int) -> Tensor:
@@ -80,14 +80,14 @@ class SteppedRate(Callback):
         self._learning_rate, self._factor, self._every = learning_rate, factor, every
 
     def on_train_epoch_begin(self, run_context: RunContext) -> None:
-        told = run_context.original_args()
-        rate = self._learning_rate * self._factor ** ((told.cur_epoch_num - 1) // self._every)
-        if not isinstance(told.optimizer.learning_rate, ms.Parameter):
+        arguments = run_context.original_args()
+        rate = self._learning_rate * self._factor ** ((arguments.cur_epoch_num - 1) // self._every)
+        if not isinstance(arguments.optimizer.learning_rate, ms.Parameter):
             raise TypeError("the scheduler can only step an optimizer that was made with one number as learning rate")
-        ops.assign(told.optimizer.learning_rate, Tensor(rate, ms.float32))
+        ops.assign(arguments.optimizer.learning_rate, Tensor(rate, ms.float32))
 
 
-class Progress(Callback):
+class TrainingProgress(Callback):
     """A bar in a terminal or notebook, a logged line a minute elsewhere; the last epoch's mean loss in the log."""
 
     def __init__(self) -> None:
@@ -96,20 +96,22 @@ class Progress(Callback):
         self._logged = time.monotonic()
 
     def on_train_begin(self, run_context: RunContext) -> None:
-        told = run_context.original_args()
-        self._bar = progress_bar(told.epoch_num * told.batch_num, "step")
+        arguments = run_context.original_args()
+        self._bar = progress_bar(arguments.epoch_num * arguments.batch_num, "step")
 
     def on_train_epoch_begin(self, run_context: RunContext) -> None:
         self._losses = []
 
     def on_train_step_end(self, run_context: RunContext) -> None:
-        told = run_context.original_args()
-        self._losses.append(float(told.net_outputs.asnumpy()))
+        arguments = run_context.original_args()
+        self._losses.append(float(arguments.net_outputs.asnumpy()))
         self._bar.update()
-        self._bar.set_postfix_str(f"epoch {told.cur_epoch_num}, loss {self._losses[-1]:.4g}")
+        self._bar.set_postfix_str(f"epoch {arguments.cur_epoch_num}, loss {self._losses[-1]:.4g}")
         if self._bar.disable and time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
-            _log.info("OoDNet: epoch %d of %d, loss %.4g", told.cur_epoch_num, told.epoch_num, self._losses[-1])
+            _log.info(
+                "OoDNet: epoch %d of %d, loss %.4g", arguments.cur_epoch_num, arguments.epoch_num, self._losses[-1]
+            )
 
     def on_train_end(self, run_context: RunContext) -> None:
         epochs = run_context.original_args().cur_epoch_num

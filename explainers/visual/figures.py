@@ -34,7 +34,7 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
     return figure
 
 
-def broken(title: str, width: float) -> str:
+def wrap_title(title: str, width: float) -> str:
     """A title in as many lines as it takes to stand above a panel so many inches wide."""
     letters = max(8, int(width / (INCHES_A_LETTER * TITLE_SIZE)))
     return "\n".join(line for part in title.splitlines() for line in textwrap.wrap(part, letters) or [""])

@@ -123,7 +123,7 @@ def visualize(  # noqa: PLR0913
     captions = _captions(titles, panels)
     colour_maps = [colour_map(cmap, panel.sign) for panel in panels]
     drawings = [scaled(rows, panel.sign, outlier_perc) for panel in panels]
-    written = [[_written(panel, caption, row, len(rows), empty[row]) for panel, caption, (_, empty) in
+    written = [[_panel_title(panel, caption, row, len(rows), empty[row]) for panel, caption, (_, empty) in
                 zip(panels, captions, drawings, strict=True)] for row in range(len(rows))]  # fmt: skip
     figure, grid = _grid(written, rows.shape[1:], figsize, _BAR_INCHES * colorbar)
     for column, (panel, (shown, _)) in enumerate(zip(panels, drawings, strict=True)):
@@ -233,7 +233,7 @@ def map_channels(saliency: Any) -> Values:
         TypeError: if it is not a Tensor or array of numbers.
         ValueError: if it has another shape, or holds NaN or infinity.
     """
-    values = _numbers(saliency, "saliency").astype(np.float64)
+    values = _numeric_array(saliency, "saliency").astype(np.float64)
     shape = values.shape
     if values.ndim == 4 and shape[:2] == (1, 1):
         values = values[0]
@@ -266,7 +266,7 @@ def image_colours(
     if isinstance(image, Image.Image):
         picture = image.convert("RGB")
         return np.asarray(picture if size is None else picture.resize((size[1], size[0])))
-    pixels = _numbers(image, "image")
+    pixels = _numeric_array(image, "image")
     shape = pixels.shape
     pixels = pixels[0] if pixels.ndim == 4 and len(pixels) == 1 else pixels
     pixels = pixels[None] if pixels.ndim == 2 else pixels
@@ -282,7 +282,7 @@ def image_colours(
     return np.asarray(original_picture(pixels, mean, std))
 
 
-def _numbers(values: Any, name: str) -> npt.NDArray[Any]:
+def _numeric_array(values: Any, name: str) -> npt.NDArray[Any]:
     if not isinstance(values, (Tensor, np.ndarray)):
         raise TypeError(f"{name} must be a Tensor or an array, got {type(values).__name__}")
     if isinstance(values, Tensor):
@@ -349,7 +349,7 @@ def _captions(titles: str | Sequence[str] | None, panels: Sequence[Panel]) -> li
     return captions
 
 
-def _written(panel: Panel, caption: str, row: int, rows: int, empty: bool) -> str:
+def _panel_title(panel: Panel, caption: str, row: int, rows: int, empty: bool) -> str:
     """What stands above a panel."""
     says = [f"channel {row}"] * (rows > 1) + [caption] * bool(caption)
     return "\n".join(says + [_NOTHING[panel.sign]] * bool(empty and panel.method != "original_image"))
@@ -359,7 +359,7 @@ def _grid(
     titles: Sequence[Sequence[str]], size: tuple[int, ...], figsize: tuple[float, float] | None, below: float
 ) -> tuple[Figure, Any]:
     """A figure and its axes (rows, columns), titles written, for maps of that size with so many inches below."""
-    from .figures import broken, new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow to import)
+    from .figures import new_figure, title_inches, wrap_title, write_title  # noqa: PLC0415  (matplotlib is slow to import)
 
     columns = len(titles[0])
     if figsize is not None and (
@@ -367,7 +367,7 @@ def _grid(
     ):
         raise ValueError(f"figsize must be a width and a height in inches, got {figsize!r}")
     width = _PANEL_INCHES if figsize is None else figsize[0] / columns
-    lines = [[broken(title, width) for title in row] for row in titles]
+    lines = [[wrap_title(title, width) for title in row] for row in titles]
     height = _PANEL_INCHES * min(max(size[0] / size[1], 0.25), 2.0)
     figure = new_figure(figsize or (_PANEL_INCHES * columns, sum(height + below + title_inches(row) for row in lines)))
     grid = figure.subplots(len(titles), columns, squeeze=False)

@@ -85,11 +85,11 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
 
 def _explain(request: PictureRequest, *, block: bool) -> bool:
     """Explain and draw what was requested; whether a method refused a picture."""
-    from ..figures.explanations import explained  # noqa: PLC0415
+    from ..figures.explanations import explain_pictures  # noqa: PLC0415
     from ..figures.figure import drawn  # noqa: PLC0415
 
     question, shown, look = request.prepared()
-    found, methods = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+    found, methods = explain_pictures(question, [one.pixels for one in shown], [one.name for one in shown])
     for one, said in zip(shown, found, strict=True):
         label = question.class_name(said.label)
         echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show how far runs are, and what is broken.")
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
-@click.option("--json", "as_plain", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Read no maps, records and pictures of an unfinished run for checksums.")
-def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
+def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
     """Report what summary folders hold: status, progress, sizes, passes, what was not computed, what is broken.
 
     FOLDER is a summary folder, of which the newest run is shown; the data folder (_explain_...) of any run in one; or
@@ -73,11 +73,11 @@ def inspect(folders: tuple[Path, ...], *, as_plain: bool, quick: bool) -> None:
         from ...summary_format import inspect_run  # noqa: PLC0415
         from .inspection_report.shard_status import shards_among  # noqa: PLC0415
 
-        named = list(_named(folders))
+        named = list(_summary_folders(folders))
         found = [inspect_run(folder, through=not quick) for folder in named]
         single = named == list(folders[:1])  # then of a shard no others are missed
         shards = [] if single else shards_among(found)
-        text = _json(found, shards) if as_plain else _text(found, shards)
+        text = _json(found, shards) if as_json else _inspection_text(found, shards)
         code = exit_code(found, shards)
     echo_or_exit(text)
     sys.exit(code)
@@ -96,9 +96,9 @@ def exit_code(found: Iterable[Inspection], shards: Iterable[Shards]) -> int:
 
 def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     from ...summary_format.inspection.inspection import DAMAGED, FINISHED, NO_RUN, UNFINISHED  # noqa: PLC0415
-    from .inspection_report.json import as_json, shards_as_json  # noqa: PLC0415
+    from .inspection_report.json import inspection_as_json, shards_as_json  # noqa: PLC0415
 
-    runs = list(map(as_json, found))
+    runs = list(map(inspection_as_json, found))
     told: dict[str, Any] = {
         **(runs[0] if len(runs) == 1 else {}),
         "state": min((one.state for one in found), key=(DAMAGED, NO_RUN, UNFINISHED, FINISHED).index),
@@ -110,13 +110,13 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     return json.dumps(told, indent=1, allow_nan=False)
 
 
-def _text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
+def _inspection_text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     from .inspection_report.text import run_text, runs_text  # noqa: PLC0415
 
     return runs_text(found, shards) if shards or len(found) > 1 else run_text(found[0])
 
 
-def _named(folders: Iterable[Path]) -> Iterator[Path]:
+def _summary_folders(folders: Iterable[Path]) -> Iterator[Path]:
     """The summary folders that are meant: those named, or those within them."""
     from ...summary_format.inspection.inspection import holds_run, runs_below  # noqa: PLC0415
 

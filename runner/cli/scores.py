@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     help="Show its scores label by label too; repeatable.",
 )  # fmt: skip
 @click.option("--differences", is_flag=True, help="Show how every two explainers differ too.")
-@click.option("--json", "as_plain", is_flag=True, help="Print one JSON object with all of it.")
-def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all of it.")
+def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_json: bool) -> None:
     """Report what the scores of RUN come to: means with their noise, a ranking, and what does not beat its controls.
 
     RUN is a summary folder, of which the newest run is read, a run's data folder or its results.h5. Loads no MindSpore.
@@ -58,16 +58,16 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, as_plain: 
         found = Scores.of(results)
         for metric in metrics:
             found.column(metric)  # raises for an unknown name
-        if as_plain:
-            text = json.dumps({"finished": results.finished, **_plain(found)}, indent=1, allow_nan=False)
+        if as_json:
+            text = json.dumps({"finished": results.finished, **_scores_as_json(found)}, indent=1, allow_nan=False)
         else:
-            text = _text(found, metrics, differences=differences)
+            text = _scores_text(found, metrics, differences=differences)
     echo_or_exit(text)
     if not results.finished:
         exit_with("the run is not finished; run it again to resume", EXIT_RESUMABLE)
 
 
-def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
+def _scores_text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
     from ..results.score_tables import differences_table  # noqa: PLC0415
 
     if not found.metrics or not found.explainers:
@@ -78,7 +78,7 @@ def _text(found: Scores, metrics: tuple[str, ...], *, differences: bool) -> str:
     return "\n\n".join(parts)
 
 
-def _plain(found: Scores) -> dict[str, Any]:
+def _scores_as_json(found: Scores) -> dict[str, Any]:
     from ..json_values import finite  # noqa: PLC0415
 
     pairs = [(explainer, metric) for explainer in found.explainers for metric in found.metrics]

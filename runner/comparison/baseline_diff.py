@@ -46,7 +46,13 @@ def _score_rows(old: ScoredRun, new: ScoredRun) -> Iterator[tuple[str, ...]]:
         means = [run.mean(explainer, metric) for run in (old, new)]
         if any(counts) or not _same(*means):
             change = means[1] - means[0]
-            yield explainer, metric, *(_number(mean) for mean in means), _number(change, "+.4g"), *map(str, counts)
+            yield (
+                explainer,
+                metric,
+                *(_number_text(mean) for mean in means),
+                _number_text(change, "+.4g"),
+                *map(str, counts),
+            )
 
 
 def _entries(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
@@ -85,8 +91,8 @@ def _samples(old: ScoredRun, new: ScoredRun) -> Iterator[str]:
     both, at, place = np.intersect1d(old.samples, new.samples, return_indices=True)
     differing: tuple[tuple[str, npt.NDArray[np.bool_]], ...] = (
         ("another image, other labels or boxes", old.digests[at] != new.digests[place]),
-        ("other true labels", _unlike(labels_of(old, at), labels_of(new, place))),
-        ("other predicted labels", _unlike([old.predicted[i] for i in at], [new.predicted[i] for i in place])),
+        ("other true labels", _unequal(labels_of(old, at), labels_of(new, place))),
+        ("other predicted labels", _unequal([old.predicted[i] for i in at], [new.predicted[i] for i in place])),
     )
     for what, cells in differing:
         if cells.any():
@@ -114,7 +120,7 @@ def _told_apart(old: IntArray, new: IntArray) -> tuple[IntArray, IntArray, IntAr
     return first, second, third
 
 
-def _unlike(first: Any, second: Any) -> npt.NDArray[np.bool_]:
+def _unequal(first: Any, second: Any) -> npt.NDArray[np.bool_]:
     return np.array([one != two for one, two in zip(first, second, strict=True)], bool)
 
 
@@ -122,5 +128,5 @@ def _same(one: float, two: float) -> bool:
     return one == two or (math.isnan(one) and math.isnan(two))
 
 
-def _number(number: float, form: str = ".6g") -> str:
+def _number_text(number: float, form: str = ".6g") -> str:
     return f"{number:{form}}" if math.isfinite(number) else "-"

@@ -39,7 +39,7 @@ class BaselineError(ExplainrunError, ValueError):
 
 def baseline_text(run: ScoredRun) -> str:
     """A run's baseline file; the same bytes for the same run."""
-    asked = _asked(run)
+    asked = _labels_of_samples(run)
     pairs = np.array([(sample, label) for sample, labels in asked.items() for label in labels], np.int64).reshape(-1, 2)
     places = run.places(pairs)
     made, rest = (
@@ -47,21 +47,21 @@ def baseline_text(run: ScoredRun) -> str:
     )
     samples = sorted(zip(*_sample_columns(run), strict=True))
     parts = {
-        "format": _plain(FORMAT),
-        "version": _plain(VERSION),
-        "made_by": _plain(made),
-        "run": _block({key: _plain(value) for key, value in rest.items()}),
-        "class_names": _plain(run.class_names),
-        "explainers": _block({name: _plain(options) for name, options in run.explainers.items()}),
-        "controls": _plain(run.controls),
-        "metrics": _block({name: _plain(options) for name, options in run.metrics.items()}),
-        "higher_is_better": _plain(run.higher_is_better),
+        "format": _json_text(FORMAT),
+        "version": _json_text(VERSION),
+        "made_by": _json_text(made),
+        "run": _block({key: _json_text(value) for key, value in rest.items()}),
+        "class_names": _json_text(run.class_names),
+        "explainers": _block({name: _json_text(options) for name, options in run.explainers.items()}),
+        "controls": _json_text(run.controls),
+        "metrics": _block({name: _json_text(options) for name, options in run.metrics.items()}),
+        "higher_is_better": _json_text(run.higher_is_better),
         "means_of_true_labels": _block({one: _means(run, one) for one in run.explainers}),
-        "sample_columns": _plain(_COLUMNS),
+        "sample_columns": _json_text(_COLUMNS),
         "samples": _lines([_tight([*sample, asked[sample[0]]]) for sample in samples], "[]", 1),
         "scores": _block(
             {
-                one: _block({metric: _numbers(run.values(one, metric, places)) for metric in run.metrics}, 2)
+                one: _block({metric: _number_list(run.values(one, metric, places)) for metric in run.metrics}, 2)
                 for one in run.explainers
             }
         ),
@@ -119,7 +119,7 @@ def _read(content: Any, name: str) -> ScoredRun:
     class_names = content.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
         raise ValueError(Problem.of("baseline-class-names", "its class_names must be a list of strings"))
-    explainers, metrics = (_options(content, kind) for kind in ("explainers", "metrics"))
+    explainers, metrics = (_checked_options(content, kind) for kind in ("explainers", "metrics"))
     said = {**_mapping(content.get("run"), "run"), **_mapping(content.get("made_by"), "made_by")}
     samples = _samples(content, len(class_names))
     questions = [(one[0], label) for one in samples for label in one[4]]
@@ -142,7 +142,7 @@ def _read(content: Any, name: str) -> ScoredRun:
     return run
 
 
-def _options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+def _checked_options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     options = _mapping(content.get(kind), kind)
     wrong = [name for name in options if not fits_path(name)]
     if wrong:
@@ -213,10 +213,10 @@ def _row(values: Any, questions: int, what: str) -> FloatArray:
         given = plural(len(values), "score") if isinstance(values, list) else "not a list"
         words = "its {what} are {given}, {questions:there are question}"
         raise ValueError(Problem.of("baseline-score-count", words, what=what, given=given, questions=questions))
-    return rounded([math.nan if value is None else _number(value, what) for value in values])
+    return rounded([math.nan if value is None else _checked_number(value, what) for value in values])
 
 
-def _number(value: Any, what: str) -> float:
+def _checked_number(value: Any, what: str) -> float:
     try:
         if type(value) in (int, float) and math.isfinite(value):
             return float(value)
@@ -231,7 +231,7 @@ def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
     said = _mapping(content.get("means_of_true_labels"), "means_of_true_labels", run.explainers)
     for explainer in run.explainers:
         for metric, value in _mapping(said[explainer], f"means_of_true_labels.{explainer}", run.metrics).items():
-            told = math.nan if value is None else _number(value, f"means_of_true_labels.{explainer}")
+            told = math.nan if value is None else _checked_number(value, f"means_of_true_labels.{explainer}")
             mean = run.mean(explainer, metric)
             if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
                 words = (
@@ -262,7 +262,7 @@ def _padded(labels: Sequence[Sequence[int]]) -> IntArray:
     return table
 
 
-def _asked(run: ScoredRun) -> dict[int, list[int]]:
+def _labels_of_samples(run: ScoredRun) -> dict[int, list[int]]:
     """The labels that were asked of each sample, ascending."""
     asked: dict[int, list[int]] = {sample: [] for sample in sorted(run.samples.tolist())}
     for sample, label in sorted(set(map(tuple, run.questions.tolist()))):
@@ -279,18 +279,18 @@ def _sample_columns(run: ScoredRun) -> Iterator[list[Any]]:
 
 def _means(run: ScoredRun, explainer: str) -> str:
     means = {metric: run.mean(explainer, metric) for metric in run.metrics}
-    return f"{{{', '.join(f'{_plain(metric)}: {_written(mean)}' for metric, mean in means.items())}}}"
+    return f"{{{', '.join(f'{_json_text(metric)}: {_json_number(mean)}' for metric, mean in means.items())}}}"
 
 
-def _numbers(values: FloatArray) -> str:
-    return f"[{','.join(map(_written, values.tolist()))}]"
+def _number_list(values: FloatArray) -> str:
+    return f"[{','.join(map(_json_number, values.tolist()))}]"
 
 
-def _written(number: float) -> str:
+def _json_number(number: float) -> str:
     return f"{number:.{SIGNIFICANT}g}" if math.isfinite(number) else "null"
 
 
-def _plain(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
@@ -299,7 +299,7 @@ def _tight(value: Any) -> str:
 
 
 def _block(parts: Mapping[str, str], depth: int = 1) -> str:
-    return _lines([f"{_plain(key)}: {part}" for key, part in parts.items()], "{}", depth)
+    return _lines([f"{_json_text(key)}: {part}" for key, part in parts.items()], "{}", depth)
 
 
 def _lines(parts: Sequence[str], around: str, depth: int) -> str:

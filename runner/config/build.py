@@ -16,13 +16,13 @@ from ...explainers import EXPLAINERS, Network
 from ...summary_format.problem import Problem
 from ..data.file_datasets import csv_dataset, hdf5_dataset
 from ..data.samples import EMPTY_DATASET, read_samples
-from ..execution.preflight import examine
-from ..execution.resume import opening
+from ..execution.preflight import preflight_check
+from ..execution.resume import resume_decision
 from ..image_classification_runner import ImageClassificationRunner
 from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
 from ..problems import PlanError, Problems, problem_of
-from .components import maker
+from .components import component_factory
 from .factories import load_network, make
 from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
 
@@ -56,8 +56,8 @@ def build_runner(
     runner = _registered(config, parts, found)
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
-        found += opening(plan, overwrite=overwrite, resume=resume).problems
-        found += examine(plan, Network(parts.network)).problems
+        found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
+        found += preflight_check(plan, Network(parts.network)).problems
     found.raise_if_any()
     return runner
 
@@ -90,21 +90,21 @@ def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
     dataset = problems.attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
-    maker_of = partial(maker, given=given, folder=folder)
+    factory_of = partial(component_factory, given=given, folder=folder)
     return _Parts(
         network=network,
         dataset=dataset,
         class_names=class_names,
         activation=activation,
-        explainers=_made("explainers", config.explainers, partial(maker_of, EXPLAINERS), network, problems),
-        metrics=_made("metrics", config.metrics, partial(maker_of, METRICS), network, problems),
+        explainers=_made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems),
+        metrics=_made("metrics", config.metrics, partial(factory_of, METRICS), network, problems),
     )
 
 
 def _made(
     section: str,
     entries: Sequence[Any],
-    maker_of: Callable[[Any], partial[Any]],
+    factory_of: Callable[[Any], partial[Any]],
     network: nn.Cell | None,
     problems: Problems,
 ) -> list[Any]:
@@ -112,7 +112,7 @@ def _made(
     made = []
     for i, entry in enumerate(entries):
         where = f"{section}[{i}]"
-        make_it = problems.attempt(where, partial(maker_of, entry))
+        make_it = problems.attempt(where, partial(factory_of, entry))
         if make_it is not None and (network is not None or "network" not in make_it.keywords):
             made.append(problems.attempt(where, make_it))
     return [one for one in made if one is not None]

@@ -17,7 +17,7 @@ from ...summary_format.problem import Problem
 Entry = Any  # a name, or a mapping from one name to its options
 
 
-def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
+def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes.
 
     Args:
@@ -50,7 +50,7 @@ def maker(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Pa
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
     options |= {key: value for key, value in given.items() if key in parameters}
     if registry is EXPLAINERS and "explainer" in options:
-        inner = maker(registry, options.pop("explainer"), given, folder)
+        inner = component_factory(registry, options.pop("explainer"), given, folder)
         return partial(_around, made, inner, options, network=given["network"])
     return partial(made, **options)
 

@@ -176,7 +176,7 @@ class _Hdf5(_Rows):
         present = [name for name in names if self._file.get(name, getlink=True) is not None]
         if present != list(names[: len(present)]):
             raise ValueError(f"{path} has 'bboxes' without 'labels'")
-        self._rows = [_plain(self._file, path, name) for name in present]
+        self._rows = [_numeric_dataset(self._file, path, name) for name in present]
         lengths = {name: len(rows) for name, rows in zip(present, self._rows, strict=True)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the datasets of {path} differ in length: {lengths}")
@@ -247,7 +247,7 @@ class _Pictures(_Rows):
         return tuple(value for value in row[: len(self.columns)] if value is not None)
 
 
-def _plain(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+def _numeric_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     """A dataset of numbers that the file itself holds: what lies in other files would be read and shown unasked."""
     try:
         dataset = plain_dataset(file, name)

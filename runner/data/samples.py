@@ -40,7 +40,7 @@ class Sample:
         truth: its true labels, ascending, each once.
         boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
             dataset without that column.
-        beyond: labels out of range: neither a class nor padding (negative); they are ignored and counted.
+        labels_out_of_range: labels out of range: neither a class nor padding (negative); they are ignored and counted.
         looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
     """
 
@@ -48,14 +48,14 @@ class Sample:
     image: npt.NDArray[Any]
     truth: tuple[int, ...]
     boxes: dict[int, FloatArray] | None
-    beyond: tuple[int, ...] = ()
+    labels_out_of_range: tuple[int, ...] = ()
     looks_multi_hot: bool = False
 
     @property
     def digest(self) -> int:
         """A checksum of what the dataset gave, by which a resumed run recognises its samples."""
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
-        said = repr((self.image.shape, str(self.image.dtype), self.truth, self.beyond, boxes)).encode()
+        said = repr((self.image.shape, str(self.image.dtype), self.truth, self.labels_out_of_range, boxes)).encode()
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
 
     @property
@@ -183,16 +183,16 @@ def _sample(
         raise SampleError(Problem.of("sample-labels", words, sample=sample_id, given=given))
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
-    beyond = tuple(int(label) for label in given[given >= num_classes])
+    labels_out_of_range = tuple(int(label) for label in given[given >= num_classes])
     if boxes is None:
         multi_hot = given.size == num_classes > 2 and bool(np.isin(given, (0, 1)).all())
-        return Sample(sample_id, image, truth, None, beyond, multi_hot)
+        return Sample(sample_id, image, truth, None, labels_out_of_range, multi_hot)
     rows = np.atleast_2d(np.asarray(boxes, np.float32))
     if rows.shape != (len(given), 4):
         words = "sample {sample}: boxes of {labels:plural label} must be ({labels}, 4), got {shape}"
         raise SampleError(Problem.of("sample-box-count", words, sample=sample_id, labels=len(given), shape=boxes.shape))
     _check_boxes(sample_id, rows[kept], image.shape[1:])
-    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, beyond)
+    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, labels_out_of_range)
 
 
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:

@@ -17,7 +17,7 @@ from ...explainers.core.view import View, dropout_generators
 from ...explainers.dropout_uncertainty import spread
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
-from ...summary_format import SampleBatch, Searched
+from ...summary_format import InferenceBatch, SearchBatch
 from ...summary_format.archive.sample_labels import predicted, true_labels
 from ...summary_format.archive.segments import OUTCOMES
 from ...summary_format.problem import Problem
@@ -31,15 +31,15 @@ class Batch:
 
     Attributes:
         samples: as the dataset gave them.
-        said: what the network says of them, and what is asked.
-        found: the maps by explainer, where they were made while examining the plan.
-        outputs: what layers gave, where it was read while examining the plan.
+        inference: what the network says of them, and what is asked.
+        precomputed_maps: the maps by explainer, where they were made while examining the plan.
+        precomputed_layer_outputs: what layers gave, where it was read while examining the plan.
     """
 
     samples: list[Sample]
-    said: SampleBatch
-    found: dict[str, Estimate] = field(default_factory=dict)
-    outputs: dict[str, FloatArray] = field(default_factory=dict)
+    inference: InferenceBatch
+    precomputed_maps: dict[str, Estimate] = field(default_factory=dict)
+    precomputed_layer_outputs: dict[str, FloatArray] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> FloatArray:
@@ -49,12 +49,12 @@ class Batch:
     @cached_property
     def rows(self) -> IntArray:
         """(Q,) which sample each question is about."""
-        return np.searchsorted(self.said.ids, self.said.questions[:, 0])
+        return np.searchsorted(self.inference.ids, self.inference.questions[:, 0])
 
     @property
     def labels(self) -> IntArray:
         """(Q,) which label each question asks about."""
-        labels: IntArray = self.said.questions[:, 1]
+        labels: IntArray = self.inference.questions[:, 1]
         return labels
 
     def masks(self) -> Masks:
@@ -78,10 +78,10 @@ class Batch:
             rows,
             labels,
             needs=plan.needs,
-            sample_ids=self.said.ids,
+            sample_ids=self.inference.ids,
             seed=plan.options.seed,
-            logits=self.said.logits,
-            outputs=self.outputs or None,
+            logits=self.inference.logits,
+            outputs=self.precomputed_layer_outputs or None,
         )
 
 
@@ -90,12 +90,12 @@ class Reading:
     """A dataset that is being read.
 
     Attributes:
-        opening: its first pass of samples, whichever of them the plan's shard owns: what is tried on these is found
-            alike by all shards.
+        first_pass_samples: whichever of them the plan's shard owns; what is tried on these is found alike by all
+            shards.
         batches: the plan's own samples, in work batches.
     """
 
-    opening: list[Sample]
+    first_pass_samples: list[Sample]
     batches: Iterator[list[Sample]]
 
 
@@ -113,9 +113,12 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     wanted = None if shard is None else lambda place: place < first_pass or shard.owns(place)
     samples = _alike(read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.largest_batch, wanted), check)
     check()
-    opening = list(islice(samples, first_pass))
-    own = (sample for sample in chain(opening, samples) if shard is None or shard.owns(sample.id))
-    return Reading(opening, _grouped(own, plan.batch_size(opening[0].image.shape) if opening else 1))
+    first_pass_samples = list(islice(samples, first_pass))
+    own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
+    return Reading(
+        first_pass_samples,
+        _grouped(own, plan.batch_size(first_pass_samples[0].image.shape) if first_pass_samples else 1),
+    )
 
 
 def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
@@ -140,11 +143,11 @@ def _grouped(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
         yield group
 
 
-def inferred(plan: Plan, network: Network, samples: list[Sample]) -> SampleBatch:
+def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBatch:
     """What the network says of samples, and what is asked of them."""
     images = np.stack([sample.pixels for sample in samples])
     logits = network.logits(images)
-    said = SampleBatch(
+    inference = InferenceBatch(
         ids=np.array([sample.id for sample in samples]),
         digests=digests(samples),
         truth=_padded([sample.truth for sample in samples]),
@@ -152,9 +155,13 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> SampleBatch
         probabilities=network.activated(logits, plan.activation_fn),
         spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
         questions=np.zeros((0, 2), np.int64),
-        beyond=np.array([len(sample.beyond) for sample in samples]),
+        labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
     )
-    return replace(said, questions=_questions(said)) if said.probabilities.shape == logits.shape else said
+    return (
+        replace(inference, questions=_questions(inference))
+        if inference.probabilities.shape == logits.shape
+        else inference
+    )
 
 
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
@@ -162,18 +169,18 @@ def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
     return np.array([sample.digest for sample in samples], np.uint32)
 
 
-def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[Searched, int]:
+def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[SearchBatch, int]:
     """What hierarchical occlusion finds on a batch, and the passes that it needs."""
-    probabilities = batch.said.probabilities[batch.rows, batch.labels]
+    probabilities = batch.inference.probabilities[batch.rows, batch.labels]
     found, passes = search.search_all(network, batch.images, batch.rows, batch.labels, probabilities)
-    questions = [tuple(question) for question in batch.said.questions.tolist()]
+    questions = [tuple(question) for question in batch.inference.questions.tolist()]
     layers = [
         (*question, number, layer)
         for question, answer in zip(questions, found, strict=True)
         for number, layer in enumerate(answer.layers)
     ]
     boxes = [(*of, box.x, box.y, box.width, box.height, box.parent) for *of, layer in layers for box in layer.boxes]
-    return Searched(
+    return SearchBatch(
         outcomes=np.array([OUTCOMES.index(answer.outcome) for answer in found], np.uint8),
         blurred=np.array([answer.blurred_probability for answer in found], np.float64),
         sigmas=np.array([answer.sigma for answer in found], np.int64),
@@ -183,12 +190,12 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
     ), passes
 
 
-def _questions(said: SampleBatch) -> IntArray:
+def _questions(inference: InferenceBatch) -> IntArray:
     """Truth united with predictions, ascending; nothing is asked of a sample for which the network gives no numbers."""
     asked = [
-        (int(said.ids[row]), label)
-        for row in np.flatnonzero(said.computed)
-        for label in sorted({*true_labels(said, row), *predicted(said, row)})
+        (int(inference.ids[row]), label)
+        for row in np.flatnonzero(inference.computed)
+        for label in sorted({*true_labels(inference, row), *predicted(inference, row)})
     ]
     return np.array(asked, np.int64).reshape(-1, 2)
 

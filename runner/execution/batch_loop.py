@@ -18,10 +18,10 @@ from ...explainers import Explainer
 from ...explainers.network import DropoutPlaces, Network
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import (
-    Explained,
+    ExplanationBatch,
+    InferenceBatch,
     Results,
-    SampleBatch,
-    Searched,
+    SearchBatch,
     Segments,
     SummaryWriter,
     heatmap_picture,
@@ -41,9 +41,9 @@ from ..plan.plan import Plan
 from ..problems import DatasetChangedError
 from .batch import Batch, digests, inferred, searched
 from .commit_queue import Committer, Picture, Step
-from .explanation_scheduler import Explaining
+from .explanation_scheduler import ExplanationScheduler
 from .pass_counts import Profile
-from .progress import Progress
+from .progress import RunProgress
 
 _ENDS_EARLIER = Problem.of(
     "dataset-ends-earlier", "the dataset ends earlier than it did when the run began; start over with overwrite"
@@ -57,7 +57,7 @@ class NotComputedError(ExplainrunError, RuntimeError):
     exit_code = EXIT_RESUMABLE
 
 
-class Work:
+class BatchLoop:
     """Takes a run's batches from samples to commits.
 
     Args:
@@ -80,7 +80,7 @@ class Work:
         committer: Committer,
         writer: SummaryWriter,
         profile: Profile,
-        progress: Progress,
+        progress: RunProgress,
         stop: Callable[[], None],
     ) -> None:
         self.plan, self.network, self.segments = plan, network, segments
@@ -92,7 +92,7 @@ class Work:
         self._was_compiled, dropout = bool(state.get("compiled")), state.get("dropout", {})
         network.dropout = DropoutPlaces(tuple(dropout.get("layers", ())), bool(dropout.get("shared")))
 
-    def all(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
+    def run(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
         """Do what is not committed yet of all batches; the first may be known from its examination with the plan.
 
         Raises:
@@ -126,8 +126,8 @@ class Work:
         missing = set(self.segments.missing(index))
         if self.segments.has_samples(index):
             batch = Batch(samples, self.segments.samples(index))
-            check_same(batch.said.digests, batch.samples)
-            check_outputs(self.plan, batch.said)
+            check_same(batch.inference.digests, batch.samples)
+            check_outputs(self.plan, batch.inference)
         else:
             batch = first or Batch(samples, self._inferred(samples))
             self._commit_samples(index, batch)
@@ -144,7 +144,7 @@ class Work:
         explained = self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
         if index >= self._recorded:
             whole = len(explained) == len(every) and (revealed is not None) == self.segments.searching
-            known = BatchResults(batch.said, explained, revealed) if whole else None
+            known = BatchResults(batch.inference, explained, revealed) if whole else None
             self._commit([], lambda _: self._write_records(known or self.segments.results(index)))
 
     def _compile(self, samples: list[Sample]) -> None:
@@ -157,33 +157,33 @@ class Work:
         self._profile.need_compiling(compiled=True)
         self._stop()
 
-    def _inferred(self, samples: list[Sample]) -> SampleBatch:
+    def _inferred(self, samples: list[Sample]) -> InferenceBatch:
         self._progress.doing("inference")
         need_inference(self._profile, self.plan, len(samples))
         with self._profile.timed("inference"):
             return inferred(self.plan, self.network, samples)
 
     def _commit_samples(self, index: int, batch: Batch) -> None:
-        check_outputs(self.plan, batch.said)
-        rows = recorded(batch.said)
+        check_outputs(self.plan, batch.inference)
+        rows = recorded(batch.inference)
         pictures = [
             (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
             for sample in (batch.samples[row] for row in rows)
         ]
-        said = replace(batch.said, costs=self._profile.drained())
+        inference = replace(batch.inference, costs=self._profile.drained())
 
         def write(checksums: list[int]) -> None:
-            self.segments.write_samples(index, said.pictured(rows, checksums))
+            self.segments.write_samples(index, inference.pictured(rows, checksums))
 
         self._commit(pictures, write)
 
-    def _search(self, index: int, batch: Batch) -> Searched | None:
+    def _search(self, index: int, batch: Batch) -> SearchBatch | None:
         """Commit what hierarchical occlusion finds on a batch, and give it."""
         search = self.plan.hierarchical_occlusion
         if search is None:
             return None
         self._progress.doing("hierarchical occlusion")
-        with self._profile.timed("hierarchical occlusion"), _named("hierarchical occlusion", batch):
+        with self._profile.timed("hierarchical occlusion"), _failure_logged("hierarchical occlusion", batch):
             found, passes = searched(batch, search, self.network)
         self._profile.need_passes("search", passes)
         found = replace(found, costs=self._profile.drained())
@@ -191,23 +191,23 @@ class Work:
         self._progress.advance(len(batch.samples) / self.plan.parts)
         return found
 
-    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> dict[str, Explained]:
+    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> dict[str, ExplanationBatch]:
         """Commit what each explainer and the metrics say of a batch, and give it by explainer, without maps."""
         if not explainers:
             return {}
         given = {}
-        explaining = Explaining(batch, self.plan, self.network, self._profile)
+        scheduler = ExplanationScheduler(batch, self.plan, self.network, self._profile)
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
-            with _named(explainer.name, batch):
-                explanation, errors = explaining.explanation(explainer, explainers[place:])
+            with _failure_logged(explainer.name, batch):
+                explanation, errors = scheduler.explanation(explainer, explainers[place:])
             maps = explanation.maps
             computed = np.isfinite(maps).all(axis=(1, 2))
             self._check_computed(explainer, batch, computed)
-            with _named(f"the scores of {explainer.name}", batch):
-                scores = self._scores(explanation, explaining.coverings)
-            explanation.let_go()
-            explained = Explained(scores=scores, computed=computed, errors=errors, costs=self._profile.drained())
+            with _failure_logged(f"the scores of {explainer.name}", batch):
+                scores = self._scores(explanation, scheduler.coverings)
+            explanation.release()
+            explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=self._profile.drained())
             write = partial(self._write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
             self._progress.advance(len(batch.samples) / self.plan.parts)
@@ -215,13 +215,13 @@ class Work:
         return given
 
     def _write_explained(
-        self, index: int, name: str, explained: Explained, maps: FloatArray, checksums: list[int]
+        self, index: int, name: str, explained: ExplanationBatch, maps: FloatArray, checksums: list[int]
     ) -> None:
         self.segments.write_explained(index, name, explained.pictured(checksums), maps)
 
     def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
         if self.plan.options.strict and not computed.all():
-            sample_id, label = batch.said.questions[~computed][0]
+            sample_id, label = batch.inference.questions[~computed][0]
             words = "{explainer}'s map for label {label} of sample {sample} is not finite, and the run is strict"
             values = {"explainer": explainer.name, "label": int(label), "sample": int(sample_id)}
             raise NotComputedError(Problem.of("map-not-finite", words, **values))
@@ -243,7 +243,7 @@ class Work:
         found = []
         for metric in metrics:
             self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
-            with self._profile.timed(metric.name), _named(metric.name):
+            with self._profile.timed(metric.name), _failure_logged(metric.name):
                 scores = metric.score(explanation)
             if scores.shape != (questions,):
                 raise ValueError(f"{metric.name} gave scores {scores.shape} for {plural(questions, 'question')}")
@@ -254,7 +254,7 @@ class Work:
         self, explainer: Explainer, batch: Batch, maps: FloatArray, computed: npt.NDArray[np.bool_]
     ) -> Iterator[Picture]:
         for question in np.flatnonzero(computed):
-            sample_id, label = batch.said.questions[question].tolist()
+            sample_id, label = batch.inference.questions[question].tolist()
             yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
 
     def _write_records(self, results: BatchResults) -> None:
@@ -264,13 +264,13 @@ class Work:
         self._writer.commit()
 
 
-def check_outputs(plan: Plan, said: SampleBatch) -> None:
+def check_outputs(plan: Plan, inference: InferenceBatch) -> None:
     """Refuse network outputs that are not finite, if the plan is strict.
 
     Raises:
         NotComputedError: then.
     """
-    unknown = said.ids[~said.computed]
+    unknown = inference.ids[~inference.computed]
     if len(unknown) and plan.options.strict:
         words = "the network's output for sample {sample} is not finite, and the run is strict"
         raise NotComputedError(Problem.of("output-not-finite", words, sample=int(unknown[0])))
@@ -297,12 +297,12 @@ def need_inference(profile: Profile, plan: Plan, samples: int) -> None:
 
 
 @contextmanager
-def _named(what: str, batch: Batch | None = None) -> Iterator[None]:
+def _failure_logged(what: str, batch: Batch | None = None) -> Iterator[None]:
     """Log where an error came up, since its own words may not say so."""
     try:
         yield
     except Exception:
-        ids = "" if batch is None else f" of samples {batch.said.ids[0]} to {batch.said.ids[-1]}"
+        ids = "" if batch is None else f" of samples {batch.inference.ids[0]} to {batch.inference.ids[-1]}"
         _log.error("failed at %s%s", what, ids)
         raise
 

@@ -27,12 +27,12 @@ from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from ..results.run_result import RunResult
 from .batch import Batch, digests, read
-from .batch_loop import Work, check_results, check_same, need_inference
+from .batch_loop import BatchLoop, check_results, check_same, need_inference
 from .commit_queue import Committer
 from .pass_counts import Costs, Profile
-from .preflight import Examination, examine, examined_probe
-from .progress import Progress
-from .resume import INSTEAD, Opening, opening, other_data
+from .preflight import PreflightResult, network_probe, preflight_check
+from .progress import RunProgress
+from .resume import INSTEAD, ResumeDecision, other_data, resume_decision
 from .signals import Stopping
 
 _log = logging.getLogger("explainrun")
@@ -60,20 +60,20 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     began = time.monotonic()
     network = Network(plan.network, plan.options.pass_size, fill=True)
     if folder_problems(plan.summary_dir) or plan.undescribed:
-        raise PlanError(examine(plan, network).problems)
+        raise PlanError(preflight_check(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
         sweep(plan.summary_dir, lock)
-        found = opening(plan, overwrite=overwrite, resume=resume, lock=lock)
-        begun = None if found.run is None else _known_again(plan, network, found.run, stopping)
+        decision = resume_decision(plan, overwrite=overwrite, resume=resume, lock=lock)
+        begun = None if decision.run is None else _known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
-            return _finished_before(begun, replaces=found.replaces)
+            return _finished_before(begun, replaces=decision.replaces)
         earlier = {} if begun is None else _mended(begun, stopping).costs()
         profile = Profile(network, earlier)
         if begun is None:
-            begun = _begun(plan, found, network=network, profile=profile, stopping=stopping, lock=lock)
+            begun = _begun(plan, decision, network=network, profile=profile, stopping=stopping, lock=lock)
         results = _go(begun, network=network, profile=profile, stopping=stopping, lock=lock)
         lock.check()
-        _clear(begun.run, replaces=found.replaces)
+        _clear(begun.run, replaces=decision.replaces)
         seconds = _seconds(earlier) + time.monotonic() - began
         result = RunResult.of(results, plan.summary_dir, seconds)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
@@ -107,11 +107,11 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     state, reading = run.state() or {}, read(plan, stopping.check)
     kind, chosen = "a finished" if run.finished else "an unfinished", PlanRecord.of(state.get("plan")).chosen_layers
     begins = np.array(state.get("begins", ()), np.int64)
-    if run.finished and not np.array_equal(begins, digests(reading.opening)):
+    if run.finished and not np.array_equal(begins, digests(reading.first_pass_samples)):
         raise DatasetChangedError([other_data(plan)])
-    check_same(begins, reading.opening)
-    if reading.opening:
-        apart = _network_apart(plan, network, reading.opening, state)
+    check_same(begins, reading.first_pass_samples)
+    if reading.first_pass_samples:
+        apart = _network_apart(plan, network, reading.first_pass_samples, state)
         if apart is not None:
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
@@ -121,14 +121,16 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     return _Begun(plan.with_layers(chosen), run, reading.batches)
 
 
-def _network_apart(plan: Plan, network: Network, opening: list[Sample], state: Mapping[str, Any]) -> str | None:
+def _network_apart(
+    plan: Plan, network: Network, first_pass_samples: list[Sample], state: Mapping[str, Any]
+) -> str | None:
     """How a plan's network differs from the one that answered a run's probe, if it does."""
     try:
         kept = Probe.of(state.get("probe"))
     except ValueError as error:
         return str(error)
-    images = np.stack([sample.pixels for sample in opening[:PROBED]])
-    return kept.difference(examined_probe(plan, network, images))
+    images = np.stack([sample.pixels for sample in first_pass_samples[:PROBED]])
+    return kept.difference(network_probe(plan, network, images))
 
 
 def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
@@ -171,49 +173,49 @@ def _mended(begun: _Begun, stopping: Stopping) -> Segments:
 
 
 def _begun(
-    plan: Plan, found: Opening, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock
+    plan: Plan, decision: ResumeDecision, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock
 ) -> _Begun:
     """A new run.
 
     Raises:
         PlanError: with all that is wrong.
     """
-    if found.problems:
-        raise PlanError([*found.problems, *plan_problems(plan)])
+    if decision.problems:
+        raise PlanError([*decision.problems, *plan_problems(plan)])
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
     with profile.timed("first batch: inference and maps"):
-        examined = examine(plan, network, plan.sample_count, stopping.check)
-    if examined.problems:
-        raise PlanError(examined.problems)
+        preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
+    if preflight.problems:
+        raise PlanError(preflight.problems)
     stopping.check()
-    plan = examined.plan
+    plan = preflight.plan
     state = {
-        "plan": plan.described.plain,
-        "begins": examined.begins,
-        "compiled": examined.compiled,
+        "plan": plan.described.raw,
+        "begins": preflight.begins,
+        "compiled": preflight.compiled,
         "dropout": asdict(network.dropout),
-        "probe": examined.probe and examined.probe.plain(),
-        "replaces": found.replaces,
+        "probe": preflight.probe and preflight.probe.to_jsonable(),
+        "replaces": decision.replaces,
     }
-    _need_trials(profile, plan, examined)
+    _need_trials(profile, plan, preflight)
     remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
-    return _Begun(plan, run, examined.groups, examined.first)
+    return _Begun(plan, run, preflight.groups, preflight.first)
 
 
-def _need_trials(profile: Profile, plan: Plan, examined: Examination) -> None:
+def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> None:
     """Count what examining a plan tried."""
-    profile.need_probe(len(examined.begins))
+    profile.need_probe(len(preflight.begins))
     profile.need_passes("layer choice", bool(plan.chosen_layers))
-    if examined.first is None:
+    if preflight.first is None:
         return
     if plan.tries_compiling:
-        profile.need_compiling(compiled=examined.compiled)
+        profile.need_compiling(compiled=preflight.compiled)
     if plan.dropout_samples:
         profile.need_dropout_trial()
     if plan.shard is not None:
         profile.need_place_trial()
-    need_inference(profile, plan, len(examined.first.samples))
+    need_inference(profile, plan, len(preflight.first.samples))
 
 
 def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
@@ -223,10 +225,10 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
     segments = _segments(begun)
     with SummaryWriter(run, _records_so_far(plan, segments)) as writer:
         with (
-            Progress(plan.sample_count) as progress,
+            RunProgress(plan.sample_count) as progress,
             Committer(run, lock.check) as committer,
         ):
-            work = Work(
+            batch_loop = BatchLoop(
                 plan=plan,
                 network=network,
                 segments=segments,
@@ -236,7 +238,7 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
                 progress=progress,
                 stop=stopping.check,
             )
-            work.all(begun.groups, begun.first)
+            batch_loop.run(begun.groups, begun.first)
 
         def check() -> None:
             stopping.check()

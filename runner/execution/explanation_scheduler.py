@@ -19,7 +19,7 @@ from .pass_counts import Profile
 Errors = npt.NDArray[np.float64]
 
 
-class Explaining:
+class ExplanationScheduler:
     """Makes the explanations of a batch, one after the other.
 
     Args:
@@ -33,7 +33,7 @@ class Explaining:
         self._batch, self._plan, self._profile = batch, plan, profile
         self._asked = len(batch.rows)
         self._all = batch.view(plan, network)
-        self._view = self._all.some(slice(0, self._asked))
+        self._view = self._all.subset(slice(0, self._asked))
         self._masks = batch.masks() if plan.needs_boxes and self._asked else None
         coverings = (metric.covering(self._view.size) for metric in plan.metrics)
         self.coverings: list[Covering] = [covering for covering in coverings if covering is not None]
@@ -60,7 +60,11 @@ class Explaining:
 
     def _make(self, explainers: Sequence[Explainer]) -> None:
         """Make the maps of explainers that share their passes."""
-        found = {one.name: self._batch.found.pop(one.name) for one in explainers if one.name in self._batch.found}
+        found = {
+            one.name: self._batch.precomputed_maps.pop(one.name)
+            for one in explainers
+            if one.name in self._batch.precomputed_maps
+        }
         lacking = [one for one in explainers if one.name not in found]
         if lacking and self._asked:
             with self._profile.timed("maps"):

@@ -33,7 +33,7 @@ _NO_FUNCTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examination:
+class PreflightResult:
     """What looking at a plan and its first batch gave.
 
     Attributes:
@@ -56,9 +56,9 @@ class Examination:
     probe: Probe | None = None
 
 
-def examine(
+def preflight_check(
     plan: Plan, network: Network, total: int | None = None, check: Callable[[], None] = lambda: None
-) -> Examination:
+) -> PreflightResult:
     """Look at a plan, its first batch and what the network says of it.
 
     Args:
@@ -73,36 +73,40 @@ def examine(
         samples = next(reading.batches, [])
     except SampleError as error:
         problems.append(Problem.told(error))
-        return Examination(plan=plan, problems=problems, first=None, groups=iter(()))
-    problems += _sample_problems(plan, list({sample.id: sample for sample in [*reading.opening, *samples]}.values()))
-    begins = digests(reading.opening).tolist()
-    if not reading.opening:
-        return Examination(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
+        return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
+    problems += _sample_problems(
+        plan, list({sample.id: sample for sample in [*reading.first_pass_samples, *samples]}.values())
+    )
+    begins = digests(reading.first_pass_samples).tolist()
+    if not reading.first_pass_samples:
+        return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
     groups = chain([samples], reading.batches) if samples else iter(())
-    opening = np.stack([sample.pixels for sample in reading.opening])
+    first_pass_images = np.stack([sample.pixels for sample in reading.first_pass_samples])
     try:
-        answers = examined_probe(plan, network, opening)
-        plan = _with_layers(plan, network, opening[0], problems)
+        answers = network_probe(plan, network, first_pass_images)
+        plan = _with_layers(plan, network, first_pass_images[0], problems)
         if not samples:
-            return Examination(plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers)
-        compiled = _tried(plan, network, opening, problems)
-        said = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
+            return PreflightResult(
+                plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers
+            )
+        compiled = _tried(plan, network, first_pass_images, problems)
+        inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
         problems.append(
             Problem.of(
                 "network-refuses-images",
                 "the network cannot take images of shape {shape}: {said}",
-                shape=opening.shape[1:],
-                said=first_line(error),
+                shape=first_pass_images.shape[1:],
+                inference=first_line(error),
             )
         )
-        return Examination(plan=plan, problems=problems, first=None, groups=groups)
-    first = Batch(samples, said)
+        return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
+    first = Batch(samples, inference)
     problems += _output_problems(plan, first)
     if not problems:
         problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
-    return Examination(
+    return PreflightResult(
         plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
     )
 
@@ -117,7 +121,7 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
     return compiled
 
 
-def examined_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
+def network_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
     """What the plan's network answers to fixed images and to the first of these; reported if that says nothing."""
     found = probe(network, images, plan.activation_fn)
     if found.answers is None:
@@ -148,7 +152,7 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Proble
     except ValueError as error:
         if plan.options.jit == "on":
             words = "jit is on, but {said}; set it to auto or off"
-            problems.append(Problem.of("jit-impossible", words, said=str(error)))
+            problems.append(Problem.of("jit-impossible", words, inference=str(error)))
         else:
             _log.warning("forward passes are not compiled: %s", error)
         return False
@@ -187,8 +191,8 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     if not samples:
         return [EMPTY_DATASET]
     problems = []
-    beyond = [label for sample in samples for label in sample.beyond]
-    if beyond and not any(sample.truth for sample in samples):
+    labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
+    if labels_out_of_range and not any(sample.truth for sample in samples):
         problems.append(
             Problem.of(
                 "labels-beyond-classes",
@@ -196,7 +200,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
                 "missing?",
                 samples=len(samples),
                 last=len(plan.class_names) - 1,
-                largest=max(beyond),
+                largest=max(labels_out_of_range),
             )
         )
     if all(sample.looks_multi_hot for sample in samples):
@@ -239,12 +243,12 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
         cheap = [explainer for explainer in cheap if not explainer.needs.layers]
     view = first.view(plan, network)
     found, errors = attribute_together(cheap, view)
-    first.found.update(found)
+    first.precomputed_maps.update(found)
     for explainer in plan.explainers:
         if explainer.needs.outputs:
             errors |= _refused(explainer, view)
     if plan.needs.outputs and not errors:
-        first.outputs.update(view.outputs)
+        first.precomputed_layer_outputs.update(view.outputs)
     return [problem_of(error).at(name) for name, error in errors.items()]
 
 
@@ -260,7 +264,7 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
 def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
     """What the network's outputs show of the plan."""
     problems = []
-    logits, probabilities = first.said.logits, first.said.probabilities
+    logits, probabilities = first.inference.logits, first.inference.probabilities
     if logits.shape[1] != len(plan.class_names):
         words = "the network has {outputs:plural output}, {classes:there are class name}"
         problems.append(

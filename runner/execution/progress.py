@@ -13,7 +13,7 @@ REFRESH_SECONDS = 0.5
 _log = logging.getLogger("explainrun")
 
 
-class Progress:
+class RunProgress:
     """Counts samples on stderr; a context manager.
 
     Args:
@@ -53,7 +53,7 @@ class Progress:
             self._logged = time.monotonic()
             _log.info("%d of %s samples, at %s", self._whole, self._total or "?", self._doing)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunProgress:
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...summary_format import FolderLock, RunFolder, find_runs
-from ...summary_format.plan_diff import CHOSEN, MAKING, differences, shown
+from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
 from ..plan.checks import folder_problems
@@ -20,7 +20,7 @@ INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"
 
 
 @dataclass(frozen=True)
-class Opening:
+class ResumeDecision:
     """How a run of a plan finds its folder.
 
     Attributes:
@@ -34,7 +34,7 @@ class Opening:
     problems: tuple[Problem, ...] = ()
 
 
-def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> Opening:
+def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> ResumeDecision:
     """Look at the folder that a plan writes to.
 
     Args:
@@ -47,15 +47,15 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
     now = None if overwrite or not runs else _described(plan)
     if now is None:  # nothing to compare, or a plan that cannot be written, which checks of it report
-        return Opening(None, bool(runs))
+        return ResumeDecision(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state() or {}
     if (problem := _not_understood(plan, run, state, kind)) is not None:
-        return Opening(None, False, (problem,))
+        return ResumeDecision(None, False, (problem,))
     before = PlanRecord.of(state["plan"])
-    apart = differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
+    apart = plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
-        return Opening(None, False, (_of_another_plan(plan, kind, before, now, apart),))
+        return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
     link = None if run.finished or not resume else run.link()
     if link is not None:
         problem = Problem.of(
@@ -65,10 +65,10 @@ def opening(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | Non
             link=link.name,
             instead=INSTEAD,
         )
-        return Opening(None, False, (problem,))
+        return ResumeDecision(None, False, (problem,))
     if run.finished or resume:
-        return Opening(run, bool(state["replaces"]))
-    return Opening(None, True)
+        return ResumeDecision(run, bool(state["replaces"]))
+    return ResumeDecision(None, True)
 
 
 def _described(plan: Plan) -> PlanRecord | None:

@@ -22,8 +22,8 @@ from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
-from ..config.components import maker
-from ..execution.progress import Progress
+from ..config.components import component_factory
+from ..execution.progress import RunProgress
 from ..problems import Problems, error_line
 
 CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
@@ -140,7 +140,7 @@ class Question:
             ValueError: if there is none of that name, or its options do not fit it.
         """
         given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
-        made: Callable[[], Explainer] = maker(EXPLAINERS, self._with_layers(method), given, Path())
+        made: Callable[[], Explainer] = component_factory(EXPLAINERS, self._with_layers(method), given, Path())
         return made
 
 
@@ -163,7 +163,7 @@ class ExplainedPicture:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def explained(
+def explain_pictures(
     question: Question, images: Sequence[FloatArray], names: Sequence[str]
 ) -> tuple[list[ExplainedPicture], list[Explainer]]:
     """What each method says about each image, and the methods.
@@ -196,16 +196,16 @@ def explained(
     problems.raise_if_any()
     methods = question.explainers(images, network, classes)
     found = []
-    with Progress(len(images)) as progress:
+    with RunProgress(len(images)) as progress:
         network.after_pass = progress.alive
         for row, image in enumerate(images):
             progress.doing(names[row])
-            found.append(_explained(question, network, methods, image, logits[row], labels[row]))
+            found.append(_explain_picture(question, network, methods, image, logits[row], labels[row]))
             progress.advance(1)
     return found, methods
 
 
-def _explained(
+def _explain_picture(
     question: Question,
     network: Network,
     methods: Sequence[Explainer],
@@ -277,16 +277,18 @@ def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict
     Methods share their passes; those that failed then are asked again alone, since what one of them needs may have
     spoilt a pass for the others.
     """
-    found, refused = _asked(methods, view)
+    found, refused = _shared_maps(methods, view)
     for method in methods:
         if method.name in refused and (method.needs.layers or method.needs.outputs) and len(methods) > 1:
-            alone, still = _asked([method], view)
+            alone, still = _shared_maps([method], view)
             found |= alone
             refused = {name: why for name, why in refused.items() if name not in alone} | still
     return found, refused
 
 
-def _asked(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
+def _shared_maps(
+    methods: Sequence[Explainer], view: Callable[..., View]
+) -> tuple[dict[str, FloatArray], dict[str, str]]:
     together = view(needs=Needs.together(method.needs for method in methods))
     able, refused = [], {}
     for method in methods:

@@ -25,7 +25,7 @@ from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.file_datasets import MODES
 from ..problems import Problems
-from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explained
+from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
 from .pictures import Pixels, read_picture, seen
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def explain(  # noqa: PLR0913
         PlanError: (a ValueError) with all that is wrong with the rest.
     """
     checked_network(network)
-    problems, listed = Problems(), _listed(images)
+    problems, listed = Problems(), _image_list(images)
     pixels = problems.attempt("", lambda: Pixels(size, channels or channels_taken(network), mean, std)) or Pixels()
     shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
     look = problems.attempt("", lambda: Look(alpha, rows, cmap))
@@ -151,7 +151,7 @@ def _explained_figure(question: Question, shown: Sequence[Shown], look: Look, pr
     """
     problems += question.problems()
     problems.raise_if_any()
-    found, explainers = explained(question, [one.pixels for one in shown], [one.name for one in shown])
+    found, explainers = explain_pictures(question, [one.pixels for one in shown], [one.name for one in shown])
     for one, said in zip(shown, found, strict=True):
         for name, why in said.refused.items():
             _log.warning("%s: no map by %s: %s", one.name, name, why)
@@ -246,13 +246,13 @@ def _captions(
     found: Sequence[ExplainedPicture], methods: Sequence[Explainer], question: Question, panels: int
 ) -> list[str]:
     """Titles of all panels, so many a picture; empty ones of those that stay empty."""
-    from ...explainers.visual.figures import broken  # noqa: PLC0415  (matplotlib is slow)
+    from ...explainers.visual.figures import wrap_title  # noqa: PLC0415  (matplotlib is slow)
 
     empty = [""] * (panels - 1 - len(methods))
     return [
-        broken(title, _PANEL_INCHES)
+        wrap_title(title, _PANEL_INCHES)
         for said in found
-        for title in (_asked(question, said), *(_caption(method, said) for method in methods), *empty)
+        for title in (_question_title(question, said), *(_caption(method, said) for method in methods), *empty)
     ]
 
 
@@ -290,7 +290,7 @@ def _ratio(one: Shown) -> float:
     return one.colours.shape[0] / one.colours.shape[1]
 
 
-def _asked(question: Question, said: ExplainedPicture) -> str:
+def _question_title(question: Question, said: ExplainedPicture) -> str:
     title = f"{question.class_name(said.label)}: {said.probability:.3f}"
     label, probability = said.top
     return title if label == said.label else f"{title}\n(first: {question.class_name(label)}, {probability:.3f})"
@@ -315,7 +315,7 @@ def _methods(methods: Any) -> list[Method]:
     return list(methods) if isinstance(methods, (list, tuple)) else [methods]
 
 
-def _listed(images: Any) -> list[Any]:
+def _image_list(images: Any) -> list[Any]:
     """One or several images as a list.
 
     Raises:

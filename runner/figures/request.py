@@ -103,7 +103,7 @@ class PictureRequest:
             methods=methods,
             activation_fn=activation(self.activation or classifier.activation),
             targets=[self.target] * len(self.images),
-            layers=_listed(self.layer),
+            layers=_comma_separated(self.layer),
             class_names=names,
             seed=self.seed,
         )
@@ -137,7 +137,7 @@ class PictureRequest:
 
     def _methods(self, classifier: Classifier | None, problems: Problems) -> list[dict[str, dict[str, Any]]]:
         """Each method named with its options: those that are set, else the config's."""
-        asked = list(CHEAP_METHODS) if self.methods is None else _listed(self.methods)
+        asked = list(CHEAP_METHODS) if self.methods is None else _comma_separated(self.methods)
         named = [name for name in (problems.attempt("--method", partial(method_name, one)) for one in asked) if name]
         known = {} if classifier is None else classifier.options
         options = {name: dict(known.get(name, {})) for name in named}
@@ -229,7 +229,7 @@ def _from_folder(name: str, options: Mapping[str, Any], folder: Path) -> dict[st
     return kept
 
 
-def _listed(text: str | None) -> list[str]:
+def _comma_separated(text: str | None) -> list[str]:
     return [] if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 

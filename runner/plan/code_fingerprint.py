@@ -27,7 +27,7 @@ _PACKAGES = {"site-packages", "dist-packages"}
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...), PosixPath, WindowsPath)
 
 
-def own_code(thing: Any, *, package: bool = False) -> str:
+def fingerprint_user_code(thing: Any, *, package: bool = False) -> str:
     """A checksum of a function or class with all of the user's own code that it names.
 
     Stable across processes and file locations. The object itself is always hashed, even if it is not user code.
@@ -43,8 +43,8 @@ def own_code(thing: Any, *, package: bool = False) -> str:
         if id(one) in seen or not (one is unwrap(thing) or _is_own(one) or (home and _package(one) == home)):
             continue
         seen.add(id(one))
-        said.add(_text(one))
-        for name, value in _named(one):
+        said.add(_definition_text(one))
+        for name, value in _referenced_values(one):
             if (followed := _followed(value)) is not None:
                 waiting.append(followed)
             if _is_constant(value) and name.isupper():
@@ -57,7 +57,11 @@ def own_code(thing: Any, *, package: bool = False) -> str:
 
 def unversioned_code(thing: Any, *, package: bool = False) -> str:
     """The same, but empty for what comes with Python, MindSpore, NumPy or Explainrun: a plan holds their versions."""
-    return "" if has_a_version(str(getattr(unwrap(thing), "__module__", ""))) else own_code(thing, package=package)
+    return (
+        ""
+        if has_a_version(str(getattr(unwrap(thing), "__module__", "")))
+        else fingerprint_user_code(thing, package=package)
+    )
 
 
 def named_code(function: FunctionType) -> str:
@@ -95,7 +99,7 @@ def _followed(value: Any) -> Any:
     return wrapped if isinstance(wrapped, FunctionType) else None
 
 
-def _text(thing: Any) -> str:
+def _definition_text(thing: Any) -> str:
     """What a function or class says: a class also its source, where there is any, or else its constants."""
     if isinstance(thing, FunctionType):
         return _function_text(thing)
@@ -123,7 +127,7 @@ def _defaults(function: FunctionType) -> list[Any]:
     return [*(function.__defaults__ or ()), *(keywords[name] for name in sorted(keywords))]
 
 
-def _named(thing: Any) -> Iterator[tuple[str, Any]]:
+def _referenced_values(thing: Any) -> Iterator[tuple[str, Any]]:
     """Names in the code of a function or class, with what they stand for in modules; a class's bases and attributes."""
     if isinstance(thing, type):
         yield from ((base.__name__, base) for base in thing.__bases__)

@@ -57,7 +57,7 @@ class Description:
         self._seen: dict[int, tuple[int, Any]] = {}
         self._codes: dict[type[Any], str] = {}
 
-    def options(self, thing: Configured) -> dict[str, Any]:
+    def component_options(self, thing: Configured) -> dict[str, Any]:
         """The class of an explainer or metric, its code, and the arguments that it was constructed with.
 
         Where an attribute is called as an argument and holds something else, that is "resolved".
@@ -79,7 +79,7 @@ class Description:
         ours = {"class": kind.__name__, "code": unversioned_code(kind, package=True), "resolved": resolved}
         return {**{name: value for name, value in ours.items() if value}, **options}
 
-    def plain(self, value: Any) -> Any:  # noqa: PLR0911
+    def to_jsonable(self, value: Any) -> Any:  # noqa: PLR0911
         """A value in plain ones: arrays, Cells and functions become their name and a checksum.
 
         Raises:
@@ -96,7 +96,7 @@ class Description:
         if isinstance(value, _AS_THEY_ARE):
             return repr(value)
         if isinstance(value, np.generic):
-            return self.plain(value.item()) if value.dtype.kind in "biufSU" else repr(value)
+            return self.to_jsonable(value.item()) if value.dtype.kind in "biufSU" else repr(value)
         if type(value) is np.ndarray or isinstance(value, Tensor):
             return self._array(value)
         if any(value is one for one in self._around):
@@ -112,21 +112,21 @@ class Description:
             return _shortened([self._about(f"[{place}]", inner) for place, inner in enumerate(value)])
         if type(value) in (set, frozenset):
             # Their order differs from process to process, so what they share with others is described again in each.
-            return sorted(repr(Description(self._network).plain(inner)) for inner in value)
+            return sorted(repr(Description(self._network).to_jsonable(inner)) for inner in value)
         if isinstance(value, nn.Cell) and id(value) in self._known:
             return self._known[id(value)]
         if id(value) in self._seen:
             return f"object {self._seen[id(value)][0]} again"
         self._seen[id(value)] = len(self._seen) + 1, value
         if isinstance(value, Configured):
-            return self.options(value)
+            return self.component_options(value)
         if isinstance(value, nn.Cell):
             return self._cell(value)
         return self._callable(value) if callable(value) else self._object(value)
 
     def _mapping(self, value: Mapping[Any, Any]) -> Any:
         if not all(type(key) is str for key in value):
-            return [[self.plain(key), self._about(f"[{key!r}]", inner)] for key, inner in value.items()]
+            return [[self.to_jsonable(key), self._about(f"[{key!r}]", inner)] for key, inner in value.items()]
         return {key: self._about(f"[{key!r}]", inner) for key, inner in value.items()}
 
     def _callable(self, value: Any) -> Any:  # noqa: PLR0911
@@ -136,11 +136,11 @@ class Description:
             called = {"partial": value.func, "arguments": value.args, "keywords": value.keywords}
             return {name: self._about(name, inner) for name, inner in called.items()}
         if isinstance(value, MethodType):
-            return {"method": self.plain(value.__func__), "of": self._about("its object", value.__self__)}
+            return {"method": self.to_jsonable(value.__func__), "of": self._about("its object", value.__self__)}
         if isinstance(value, FunctionType):
             return self._function(value)
         if (unwrapped := unwrap(value)) is not value:  # of a decorator such as functools.lru_cache
-            return self.plain(unwrapped)
+            return self.to_jsonable(unwrapped)
         if hasattr(value, "__self__") and hasattr(value, "__name__"):
             owner = value.__self__  # a module, of a function that is not written in Python
             known = owner is None or isinstance(owner, ModuleType)
@@ -200,7 +200,7 @@ class Description:
 
     def _array(self, value: np.ndarray[Any, Any] | Tensor) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.hasobject:
-            return self.plain(value.tolist())
+            return self.to_jsonable(value.tolist())
         data = exact_bytes(value) if isinstance(value, Tensor) else np.ascontiguousarray(value).tobytes()
         kind = str(value.dtype).lower().removeprefix("mindspore.")
         return f"array {tuple(value.shape)} {kind} {checksum(data)}"
@@ -209,7 +209,7 @@ class Description:
         """What a function does: its code and what that names, its defaults and the values closed over."""
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None and has_a_version(str(function.__globals__.get("__name__"))):
-            return self.plain(wrapped)  # of a decorator such as mindspore.jit
+            return self.to_jsonable(wrapped)  # of a decorator such as mindspore.jit
         held = {"its defaults": [function.__defaults__, function.__kwdefaults__], **closed_over(function)}
         said = {name: self._about(name, value) for name, value in held.items()}
         return f"{function.__qualname__} {checksum(repr((named_code(function), said)).encode())}"
@@ -230,7 +230,7 @@ class Description:
             if value is ... or value is given[name]:
                 continue
             with suppress(UndescribedError):
-                said = self.plain(value)
+                said = self.to_jsonable(value)
                 if said not in (options[name], [options[name]]) and not (said == [] and given[name] is None):
                     yield name, said
 
@@ -247,7 +247,7 @@ class Description:
     def _about(self, where: str, value: Any) -> Any:
         """Describe a part, and say which it is if that fails."""
         try:
-            return self.plain(value)
+            return self.to_jsonable(value)
         except UndescribedError as error:
             raise UndescribedError(Problem.told(error).at(where)) from error
 

@@ -104,13 +104,15 @@ def _kept(cell: nn.Cell, code: Callable[[Any], str]) -> str:
     """What distinguishes a layer from others of its class, or of its name."""
     held = sorted(vars(cell).items())
     if is_mindspores(type(cell)):
-        return repr(_options(held))
+        return repr(_plain_options(held))
     functions = [(name, named_code(value)) for name, value in held if isinstance(value, FunctionType)]
-    rates = [option for option in _options(held) if isinstance(cell, _DROPOUT) and option[0] in ("p", "keep_prob")]
+    rates = [
+        option for option in _plain_options(held) if isinstance(cell, _DROPOUT) and option[0] in ("p", "keep_prob")
+    ]
     return repr((code(type(cell)), functions, rates))
 
 
-def _options(held: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _plain_options(held: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Those options that are plain values, hence the same in every process."""
     return [
         (name, value)

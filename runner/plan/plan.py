@@ -99,7 +99,7 @@ class Plan:
             return 1
         coverings = (metric.covering((shape[1], shape[2])) for metric in self.metrics)
         covered = {image for covering in coverings if covering is not None for image in covering.images}
-        return (1 + own) * (1 + sum(metric.maps_again for metric in self.metrics)) + len(covered)
+        return (1 + own) * (1 + sum(metric.map_recomputations for metric in self.metrics)) + len(covered)
 
     @property
     def parts(self) -> int:
@@ -160,12 +160,12 @@ class Plan:
             "class_names": list(self.class_names),
             **parts,
             "errors": {
-                explainer.name: explainer.error_told
+                explainer.name: explainer.error_format
                 for explainer in self.explainers
                 if type(explainer).estimate is not Explainer.estimate
             },
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
-            "uncontrolled": [metric.name for metric in self.metrics if not metric.controlled],
+            "uncontrolled": [metric.name for metric in self.metrics if not metric.control_sensitive],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
             "chosen_layers": self.chosen_layers,
             "limit": self.limit,
@@ -179,7 +179,7 @@ class Plan:
             "config": self.config,
         }
         # Names are said in full, however many there are: readers look up what they name.
-        plain = {**Description().plain(values), "class_names": list(self.class_names)}
+        plain = {**Description().to_jsonable(values), "class_names": list(self.class_names)}
         try:
             return PlanRecord.of(plain)
         except ValueError as error:
@@ -210,9 +210,9 @@ class Plan:
                 )
                 return None
 
-        options, search = description.options, self.hierarchical_occlusion
+        options, search = description.component_options, self.hierarchical_occlusion
         parts = {
-            "activation_fn": tried("activation_fn", description.plain, self.activation_fn),
+            "activation_fn": tried("activation_fn", description.to_jsonable, self.activation_fn),
             "explainers": {one.name: tried(one.name, options, one) for one in self.explainers},
             "metrics": {one.name: tried(one.name, options, one) for one in self.metrics},
             "hierarchical_occlusion": search and tried("hierarchical occlusion", options, search),

@@ -113,7 +113,7 @@ def _launched(environment: Mapping[str, str]) -> Shard:
 def _msrun(environment: Mapping[str, str]) -> Shard | None:
     if "RANK_SIZE" not in environment and "RANK_ID" not in environment:
         return None
-    rank, size = _number(environment, "RANK_ID"), _number(environment, "RANK_SIZE")
+    rank, size = _environment_number(environment, "RANK_ID"), _environment_number(environment, "RANK_SIZE")
     return _counted_from_0(rank, size, "RANK_ID", "RANK_SIZE")
 
 
@@ -122,7 +122,7 @@ def _slurm_array(environment: Mapping[str, str]) -> Shard | None:
         return None
     names = ("ID", "MIN", "MAX", "COUNT", "STEP")
     given = {"SLURM_ARRAY_TASK_STEP": "1", **environment}
-    task, first, last, count, step = (_number(given, f"SLURM_ARRAY_TASK_{name}") for name in names)
+    task, first, last, count, step = (_environment_number(given, f"SLURM_ARRAY_TASK_{name}") for name in names)
     if len(range(first, last + 1, step)) != count:
         raise ValueError(
             f"shard is auto, and the Slurm array has {count} tasks between {first} and {last}, not all of them: which "
@@ -139,7 +139,10 @@ def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
             "shard is auto, and Kubernetes gives an index (JOB_COMPLETION_INDEX), but not of how many: set "
             "EXPLAINRUN_SHARDS in the pod to the job's completions, or give it as i/n"
         )
-    index, count = _number(environment, "JOB_COMPLETION_INDEX"), _number(environment, "EXPLAINRUN_SHARDS")
+    index, count = (
+        _environment_number(environment, "JOB_COMPLETION_INDEX"),
+        _environment_number(environment, "EXPLAINRUN_SHARDS"),
+    )
     return _counted_from_0(index, count, "JOB_COMPLETION_INDEX", "EXPLAINRUN_SHARDS")
 
 
@@ -149,7 +152,7 @@ def _counted_from_0(index: int, count: int, says_index: str, says_count: str) ->
     return Shard(index + 1, count)
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
+def _environment_number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name)
     if text is None or not text.isdecimal():
         told = "not set" if text is None else repr(text)

@@ -88,7 +88,7 @@ class Ranking:
             higher_is_better: which way they go.
         """
         scored = [place for place in range(len(explainers)) if np.isfinite(values[:, place]).any()]
-        pairs = differences([explainers[place] for place in scored], samples, values[:, scored])
+        pairs = pairwise_differences([explainers[place] for place in scored], samples, values[:, scored])
         worse_than: dict[str, set[str]] = {explainers[place]: set() for place in scored}
         for pair in pairs:
             if (better := pair.better(higher_is_better=higher_is_better)) is not None:
@@ -123,7 +123,7 @@ def tied(order: Sequence[str], worse_than: Mapping[str, set[str]]) -> tuple[tupl
     return tuple(map(tuple, sorted(ordered, key=lambda group: [order.index(name) for name in group])))
 
 
-def differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Array) -> tuple[Difference, ...]:
+def pairwise_differences(names: Sequence[str], samples: npt.NDArray[np.int64], values: Array) -> tuple[Difference, ...]:
     """How all pairs of explainers differ.
 
     Args:

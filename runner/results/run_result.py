@@ -30,7 +30,7 @@ class RunResult:
         questions: how many (image, label) pairs were explained.
         unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
             no place in the viewer.
-        beyond: how many labels of the dataset were ignored as out of range: neither a class nor padding (negative).
+        labels_out_of_range: how many labels of the dataset were ignored: neither a class nor padding (negative).
         outcomes: how often hierarchical occlusion came to what; empty without it.
         errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
@@ -46,7 +46,7 @@ class RunResult:
     samples: int
     questions: int
     unrecorded: tuple[int, ...]
-    beyond: int
+    labels_out_of_range: int
     outcomes: dict[str, int]
     errors: dict[str, float]
     not_computed: dict[str, int]
@@ -69,7 +69,7 @@ class RunResult:
             samples=len(results.samples),
             questions=len(results.questions),
             unrecorded=tuple(results.samples[results.computed & ~recorded].tolist()),
-            beyond=int(results.beyond.sum()),
+            labels_out_of_range=int(results.labels_out_of_range.sum()),
             outcomes=dict(Counter(results.outcomes or ())),
             errors=_mean_errors(results),
             not_computed={what: times for what, times in not_computed.items() if times},
@@ -89,14 +89,15 @@ class RunResult:
         parts = [f"{read}, {asked} in {self.seconds:.1f} s"]
         if self.unrecorded:
             parts.append(f"{plural(len(self.unrecorded), 'sample')} without any label to explain")
-        if self.beyond:
-            parts.append(f"{plural(self.beyond, 'label')} out of range ignored")
+        if self.labels_out_of_range:
+            parts.append(f"{plural(self.labels_out_of_range, 'label')} out of range ignored")
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
-        told = PlanRecord.of(self.plan).errors
+        formats = PlanRecord.of(self.plan).errors
         parts += [
-            told.get(name, Explainer.error_told).format(name=name, error=error) for name, error in self.errors.items()
+            formats.get(name, Explainer.error_format).format(name=name, error=error)
+            for name, error in self.errors.items()
         ]
         parts += [f"{times} x {what} not computed" for what, times in self.not_computed.items()]
         passes = ", ".join(

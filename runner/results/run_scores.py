@@ -52,7 +52,7 @@ class RunScores:
         values: for each (explainer, metric) one score per question, NaN where it could not be computed.
         higher_is_better: by metric; True where nothing is said.
         controls: names of the explainers that know nothing of the network and are there to be beaten.
-        uncontrolled: metrics in which beating them says nothing.
+        control_insensitive: metrics in which beating them says nothing.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
     """
 
@@ -64,7 +64,7 @@ class RunScores:
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     controls: tuple[str, ...] = ()
-    uncontrolled: tuple[str, ...] = ()
+    control_insensitive: tuple[str, ...] = ()
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -81,7 +81,7 @@ class RunScores:
             values={pair: results.scores(*pair).tolist() for pair in pairs},
             higher_is_better=plan.higher_is_better,
             controls=plan.controls,
-            uncontrolled=plan.uncontrolled,
+            control_insensitive=plan.control_insensitive,
             chosen_layers=plan.chosen_layers,
         )
 
@@ -123,7 +123,7 @@ class RunScores:
         if metric not in self._rankings:
             better_up = self.higher_is_better.get(metric, True)
             samples = np.asarray(self.sample_ids, np.int64)
-            controls = () if metric in self.uncontrolled else self.controls
+            controls = () if metric in self.control_insensitive else self.controls
             self._rankings[metric] = Ranking.of(
                 metric, self.explainers, controls, samples, self.column(metric), higher_is_better=better_up
             )

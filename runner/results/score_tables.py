@@ -49,7 +49,7 @@ def table_notes(scores: RunScores) -> list[str]:
         notes.append(f"lower is better in {', '.join(lower)}")
     if any(left for metric in scores.metrics for left in _unbeaten(scores, metric).values()):
         notes.append(f"{_MARK} does not beat every control beyond noise")
-    beside = [metric for metric in scores.metrics if metric in scores.uncontrolled and scores.controls]
+    beside = [metric for metric in scores.metrics if metric in scores.control_insensitive and scores.controls]
     if beside:
         notes.append(f"nothing is marked in {', '.join(beside)}: a map that ignores the image does best there")
     by_told: defaultdict[str, list[str]] = defaultdict(list)
@@ -150,11 +150,11 @@ def _unscored(scores: RunScores, metric: str) -> str:
     by_times: defaultdict[int, list[str]] = defaultdict(list)
     for name in scores.explainers:
         by_times[scores.aggregate(name, metric).unscored].append(name)
-    told = [f"{times} of {_named(names, scores)}" for times, names in sorted(by_times.items()) if times]
+    told = [f"{times} of {_which_explainers(names, scores)}" for times, names in sorted(by_times.items()) if times]
     return ", ".join(told)
 
 
-def _named(names: Sequence[str], scores: RunScores) -> str:
+def _which_explainers(names: Sequence[str], scores: RunScores) -> str:
     if len(names) <= 2:
         return " and ".join(names)
     return "each explainer" if len(names) == len(scores.explainers) else f"{len(names)} explainers each"

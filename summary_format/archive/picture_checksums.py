@@ -13,7 +13,7 @@ import numpy as np
 from ..storage.run_folder import RunFolder
 from .results import Results
 from .sample_labels import recorded
-from .segments import AnyPart, Array, Explained, SampleBatch
+from .segments import AnyPart, Array, ExplanationBatch, InferenceBatch
 
 MISSING, EMPTY, WRONG = "missing", "empty", "different from what the run wrote"
 _BLOCK_BYTES = 1 << 20
@@ -55,7 +55,7 @@ def checksum(data: bytes) -> int:
     return int(google_crc32c.value(data))
 
 
-def pictures_of(run: RunFolder, name: str, samples: SampleBatch, part: AnyPart) -> Iterator[Picture]:
+def pictures_of(run: RunFolder, name: str, samples: InferenceBatch, part: AnyPart) -> Iterator[Picture]:
     """The pictures that were drawn with a part of a batch.
 
     Args:
@@ -64,23 +64,23 @@ def pictures_of(run: RunFolder, name: str, samples: SampleBatch, part: AnyPart) 
         samples: of the batch.
         part: the samples themselves, or what was found on them.
     """
-    if isinstance(part, SampleBatch):
+    if isinstance(part, InferenceBatch):
         for row in recorded(part):
-            yield Picture(run.image_path(int(part.ids[row])), _number(part.pictures, row))
-    elif isinstance(part, Explained):
+            yield Picture(run.image_path(int(part.ids[row])), _checksum_at(part.pictures, row))
+    elif isinstance(part, ExplanationBatch):
         for row in np.flatnonzero(part.computed):
-            yield Picture(run.heatmap_path(name, *samples.questions[row].tolist()), _number(part.pictures, row))
+            yield Picture(run.heatmap_path(name, *samples.questions[row].tolist()), _checksum_at(part.pictures, row))
 
 
 def pictures_of_run(run: RunFolder, results: Results) -> Iterator[Picture]:
     """All pictures of a finished run."""
     ids, checksums, questions = results.samples, results.sample_pictures, results.questions
     for row in np.flatnonzero(np.isin(ids, results.recorded)):
-        yield Picture(run.image_path(int(ids[row])), _number(checksums, row))
+        yield Picture(run.image_path(int(ids[row])), _checksum_at(checksums, row))
     for name in results.explainers:
         checksums = results.map_pictures(name)
         for row in np.flatnonzero(results.computed_maps(name)):
-            yield Picture(run.heatmap_path(name, *questions[row].tolist()), _number(checksums, row))
+            yield Picture(run.heatmap_path(name, *questions[row].tolist()), _checksum_at(checksums, row))
 
 
 class KnownPictures:
@@ -105,12 +105,12 @@ class KnownPictures:
 
     def of_sample(self, sample_id: int) -> int | None:
         """Of a sample's picture; None where it is not known."""
-        return _number(self._samples, _place(self._ids, sample_id))
+        return _checksum_at(self._samples, _place(self._ids, sample_id))
 
     def of_map(self, explainer: str, sample_id: int, label: int) -> int | None:
         """Of the picture of an explainer's map for a label of a sample; None where it is not known."""
         place = _place(self._places, sample_id * self._labels + label)
-        return None if place is None else _number(self._maps.get(explainer), self._order[place])
+        return None if place is None else _checksum_at(self._maps.get(explainer), self._order[place])
 
 
 def _place(ascending: Array, value: int) -> int | None:
@@ -119,7 +119,7 @@ def _place(ascending: Array, value: int) -> int | None:
     return place if place < len(ascending) and ascending[place] == value else None
 
 
-def _number(table: Array | None, place: int | None) -> int | None:
+def _checksum_at(table: Array | None, place: int | None) -> int | None:
     return None if table is None or place is None else int(table[place])
 
 

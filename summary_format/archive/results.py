@@ -15,19 +15,19 @@ from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder, runs_of
 from ..untrusted.array_schema import (
     SEARCHED,
-    archive_forms,
-    check_forms,
+    archive_specs,
+    check_arrays,
     check_questions,
     checked_costs,
-    picture_forms,
-    segment_forms,
+    picture_specs,
+    segment_specs,
 )
 from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
 from ..untrusted.variable_text import text_of_any_length
 from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
-from .segments import OUTCOMES, Array, Searched, Segments
-from .tables import SPREAD, joined, nothing, tables
+from .segments import OUTCOMES, Array, SearchBatch, Segments
+from .tables import SPREAD, joined_arrays, nothing, tables
 
 
 class Results:
@@ -61,7 +61,7 @@ class Results:
         self._source: _Source = _Archive(path, check=check) if path.is_file() else _source(path)
         self.finished = isinstance(self._source, _Archive)
         self.plan_record, self.costs = self._source.plan, self._source.costs
-        self.plan = self.plan_record.plain
+        self.plan = self.plan_record.raw
         self.class_names = self.plan_record.class_names
         self.explainers, self.metrics = tuple(self.plan_record.explainers), tuple(self.plan_record.metrics)
 
@@ -103,7 +103,7 @@ class Results:
         return ids
 
     @property
-    def beyond(self) -> Array:
+    def labels_out_of_range(self) -> Array:
         """(N,) how many labels of the sample are out of range: neither a class nor padding."""
         return self._source.table("samples/beyond")
 
@@ -202,7 +202,7 @@ class Results:
             raise ValueError("the run has no hierarchical occlusion; register it to have it")
         self._place(sample, label)
         tables: dict[str, Any] = {name: self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED}
-        revealed = Searched(**tables).revealed(self.questions)
+        revealed = SearchBatch(**tables).revealed(self.questions)
         found = {(of_sample, one.label): one for of_sample, one in revealed}
         return found.get((sample, label))
 
@@ -288,9 +288,9 @@ class _Archive:
         return values
 
     def _check_tables(self, file: h5py.File) -> None:
-        forms, classes = archive_forms(self.plan, pictured=self.pictured), len(self.plan.class_names)
-        tables = {name: stored_dataset(file, name) for name in forms}
-        check_forms(tables, forms, {"C": classes})
+        specs, classes = archive_specs(self.plan, pictured=self.pictured), len(self.plan.class_names)
+        tables = {name: stored_dataset(file, name) for name in specs}
+        check_arrays(tables, specs, {"C": classes})
         questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
         check_questions(tables["samples/id"][...], questions, classes)
         outcomes = tables.get("hierarchical_occlusion/outcomes")
@@ -310,13 +310,13 @@ class _Unfinished:
         except ValueError as error:
             raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
         self.costs = self._segments.costs()
-        pictures = picture_forms(plan.explainers).keys()
+        pictures = picture_specs(plan.explainers).keys()
         self.pictured = all(pictures <= tables(batch, ()).keys() for batch in self._batches)
 
     def table(self, name: str) -> Array:
         metrics = tuple(self.plan.metrics)
         batches = self._batches or [nothing(self.plan)]
-        return joined([tables(batch, metrics)[name] for batch in batches])
+        return joined_arrays([tables(batch, metrics)[name] for batch in batches])
 
     def maps(self, explainer: str, first: int, last: int) -> Array:
         found, start = [np.zeros((0, 0, 0), np.float32)], 0
@@ -336,9 +336,9 @@ class _Unfinished:
         sizes = {"C": len(self.plan.class_names), "S": 3 if self.plan.dropout_samples else 0}
         for batch in self._batches:
             samples = vars(batch.samples)
-            check_forms(samples, segment_forms("SampleBatch", samples), dict(sizes))
+            check_arrays(samples, segment_specs("InferenceBatch", samples), dict(sizes))
             for said in map(vars, batch.explained.values()):
-                check_forms(said, segment_forms("Explained", said), {"M": len(self.plan.metrics)})
+                check_arrays(said, segment_specs("ExplanationBatch", said), {"M": len(self.plan.metrics)})
 
 
 def _source(folder: Path) -> _Source:

@@ -4,7 +4,7 @@
 dataset gave), ``truth`` (padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty
 ``sd``, ``low`` and ``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps``
 (questions, H, W), ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
-With hierarchical occlusion the tables of ``segments.Searched`` under ``hierarchical_occlusion``. From
+With hierarchical occlusion the tables of ``segments.SearchBatch`` under ``hierarchical_occlusion``. From
 ``schema_version`` 2 on also ``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where
 there is none; a merge of shards whose archives have none of those has none either, and is of version 1. Up to version 2
 texts were of variable length, which only a parser of ours reads safely (``untrusted/variable_text.py``).
@@ -31,7 +31,7 @@ from ..errors import BrokenRecordError
 from ..plan_record import PlanRecord
 from ..storage.durable import open_new, sync, write_at
 from ..storage.run_folder import RunFolder
-from ..untrusted.array_schema import picture_forms
+from ..untrusted.array_schema import picture_specs
 from .segments import Array, BatchResults
 from .tables import nothing, padded, tables
 
@@ -102,10 +102,10 @@ def check_archive(path: Path) -> None:
 
 def _fill(archive: h5py.File, batches: Batches, plan: PlanRecord, check: Callable[[], None]) -> None:
     forms = _forms(batches, plan)
-    pictured = picture_forms(batches.explainers).keys() <= forms.keys()
+    pictured = picture_specs(batches.explainers).keys() <= forms.keys()
     archive.attrs["schema_version"] = SCHEMA_VERSION if pictured else UNPICTURED_VERSION
     _write_text(archive, "class_names", plan.class_names)
-    _write_text(archive, "plan", json.dumps(plan.plain))
+    _write_text(archive, "plan", json.dumps(plan.raw))
     _write_text(archive, "costs", json.dumps(batches.costs()))
     for name, (shape, kind) in forms.items():
         archive.create_dataset(name, shape, kind)
@@ -134,7 +134,7 @@ def _forms(batches: Batches, plan: PlanRecord) -> dict[str, tuple[tuple[int, ...
     """Shape and type of every table of all batches, so that they can be filled one batch at a time."""
     metrics = tuple(plan.metrics)
     forms = {name: (table.shape, table.dtype) for name, table in tables(nothing(plan), metrics).items()}
-    pictures, lacking = picture_forms(batches.explainers), set[str]()
+    pictures, lacking = picture_specs(batches.explainers), set[str]()
     for number, batch in enumerate(batches.batches()):
         found = tables(batch, metrics)
         for name, table in found.items():

@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from ..event_file.records import PREDICTED_ABOVE
-from .segments import SampleBatch
+from .segments import InferenceBatch
 
 
-def recorded(said: SampleBatch) -> list[int]:
+def recorded(inference: InferenceBatch) -> list[int]:
     """Rows of the samples that have a place in the records: the network gave numbers, and there is a label to show."""
-    return [int(row) for row in np.flatnonzero(said.computed) if true_labels(said, row) or predicted(said, row)]
+    return [
+        int(row)
+        for row in np.flatnonzero(inference.computed)
+        if true_labels(inference, row) or predicted(inference, row)
+    ]
 
 
-def predicted(said: SampleBatch, row: int) -> list[int]:
+def predicted(inference: InferenceBatch, row: int) -> list[int]:
     """Labels whose probability exceeds 0.5, ascending."""
-    return [int(label) for label in np.flatnonzero(said.probabilities[row] > PREDICTED_ABOVE)]
+    return [int(label) for label in np.flatnonzero(inference.probabilities[row] > PREDICTED_ABOVE)]
 
 
-def true_labels(said: SampleBatch, row: int) -> list[int]:
+def true_labels(inference: InferenceBatch, row: int) -> list[int]:
     """A sample's true labels, ascending."""
-    return [int(label) for label in said.truth[row] if label >= 0]
+    return [int(label) for label in inference.truth[row] if label >= 0]

@@ -25,7 +25,7 @@ from ..event_file.frames import framed, read_frames
 from ..event_file.records import Revealed, RevealedLayer
 from ..plural import plural
 from ..storage.run_folder import RunFolder
-from ..untrusted.array_schema import check_forms, check_questions, checked_costs, segment_forms
+from ..untrusted.array_schema import check_arrays, check_questions, checked_costs, segment_specs
 from ..untrusted.numpy_json import array_of, arrays_of, json_of
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,7 @@ OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleBatch:
+class InferenceBatch:
     """Samples of a batch, what the network says of them, and what was asked of it.
 
     Attributes:
@@ -45,7 +45,7 @@ class SampleBatch:
         probabilities: (N, classes).
         spread: (3, N, classes), standard deviation and 95 % interval under dropout; (0, N, classes) without.
         questions: (Q, 2), each question's sample id and label.
-        beyond: (N,) how many of its labels are out of range: neither a class nor padding.
+        labels_out_of_range: (N,) how many of its labels are out of range: neither a class nor padding.
         costs: passes and seconds that it took.
         pictures: (N,) CRC-32C of each sample's picture, 0 where it has none; None as long as they are not drawn, and
             in runs of earlier versions.
@@ -58,7 +58,7 @@ class SampleBatch:
     probabilities: Array
     spread: Array
     questions: Array
-    beyond: Array
+    labels_out_of_range: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     pictures: Array | None = None
 
@@ -69,13 +69,13 @@ class SampleBatch:
         finite: npt.NDArray[np.bool_] = np.isfinite(given).all(axis=1)
         return finite
 
-    def pictured(self, rows: Sequence[int], checksums: Sequence[int]) -> SampleBatch:
+    def pictured(self, rows: Sequence[int], checksums: Sequence[int]) -> InferenceBatch:
         """The same with the checksums of its pictures, which those rows have."""
         return replace(self, pictures=_placed(checksums, rows, len(self.ids)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explained:
+class ExplanationBatch:
     """What one explainer and the metrics say of a batch's questions.
 
     Attributes:
@@ -93,13 +93,13 @@ class Explained:
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     pictures: Array | None = None
 
-    def pictured(self, checksums: Sequence[int]) -> Explained:
+    def pictured(self, checksums: Sequence[int]) -> ExplanationBatch:
         """The same with the checksums of its pictures, one for each computed map."""
         return replace(self, pictures=_placed(checksums, self.computed, len(self.computed)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
+class SearchBatch:
     """What hierarchical occlusion found for a batch's questions, Q of them with L layers and B boxes in all.
 
     Attributes:
@@ -122,7 +122,7 @@ class Searched:
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
-    def nothing(cls) -> Searched:
+    def nothing(cls) -> SearchBatch:
         """Of no questions."""
         none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
         return cls(
@@ -147,8 +147,8 @@ class Searched:
                 yield sample_id, Revealed(label, sigma, layers)
 
 
-Part = TypeVar("Part", SampleBatch, Explained, Searched)
-AnyPart = SampleBatch | Explained | Searched
+Part = TypeVar("Part", InferenceBatch, ExplanationBatch, SearchBatch)
+AnyPart = InferenceBatch | ExplanationBatch | SearchBatch
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,9 @@ class BatchResults:
         searched: what hierarchical occlusion found, if the run has it.
     """
 
-    samples: SampleBatch
-    explained: Mapping[str, Explained]
-    searched: Searched | None = None
+    samples: InferenceBatch
+    explained: Mapping[str, ExplanationBatch]
+    searched: SearchBatch | None = None
 
 
 class Segments:
@@ -198,7 +198,7 @@ class Segments:
         """How many batches from the first on are committed with all that belongs to them."""
         return next(batch for batch in count() if self.lacks(batch))
 
-    def write_samples(self, batch: int, samples: SampleBatch) -> None:
+    def write_samples(self, batch: int, samples: InferenceBatch) -> None:
         """Commit a batch's samples.
 
         Raises:
@@ -206,7 +206,7 @@ class Segments:
         """
         self.run.write_file(self.samples_path(batch), framed(_packed(samples)))
 
-    def write_explained(self, batch: int, name: str, explained: Explained, maps: Array) -> None:
+    def write_explained(self, batch: int, name: str, explained: ExplanationBatch, maps: Array) -> None:
         """Commit an explainer's part of a batch: its maps (Q, H, W) and what else is said of them.
 
         Raises:
@@ -216,7 +216,7 @@ class Segments:
         np.save(buffer, maps, allow_pickle=False)
         self.run.write_file(self.explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
 
-    def write_searched(self, batch: int, searched: Searched) -> None:
+    def write_searched(self, batch: int, searched: SearchBatch) -> None:
         """Commit what hierarchical occlusion found on a batch.
 
         Raises:
@@ -224,25 +224,25 @@ class Segments:
         """
         self.run.write_file(self._searched_path(batch), framed(_packed(searched)))
 
-    def samples(self, batch: int) -> SampleBatch:
+    def samples(self, batch: int) -> InferenceBatch:
         """A batch's samples.
 
         Raises:
             BrokenRecordError: if the file is damaged.
         """
         path = self.samples_path(batch)
-        samples = _unpacked(path, SampleBatch)
+        samples = _unpacked(path, InferenceBatch)
         with _about(path):
             check_questions(samples.ids, samples.questions, samples.probabilities.shape[1])
         return samples
 
-    def explained(self, batch: int, name: str) -> Explained:
+    def explained(self, batch: int, name: str) -> ExplanationBatch:
         """An explainer's part of a batch, without its maps.
 
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return _unpacked(self.explained_path(batch, name), Explained)
+        return _unpacked(self.explained_path(batch, name), ExplanationBatch)
 
     def maps(self, batch: int, name: str) -> Array:
         """An explainer's maps (Q, H, W) of a batch.
@@ -256,17 +256,17 @@ class Segments:
             raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
         with _about(path):
             maps = array_of(frame.payload)
-            check_forms({"maps": maps}, {"maps": ("f", ("Q", "H", "W"))}, {})
+            check_arrays({"maps": maps}, {"maps": ("f", ("Q", "H", "W"))}, {})
         return maps
 
-    def searched(self, batch: int) -> Searched:
+    def searched(self, batch: int) -> SearchBatch:
         """What hierarchical occlusion found on a batch.
 
         Raises:
             BrokenRecordError: if the file is damaged.
         """
         path = self._searched_path(batch)
-        searched = _unpacked(path, Searched)
+        searched = _unpacked(path, SearchBatch)
         if (searched.outcomes >= len(OUTCOMES)).any():
             raise BrokenRecordError(path, 0, 0, "an outcome of hierarchical occlusion is none of ours")
         return searched
@@ -372,7 +372,7 @@ def _unpacked(path: Path, kind: type[Part]) -> Part:
         raise BrokenRecordError(path, 0, 0, "the file is empty")
     with _about(path):
         arrays = arrays_of(frame.payload)
-        forms = segment_forms(kind.__name__, arrays)
-        check_forms(arrays, {**forms, "costs": ("U", ())}, {})
+        specs = segment_specs(kind.__name__, arrays)
+        check_arrays(arrays, {**specs, "costs": ("U", ())}, {})
         costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
-        return kind(**{name: arrays[name] for name in forms}, costs=costs)
+        return kind(**{name: arrays[name] for name in specs}, costs=costs)

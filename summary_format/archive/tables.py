@@ -13,7 +13,7 @@ import numpy as np
 
 from ..plan_record import PlanRecord
 from ..untrusted.array_schema import SEARCHED
-from .segments import Array, BatchResults, Explained, SampleBatch, Searched
+from .segments import Array, BatchResults, ExplanationBatch, InferenceBatch, SearchBatch
 
 SPREAD = ("sd", "low", "high")
 _SEARCH = "hierarchical_occlusion"
@@ -29,7 +29,7 @@ def tables(batch: BatchResults, metrics: Sequence[str]) -> dict[str, Array]:
         "samples/logits": samples.logits,
         "samples/probabilities": samples.probabilities,
         "samples/computed": samples.computed,
-        "samples/beyond": samples.beyond,
+        "samples/beyond": samples.labels_out_of_range,
         "questions/sample": samples.questions[:, 0],
         "questions/label": samples.questions[:, 1],
         **{f"samples/{name}": values for name, values in zip(SPREAD, samples.spread, strict=False)},
@@ -52,7 +52,7 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
     """The batch that says what these tables hold."""
     logits = found["samples/logits"]
     spread = [found[f"samples/{name}"] for name in SPREAD if f"samples/{name}" in found]
-    samples = SampleBatch(
+    samples = InferenceBatch(
         ids=found["samples/id"],
         digests=found["samples/digest"],
         truth=found["samples/truth"],
@@ -60,12 +60,12 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
         probabilities=found["samples/probabilities"],
         spread=np.stack(spread) if spread else np.zeros((0, *logits.shape)),
         questions=np.stack([found["questions/sample"], found["questions/label"]], axis=1),
-        beyond=found["samples/beyond"],
+        labels_out_of_range=found["samples/beyond"],
         pictures=found.get("samples/picture"),
     )
     questions = len(samples.questions)
     explained = {
-        name: Explained(
+        name: ExplanationBatch(
             scores=np.array([found[f"explainers/{name}/scores/{metric}"] for metric in metrics]).reshape(
                 len(metrics), questions
             ),
@@ -76,7 +76,7 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
         for name in explainers
     }
     searched: dict[str, Any] = {name: found[f"{_SEARCH}/{name}"] for name in SEARCHED if f"{_SEARCH}/{name}" in found}
-    return BatchResults(samples, explained, Searched(**searched) if searched else None)
+    return BatchResults(samples, explained, SearchBatch(**searched) if searched else None)
 
 
 def nothing(plan: PlanRecord) -> BatchResults:
@@ -84,7 +84,7 @@ def nothing(plan: PlanRecord) -> BatchResults:
     classes, none = len(plan.class_names), np.zeros(0, np.int64)
     rows, spread = np.zeros((0, classes), np.float32), np.zeros((3 if plan.dropout_samples else 0, 0, classes))
     checksums = none.astype(np.uint32)
-    samples = SampleBatch(
+    samples = InferenceBatch(
         ids=none,
         digests=checksums,
         truth=np.zeros((0, 0), np.int64),
@@ -92,17 +92,17 @@ def nothing(plan: PlanRecord) -> BatchResults:
         probabilities=rows,
         spread=spread,
         questions=np.zeros((0, 2), np.int64),
-        beyond=none,
+        labels_out_of_range=none,
         pictures=checksums,
     )
-    explained = Explained(
+    explained = ExplanationBatch(
         scores=np.zeros((len(plan.metrics), 0)), computed=np.zeros(0, bool), errors=np.zeros(0), pictures=checksums
     )
-    searched = Searched.nothing() if plan.searching else None
+    searched = SearchBatch.nothing() if plan.searching else None
     return BatchResults(samples, dict.fromkeys(plan.explainers, explained), searched)
 
 
-def joined(parts: Sequence[Array]) -> Array:
+def joined_arrays(parts: Sequence[Array]) -> Array:
     """Tables of several batches below one another, rows of truth padded to the longest."""
     width = max((part.shape[1] for part in parts if part.ndim == 2), default=0)
     return np.concatenate([part if part.ndim < 2 else padded(part, width) for part in parts])

@@ -156,7 +156,7 @@ def decode(payload: bytes) -> tuple[Record, float]:
     explain = event.explain
     if explain.HasField("metadata"):
         meta = explain.metadata
-        names = (tuple(map(_text, of)) for of in (meta.label, meta.explain_method, meta.benchmark_method))
+        names = (tuple(map(_decoded_text, of)) for of in (meta.label, meta.explain_method, meta.benchmark_method))
         return Metadata(*names), event.wall_time
     if explain.benchmark:
         return _decode_scores(explain), event.wall_time
@@ -165,7 +165,7 @@ def decode(payload: bytes) -> tuple[Record, float]:
     raise ValueError("an event that holds neither metadata nor a sample nor scores")
 
 
-def _text(said: str | bytes) -> str:
+def _decoded_text(said: str | bytes) -> str:
     """A text of the wire; protobuf gives bytes where it is not UTF-8."""
     if not isinstance(said, str):
         raise ValueError(f"a text that is not UTF-8: {said[:80]!r}")
@@ -229,10 +229,13 @@ def _encode_scores(record: ScoresRecord, explain: wire.Explain) -> None:
 
 def _decode_sample(explain: wire.Explain) -> SampleRecord:
     inference = explain.inference
-    maps = (Heatmap(_text(item.explain_method), item.label, _text(item.heatmap_path)) for item in explain.explanation)
+    maps = (
+        Heatmap(_decoded_text(item.explain_method), item.label, _decoded_text(item.heatmap_path))
+        for item in explain.explanation
+    )
     return SampleRecord(
         explain.sample_id,
-        _text(explain.image_path),
+        _decoded_text(explain.image_path),
         _decode_predictions(explain.ground_truth_label, inference, "ground_truth_prob"),
         _decode_predictions(inference.predicted_label, inference, "predicted_prob"),
         tuple(maps),
@@ -245,7 +248,7 @@ def _decode_revealed(found: wire.Explain.Hoc) -> Revealed:
         RevealedLayer(layer.prob, tuple(zip(*(layer.box[edge::4] for edge in range(4)), strict=True)))
         for layer in found.layer
     )
-    sigma = _text(found.mask).removeprefix(_BLUR)
+    sigma = _decoded_text(found.mask).removeprefix(_BLUR)
     if not sigma.isdecimal() or any(len(layer.box) % 4 for layer in found.layer):
         raise ValueError(f"a hierarchical occlusion under {found.mask!r} or with incomplete boxes")
     return Revealed(found.label, int(sigma), tuple(layers))
@@ -253,7 +256,12 @@ def _decode_revealed(found: wire.Explain.Hoc) -> Revealed:
 
 def _decode_scores(explain: wire.Explain) -> ScoresRecord:
     scores = (
-        Score(_text(item.explain_method), _text(item.benchmark_method), item.total_score, tuple(item.label_score))
+        Score(
+            _decoded_text(item.explain_method),
+            _decoded_text(item.benchmark_method),
+            item.total_score,
+            tuple(item.label_score),
+        )
         for item in explain.benchmark
     )
     return ScoresRecord(tuple(scores))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..archive.picture_checksums import pictures_of
-from ..archive.segments import AnyPart, Explained, SampleBatch, Searched, Segments
+from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
 from ..event_file.frames import read_frames
 from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder
@@ -34,22 +34,22 @@ class NotComputed:
     Attributes:
         outputs: samples for which the network gave none.
         unlabelled: samples without any label to explain.
-        beyond: labels of the dataset that are out of range.
+        labels_out_of_range: labels of the dataset that are out of range.
         maps: by explainer, those that are not finite.
         scores: by explainer and metric, the questions that are not scored.
     """
 
     outputs: int = 0
     unlabelled: int = 0
-    beyond: int = 0
+    labels_out_of_range: int = 0
     maps: dict[str, int] = field(default_factory=dict)
     scores: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def count_samples(self, computed: Any, questions: Any, beyond: Any) -> None:
+    def count_samples(self, computed: Any, questions: Any, labels_out_of_range: Any) -> None:
         """Count samples (N,), questions (Q, 2) and labels (N,) of them."""
         self.outputs += int((~computed).sum())
         self.unlabelled += int(computed.sum()) - len(np.unique(questions[:, 0]))
-        self.beyond += int(beyond.sum())
+        self.labels_out_of_range += int(labels_out_of_range.sum())
 
     def count_maps(self, explainer: str, computed: Any) -> None:
         """Count maps (Q,)."""
@@ -132,18 +132,18 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
         plan: what it does.
         through: read maps and pictures as well, for their checksums.
     """
-    look = _Look(run, plan, through=through)
+    scan = _SegmentScan(run, plan, through=through)
     for batch, kinds in sorted(_files(run).items()):
-        look.at(batch, kinds)
-    costs = {what: dict(of) for what, of in look.costs.items()}
-    parts = tuple(look.parts.values())
-    pictures, faults = look.pictures.looked_at, (*look.faults, *look.pictures.faults())
+        scan.add_batch(batch, kinds)
+    costs = {what: dict(of) for what, of in scan.costs.items()}
+    parts = tuple(scan.parts.values())
+    pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(
         parts=parts,
-        batch_size=look.batch_size,
-        questions=look.questions,
+        batch_size=scan.batch_size,
+        questions=scan.questions,
         costs=costs,
-        not_computed=look.not_computed,
+        not_computed=scan.not_computed,
         pictures=pictures,
         faults=faults,
     )
@@ -159,7 +159,7 @@ def _files(run: RunFolder) -> dict[int, set[str]]:
     return found
 
 
-class _Look:
+class _SegmentScan:
     """Adds up what segments say. Arguments as those of ``committed``."""
 
     def __init__(self, run: RunFolder, plan: PlanRecord, *, through: bool) -> None:
@@ -175,33 +175,33 @@ class _Look:
         self.pictures = PictureTally(run, REMOVED)
         self.faults: list[Fault] = []
 
-    def at(self, batch: int, kinds: set[str]) -> None:
+    def add_batch(self, batch: int, kinds: set[str]) -> None:
         """Look at those segments of a batch that are there."""
-        samples: SampleBatch | None = None
+        samples: InferenceBatch | None = None
         for kind, part in self.parts.items():  # samples are the first
             if kind not in kinds:
                 continue
             path = self._run.segments / f"{batch:06d}.{kind}"
             try:
-                said = self._read(batch, kind, part.name)
-                samples = said if isinstance(said, SampleBatch) else samples
+                segment = self._read(batch, kind, part.name)
+                samples = segment if isinstance(segment, InferenceBatch) else samples
                 if self._through:
-                    self._look_through(path, part.name, samples, said)
-                self._count(part.name, said)
-                seconds = sum(said.costs.get("seconds", {}).values())
+                    self._look_through(path, part.name, samples, segment)
+                self._count(part.name, segment)
+                seconds = sum(segment.costs.get("seconds", {}).values())
                 part.count(0 if samples is None else len(samples.ids), seconds, size_of(path))
             except FileNotFoundError:  # joined or removed meanwhile
                 continue
             except Exception as error:  # whatever a foreign file makes of a reader
                 self.faults.append(fault_of(self._run, path, error, REMOVED))
 
-    def _look_through(self, path: Path, name: str, samples: SampleBatch | None, said: AnyPart) -> None:
+    def _look_through(self, path: Path, name: str, samples: InferenceBatch | None, segment: AnyPart) -> None:
         """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""
         for _ in read_frames(path):
             pass
-        if samples is None or isinstance(said, Searched) or said.pictures is None:
+        if samples is None or isinstance(segment, SearchBatch) or segment.pictures is None:
             return
-        for picture in pictures_of(self._run, name, samples, said):
+        for picture in pictures_of(self._run, name, samples, segment):
             self.pictures.look_at(picture)
 
     def _read(self, batch: int, kind: str, name: str) -> AnyPart:
@@ -209,14 +209,14 @@ class _Look:
             return self._segments.samples(batch)
         return self._segments.searched(batch) if kind == _SEARCHED else self._segments.explained(batch, name)
 
-    def _count(self, name: str, said: AnyPart) -> None:
-        if isinstance(said, SampleBatch):
-            self.batch_size = max(len(said.ids), self.batch_size or 0)
-            self.questions += len(said.questions)
-            self.not_computed.count_samples(said.computed, said.questions, said.beyond)
-        elif isinstance(said, Explained):
-            self.not_computed.count_maps(name, said.computed)
-            for metric, scores in zip(self._metrics, said.scores, strict=True):
+    def _count(self, name: str, segment: AnyPart) -> None:
+        if isinstance(segment, InferenceBatch):
+            self.batch_size = max(len(segment.ids), self.batch_size or 0)
+            self.questions += len(segment.questions)
+            self.not_computed.count_samples(segment.computed, segment.questions, segment.labels_out_of_range)
+        elif isinstance(segment, ExplanationBatch):
+            self.not_computed.count_maps(name, segment.computed)
+            for metric, scores in zip(self._metrics, segment.scores, strict=True):
                 self.not_computed.count_scores(name, metric, scores)
-        for what, by_kind in said.costs.items():
+        for what, by_kind in segment.costs.items():
             self.costs.setdefault(what, Counter()).update(by_kind)

@@ -228,7 +228,7 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
 
 def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection:
     plan, faults = _plan(run)
-    begun = replace(begun, plan=plan, ended=_written(run.manifest))
+    begun = replace(begun, plan=plan, ended=_time_written(run.manifest))
     faults, known = (*faults, *manifest_faults(run)), None
     try:
         results = Results(run.archive)
@@ -245,7 +245,7 @@ def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection
 def _with_results(begun: Inspection, results: Results) -> Inspection:
     """With what an archive says; columns of numbers are in memory, never maps."""
     lacking, questions = NotComputed(), results.questions
-    lacking.count_samples(results.computed, questions, results.beyond)
+    lacking.count_samples(results.computed, questions, results.labels_out_of_range)
     for explainer in results.explainers:
         lacking.count_maps(explainer, results.computed_maps(explainer))
         for metric in results.metrics:
@@ -274,7 +274,7 @@ def _record_faults(found: Inspection, run: RunFolder) -> Iterator[Fault]:
         yield Fault(run.event_file.name, "it does not hold the scores", ANEW)
 
 
-def _written(path: Path) -> float | None:
+def _time_written(path: Path) -> float | None:
     with suppress(OSError):
         return path.stat().st_mtime
     return None

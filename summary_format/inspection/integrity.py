@@ -85,7 +85,7 @@ def checked_records(run: RunFolder, *, finished: bool, known: KnownPictures | No
     """
     remedy, torn, faults = ANEW if finished else NEXT_START, False, []
     pictures = PictureTally(run, remedy)
-    found = _Tally(pictures if finished else None, known)
+    found = _RecordTally(pictures if finished else None, known)
     try:
         for record in read_records(run.event_file):
             found.add(record)
@@ -162,7 +162,7 @@ class PictureTally:
             yield Fault(first, f"this picture is {how}{others}", remedy)
 
 
-class _Tally:
+class _RecordTally:
     """Counts records.
 
     Args:
@@ -184,10 +184,10 @@ class _Tally:
         if isinstance(record, SampleRecord):
             self.samples += 1
             if self._pictures is not None:
-                for picture in self._named(record):
+                for picture in self._pictures_of(record):
                     self._pictures.look_at(picture)
 
-    def _named(self, record: SampleRecord) -> Iterator[Picture]:
+    def _pictures_of(self, record: SampleRecord) -> Iterator[Picture]:
         """The pictures that a record names."""
         sample_id, known = record.sample_id, self._known
         yield Picture(record.image_path, None if known is None else known.of_sample(sample_id))

@@ -33,10 +33,10 @@ def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[s
     damaged = dict(_damaged(segments, check))
     for path in damaged:
         segments.run.discard(path)
-    bereft = dict(_bereft(segments, check))
-    for path in bereft:
+    without_pictures = dict(_with_missing_pictures(segments, check))
+    for path in without_pictures:
         segments.run.discard(path)
-    return [*damaged.values(), *bereft.values()]
+    return [*damaged.values(), *without_pictures.values()]
 
 
 def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
@@ -49,7 +49,7 @@ def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Pa
             yield path, str(error)
 
 
-def _bereft(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+def _with_missing_pictures(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
     """Segments whose pictures are not all there, as they were drawn; or whose samples are not, which say of what."""
     for batch, paths in sorted(_by_batch(segments.run.segments).items()):
         if not segments.has_samples(batch):

@@ -8,25 +8,27 @@ import numpy as np
 
 from ..archive.results import Results
 from ..archive.sample_labels import predicted, recorded, true_labels
-from ..archive.segments import Array, BatchResults, SampleBatch
+from ..archive.segments import Array, BatchResults, InferenceBatch
 from ..event_file.records import Heatmap, Prediction, Revealed, SampleRecord, Score, ScoresRecord
 from ..storage.run_folder import RunFolder
 
 
 def sample_records(results: BatchResults, run: RunFolder) -> Iterator[SampleRecord]:
     """The records of a batch of which everything is known, in sample order."""
-    said = results.samples
-    heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in said.ids}
-    revealed: dict[int, list[Revealed]] = {int(sample_id): [] for sample_id in said.ids}
-    for sample_id, found in results.searched.revealed(said.questions) if results.searched is not None else ():
+    inference = results.samples
+    heatmaps: dict[int, list[Heatmap]] = {int(sample_id): [] for sample_id in inference.ids}
+    revealed: dict[int, list[Revealed]] = {int(sample_id): [] for sample_id in inference.ids}
+    for sample_id, found in results.searched.revealed(inference.questions) if results.searched is not None else ():
         revealed[sample_id].append(found)
     for name, of_explainer in results.explained.items():
-        for sample_id, label in said.questions[of_explainer.computed].tolist():
+        for sample_id, label in inference.questions[of_explainer.computed].tolist():
             path = run.heatmap_path(name, sample_id, label)
             heatmaps[sample_id].append(Heatmap(name, label, path))
-    for row in recorded(said):
-        sample_id = int(said.ids[row])
-        truth, above = (_told(said, row, labels) for labels in (true_labels(said, row), predicted(said, row)))
+    for row in recorded(inference):
+        sample_id = int(inference.ids[row])
+        truth, above = (
+            _predictions(inference, row, labels) for labels in (true_labels(inference, row), predicted(inference, row))
+        )
         maps, found_regions = tuple(heatmaps[sample_id]), tuple(revealed[sample_id])
         yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, maps, found_regions)
 
@@ -51,13 +53,13 @@ def mean_score(values: Array) -> float:
     return float(scored.mean()) if scored.size else float("nan")
 
 
-def _told(said: SampleBatch, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
+def _predictions(inference: InferenceBatch, row: int, labels: Iterable[int]) -> tuple[Prediction, ...]:
     """What is recorded of a sample's labels."""
 
     def spread_of(label: int) -> tuple[float, float, float] | None:
-        if not len(said.spread):
+        if not len(inference.spread):
             return None
-        sd, low, high = said.spread[:, row, label].tolist()
+        sd, low, high = inference.spread[:, row, label].tolist()
         return sd, low, high
 
-    return tuple(Prediction(label, float(said.probabilities[row, label]), spread_of(label)) for label in labels)
+    return tuple(Prediction(label, float(inference.probabilities[row, label]), spread_of(label)) for label in labels)

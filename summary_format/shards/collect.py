@@ -14,7 +14,7 @@ import numpy as np
 from ..archive.picture_checksums import pictures_of_run
 from ..archive.results import Results
 from ..errors import BrokenRecordError, SeveralProblemsError
-from ..plan_diff import differences, shown
+from ..plan_diff import plan_differences, shown
 from ..plan_record import PlanRecord
 from ..plural import plural
 from ..probe import Probe
@@ -92,7 +92,7 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
     if not run.finished:
         words, advice = "{folder} is not finished yet: {advice}", _what_to_do(run)
         return _Unfinished(
-            Problem.of("shard-unfinished", words, folder=folder, advice=advice), _said_shard(run.state())
+            Problem.of("shard-unfinished", words, folder=folder, advice=advice), _parse_shard(run.state())
         )
     results, state = Results(run.archive), run.state() or {}
     given = results.plan_record.shard
@@ -130,7 +130,7 @@ def _what_to_do(run: RunFolder) -> str:
     return f"process {writer.pid or '?'} on {writer.host or 'an unknown host'} is at it, wait for that"
 
 
-def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
+def _parse_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
     with suppress(ValueError):  # it may say nothing
         return PlanRecord.of((state or {}).get("plan")).shard
     return None
@@ -139,7 +139,7 @@ def _said_shard(state: dict[str, Any] | None) -> tuple[int, int] | None:
 def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[Problem]:
     """What speaks against these being shards of one run."""
     for shard in shards[1:]:
-        yield from _unlike(shards[0], shard)
+        yield from _shard_differences(shards[0], shard)
     tried = [shard for shard in shards if shard.tried is not None]
     for shard in tried[1:]:
         if shard.tried != tried[0].tried and shard.plan.device == tried[0].plan.device:
@@ -162,10 +162,10 @@ def _not_alike(shards: Sequence[FinishedShard]) -> Iterator[Problem]:
             )
 
 
-def _unlike(first: FinishedShard, shard: FinishedShard) -> Iterator[Problem]:
+def _shard_differences(first: FinishedShard, shard: FinishedShard) -> Iterator[Problem]:
     """How a shard differs from the first one, what matters most first."""
     elsewhere = first.plan.device != shard.plan.device
-    apart = differences(first.plan, shard.plan, _AMONG_SHARDS)
+    apart = plan_differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:
         apart.insert(0, f"it is one of {plural(first.count, 'shard')} there, one of {shard.count} here")
     computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)

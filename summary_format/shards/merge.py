@@ -13,7 +13,7 @@ from ..event_file.records import SampleRecord
 from ..event_file.writer import SummaryWriter
 from ..lifecycle.finish import finish, metadata
 from ..lifecycle.viewer_records import sample_records
-from ..plan_diff import differences, shown
+from ..plan_diff import plan_differences, shown
 from ..plan_record import PlanRecord
 from ..problem import Problem
 from ..storage.durable import copy, sync_folder
@@ -63,7 +63,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
     with FolderLock(root) as lock:
         sweep(root, lock)
         whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
-        plan = PlanRecord.of({**found[0].plan.plain, **whole})
+        plan = PlanRecord.of({**found[0].plan.raw, **whole})
         before = [run for run in find_runs(root, lock) if not _half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)
@@ -72,8 +72,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
             _clear(before[-1])
             return results
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
-        probe = next((shard.probe.plain() for shard in found if shard.probe is not None), None)
-        state = {"plan": plan.plain, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
+        probe = next((shard.probe.to_jsonable() for shard in found if shard.probe is not None), None)
+        state = {"plan": plan.raw, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
         run = RunFolder.create(root, found[0].plan.device, {**state, "probe": probe}, lock)
         batches = ShardedBatches(run, found)
         with SummaryWriter(run, [metadata(plan)]) as writer:
@@ -119,7 +119,7 @@ def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedSh
         words = "{folder} holds an unfinished run; {instead}"
         raise MergeError([Problem.of("out-holds-unfinished-run", words, folder=run.root, instead=_INSTEAD)])
     results = Results(run.archive)
-    if apart := differences(results.plan_record, plan):
+    if apart := plan_differences(results.plan_record, plan):
         words = "{folder} holds another run ({differences}); {instead}"
         values = {"folder": run.root, "differences": shown(apart), "instead": _INSTEAD}
         raise MergeError([Problem.of("out-holds-other-run", words, **values)])

@@ -11,13 +11,13 @@ import numpy as np
 
 from ..archive.results import Results
 from ..archive.segments import Array, BatchResults, added_up
-from ..archive.tables import batch_of, joined, nothing, sample_column, tables
+from ..archive.tables import batch_of, joined_arrays, nothing, sample_column, tables
 from ..errors import SeveralProblemsError
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..plan_record import PlanRecord
 from ..probe import Probe
 from ..storage.run_folder import RunFolder
-from ..untrusted.array_schema import picture_forms
+from ..untrusted.array_schema import picture_specs
 from ..untrusted.hdf5 import opened, stored_dataset
 
 _SAMPLES_A_BATCH = 64
@@ -78,7 +78,7 @@ class ShardedBatches:
         self.explainers: tuple[str, ...] = tuple(self._plan.explainers)
         self._metrics: tuple[str, ...] = tuple(self._plan.metrics)
         pictured = all(Results(shard.run.archive, check=False).sample_pictures is not None for shard in shards)
-        without = () if pictured else picture_forms(self.explainers)
+        without = () if pictured else picture_specs(self.explainers)
         self._names = tuple(name for name in tables(nothing(self._plan), self._metrics) if name not in without)
         self._found: dict[int, Mapping[Column, Array]] = {}
         self._starts = range(0, sum(shard.samples for shard in shards), _SAMPLES_A_BATCH)
@@ -140,7 +140,7 @@ def _column(file: h5py.File, table: str, place: int | None) -> Array:
 
 def _in_order(parts: Sequence[Tables]) -> Tables:
     """The tables of several shards as one, rows in the order of their samples."""
-    whole = {name: joined([part[name] for part in parts]) for name in parts[0]}
+    whole = {name: joined_arrays([part[name] for part in parts]) for name in parts[0]}
     orders = {}
     for name in whole:
         table, place = sample_column(name)

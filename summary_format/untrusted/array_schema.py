@@ -1,6 +1,6 @@
 """Which arrays, names and numbers belong together in a run, so that what does not fit is reported where it is read.
 
-A form is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
+A spec is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
 wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, S numbers of a spread (3, or 0 without
 uncertainty), L layers and B boxes that were revealed, H and W of maps.
 """
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from ..plan_record import PlanRecord
 
-Form = tuple[str, tuple[str | int, ...]]
+ArraySpec = tuple[str, tuple[str | int, ...]]
 
-SEARCHED: Mapping[str, Form] = {
+SEARCHED: Mapping[str, ArraySpec] = {
     "outcomes": ("u", ("Q",)),
     "blurred": ("f", ("Q",)),
     "sigmas": ("i", ("Q",)),
@@ -25,8 +25,8 @@ SEARCHED: Mapping[str, Form] = {
     "probabilities": ("f", ("L",)),
     "boxes": ("i", ("B", 8)),
 }
-SEGMENTS: Mapping[str, Mapping[str, Form]] = {
-    "SampleBatch": {
+SEGMENTS: Mapping[str, Mapping[str, ArraySpec]] = {
+    "InferenceBatch": {
         "ids": ("i", ("N",)),
         "digests": ("u", ("N",)),
         "truth": ("i", ("N", "K")),
@@ -37,20 +37,20 @@ SEGMENTS: Mapping[str, Mapping[str, Form]] = {
         "beyond": ("i", ("N",)),
         "pictures": ("u", ("N",)),
     },
-    "Explained": {
+    "ExplanationBatch": {
         "scores": ("f", ("M", "Q")),
         "computed": ("b", ("Q",)),
         "errors": ("f", ("Q",)),
         "pictures": ("u", ("Q",)),
     },
-    "Searched": SEARCHED,
+    "SearchBatch": SEARCHED,
 }
 
 
-def segment_forms(kind: str, found: Mapping[str, Any]) -> dict[str, Form]:
+def segment_specs(kind: str, found: Mapping[str, Any]) -> dict[str, ArraySpec]:
     """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none."""
-    forms = SEGMENTS[kind].items()
-    return {name: form for name, form in forms if name != "pictures" or found.get(name) is not None}
+    specs = SEGMENTS[kind].items()
+    return {name: spec for name, spec in specs if name != "pictures" or found.get(name) is not None}
 
 
 class Sized(Protocol):
@@ -63,14 +63,14 @@ class Sized(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-def picture_forms(explainers: Iterable[str]) -> dict[str, Form]:
+def picture_specs(explainers: Iterable[str]) -> dict[str, ArraySpec]:
     """The tables of checksums of pictures in an archive, by name; those of earlier versions have none."""
-    of_sample: Form = ("u", ("N",))
-    of_map: Form = ("u", ("Q",))
-    return {"samples/picture": of_sample, **{f"explainers/{name}/picture": of_map for name in explainers}}
+    spec_of_sample: ArraySpec = ("u", ("N",))
+    spec_of_map: ArraySpec = ("u", ("Q",))
+    return {"samples/picture": spec_of_sample, **{f"explainers/{name}/picture": spec_of_map for name in explainers}}
 
 
-def archive_forms(plan: PlanRecord, *, pictured: bool) -> dict[str, Form]:
+def archive_specs(plan: PlanRecord, *, pictured: bool) -> dict[str, ArraySpec]:
     """The tables that the archive of a plan's run holds, by name.
 
     Args:
@@ -78,7 +78,7 @@ def archive_forms(plan: PlanRecord, *, pictured: bool) -> dict[str, Form]:
         pictured: whether it has checksums of pictures.
     """
     one, rows = ("N",), ("N", "C")
-    forms: dict[str, Form] = {
+    specs: dict[str, ArraySpec] = {
         "samples/id": ("i", one),
         "samples/digest": ("u", one),
         "samples/truth": ("i", ("N", "K")),
@@ -89,32 +89,32 @@ def archive_forms(plan: PlanRecord, *, pictured: bool) -> dict[str, Form]:
         "questions/sample": ("i", ("Q",)),
         "questions/label": ("i", ("Q",)),
     }
-    forms |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.dropout_samples}
+    specs |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.dropout_samples}
     for name in plan.explainers:
-        of_explainer: dict[str, Form] = {
+        of_explainer: dict[str, ArraySpec] = {
             "maps": ("f", ("Q", "H", "W")),
             "computed": ("b", ("Q",)),
             "error": ("f", ("Q",)),
         }
         of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan.metrics}
-        forms |= {f"explainers/{name}/{table}": form for table, form in of_explainer.items()}
-    forms |= picture_forms(plan.explainers) if pictured else {}
+        specs |= {f"explainers/{name}/{table}": spec for table, spec in of_explainer.items()}
+    specs |= picture_specs(plan.explainers) if pictured else {}
     searched = SEARCHED if plan.searching else {}
-    return forms | {f"hierarchical_occlusion/{name}": form for name, form in searched.items()}
+    return specs | {f"hierarchical_occlusion/{name}": spec for name, spec in searched.items()}
 
 
-def check_forms(found: Mapping[str, Sized], forms: Mapping[str, Form], sizes: dict[str, int]) -> None:
-    """Make sure that tables are there and of their forms.
+def check_arrays(found: Mapping[str, Sized], specs: Mapping[str, ArraySpec], sizes: dict[str, int]) -> None:
+    """Make sure that tables are there and fit their specs.
 
     Args:
-        found: tables by name; others than the forms name are of no interest.
-        forms: by the same names.
+        found: tables by name; others than the specs name are of no interest.
+        specs: by the same names.
         sizes: what letters are known to stand for; those of the tables are added.
 
     Raises:
         ValueError: at the first table that is not.
     """
-    for name, (kinds, shape) in forms.items():
+    for name, (kinds, shape) in specs.items():
         if name not in found:
             raise ValueError(f"{name} is missing")
         dtype, given = found[name].dtype, tuple(found[name].shape)

@@ -28,13 +28,13 @@ def viewed(network, explainers, rows=(0, 0, 1), labels=(0, 2, 1), **options):
 def explained(view, explainers, needed=None):
     """Explanations that are each other's peers, as a run makes them."""
 
-    def need(kind, images):
+    def count_passes(kind, images):
         if needed is not None:
             needed[kind] = needed.get(kind, 0) + images
 
     found, _ = attribute_together(explainers, view)
     nothing = Estimate(np.zeros((0, *view.size), np.float32))
-    every = [Explanation(one, view, found.get(one.name, nothing).maps, need=need) for one in explainers]
+    every = [Explanation(one, view, found.get(one.name, nothing).maps, count_passes=count_passes) for one in explainers]
     for explanation in every:
         explanation.peers, explanation.memory = tuple(every), every[0].memory
     return every
@@ -173,4 +173,4 @@ def test_beating_controls_says_nothing_in_a_family_either():
     class Stability(MetricFamily):
         members: ClassVar = {"Robustness": Robustness}
 
-    assert Stability(2, "Robustness", activation_fn=nn.Sigmoid()).controlled is False
+    assert Stability(2, "Robustness", activation_fn=nn.Sigmoid()).control_sensitive is False

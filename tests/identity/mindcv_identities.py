@@ -43,7 +43,7 @@ def identified(name, weights):
         start += 101
     size = next((size for family, size in SIZES.items() if name.startswith(family)), 224)
     try:
-        answers = probe(Network(network, 2), (3, size, size), nn.Softmax()).plain()
+        answers = probe(Network(network, 2), (3, size, size), nn.Softmax()).to_jsonable()
     except Exception as error:
         answers = f"does not run: {type(error).__name__}: {error}"[:200]
     return {**network_identity(network), "probe": answers}

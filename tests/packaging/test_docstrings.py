@@ -18,7 +18,7 @@ from explainrun.runner.plan.sharding import NotAWorker, shard_of
 from explainrun.runner.results.ranking import Ranking
 from explainrun.summary_format import Results, original_picture
 from explainrun.summary_format.archive.segments import COSTS
-from explainrun.summary_format.plan_diff import differences
+from explainrun.summary_format.plan_diff import plan_differences
 from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.untrusted import array_schema
 
@@ -141,8 +141,8 @@ def test_plans_do_not_differ_by_their_place_and_strictness():
         return PlanRecord.of({**plan, **options})
 
     before = record(summary_dir="a", strict=True, seed=0)
-    assert differences(before, record(summary_dir="b", strict=False, seed=0)) == []
-    assert differences(before, record(summary_dir="b", strict=False, seed=1)) == ["seed was 0, is 1"]
+    assert plan_differences(before, record(summary_dir="b", strict=False, seed=0)) == []
+    assert plan_differences(before, record(summary_dir="b", strict=False, seed=1)) == ["seed was 0, is 1"]
 
 
 def test_every_letter_of_a_form_is_explained():
@@ -155,7 +155,7 @@ def test_every_letter_of_a_form_is_explained():
             "hierarchical_occlusion": {"blur": 2},
         }
     )
-    kinds = [*array_schema.SEGMENTS.values(), array_schema.archive_forms(plan, pictured=True)]
+    kinds = [*array_schema.SEGMENTS.values(), array_schema.archive_specs(plan, pictured=True)]
     letters = {size for kind in kinds for _, shape in kind.values() for size in shape if isinstance(size, str)}
     assert letters <= set(re.findall(r"\b[B-Z]\b", array_schema.__doc__))
 

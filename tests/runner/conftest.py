@@ -7,7 +7,7 @@ from mindspore import nn
 from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.execution.batch_loop import Work
+from explainrun.runner.execution.batch_loop import BatchLoop
 
 
 class Killed(BaseException):
@@ -49,7 +49,7 @@ def kill(monkeypatch):
     """Ends a run as a kill would, once so many commits of a batch are on the disk, or before it is finished."""
 
     def kill_run(run, batch=None, commits=0):
-        begin, commit, now = Work.batch, Work._commit, {"batch": None, "commits": 0}
+        begin, commit, now = BatchLoop.batch, BatchLoop._commit, {"batch": None, "commits": 0}
 
         def at_batch(self, index, *rest):
             now["batch"] = index
@@ -67,8 +67,8 @@ def kill(monkeypatch):
             raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(Work, "batch", at_batch)
-            patch.setattr(Work, "_commit", counted)
+            patch.setattr(BatchLoop, "batch", at_batch)
+            patch.setattr(BatchLoop, "_commit", counted)
             patch.setattr("explainrun.runner.execution.engine.finish", at_the_end)
             with pytest.raises(Killed):
                 run()

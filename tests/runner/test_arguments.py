@@ -27,7 +27,7 @@ from explainrun.runner.plan.fingerprint import Description, UndescribedError
 from explainrun.runner.up_to_date_run import current_run
 from explainrun.summary_format import MergeError, Results, merge
 
-describe = Description().plain
+describe = Description().to_jsonable
 
 
 class Scaled(Explainer):
@@ -541,7 +541,7 @@ def test_a_family_is_described_as_its_member_and_asks_what_it_asks(two_channels)
     member = Robustness(2, nn.Sigmoid(), samples=3)
     family = Family(2, activation_fn=nn.Sigmoid(), samples=3)
     assert Description().options(family) == Description().options(member)
-    assert family.maps_again == member.maps_again == 3
+    assert family.map_recomputations == member.map_recomputations == 3
     assert Description().options(InsertionAUC(2, nn.Sigmoid()))["class"] == "InsertionAUC"
 
 

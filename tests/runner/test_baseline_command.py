@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import read_baseline
-from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
+from explainrun.summary_format import ExplanationBatch, InferenceBatch, RunFolder, Segments
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.storage import durable
@@ -34,7 +34,7 @@ def make(tmp_path):
         segments, ids, numbers = Segments(run, ("First",)), np.arange(3), np.zeros((3, 2), np.float32)
         questions = np.stack([ids, 0 * ids], axis=1)
         spread, digests = np.zeros((0, 3, 2)), ids.astype(np.uint32)
-        said = SampleBatch(
+        said = InferenceBatch(
             ids=ids,
             digests=digests,
             truth=0 * questions[:, :1],
@@ -42,13 +42,13 @@ def make(tmp_path):
             probabilities=numbers,
             spread=spread,
             questions=questions,
-            beyond=0 * ids,
+            labels_out_of_range=0 * ids,
             costs={},
         )
         segments.write_samples(0, said)
         if finished:
             table = np.array([scores]) if plan["metrics"] else np.zeros((0, 3))
-            explained = Explained(scores=table, computed=np.ones(3, bool), errors=np.full(3, np.nan), costs={})
+            explained = ExplanationBatch(scores=table, computed=np.ones(3, bool), errors=np.full(3, np.nan), costs={})
             segments.write_explained(0, "First", explained, np.zeros((3, 2, 3), np.float32))
             write_archive(segments, PlanRecord.of(plan))
             run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)

@@ -162,9 +162,9 @@ def test_the_plan_tells_which_explainers_are_controls_and_which_way_metrics_go(r
     assert flat[result.scores.explainers.index(best)] == flat.min() < flat.max()
     assert runner("none", [Gradient]).plan().described.controls == ()
     robust = Faithfulness(2, nn.Sigmoid(), metric="NaiveFaithfulness"), Robustness(2, nn.Sigmoid())
-    assert runner("robust", [Gradient], robust).plan().described.uncontrolled == ("Robustness",)
+    assert runner("robust", [Gradient], robust).plan().described.control_insensitive == ("Robustness",)
     robust = [Robustness(2, nn.Sigmoid(), samples=2)]
-    assert runner("marks", [Gradient, RandomMap], robust).run().scores.uncontrolled == ("Robustness",)
+    assert runner("marks", [Gradient, RandomMap], robust).run().scores.control_insensitive == ("Robustness",)
 
 
 def configured(repository, tmp_path, config, **changes):

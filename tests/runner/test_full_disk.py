@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
-from explainrun.runner.execution.batch_loop import Work
+from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import Results, merge
 
 
@@ -51,7 +51,7 @@ def filled(monkeypatch):
 
     @contextmanager
     def full_after(commits, disk):
-        done, commit = [], Work._commit
+        done, commit = [], BatchLoop._commit
 
         def until_full(self, *arguments):
             if len(done) == commits:
@@ -61,7 +61,7 @@ def filled(monkeypatch):
             commit(self, *arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Work, "_commit", until_full)
+            patch.setattr(BatchLoop, "_commit", until_full)
             yield
 
     return full_after

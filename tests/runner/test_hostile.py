@@ -254,7 +254,7 @@ def test_a_plan_names_more_classes_than_options_may_list(two_channels, dataset, 
     names, network = [f"class {i}" for i in range(1001)], two_channels()
     runner = ImageClassificationRunner(tmp_path / "run", (dataset(list(scenes(3))), names), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)], [])
-    assert runner.plan().described.plain["class_names"] == names
+    assert runner.plan().described.raw["class_names"] == names
 
 
 @pytest.mark.parametrize(

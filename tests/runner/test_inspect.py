@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from explainrun.runner.cli.inspection_report.text import duration, size
 from explainrun.runner.cli.main import main
 from explainrun.summary_format import (
-    Explained,
+    ExplanationBatch,
     FolderLock,
+    InferenceBatch,
     Metadata,
     RunFolder,
-    SampleBatch,
     SampleRecord,
     Score,
     ScoresRecord,
@@ -47,7 +47,7 @@ def write_batch(segments, batch):
     ids, costs = np.array([2 * batch, 2 * batch + 1]), {"seconds": {"maps": 30.0}, "made": {"infer": 3}}
     numbers, questions = np.zeros((2, 2), np.float32), np.stack([ids, [0, 1]], axis=1)
     digests, spread = ids.astype(np.uint32), np.zeros((0, 2, 2))
-    said = SampleBatch(
+    said = InferenceBatch(
         ids=ids,
         digests=digests,
         truth=np.array([[0], [1]]),
@@ -55,11 +55,11 @@ def write_batch(segments, batch):
         probabilities=numbers,
         spread=spread,
         questions=questions,
-        beyond=0 * ids,
+        labels_out_of_range=0 * ids,
         costs=costs,
     )
     segments.write_samples(batch, said)
-    explained = Explained(
+    explained = ExplanationBatch(
         scores=np.array([[0.5, np.nan]]), computed=np.array([True, True]), errors=np.full(2, np.nan), costs=costs
     )
     segments.write_explained(batch, "First", explained, np.zeros((2, 2, 3), np.float32))

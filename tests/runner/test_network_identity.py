@@ -195,7 +195,7 @@ def test_shards_from_other_devices(run, monkeypatch, tmp_path, how_runs_differ, 
     run(Scaled(), folder=shards[0], shard=(1, 2))
     with monkeypatch.context() as patch:
         on_a_device(patch, "GPU")
-        patch.setattr("explainrun.runner.plan.network_fingerprint._options", lambda held: [("elsewhere", True)])
+        patch.setattr("explainrun.runner.plan.network_fingerprint._plain_options", lambda held: [("elsewhere", True)])
         run(Scaled(0.5 * (1 + apart)), folder=shards[1], shard=(2, 2))
     plans = [Results(shard).plan for shard in shards]
     assert [plan["device"] for plan in plans] == ["CPU", "GPU"]
@@ -235,13 +235,13 @@ def test_a_network_that_draws_random_numbers_is_reported(run, kill, caplog):
 def test_a_probe_survives_being_written():
     logits = np.array([[0.1, -3e38, np.inf], [1e-42, 0, np.nan]], np.float32)
     found = Probe((1, 2, 4), Answers(logits, np.abs(logits)))
-    again = Probe.of(found.plain())
+    again = Probe.of(found.to_jsonable())
     assert found.difference(again) is None
     assert again.difference(found) is None
     np.testing.assert_array_equal(again.answers.logits[:, :2], logits[:, :2])
     np.testing.assert_array_equal(np.isfinite(again.answers.logits), np.isfinite(logits))
     assert again.answers.logits[1, 0] == logits[1, 0]
-    assert Probe.of(Probe((1, 2, 4), None).plain()).answers is None
+    assert Probe.of(Probe((1, 2, 4), None).to_jsonable()).answers is None
 
 
 @pytest.mark.parametrize(

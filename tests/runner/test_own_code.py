@@ -15,7 +15,7 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.plan.code_fingerprint import own_code, unversioned_code
+from explainrun.runner.plan.code_fingerprint import fingerprint_user_code, unversioned_code
 from explainrun.runner.plan.network_fingerprint import structure_digest
 
 FIRST = """\
@@ -112,7 +112,7 @@ def written(tmp_path, monkeypatch):
 
 
 def digests(module):
-    return {name: own_code(getattr(module, name)) for name in NAMES}
+    return {name: fingerprint_user_code(getattr(module, name)) for name in NAMES}
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_neither_calls_nor_the_order_of_imports_count(written):
 
 def test_every_process_finds_the_same(written, tmp_path):
     here = list(digests(written()).values())
-    imports = "import first; from explainrun.runner.plan.code_fingerprint import own_code"
-    program = f"{imports}; print([own_code(getattr(first, name)) for name in {NAMES}])"
+    imports = "import first; from explainrun.runner.plan.code_fingerprint import fingerprint_user_code"
+    program = f"{imports}; print([fingerprint_user_code(getattr(first, name)) for name in {NAMES}])"
     for seed in "12":
         environment = {"PATH": "", "PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", program]
@@ -168,11 +168,11 @@ def test_strange_objects_are_not_asked():
 
     globals()["TRAP"] = Trap()
     try:
-        assert own_code(lambda: TRAP) == own_code(lambda: TRAP)  # noqa: F821
+        assert fingerprint_user_code(lambda: TRAP) == fingerprint_user_code(lambda: TRAP)  # noqa: F821
     finally:
         del globals()["TRAP"]
     for thing in (int, nn.ReLU, eval("lambda x: x + y"), type("Made", (), {"f": eval("lambda self: 1")})):
-        assert own_code(thing) == own_code(thing)
+        assert fingerprint_user_code(thing) == fingerprint_user_code(thing)
 
 
 MADE = """\
@@ -243,7 +243,7 @@ def test_code_is_followed_through_all_that_holds_it(tmp_path, monkeypatch, name,
         for module in [one for one in sys.modules if one.partition(".")[0] in ("made", "helper", "inner")]:
             del sys.modules[module]
         importlib.invalidate_caches()
-        return own_code(getattr(import_module("made"), name))
+        return fingerprint_user_code(getattr(import_module("made"), name))
 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -255,7 +255,7 @@ def test_a_class_without_source_is_also_its_constants():
     def made(factor):
         scope = {"__name__": "__main__"}
         exec(f"class Cell:\n    FACTOR, sizes = {factor}, [1, 2]\n    def f(self): return self.FACTOR", scope)
-        return own_code(scope["Cell"])
+        return fingerprint_user_code(scope["Cell"])
 
     assert made(2) == made(2) != made(300)
 
@@ -268,7 +268,7 @@ def test_packages_of_another_environment_are_not_the_users_own(tmp_path, monkeyp
         monkeypatch.syspath_prepend(place)
         sys.modules.pop("elsewhere", None)
         scope = {"elsewhere": import_module("elsewhere")}
-        return own_code(eval("lambda x: elsewhere.inner(x)", scope))
+        return fingerprint_user_code(eval("lambda x: elsewhere.inner(x)", scope))
 
     assert of("conda/lib/site-packages") == of("usr/lib/dist-packages") != of("project")
 
@@ -301,7 +301,7 @@ def test_a_class_of_mindspore_is_not_followed_wherever_it_lies(monkeypatch):
     monkeypatch.setattr(
         "explainrun.runner.plan.code_fingerprint.getsource", lambda thing: read.append(thing) or real(thing)
     )
-    own_code(Holding)
+    fingerprint_user_code(Holding)
     assert set(read) <= {Holding}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from explainrun.explainers import Network
 from explainrun.runner.execution import progress
-from explainrun.runner.execution.progress import Progress
+from explainrun.runner.execution.progress import RunProgress
 
 
 class Terminal(io.StringIO):
@@ -26,7 +26,7 @@ def closed():
 def test_a_bar_in_a_terminal_names_what_is_at_work(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
-    with Progress(10) as bar:
+    with RunProgress(10) as bar:
         bar.doing("GradCAM")
         bar.advance(4)
     assert "4/10" in screen.getvalue()
@@ -37,7 +37,7 @@ def test_a_bar_in_a_terminal_names_what_is_at_work(monkeypatch):
 def test_no_standard_error(monkeypatch, caplog, stderr):
     """As of a script in whose process it was closed at the start, or is closed now."""
     monkeypatch.setattr("sys.stderr", stderr)
-    with Progress(10) as bar:
+    with RunProgress(10) as bar:
         bar.doing("GradCAM")
         bar.advance(4)
         bar.alive()
@@ -47,7 +47,7 @@ def test_a_line_a_minute_elsewhere(monkeypatch, caplog):
     clock = iter([0, 30, 61, 90, 122, 125]).__next__
     monkeypatch.setattr(progress.time, "monotonic", clock)
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    with caplog.at_level(logging.INFO, "explainrun"), Progress(None) as bar:
+    with caplog.at_level(logging.INFO, "explainrun"), RunProgress(None) as bar:
         bar.doing("Gradient")
         bar.advance(4)
     assert caplog.messages == ["4 of ? samples, at Gradient"]
@@ -58,7 +58,7 @@ def test_long_work_shows_that_it_is_alive(monkeypatch, caplog):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    with caplog.at_level(logging.INFO, "explainrun"), Progress(9) as bar:
+    with caplog.at_level(logging.INFO, "explainrun"), RunProgress(9) as bar:
         bar.doing("RISE")
         for _ in range(130):
             now[0] += 1.0

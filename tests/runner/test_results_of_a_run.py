@@ -37,13 +37,13 @@ def test_samples_are_those_of_the_dataset_and_the_records(finished, tmp_path):
         truth = sorted({int(label) for label in labels if 0 <= label < 2})
         assert results.samples[place] == place
         assert [label for label in results.truth[place].tolist() if label >= 0] == truth
-        assert results.beyond[place] == (labels > 1).sum()
+        assert results.labels_out_of_range[place] == (labels > 1).sum()
         expected = nn.Sigmoid()(network.set_train(False)(Tensor(image[None]))).asnumpy()[0]
         np.testing.assert_allclose(results.probabilities[place], expected, atol=1e-6)
         for told in (*records[place].truth, *records[place].predicted):
             assert told.probability == pytest.approx(results.probabilities[place, told.label])
             assert told.spread == pytest.approx(results.uncertainty[:, place, told.label])
-    assert result.beyond == results.beyond.sum() > 0
+    assert result.labels_out_of_range == results.labels_out_of_range.sum() > 0
     assert np.ptp(results.uncertainty[0]) > 0
 
 

@@ -12,7 +12,7 @@ from mindspore import nn
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
 from explainrun.runner.execution import engine
-from explainrun.runner.execution.batch_loop import Work
+from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import FolderInUseError, FolderLock, Results, Segments, find_runs
 from explainrun.summary_format.event_file.frames import read_frames
 
@@ -44,12 +44,12 @@ def test_committed_passes_are_not_made_again(make_runner, kill, two_channels):
 @pytest.mark.parametrize(("commits", "read"), [(None, []), (1, []), (2, [1]), (3, [])])
 def test_records_are_read_from_the_disk_only_for_a_batch_begun_earlier(make_runner, kill, monkeypatch, commits, read):
     """Of the second batch samples alone, one explainer too, or all that there are was committed before."""
-    found, results, begin = [], Segments.results, Work.all
+    found, results, begin = [], Segments.results, BatchLoop.all
     if commits is not None:
         kill(make_runner().run, 1, commits)
     with monkeypatch.context() as patch:
         patch.setattr(Segments, "results", lambda self, batch: found.append(batch) or results(self, batch))
-        patch.setattr(Work, "all", lambda *given: (found.clear(), begin(*given)))
+        patch.setattr(BatchLoop, "all", lambda *given: (found.clear(), begin(*given)))
         patch.setattr(engine, "finish", lambda *_, **__: pytest.fail("all batches are done"))
         with pytest.raises(pytest.fail.Exception, match="all batches are done"):
             make_runner().run()
@@ -245,7 +245,7 @@ def heard_signals():
 def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_path, how_runs_differ, number, caplog):
     make_runner("whole").run()
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    explain = Work._scores
+    explain = BatchLoop._scores
 
     def interrupted(self, explanation, coverings):
         if explanation.explainer.name == "Gradient":
@@ -255,7 +255,7 @@ def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_p
 
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
-        patch.setattr(Work, "_scores", interrupted)
+        patch.setattr(BatchLoop, "_scores", interrupted)
         with pytest.raises(RunStopped, match="stopped by a signal; run again to resume") as caught:
             make_runner().run()
     assert caught.value.code == 3

@@ -18,7 +18,7 @@ from explainrun.runner.plan.fingerprint import Description
 from explainrun.runner.plan.network_fingerprint import structure_digest
 from explainrun.summary_format import FolderInUseError, find_runs
 from explainrun.summary_format.lifecycle import finish
-from explainrun.summary_format.plan_diff import differences
+from explainrun.summary_format.plan_diff import plan_differences
 from explainrun.summary_format.storage import durable
 
 
@@ -33,11 +33,11 @@ def test_the_order_of_names_counts(linear, dataset, scenes, tmp_path):
         return made.plan().described
 
     first = plan([Gradient, InputXGradient], [InsertionAUC, DeletionAUC])
-    assert differences(first, plan([Gradient, InputXGradient], [InsertionAUC, DeletionAUC])) == []
-    assert differences(first, plan([Gradient, InputXGradient], [DeletionAUC, InsertionAUC])) == [
+    assert plan_differences(first, plan([Gradient, InputXGradient], [InsertionAUC, DeletionAUC])) == []
+    assert plan_differences(first, plan([Gradient, InputXGradient], [DeletionAUC, InsertionAUC])) == [
         "order of metrics was ['InsertionAUC', 'DeletionAUC'], is ['DeletionAUC', 'InsertionAUC']"
     ]
-    [told] = differences(first, plan([InputXGradient, Gradient], [InsertionAUC, DeletionAUC]))
+    [told] = plan_differences(first, plan([InputXGradient, Gradient], [InsertionAUC, DeletionAUC]))
     assert told.startswith("order of explainers was ")
 
 
@@ -83,10 +83,10 @@ def test_the_code_of_other_peoples_classes_counts(tmp_path):
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
-        return options_of(module.Theirs(None))
+        return component_options(module.Theirs(None))
 
     assert written("1") == written("1") != written("2")
-    assert "code" not in options_of(InsertionAUC(2, nn.Sigmoid()))  # ours has a version
+    assert "code" not in component_options(InsertionAUC(2, nn.Sigmoid()))  # ours has a version
 
 
 def test_the_dataset_may_be_batched_otherwise(kill, linear, dataset, scenes, tmp_path, how_runs_differ):
@@ -107,10 +107,10 @@ def test_the_dataset_may_be_batched_otherwise(kill, linear, dataset, scenes, tmp
 
 
 def plain(value):
-    return Description().plain(value)
+    return Description().to_jsonable(value)
 
 
-def options_of(thing):
+def component_options(thing):
     return Description().options(thing)
 
 

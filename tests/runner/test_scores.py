@@ -180,7 +180,7 @@ def test_the_tables_of_a_run(snapshot):
         values=values,
         controls=("RandomMap",),
         higher_is_better={"M": True, "Leak": False},
-        uncontrolled=("Leak",),
+        control_insensitive=("Leak",),
     )
     assert scores.table() == snapshot(name="scores")
     assert scores.ranking_table() == snapshot(name="ranking")
@@ -191,7 +191,7 @@ def test_the_tables_of_a_run(snapshot):
 def test_nothing_is_marked_where_controls_do_best_by_their_making():
     columns = {"level": LEVEL, "RandomMap": ABOVE}
     assert scored(columns, controls=("RandomMap",)).ranking("M").unbeaten == {"level": ("RandomMap",)}
-    scores = scored(columns, controls=("RandomMap",), uncontrolled=("M",))
+    scores = scored(columns, controls=("RandomMap",), control_insensitive=("M",))
     assert not any(scores.ranking("M").unbeaten.values())
     assert " !" not in scores.table()
     assert "nothing is marked in M: a map that ignores the image does best there" in scores.table()

@@ -131,7 +131,7 @@ def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_
 def test_a_shard_whose_own_labels_are_no_classes(runner):
     """What all first samples have is a mistake; what those of one shard have need not be."""
     given = [(image, np.int32([label, -1]), boxes) for (image, _, boxes), label in zip(rows(), [0, 7], strict=False)]
-    assert runner("{shard}", given=given).run(shard=(2, 2)).beyond == 1
+    assert runner("{shard}", given=given).run(shard=(2, 2)).labels_out_of_range == 1
 
 
 @pytest.mark.parametrize("jit", ["off", "auto"])

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
-from explainrun.summary_format import Explained, MergeError, Results, find_runs, inspect_run, merge
+from explainrun.summary_format import ExplanationBatch, MergeError, Results, find_runs, inspect_run, merge
 from explainrun.summary_format.archive.picture_checksums import checksum
 
 WRONG = "this picture is different from what the run wrote"
@@ -162,7 +162,7 @@ def test_checksums_of_an_unfinished_run_are_read(make_runner, kill, tmp_path):
 def test_beside_a_shard_without_checksums_those_of_the_others_are_left_out(make_runner, tmp_path, monkeypatch):
     shards = [make_runner("parts/{shard}").run(shard=(1, 2)).summary_dir]
     with monkeypatch.context() as patch:
-        patch.setattr(Explained, "pictured", lambda self, _: self)
+        patch.setattr(ExplanationBatch, "pictured", lambda self, _: self)
         shards.append(make_runner("parts/{shard}").run(shard=(2, 2)).summary_dir)
     assert merge(tmp_path / "run", shards).sample_pictures is None
     found = inspect_run(tmp_path / "run")

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from explainrun.summary_format import (
-    Explained,
+    ExplanationBatch,
     FolderLock,
     Heatmap,
+    InferenceBatch,
     Metadata,
     Prediction,
     RunFolder,
-    SampleBatch,
     SampleRecord,
     Score,
     ScoresRecord,
-    Searched,
+    SearchBatch,
     Segments,
     SummaryWriter,
     inspect_run,
@@ -45,13 +45,13 @@ def seconds(spent):
     return {"seconds": {"work": spent}, "made": {"infer": 1}}
 
 
-def write_samples(segments, batch, first, questions, spent, logits=0.0, beyond=0):
+def write_samples(segments, batch, first, questions, spent, logits=0.0, labels_out_of_range=0):
     """Two samples of three classes."""
     network = np.array([[logits] * 3, [0.0] * 3], np.float32)
     questions = np.array(questions, np.int64).reshape(-1, 2)
-    ids, beyond = np.array([first, first + 1]), np.array([beyond, 0])
+    ids, labels_out_of_range = np.array([first, first + 1]), np.array([labels_out_of_range, 0])
     truth, spread = np.full((2, 1), -1), np.zeros((0, 2, 3))
-    said = SampleBatch(
+    said = InferenceBatch(
         ids=ids,
         digests=ids.astype(np.uint32),
         truth=truth,
@@ -59,7 +59,7 @@ def write_samples(segments, batch, first, questions, spent, logits=0.0, beyond=0
         probabilities=network,
         spread=spread,
         questions=questions,
-        beyond=beyond,
+        labels_out_of_range=labels_out_of_range,
         costs=seconds(spent),
     )
     segments.write_samples(batch, said)
@@ -67,7 +67,7 @@ def write_samples(segments, batch, first, questions, spent, logits=0.0, beyond=0
 
 def write_explained(segments, batch, name, scores, computed, spent):
     count = len(scores)
-    said = Explained(
+    said = ExplanationBatch(
         scores=np.array([scores], np.float64),
         computed=np.array(computed, bool),
         errors=np.full(count, NAN),
@@ -86,7 +86,9 @@ def run(tmp_path):
 
 
 def fill(segments):
-    write_samples(segments, 0, 0, [(1, 0), (1, 2)], 10.0, logits=NAN, beyond=3)  # nothing is asked of sample 0
+    write_samples(
+        segments, 0, 0, [(1, 0), (1, 2)], 10.0, logits=NAN, labels_out_of_range=3
+    )  # nothing is asked of sample 0
     write_samples(segments, 1, 2, [(2, 1)], 2.0)  # sample 3 has no label
     write_samples(segments, 2, 4, [(4, 1), (5, 1)], 2.0)
     write_explained(segments, 0, "First", [0.5, NAN], [True, False], 6.0)
@@ -109,7 +111,7 @@ def finished(tmp_path):
     plan = {**PLAN, "samples": 2}
     made = RunFolder.create(tmp_path / "finished", "CPU", {"plan": plan})
     segments = Segments(made, tuple(PLAN["explainers"]))
-    write_samples(segments, 0, 0, [(1, 0), (1, 2)], 10.0, logits=NAN, beyond=3)
+    write_samples(segments, 0, 0, [(1, 0), (1, 2)], 10.0, logits=NAN, labels_out_of_range=3)
     write_explained(segments, 0, "First", [0.5, NAN], [True, False], 6.0)
     write_explained(segments, 0, "Sécond", [0.5, 0.5], [True, True], 40.0)
     write_event_file(made, ScoresRecord((Score("First", "IoSR", 0.5), Score("Sécond", "IoSR", 0.5))))
@@ -140,7 +142,7 @@ def test_a_finished_run(finished):
     assert (found.samples, found.questions, found.seconds) == (2, 2, 56.0)
     assert found.ended == finished.manifest.stat().st_mtime
     lacking = found.not_computed
-    assert (lacking.outputs, lacking.unlabelled, lacking.beyond) == (1, 0, 3)
+    assert (lacking.outputs, lacking.unlabelled, lacking.labels_out_of_range) == (1, 0, 3)
     assert lacking.maps == {"First": 1, "Sécond": 0}
     assert lacking.scores == {"First": {"IoSR": 1}, "Sécond": {"IoSR": 0}}
     assert (found.records.records, found.records.samples, found.records.scores) == (3, 1, True)
@@ -166,7 +168,7 @@ def test_how_far_a_run_is_and_how_long_it_takes_each_part_at_its_own_speed(run):
     assert progress.seconds_to_go == 1 * 1 + 3 * 4 + 5 * 20
     assert found.costs == {"seconds": {"work": 68.0}, "made": {"infer": 6}}
     lacking = found.not_computed
-    assert (lacking.outputs, lacking.unlabelled, lacking.beyond) == (1, 1, 3)
+    assert (lacking.outputs, lacking.unlabelled, lacking.labels_out_of_range) == (1, 1, 3)
     assert (lacking.maps["First"], lacking.scores["First"]["IoSR"]) == (1, 2)
     assert found.questions == 5
 
@@ -198,8 +200,8 @@ def test_hierarchical_occlusion_is_a_part_and_a_shard_has_its_share(run):
     searched = Segments(run, ("First", "Sécond"), searching=True)
     found = inspect_run(run.root)
     assert found.progress.untried == ("hierarchical occlusion",)
-    nothing = Searched.nothing()
-    searched.write_searched(0, Searched(**{**vars(nothing), "costs": seconds(3.0)}))
+    nothing = SearchBatch.nothing()
+    searched.write_searched(0, SearchBatch(**{**vars(nothing), "costs": seconds(3.0)}))
     found = inspect_run(run.root)
     assert [part.name for part in found.progress.parts] == ["samples", "hierarchical occlusion", "First", "Sécond"]
     assert found.progress.parts[1].seconds_a_sample == 1.5

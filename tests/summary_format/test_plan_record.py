@@ -22,7 +22,7 @@ def test_what_is_said_is_typed_and_kept_as_it_is():
     record = PlanRecord.of(json.loads(json.dumps(said)))
     assert (record.class_names, record.shard, record.own_samples) == (("a", "ü"), (2, 3), 2)
     assert (record.explainers, record.settings) == ({"First": {"layer": "conv"}}, ("seed",))
-    assert json.dumps(record.plain) == json.dumps(said)
+    assert json.dumps(record.raw) == json.dumps(said)
 
 
 def test_plans_of_earlier_versions_say_less():
@@ -30,7 +30,7 @@ def test_plans_of_earlier_versions_say_less():
     assert (record.limit, record.shard, record.own_samples, record.searching) == (None, None, None, False)
     assert (record.dropout_samples, record.config, record.chosen_layers, record.device) == (0, None, {}, "")
     assert record.settings == ("mean", "std", "seed", "pass_size", "jit")
-    assert record.plain == PLAN
+    assert record.raw == PLAN
 
 
 def test_a_record_is_not_changed():
@@ -68,9 +68,9 @@ def test_what_a_plan_cannot_say(changes, words):
 
 
 def test_keys_are_no_attributes():
-    keys = ("plain", "_plain", "of", "model_dump", "__class__", "__dict__", "own_samples")
+    keys = ("raw", "_raw", "of", "model_dump", "__class__", "__dict__", "own_samples")
     record = PlanRecord.of({**PLAN, "samples": 4, **dict.fromkeys(keys, 3)})
-    assert (record.own_samples, record.plain["plain"], type(record)) == (4, 3, PlanRecord)
+    assert (record.own_samples, record.raw["raw"], type(record)) == (4, 3, PlanRecord)
 
 
 def test_samples_that_nobody_has_are_not_counted():

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from explainrun.summary_format import BrokenRecordError, Explained, Results, RunFolder, SampleBatch, Segments
+from explainrun.summary_format import BrokenRecordError, ExplanationBatch, InferenceBatch, Results, RunFolder, Segments
 from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.archive.results_file import check_archive, write_archive
 from explainrun.summary_format.plan_record import PlanRecord
@@ -23,7 +23,7 @@ PLAN = {
 
 def batch(ids, truth, questions, seed):
     rng = np.random.default_rng(seed)
-    samples = SampleBatch(
+    samples = InferenceBatch(
         ids=np.array(ids),
         digests=np.array(ids, np.uint32) + 7,
         truth=np.array(truth),
@@ -31,7 +31,7 @@ def batch(ids, truth, questions, seed):
         probabilities=rng.random((len(ids), 3)).astype(np.float32),
         spread=rng.random((3, len(ids), 3)),
         questions=np.array(questions, np.int64).reshape(-1, 2),
-        beyond=np.arange(len(ids)),
+        labels_out_of_range=np.arange(len(ids)),
         costs={"made": {"infer": 1}, "seconds": {"inference": 0.5}},
         pictures=np.array(ids, np.uint32) + 70,
     )
@@ -41,7 +41,7 @@ def batch(ids, truth, questions, seed):
         maps = rng.normal(size=(count, 2, 5)).astype(np.float32)
         costs = {"made": {"guided": 2}, "seconds": {"maps": 0.25}}
         explained[name] = (
-            Explained(
+            ExplanationBatch(
                 scores=rng.random((2, count)),
                 computed=np.isfinite(maps).all(axis=(1, 2)),
                 errors=rng.random(count),
@@ -84,7 +84,7 @@ def check(results):
     assert results.samples.tolist() == [0, 1, 2, 3, 4, 5]
     assert results.truth.tolist() == [[0, 2], [1, -1], [-1, -1], [-1, -1], [-1, -1], [2, -1]]
     assert results.sample_pictures.tolist() == [70, 71, 72, 73, 74, 75]
-    assert results.beyond.tolist() == [0, 1, 2, 0, 1, 0]
+    assert results.labels_out_of_range.tolist() == [0, 1, 2, 0, 1, 0]
     assert results.computed.all()
     assert results.questions.tolist() == [[0, 0], [0, 2], [1, 1], [5, 1], [5, 2]]
     probabilities = np.concatenate([samples.probabilities for samples, _ in BATCHES])

@@ -14,14 +14,14 @@ import pytest
 
 from explainrun.summary_format import (
     BrokenRecordError,
-    Explained,
+    ExplanationBatch,
     FolderLock,
+    InferenceBatch,
     Metadata,
     Results,
     Revealed,
     RevealedLayer,
     RunFolder,
-    SampleBatch,
     SampleRecord,
     Segments,
     find_runs,
@@ -46,7 +46,7 @@ def run(tmp_path):
     truth, spread = np.array([[1]]), np.zeros((0, 1, 2))
     segments.write_samples(
         0,
-        SampleBatch(
+        InferenceBatch(
             ids=np.array([3]),
             digests=np.array([7], np.uint32),
             truth=truth,
@@ -54,10 +54,10 @@ def run(tmp_path):
             probabilities=rows,
             spread=spread,
             questions=np.array([[3, 1]]),
-            beyond=truth[0],
+            labels_out_of_range=truth[0],
         ),
     )
-    said = Explained(scores=np.array([[0.5]]), computed=np.array([True]), errors=np.array([np.nan]))
+    said = ExplanationBatch(scores=np.array([[0.5]]), computed=np.array([True]), errors=np.array([np.nan]))
     segments.write_explained(0, "First", said, np.array([[[1, 2, 3], [4, 5, 6]]], np.float32))
     return made
 

@@ -12,7 +12,7 @@ from ...json_values import finite
 from .shard_status import Shards
 
 
-def as_json(found: Inspection) -> dict[str, Any]:
+def inspection_as_json(found: Inspection) -> dict[str, Any]:
     """One inspection under the keys that the command's help names; what is not known is None."""
     plan, sizes = found.plan, found.sizes
     values = {
@@ -37,7 +37,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "unsupported": found.unsupported,
         "faults": [asdict(fault) for fault in found.faults],
         "costs": found.costs,
-        "plan": None if plan is None else plan.plain,
+        "plan": None if plan is None else plan.raw,
     }
     plain: dict[str, Any] = finite(values)
     return plain
@@ -50,7 +50,7 @@ def shards_as_json(shards: Shards) -> dict[str, Any]:
         "folders": [str(one.folder) for _, one in shards.found],
         "missing": list(shards.missing),
         "unfinished": list(shards.unfinished),
-        "doubled": list(shards.doubled),
+        "doubled": list(shards.duplicates),
     }
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ....summary_format.inspection.inspection import DAMAGED, FINISHED, Inspection
-from ....summary_format.plan_diff import differences, shown
+from ....summary_format.plan_diff import plan_differences, shown
 
 _OWN = ("shard", "summary_dir")  # in what the shards of one run differ
 
@@ -34,7 +34,7 @@ class Shards:
         return tuple(number for number in range(1, self.of + 1) if number not in there)
 
     @property
-    def doubled(self) -> tuple[int, ...]:
+    def duplicates(self) -> tuple[int, ...]:
         """Numbers that several folders have."""
         return tuple(number for number, times in Counter(number for number, _ in self.found).items() if times > 1)
 
@@ -50,7 +50,7 @@ class Shards:
         stopped = self._those(lambda one: one.state != DAMAGED and not one.finished and not one.running)
         kinds = {"missing": self.missing, "unfinished": stopped, "at work": working, "damaged": damaged}
         wrong = "; ".join(
-            f"{_numbers(numbers)} {what}" for what, numbers in (kinds | {"doubled": self.doubled}).items() if numbers
+            f"{_ranges(numbers)} {what}" for what, numbers in (kinds | {"doubled": self.duplicates}).items() if numbers
         )
         if self.missing or self.unfinished:
             to_do = {
@@ -74,7 +74,9 @@ def how_apart(several: Sequence[Shards]) -> list[str]:
         first, second = (group.found[0][1] for group in (several[0], other))
         with suppress(Exception):  # plans may hold anything
             apart = (
-                [] if first.plan is None or second.plan is None else differences(first.plan, second.plan, ("shard",))
+                []
+                if first.plan is None or second.plan is None
+                else plan_differences(first.plan, second.plan, ("shard",))
             )
             if several[0].of != other.of:
                 apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
@@ -87,14 +89,14 @@ def shards_among(found: Iterable[Inspection]) -> list[Shards]:
     together: dict[str, list[tuple[int, Inspection]]] = {}
     for one in found:
         if one.plan is not None and one.plan.shard is not None:
-            plan = {key: value for key, value in one.plan.plain.items() if key not in _OWN}
+            plan = {key: value for key, value in one.plan.raw.items() if key not in _OWN}
             key = json.dumps([one.plan.shard[1], plan], sort_keys=True)
             together.setdefault(key, []).append((one.plan.shard[0], one))
     sorted_ones = (sorted(ones, key=lambda pair: (pair[0], str(pair[1].folder))) for ones in together.values())
     return [Shards(json.loads(key)[0], tuple(ones)) for key, ones in zip(together, sorted_ones, strict=True)]
 
 
-def _numbers(numbers: Iterable[int]) -> str:
+def _ranges(numbers: Iterable[int]) -> str:
     """Ascending numbers, those in a row as a range."""
     ranges: list[list[int]] = []
     for number in numbers:

@@ -31,7 +31,7 @@ _NO_CHECKSUMS = "the version of Explainrun that wrote them kept no checksums of 
 def run_text(found: Inspection) -> str:
     """Everything about one run."""
     rows = [*_state_rows(found), *_fault_rows(found), *_result_rows(found), *_size_rows(found), *_plan_rows(found)]
-    blocks = [f"{found.folder}: {_headline(found)}", _listed(rows)]
+    blocks = [f"{found.folder}: {_headline(found)}", _key_value_lines(rows)]
     if found.progress is not None:
         blocks.append(_parts_table(found.progress))
     if found.not_computed is not None:
@@ -155,21 +155,21 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "shard", "{} of {}".format(*plan.shard)
     for kind, parts in (("explainers", plan.explainers), ("metrics", plan.metrics)):
         if parts:
-            yield kind, "; ".join(_named(name, options) for name, options in parts.items())
+            yield kind, "; ".join(_with_options(name, options) for name, options in parts.items())
     if plan.chosen_layers:
-        yield "layers", f"chosen automatically: {_options(plan.chosen_layers)}"
+        yield "layers", f"chosen automatically: {_options_text(plan.chosen_layers)}"
     if plan.hierarchical_occlusion:
-        yield "hierarchical", f"occlusion ({_options(plan.hierarchical_occlusion)})"
-    yield "settings", _options({key: plan.plain.get(key) for key in (*plan.settings, "dropout_samples")})
+        yield "hierarchical", f"occlusion ({_options_text(plan.hierarchical_occlusion)})"
+    yield "settings", _options_text({key: plan.raw.get(key) for key in (*plan.settings, "dropout_samples")})
     versions = ", ".join(f"{name} {number}" for name, number in plan.versions.items())
-    yield "made with", _joined(versions, plan.device and f"on {plan.device}")
+    yield "made with", _comma_joined(versions, plan.device and f"on {plan.device}")
 
 
 def _network(plan: PlanRecord) -> str:
     network, given = plan.network, _inner(plan.config or {}, "network")
     activation = plan.activation_fn
-    made_from = _joined(given.get("factory"), given.get("checkpoint"))
-    return _joined(
+    made_from = _comma_joined(given.get("factory"), given.get("checkpoint"))
+    return _comma_joined(
         network.get("class"),
         network.get("parameters", network.get("weights and layers")),
         made_from,
@@ -182,7 +182,7 @@ def _data(plan: PlanRecord) -> str:
     source = next((given[key] for key in ("factory", "hdf5", "csv", "folder") if given.get(key)), None)
     counted = "samples not counted" if plan.samples is None else plural(plan.samples, "sample")
     limit = None if plan.limit is None else f"limit {plan.limit}"
-    return _joined(source, _options(_inner(given, "options")), counted, limit)
+    return _comma_joined(source, _options_text(_inner(given, "options")), counted, limit)
 
 
 def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
@@ -197,7 +197,7 @@ def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     parts = [f"{plural(times, what)} {why}" for what, why, times in (
         ("sample", "without numbers from the network", lacking.outputs),
         ("sample", "without any label to explain", lacking.unlabelled),
-        ("label", "out of range", lacking.beyond),
+        ("label", "out of range", lacking.labels_out_of_range),
         *(("map", f"of {name} not finite", times) for name, times in lacking.maps.items()),
     ) if times]  # fmt: skip
     if sum(sum(by_metric.values()) for by_metric in lacking.scores.values()):
@@ -289,7 +289,7 @@ def _row(found: Inspection) -> tuple[str, ...]:
     )
 
 
-def _listed(rows: Iterable[tuple[str, str]]) -> str:
+def _key_value_lines(rows: Iterable[tuple[str, str]]) -> str:
     """Keys with texts beside them, wrapped at the terminal's edge."""
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
     filled = partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
@@ -303,19 +303,19 @@ def _inner(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _joined(*parts: Any) -> str:
+def _comma_joined(*parts: Any) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _named(name: str, options: Any) -> str:
+def _with_options(name: str, options: Any) -> str:
     """An explainer or metric with its options."""
     given = options if isinstance(options, Mapping) else {}
     kind, given = given.get("class"), {**given, **_inner(given, "resolved")}
-    text = _options({key: value for key, value in given.items() if key not in _UNSHOWN})
-    inside = _joined(None if kind == name else kind, text)
+    text = _options_text({key: value for key, value in given.items() if key not in _UNSHOWN})
+    inside = _comma_joined(None if kind == name else kind, text)
     return f"{name} ({inside})" if inside else name
 
 
-def _options(values: Mapping[str, Any]) -> str:
+def _options_text(values: Mapping[str, Any]) -> str:
     told = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in values.items()}
     return ", ".join(f"{key}={value}" for key, value in told.items() if value is not None)

@@ -14,7 +14,7 @@ from .findings import Change, Findings, Similarity, WorstQuestion
 FORMAT, VERSION = "explainrun comparison", 1
 
 
-def as_json(comparison: Findings) -> dict[str, Any]:
+def comparison_as_json(comparison: Findings) -> dict[str, Any]:
     """Everything that was found under the keys that the command's help names; what is not known is None."""
     return {
         "format": FORMAT,

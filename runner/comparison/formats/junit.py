@@ -26,7 +26,7 @@ def as_junit(comparison: Findings) -> str:
     """
     suites = [_suite(comparison, metric, rows) for metric, rows in wording.by_metric(comparison.changes).items()]
     if suites:
-        _text(suites[0], "system-out", as_table(comparison))
+        _add_element(suites[0], "system-out", as_table(comparison))
     return _document(suites)
 
 
@@ -35,7 +35,7 @@ def refused_as_junit(baseline: str, candidate: str, problems: Sequence[str]) -> 
     suite = _new_suite("comparison", {"baseline": baseline, "candidate": candidate})
     case = _case(suite, "comparable", "explainrun")
     first = problems[0] if len(problems) == 1 else f"{len(problems)} problems"
-    _text(case, "error", "\n".join(problems), message=first, type=wording.REFUSED.lower())
+    _add_element(case, "error", "\n".join(problems), message=first, type=wording.REFUSED.lower())
     return _document([_counted(suite)])
 
 
@@ -48,11 +48,11 @@ def _suite(comparison: Findings, metric: str, rows: Iterable[Change]) -> Tree.El
         case = _case(suite, change.explainer, f"explainrun.{metric}")
         if change.verdict.failing:
             message = f"{change.verdict.value}: {wording.reason(change)}"
-            _text(case, "failure", _details(change), message=message, type=change.verdict.value)
+            _add_element(case, "failure", _details(change), message=message, type=change.verdict.value)
         elif change.verdict is Verdict.NOT_TESTED:
-            _text(case, "skipped", _details(change), message=wording.reason(change), type=change.verdict.value)
+            _add_element(case, "skipped", _details(change), message=wording.reason(change), type=change.verdict.value)
         else:
-            _text(case, "system-out", _details(change))
+            _add_element(case, "system-out", _details(change))
     return _counted(suite)
 
 
@@ -73,7 +73,7 @@ def _case(suite: Tree.Element, name: str, classname: str) -> Tree.Element:
     return Tree.SubElement(suite, "testcase", name=_characters(name), classname=_characters(classname), time=_NO_TIME)
 
 
-def _text(parent: Tree.Element, tag: str, text: str, **attributes: str) -> None:
+def _add_element(parent: Tree.Element, tag: str, text: str, **attributes: str) -> None:
     element = Tree.SubElement(parent, tag, {key: _characters(value) for key, value in attributes.items()})
     element.text = _characters(text)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ....summary_format.plural import plural
 from . import wording
 from .findings import Change, Findings
-from .wording import plain
+from .wording import printable
 
 _PASSED, _FAILED = "&#9989;", "&#10060;"  # a white check mark, a cross; as entities no encoding loses them
 _LONG = 12  # rows of a table that is folded
@@ -47,12 +47,12 @@ def escaped(text: str) -> str:
     anybody.
     """
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "@&#8203;"}
-    return re.sub(r"[&<>|@]|[\\`*_\[\]~$]", lambda found: entities.get(found[0], f"\\{found[0]}"), plain(text))
+    return re.sub(r"[&<>|@]|[\\`*_\[\]~$]", lambda found: entities.get(found[0], f"\\{found[0]}"), printable(text))
 
 
 def code(text: str) -> str:
     """A code span, in backticks that the text has not; not for cells of a table, which pipes would end."""
-    shown = plain(text)
+    shown = printable(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     space = " " if shown[:1] in ("`", "") or shown[-1:] == "`" else ""
     return f"{fence}{space}{shown}{space}{fence}"

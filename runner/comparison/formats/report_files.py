@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .findings import Findings
-from .json_report import as_json, refused_as_json
+from .json_report import comparison_as_json, refused_as_json
 from .junit import as_junit, refused_as_junit
 from .markdown import as_markdown, refused_as_markdown
 from .table import as_table, refused_as_table
 
 REPORT: Mapping[str, Callable[[Findings], str]] = {
     "table": as_table,
-    "json": lambda comparison: json.dumps(as_json(comparison), indent=1, allow_nan=False),
+    "json": lambda comparison: json.dumps(comparison_as_json(comparison), indent=1, allow_nan=False),
     "markdown": as_markdown,
     "junit": as_junit,
 }

@@ -9,7 +9,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from ....summary_format.plural import plural
 from . import wording
 from .findings import Findings
-from .wording import plain
+from .wording import printable
 
 _KEY_WIDTH = 14
 _MARK = "FAIL"  # of each failing row, at its start, so that grep finds it too
@@ -31,7 +31,7 @@ def _about(comparison: Findings) -> Iterator[str]:
         *(("not judged", what) for what in comparison.left_out),
         *(("differs", note) for note in comparison.notes),
     ]
-    return (key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows if text)
+    return (key.ljust(_KEY_WIDTH) + printable(text) for key, text in rows if text)
 
 
 def _changes(comparison: Findings) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _changes(comparison: Findings) -> Iterator[str]:
         rows += [SEPARATING_LINE] if rows else []
         for change in group:
             mark = [_MARK if change.verdict.failing else ""] * marked
-            rows.append([*mark, *(plain(column.cell(change)) for column in shown)])
+            rows.append([*mark, *(printable(column.cell(change)) for column in shown)])
     headers = [""] * marked + [column.header for column in shown]
     align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
     yield tabulate(rows, headers, disable_numparse=True, colalign=align)
@@ -56,7 +56,7 @@ def _similarities(comparison: Findings) -> Iterator[str]:
         return
     lacking = any(one.not_compared for one in found)
     rows = [
-        [plain(one.explainer), *map(wording.number, (one.spearman, one.top_intersection)), str(one.compared)]
+        [printable(one.explainer), *map(wording.number, (one.spearman, one.top_intersection)), str(one.compared)]
         + [str(one.not_compared or "")] * lacking
         for one in found
     ]
@@ -70,7 +70,7 @@ def _flips(comparison: Findings) -> Iterator[str]:
         return
     yield f"predictions changed of {len(flips)} of {plural(comparison.samples, 'sample')}:"
     for flipped in flips[: wording.SHOWN_FLIPS]:
-        yield f"  {plain(wording.flip(comparison, flipped))}"
+        yield f"  {printable(wording.flip(comparison, flipped))}"
     if len(flips) > wording.SHOWN_FLIPS:
         yield f"  and {len(flips) - wording.SHOWN_FLIPS} more; --format json names all"
 
@@ -79,18 +79,18 @@ def _worst(comparison: Findings) -> Iterator[str]:
     if comparison.worst:
         yield "questions whose scores got worse, the worst first:"
     for question in comparison.worst:
-        yield f"  {plain(wording.worst(comparison, question))}"
+        yield f"  {printable(wording.worst(comparison, question))}"
         for whose, path in wording.pictures(question):
-            yield f"      {whose.ljust(11)}{plain(path)}"
+            yield f"      {whose.ljust(11)}{printable(path)}"
 
 
 def _end(comparison: Findings) -> Iterator[str]:
     for change in wording.failures(comparison):
-        yield plain(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
+        yield printable(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
     yield wording.headline(comparison)
 
 
 def refused_as_table(baseline: str, candidate: str, problems: Sequence[str]) -> str:
     """Why two runs were not compared."""
     rows = [("baseline", baseline), ("candidate", candidate), *(("problem", problem) for problem in problems)]
-    return "\n".join([*(key.ljust(_KEY_WIDTH) + plain(text) for key, text in rows), "", wording.REFUSED])
+    return "\n".join([*(key.ljust(_KEY_WIDTH) + printable(text) for key, text in rows), "", wording.REFUSED])

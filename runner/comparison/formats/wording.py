@@ -194,6 +194,6 @@ def _scale(scored: Change | WorstQuestion) -> float:
     return max((abs(score) for score in both if math.isfinite(score)), default=1.0) or 1.0
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     r"""The same in one line that no terminal obeys: line breaks and control characters as \n, \x1b and the like."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -7,7 +7,7 @@ import pytest
 
 from explainrun.runner.comparison import Change, Comparison, Flip, ScoredRun, Similarity, WorstQuestion
 from explainrun.runner.comparison.formats.findings import Verdict
-from explainrun.summary_format import Explained, RunFolder, SampleBatch, Segments
+from explainrun.summary_format import ExplanationBatch, InferenceBatch, RunFolder, Segments
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.plan_record import PlanRecord
 
@@ -115,7 +115,7 @@ def write_batch(segments, batch, ids, plan, how):
     questions = np.array(questions, np.int64).reshape(-1, 2)
     samples, spread = np.array(ids, np.int64), np.zeros((0, len(ids), classes))
     numbers = np.where(np.isnan(probabilities), np.nan, 0).astype(np.float32)
-    said = SampleBatch(
+    said = InferenceBatch(
         ids=samples,
         digests=samples.astype(np.uint32) + 9,
         truth=truth,
@@ -123,7 +123,7 @@ def write_batch(segments, batch, ids, plan, how):
         probabilities=probabilities,
         spread=spread,
         questions=questions,
-        beyond=0 * samples,
+        labels_out_of_range=0 * samples,
         costs={},
     )
     segments.write_samples(batch, said)
@@ -132,7 +132,7 @@ def write_batch(segments, batch, ids, plan, how):
         maps = maps + 0.1 * seed * other.normal(size=maps.shape).astype(np.float32)
         base = rng.random((len(plan["metrics"]), 18))[:, questions[:, 0] % 6 * 3 + questions[:, 1]]
         base[0] -= fall * (place == 0)
-        scores = Explained(
+        scores = ExplanationBatch(
             scores=base, computed=np.ones(len(questions), bool), errors=np.full(len(questions), np.nan), costs={}
         )
         segments.write_explained(batch, explainer, scores, maps.astype(np.float32))

@@ -9,11 +9,11 @@ import pytest
 from explainrun.runner.cli.main import main
 from explainrun.runner.comparison import Change, Comparison, Similarity, WorstQuestion
 from explainrun.runner.comparison.formats import wording
-from explainrun.runner.comparison.formats.json_report import as_json, refused_as_json
+from explainrun.runner.comparison.formats.json_report import comparison_as_json, refused_as_json
 
 
 def test_a_failing_comparison(failed):
-    told = as_json(failed)
+    told = comparison_as_json(failed)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     scalars = {key: value for key, value in told.items() if not isinstance(value, list)}
     assert scalars == {
@@ -32,7 +32,7 @@ def test_a_failing_comparison(failed):
 
 
 def test_a_row_in_each_direction(failed):
-    changes = as_json(failed)["changes"]
+    changes = comparison_as_json(failed)["changes"]
     fall = changes[1]
     assert (fall.pop("change"), fall.pop("fall")) == (pytest.approx(-0.0506), pytest.approx(0.0506))
     assert fall == {
@@ -50,7 +50,7 @@ def test_a_row_in_each_direction(failed):
 
 
 def test_worst_questions(failed):
-    first, second = as_json(failed)["worst"]
+    first, second = comparison_as_json(failed)["worst"]
     assert first == {
         "sample": 3, "label": 1, "class_name": "dog", "explainer": "GradCAM", "metric": "InsertionAUC",
         "baseline": 0.95, "candidate": 0.1, "baseline_picture": "a/x/3_1.jpg", "candidate_picture": "b/x/3_1.jpg",
@@ -60,19 +60,19 @@ def test_worst_questions(failed):
 
 
 def test_passed(passed):
-    told = as_json(passed)
+    told = comparison_as_json(passed)
     assert (told["passed"], told["exit_code"], told["similarities"], told["worst"]) == (True, 0, [], [])
 
 
 def test_no_field_is_left_out(failed):
-    told = as_json(failed)
+    told = comparison_as_json(failed)
     kinds = ((Comparison, told), (Change, told["changes"][0]), (Similarity, told["similarities"][0]))
     for kind, values in (*kinds, (WorstQuestion, told["worst"][0])):
         assert {field.name for field in fields(kind)} <= set(values)
 
 
 def test_the_help_names_all_keys(failed):
-    told = as_json(failed)
+    told = comparison_as_json(failed)
     with click.Context(main.commands["compare"]) as context:
         text = context.get_help()
     inner = (told["changes"][0], told["similarities"][0], told["flips"][0], told["worst"][0])

@@ -19,7 +19,7 @@ WORK = {
     "scores {run}": ("runner.results.scores.Scores.of", 2),
     "compare {run} {worse}": ("runner.comparison.load.scored_run", 2),
     "baseline {run} -o {out}": ("runner.comparison.scored_run", 2),
-    "explain {picture} --network {gate} --method Gradient": ("runner.figures.explanations.explained", 3),
+    "explain {picture} --network {gate} --method Gradient": ("runner.figures.explanations.explain_pictures", 3),
 }
 
 

@@ -20,7 +20,7 @@ from mindspore import nn
 from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import Gradient, InputXGradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.execution.batch_loop import Work
+from explainrun.runner.execution.batch_loop import BatchLoop
 
 
 class Network(nn.Cell):
@@ -62,7 +62,7 @@ def runner(folder):
 
 def killed(folder):
     """The run, killed once its first explainer is done with the second batch."""
-    commit, commits = Work._commit, []
+    commit, commits = BatchLoop._commit, []
 
     def counted(self, pictures, *then):
         commit(self, pictures, *then)
@@ -72,7 +72,7 @@ def killed(folder):
             os.kill(os.getpid(), signal.SIGKILL)
 
     if (child := os.fork()) == 0:
-        Work._commit = counted
+        BatchLoop._commit = counted
         runner(folder).run()
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     (folder / ".explainrun.lock").unlink()
