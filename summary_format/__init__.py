@@ -6,6 +6,8 @@ The names below are imported when first used, so that errors and exit codes come
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .deprecated_names import warn_of
+
 if TYPE_CHECKING:
     from .archive.results import Results
     from .archive.segments import BatchResults, ExplanationBatch, InferenceBatch, SearchBatch, Segments
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "BatchResults": "archive.segments",
     "BrokenRecordError": "errors",
-    "ExplanationBatch": "archive.segments",
     "ExplainrunError": "errors",
+    "ExplanationBatch": "archive.segments",
     "FolderInUseError": "storage.lock",
     "FolderLock": "storage.lock",
     "Heatmap": "event_file.records",
+    "InferenceBatch": "archive.segments",
     "Inspection": "inspection.inspection",
     "MergeError": "shards.sharded_batches",
     "Metadata": "event_file.records",
@@ -45,7 +48,6 @@ _HOMES = {
     "Revealed": "event_file.records",
     "RevealedLayer": "event_file.records",
     "RunFolder": "storage.run_folder",
-    "InferenceBatch": "archive.segments",
     "SampleRecord": "event_file.records",
     "Score": "event_file.records",
     "ScoresRecord": "event_file.records",
@@ -65,6 +67,8 @@ _HOMES = {
     "read_summary": "event_file.reader",
     "remove_runs": "storage.run_folder",
 }
+
+_RENAMED = {"Explained": "ExplanationBatch", "SampleBatch": "InferenceBatch", "Searched": "SearchBatch"}
 
 __all__ = [
     "BatchResults",
@@ -109,6 +113,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn_of(f"{__name__}.{name}", _RENAMED[name])
+        name = _RENAMED[name]
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
+from .deprecated_names import Renamed
 from .names import fits_path, is_text
 
 _MOST_SHARDS = 1 << 20
@@ -124,7 +125,7 @@ class PlanRecord(BaseModel):
     errors: Words = {}
     higher_is_better: Flags = {}
     controls: Names = ()
-    control_insensitive: Names = ()
+    control_insensitive: Names = Field(default=(), alias="uncontrolled")
     settings: Names = ("mean", "std", "seed", "pass_size", "jit")
     uncompared: Names = ()
     graph_mode: StrictBool = False
@@ -132,6 +133,8 @@ class PlanRecord(BaseModel):
     versions: Words = {}
     config: Options | None = None
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+    plain: ClassVar[Any] = Renamed("raw")
+    uncontrolled: ClassVar[Any] = Renamed("control_insensitive")
 
     @classmethod
     def of(cls, plan: Any) -> PlanRecord:

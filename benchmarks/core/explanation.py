@@ -14,6 +14,7 @@ from ...explainers import Explainer
 from ...explainers.core.view import View
 from ...explainers.network import gathered
 from ...explainers.network.tensors import Activation, FloatArray
+from ...summary_format.deprecated_names import Renamed, renamed_arguments
 
 Masks = npt.NDArray[np.bool_]
 Pairs = list[tuple[int, "CoveredImage"]]
@@ -47,6 +48,7 @@ class Covering:
         return {image for image in self.images if 0 < image.last - image.first < pixels}
 
 
+@renamed_arguments(need="count_passes")
 class Explanation:
     """An explainer's maps for the questions of a view.
 
@@ -66,6 +68,8 @@ class Explanation:
         peers: the explanations whose maps came from the same passes, this one among them.
         memory: what metrics keep for other explanations of the same batch.
     """
+
+    need, let_go = Renamed("count_passes"), Renamed("release")
 
     def __init__(
         self,

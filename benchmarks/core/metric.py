@@ -15,6 +15,7 @@ from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, answers, image_array
 from ...explainers.core.view import View, asked_labels
 from ...explainers.network import Network
+from ...summary_format.deprecated_names import Renamed, take_over
 from .explanation import Covering, Explanation
 
 Scores = npt.NDArray[np.float64]
@@ -44,6 +45,12 @@ class Metric(Configured, ABC):
     needs_boxes: bool = False
     map_recomputations: int = 0
     control_sensitive: bool = True
+    maps_again: Any = Renamed("map_recomputations")
+    controlled: Any = Renamed("control_sensitive")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take_over(cls, maps_again="map_recomputations", controlled="control_sensitive")
 
     def __init__(self, num_labels: int | None = None, name: str | None = None) -> None:
         self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")

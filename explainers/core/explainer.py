@@ -15,6 +15,7 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from ...summary_format import original_picture
+from ...summary_format.deprecated_names import Renamed, take_over
 from ...summary_format.plural import plural
 from ..network import Network
 from ..network.tensors import FloatArray, IntArray, checked_network
@@ -54,6 +55,11 @@ class Explainer(Configured, ABC):
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
+    error_told: ClassVar[Any] = Renamed("error_format")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take_over(cls, error_told="error_format")
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
+from ...summary_format.deprecated_names import Renamed
 from ...summary_format.plural import plural
 from ..network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
 from ..network.tensors import FloatArray, IntArray
@@ -150,6 +151,8 @@ class View:
         """
         ids = self.sample_ids[rows]
         return View(self.network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
+
+    parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
 
     def layer(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Output of a layer for each question, and the gradient of the question's logit with respect to it.

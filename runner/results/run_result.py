@@ -12,6 +12,7 @@ import numpy as np
 
 from ...explainers import Explainer
 from ...summary_format import Results
+from ...summary_format.deprecated_names import Renamed, renamed_arguments
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.plural import plural
 from .profile_table import profile_table
@@ -19,6 +20,7 @@ from .score_tables import RANKING_NOTE, layer_notes, table_notes
 from .scores import Scores
 
 
+@renamed_arguments(beyond="labels_out_of_range")
 @dataclass(frozen=True, repr=False, kw_only=True)
 class RunResult:
     """What ``run()`` returns; prints itself in a terminal and in a notebook.
@@ -54,6 +56,7 @@ class RunResult:
     plan: dict[str, Any]
     seconds: float
     finished_before: bool = False
+    beyond = Renamed("labels_out_of_range")
 
     @classmethod
     def of(

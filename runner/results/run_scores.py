@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...summary_format.archive.results import Results
+from ...summary_format.deprecated_names import Renamed, renamed_arguments
 from ...summary_format.errors import nearest
 from ...summary_format.lifecycle.viewer_records import mean_score
 from .ranking import Ranking
@@ -39,6 +40,7 @@ class Aggregate:
     high: float = float("nan")
 
 
+@renamed_arguments(uncontrolled="control_insensitive")
 @dataclass(kw_only=True)
 class RunScores:
     """The scores of a run, their means and their ranking.
@@ -66,6 +68,7 @@ class RunScores:
     controls: tuple[str, ...] = ()
     control_insensitive: tuple[str, ...] = ()
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
+    uncontrolled = Renamed("control_insensitive")
 
     @classmethod
     def of(cls: type[AnyScores], results: Results) -> AnyScores:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
+from ..deprecated_names import Renamed
 from ..errors import BrokenRecordError
 from ..event_file.records import PREDICTED_ABOVE, Revealed
 from ..plan_record import PlanRecord
@@ -26,7 +27,7 @@ from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
 from ..untrusted.variable_text import text_of_any_length
 from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
-from .segments import OUTCOMES, Array, SearchBatch, Segments
+from .segments import OUTCOMES, Array, SearchBatch, Segments, stored
 from .tables import SPREAD, joined_arrays, nothing, tables
 
 
@@ -106,6 +107,8 @@ class Results:
     def labels_out_of_range(self) -> Array:
         """(N,) how many labels of the sample are out of range: neither a class nor padding."""
         return self._source.table("samples/beyond")
+
+    beyond = Renamed("labels_out_of_range")
 
     @property
     def uncertainty(self) -> Array | None:
@@ -335,9 +338,9 @@ class _Unfinished:
     def _check(self) -> None:
         sizes = {"C": len(self.plan.class_names), "S": 3 if self.plan.dropout_samples else 0}
         for batch in self._batches:
-            samples = vars(batch.samples)
+            samples = stored(batch.samples)
             check_arrays(samples, segment_specs("InferenceBatch", samples), dict(sizes))
-            for said in map(vars, batch.explained.values()):
+            for said in map(stored, batch.explained.values()):
                 check_arrays(said, segment_specs("ExplanationBatch", said), {"M": len(self.plan.metrics)})
 
 

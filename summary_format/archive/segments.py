@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..deprecated_names import Renamed, renamed_arguments
 from ..errors import BrokenRecordError
 from ..event_file.frames import framed, read_frames
 from ..event_file.records import Revealed, RevealedLayer
@@ -30,9 +31,11 @@ from ..untrusted.numpy_json import array_of, arrays_of, json_of
 
 Array = npt.NDArray[Any]
 COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
+_FIELDS = {"beyond": "labels_out_of_range"}  # whose names in files are others
 OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
+@renamed_arguments(beyond="labels_out_of_range")
 @dataclass(frozen=True, kw_only=True)
 class InferenceBatch:
     """Samples of a batch, what the network says of them, and what was asked of it.
@@ -61,6 +64,7 @@ class InferenceBatch:
     labels_out_of_range: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     pictures: Array | None = None
+    beyond = Renamed("labels_out_of_range")
 
     @property
     def computed(self) -> npt.NDArray[np.bool_]:
@@ -348,9 +352,15 @@ def _placed(checksums: Sequence[int], places: Sequence[int] | Array, count: int)
     return placed
 
 
+def stored(part: AnyPart) -> dict[str, Any]:
+    """What a part holds, by the names that files have for it."""
+    names = {field_: name for name, field_ in _FIELDS.items()}
+    return {names.get(name, name): value for name, value in vars(part).items()}
+
+
 def _packed(part: AnyPart) -> bytes:
     """A dataclass of arrays and plain values as an ``npz``."""
-    values = {name: value for name, value in vars(part).items() if value is not None}
+    values = {name: value for name, value in stored(part).items() if value is not None}
     arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in values.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -375,4 +385,4 @@ def _unpacked(path: Path, kind: type[Part]) -> Part:
         specs = segment_specs(kind.__name__, arrays)
         check_arrays(arrays, {**specs, "costs": ("U", ())}, {})
         costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
-        return kind(**{name: arrays[name] for name in specs}, costs=costs)
+        return kind(**{_FIELDS.get(name, name): arrays[name] for name in specs}, costs=costs)

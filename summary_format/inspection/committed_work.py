@@ -14,6 +14,7 @@ import numpy as np
 
 from ..archive.picture_checksums import pictures_of
 from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
+from ..deprecated_names import Renamed, renamed_arguments
 from ..event_file.frames import read_frames
 from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder
@@ -27,6 +28,7 @@ _SEGMENT = re.compile(r"(\d{6,})\.(samples|searched|.+\.maps)")
 Costs = Mapping[str, Mapping[str, float]]
 
 
+@renamed_arguments(beyond="labels_out_of_range")
 @dataclass
 class NotComputed:
     """What a run has no numbers for.
@@ -44,6 +46,7 @@ class NotComputed:
     labels_out_of_range: int = 0
     maps: dict[str, int] = field(default_factory=dict)
     scores: dict[str, dict[str, int]] = field(default_factory=dict)
+    beyond = Renamed("labels_out_of_range")
 
     def count_samples(self, computed: Any, questions: Any, labels_out_of_range: Any) -> None:
         """Count samples (N,), questions (Q, 2) and labels (N,) of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ....summary_format.inspection.committed_work import NotComputed
 from ....summary_format.inspection.inspection import Inspection
 from ....summary_format.inspection.integrity import Records
 from ....summary_format.inspection.progress import Progress
@@ -31,7 +32,7 @@ def inspection_as_json(found: Inspection) -> dict[str, Any]:
         "questions": found.questions,
         "progress": None if found.progress is None else _progress(found.progress),
         "sizes": sizes and {**asdict(sizes), "total": sizes.total, "to_go": _bytes_to_go(found)},
-        "not_computed": found.not_computed and asdict(found.not_computed),
+        "not_computed": found.not_computed and _not_computed(found.not_computed),
         "records": None if found.records is None else _records(found.records),
         "pictures": None if found.pictures is None else {"looked_at": found.pictures, "verified": found.verified},
         "unsupported": found.unsupported,
@@ -76,6 +77,11 @@ def _progress(progress: Progress) -> dict[str, Any]:
             for part in progress.parts
         ],
     }
+
+
+def _not_computed(lacking: NotComputed) -> dict[str, Any]:
+    keys = {"labels_out_of_range": "beyond"}
+    return {keys.get(name, name): value for name, value in asdict(lacking).items()}
 
 
 def _records(records: Records) -> dict[str, Any]:
