@@ -115,10 +115,8 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     check()
     first_pass_samples = list(islice(samples, first_pass))
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
-    return Reading(
-        first_pass_samples,
-        _grouped(own, plan.batch_size(first_pass_samples[0].image.shape) if first_pass_samples else 1),
-    )
+    size = plan.batch_size(first_pass_samples[0].image.shape) if first_pass_samples else 1
+    return Reading(first_pass_samples, _grouped(own, size))
 
 
 def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
@@ -157,11 +155,9 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
     )
-    return (
-        replace(inference, questions=_questions(inference))
-        if inference.probabilities.shape == logits.shape
-        else inference
-    )
+    if inference.probabilities.shape != logits.shape:
+        return inference
+    return replace(inference, questions=_questions(inference))
 
 
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:

@@ -60,11 +60,8 @@ class ExplanationScheduler:
 
     def _make(self, explainers: Sequence[Explainer]) -> None:
         """Make the maps of explainers that share their passes."""
-        found = {
-            one.name: self._batch.precomputed_maps.pop(one.name)
-            for one in explainers
-            if one.name in self._batch.precomputed_maps
-        }
+        precomputed = self._batch.precomputed_maps
+        found = {one.name: precomputed.pop(one.name) for one in explainers if one.name in precomputed}
         lacking = [one for one in explainers if one.name not in found]
         if lacking and self._asked:
             with self._profile.timed("maps"):

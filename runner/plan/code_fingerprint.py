@@ -57,11 +57,9 @@ def fingerprint_user_code(thing: Any, *, package: bool = False) -> str:
 
 def unversioned_code(thing: Any, *, package: bool = False) -> str:
     """The same, but empty for what comes with Python, MindSpore, NumPy or Explainrun: a plan holds their versions."""
-    return (
-        ""
-        if has_a_version(str(getattr(unwrap(thing), "__module__", "")))
-        else fingerprint_user_code(thing, package=package)
-    )
+    if has_a_version(str(getattr(unwrap(thing), "__module__", ""))):
+        return ""
+    return fingerprint_user_code(thing, package=package)
 
 
 def named_code(function: FunctionType) -> str:

@@ -73,11 +73,7 @@ def how_apart(several: Sequence[Shards]) -> list[str]:
     for other in several[1:]:
         first, second = (group.found[0][1] for group in (several[0], other))
         with suppress(Exception):  # plans may hold anything
-            apart = (
-                []
-                if first.plan is None or second.plan is None
-                else plan_differences(first.plan, second.plan, ("shard",))
-            )
+            apart = plan_differences(first.plan, second.plan, ("shard",)) if first.plan and second.plan else []
             if several[0].of != other.of:
                 apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
             told.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
