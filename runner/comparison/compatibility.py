@@ -95,6 +95,12 @@ def listed(ids: IntArray) -> str:
 
 
 def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+    yield from _missing_samples(baseline, candidate)
+    yield from _changed_samples(baseline, candidate)
+
+
+def _missing_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+    """Samples of one run that the other one lacks."""
     before, now = baseline.samples, candidate.samples
     missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
     shards = "".join(
@@ -122,7 +128,11 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Prob
             ids=listed(added),
             advice=shards,
         )
-    both, at, place = np.intersect1d(before, now, return_indices=True)
+
+
+def _changed_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+    """Samples of both runs that are not the same in both."""
+    both, at, place = np.intersect1d(baseline.samples, candidate.samples, return_indices=True)
     other = baseline.digests[at] != candidate.digests[place]
     if other.any():
         yield Problem.of(

@@ -98,7 +98,7 @@ def preflight_check(
                 "network-refuses-images",
                 "the network cannot take images of shape {shape}: {said}",
                 shape=first_pass_images.shape[1:],
-                inference=first_line(error),
+                said=first_line(error),
             )
         )
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
@@ -152,7 +152,7 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Proble
     except ValueError as error:
         if plan.options.jit == "on":
             words = "jit is on, but {said}; set it to auto or off"
-            problems.append(Problem.of("jit-impossible", words, inference=str(error)))
+            problems.append(Problem.of("jit-impossible", words, said=str(error)))
         else:
             _log.warning("forward passes are not compiled: %s", error)
         return False
