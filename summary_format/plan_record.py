@@ -176,12 +176,20 @@ class PlanRecord(BaseModel):
 
 def _words(error: ValidationError) -> str:
     """The first of what is wrong with a plan, or all that it lacks."""
+    lacking, where, what = first_wrong(error)
+    return f"the plan does not say {', '.join(lacking)}" if lacking else f"the plan's {where} {what}"
+
+
+def first_wrong(error: ValidationError) -> tuple[list[str], str, str]:
+    """The keys that a mapping from a file lacks; the dotted place of what else is wrong first, and what is wrong there.
+
+    The last is the rest of a sentence that begins with the place: "must be a list of strings".
+    """
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    lacking = [str(one["loc"][0]) for one in found if one["type"] == "missing"]
-    if lacking:
-        return f"the plan does not say {', '.join(lacking)}"
+    lacking = [str(one["loc"][0]) for one in found if one["type"] == "missing" and len(one["loc"]) == 1]
     where = _cut(".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in found[0]["loc"]))
-    return f"the plan's {where} {found[0]['msg'].removeprefix('Value error, ').removeprefix('Input ')}"
+    said = found[0]["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return lacking, where, "is missing" if found[0]["type"] == "missing" else said
 
 
 def _cut(text: str) -> str:

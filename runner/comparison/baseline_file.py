@@ -9,27 +9,21 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...summary_format.errors import ExplainrunError
-from ...summary_format.names import fits_path, is_text
-from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.numpy_json import json_of
+from .baseline_content import COLUMNS, FORMAT, VERSION, BaselineContent
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
 
-FORMAT, VERSION = "explainrun baseline", 1
 _MAKING = ("versions", "device")
-_COLUMNS = ["id", "digest", "truth", "predicted", "asked"]
-_DIGEST = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _MODE = 0o666  # less what the user's mask takes: the file is to be committed and edited as any other
 
 
@@ -57,7 +51,7 @@ def baseline_text(run: ScoredRun) -> str:
         "metrics": _block({name: _json_text(options) for name, options in run.metrics.items()}),
         "higher_is_better": _json_text(run.higher_is_better),
         "means_of_true_labels": _block({one: _means(run, one) for one in run.explainers}),
-        "sample_columns": _json_text(_COLUMNS),
+        "sample_columns": _json_text(COLUMNS),
         "samples": _lines([_tight([*sample, asked[sample[0]]]) for sample in samples], "[]", 1),
         "scores": _block(
             {
@@ -97,162 +91,59 @@ def read_baseline(path: str | Path) -> ScoredRun:
         OSError: if it cannot be read.
     """
     try:
-        return _read(json_of(Path(path).read_bytes(), unique_keys=True), str(path))
+        content = BaselineContent.of(json_of(Path(path).read_bytes(), unique_keys=True))
+        run = _run_of(content, str(path))
+        _check_means(run, content)
     except ValueError as error:
         problem = Problem.told(error)
         if problem.code == "other":
             problem = Problem.of("baseline-damaged", "{said}", said=str(error))
         raise BaselineError(problem.at(str(path))) from error
-
-
-def _read(content: Any, name: str) -> ScoredRun:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        words = "it is not a baseline; explainrun baseline RUN -o FILE writes one"
-        raise ValueError(Problem.of("not-a-baseline", words))
-    version = content.get("version")
-    if type(version) is not int or version < 1:
-        words = "its version is {given!r}, where a number belongs"
-        raise ValueError(Problem.of("baseline-version", words, given=str(version)[:80]))
-    if version > VERSION:
-        words = "it is of version {version}, this Explainrun reads up to {known}"
-        raise ValueError(Problem.of("baseline-newer", words, version=version, known=VERSION))
-    class_names = content.get("class_names")
-    if not isinstance(class_names, list) or not all(isinstance(one, str) and is_text(one) for one in class_names):
-        raise ValueError(Problem.of("baseline-class-names", "its class_names must be a list of strings"))
-    explainers, metrics = (_checked_options(content, kind) for kind in ("explainers", "metrics"))
-    said = {**_mapping(content.get("run"), "run"), **_mapping(content.get("made_by"), "made_by")}
-    samples = _samples(content, len(class_names))
-    questions = [(one[0], label) for one in samples for label in one[4]]
-    run = ScoredRun(
-        name=name,
-        class_names=tuple(class_names),
-        explainers=explainers,
-        metrics=metrics,
-        higher_is_better=_directions(content, metrics),
-        described={key: portable(said[key]) for key in (*DESCRIBED, "config") if key in said},
-        samples=np.array([one[0] for one in samples], np.int64),
-        digests=np.array([int(one[1], 16) for one in samples], np.int64),
-        truth=_padded([one[2] for one in samples]),
-        predicted=tuple(tuple(one[3]) for one in samples),
-        questions=np.array(questions, np.int64).reshape(-1, 2),
-        scores=_scores(content, explainers, metrics, len(questions)),
-        controls=_controls(content, explainers),
-    )
-    _check_means(run, content)
     return run
 
 
-def _checked_options(content: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    options = _mapping(content.get(kind), kind)
-    wrong = [name for name in options if not fits_path(name)]
-    if wrong:
-        words = "its {kind} hold {name!r}, which no run takes"
-        raise ValueError(Problem.of("baseline-name", words, kind=kind, name=wrong[0][:80]))
-    return {name: portable(_mapping(of, f"{kind}.{name}")) for name, of in options.items()}
+def _run_of(content: BaselineContent, name: str) -> ScoredRun:
+    said = {**content.run, **content.made_by}
+    return ScoredRun(
+        name=name,
+        class_names=content.class_names,
+        explainers=portable(content.explainers),
+        metrics=portable(content.metrics),
+        higher_is_better={metric: content.higher_is_better[metric] for metric in content.metrics},
+        described={key: portable(said[key]) for key in (*DESCRIBED, "config") if key in said},
+        samples=np.array([one[0] for one in content.samples], np.int64),
+        digests=np.array([int(one[1], 16) for one in content.samples], np.int64),
+        truth=_padded([one[2] for one in content.samples]),
+        predicted=tuple(tuple(one[3]) for one in content.samples),
+        questions=np.array(content.questions, np.int64).reshape(-1, 2),
+        scores={
+            (explainer, metric): rounded([_or_nan(value) for value in content.scores[explainer][metric]])
+            for explainer in content.explainers
+            for metric in content.metrics
+        },
+        controls=content.controls,
+    )
 
 
-def _controls(content: Mapping[str, Any], explainers: Mapping[str, Any]) -> tuple[str, ...]:
-    said = content.get("controls", [])
-    if not isinstance(said, list) or not all(isinstance(name, str) and name in explainers for name in said):
-        raise ValueError(Problem.of("baseline-controls", "its controls are not some of its explainers"))
-    return tuple(said)
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
-def _directions(content: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, bool]:
-    said = _mapping(content.get("higher_is_better"), "higher_is_better", metrics)
-    if not all(isinstance(higher, bool) for higher in said.values()):
-        words = "its higher_is_better must map metrics to booleans"
-        raise ValueError(Problem.of("baseline-directions", words))
-    return {metric: said[metric] for metric in metrics}
+def _check_means(run: ScoredRun, content: BaselineContent) -> None:
+    """Means are written for those who read the file; edited scores make them wrong.
 
-
-def _samples(content: Mapping[str, Any], classes: int) -> list[Any]:
-    """The rows of samples, checked."""
-    if content.get("sample_columns") != _COLUMNS:
-        words = "its sample_columns are not {columns:list}"
-        raise ValueError(Problem.of("baseline-columns", words, columns=_COLUMNS))
-    samples, before = content.get("samples"), -1
-    if not isinstance(samples, list):
-        raise ValueError(Problem.of("baseline-samples", "its samples must be a list"))
-    for place, row in enumerate(samples):
-        if not isinstance(row, list) or len(row) != len(_COLUMNS):
-            words = "row {place} of its samples is not {columns:list}"
-            raise ValueError(Problem.of("baseline-row", words, place=place, columns=_COLUMNS))
-        if type(row[0]) is not int or not before < row[0] < 1 << 63:
-            words = "row {place} of its samples has the id {given}: ids are whole numbers that ascend"
-            raise ValueError(Problem.of("baseline-id", words, place=place, given=str(row[0])[:80]))
-        if not isinstance(row[1], str) or not _DIGEST.fullmatch(row[1]):
-            words = "sample {sample} has the digest {given!r}, where eight hex digits belong"
-            raise ValueError(Problem.of("baseline-digest", words, sample=row[0], given=str(row[1])[:80]))
-        for column, labels in zip(_COLUMNS[2:], row[2:], strict=True):
-            _check_labels(labels, classes, f"sample {row[0]}: {column}")
-        before = row[0]
-    return samples
-
-
-def _check_labels(labels: Any, classes: int, what: str) -> None:
-    whole = isinstance(labels, list) and all(type(label) is int and 0 <= label < classes for label in labels)
-    if not whole or any(one >= two for one, two in pairwise(labels)):
-        words = "{what} is {given}, where labels below {classes} belong, ascending"
-        raise ValueError(Problem.of("baseline-labels", words, what=what, given=str(labels)[:80], classes=classes))
-
-
-def _scores(
-    content: Mapping[str, Any], explainers: Mapping[str, Any], metrics: Mapping[str, Any], questions: int
-) -> dict[tuple[str, str], FloatArray]:
-    said, found = _mapping(content.get("scores"), "scores", explainers), {}
-    for explainer in explainers:
-        of_explainer = _mapping(said[explainer], f"scores.{explainer}", metrics)
-        for metric in metrics:
-            found[explainer, metric] = _row(of_explainer[metric], questions, f"scores.{explainer}.{metric}")
-    return found
-
-
-def _row(values: Any, questions: int, what: str) -> FloatArray:
-    if not isinstance(values, list) or len(values) != questions:
-        given = plural(len(values), "score") if isinstance(values, list) else "not a list"
-        words = "its {what} are {given}, {questions:there are question}"
-        raise ValueError(Problem.of("baseline-score-count", words, what=what, given=given, questions=questions))
-    return rounded([math.nan if value is None else _checked_number(value, what) for value in values])
-
-
-def _checked_number(value: Any, what: str) -> float:
-    try:
-        if type(value) in (int, float) and math.isfinite(value):
-            return float(value)
-    except OverflowError:
-        pass
-    words = "its {what} hold {given!r}, where numbers or null belong"
-    raise ValueError(Problem.of("baseline-number", words, what=what, given=str(value)[:80]))
-
-
-def _check_means(run: ScoredRun, content: Mapping[str, Any]) -> None:
-    """Means are written for those who read the file; edited scores make them wrong."""
-    said = _mapping(content.get("means_of_true_labels"), "means_of_true_labels", run.explainers)
-    for explainer in run.explainers:
-        for metric, value in _mapping(said[explainer], f"means_of_true_labels.{explainer}", run.metrics).items():
-            told = math.nan if value is None else _checked_number(value, f"means_of_true_labels.{explainer}")
-            mean = run.mean(explainer, metric)
-            if not np.isclose(told, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
-                words = (
-                    "its mean of {explainer} in {metric} is {kept:.6g}, its scores give {mean:.6g}: it was edited; "
-                    "make it again with explainrun baseline"
-                )
-                values = {"explainer": explainer, "metric": metric, "kept": told, "mean": mean}
-                raise ValueError(Problem.of("baseline-edited", words, **values))
-
-
-def _mapping(value: Any, what: str, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        if value is None:
-            raise ValueError(Problem.of("baseline-lacks", "it says no {what}", what=what))
-        raise ValueError(Problem.of("baseline-no-mapping", "its {what} must be a mapping", what=what))
-    if keys is not None and set(value) != set(keys):
-        lacking, beyond = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
-        words = [f"lack {', '.join(lacking)}"] * bool(lacking) + [f"hold {', '.join(beyond)} beside"] * bool(beyond)
-        how = " and ".join(words)[:250]
-        raise ValueError(Problem.of("baseline-keys", "its {what} {how}", what=what, how=how))
-    return value
+    Raises:
+        ValueError: with a problem, if one is.
+    """
+    for explainer, metric in run.scores:
+        kept, mean = _or_nan(content.means_of_true_labels[explainer][metric]), run.mean(explainer, metric)
+        if not np.isclose(kept, mean, rtol=1e-4, atol=1e-12, equal_nan=True):
+            words = (
+                "its mean of {explainer} in {metric} is {kept:.6g}, its scores give {mean:.6g}: it was edited; "
+                "make it again with explainrun baseline"
+            )
+            values = {"explainer": explainer, "metric": metric, "kept": kept, "mean": mean}
+            raise ValueError(Problem.of("baseline-edited", words, **values))
 
 
 def _padded(labels: Sequence[Sequence[int]]) -> IntArray:
