@@ -182,7 +182,11 @@ def _note(ran: list[_Dropout], place: _Dropout, _cell: nn.Cell, _inputs: Any, _o
 
 @contextmanager
 def _watching_functions(layers: set[int]) -> Iterator[set[str]]:
-    """Notes the cells, but for these, that call a dropout function within; nothing where a profiler is at work."""
+    """Notes the cells, but for these, that call a dropout function within; nothing where a profiler is at work.
+
+    A profile function sees calls. Wrapped primitives would not: in evaluation MindSpore's functions return before they
+    call one.
+    """
     calling: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: Any) -> None:

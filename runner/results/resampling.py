@@ -3,6 +3,9 @@
 Everything resamples whole samples, since the questions of one sample depend on each other; of more than 5,000 samples,
 so many groups of them. What is estimated is a mean over questions, hence a ratio: the sum of the scores of the drawn
 samples over how many they are.
+
+SciPy's ``bootstrap`` and ``permutation_test`` draw for each cell of a table by itself. Here all cells share their
+draws, so that a table of thirty takes the time of one, and cells can be compared. Tests hold the numbers to SciPy's.
 """
 
 from __future__ import annotations

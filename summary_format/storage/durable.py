@@ -1,4 +1,9 @@
-"""Every change that a run makes to the file system, made durable; an error names the path that it is about."""
+"""Every change that a run makes to the file system, made durable; an error names the path that it is about.
+
+Packages for atomic writes sync a folder after each file. A run writes thousands of pictures: folders are synced once per
+commit, before the segment that says that they are there. And each renames within the target's folder, where a writer
+that lost its lock could still do so.
+"""
 
 from __future__ import annotations
 

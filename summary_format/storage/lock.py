@@ -6,6 +6,9 @@ not, the file's age decides: its holder touches it every few seconds, and one le
 
 Whose token the file holds owns the folder. An owner that stood still for too long may have been taken over without
 noticing, so it looks into the file before each change, and makes each change from its own folder (see ``own_folder``).
+
+The package filelock has neither a sign of life for file systems that pass no locks on, nor the holder's name for those
+who are refused.
 """
 
 from __future__ import annotations
