@@ -33,7 +33,8 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
     """
     problems = [
         *class_differences(baseline.class_names, candidate.class_names),
-        *_sample_problems(baseline, candidate),
+        *_missing_samples(baseline, candidate),
+        *_changed_samples(baseline, candidate),
         *_metric_problems(baseline, candidate),
         *_lacking(baseline, candidate),
     ]
@@ -94,7 +95,8 @@ def listed(ids: IntArray) -> str:
     return f"{told}, ..." if len(ids) > _EXAMPLES else told
 
 
-def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+def _missing_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+    """Samples that only one of the two has."""
     before, now = baseline.samples, candidate.samples
     missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
     shards = "".join(
@@ -122,7 +124,11 @@ def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Prob
             ids=listed(added),
             advice=shards,
         )
-    both, at, place = np.intersect1d(before, now, return_indices=True)
+
+
+def _changed_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
+    """Samples that both have and that are not the same."""
+    both, at, place = np.intersect1d(baseline.samples, candidate.samples, return_indices=True)
     other = baseline.digests[at] != candidate.digests[place]
     if other.any():
         yield Problem.of(
