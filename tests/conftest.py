@@ -145,6 +145,7 @@ def _raising(kind, code, /, **values):
     for name, value in values.items():
         found = problem.values[name]
         assert value.search(str(found)) if isinstance(value, re.Pattern) else found == value, (name, found, value)
+    del caught, error  # whose traceback holds this frame: a cycle would keep what the error holds, such as sockets
 
 
 def pytest_collection_modifyitems(config, items):
