@@ -13,6 +13,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from mindspore import nn
 
 from explainrun.benchmarks import InsertionAUC
 from explainrun.configs.digit_scenes import CLASS_NAMES, DigitScenes, normalized
-from explainrun.explainers import RISE, Gradient, Network, Occlusion
+from explainrun.explainers import RISE, Explainer, Gradient, Network, Occlusion
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.config.factories import load_network
 
 QUESTIONS = 64
-EXPLAINERS = {
+EXPLAINERS: dict[str, Callable[[nn.Cell], Explainer]] = {
     "InsertionAUC": Gradient,
     "Occlusion": lambda network: Occlusion(network, nn.Sigmoid(), window=16, stride=8),
     "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=300),
@@ -60,7 +61,8 @@ def timed_run(network: nn.Cell, dataset: ds.Dataset, part: str, steps: int | Non
             runner.register_saliency([EXPLAINERS[part](network)], metrics)
         began = time.perf_counter()
         result = runner.run()
-        return time.perf_counter() - began, dict(result.costs["made"]), result.questions
+        seconds, made = time.perf_counter() - began, {kind: int(of) for kind, of in result.costs["made"].items()}
+        return seconds, made, result.questions
 
 
 def timed_passes(network: nn.Cell, images: np.ndarray[Any, Any], made: dict[str, int]) -> float:

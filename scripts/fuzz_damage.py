@@ -22,7 +22,7 @@ from explainrun.summary_format.event_file.frames import framed
 
 Damage = Callable[[random.Random, bytes], bytes]
 ODD_NUMBERS = (2**63, 2**63 - 1, 2**64 - 1, 2**32, 2**31 - 1, 65536, 255, 0)
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     None,
     True,
     -1,

@@ -5,8 +5,8 @@
 Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
 that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
 HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. Readers run in a process of
-their own, which may neither die, nor raise anything but what they document, nor take 2 seconds, nor more memory than
-the file's size and 64 MiB.
+their own, which may neither die, nor raise anything but what they document, nor compute for 2 seconds, nor take more
+memory than the file's size and 64 MiB.
 
 Exit code 0 if none did.
 """
@@ -66,7 +66,7 @@ SECONDS = 2.0
 SPARE_BYTES = 64 * 2**20
 _HANGS = 30.0  # seconds after which a reader is given up
 _DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, ValueError)
-PLAN = {
+PLAN: dict[str, Any] = {
     "class_names": ["a/b", "ü <i>", "c"],
     "explainers": {"First": {"layer": "conv"}, "Ünd so": {}},
     "metrics": {"InsertionAUC": {"steps": 8}, "IoSR": {}},
@@ -85,7 +85,7 @@ class Outcome:
         target: what was damaged, and whether its checksums were made right again.
         came_to: "refused", "as before", "other values", or "fault".
         told: the reader's words, or what went wrong.
-        seconds: that reading took.
+        seconds: of processor time that reading took.
         memory: bytes that it took at most.
     """
 
@@ -118,7 +118,7 @@ def write_runs(folder: Path) -> None:
 def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> None:
     ids = np.arange(3) + 3 * batch
     questions = np.array([[ids[0], 0], [ids[0], 2], [ids[2], 1]])
-    costs = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
+    costs: dict[str, dict[str, float]] = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
     sums = ids.astype(np.uint32)
     samples = SampleBatch(
@@ -175,7 +175,14 @@ def read_events(run: RunFolder) -> Any:
 def read_results(run: RunFolder) -> Any:
     """All that a run's results say."""
     results = Results(run.root)
-    whole = [results.plan, results.costs, results.class_names, results.explainers, results.metrics, results.outcomes]
+    whole: list[Any] = [
+        results.plan,
+        results.costs,
+        results.class_names,
+        results.explainers,
+        results.metrics,
+        results.outcomes,
+    ]
     whole += [results.samples, results.digests, results.truth, results.probabilities, results.computed, results.beyond]
     whole += [results.recorded, results.uncertainty, results.questions, results.sample_pictures]
     for name in results.explainers:
@@ -258,7 +265,7 @@ class Cases:
             _put(path, whole)
 
     def _read(self, case: int, name: str, run: RunFolder, size: int) -> Outcome:
-        told, began = "", time.monotonic()
+        told, began = "", time.process_time()
         with Measured(SPARE_BYTES + size) as memory:
             try:
                 found = TARGETS[name].read(run)
@@ -269,7 +276,7 @@ class Cases:
                 came_to, told = "fault", f"{type(error).__name__}: {error}"
             else:
                 came_to = "as before" if _seen(found) == self._before[name] else "other values"
-        return Outcome(case, name, came_to, told, time.monotonic() - began, memory())
+        return Outcome(case, name, came_to, told, time.process_time() - began, memory())
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -336,11 +343,11 @@ class Worker:
     def outcome(self, case: int) -> Outcome:
         """What comes of a case."""
         print(case, file=self._process.stdin, flush=True)
-        if not select.select([self._process.stdout], [], [], _HANGS)[0]:
+        if not select.select([self._answers], [], [], _HANGS)[0]:
             self.stop()
             self._start()
             return Outcome(case, "unknown", "fault", "hangs", _HANGS)
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             self._process.communicate()
             code = self._process.returncode
@@ -358,7 +365,9 @@ class Worker:
         write_runs(folder)
         command = [sys.executable, __file__, "--work", str(folder), "--seed", str(self._seed)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        if self._process.stdout.readline() != "ready\n":
+        assert self._process.stdout is not None
+        self._answers = self._process.stdout
+        if self._answers.readline() != "ready\n":
             raise SystemExit("what is whole cannot be read")
 
 
@@ -392,7 +401,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work is not None:
-        return work(options.work, options.seed)
+        work(options.work, options.seed)
+        return
     cases = range(options.cases) if options.only is None else [options.only]
     with tempfile.TemporaryDirectory() as folder:
         found = list(outcomes(cases, Path(folder), options.seed))
@@ -400,7 +410,7 @@ def main() -> None:
     for one in wrong if options.only is None else found:
         print(f"case {one.case}, {one.target}: {one.came_to} after {one.seconds:.2f} s: {one.told}")
     print(report(found))
-    return sys.exit(bool(wrong))
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

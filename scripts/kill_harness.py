@@ -88,7 +88,7 @@ def _archives_apart(first: RunFolder, second: RunFolder) -> Iterator[str]:
 
 
 def _differ(first: Any, second: Any) -> bool:
-    return first.shape != second.shape or first.tobytes() != second.tobytes()
+    return bool(first.shape != second.shape or first.tobytes() != second.tobytes())
 
 
 def _datasets(path: Path) -> dict[str, Any]:

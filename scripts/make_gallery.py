@@ -11,7 +11,7 @@ from PIL import Image
 
 from explainrun.configs.digit_scenes import scene_dataset
 from explainrun.runner import explain
-from explainrun.runner.config.build import network_of
+from explainrun.runner.config.build import class_names_of, network_of
 from explainrun.runner.config.schema import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +27,9 @@ def main() -> None:
     methods = [_with_paths(entry) for entry in config.explainers]
     rows = list(scene_dataset(split="test", count=SCENE + 1).create_tuple_iterator(output_numpy=True, num_epochs=1))
     image: Any = rows[SCENE][0]
+    class_names = class_names_of(config.class_names, CONFIG.parent)
     figure = explain(
-        network_of(CONFIG), image, methods, class_names=config.class_names,
+        network_of(CONFIG), image, methods, class_names=class_names,
         activation_fn=config.activation, mean=config.mean, std=config.std, rows=ROWS,
     )  # fmt: skip
     drawn = io.BytesIO()

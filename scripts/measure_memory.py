@@ -53,12 +53,13 @@ def largest_set(command: list[str]) -> float:
 
 def merges(folder: Path, _: list[str]) -> tuple[str, float, float]:
     """What merging takes; the shards are written here, by hand."""
-    found = []
-    for count in (20, 200):
+
+    def merged(count: int) -> float:
         for number in range(1, count + 1):
             write_shard(folder / str(count) / f"shard-{number:03}-of-{count}", number, count)
-        found.append(largest_set([sys.executable, "-c", _MERGE, str(folder / str(count))]))
-    return "merging 20 and 200 shards of 20 samples", *found
+        return largest_set([sys.executable, "-c", _MERGE, str(folder / str(count))])
+
+    return "merging 20 and 200 shards of 20 samples", merged(20), merged(200)
 
 
 _MERGE = """

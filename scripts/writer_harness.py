@@ -243,7 +243,7 @@ class Cases:
 def project(folder: Path, samples: int) -> Path:
     """A config of a tiny run of two explainers, uncertainty and hierarchical occlusion."""
     rng = np.random.default_rng(0)
-    boxes = np.tile(np.float32([3, 1, 4, 2]), (samples, 1, 1))
+    boxes = np.tile(np.array([3, 1, 4, 2], np.float32), (samples, 1, 1))
     with h5py.File(folder / "scenes.h5", "w") as file:
         file["images"] = rng.normal(size=(samples, 3, 6, 8)).astype(np.float32)
         file["labels"], file["bboxes"] = np.arange(samples, dtype=np.int32)[:, None] % 2, boxes

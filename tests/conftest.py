@@ -27,6 +27,11 @@ from explainrun import ExplainrunError
 from explainrun.explainers.contract.network_state import network_state
 from explainrun.summary_format.problem import Problem
 
+if "EXPLAINRUN_EVERY_CALL" not in os.environ:
+    # One operation after the other, which gives the same numbers: on one core, the threads that would prepare the next
+    # ones wait for each other, and take three times as long.
+    ms.runtime.launch_blocking()
+
 
 class Linear(nn.Cell):
     """logits[k] = sum of weights[k] * image + bias[k]; counts its calls and remembers how many images each had."""
@@ -69,12 +74,20 @@ class TwoChannels(nn.Cell):
         return self.head(self.dropout(x).reshape(x.shape[0], -1))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """Have nothing written through to the disk, since no test cuts the power; what cannot be still raises an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture(scope="session")
 def linear():
     return Linear
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two_channels():
     return TwoChannels
 
@@ -90,7 +103,7 @@ def make_dataset(rows, columns=("image", "labels", "bboxes")):
     return ds.GeneratorDataset(rows, list(columns[: len(rows[0])]), shuffle=False, num_parallel_workers=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset():
     return make_dataset
 

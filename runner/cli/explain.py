@@ -55,10 +55,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 @click.option("--classes", metavar="FILE", help="Read class names from FILE, one per line.")
 @click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Make probabilities of logits by this.")
 @click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Run on this device.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True,
-    help="Start randomness from this number.",
-)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed random draws.")
 @click.option("--alpha", type=float, default=0.5, show_default=True, help="Draw maps this opaque.")
 @click.option("--rows", type=int, default=1, show_default=True, help="Arrange a picture's panels in so many rows.")
 @click.option("--cmap", metavar="NAME", help="Draw all maps in this matplotlib colour map.")

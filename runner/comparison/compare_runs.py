@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -141,23 +141,23 @@ def _change(
     before, now = pairs.before[:, row], pairs.now[:, row]
     had, has = np.isfinite(before), np.isfinite(now)
     means = [_mean(values[had & has]) for values in (before, now)]
-    found: dict[str, Any] = {
-        "explainer": explainer,
-        "metric": metric,
-        "higher_is_better": bool(pairs.higher[row]),
-        "baseline": means[0],
-        "candidate": means[1],
-        "low": interval[0],
-        "high": interval[1],
-        "tolerance": tolerances.of(metric).absolute(means[0]),
-        "p_value": worse,
-        "questions": int((had & has).sum()),
-        "lost": int((had & ~has).sum()),
-        "gained": int((~had & has).sum()),
-        "unscored": int((~had & ~has).sum()),
-    }
-    change = Change(**found, verdict=Verdict.SAME)
-    return Change(**found, verdict=_verdict(change, alpha, better))
+    change = Change(
+        explainer=explainer,
+        metric=metric,
+        higher_is_better=bool(pairs.higher[row]),
+        baseline=means[0],
+        candidate=means[1],
+        low=interval[0],
+        high=interval[1],
+        tolerance=tolerances.of(metric).absolute(means[0]),
+        p_value=worse,
+        questions=int((had & has).sum()),
+        lost=int((had & ~has).sum()),
+        gained=int((~had & has).sum()),
+        unscored=int((~had & ~has).sum()),
+        verdict=Verdict.SAME,  # to be judged by what stands above
+    )
+    return replace(change, verdict=_verdict(change, alpha, better))
 
 
 def _verdict(change: Change, alpha: float, better: float) -> Verdict:

@@ -21,6 +21,7 @@ from ...summary_format import (
     Explained,
     Results,
     SampleBatch,
+    Searched,
     Segments,
     SummaryWriter,
     heatmap_picture,
@@ -29,6 +30,7 @@ from ...summary_format import (
     png,
 )
 from ...summary_format.archive.sample_labels import recorded
+from ...summary_format.archive.segments import BatchResults
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
@@ -134,13 +136,16 @@ class Work:
         for explainer in done:
             self._check_computed(explainer, batch, self.segments.explained(index, explainer.name).computed)
         self._progress.advance(len(samples) * len(done) / self.plan.parts)
+        revealed = None
         if self.segments.lacks_search(index):
-            self._search(index, batch)
+            revealed = self._search(index, batch)
         elif self.segments.searching:
             self._progress.advance(len(samples) / self.plan.parts)
-        self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
+        explained = self._explain(index, batch, [explainer for explainer in every if explainer.name in missing])
         if index >= self._recorded:
-            self._commit([], lambda _: self._write_records(index))
+            whole = len(explained) == len(every) and (revealed is not None) == self.segments.searching
+            known = BatchResults(batch.said, explained, revealed) if whole else None
+            self._commit([], lambda _: self._write_records(known or self.segments.results(index)))
 
     def _compile(self, samples: list[Sample]) -> None:
         """Continue as the run began."""
@@ -172,11 +177,11 @@ class Work:
 
         self._commit(pictures, write)
 
-    def _search(self, index: int, batch: Batch) -> None:
-        """Commit what hierarchical occlusion finds on a batch."""
+    def _search(self, index: int, batch: Batch) -> Searched | None:
+        """Commit what hierarchical occlusion finds on a batch, and give it."""
         search = self.plan.hierarchical_occlusion
         if search is None:
-            return
+            return None
         self._progress.doing("hierarchical occlusion")
         with self._profile.timed("hierarchical occlusion"), _named("hierarchical occlusion", batch):
             found, passes = searched(batch, search, self.network)
@@ -184,11 +189,13 @@ class Work:
         found = replace(found, costs=self._profile.drained())
         self._commit([], lambda _: self.segments.write_searched(index, found))
         self._progress.advance(len(batch.samples) / self.plan.parts)
+        return found
 
-    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> None:
-        """Commit what each explainer and the metrics say of a batch."""
+    def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> dict[str, Explained]:
+        """Commit what each explainer and the metrics say of a batch, and give it by explainer, without maps."""
         if not explainers:
-            return
+            return {}
+        given = {}
         explaining = Explaining(batch, self.plan, self.network, self._profile)
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
@@ -204,6 +211,8 @@ class Work:
             write = partial(self._write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
             self._progress.advance(len(batch.samples) / self.plan.parts)
+            given[explainer.name] = explained
+        return given
 
     def _write_explained(
         self, index: int, name: str, explained: Explained, maps: FloatArray, checksums: list[int]
@@ -248,9 +257,9 @@ class Work:
             sample_id, label = batch.said.questions[question].tolist()
             yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
 
-    def _write_records(self, index: int) -> None:
-        """Put a batch's records into the event file, from its segments."""
-        for record in sample_records(self.segments.results(index), self.segments.run):
+    def _write_records(self, results: BatchResults) -> None:
+        """Put a batch's records into the event file."""
+        for record in sample_records(results, self.segments.run):
             self._writer.write(record)
         self._writer.commit()
 

@@ -10,23 +10,29 @@ from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes, normalized
 from explainrun.explainers import GradCAM, GuidedBackprop, InputXGradient, Needs, Network, View
 
-pytestmark = pytest.mark.long
-
-METRICS = [
-    InsertionAUC(10, nn.Sigmoid(), steps=16),
-    DeletionAUC(10, nn.Sigmoid(), steps=16),
-    NaiveFaithfulness(10, nn.Sigmoid(), steps=49),
-    PointingGame(10, tolerance=3),
-    IoSR(10),
-]
+NAMES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR")
+# How many scenes, and steps of covered images: first a few, then as many as a user would take.
+FEW, MANY = (4, (4, 4, 9)), (12, (16, 16, 49))
 
 
-@pytest.fixture(scope="module")
+def metrics(insertion, deletion, naive):
+    return [
+        InsertionAUC(10, nn.Sigmoid(), steps=insertion),
+        DeletionAUC(10, nn.Sigmoid(), steps=deletion),
+        NaiveFaithfulness(10, nn.Sigmoid(), steps=naive),
+        PointingGame(10, tolerance=3),
+        IoSR(10),
+    ]
+
+
+@pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.long)], ids=["few", "many"])
 def example(request):
+    """Mean scores by explainer and metric."""
+    count, steps = request.param
     network = DigitNetwork()
     checkpoint = request.config.rootpath / "configs" / "digit_network.ckpt"
     ms.load_param_into_net(network, ms.load_checkpoint(str(checkpoint)))
-    scenes = DigitScenes("test", 12, first=300)
+    scenes = DigitScenes("test", count, first=300)
     asked = [(row, label) for row, scene in enumerate(scenes) for label in sorted(set(scene.labels))]
     rows, labels = np.array(asked).T
     masks = np.zeros((len(asked), 112, 112), bool)
@@ -42,12 +48,12 @@ def example(request):
     maps["random"] = np.random.default_rng(0).random(masks.shape).astype(np.float32)
     maps["inverted"] = maps["GradCAM"].max() - maps["GradCAM"]
     explanations = {name: Explanation(explainers[0], view, of, masks) for name, of in maps.items()}
-    scores = {name: {metric.name: metric.score(of) for metric in METRICS} for name, of in explanations.items()}
+    scores = {name: {metric.name: metric.score(of) for metric in metrics(*steps)} for name, of in explanations.items()}
     return {name: {metric: np.nanmean(values) for metric, values in of.items()} for name, of in scores.items()}
 
 
 @pytest.mark.parametrize("explainer", ["GuidedBackprop", "GradCAM", "InputXGradient"])
-@pytest.mark.parametrize("metric", [metric.name for metric in METRICS])
+@pytest.mark.parametrize("metric", NAMES)
 def test_explainers_beat_a_random_map(example, explainer, metric):
     assert example[explainer][metric] > example["random"][metric], example
 

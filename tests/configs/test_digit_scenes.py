@@ -79,14 +79,14 @@ def test_bad_arguments():
         DigitScenes(count=5)[5]
 
 
-@pytest.mark.long
-def test_the_bundled_network_knows_digits_it_never_saw(repository):
+@pytest.mark.parametrize("count", [40, pytest.param(256, marks=pytest.mark.long)])
+def test_the_bundled_network_knows_digits_it_never_saw(repository, count):
     checkpoint = repository / "configs" / "digit_network.ckpt"
     assert checkpoint.stat().st_size <= 2_000_000
     network = DigitNetwork()
     assert ms.load_param_into_net(network, ms.load_checkpoint(str(checkpoint))) == ([], [])
     network.set_train(False)
-    scenes = DigitScenes("test", 256, first=5000)
+    scenes = DigitScenes("test", count, first=5000)
     logits = network(Tensor(np.stack([normalized(scene.image) for scene in scenes]))).asnumpy()
     truth = np.array([[label in scene.labels for label in range(10)] for scene in scenes])
     assert average_precision_score(truth, logits, average="macro") >= 0.97

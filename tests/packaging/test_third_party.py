@@ -1,5 +1,6 @@
 """Explainers and metrics of another package, found through its entry points."""
 
+import json
 import os
 import re
 import shutil
@@ -25,26 +26,39 @@ def environment(request, tmp_path_factory):
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def explainrun(environment, *arguments):
-    command = [sys.executable, "-m", "explainrun", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+CALLS = """
+import json, sys
+from click.testing import CliRunner
+from explainrun.runner.cli.main import main
+
+calls = [CliRunner().invoke(main, arguments) for arguments in json.loads(sys.argv[1])]
+print(json.dumps([(call.exit_code, call.stdout, call.stderr) for call in calls]))
+"""
 
 
 def test_are_listed_and_run(environment, repository, tmp_path):
-    told = explainrun(environment, "list").stdout
-    assert re.search(r"SquaredGradient +scale=1.0", told)
-    assert re.search(r"Spread +threshold=0.5", told)
-    config = repository / "configs" / "quickstart.yaml"
-    done = explainrun(
-        environment, "run", config, "--limit", 3, "--summary-dir", tmp_path / "out",
-        "--set", "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]",
-        "--set", "metrics=[{Spread: {threshold: 0.25}}]",
-    )  # fmt: skip
+    config = str(repository / "configs" / "quickstart.yaml")
+    given = [
+        "--set",
+        "explainers=[Gradient, {SquaredGradient: {scale: 2.0}}]",
+        "--set",
+        "metrics=[{Spread: {threshold: 0.25}}]",
+    ]
+    lines = [
+        ["list"],
+        ["run", config, "--limit", "3", "--summary-dir", str(tmp_path / "out"), *given],
+        ["run", config, "--set", "explainers=[SquareGradient]"],
+    ]
+    command = [sys.executable, "-c", CALLS, json.dumps(lines)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "1 differentiate" in done.stdout  # it shares the pass
+    (_, listed, _), (code, shown, errors), (typo, _, refused) = json.loads(done.stdout.splitlines()[-1])
+    assert re.search(r"SquaredGradient +scale=1.0", listed)
+    assert re.search(r"Spread +threshold=0.5", listed)
+    assert code == 0, errors
+    assert "1 differentiate" in shown  # it shares the pass
     assert np.isfinite(read_summary(tmp_path / "out").scores["SquaredGradient", "Spread"].total)
-    typo = explainrun(environment, "run", config, "--set", "explainers=[SquareGradient]")
-    assert (typo.returncode, "did you mean 'SquaredGradient'" in typo.stderr) == (2, True)
+    assert (typo, "did you mean 'SquaredGradient'" in refused) == (2, True)
 
 
 CHECKED = """

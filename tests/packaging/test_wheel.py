@@ -1,12 +1,49 @@
-"""The built wheel works outside the clone, and holds everything."""
+"""The wheel holds everything, and works outside the clone."""
 
+import configparser
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
+
+ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
+SUFFIXES = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".typed"}
+
+
+def sources(repository):
+    """All that belongs into the wheel, by its name there."""
+    files = [path.relative_to(repository).as_posix() for room in ROOMS for path in (repository / room).rglob("*")]
+    return {name.replace("runner/_root/", "") for name in files if Path(name).suffix in SUFFIXES}
+
+
+def folder_of(package, folders):
+    """Where a package lies, by the longest of its parents' names that setup.cfg maps to a folder."""
+    parent, below = package, []
+    while parent not in folders:
+        parent, _, name = parent.rpartition(".")
+        below.insert(0, name)
+    return Path(folders[parent], *below)
+
+
+def test_setup_cfg_names_every_source_file_and_nothing_else(repository):
+    """What ``scripts/test_wheel`` installs and runs is made by these lines."""
+    setup = configparser.ConfigParser()
+    setup.read(repository / "setup.cfg", "utf-8")
+    folders = dict(line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines())
+    packages = setup["options"]["packages"].split()
+    assert len(packages) == len(set(packages))
+    named = []
+    for package in packages:
+        patterns = ["*.py", *setup["options.package_data"].get(package, "").replace(",", " ").split()]
+        inside = Path(*package.split(".")[1:])
+        for pattern in patterns:
+            found = (repository / folder_of(package, folders)).glob(pattern)
+            named += [(inside / path.name).as_posix() for path in found]
+    assert sorted(named) == sorted(sources(repository))
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +58,14 @@ def wheel(request, tmp_path_factory):
     return next(scratch.glob("*.whl"))
 
 
+@pytest.mark.long
 def test_holds_every_source_file_and_nothing_else(wheel, repository):
     with zipfile.ZipFile(wheel) as archive:
         inside = {name.split("/", 1)[1] for name in archive.namelist() if name.startswith("explainrun/")}
-    rooms = ("summary_format", "explainers", "benchmarks", "runner", "configs")
-    suffixes = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".typed"}
-    files = [path.relative_to(repository).as_posix() for room in rooms for path in (repository / room).rglob("*")]
-    expected = {name.replace("runner/_root/", "") for name in files if any(name.endswith(end) for end in suffixes)}
-    assert inside == expected
+    assert inside == sources(repository)
 
 
+@pytest.mark.long
 def test_runs_the_packaged_quickstart(wheel, tmp_path):
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:

@@ -12,10 +12,8 @@ from explainrun.summary_format import RunFolder
 
 
 def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
+    while not condition():
         time.sleep(0.005)
-    assert condition()
 
 
 def test_work_is_committed_in_order_after_its_pictures(tmp_path):
@@ -41,7 +39,7 @@ def test_nothing_is_committed_after_a_failure_and_it_is_told(tmp_path):
     run, done, go = RunFolder.create(tmp_path, "CPU"), [], threading.Event()
 
     def draw():
-        go.wait(10)
+        go.wait()
         raise OSError(28, "no space")
 
     def hand_in():
@@ -74,14 +72,16 @@ def test_passes_wait_while_too_much_is_on_its_way(tmp_path):
     def hand_in():
         with Committer(RunFolder.create(tmp_path, "CPU"), lambda: None) as committer:
             for i in range(4):
-                committer.commit([], lambda _: go.wait(10))
+                committer.commit([], lambda _: go.wait())
                 handed.append(i)
 
     thread = threading.Thread(target=hand_in)
     thread.start()
-    until(lambda: len(handed) == 2)
-    time.sleep(0.05)
-    assert len(handed) == 2
-    go.set()
-    thread.join()
+    try:
+        until(lambda: len(handed) >= 2)
+        time.sleep(0.05)
+        assert len(handed) == 2
+    finally:
+        go.set()
+        thread.join()
     assert handed == [0, 1, 2, 3]

@@ -172,18 +172,26 @@ def configured(repository, tmp_path, config, **changes):
     return build_runner(*load_config(path, {"summary_dir": str(tmp_path / "run"), **changes}), path.parent)
 
 
-@pytest.mark.long
-def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path):
+@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path, limit):
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}
     made = configured(repository, tmp_path, "ranking.yaml", **fewer, **steps)
     assert made.plan().described.controls == CONTROLS
     assert made.plan().sample_count == 200
-    result = made.run(limit=2)
+    result = made.run(limit=limit)
     assert len(result.scores.explainers) == 13
     assert result.costs["made"] == result.costs["needed"]
     unscored = {name for name in result.scores.explainers if not result.scores.aggregate(name, "InsertionAUC").count}
     assert unscored == {"ConstantMap"}
+
+
+def test_gradient_explainers_beat_a_random_map_in_localization(repository, tmp_path):
+    few = {"explainers": ["GuidedBackprop", {"GradCAM": {"layer": "block6"}}, "RandomMap"]}
+    runner = configured(repository, tmp_path, "ranking.yaml", metrics=["PointingGame", "IoSR"], **few)
+    scores = runner.run(limit=10).scores
+    for metric in ("PointingGame", "IoSR"):
+        assert scores.ranking(metric).unbeaten == {"GuidedBackprop": (), "GradCAM": ()}
 
 
 @pytest.mark.long

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
+from click.testing import CliRunner
 
+from explainrun.runner.cli.main import main
 from explainrun.runner.execution.batch_loop import Work
 from explainrun.summary_format import Results, merge
 
@@ -44,22 +45,34 @@ def fill(disk):
     assert shutil.disk_usage(disk).free == 0
 
 
-@pytest.mark.parametrize("commits", [0, 1, 3, 4, 5])
-def test_goes_on_once_there_is_room(make_runner, small_disk, tmp_path, monkeypatch, how_runs_differ, commits):
+@pytest.fixture
+def filled(monkeypatch):
+    """Has a run's disk be full once it has committed so often."""
+
+    @contextmanager
+    def full_after(commits, disk):
+        done, commit = [], Work._commit
+
+        def until_full(self, *arguments):
+            if len(done) == commits:
+                self._committer.drain()
+                fill(disk)
+            done.append(1)
+            commit(self, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Work, "_commit", until_full)
+            yield
+
+    return full_after
+
+
+@pytest.mark.parametrize("commits", [0, *(pytest.param(often, marks=pytest.mark.long) for often in (1, 3, 4)), 5])
+def test_goes_on_once_there_is_room(make_runner, small_disk, tmp_path, filled, how_runs_differ, commits):
     make_runner("whole").run()
-    disk, done, commit = small_disk(4), [], Work._commit
-
-    def until_full(self, *arguments):
-        if len(done) == commits:
-            self._committer.drain()
-            fill(disk)
-        done.append(1)
-        commit(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Work, "_commit", until_full)
-        with pytest.raises(OSError, match="No space left on device") as raised:
-            make_runner("disk/run").run()
+    disk = small_disk(4)
+    with filled(commits, disk), pytest.raises(OSError, match="No space left on device") as raised:
+        make_runner("disk/run").run()
     assert raised.value.errno == errno.ENOSPC
     with pytest.raises(OSError, match="No space left on device"):  # still full
         make_runner("disk/run").run()
@@ -84,21 +97,18 @@ def test_a_merge_begins_anew_once_there_is_room(make_runner, small_disk, tmp_pat
     assert how_runs_differ(tmp_path / "whole", disk / "merged") == []
 
 
-def test_the_command_says_it_in_one_line(repository, small_disk):
+def test_the_command_says_it_in_one_line(gated_project, small_disk, filled, tmp_path):
     disk = small_disk(64)
-    command = [sys.executable, "-m", "explainrun", "run", str(repository / "configs/quickstart.yaml"), "--limit", "6"]
-    command += ["--summary-dir", str(disk / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(disk.glob("run/_explain_*/segments/*")):
-        time.sleep(0.01)
-    fill(disk)
-    _, told = process.communicate()
-    assert process.returncode == 3, told
-    [line] = [line for line in told.splitlines() if line.startswith("explainrun: ")]
+    config = gated_project(tmp_path / "project").folder / "gate.yaml"
+    command = ["run", str(config), "--summary-dir", str(disk / "run")]
+    with filled(2, disk):
+        full = CliRunner().invoke(main, command)
+    assert full.exit_code == 3, full.output
+    [line] = [line for line in full.stderr.splitlines() if line.startswith("explainrun: ")]
     assert "No space left on device" in line
     assert line.endswith("; what is committed is kept, run again to resume")
-    assert "Traceback" not in told
+    assert "Traceback" not in full.stderr
     (disk / "ballast").unlink()
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert len(Results(disk / "run").samples) == 6
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0, again.output
+    assert len(Results(disk / "run").samples) == 24

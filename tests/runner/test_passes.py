@@ -76,9 +76,17 @@ def expected(results, explainers, metrics, size, samples, dropout):
     )
 
 
+def marks(names, of):
+    """None for each alone, all, all but one and none, which are the most telling; the others are long."""
+    return () if len(names) in (0, 1, len(of) - 1, len(of)) else (pytest.mark.long,)
+
+
 MIXES = [
-    *((names, ("I",), 0) for names in subsets(EXPLAINERS) if names),
-    *((("Gradient", "GuidedBackprop"), names, 0) for names in subsets(METRICS)),
+    *(pytest.param(names, ("I",), 0, marks=marks(names, EXPLAINERS)) for names in subsets(EXPLAINERS) if names),
+    *(
+        pytest.param(("Gradient", "GuidedBackprop"), names, 0, marks=marks(names, METRICS))
+        for names in subsets(METRICS)
+    ),
     (tuple(EXPLAINERS), ("I",), 3),
 ]
 
@@ -93,7 +101,7 @@ def test_passes_made_are_those_needed(two_channels, dataset, tmp_path, explainer
             return super().construct(x)
 
     network = Counting()
-    data = dataset(list(scenes(21)))
+    data = dataset(list(scenes(18)))
     runner = ImageClassificationRunner(tmp_path, (data, NAMES), network, nn.Sigmoid(), pass_size=4, jit="off")
     registered = [METRICS[name](2, nn.Sigmoid(), steps=4) for name in metrics]
     runner.register_saliency(
@@ -102,7 +110,7 @@ def test_passes_made_are_those_needed(two_channels, dataset, tmp_path, explainer
     if dropout:
         runner.register_uncertainty(dropout)
     result = runner.run()
-    hand = expected(Results(tmp_path), explainers, metrics, 4, 21, dropout)
+    hand = expected(Results(tmp_path), explainers, metrics, 4, 18, dropout)
     assert result.costs["made"] == hand
     assert result.costs["needed"] == hand
     assert Counting.runs == sum(hand.values()) + bool(dropout)  # the trial that broke off

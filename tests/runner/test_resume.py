@@ -11,8 +11,9 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
+from explainrun.runner.execution import engine
 from explainrun.runner.execution.batch_loop import Work
-from explainrun.summary_format import FolderInUseError, FolderLock, Results, find_runs
+from explainrun.summary_format import FolderInUseError, FolderLock, Results, Segments, find_runs
 from explainrun.summary_format.event_file.frames import read_frames
 
 
@@ -38,6 +39,21 @@ def test_committed_passes_are_not_made_again(make_runner, kill, two_channels):
     runs, result = counted(two_channels, make_runner().run)
     assert runs == 6  # to see that it is the same network
     assert result.costs["made"] == whole
+
+
+@pytest.mark.parametrize(("commits", "read"), [(None, []), (1, []), (2, [1]), (3, [])])
+def test_records_are_read_from_the_disk_only_for_a_batch_begun_earlier(make_runner, kill, monkeypatch, commits, read):
+    """Of the second batch samples alone, one explainer too, or all that there are was committed before."""
+    found, results, begin = [], Segments.results, Work.all
+    if commits is not None:
+        kill(make_runner().run, 1, commits)
+    with monkeypatch.context() as patch:
+        patch.setattr(Segments, "results", lambda self, batch: found.append(batch) or results(self, batch))
+        patch.setattr(Work, "all", lambda *given: (found.clear(), begin(*given)))
+        patch.setattr(engine, "finish", lambda *_, **__: pytest.fail("all batches are done"))
+        with pytest.raises(pytest.fail.Exception, match="all batches are done"):
+            make_runner().run()
+    assert found == read
 
 
 def counted(network, action):

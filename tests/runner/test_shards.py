@@ -30,16 +30,14 @@ def rows():
         yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
 
 
-@pytest.fixture
-def runner(two_channels, dataset, tmp_path):
+def runners_in(root, network, dataset):
     """Makes runners of one plan with shared and own passes, dropout, and metrics that make maps again."""
-    network = two_channels()
 
     def make(folder, given=None, seed=0, **options):
         data = dataset(list(rows()) if given is None else given)
         options = {"pass_size": 2, "jit": "off", **options}
         made = ImageClassificationRunner(
-            tmp_path / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), seed=seed, **options
+            root / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), seed=seed, **options
         )
         explainers = [
             Gradient(network),
@@ -59,22 +57,48 @@ def runner(two_channels, dataset, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, SAMPLES, SAMPLES + 2])
-def test_merged_is_as_never_split(runner, tmp_path, how_runs_differ, count):
-    runner("whole").run()
+@pytest.fixture
+def runner(two_channels, dataset, tmp_path):
+    return runners_in(tmp_path, two_channels(), dataset)
+
+
+@pytest.fixture(scope="module")
+def finished(two_channels, dataset, tmp_path_factory):
+    """The whole run and three shards of it, which each test gets copies of."""
+    folder = tmp_path_factory.mktemp("finished")
+    make = runners_in(folder, two_channels(), dataset)
+    make("whole").run()
+    for number in (1, 2, 3):
+        make("parts/{shard}").run(shard=(number, 3))
+    return folder
+
+
+@pytest.fixture
+def whole(finished, tmp_path):
+    return shutil.copytree(finished / "whole", tmp_path / "whole")
+
+
+@pytest.fixture
+def parts(finished, tmp_path):
+    return sorted(shutil.copytree(finished / "parts", tmp_path / "parts").iterdir())
+
+
+@pytest.mark.parametrize(
+    "count", [1, 2, *(pytest.param(count, marks=pytest.mark.long) for count in (3, SAMPLES)), SAMPLES + 2]
+)
+def test_merged_is_as_never_split(runner, whole, tmp_path, how_runs_differ, count):
     order = np.random.default_rng(count).permutation(count) + 1
     results = [runner("parts/{shard}").run(shard=(int(number), count)) for number in order]
     assert sum(result.samples for result in results) == SAMPLES
     merge(tmp_path / "merged", [result.summary_dir for result in results])
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
-    whole, merged = (Results(tmp_path / folder) for folder in ("whole", "merged"))
-    assert merged.plan == {**whole.plan, "summary_dir": str(tmp_path / "merged")}
+    assert how_runs_differ(whole, tmp_path / "merged") == []
+    merged = Results(tmp_path / "merged")
+    assert merged.plan == {**Results(whole).plan, "summary_dir": str(tmp_path / "merged")}
     assert merged.costs["images"]["infer"] == SAMPLES
     assert merged.costs["seconds"].keys() >= {"maps"}
 
 
-def test_a_shard_killed_and_gone_on_with(runner, kill, tmp_path, how_runs_differ, raising):
-    runner("whole").run()
+def test_a_shard_killed_and_gone_on_with(runner, whole, kill, tmp_path, how_runs_differ, raising):
     first = runner("{shard}").run(shard="1/2").summary_dir
     kill(lambda: runner("{shard}").run(shard="2/2"), 0, 2)
     second = tmp_path / "shard-2-of-2"
@@ -84,18 +108,22 @@ def test_a_shard_killed_and_gone_on_with(runner, kill, tmp_path, how_runs_differ
     assert not (tmp_path / "merged").exists()
     runner("{shard}").run(shard="2/2")
     merge(tmp_path / "merged", [second, first])
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert how_runs_differ(whole, tmp_path / "merged") == []
 
 
 def test_the_limit_counts_before_the_split(runner):
     assert [runner("{shard}").run(limit=4, shard=(number, 3)).samples for number in (1, 2, 3)] == [2, 1, 1]
 
 
-def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_differ):
-    """Shards try the compiled forward on the dataset's first pass, not on their own samples."""
+@pytest.mark.parametrize("count", [4, pytest.param(9, marks=pytest.mark.long)])
+def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_differ, count):
+    """Shards try the compiled forward on the dataset's first pass, not on their own samples.
+
+    Of four shards one has samples without labels alone, and one has a single sample.
+    """
     runner("whole", jit="auto").run()
-    for number in range(1, 10):
-        runner("parts/{shard}", jit="auto").run(shard=(number, 9))
+    for number in range(1, count + 1):
+        runner("parts/{shard}", jit="auto").run(shard=(number, count))
     merge(tmp_path / "merged", sorted((tmp_path / "parts").iterdir()))
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
@@ -154,11 +182,6 @@ def test_the_place_of_a_shard_needs_one(runner, raising):
         runner("{shard}").run()
 
 
-@pytest.fixture
-def parts(runner):
-    return [runner("parts/{shard}").run(shard=(number, 3)).summary_dir for number in (1, 2, 3)]
-
-
 def test_missing_and_doubled_ones_are_refused(parts, tmp_path, raising):
     with raising(MergeError, "shards-missing", count=3, numbers=[2]) as refused:
         merge(tmp_path / "merged", [parts[0], parts[2]])
@@ -174,10 +197,9 @@ def test_missing_and_doubled_ones_are_refused(parts, tmp_path, raising):
     assert not (tmp_path / "merged").exists()
 
 
-def test_other_plans_are_refused_all_at_once(runner, parts, tmp_path, raising):
+def test_other_plans_are_refused_all_at_once(runner, parts, whole, tmp_path, raising):
     seeded = runner("seeded", seed=4).run(shard=(2, 3)).summary_dir
     quarter = runner("quarter").run(shard=(3, 4)).summary_dir
-    whole = runner("whole").run().summary_dir
     (tmp_path / "empty").mkdir()  # as of a shard that is just beginning
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [parts[0], seeded, quarter, whole, tmp_path / "empty"])
@@ -355,15 +377,14 @@ def test_shards_stay_as_they_are(parts, tmp_path):
     assert {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in before} == before
 
 
-def test_copies_where_there_are_no_links(parts, runner, tmp_path, monkeypatch, how_runs_differ):
+def test_copies_where_there_are_no_links(parts, whole, tmp_path, monkeypatch, how_runs_differ):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", refuse)
     merge(tmp_path / "merged", parts)
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "merged").rglob("*.png"))
-    runner("whole").run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert how_runs_differ(whole, tmp_path / "merged") == []
 
 
 @pytest.mark.parametrize("metrics", [[], [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2)]])
@@ -402,15 +423,16 @@ def _killed(*_):
     raise KeyboardInterrupt
 
 
-def test_a_run_goes_on_where_a_merge_was_killed(runner, merge_killed, kill, parts, tmp_path, how_runs_differ, raising):
+def test_a_run_goes_on_where_a_merge_was_killed(
+    runner, merge_killed, kill, parts, whole, tmp_path, how_runs_differ, raising
+):
     merge_killed()
     kill(runner("merged").run, 0, 2)
     with raising(MergeError, "out-holds-unfinished-run", folder=str(tmp_path / "merged")):
         merge(tmp_path / "merged", parts)
     assert find_runs(tmp_path / "merged")[0].segments.exists()
     runner("merged").run()
-    runner("whole").run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert how_runs_differ(whole, tmp_path / "merged") == []
 
 
 def test_a_killed_merge_over_a_finished_one_leaves_nothing(merge_killed, parts, tmp_path):
@@ -426,11 +448,10 @@ def test_a_shard_is_no_place_to_merge_to(parts, raising):
     assert Results(parts[0]).plan["shard"] == [1, 3]
 
 
-def test_batches_of_a_merge_join_seamlessly(parts, runner, tmp_path, monkeypatch, how_runs_differ):
+def test_batches_of_a_merge_join_seamlessly(parts, whole, tmp_path, monkeypatch, how_runs_differ):
     monkeypatch.setattr("explainrun.summary_format.shards.sharded_batches._SAMPLES_A_BATCH", 2)
     merge(tmp_path / "merged", parts)
-    runner("whole").run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    assert how_runs_differ(whole, tmp_path / "merged") == []
 
 
 def test_a_dataset_of_unknown_length_that_grew_is_refused(runner, tmp_path, monkeypatch, raising):

@@ -3,70 +3,91 @@
 import signal
 import subprocess
 import sys
-import time
+
+import pytest
 
 from explainrun.runner.cli.errors import ended_by_signals
 from explainrun.summary_format import find_runs
 
-# What is started in the background ignores SIGINT, and so do its children.
+# What is started in the background ignores SIGINT, and so do its children. Once it has committed as often as its first
+# argument says, it waits in the middle of its work for a line.
 IN_FOREGROUND = """
-import signal
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
+from explainrun.runner.execution.batch_loop import Work
+commit, left = Work._commit, [int(sys.argv.pop(1))]
+def waiting(self, *arguments):
+    commit(self, *arguments)
+    self._committer.drain()
+    left[0] -= 1
+    if left[0] == 0:
+        print("waiting", file=sys.stderr, flush=True)
+        sys.stdin.readline()
+Work._commit = waiting
 main()
 """
 
 
-def start(repository, folder):
-    config = repository / "configs" / "quickstart.yaml"
-    command = [sys.executable, "-c", IN_FOREGROUND, "run", config, "--summary-dir", folder, "--limit", "6"]
-    command += ["--set", "metrics.0.InsertionAUC.steps=8", "--set", "metrics.1.DeletionAUC.steps=8"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def start(gated_project, tmp_path):
+    """Starts a run in a process of its own, which waits after so many commits; 0 has it go on to its end."""
+    config = gated_project(tmp_path / "project").folder / "gate.yaml"
+
+    def started(folder, commits):
+        command = [sys.executable, "-c", IN_FOREGROUND, str(commits), "run", config, "--summary-dir", folder]
+        command += ["--set", "pass_size=2"]  # and thus three batches
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen(command, **pipes, text=True)
+
+    return started
 
 
 def committed(folder):
-    runs = find_runs(folder) if folder.exists() else []
-    return {path.name for path in runs[-1].segments.glob("*")} if runs else set()
+    return {path.name for path in find_runs(folder)[-1].segments.glob("*")}
 
 
-def wait_for(process, folder, segments):
-    deadline = time.monotonic() + 60
-    while len(committed(folder)) < segments and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert process.poll() is None
+def read_until(words, process):
+    """Read what a process says up to some words; an end without them is a failure."""
+    said = iter(process.stderr.readline, "")
+    lines = []
+    for line in said:
+        lines.append(line)
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} was never said: {lines}")
 
 
-def test_once_to_stop_after_the_commit_twice_to_stop_at_once(repository, tmp_path, how_runs_differ):
+def test_once_to_stop_after_the_commit_twice_to_stop_at_once(start, tmp_path, how_runs_differ):
     folder = tmp_path / "run"
-    first = start(repository, folder)
-    wait_for(first, folder, 1)
+    first = start(folder, 2)
+    read_until("waiting", first)
     first.send_signal(signal.SIGTERM)
-    told = first.communicate()[1]
-    assert first.returncode == 3, told
-    assert "stopping once the work at hand is committed; another signal stops at once" in told
-    assert told.rstrip().endswith("explainrun: stopped by a signal; run again to resume")
+    read_until("stopping once the work at hand is committed; another signal stops at once", first)
+    errors = first.communicate("go on\n")[1]
+    assert first.returncode == 3, errors
+    assert errors.rstrip().endswith("explainrun: stopped by a signal; run again to resume")
     kept = committed(folder)
     assert {"000000.samples", "000000.Gradient.maps"} <= kept
+    assert "000001.samples" not in kept
     assert not (folder / ".explainrun.lock").exists()
 
-    second = start(repository, folder)
-    while "resuming the run" not in second.stderr.readline():
-        pass
+    second = start(folder, 1)
+    read_until("resuming the run", second)
+    read_until("waiting", second)
     second.send_signal(signal.SIGINT)
-    while "another signal stops at once" not in second.stderr.readline():
-        pass
+    read_until("another signal stops at once", second)
     second.send_signal(signal.SIGINT)
     second.communicate()
     assert second.returncode in (-signal.SIGINT, -signal.SIGTERM)  # MindSpore makes the second of the first at times
     assert committed(folder) >= kept
     assert (folder / ".explainrun.lock").exists()  # what it left keeps nobody out
 
-    third = start(repository, folder)
-    said, told = third.communicate()
-    assert third.returncode == 0, told
-    assert "6 samples" in said
-    whole = start(repository, tmp_path / "whole")
-    whole.communicate()
+    third = start(folder, 0)
+    output, errors = third.communicate()
+    assert third.returncode == 0, errors
+    assert "24 samples" in output
+    start(tmp_path / "whole", 0).communicate()
     assert how_runs_differ(tmp_path / "whole", folder) == []
 
 

@@ -34,14 +34,16 @@ def start(folder):
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_the_second_is_refused_at_once_and_told_of_the_first(tmp_path, raising):
+def test_the_second_is_refused_at_once_and_told_of_the_first(tmp_path, monkeypatch, raising):
     folder = tmp_path / "new" / "run"
     first = start(folder)
     assert first.stdout.readline() == "holds\n"
-    began = time.monotonic()
-    with raising(FolderInUseError, "folder-in-use", folder=str(folder), who=re.compile(f"^process {first.pid} on ")):
-        FolderLock(folder).__enter__()
-    assert time.monotonic() - began < 1
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.time, "sleep", lambda _: pytest.fail("it waited"))
+        with raising(
+            FolderInUseError, "folder-in-use", folder=str(folder), who=re.compile(f"^process {first.pid} on ")
+        ):
+            FolderLock(folder).__enter__()
     first.kill()
     first.communicate()
     with FolderLock(folder):  # the kernel let go of it
@@ -121,16 +123,15 @@ def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path, monkeypatch, raisi
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.05)
     path = tmp_path / ".explainrun.lock"
     with FolderLock(tmp_path) as held:
+        began = time.time()
         os.utime(path, (0, 0))
-        deadline = time.monotonic() + 10
-        while path.stat().st_mtime < 1 and time.monotonic() < deadline:
+        while path.stat().st_mtime < 1:
             time.sleep(0.01)
-        assert time.time() - path.stat().st_mtime < 10
+        assert began - 1 < path.stat().st_mtime < time.time() + 1
         held.check()
         path.unlink()
         path.write_text("another's")
-        while held._beating.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        held._beating.join()
         with raising(FolderInUseError, "lock-lost", folder=str(tmp_path)):
             held.check()
     assert path.read_text() == "another's"  # not ours to remove
@@ -217,10 +218,8 @@ def test_a_heart_beats_on_after_a_fault(tmp_path, monkeypatch):
     with FolderLock(tmp_path) as held:
         monkeypatch.setattr(os, "utime", failing)
         utime(held.path, (0, 0))
-        deadline = time.monotonic() + 10
-        while held.path.stat().st_mtime < 1 and time.monotonic() < deadline:
+        while held.path.stat().st_mtime < 1:
             time.sleep(0.01)
-        assert held.path.stat().st_mtime > 1
         held.check()
 
 

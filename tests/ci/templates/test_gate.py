@@ -134,6 +134,7 @@ def test_nothing_to_compare(project, gitlab):
     assert "4 samples of 24 missing" in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_finished_run_in_the_folder_is_not_judged(project, workflow):
     """Neither one of other weights, which a run would refuse, nor one that the same run would take as it is."""
     shutil.rmtree(project.folder / "runs", ignore_errors=True)
@@ -149,6 +150,7 @@ def test_a_finished_run_in_the_folder_is_not_judged(project, workflow):
     assert [end.returncode for end in ends] == [0, 0, 1], [end.stdout + end.stderr for end in ends]
 
 
+@pytest.mark.long
 def test_an_unfinished_run_in_the_folder_is_gone_on_with(project, workflow):
     """If it is of the same plan; one of other weights is made anew."""
     project.write_scenes(24)
@@ -180,6 +182,13 @@ def job(ci, tmp_path):
 
     job.go = go
     return job
+
+
+@pytest.mark.parametrize(("found", "run"), [(0, f"{RUN} --overwrite"), (2, f"{RUN} --overwrite"), (3, RUN)])
+def test_what_the_folder_holds_decides_whether_a_run_begins_or_goes_on(job, found, run):
+    """A finished run, none, or an unfinished one."""
+    done, calls = job.go(0, "config.yaml", "baseline.json", found=found)
+    assert (done.returncode, calls[:2]) == (0, [INSPECT, run])
 
 
 def test_run_that_fails_is_gone_on_with(job):

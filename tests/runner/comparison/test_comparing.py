@@ -364,7 +364,7 @@ baseline_difference(scored_run({str(one.root)!r}), scored_run({str(two.root)!r})
 print(compare({str(one.root)!r}, {str(two.root)!r}).similarities)
 print([name for name in sys.modules if name.split(".")[0] == "mindspore"])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert "compared=12" in done.stdout
