@@ -276,7 +276,7 @@ def image_colours(
         wanted = "" if size is None else f" of {size[0]} x {size[1]} pixels, as the map has"
         raise ValueError(f"image must be (C, H, W) or (H, W, C) with 1, 3 or 4 channels{wanted}; got shape {shape}")
     if not np.isfinite(pixels).all():
-        raise ValueError("image holds NaN or infinity")
+        raise ValueError(Problem.of("image-not-finite", "image holds NaN or infinity"))
     if mean is None and _not_normalised(pixels):
         mean, std = 0.0, 1.0
     return np.asarray(original_picture(pixels, mean, std))

@@ -33,7 +33,8 @@ def check_comparable(baseline: ScoredRun, candidate: ScoredRun) -> None:
     """
     problems = [
         *class_differences(baseline.class_names, candidate.class_names),
-        *_sample_problems(baseline, candidate),
+        *_missing_samples(baseline, candidate),
+        *_changed_samples(baseline, candidate),
         *_metric_problems(baseline, candidate),
         *_lacking(baseline, candidate),
     ]
@@ -94,13 +95,8 @@ def listed(ids: IntArray) -> str:
     return f"{told}, ..." if len(ids) > _EXAMPLES else told
 
 
-def _sample_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
-    yield from _missing_samples(baseline, candidate)
-    yield from _changed_samples(baseline, candidate)
-
-
 def _missing_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
-    """Samples of one run that the other one lacks."""
+    """Samples that only one of the two has."""
     before, now = baseline.samples, candidate.samples
     missing, added = np.setdiff1d(before, now), np.setdiff1d(now, before)
     shards = "".join(

@@ -1,6 +1,6 @@
 """Every change that a run makes to the file system, made durable; an error names the path that it is about.
 
-Packages for atomic writes sync a folder after each file. A run writes thousands of pictures: folders are synced once per
+Packages for atomic writes sync a folder after each file. A run writes thousands of pictures: folders are synced once a
 commit, before the segment that says that they are there. And each renames within the target's folder, where a writer
 that lost its lock could still do so.
 """

@@ -39,7 +39,8 @@ def test_an_unfinished_run_is_refused_in_one_line(earlier, make_runner, tmp_path
     with pytest.raises(PlanError) as refused:
         make_runner().run(**options)
     [problem] = refused.value.problems
-    assert problem.startswith(f"summary_dir {tmp_path / 'run'}: {REFUSED}, or replace it: overwrite (--overwrite)")
+    assert (problem.code, problem.values["folder"]) == ("folder-not-resumed", str(tmp_path / "run"))
+    assert problem.values["why"].startswith(REFUSED)
     assert sorted((tmp_path / "run").rglob("*")) == before
 
 

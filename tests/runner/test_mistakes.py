@@ -274,7 +274,7 @@ def test_outputs_of_activations_and_metrics_are_checked(two_channels, dataset, t
         runner(nn.Softmax)
     with pytest.raises(ValueError, match=r"Short gave scores \(1,\) for"):
         runner(nn.Sigmoid(), [Short(2)]).run(overwrite=True)
-    with pytest.raises(ValueError, match="seed must be a whole number from 0, got -1"):
+    with raising(ValueError, "not-a-whole-number", name="seed", least=0, given=-1):
         ImageClassificationRunner(tmp_path, (dataset(list(scenes(2))), NAMES), network, nn.Sigmoid(), seed=-1)
 
 
@@ -328,7 +328,7 @@ def test_uncertainty_needs_saliency_and_a_layer_to_act_on(two_channels, linear, 
         alone.run()
     with pytest.raises(ValueError, match="register_uncertainty was called before"):
         alone.register_uncertainty()
-    with pytest.raises(ValueError, match="samples must be a whole number from 2, got 1"):
+    with raising(ValueError, "not-a-whole-number", name="samples", least=2, given=1):
         runner(two_channels()).register_uncertainty(1)
     network = linear(np.zeros((2, 1, 2, 4)))
     without = runner(network)

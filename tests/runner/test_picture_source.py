@@ -107,10 +107,9 @@ def test_an_address(address, monkeypatch, raising):
     for path, limit, code, values in (
         ("none", {}, "picture-refused", {"address": f"{address}/none", "status": 404, "reason": "Not Found"}),
         ("text", {}, "picture-kind", {"source": f"{address}/text"}),
-        ("slow", {"SECONDS_TO_ANSWER": 0.1}, "picture-not-fetched",
-         {"address": f"{address}/slow", "said": "no answer in time"}),
+        ("slow", {"SECONDS_TO_ANSWER": 0.1}, "picture-not-fetched", {"said": "no answer in time"}),
         ("drips", {"SECONDS_TO_ARRIVE": 0.2}, "picture-too-slow", {"address": f"{address}/drips", "seconds": 0.2}),
-    ):  # fmt: skip
+    ):
         with monkeypatch.context() as patch:
             for name, seconds in limit.items():
                 patch.setattr(pictures, name, seconds)

@@ -82,7 +82,10 @@ def test_an_unfinished_shard_is_refused_at_a_merge(earlier, tmp_path):
     shutil.rmtree(shards[1])
     with pytest.raises(MergeError) as refused:
         merge(tmp_path / "merged", [shards[0], earlier / "parts" / "shard-2", shards[2]])
-    assert refused.value.problems[0] == f"{earlier / 'parts' / 'shard-2'}: an earlier {REFUSED}"
+    problem = refused.value.problems[0]
+    assert (problem.code, problem.values) == (
+        "shard-of-other-version", {"folder": str(earlier / "parts" / "shard-2"), "why": f"an earlier {REFUSED}"}
+    )  # fmt: skip
     assert not refused.value.waiting
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 
 import h5py
 import numpy as np
@@ -175,7 +176,7 @@ def test_wrong_names_are_told(run):
         Results(run.data / "segments")
 
 
-def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monkeypatch):
+def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monkeypatch, raising):
     finish(run)
     data = run.archive.read_bytes()
     monkeypatch.setattr(h5py, "File", None)
@@ -184,7 +185,7 @@ def test_every_flipped_byte_of_an_archive_is_told_before_hdf5_sees_it(run, monke
         damaged[place] ^= 1 << place % 8
         run.archive.unlink()
         run.archive.write_bytes(damaged)
-        with pytest.raises(BrokenRecordError, match="its checksum does not match"):
+        with raising(BrokenRecordError, "record-broken", path=str(run.archive), reason=re.compile("checksum")):
             Results(run.root)
     for end in (0, 100, 512, len(data) // 2, len(data) - 1):
         run.archive.write_bytes(data[:end])
@@ -222,13 +223,13 @@ def test_a_newer_archive_is_refused(run, monkeypatch):
         Results(run.root)
 
 
-def test_a_damaged_segment_is_told(run):
+def test_a_damaged_segment_is_told(run, raising):
     for path in sorted(run.segments.iterdir()):
         data = bytearray(path.read_bytes())
         data[-7] ^= 1
         path.unlink()
         path.write_bytes(data)
-        with pytest.raises(BrokenRecordError, match="CRC of its payload"):
+        with raising(BrokenRecordError, "record-broken", reason=re.compile("CRC of its payload")):
             finish(run)
         data[-7] ^= 1
         path.write_bytes(data)
