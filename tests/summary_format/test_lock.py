@@ -28,9 +28,9 @@ except FolderInUseError as error:
 """
 
 
-def start(folder):
+def start(folder, program=HOLDS):
     """A process that holds the folder until its input ends, or says that it is refused."""
-    command = [sys.executable, "-c", HOLDS, str(folder)]
+    command = [sys.executable, "-c", program, str(folder)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -56,13 +56,33 @@ def test_folders_made_for_nothing_go_again(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_started_at_the_same_moment_twenty_times(tmp_path):
-    for attempt in range(20):
-        both = [start(tmp_path / str(attempt)) for _ in range(2)]
-        said = sorted(process.stdout.readline().split()[0] for process in both)
-        for process in both:
-            process.communicate()
-        assert said == ["holds", "refused"], attempt
+RACES = """
+import sys
+from pathlib import Path
+from explainrun.summary_format import FolderInUseError, FolderLock
+for folder in sys.stdin:
+    try:
+        with FolderLock(Path(folder.strip())):
+            print("holds", flush=True)
+            next(sys.stdin)
+    except FolderInUseError:
+        print("refused", flush=True)
+        next(sys.stdin)
+"""
+
+
+def test_two_at_the_same_moment_a_hundred_times(tmp_path):
+    """Two processes are given the same new folder, and then a line to let it go."""
+    both = [start(tmp_path, RACES) for _ in range(2)]
+    for attempt in range(100):
+        for line in (f"{tmp_path / str(attempt)}\n", "\n"):
+            for process in both:
+                process.stdin.write(line)
+                process.stdin.flush()
+            if line.strip():
+                said = sorted(process.stdout.readline() for process in both)
+        assert said == ["holds\n", "refused\n"], attempt
+    assert [process.communicate() and process.returncode for process in both] == [0, 0]
 
 
 def test_two_runs_of_one_process(tmp_path, raising):
