@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -16,7 +16,6 @@ from pydantic import (
     ValidationError,
 )
 
-from .deprecated_names import Renamed
 from .names import fits_path, is_text
 
 _MOST_SHARDS = 1 << 20
@@ -133,8 +132,6 @@ class PlanRecord(BaseModel):
     versions: Words = {}
     config: Options | None = None
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
-    plain: ClassVar[Any] = Renamed("raw")
-    uncontrolled: ClassVar[Any] = Renamed("control_insensitive")
 
     @classmethod
     def of(cls, plan: Any) -> PlanRecord:

@@ -8,12 +8,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from mindspore import nn
 
+from ...summary_format.errors import ExplainrunError
 from ..network.tensors import FloatArray
 
 Subject = TypeVar("Subject")
 
 
-class ContractError(AssertionError):
+class ContractError(ExplainrunError, AssertionError):
     """A class breaks a rule of the contract.
 
     Attributes:

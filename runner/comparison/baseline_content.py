@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictFloat, StrictInt, ValidationError
 
 from ...summary_format.plan_record import Flags, Names, Options, Parts, first_wrong
 from ...summary_format.problem import Problem
@@ -16,10 +16,10 @@ COLUMNS = ("id", "digest", "truth", "predicted", "asked")
 _SHOWN = 80  # characters of a value
 
 # FailFast, since pydantic itself would collect an error for each of a million entries.
-Whole = Annotated[int, Field(strict=True, ge=0, lt=1 << 63)]
+Whole = Annotated[StrictInt, Field(ge=0, lt=1 << 63)]
 Labels = Annotated[list[Whole], FailFast()]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number | None], FailFast()]
 Sample = tuple[Whole, Digest, Labels, Labels, Labels]
 

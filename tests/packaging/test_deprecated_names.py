@@ -219,10 +219,6 @@ def test_results_of_a_run(run):
         assert results.beyond.tolist() == results.labels_out_of_range.tolist() == [1, 1]
     with warns("NotComputed.beyond", "labels_out_of_range"):
         assert inspection.not_computed.beyond == 2
-    with warns("PlanRecord.uncontrolled", "control_insensitive"):
-        assert inspection.plan.uncontrolled == ("Theirs",)
-    with warns("PlanRecord.plain", "raw"):
-        assert inspection.plan.plain == inspection.plan.raw
 
 
 def test_results_that_are_made_by_hand(run):

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-import explainrun
-from explainrun import ExplainrunError
+from explainrun import ExplainrunError, benchmarks, explainers, runner, summary_format
+from explainrun.explainers.contract.bundled import NetworkError
+from explainrun.explainers.contract.rules import ContractError
 from explainrun.explainers.network import OutOfMemoryError, UnsharedDropoutError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
 from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
@@ -25,6 +26,7 @@ from explainrun.summary_format.errors import SeveralProblemsError
 ERRORS = {
     BaselineError: (ValueError, 2),
     BrokenRecordError: (ValueError, 3),
+    ContractError: (AssertionError, 2),
     DamagedRunError: (PlanError, 2),
     DatasetChangedError: (PlanError, 2),
     FolderInUseError: (OSError, 3),
@@ -44,23 +46,24 @@ ERRORS = {
     UnsharedDropoutError: (ValueError, 3),
 }
 
+USERS = {NetworkError}  # what a network of the user raises
 ENDS = {NotAWorker: 0, RunStopped: 3}  # what ends a process without an error
 
 
-def errors_of(package):
-    """Every class of errors that the modules of a package define."""
-    names = [name for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    for name in names:
-        if not name.endswith("__main__"):
+def errors_of(*packages):
+    """Every class of errors that the modules of packages define."""
+    for package in packages:
+        for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             held = [one for one in vars(importlib.import_module(name)).values() if isinstance(one, type)]
             yield from (one for one in held if issubclass(one, BaseException) and one.__module__ == name)
 
 
 @pytest.mark.filterwarnings("ignore:explainrun.* is deprecated")
 def test_every_error_of_ours_has_the_base():
-    found = set(errors_of(explainrun))
-    assert {one for one in found if not issubclass(one, ExplainrunError)} == ENDS.keys()
-    assert found == {*ERRORS, *ENDS, ExplainrunError}
+    found = set(errors_of(summary_format, explainers, benchmarks, runner))
+    assert {one for one in found if not issubclass(one, ExplainrunError)} == {*ENDS, *USERS}
+    assert found == {*ERRORS, *ENDS, *USERS, ExplainrunError}
+    assert len(found) > 20  # a walk that finds no modules would find no errors either
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

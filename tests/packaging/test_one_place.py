@@ -97,8 +97,9 @@ def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, t
     config, problems = load_config(repository / "configs" / "quickstart.yaml", {**VALUES, "summary_dir": str(tmp_path)})
     plan = build_runner(config, problems, repository / "configs").plan()
     assert plan.options == RunOptions(**VALUES)
-    assert {name: plan.described[name] for name in plan.described["settings"]} == VALUES
-    assert plan.described["uncompared"] == ["strict"]
+    written = plan.described.raw
+    assert {name: written[name] for name in written["settings"]} == VALUES
+    assert written["uncompared"] == ["strict"]
 
 
 def test_mean_and_std_are_held_together_in_one_place(repository):

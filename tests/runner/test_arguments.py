@@ -616,4 +616,4 @@ def test_a_plan_names_all_classes_however_many(two_channels, dataset, tmp_path):
         tmp_path, (dataset([(np.zeros((1, 2, 4), np.float32),)]), names), two_channels(), nn.Sigmoid()
     )
     runner.register_saliency([Gradient(two_channels())])
-    assert runner.plan().described["class_names"] == names
+    assert runner.plan().described.raw["class_names"] == names
