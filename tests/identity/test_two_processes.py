@@ -23,7 +23,7 @@ from mindspore.common.initializer import HeUniform, Normal, TruncatedNormal, ini
 from explainrun.benchmarks import InsertionAUC
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.execution.batch_loop import Work
+from explainrun.runner.execution.batch_loop import BatchLoop
 
 KINDS = {
     "Normal": lambda: Normal(0.02),
@@ -53,7 +53,7 @@ data = ds.GeneratorDataset(rows, ["image", "labels"], shuffle=False, num_paralle
 runner = ImageClassificationRunner(given["folder"], (data, ["a", "b"]), net, nn.Softmax(), pass_size=1)
 runner.register_saliency([Gradient(net), GradCAM(net)], [InsertionAUC(2, nn.Softmax(), steps=4)])
 if "kill" in given:
-    commit, commits = Work._commit, []
+    commit, commits = BatchLoop._commit, []
 
     def counted(self, *work):
         commit(self, *work)
@@ -62,7 +62,7 @@ if "kill" in given:
             self._committer.drain()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Work._commit = counted
+    BatchLoop._commit = counted
 try:
     result = runner.run(shard=given.get("shard"))
 except PlanError as error:

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import statistics
 from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
@@ -153,6 +154,21 @@ def test_sizes(repository, house):
     for path in house.modules().values():
         assert len(path.read_text().splitlines()) <= 400, path
         assert sum(other.name != "__init__.py" for other in path.parent.glob("*.py")) <= 15, path.parent
+
+
+def test_functions_are_short_and_explained(house):
+    """The bounds that CONTRIBUTING names."""
+    lengths, prose, code = [], 0, 0
+    for path in house.modules().values():
+        text = path.read_text("utf-8")
+        lines = house.lines_of(text)
+        found = house.function_lengths(text, lines.code)
+        assert not [name for name, length in found.items() if length > 45], path
+        lengths += found.values()
+        prose, code = prose + len(lines.prose), code + len(lines.code)
+    assert statistics.median(lengths) <= 6
+    assert sorted(lengths)[int(0.9 * len(lengths))] <= 18
+    assert 0.3 <= prose / code <= 0.5
 
 
 def test_lengths_are_of_code(house):

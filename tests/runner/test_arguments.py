@@ -424,8 +424,8 @@ def test_layers_of_the_runs_network_are_their_names(two_channels):
     ]
     made += [lambda net: [net.relu, net.conv], lambda net: nn.SequentialCell(net.conv, net.relu)]
     made += [lambda net: nn.SequentialCell(net.relu, net.conv), lambda net: net]
-    found = [Description(network).options(ByLayer(network, take(network))) for take in made]
-    assert found == [Description(again).options(ByLayer(again, take(again))) for take in made]
+    found = [Description(network).component_options(ByLayer(network, take(network))) for take in made]
+    assert found == [Description(again).component_options(ByLayer(again, take(again))) for take in made]
     assert len({str(one) for one in found}) == len(made)
     assert found[0]["layer"] == "the run's network: conv"
 
@@ -494,7 +494,7 @@ class Frozen(Metric):
 )
 def test_forms_of_constructors(two_channels, one, other):
     network = two_channels()
-    found = [Description(network).options(made(network)) for made in (one, one, other)]
+    found = [Description(network).component_options(made(network)) for made in (one, one, other)]
     assert found[0] == found[1] != found[2]
 
 
@@ -509,7 +509,7 @@ class Reserved(Explainer):
 def test_arguments_may_be_called_as_anything(two_channels):
     network = two_channels()
     found = [
-        Description(network).options(Reserved(network, *given, **{"class": given[0]}))
+        Description(network).component_options(Reserved(network, *given, **{"class": given[0]}))
         for given in ((1, 2), (1, 3), (4, 2))
     ]
     assert len({str(one) for one in found}) == 3
@@ -519,13 +519,13 @@ def test_arguments_may_be_called_as_anything(two_channels):
 def test_an_attribute_that_is_changed_afterwards_counts(two_channels):
     network = two_channels()
     tunnel, metric = NoiseTunnel(Gradient(network), nt_samples=2), PointingGame(2, tolerance=3)
-    before = [Description(network).options(one) for one in (tunnel, metric)]
+    before = [Description(network).component_options(one) for one in (tunnel, metric)]
     tunnel.nt_samples, metric.tolerance = 5, 4
-    after = [Description(network).options(one) for one in (tunnel, metric)]
+    after = [Description(network).component_options(one) for one in (tunnel, metric)]
     assert [one["resolved"] for one in after] == [{"nt_samples": 5}, {"tolerance": 4}]
     assert all("resolved" not in one for one in before)
     tunnel.explainer, metric.tolerance = GradCAM(network, "conv"), None
-    after = [Description(network).options(one) for one in (tunnel, metric)]
+    after = [Description(network).component_options(one) for one in (tunnel, metric)]
     assert after[0]["resolved"]["explainer"]["layer"] == "conv"
     assert after[1]["resolved"] == {"tolerance": None}
 
@@ -540,9 +540,9 @@ class Family(MetricFamily):
 def test_a_family_is_described_as_its_member_and_asks_what_it_asks(two_channels):
     member = Robustness(2, nn.Sigmoid(), samples=3)
     family = Family(2, activation_fn=nn.Sigmoid(), samples=3)
-    assert Description().options(family) == Description().options(member)
+    assert Description().component_options(family) == Description().component_options(member)
     assert family.map_recomputations == member.map_recomputations == 3
-    assert Description().options(InsertionAUC(2, nn.Sigmoid()))["class"] == "InsertionAUC"
+    assert Description().component_options(InsertionAUC(2, nn.Sigmoid()))["class"] == "InsertionAUC"
 
 
 def test_the_rest_of_a_package_counts_for_what_comes_from_it(tmp_path, monkeypatch):
@@ -559,7 +559,7 @@ def test_the_rest_of_a_package_counts_for_what_comes_from_it(tmp_path, monkeypat
         for name in [name for name in sys.modules if name.startswith("theirmaps")]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        return Description().options(importlib.import_module("theirmaps").Scaled(nn.ReLU()))["code"]
+        return Description().component_options(importlib.import_module("theirmaps").Scaled(nn.ReLU()))["code"]
 
     assert described("x") == described("x") != described("x + 100")
 

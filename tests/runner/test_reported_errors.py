@@ -12,7 +12,7 @@ from explainrun.runner.plan.sharding import NotAWorker
 from explainrun.summary_format import BrokenRecordError, FolderInUseError
 
 BROKEN = BrokenRecordError(Path("runs/a"), 3, 40, "cut short")
-KEPT = "; what is committed is kept, run again without --overwrite to go on"
+KEPT = "; what is committed is kept, run again without --overwrite to resume"
 MEMORY = "the device has no memory for a pass of 16 images; set pass_size to 8"
 
 
@@ -32,7 +32,7 @@ def ended(context, error, capsys):
         (SampleError("sample 7: no image"), 3, "the run failed: sample 7: no image"),
         (NotComputedError("not finite"), 3, "the run failed: not finite"),
         (BROKEN, 3, "the run failed: runs/a: record 3 at byte 40: cut short"),
-        (RunStopped("stopped; run again to go on"), 3, "stopped; run again without --overwrite to go on"),
+        (RunStopped("stopped; run again to resume"), 3, "stopped; run again without --overwrite to resume"),
         (OSError(errno.ENOSPC, "full"), 3, f"the run failed: [Errno 28] full{KEPT}"),
         (SystemExit(2), 3, "the run failed: your own code ended it, by exit(2)"),
         (KeyError("a"), 3, "the run failed: KeyError: 'a' (EXPLAINRUN_TRACEBACK=1 shows where)"),

@@ -44,12 +44,12 @@ def test_committed_passes_are_not_made_again(make_runner, kill, two_channels):
 @pytest.mark.parametrize(("commits", "read"), [(None, []), (1, []), (2, [1]), (3, [])])
 def test_records_are_read_from_the_disk_only_for_a_batch_begun_earlier(make_runner, kill, monkeypatch, commits, read):
     """Of the second batch samples alone, one explainer too, or all that there are was committed before."""
-    found, results, begin = [], Segments.results, BatchLoop.all
+    found, results, begin = [], Segments.results, BatchLoop.run
     if commits is not None:
         kill(make_runner().run, 1, commits)
     with monkeypatch.context() as patch:
         patch.setattr(Segments, "results", lambda self, batch: found.append(batch) or results(self, batch))
-        patch.setattr(BatchLoop, "all", lambda *given: (found.clear(), begin(*given)))
+        patch.setattr(BatchLoop, "run", lambda *given: (found.clear(), begin(*given)))
         patch.setattr(engine, "finish", lambda *_, **__: pytest.fail("all batches are done"))
         with pytest.raises(pytest.fail.Exception, match="all batches are done"):
             make_runner().run()

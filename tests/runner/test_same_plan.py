@@ -111,7 +111,7 @@ def plain(value):
 
 
 def component_options(thing):
-    return Description().options(thing)
+    return Description().component_options(thing)
 
 
 def test_functions_are_told_apart_by_what_they_do():

@@ -17,8 +17,8 @@ IN_FOREGROUND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
-from explainrun.runner.execution.batch_loop import Work
-commit, left = Work._commit, [int(sys.argv.pop(1))]
+from explainrun.runner.execution.batch_loop import BatchLoop
+commit, left = BatchLoop._commit, [int(sys.argv.pop(1))]
 def waiting(self, *arguments):
     commit(self, *arguments)
     self._committer.drain()
@@ -26,7 +26,7 @@ def waiting(self, *arguments):
     if left[0] == 0:
         print("waiting", file=sys.stderr, flush=True)
         sys.stdin.readline()
-Work._commit = waiting
+BatchLoop._commit = waiting
 main()
 """
 
