@@ -74,7 +74,7 @@ def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, t
     for number in (1, 2):
         small_runner(tmp_path / "parts" / "{shard}", dataset(rows), network).run(shard=(number, 2))
     parts, target, mended = sorted((tmp_path / "parts").iterdir()), tmp_path / "merged", 0
-    for at in range(1, 1000, every(7)):
+    for at in range(1, 1000, every(17)):
         error, calls = fail(monkeypatch, at, errno.ENOSPC, lambda: merge(target, parts))
         if calls < at:
             break
@@ -84,7 +84,7 @@ def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, t
         assert how_runs_differ(tmp_path / "whole", target) == [], at
         durable.remove_tree(target)
     assert at > 50
-    assert mended == len(list((tmp_path / "whole").rglob("*.png"))) + 3 or every(7) > 1
+    assert mended == len(list((tmp_path / "whole").rglob("*.png"))) + 3 or every(17) > 1
 
 
 def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
@@ -95,7 +95,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
 
     run("whole")
     faults = 0
-    for at in range(1, 10_000, every(7)):
+    for at in range(1, 10_000, every(17)):
         error, calls = fail(monkeypatch, at, errno.ENOSPC, run)
         if calls < at:
             break
@@ -108,7 +108,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
         assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
         durable.remove_tree(tmp_path / "run")
     assert at > 200
-    assert faults * every(7) > 100
+    assert faults * every(17) > 100
 
 
 def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):

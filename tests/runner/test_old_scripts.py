@@ -88,8 +88,9 @@ COMMON = """
 from explainrun.configs.digit_network import DigitNetwork as digit_network
 from explainrun.configs.digit_scenes import CLASS_NAMES, scene_dataset
 classes = list(CLASS_NAMES)
+counts = [4, 1]  # of the scenes in a batch, and in the run
 def load_dataset():
-    return scene_dataset(count=4)
+    return scene_dataset(count=counts.pop(0))
 """
 
 

@@ -14,7 +14,7 @@ from explainrun.summary_format import find_runs
 # What is started in the background ignores SIGINT, and so do its children. Once it has committed as often as its first
 # argument says, it waits in the middle of its work for a line.
 IN_FOREGROUND = """
-import signal, sys
+import select, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
 from explainrun.runner.execution.batch_loop import BatchLoop
@@ -25,7 +25,8 @@ def waiting(self, *arguments):
     left[0] -= 1
     if left[0] == 0:
         print("waiting", file=sys.stderr, flush=True)
-        sys.stdin.readline()
+        while not select.select([sys.stdin], [], [], 0.05)[0]:  # Python hears a signal between two calls alone
+            pass
 BatchLoop._commit = waiting
 main()
 """
