@@ -392,7 +392,7 @@ class Recorded(Explainer):
 
 def test_arguments_are_those_that_were_given(two_channels):
     network = two_channels()
-    options = Description(network).options
+    options = Description(network).component_options
     assert options(Recorded(network, 3.0))["scale"] == 3.0
     assert options(Scaled(network))["scale"] == 1.0  # by default
     factors = [1, 2]
