@@ -3,8 +3,9 @@
 The names below are imported when first used, so that the command line answers without loading MindSpore.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
@@ -62,6 +63,4 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return from_home(__name__, _HOMES, name)

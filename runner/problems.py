@@ -62,7 +62,7 @@ class Problems(list[Problem]):
 
 def problem_of(error: Exception) -> Problem:
     """What an error says, in one line: the problem it was raised with, or one with a code for its kind."""
-    line, said = error_line(error), Problem.told(error)
+    line, said = error_line(error), Problem.from_error(error)
     if said.code != "other":
         return Problem(line, said.code, said.values)
     kind = type(error).__name__

@@ -3,10 +3,10 @@
 The names below are imported when first used, so that errors and exit codes come without NumPy and HDF5.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .deprecated_names import warn_of
+from .lazy_imports import from_home
 
 if TYPE_CHECKING:
     from .archive.results import Results
@@ -116,6 +116,4 @@ def __getattr__(name: str) -> Any:
     if name in _RENAMED:
         warn_of(f"{__name__}.{name}", _RENAMED[name])
         name = _RENAMED[name]
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return from_home(__name__, _HOMES, name)

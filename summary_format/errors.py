@@ -26,7 +26,7 @@ class ExplainrunError(Exception):
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong, a sentence each, with its code and what it names."""
-        return (Problem.told(self),)
+        return (Problem.from_error(self),)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class SeveralProblemsError(ExplainrunError, ValueError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self._problems = tuple(map(Problem.taken, problems))
+        self._problems = tuple(map(Problem.from_text, problems))
         several = f"{len(self._problems)} problems:" if len(self._problems) > 1 else ""
         super().__init__("\n  ".join([several, *self._problems]) if several else self._problems[0])
 

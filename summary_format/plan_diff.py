@@ -70,9 +70,8 @@ def _without_cells(value: Any) -> Any:
 def _compared(plan: PlanRecord, left_out: Set[str]) -> dict[str, Any]:
     """What counts of a plan, with the order of its names, and of its config only what it does not say itself."""
     counts = {key: value for key, value in plan.raw.items() if key not in left_out}
-    config = {key: value for key, value in (plan.config or {}).items() if key in ("network", "data")}
     orders = {"order of explainers": list(plan.explainers), "order of metrics": list(plan.metrics)}
-    return {**counts, "config": config, **orders}
+    return {**counts, "config": plan.made_from, **orders}
 
 
 def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -79,7 +79,7 @@ Count = Annotated[StrictInt, Field(ge=0)]
 class PlanRecord(BaseModel):
     """What a run does, as ``plan.json`` and ``results.h5`` say it; ``of`` makes one.
 
-    Options of runs (``runner/plan/options.py``) and whatever another version adds stand beside these fields: ``plain``
+    Options of runs (``runner/plan/options.py``) and whatever another version adds stand beside these fields: ``raw``
     has all of them. Defaults are what plans of earlier versions mean, which do not say all of it.
 
     Attributes:
@@ -153,6 +153,11 @@ class PlanRecord(BaseModel):
     def raw(self) -> dict[str, Any]:
         """All that the plan says, and nothing that it does not say, in plain values."""
         return self._raw
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What its config says of the network and the data; the rest of a config stands in the plan itself."""
+        return {key: value for key, value in (self.config or {}).items() if key in ("network", "data")}
 
     @property
     def searching(self) -> bool:

@@ -47,15 +47,15 @@ class Problem(str):
         return cls(_FORMATTER.vformat(words, (), plain), code, plain)
 
     @classmethod
-    def told(cls, error: BaseException) -> Problem:
+    def from_error(cls, error: BaseException) -> Problem:
         """The problem that an error was raised with; what it says, with the code "other", if that was a plain text."""
-        said = error.args[0] if error.args else ""
-        return said if isinstance(said, Problem) else cls(str(error))
+        raised_with = error.args[0] if error.args else ""
+        return raised_with if isinstance(raised_with, Problem) else cls(str(error))
 
     @classmethod
-    def taken(cls, said: str) -> Problem:
+    def from_text(cls, sentence: str) -> Problem:
         """A sentence as a problem, which it may be already."""
-        return said if isinstance(said, Problem) else cls(said)
+        return sentence if isinstance(sentence, Problem) else cls(sentence)
 
     def at(self, where: str) -> Problem:
         """The same with the place where it is before its sentence, and as its value ``where``."""

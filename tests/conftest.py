@@ -151,7 +151,9 @@ def raising():
 def _raising(kind, code, /, **values):
     with pytest.raises(kind) as caught:
         yield caught
-    problems = caught.value.problems if isinstance(caught.value, ExplainrunError) else [Problem.told(caught.value)]
+    problems = (
+        caught.value.problems if isinstance(caught.value, ExplainrunError) else [Problem.from_error(caught.value)]
+    )
     assert code in {problem.code for problem in problems}, problems
     wanted = [problem.values for problem in problems if problem.code == code]
     assert any(_agree(found, values) for found in wanted), (wanted, values)

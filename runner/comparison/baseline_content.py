@@ -71,7 +71,8 @@ class BaselineContent(BaseModel):
                 raise ValueError(Problem.of("baseline-lacks", "it says no {keys:list}", keys=lacking)) from None
             words = "its {place} {said}"
             raise ValueError(Problem.of("baseline-malformed", words, place=where, said=said)) from None
-        for problem in found._problems():
+        problem = next(found._problems(), None)
+        if problem is not None:
             raise ValueError(problem)
         return found
 

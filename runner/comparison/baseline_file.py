@@ -95,7 +95,7 @@ def read_baseline(path: str | Path) -> ScoredRun:
         run = _run_of(content, str(path))
         _check_means(run, content)
     except ValueError as error:
-        problem = Problem.told(error)
+        problem = Problem.from_error(error)
         if problem.code == "other":
             problem = Problem.of("baseline-damaged", "{said}", said=str(error))
         raise BaselineError(problem.at(str(path))) from error

@@ -178,9 +178,8 @@ def portable(value: Any, deepest: int = _DEEPEST) -> Any:
 
 def _described(plan: PlanRecord) -> dict[str, Any]:
     described = {key: portable(plan.raw[key]) for key in DESCRIBED if key in plan.raw}
-    said = {key: value for key, value in (plan.config or {}).items() if key in ("network", "data")}
-    text = json.dumps(portable(said), sort_keys=True)
-    return {**described, "config": hashlib.sha256(text.encode()).hexdigest()[:16] if said else None}
+    text = json.dumps(portable(plan.made_from), sort_keys=True)
+    return {**described, "config": hashlib.sha256(text.encode()).hexdigest()[:16] if plan.made_from else None}
 
 
 def _predicted(results: Results) -> tuple[tuple[int, ...], ...]:

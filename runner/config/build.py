@@ -49,7 +49,7 @@ def build_runner(
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
-    found = Problems(map(Problem.taken, problems))
+    found = Problems(map(Problem.from_text, problems))
     parts = _parts(config, folder, found)
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)

@@ -20,7 +20,7 @@ from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
-from ...summary_format.storage.run_folder import sweep
+from ...summary_format.storage.run_folder import INSTEAD, sweep
 from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
@@ -32,7 +32,7 @@ from .commit_queue import Committer
 from .pass_counts import Costs, Profile
 from .preflight import PreflightResult, network_probe, preflight_check
 from .progress import RunProgress
-from .resume import INSTEAD, ResumeDecision, other_data, resume_decision
+from .resume import ResumeDecision, other_data, resume_decision
 from .signals import Stopping
 
 _log = logging.getLogger("explainrun")

@@ -72,7 +72,7 @@ def preflight_check(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        problems.append(Problem.told(error))
+        problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
     problems += _sample_problems(
         plan, list({sample.id: sample for sample in [*reading.first_pass_samples, *samples]}.values())

@@ -11,12 +11,11 @@ from ...summary_format import FolderLock, RunFolder, find_runs
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
+from ...summary_format.storage.run_folder import INSTEAD
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
 from ..problems import PlanError
-
-INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,10 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
         return ResumeDecision(None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state() or {}
-    if (problem := _not_understood(plan, run, state, kind)) is not None:
-        return ResumeDecision(None, False, (problem,))
-    before = PlanRecord.of(state["plan"])
+    try:
+        before = _plan_of(plan, run, state, kind)
+    except PlanError as error:
+        return ResumeDecision(None, False, error.problems)
     apart = plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
         return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
@@ -92,24 +92,29 @@ def _of_another_plan(plan: Plan, kind: str, before: PlanRecord, now: PlanRecord,
     )
 
 
-def _not_understood(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> Problem | None:
-    """Why a run in the plan's folder cannot be compared with the plan, if it cannot."""
+def _plan_of(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) -> PlanRecord:
+    """The plan of a run in a plan's folder.
+
+    Raises:
+        PlanError: if the two cannot be compared.
+    """
     if (why := run.why_not_resumed()) is not None:
-        return Problem.of("folder-not-resumed", "summary_dir {folder}: {why}", folder=plan.summary_dir, why=why)
-    try:
+        words = "summary_dir {folder}: {why}"
+        raise PlanError([Problem.of("folder-not-resumed", words, folder=plan.summary_dir, why=why)])
+    values = {"folder": plan.summary_dir, "kind": kind, "instead": INSTEAD}
+    before = None
+    with suppress(ValueError):
         before = PlanRecord.of(state.get("plan"))
-    except ValueError:
-        before = None
     if before is None or not isinstance(state.get("dropout", {}), dict) or "replaces" not in state:
         words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
-        return Problem.of("folder-holds-unknown-run", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
+        raise PlanError([Problem.of("folder-holds-unknown-run", words, **values)])
     if "parameters" not in before.network:
         words = (
             "summary_dir {folder} holds {kind} run of an earlier version of Explainrun, which knew networks by other "
             "checksums; {instead}"
         )
-        return Problem.of("folder-holds-earlier-version", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
-    return None
+        raise PlanError([Problem.of("folder-holds-earlier-version", words, **values)])
+    return before
 
 
 def other_data(plan: Plan) -> Problem:

@@ -249,7 +249,7 @@ class Description:
         try:
             return self.to_jsonable(value)
         except UndescribedError as error:
-            raise UndescribedError(Problem.told(error).at(where)) from error
+            raise UndescribedError(Problem.from_error(error).at(where)) from error
 
     @contextmanager
     def _within(self, value: Any) -> Iterator[None]:

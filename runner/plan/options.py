@@ -70,14 +70,14 @@ class RunOptions(BaseModel):
         try:
             return cls(**given)
         except ValidationError as error:
-            told = [option_problem(found) for found in error.errors()]
-            raise ValueError(told[0] if len(told) == 1 else "; ".join(told)) from None
+            problems = [option_problem(found) for found in error.errors()]
+            raise ValueError(problems[0] if len(problems) == 1 else "; ".join(problems)) from None
 
 
 def option_problem(found: Any) -> Problem:
     """One of pydantic's findings on run options, which ours raise themselves but for options that there are not."""
     raised = found.get("ctx", {}).get("error")
-    return Problem(found["msg"]) if raised is None else Problem.told(raised)
+    return Problem(found["msg"]) if raised is None else Problem.from_error(raised)
 
 
 SETTINGS = tuple(RunOptions.model_fields)

@@ -13,7 +13,6 @@ import numpy as np
 from ...explainers import Explainer
 from ...summary_format import Results
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
-from ...summary_format.plan_record import PlanRecord
 from ...summary_format.plural import plural
 from .profile_table import profile_table
 from .score_tables import RANKING_NOTE, layer_notes, table_notes
@@ -97,7 +96,7 @@ class RunResult:
         if self.outcomes:
             came_to = ", ".join(f"{times} x {outcome}" for outcome, times in self.outcomes.items())
             parts.append(f"hierarchical occlusion: {came_to}")
-        formats = PlanRecord.of(self.plan).errors
+        formats = self.plan.get("errors", {})
         parts += [
             formats.get(name, Explainer.error_format).format(name=name, error=error)
             for name, error in self.errors.items()

@@ -31,7 +31,7 @@ _SHOWN_MISSING = 20
 class _Unfinished:
     """A shard that there is nothing to join of yet; which one, as far as it says that."""
 
-    told: Problem
+    problem: Problem
     shard: tuple[int, int] | None = None
 
 
@@ -56,7 +56,7 @@ def finished_shards(folders: Sequence[Path]) -> list[FinishedShard]:
         else:
             unfinished.append(shard)
     problems += _not_alike(found)
-    waiting = [*(shard.told for shard in unfinished), *_missing(found, unfinished)]
+    waiting = [*(shard.problem for shard in unfinished), *_missing(found, unfinished)]
     if problems or waiting:
         raise MergeError([*problems, *waiting], waiting=not problems)
     if not found:

@@ -18,13 +18,12 @@ from ..plan_record import PlanRecord
 from ..problem import Problem
 from ..storage.durable import copy, sync_folder
 from ..storage.lock import FolderLock
-from ..storage.run_folder import RunFolder, find_runs, remove_runs, sweep
+from ..storage.run_folder import INSTEAD, RunFolder, find_runs, remove_runs, sweep
 from .collect import finished_shards
 from .sharded_batches import FinishedShard, MergeError, ShardedBatches
 
 _log = logging.getLogger("explainrun")
 _SHARDS = "shard-*-of-*"
-_INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"
 _MERGED = "merged"  # in the state of a run that is made of shards
 
 
@@ -117,18 +116,18 @@ def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedSh
     """
     if not run.finished:
         words = "{folder} holds an unfinished run; {instead}"
-        raise MergeError([Problem.of("out-holds-unfinished-run", words, folder=run.root, instead=_INSTEAD)])
+        raise MergeError([Problem.of("out-holds-unfinished-run", words, folder=run.root, instead=INSTEAD)])
     results = Results(run.archive)
     if apart := plan_differences(results.plan_record, plan):
         words = "{folder} holds another run ({differences}); {instead}"
-        values = {"folder": run.root, "differences": shown(apart), "instead": _INSTEAD}
+        values = {"folder": run.root, "differences": shown(apart), "instead": INSTEAD}
         raise MergeError([Problem.of("out-holds-other-run", words, **values)])
     digests = results.digests
     for shard in shards:
         own = digests[shard.number - 1 :: shard.count]
         if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
             words = "{folder} holds a run of other data than {shard}; {instead}"
-            values = {"folder": run.root, "shard": shard.run.root, "instead": _INSTEAD}
+            values = {"folder": run.root, "shard": shard.run.root, "instead": INSTEAD}
             raise MergeError([Problem.of("out-holds-other-data", words, **values)])
     _log.info("%s holds this run, finished before: nothing to do", run.root)
     return results

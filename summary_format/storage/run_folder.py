@@ -38,6 +38,7 @@ _EVENT_FILE = re.compile(r"events\.summary\.(\d{1,20})\.[^/\0]{0,200}_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
 _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
+INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"  # what to do where a folder holds another run
 _PLAN, _OLD_PARTIAL = "plan.json", "partial"
 RUN_FORMAT = 2  # of what an unfinished run's plan file and segments hold; earlier versions wrote 1, and did not say so
 

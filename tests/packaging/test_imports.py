@@ -68,7 +68,17 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
 # Inside a room: its folders, and modules that lie beside them. Each may import those before it, and no later one.
 ORDER = {
     "summary_format": [
-        *("deprecated_names", "exit_codes", "plural", "problem", "errors", "images", "names", "plan_record"),
+        *(
+            "deprecated_names",
+            "lazy_imports",
+            "exit_codes",
+            "plural",
+            "problem",
+            "errors",
+            "images",
+            "names",
+            "plan_record",
+        ),
         *("plan_diff", "probe"),
         *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
     ],
