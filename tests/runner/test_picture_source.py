@@ -79,6 +79,8 @@ class Answers(BaseHTTPRequestHandler):
             while True:  # until it is hung up on
                 self.wfile.write(b"drip")
                 time.sleep(0.1)
+        elif self.path == "/large":
+            self.wfile.write(bytes(2**20 + 1))
         elif self.path != "/slow":
             self.wfile.write(b"no picture" if self.path == "/text" else content.getvalue())
 
@@ -116,6 +118,9 @@ def test_an_address(address, monkeypatch, raising):
             with raising(PictureError, code, **values) as caught:
                 read_picture(f"{address}/{path}")
         assert "\n" not in str(caught.value)
+    monkeypatch.setattr(pictures, "LARGEST_DOWNLOAD", 2**20)
+    with raising(PictureError, "picture-too-large", address=f"{address}/large", size=1):  # in MiB
+        read_picture(f"{address}/large")
     monkeypatch.setattr(pictures, "LARGEST_DOWNLOAD", 20)
     with raising(PictureError, "picture-too-large", address=f"{address}/scene.png", size=0):
         read_picture(f"{address}/scene.png")

@@ -197,6 +197,12 @@ def test_missing_and_doubled_ones_are_refused(parts, tmp_path, raising):
     assert not (tmp_path / "merged").exists()
 
 
+def test_of_many_missing_ones_the_first_are_named(runner, tmp_path, raising):
+    only = runner("{shard}").run(shard=(2, 30)).summary_dir
+    with raising(MergeError, "shards-missing", count=30, numbers=[1, *range(3, 22)], more=", ..."):
+        merge(tmp_path / "merged", [only])
+
+
 def test_other_plans_are_refused_all_at_once(runner, parts, whole, tmp_path, raising):
     seeded = runner("seeded", seed=4).run(shard=(2, 3)).summary_dir
     quarter = runner("quarter").run(shard=(3, 4)).summary_dir

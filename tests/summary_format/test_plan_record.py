@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from explainrun.summary_format.plan_diff import plan_differences
 from explainrun.summary_format.plan_record import PlanRecord
 
 PLAN = {"class_names": ["a", "ü"], "explainers": {"First": {"layer": "conv"}}, "metrics": {"IoSR": {}}}
@@ -23,6 +24,20 @@ def test_what_is_said_is_typed_and_kept_as_it_is():
     assert (record.class_names, record.shard, record.own_samples) == (("a", "ü"), (2, 3), 2)
     assert (record.explainers, record.settings) == ({"First": {"layer": "conv"}}, ("seed",))
     assert json.dumps(record.raw) == json.dumps(said)
+
+
+@pytest.mark.parametrize(
+    ("section", "differing"),
+    [
+        ({"data": {"limit": 4}}, ["config.data.limit was 3, is 4"]),
+        ({"network": {"factory": "b"}}, ["config.network.factory was 'a', is 'b'"]),
+        ({"seed": 2}, []),  # the plan itself has it
+    ],
+)
+def test_what_a_config_says_of_network_and_data_is_part_of_the_plan(section, differing):
+    config = {"network": {"factory": "a"}, "data": {"limit": 3}, "seed": 1}
+    before, now = (PlanRecord.of({**PLAN, "config": one}) for one in (config, {**config, **section}))
+    assert plan_differences(before, now) == differing
 
 
 def test_plans_of_earlier_versions_say_less():

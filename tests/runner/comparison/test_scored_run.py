@@ -185,11 +185,13 @@ def test_configs_are_told_apart_by_what_plans_do_not_say(make_run):
                 {**config, "data": {"hdf5": "/y/digits.h5"}},
                 {**config, "network": {"checkpoint": "a/other.ckpt"}},
                 None,
+                {**config, "data": {"hdf5": "/x/others.h5"}},
             ]
         )
     ]
     assert digests[0] == digests[1] == digests[2] != digests[3]
     assert digests[4] is None
+    assert digests[5] not in digests[:5]
     assert "digits" not in json.dumps(digests)
 
 
