@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
@@ -169,12 +170,17 @@ def _agree(found, values):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what takes long, unless a marker, a name or ``scripts/test --long`` asks for it."""
+    """Leave out what is slow or takes long, unless a marker, a name or ``scripts/test --long`` asks for it."""
     asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
     if not asked and not {"EXPLAINRUN_LONG", "EXPLAINRUN_EVERY_CALL"} & os.environ.keys():
-        left_out = [item for item in items if item.get_closest_marker("long")]
+        left_out = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    """Keep what collecting made out of every later collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture

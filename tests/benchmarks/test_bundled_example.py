@@ -12,7 +12,7 @@ from explainrun.explainers import GradCAM, GuidedBackprop, InputXGradient, Needs
 
 NAMES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR")
 # How many scenes, and steps of covered images: first a few, then as many as a user would take.
-FEW, MANY = (4, (4, 4, 9)), (12, (16, 16, 49))
+FEW, MANY = (3, (4, 4, 4)), (12, (16, 16, 49))
 
 
 def metrics(insertion, deletion, naive):
@@ -25,7 +25,11 @@ def metrics(insertion, deletion, naive):
     ]
 
 
-@pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.long)], ids=["few", "many"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(FEW, marks=pytest.mark.slow), pytest.param(MANY, marks=pytest.mark.long)],
+    ids=["few", "many"],
+)
 def example(request):
     """Mean scores by explainer and metric."""
     count, steps = request.param

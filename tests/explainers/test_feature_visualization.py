@@ -245,6 +245,7 @@ def test_pictures():
     assert np.asarray(found.pictures()[1])[0, :, 0].tolist() == [0, 204, 255, 230]
 
 
+@pytest.mark.slow
 def test_channels_of_the_bundled_network_rise(repository):
     network = DigitNetwork()
     ms.load_checkpoint(str(repository / "configs" / "digit_network.ckpt"), network)

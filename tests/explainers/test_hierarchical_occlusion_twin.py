@@ -75,6 +75,7 @@ def wide(linear):
     return linear(weights, -3.6), image
 
 
+@pytest.mark.long
 def test_a_slow_twin_finds_the_same(wide):
     cell, image = wide
 

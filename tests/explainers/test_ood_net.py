@@ -381,6 +381,7 @@ def test_a_head_is_not_put_on_a_classifier_with_other_weights(tmp_path, linear):
         OoDNet(WithWeights(2 * weights), 2).load_head(path)
 
 
+@pytest.mark.slow
 def test_the_bundled_head_tells_scenes_from_those_whose_digits_are_masked_out(repository):
     spec = importlib.util.spec_from_file_location("train_ood_net", repository / "scripts" / "train_ood_net.py")
     script = importlib.util.module_from_spec(spec)
@@ -627,6 +628,7 @@ def check_old_tutorial(names):
     assert np.ptp(saliency) > 0
 
 
+@pytest.mark.slow
 def test_old_tutorial(tmp_path, monkeypatch):
     """Shortly trained, with fewer masks."""
     monkeypatch.chdir(tmp_path)

@@ -99,6 +99,7 @@ def exact(weights, image, bias, probability):
     return total
 
 
+@pytest.mark.slow
 def test_on_a_linear_network_it_converges_to_the_expectation(linear):
     rng = np.random.default_rng(2)
     weights, image = rng.normal(size=(1, 1, *SIZE)), rng.normal(size=(1, 1, *SIZE)).astype(np.float32)

@@ -167,6 +167,7 @@ def test_what_is_refused(arguments, options, error, words):
         visualize(*arguments, **options)
 
 
+@pytest.mark.slow
 def test_a_figure_of_its_own_that_a_notebook_shows_and_a_batch_job_writes(tmp_path):
     code = (
         "import sys, numpy as np\n"

@@ -67,6 +67,7 @@ def copy(repository, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_examples_pass_what_all_explainers_and_metrics_do(copy, text):
     followed(text, copy)
     names = [name for module in modules(text).values() for name in CLASS.findall(module)]

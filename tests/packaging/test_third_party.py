@@ -36,6 +36,7 @@ print(json.dumps([(call.exit_code, call.stdout, call.stderr) for call in calls])
 """
 
 
+@pytest.mark.slow
 def test_are_listed_and_run(environment, repository, tmp_path):
     config = str(repository / "configs" / "quickstart.yaml")
     given = [
@@ -74,12 +75,14 @@ check_metric(Spread)
 """
 
 
+@pytest.mark.slow
 def test_keep_to_the_contract_without_a_test_framework(environment):
     code = f"import sys; sys.modules['pytest'] = None\n{CHECKED}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
+@pytest.mark.slow
 def test_building_it_leaves_its_sources_as_they_were(environment, request):
     files = {path.name for path in (request.path.parent / "third_party").iterdir()}
     assert files == {"pyproject.toml", "third_party_maps.py"}

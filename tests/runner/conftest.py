@@ -1,5 +1,7 @@
 """Runs of one small plan, and ways to end them early."""
 
+import shutil
+
 import numpy as np
 import pytest
 from mindspore import nn
@@ -27,21 +29,37 @@ def scenes():
     return make_scenes
 
 
-@pytest.fixture
-def make_runner(two_channels, dataset, tmp_path):
+def runners_in(root, network, dataset):
     """Makes runners of one plan: two explainers on two batches, of four samples and of two."""
-    network = two_channels()
 
     def make(folder="run", rows=None, explainers=None, **options):
         data = dataset(list(make_scenes(6)) if rows is None else rows)
         options = {"pass_size": 1, "jit": "off", **options}
         explainers = explainers or [Gradient(network), GradCAM(network, "relu")]
         classifier, activation = explainers[0].network, nn.Sigmoid()
-        made = ImageClassificationRunner(tmp_path / folder, (data, ["zero", "one"]), classifier, activation, **options)
+        made = ImageClassificationRunner(root / folder, (data, ["zero", "one"]), classifier, activation, **options)
         made.register_saliency(explainers, [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2, tolerance=1)])
         return made
 
     return make
+
+
+@pytest.fixture
+def make_runner(two_channels, dataset, tmp_path):
+    return runners_in(tmp_path, two_channels(), dataset)
+
+
+@pytest.fixture(scope="session")
+def finished_once(two_channels, dataset, tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    runners_in(root, two_channels(), dataset)("whole").run()
+    return root / "whole"
+
+
+@pytest.fixture
+def whole(finished_once, tmp_path):
+    """A copy of the finished run of the plan."""
+    return shutil.copytree(finished_once, tmp_path / "whole")
 
 
 @pytest.fixture

@@ -152,6 +152,7 @@ def test_a_full_disk(make, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["run"]
 
 
+@pytest.mark.slow
 def test_without_mindspore(make, tmp_path):
     run, file = make("run", class_names=["ü", "b"]), tmp_path / "kept.json"
     code = (
@@ -171,6 +172,7 @@ def test_without_mindspore(make, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.slow
 def test_standard_output_that_takes_nothing(make, tmp_path):
     """1 would say that explanations got worse."""
     run, file = make("run"), tmp_path / "kept.json"

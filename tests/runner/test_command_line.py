@@ -42,7 +42,7 @@ def quickstart(repository, tmp_path):
 
 
 def explainrun(*arguments):
-    """The command in this process, since MindSpore takes seconds to import."""
+    """The command in this process: MindSpore takes seconds to import, and ``tests/streams`` starts it for itself."""
     return CliRunner().invoke(main, list(map(str, arguments)))
 
 
@@ -57,6 +57,7 @@ LARGE = {"RISE": 20, "RISEPlus": 12, "steps": 16, "uncertainty": 5, "limit": 2}
 
 
 @pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE, marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_runs_everything_that_there_is(repository, tmp_path, size):
     """The full config, with fewer masks."""
     fewer = {
@@ -98,6 +99,7 @@ def test_a_head_of_another_network_is_told(quickstart):
     assert told.values == {"where": "explainers[0]", "name": "RISEPlus", "options": ["ood_net"]}
 
 
+@pytest.mark.slow
 def test_runs_a_config(quickstart, tmp_path):
     arguments = (
         "run",
@@ -111,8 +113,8 @@ def test_runs_a_config(quickstart, tmp_path):
         "--set",
         "std=null",
     )
-    done = started(*arguments)
-    assert done.returncode == 0, done.stderr
+    done = explainrun(*arguments)
+    assert done.exit_code == 0, done.stderr
     assert "GradCAM" in done.stdout
     assert f"summary: {tmp_path / 'out'}" in done.stdout
     assert "3 samples" in done.stdout
@@ -145,6 +147,7 @@ def test_bad_input_is_told_in_lines_without_traceback(quickstart, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_later_has_an_exit_code_of_its_own(quickstart, tmp_path, monkeypatch):
     (tmp_path / "odd_rows.py").write_text(
         "import mindspore.dataset as ds, numpy as np\n"
@@ -354,8 +357,9 @@ def test_help_comes_without_what_takes_long_to_import(command):
     assert told.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_files_named_in_a_config(quickstart, tmp_path):
-    DigitScenes("test", 4).write_hdf5(tmp_path / "scenes.h5")
+    DigitScenes("test", 2).write_hdf5(tmp_path / "scenes.h5")
     (tmp_path / "names.txt").write_text("\n".join("0123456789"))
     (tmp_path / "nets.py").write_text("from explainrun.configs.digit_network import DigitNetwork\n")
     few = {"explainers": ["Gradient", "InputXGradient", "GuidedBackprop"]}
@@ -368,7 +372,7 @@ def test_files_named_in_a_config(quickstart, tmp_path):
     )
     done = explainrun("run", config)
     assert done.exit_code == 0, done.stderr
-    direct = explainrun("run", quickstart(**few, summary_dir=str(tmp_path / "direct")), "--limit", 4)
+    direct = explainrun("run", quickstart(**few, summary_dir=str(tmp_path / "direct")), "--limit", 2)
     assert done.stdout.split("\n")[:5] == direct.stdout.split("\n")[:5]  # the same scores as from the dataset factory
 
 
@@ -381,6 +385,7 @@ def test_sources_devices_and_class_files_that_do_not_fit(quickstart):
     assert (told.code, told.values["key"], told.values["given"]) == ("key-refused", "device", "TPU")
 
 
+@pytest.mark.slow
 def test_layers_of_a_config_and_of_a_factory(quickstart):
     of_config = started("layers", quickstart())
     assert of_config.returncode == 0, of_config.stderr

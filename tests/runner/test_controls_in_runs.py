@@ -173,6 +173,7 @@ def configured(repository, tmp_path, config, **changes):
 
 
 @pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path, limit):
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}
@@ -186,6 +187,7 @@ def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(reposi
     assert unscored == {"ConstantMap"}
 
 
+@pytest.mark.slow
 def test_gradient_explainers_beat_a_random_map_in_localization(repository, tmp_path):
     few = {"explainers": ["GuidedBackprop", {"GradCAM": {"layer": "block6"}}, "RandomMap"]}
     runner = configured(repository, tmp_path, "ranking.yaml", metrics=["PointingGame", "IoSR"], **few)

@@ -5,6 +5,7 @@ import os
 import threading
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from mindspore import nn
 
@@ -68,6 +69,7 @@ def small_runner(folder, data, network):
     return runner
 
 
+@pytest.mark.slow
 def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(3))
     small_runner(tmp_path / "whole", dataset(rows), network).run()
@@ -95,7 +97,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
 
     run("whole")
     faults = 0
-    for at in range(1, 10_000, every(17)):
+    for at in range(1, 10_000, every(23)):
         error, calls = fail(monkeypatch, at, errno.ENOSPC, run)
         if calls < at:
             break
@@ -108,7 +110,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
         assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
         durable.remove_tree(tmp_path / "run")
     assert at > 200
-    assert faults * every(17) > 100
+    assert faults * every(23) > 100
 
 
 def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):

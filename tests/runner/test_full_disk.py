@@ -68,8 +68,7 @@ def filled(monkeypatch):
 
 
 @pytest.mark.parametrize("commits", [0, *(pytest.param(often, marks=pytest.mark.long) for often in (1, 3, 4)), 5])
-def test_goes_on_once_there_is_room(make_runner, small_disk, tmp_path, filled, how_runs_differ, commits):
-    make_runner("whole").run()
+def test_goes_on_once_there_is_room(make_runner, whole, small_disk, tmp_path, filled, how_runs_differ, commits):
     disk = small_disk(4)
     with filled(commits, disk), pytest.raises(OSError, match="No space left on device") as raised:
         make_runner("disk/run").run()
@@ -78,11 +77,10 @@ def test_goes_on_once_there_is_room(make_runner, small_disk, tmp_path, filled, h
         make_runner("disk/run").run()
     (disk / "ballast").unlink()
     make_runner("disk/run").run()
-    assert how_runs_differ(tmp_path / "whole", disk / "run") == []
+    assert how_runs_differ(whole, disk / "run") == []
 
 
-def test_a_merge_begins_anew_once_there_is_room(make_runner, small_disk, tmp_path, how_runs_differ):
-    make_runner("whole").run()
+def test_a_merge_begins_anew_once_there_is_room(make_runner, whole, small_disk, tmp_path, how_runs_differ):
     shards = [make_runner("parts/{shard}").run(shard=(number, 2)).summary_dir for number in (1, 2)]
     disk = small_disk(4)
     fill(disk)
@@ -94,7 +92,7 @@ def test_a_merge_begins_anew_once_there_is_room(make_runner, small_disk, tmp_pat
         merge(disk / "merged", shards)
     (disk / "ballast").unlink()
     merge(disk / "merged", shards)
-    assert how_runs_differ(tmp_path / "whole", disk / "merged") == []
+    assert how_runs_differ(whole, disk / "merged") == []
 
 
 def test_the_command_says_it_in_one_line(gated_project, small_disk, filled, tmp_path):

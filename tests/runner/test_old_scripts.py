@@ -124,6 +124,7 @@ def old_script(tmp_path, repository, monkeypatch):
     return {"CHECKPOINT": str(repository / "configs" / "digit_network.ckpt")}
 
 
+@pytest.mark.slow
 def test_explainers_metrics_and_runner(old_script, tmp_path, capsys):
     exec(compile(SCRIPT, "old_script.py", "exec"), old_script)
     assert capsys.readouterr().out.split("\n")[:3] == ["(1, 1, 112, 112)", "(4, 1, 112, 112)", "(1,)"]
@@ -132,6 +133,7 @@ def test_explainers_metrics_and_runner(old_script, tmp_path, capsys):
     assert old_script["picture"].mode == "RGBA"
 
 
+@pytest.mark.slow
 def test_perturbing_explainers_uncertainty_and_hierarchical_occlusion(old_script, capsys):
     exec(compile(PERTURBING, "old_script.py", "exec"), old_script)
     assert capsys.readouterr().out.split("\n")[:2] == ["(1, 1, 56, 60) (1, 2, 56, 60)", "(1,) (1,)"]

@@ -145,7 +145,7 @@ def noisy_views(asked):
 ALONE = ("GradCAM", "RISEPlus", "Occlusion", "IntegratedGradients", "NoiseTunnel", "ScoreCAM", "SmoothGradCAMpp")
 MIXES = [
     (("GradCAM",), True, True),
-    (tuple(EXPLAINERS), False, True),
+    pytest.param(tuple(EXPLAINERS), False, True, marks=pytest.mark.slow),
     *(pytest.param((name,), True, True, marks=pytest.mark.long) for name in ALONE if name != "GradCAM"),
     pytest.param(tuple(EXPLAINERS), True, False, marks=pytest.mark.long),
 ]

@@ -128,6 +128,7 @@ def test_a_run_gives_what_the_view_gives(dataset, tmp_path):
             np.testing.assert_array_equal(results.map(explainer.name, sample, label), explainer.attribute(alone)[0])
 
 
+@pytest.mark.slow
 def test_a_config_names_them_and_their_options(repository, tmp_path):
     config = repository / "configs" / "quickstart.yaml"
     entries = [

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from explainrun.runner import pytest_plugin
+from explainrun.runner.config.build import build_runner
+from explainrun.runner.config.schema import load_config
 
 HEAVY = {"mindspore", "numpy", "scipy", "h5py", "yaml", "click", "pydantic", "tabulate", "matplotlib", "PIL"}
 
@@ -149,6 +151,7 @@ def judged(updated):
     return project, project.pytest("--explainrun-summary-dir", "runs"), project.made.runs - made_before
 
 
+@pytest.mark.slow
 def test_baselines_are_made(updated):
     project, (code, printed, said) = updated
     assert (code, said) == (0, {"test_good": "", "test_by_config[gate.yaml]": ""}), printed
@@ -156,6 +159,7 @@ def test_baselines_are_made(updated):
     assert printed.count("baselines/gate.json is new") == 1
 
 
+@pytest.mark.slow
 def test_each_config_runs_once_a_session(updated, judged):
     project, *_ = updated
     _, (_, printed, _), runs = judged
@@ -163,6 +167,7 @@ def test_each_config_runs_once_a_session(updated, judged):
     assert project.made.runs == 6
 
 
+@pytest.mark.slow
 def test_what_is_as_good_as_ever_passes(judged):
     _, (code, printed, said), _ = judged
     passed = {name for name, words in said.items() if not words}
@@ -175,6 +180,7 @@ def test_what_is_as_good_as_ever_passes(judged):
     }, printed  # fmt: skip
 
 
+@pytest.mark.slow
 def test_failure_is_the_table(judged):
     _, (_, printed, said), _ = judged
     told = said["test_by_config[worse.yaml]"]
@@ -188,6 +194,7 @@ def test_failure_is_the_table(judged):
     assert "pytest_plugin.py" not in told + printed
 
 
+@pytest.mark.slow
 def test_missing_samples_fail(judged):
     told = judged[1][2]["test_missing_samples[fewer.yaml]"]
     assert told.startswith("not compared with ")
@@ -195,6 +202,7 @@ def test_missing_samples_fail(judged):
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_missing_baseline_fails_and_is_told_how_to_be_made(judged):
     told = judged[1][2]["test_no_baseline"]
     assert "there is no baseline" in told
@@ -202,12 +210,14 @@ def test_missing_baseline_fails_and_is_told_how_to_be_made(judged):
     assert "explainrun baseline " in told
 
 
+@pytest.mark.slow
 def test_too_few_samples_fail(judged):
     """2 ** -5 is more than 0.05 / 4."""
     told = judged[1][2]["test_too_few[fewer.yaml]"]
     assert "5 samples cannot show a fall beyond noise in 4 rows at alpha 0.05: at least 7 samples" in told
 
 
+@pytest.mark.slow
 def test_scores_that_cannot_be_judged_are_told(judged):
     """2 ** -5 is more than 0.05 / 4, for the questions that have boxes."""
     baseline = judged[0].folder / "runs" / "patchy"
@@ -217,6 +227,7 @@ def test_scores_that_cannot_be_judged_are_told(judged):
     ]
 
 
+@pytest.mark.slow
 def test_runs_that_fail_are_one_clear_error(judged):
     _, (_, printed, said), _ = judged
     told = said["test_broken[broken.yaml]"]
@@ -226,6 +237,7 @@ def test_runs_that_fail_are_one_clear_error(judged):
     assert "never came here" not in printed
 
 
+@pytest.mark.slow
 def test_wrong_tolerances_are_told(judged):
     told = judged[1][2]["test_no_such_tolerance[worse.yaml]"]
     assert told.startswith("not compared with ")
@@ -238,8 +250,9 @@ def project(gated_project, tmp_path):
     return Project(gated_project(tmp_path / "project"), ONE)
 
 
-def test_no_stale_scores_are_judged_and_changes_are_shown(project):
-    """A summary folder that holds a finished run of the network of before; then the baseline is updated."""
+@pytest.mark.slow
+def test_no_stale_scores_are_judged(project):
+    """A summary folder that holds a finished run of the network of before."""
     kept = ("--explainrun-summary-dir", "runs")
     assert project.pytest(*kept, "--explainrun-update-baselines")[0] == 0
     before = (project.folder / "baselines" / "gate.json").read_text()
@@ -248,14 +261,23 @@ def test_no_stale_scores_are_judged_and_changes_are_shown(project):
     assert (code, "explanations got worse: 4 of 4 scores" in said["test_one"]) == (1, True), printed
     assert "explanations got worse: 1 of 1 scores" in said["test_two"]
     assert (project.folder / "baselines" / "gate.json").read_text() == before
-    code, printed, _ = project.pytest(*kept, "--explainrun-update-baselines", "--explainrun-set", "seed=1")
-    assert (code, project.made.runs) == (0, 3)
+
+
+@pytest.mark.long
+def test_changes_of_baselines_are_shown(project):
+    kept = ("--explainrun-summary-dir", "runs", "--explainrun-update-baselines")
+    assert project.pytest(*kept)[0] == 0
+    before = (project.folder / "baselines" / "gate.json").read_text()
+    project.made.looks_at(project.made.BAD)
+    code, printed, _ = project.pytest(*kept, "--explainrun-set", "seed=1")
+    assert (code, project.made.runs) == (0, 2)
     changed = printed[printed.index("= explainrun =") :]
     assert "baselines/gate.json is updated:" in changed
     assert "InputXGradient PointingGame 1 0 -1 24 0 0" in " ".join(changed.split())
     assert (project.folder / "baselines" / "gate.json").read_text() != before
 
 
+@pytest.mark.slow
 def test_signals_end_the_session(project):
     """The network sends one, once, in the middle of a pass."""
     path = project.folder / "gated_network.py"
@@ -303,6 +325,19 @@ def test_paths_of_options_and_of_ini_files(tmp_path):
     )
     assert pytest_plugin._path_option(config, "name") == tmp_path / "below" / "here.yaml"
     assert pytest_plugin._path_option(config, "other") == tmp_path / "kept.yaml"
+
+
+def test_changes_of_a_baseline_are_noted(tmp_path, gated_project):
+    """As at the end of a session, here without one."""
+    made = gated_project(tmp_path / "project")
+    config = made.folder / "gate.yaml"
+    for places, words in ((made.GOOD, "kept.json is new"), (made.BAD, "kept.json is updated:")):
+        made.looks_at(places)
+        result = build_runner(*load_config(config, {"summary_dir": str(tmp_path / words[-4:])}), made.folder).run()
+        session = pytest_plugin._Session(made.folder, None, {}, updating=True)
+        pytest_plugin.ExplanationScores(config, result, session).assert_no_regression("kept.json")
+        assert words in session.notes[0]
+    assert "InputXGradient PointingGame 1 0 -1 24 0 0" in " ".join(" ".join(session.notes).split())
 
 
 def test_a_baseline_is_written_for_one_config(tmp_path):

@@ -16,8 +16,10 @@ from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import FolderInUseError, FolderLock, Results, Segments, find_runs
 from explainrun.summary_format.event_file.frames import read_frames
 
+FEW, OTHERS = ((0, 1), (0, 3), (1, 2)), ((0, 2), (1, 1), (1, 3))
 
-@pytest.mark.parametrize(("batch", "commits"), [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)])
+
+@pytest.mark.parametrize(("batch", "commits"), [*FEW, *(pytest.param(*at, marks=pytest.mark.long) for at in OTHERS)])
 def test_goes_on_after_every_commit(make_runner, kill, tmp_path, how_runs_differ, batch, commits):
     whole = make_runner("whole").run()
     kill(make_runner().run, batch, commits)
@@ -131,8 +133,7 @@ def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runne
 
 
 @pytest.mark.parametrize("options", [{"resume": False}, {"overwrite": True}])
-def test_begins_anew_when_told_to(make_runner, kill, two_channels, tmp_path, how_runs_differ, options):
-    make_runner("whole").run()
+def test_begins_anew_when_told_to(make_runner, whole, kill, two_channels, tmp_path, how_runs_differ, options):
     kill(make_runner().run, 1, 2)
     kept = [tmp_path / "run" / name for name in ("notes.txt", "_explain_mine", "events.out.1.CPU.a_explain")]
     for path in kept:
@@ -142,7 +143,7 @@ def test_begins_anew_when_told_to(make_runner, kill, two_channels, tmp_path, how
     for path in kept:
         assert path.read_text() == "mine"
         path.unlink()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []
 
 
 def test_an_overwriting_run_that_was_stopped_still_replaces_the_first(make_runner, kill, tmp_path):
@@ -185,9 +186,8 @@ def test_a_dataset_that_ends_earlier_is_refused(linear, kill, scenes, tmp_path, 
             runner().run()
 
 
-@pytest.mark.parametrize("which", range(6))
-def test_a_damaged_segment_is_made_anew(make_runner, kill, tmp_path, how_runs_differ, which, caplog):
-    make_runner("whole").run()
+@pytest.mark.parametrize("which", [0, 2, 4, *(pytest.param(at, marks=pytest.mark.long) for at in (1, 3, 5))])
+def test_a_damaged_segment_is_made_anew(make_runner, whole, kill, tmp_path, how_runs_differ, which, caplog):
     kill(make_runner().run)
     [run] = find_runs(tmp_path / "run")
     segments = sorted(run.segments.iterdir())
@@ -200,12 +200,11 @@ def test_a_damaged_segment_is_made_anew(make_runner, kill, tmp_path, how_runs_di
     told, *_ = [message for message in caplog.messages if "computed again" in message]
     assert segments[which].name in told
     assert "the CRC of its payload does not match" in told
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []
 
 
-def test_maps_damaged_after_what_is_said_of_them_are_made_anew(make_runner, kill, tmp_path, how_runs_differ):
+def test_maps_damaged_after_what_is_said_of_them_are_made_anew(make_runner, whole, kill, tmp_path, how_runs_differ):
     """The second record of an explainer's segment, which is read only when all is joined."""
-    make_runner("whole").run()
     kill(make_runner().run, 1, 1)
     [run] = find_runs(tmp_path / "run")
     path = next(run.segments.glob("000000.GradCAM.maps"))
@@ -214,12 +213,11 @@ def test_maps_damaged_after_what_is_said_of_them_are_made_anew(make_runner, kill
     path.unlink()
     path.write_bytes(data)
     make_runner().run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("pattern", ["origin_images/0/1.jpg", "heatmap/Gradient/0/0_0.png", "heatmap/GradCAM/0/*.png"])
-def test_lost_pictures_are_drawn_again(make_runner, kill, tmp_path, how_runs_differ, pattern, caplog):
-    make_runner("whole").run()
+def test_lost_pictures_are_drawn_again(make_runner, whole, kill, tmp_path, how_runs_differ, pattern, caplog):
     kill(make_runner().run, 1, 2)
     [run] = find_runs(tmp_path / "run")
     lost = list(run.data.glob(pattern))
@@ -229,7 +227,7 @@ def test_lost_pictures_are_drawn_again(make_runner, kill, tmp_path, how_runs_dif
     make_runner().run()
     which = "1 picture that is" if len(lost) == 1 else f"{len(lost)} pictures that are"
     assert f"belongs to {which} missing" in caplog.text
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []
 
 
 @pytest.fixture
@@ -242,8 +240,9 @@ def heard_signals():
 
 @pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_path, how_runs_differ, number, caplog):
-    make_runner("whole").run()
+def test_a_signal_stops_after_the_commit_at_hand(
+    make_runner, whole, monkeypatch, tmp_path, how_runs_differ, number, caplog
+):
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     explain = BatchLoop._scores
 
@@ -264,7 +263,7 @@ def test_a_signal_stops_after_the_commit_at_hand(make_runner, monkeypatch, tmp_p
     [run] = find_runs(tmp_path / "run")
     assert sorted(path.name for path in run.segments.iterdir()) == ["000000.Gradient.maps", "000000.samples"]
     make_runner().run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []
 
 
 def test_a_folder_that_another_run_writes_to_is_refused(make_runner, tmp_path, raising):
@@ -301,8 +300,9 @@ def test_what_is_not_finite_is_an_error_of_a_strict_run(linear, dataset, tmp_pat
     assert Results(tmp_path / "map").computed_maps("Broken").tolist() == [True] * 5 + [False]
 
 
-def test_pictures_lost_beside_and_after_damaged_samples_are_drawn_again(make_runner, kill, tmp_path, how_runs_differ):
-    make_runner("whole").run()
+def test_pictures_lost_beside_and_after_damaged_samples_are_drawn_again(
+    make_runner, whole, kill, tmp_path, how_runs_differ
+):
     kill(make_runner().run)
     [run] = find_runs(tmp_path / "run")
     path = run.segments / "000000.samples"
@@ -313,4 +313,4 @@ def test_pictures_lost_beside_and_after_damaged_samples_are_drawn_again(make_run
     for lost in ("heatmap/Gradient/0/0_0.png", "origin_images/0/5.jpg"):
         (run.data / lost).unlink()
     make_runner().run()
-    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+    assert how_runs_differ(whole, tmp_path / "run") == []

@@ -231,6 +231,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_the_run_told_and_loads_no_mindspore(folder):
     script = (
         "import sys; from explainrun.runner.cli.main import main\n"
@@ -245,6 +246,7 @@ def test_the_command_tells_what_the_run_told_and_loads_no_mindspore(folder):
         assert words in told.stdout
 
 
+@pytest.mark.slow
 def test_the_command_as_json(folder):
     told = CliRunner().invoke(main, ["scores", str(folder), "--json"])
     found = json.loads(told.stdout)
@@ -259,6 +261,7 @@ def test_the_command_as_json(folder):
     assert {name for _, name in found["rankings"]["IoSR"]["places"]} == set(found["scores"])
 
 
+@pytest.mark.slow
 def test_the_command_on_what_it_cannot_read(folder, tmp_path):
     told = CliRunner().invoke(main, ["scores", str(tmp_path)])
     assert told.exit_code == 2

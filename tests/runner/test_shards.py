@@ -30,8 +30,8 @@ def rows():
         yield rng.normal(size=(1, 2, 4)).astype(np.float32), labels, np.array([[3, 0, 1, 1], [2, 1, 2, 1]], np.int32)
 
 
-def runners_in(root, network, dataset):
-    """Makes runners of one plan with shared and own passes, dropout, and metrics that make maps again."""
+def runners_in(root, network, dataset, *, everything=False):
+    """Makes runners of one plan: of everything, with dropout, own passes, and metrics that make maps again, or less."""
 
     def make(folder, given=None, seed=0, **options):
         data = dataset(list(rows()) if given is None else given)
@@ -39,19 +39,13 @@ def runners_in(root, network, dataset):
         made = ImageClassificationRunner(
             root / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), seed=seed, **options
         )
-        explainers = [
-            Gradient(network),
-            GradCAM(network, "relu"),
-            RISE(network, nn.Sigmoid(), num_masks=8, grid=2),
-        ]
-        metrics = [
-            InsertionAUC(2, nn.Sigmoid(), steps=2),
-            PointingGame(2, tolerance=1),
-            Robustness(2, nn.Sigmoid(), samples=2),
-            ClassSensitivity(),
-        ]
+        explainers = [Gradient(network), GradCAM(network, "relu")]
+        metrics = [InsertionAUC(2, nn.Sigmoid(), steps=2), PointingGame(2, tolerance=1)]
+        if everything:
+            explainers.append(RISE(network, nn.Sigmoid(), num_masks=8, grid=2))
+            metrics += [Robustness(2, nn.Sigmoid(), samples=2), ClassSensitivity()]
+            made.register_uncertainty(3)
         made.register_saliency(explainers, metrics)
-        made.register_uncertainty(3)
         return made
 
     return make
@@ -60,6 +54,11 @@ def runners_in(root, network, dataset):
 @pytest.fixture
 def runner(two_channels, dataset, tmp_path):
     return runners_in(tmp_path, two_channels(), dataset)
+
+
+@pytest.fixture
+def runner_of_everything(two_channels, dataset, tmp_path):
+    return runners_in(tmp_path, two_channels(), dataset, everything=True)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +83,16 @@ def parts(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "count", [1, 2, *(pytest.param(count, marks=pytest.mark.long) for count in (3, SAMPLES)), SAMPLES + 2]
+    "count",
+    [
+        *(1, 2),
+        *(pytest.param(count, marks=pytest.mark.long) for count in (3, SAMPLES)),
+        pytest.param(SAMPLES + 2, marks=pytest.mark.slow),
+    ],
 )
-def test_merged_is_as_never_split(runner, whole, tmp_path, how_runs_differ, count):
+def test_merged_is_as_never_split(runner_of_everything, tmp_path, how_runs_differ, count):
+    runner, whole = runner_of_everything, tmp_path / "whole"
+    runner("whole").run()
     order = np.random.default_rng(count).permutation(count) + 1
     results = [runner("parts/{shard}").run(shard=(int(number), count)) for number in order]
     assert sum(result.samples for result in results) == SAMPLES
@@ -98,7 +104,9 @@ def test_merged_is_as_never_split(runner, whole, tmp_path, how_runs_differ, coun
     assert merged.costs["seconds"].keys() >= {"maps"}
 
 
-def test_a_shard_killed_and_gone_on_with(runner, whole, kill, tmp_path, how_runs_differ, raising):
+def test_a_shard_killed_and_gone_on_with(runner_of_everything, kill, tmp_path, how_runs_differ, raising):
+    runner, whole = runner_of_everything, tmp_path / "whole"
+    runner("whole").run()
     first = runner("{shard}").run(shard="1/2").summary_dir
     kill(lambda: runner("{shard}").run(shard="2/2"), 0, 2)
     second = tmp_path / "shard-2-of-2"
@@ -115,12 +123,13 @@ def test_the_limit_counts_before_the_split(runner):
     assert [runner("{shard}").run(limit=4, shard=(number, 3)).samples for number in (1, 2, 3)] == [2, 1, 1]
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(9, marks=pytest.mark.long)])
-def test_compiled_alike_whatever_samples_a_shard_has(runner, tmp_path, how_runs_differ, count):
+@pytest.mark.parametrize("count", [pytest.param(4, marks=pytest.mark.slow), pytest.param(9, marks=pytest.mark.long)])
+def test_compiled_alike_whatever_samples_a_shard_has(runner_of_everything, tmp_path, how_runs_differ, count):
     """Shards try the compiled forward on the dataset's first pass, not on their own samples.
 
     Of four shards one has samples without labels alone, and one has a single sample.
     """
+    runner = runner_of_everything
     runner("whole", jit="auto").run()
     for number in range(1, count + 1):
         runner("parts/{shard}", jit="auto").run(shard=(number, count))

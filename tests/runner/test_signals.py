@@ -66,6 +66,7 @@ def read_until(words, process):
     raise AssertionError(f"{words!r} was never said: {lines}")
 
 
+@pytest.mark.slow
 def test_once_to_stop_after_the_commit_twice_to_stop_at_once(start, run, tmp_path, how_runs_differ):
     folder = tmp_path / "run"
     first = start(folder, 2)

@@ -230,6 +230,7 @@ def test_a_merge_that_was_taken_over(taken_over_at_each, shards, tmp_path):
     assert lost >= (calls - 10) // 12
 
 
+@pytest.mark.slow
 def test_a_merge_that_was_taken_over_while_it_replaced_another(taken_over_at_each, shards, tmp_path):
     root = tmp_path / "merged"
     anew = partial(merge, root, shards, overwrite=True)

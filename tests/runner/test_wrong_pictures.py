@@ -97,8 +97,9 @@ def test_how_many_are_wrong_is_told(make_runner, tmp_path):
     assert faults == {"this picture is missing", f"{WRONG}, as are {others} others"}
 
 
-def test_of_an_unfinished_run_it_is_named_and_computed_again(make_runner, kill, tmp_path, how_runs_differ, caplog):
-    make_runner("whole").run()
+def test_of_an_unfinished_run_it_is_named_and_computed_again(
+    make_runner, whole, kill, tmp_path, how_runs_differ, caplog
+):
     kill(make_runner().run, 1, 2)
     assert inspect_run(tmp_path / "run").faults == ()
     for make_wrong in WAYS:
@@ -111,7 +112,7 @@ def test_of_an_unfinished_run_it_is_named_and_computed_again(make_runner, kill, 
         caplog.clear()
         make_runner("copy").run()
         assert "belongs to 1 picture that is different from what the run wrote, such as" in caplog.text
-        assert how_runs_differ(tmp_path / "whole", run.root) == []
+        assert how_runs_differ(whole, run.root) == []
         assert not any(path.is_symlink() for path in run.data.rglob("*"))
 
 

@@ -14,7 +14,7 @@ def harness(repository, monkeypatch):
 
 
 def test_damage_is_told_or_read_and_nothing_worse(harness, tmp_path, every):
-    found = list(harness.outcomes(range(0, 1200, every(4)), tmp_path, seed=1))
+    found = list(harness.outcomes(range(0, 1200, every(8)), tmp_path, seed=1))
     assert [one for one in found if one.came_to == "fault"] == []
     assert {one.target for one in found} == set(harness.TARGETS)
     raw = [one for one in found if one.target in ("event file", "archive", "segment")]
@@ -49,6 +49,7 @@ def test_the_harness_notices_what_it_looks_for(harness, tmp_path, monkeypatch):
     assert reader(lambda _: len(b"x" * mapped)).memory > mapped // 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_dies_or_hangs_is_a_fault_and_another_goes_on(harness, tmp_path, monkeypatch):
     worker = harness.Worker(tmp_path, seed=0)
     monkeypatch.setattr(harness, "_HANGS", 1.0)

@@ -98,6 +98,7 @@ def project(gated_project, ci, tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_as_good_as_ever(project, workflow):
     project.looks_at(project.GOOD)
     done = project.job.on_github(workflow)
@@ -108,6 +109,7 @@ def test_as_good_as_ever(project, workflow):
     assert (len(cases), any(case.find("failure") is not None for case in cases)) == (4, False)
 
 
+@pytest.mark.slow
 def test_worse(project, workflow):
     """And the baseline that it leaves is what a reviewer would take on."""
     shutil.rmtree(project.folder / "runs", ignore_errors=True)
@@ -125,6 +127,7 @@ def test_worse(project, workflow):
     assert project.job.run("explainrun", "compare", taken, "runs/gate").returncode == 0
 
 
+@pytest.mark.long
 def test_nothing_to_compare(project, gitlab):
     """Samples went missing."""
     shutil.rmtree(project.folder / "runs", ignore_errors=True)
@@ -182,6 +185,17 @@ def job(ci, tmp_path):
 
     job.go = go
     return job
+
+
+def test_the_script_for_gitlab_runs_and_compares(job, gitlab):
+    for name, code in (("run", 0), ("inspect", 2)):
+        (job.folder / name).write_text(f"{code}\n")
+    done = job.on_gitlab(gitlab)
+    assert done.returncode == 0, done.stderr
+    calls = (job.folder / "calls").read_text().splitlines()
+    assert calls[0] == INSPECT
+    assert calls[1] == "run gate.yaml --summary-dir runs/gate --overwrite"
+    assert calls[2].startswith("compare baseline.json runs/gate --tolerance 0.01 ")
 
 
 @pytest.mark.parametrize(("found", "run"), [(0, f"{RUN} --overwrite"), (2, f"{RUN} --overwrite"), (3, RUN)])

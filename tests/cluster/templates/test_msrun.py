@@ -19,6 +19,7 @@ def script(templates):
     return templates.edited("msrun.sh", WORKERS=2, ATTEMPTS=2)
 
 
+@pytest.mark.slow
 def test_shards_then_merge_after_a_failure(templates, script, all_cores):
     templates.ends_with("2/2", 3, 0)
     done = templates.run(script)
@@ -32,6 +33,7 @@ def test_shards_then_merge_after_a_failure(templates, script, all_cores):
         assert not {*first["cores"]} & {*second["cores"]}
 
 
+@pytest.mark.slow
 def test_bad_input_is_not_tried_again(templates, script):
     templates.ends_with("1/2", 2)
     assert templates.run(script).returncode == 2

@@ -36,12 +36,13 @@ def pair(rng, scored, *, samples=30, fall=0.0, noise=0.1, lower=()):
     return runs
 
 
-def test_false_alarms(make_scored):
+@pytest.mark.slow
+def test_false_alarms(make_scored, every):
     """Of tables of alike runs, at most so many fail at zero tolerance as alpha allows, and not next to none.
 
     999 assignments of signs are enough for six rows: the least p value is 0.001, Holm needs 0.05 / 6.
     """
-    rng, tables = np.random.default_rng(11), 1000
+    rng, tables = np.random.default_rng(11), 1000 // every(4)
     failed = sum(not compare(*pair(rng, make_scored), EXACT, maps=False, resamples=999).passed for _ in range(tables))
     assert 0.015 <= failed / tables <= 0.065
 
