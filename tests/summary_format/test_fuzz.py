@@ -14,7 +14,7 @@ def harness(repository, monkeypatch):
 
 
 def test_damage_is_told_or_read_and_nothing_worse(harness, tmp_path, every):
-    found = list(harness.outcomes(range(0, 1200, every(8)), tmp_path, seed=1))
+    found = list(harness.outcomes(range(0, 1200, every(4)), tmp_path, seed=1))
     assert [one for one in found if one.came_to == "fault"] == []
     assert {one.target for one in found} == set(harness.TARGETS)
     raw = [one for one in found if one.target in ("event file", "archive", "segment")]
