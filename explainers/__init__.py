@@ -10,9 +10,10 @@ from .concepts.concepts import Concepts
 from .concepts.deep_feature_factorization import DeepFeatureFactorization
 from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
-from .core.explainer import Estimate, Explainer
+from .core.explainer import Explainer
 from .core.registry import Registry
 from .core.resize import resized, stretched
+from .core.together import Estimate
 from .core.view import Needs, View
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
 from .gradients.integrated_gradients import IntegratedGradients

@@ -20,7 +20,7 @@ from .execution.engine import execute
 from .keyword_hints import checks_keywords
 from .plan.options import RunOptions
 from .plan.plan import Plan
-from .plan.sharding import PLACE, shard_of
+from .plan.sharding import shard_of
 from .problems import PlanError, checked_sequence
 from .results.run_result import RunResult
 
@@ -163,7 +163,7 @@ class ImageClassificationRunner:
             words = "nothing is registered; call register_saliency or register_hierarchical_occlusion first"
             raise PlanError([Problem.of("nothing-registered", words)])
         return Plan(
-            summary_dir=self._summary_dir if own is None else Path(str(self._summary_dir).replace(PLACE, own.name)),
+            summary_dir=self._summary_dir if own is None else Path(own.folder(str(self._summary_dir))),
             dataset=self._dataset,
             class_names=self._class_names,
             network=self._network,

@@ -13,7 +13,7 @@ from mindspore import nn
 from ...explainers import Explainer, InputXGradient
 from ...explainers.contract.asking import viewed
 from ...explainers.contract.construction import PASS, Checked
-from ...explainers.core.explainer import attribute_together
+from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Covering, Explanation, Masks

@@ -12,7 +12,7 @@ from mindspore import Tensor
 
 from ...explainers.arguments import whole_number
 from ...explainers.core.construction import Configured
-from ...explainers.core.explainer import Explainer, answers, image_array
+from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View, asked_labels
 from ...explainers.network import Network
 from ...summary_format.deprecated_names import Renamed, take_over
@@ -112,7 +112,7 @@ class Metric(Configured, ABC):
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
         view = View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
-        maps = answers(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        maps = direct_maps(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
         scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)

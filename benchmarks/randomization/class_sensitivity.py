@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from ...explainers.core.explainer import Explainer, answers, image_array
+from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
@@ -76,7 +76,7 @@ class ClassSensitivity(Metric):
         everyone = np.arange(len(images))
         labels = _extremes(View(Network(explainer.network), images, everyone, everyone))
         shape = (*labels.shape, *images.shape[2:])
-        maps = answers(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        maps = direct_maps(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
         scores = np.array([_dissimilarity(of_image) for of_image in maps.reshape(shape)])
         return np.where(labels[:, 0] == labels[:, 1], np.nan, scores)
 

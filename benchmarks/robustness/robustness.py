@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...explainers.arguments import real_number, whole_number
-from ...explainers.core.explainer import attribute_together
+from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network import pass_kind
 from ...explainers.network.tensors import Activation, FloatArray, IntArray, checked_activation

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ..arguments import whole_number
-from ..core.explainer import Explainer, asked_directly, image_array
+from ..core.explainer import Explainer, image_array, view_of_call
 from ..core.resize import resized
 from ..core.view import Needs, View
 from ..network.layers import find_layer
@@ -100,7 +100,7 @@ class ActivationMap(Explainer):
             ValueError: if their shapes do not fit, or a target is out of range.
         """
         reading = self.for_images(image_array(inputs))
-        view, place = asked_directly(reading, inputs, targets)
+        view, place = view_of_call(reading, inputs, targets)
         return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in reading.maps(view).items()}
 
     @abstractmethod

@@ -11,7 +11,8 @@ import mindspore as ms
 import numpy as np
 import numpy.typing as npt
 
-from ..core.explainer import Explainer, attribute_together
+from ..core.explainer import Explainer
+from ..core.together import attribute_together
 from ..core.view import View
 from ..network import Network, pass_kind
 from ..network.tensors import FloatArray, IntArray

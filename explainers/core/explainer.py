@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import logging
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 from mindspore import Tensor, nn
 from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
-from ...summary_format.plural import plural
 from ..network import Network
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import CHOSEN, automatic_layer
 from .construction import Configured
+from .notebook import display, has_picture, in_notebook
+from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
 _log = logging.getLogger("explainrun")
 Method = TypeVar("Method", bound="Explainer")
-
-
-class Estimate(NamedTuple):
-    """Maps (Q, H, W), and how far off each is, (Q,), in the unit that ``error_format`` says; None where unknown."""
-
-    maps: FloatArray
-    errors: npt.NDArray[np.floating[Any]] | None = None
 
 
 class Explainer(Configured, ABC):
@@ -162,48 +154,25 @@ class Explainer(Configured, ABC):
             raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
-        maps = answers(self, images, labels).reshape(*labels.shape, *images.shape[2:])
-        if ret == "image" or show or (show is None and in_notebook() and _has_picture(images, maps)):
+        maps = direct_maps(self, images, labels).reshape(*labels.shape, *images.shape[2:])
+        if ret == "image" or show or (show is None and in_notebook() and has_picture(images, maps)):
             overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
             if show or (show is None and in_notebook()):
-                _display([picture for row in overlays for picture in row])
+                display([picture for row in overlays for picture in row])
             if ret == "image":
                 return overlays if np.ndim(targets) == 2 else [row[0] for row in overlays]
         return Tensor(maps)
 
 
-def attribute_together(
-    explainers: Sequence[Explainer], view: View
-) -> tuple[dict[str, Estimate], dict[str, ValueError]]:
-    """What several explainers give for the questions of a view, by name, and the errors of those that refused.
-
-    Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
-    made once for all of them and none is held longer than they look at it.
-    """
-    sharing = [explainer for explainer in explainers if explainer.needs.layers]
-    others = [explainer for explainer in explainers if not explainer.needs.layers]
-    found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
-    errors: dict[str, ValueError] = {}
-    for group, parts in ((sharing, view.chunks(view.network.pass_size)), (others, [view])):
-        for part in parts if group else ():
-            for explainer in group:
-                try:
-                    if explainer.name not in errors:
-                        found[explainer.name].append(_attributed(explainer, part))
-                except ValueError as error:
-                    errors[explainer.name] = error
-    return {name: _joined_estimates(parts) for name, parts in found.items() if name not in errors}, errors
-
-
-def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
+def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
     """An explainer's maps (N * L, H, W) for labels (N, L) of images; a label that stands twice is asked once.
 
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
     explainer = explainer.for_images(images)
-    view, place = asked_together(explainer, images, labels)
+    view, place = view_of_labels(explainer, images, labels)
     found, refused = attribute_together([explainer], view)
     if refused:
         raise refused[explainer.name]
@@ -211,7 +180,7 @@ def answers(explainer: Explainer, images: FloatArray, labels: IntArray) -> Float
     return asked
 
 
-def asked_directly(explainer: Explainer, inputs: Any, targets: Any) -> tuple[View, IntArray]:
+def view_of_call(explainer: Explainer, inputs: Any, targets: Any) -> tuple[View, IntArray]:
     """A view of what a direct call asks of an explainer, and the place in it of each label (N, L) of the images.
 
     Args:
@@ -224,10 +193,10 @@ def asked_directly(explainer: Explainer, inputs: Any, targets: Any) -> tuple[Vie
         ValueError: if their shapes do not fit each other or the explainer's options.
     """
     images = image_array(inputs)
-    return asked_together(explainer, images, asked_labels(targets, len(images)))
+    return view_of_labels(explainer, images, asked_labels(targets, len(images)))
 
 
-def asked_together(explainer: Explainer, images: FloatArray, labels: IntArray) -> tuple[View, IntArray]:
+def view_of_labels(explainer: Explainer, images: FloatArray, labels: IntArray) -> tuple[View, IntArray]:
     """A view of labels (N, L) of images, each asked once, and the place (N, L) in it of each of them.
 
     Raises:
@@ -238,22 +207,6 @@ def asked_together(explainer: Explainer, images: FloatArray, labels: IntArray) -
     explainer.images_needed(len(images), len(pairs), images.shape[1:])
     view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
     return view, place.reshape(labels.shape)
-
-
-def _attributed(explainer: Explainer, view: View) -> Estimate:
-    maps, errors = explainer.estimate(view)
-    asked = plural(len(view.rows), "question")
-    if maps.shape != (len(view.rows), *view.size):
-        raise ValueError(f"{explainer.name} gave maps {maps.shape} for {asked} of {view.size}")
-    if errors is not None and errors.shape != (len(view.rows),):
-        raise ValueError(f"{explainer.name} gave errors {errors.shape} for {asked}")
-    return Estimate(maps.astype(np.float32, copy=False), errors)
-
-
-def _joined_estimates(parts: Sequence[Estimate]) -> Estimate:
-    maps = np.concatenate([part.maps for part in parts])
-    errors = [part.errors for part in parts if part.errors is not None]
-    return Estimate(maps, np.concatenate(errors) if len(errors) == len(parts) else None)
 
 
 def image_array(inputs: Any) -> FloatArray:
@@ -271,23 +224,3 @@ def image_array(inputs: Any) -> FloatArray:
     if not np.isfinite(images).all():
         raise ValueError("inputs hold NaN or infinity")
     return images.astype(np.float32, copy=False)
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    return "ipykernel" in sys.modules and hasattr(sys.modules.get("IPython"), "display")
-
-
-def _has_picture(images: FloatArray, maps: FloatArray) -> bool:
-    """Whether there is anything to show without being asked to: colours, and numbers throughout."""
-    return images.shape[1] in (1, 3, 4) and bool(np.isfinite(maps).all())
-
-
-def _display(pictures: Sequence[Image.Image]) -> None:
-    if in_notebook():
-        display = sys.modules["IPython"].display.display
-        for picture in pictures:
-            display(picture)
-    else:
-        for picture in pictures:
-            picture.show()

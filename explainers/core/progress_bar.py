@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .explainer import in_notebook
+from .notebook import in_notebook
 
 
 def progress_bar(total: int | None, unit: str) -> tqdm[Any]:

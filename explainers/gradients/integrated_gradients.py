@@ -11,7 +11,8 @@ from mindspore import Tensor, nn
 from scipy.special import roots_legendre
 
 from ..arguments import whole_number
-from ..core.explainer import Estimate, asked_directly
+from ..core.explainer import view_of_call
+from ..core.together import Estimate
 from ..core.view import View
 from ..network import by_image
 from ..network.tensors import FloatArray, check_labels
@@ -87,7 +88,7 @@ class IntegratedGradients(PixelAttribution):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = asked_directly(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets)
         maps, errors = self.estimate(view)
         return Tensor(maps[place]), np.asarray(errors)[place]
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ..arguments import real_number, whole_number
-from ..core.explainer import Estimate, Explainer, asked_directly
+from ..core.explainer import Explainer, view_of_call
+from ..core.together import Estimate
 from ..core.view import View
 from ..network import by_image
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
@@ -134,7 +135,7 @@ class RISE(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = asked_directly(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets)
         maps, errors = self._maps_and_errors(view)
         return Tensor(maps[place]), Tensor(errors[place])
 

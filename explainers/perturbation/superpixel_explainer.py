@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ..core.explainer import Explainer, asked_directly
+from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
@@ -115,7 +115,7 @@ class SuperpixelExplainer(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = asked_directly(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets)
         found = dict(self._answers(view))
         rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]

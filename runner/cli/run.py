@@ -6,16 +6,28 @@ from pathlib import Path
 
 import click
 
-from ..plan.sharding import PLACE, Shard, shard_of
+from ..plan.sharding import Shard, shard_of, with_place
 from .errors import interrupted_by_sigterm, reported_errors, setting
 from .standard_streams import echo_after
+
+
+def _shard(_context: click.Context, _option: click.Parameter, given: str | None) -> Shard | None:
+    try:
+        return shard_of(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(short_help="Run what a config describes.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Work on the first N samples only.")
-@click.option("--shard", metavar="I/N", help="Work on every N-th sample from the I-th on; auto asks the launcher.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_shard,
+    help="Work on every N-th sample from the I-th on; auto asks the launcher.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
@@ -24,7 +36,7 @@ def run(
     config: Path,
     summary_dir: str | None,
     limit: int | None,
-    shard: str | None,
+    shard: Shard | None,
     settings: tuple[str, ...],
     overwrite: bool,
     no_resume: bool,
@@ -48,18 +60,10 @@ def run(
         from ..config.schema import load_config  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
-        own = _own(shard)
-        if own is not None and "summary_dir" not in overrides and PLACE not in loaded.summary_dir:
-            loaded = loaded.model_copy(update={"summary_dir": f"{loaded.summary_dir}/{PLACE}"})
+        if shard is not None and "summary_dir" not in overrides:
+            loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
         how = {"overwrite": overwrite, "resume": not no_resume}
-        runner = build_runner(loaded, problems, config.parent, shard=own, **how)
-        result = runner.run(limit=loaded.limit, shard=own, **how)
+        runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
+        result = runner.run(limit=loaded.limit, shard=shard, **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
     echo_after(shown, f"the run in {result.summary_dir} is finished")
-
-
-def _own(shard: str | None) -> Shard | None:
-    try:
-        return shard_of(shard)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--shard") from None

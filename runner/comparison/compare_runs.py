@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..results.resampling import (
     sign_flip_p_values,
 )
 from .compatibility import NotComparableError, check_comparable, left_out, notes
-from .formats.findings import Change, Flip, Verdict
+from .formats.findings import Change, Flip, Verdict, fall_between
 from .load import scored_run
 from .map_similarity import similarities
 from .pairs import Pairs
@@ -141,34 +140,36 @@ def _change(
     before, now = pairs.before[:, row], pairs.now[:, row]
     had, has = np.isfinite(before), np.isfinite(now)
     means = [_mean(values[had & has]) for values in (before, now)]
-    change = Change(
+    higher = bool(pairs.higher[row])
+    tolerance, lost = tolerances.of(metric).absolute(means[0]), int((had & ~has).sum())
+    fall, slack = fall_between(means[0], means[1], higher), _DUST * max(*map(abs, means), tolerance)
+    return Change(
         explainer=explainer,
         metric=metric,
-        higher_is_better=bool(pairs.higher[row]),
+        higher_is_better=higher,
         baseline=means[0],
         candidate=means[1],
         low=interval[0],
         high=interval[1],
-        tolerance=tolerances.of(metric).absolute(means[0]),
+        tolerance=tolerance,
         p_value=worse,
         questions=int((had & has).sum()),
-        lost=int((had & ~has).sum()),
+        lost=lost,
         gained=int((~had & has).sum()),
         unscored=int((~had & ~has).sum()),
-        verdict=Verdict.SAME,  # to be judged by what stands above
+        verdict=_verdict(fall, tolerance + slack, lost=lost, worse=worse, better=better, alpha=alpha),
     )
-    return replace(change, verdict=_verdict(change, alpha, better))
 
 
-def _verdict(change: Change, alpha: float, better: float) -> Verdict:
-    slack = _DUST * max(abs(change.baseline), abs(change.candidate), change.tolerance)
-    if change.fall > change.tolerance + slack and change.p_value <= alpha:
+def _verdict(fall: float, allowed: float, *, lost: int, worse: float, better: float, alpha: float) -> Verdict:
+    """What follows from how much worse a mean is than it was, and from how likely that, or the opposite, is chance."""
+    if fall > allowed and worse <= alpha:
         return Verdict.REGRESSION
-    if change.lost:
+    if lost:
         return Verdict.SCORES_LOST
-    if math.isnan(change.p_value):
+    if math.isnan(worse):
         return Verdict.NOT_TESTED
-    if -change.fall > change.tolerance + slack and better <= alpha:
+    if -fall > allowed and better <= alpha:
         return Verdict.BETTER
     return Verdict.SAME
 

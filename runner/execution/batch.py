@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...benchmarks.core.explanation import Masks
 from ...explainers import HierarchicalOcclusion
-from ...explainers.core.explainer import Estimate
+from ...explainers.core.together import Estimate
 from ...explainers.core.view import View, dropout_generators
 from ...explainers.dropout_uncertainty import spread
 from ...explainers.network import Network

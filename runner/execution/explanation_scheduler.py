@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...benchmarks.core.explanation import Covering, Explanation
 from ...explainers import Explainer
-from ...explainers.core.explainer import Estimate, attribute_together
+from ...explainers.core.together import Estimate, attribute_together
 from ...explainers.network import Network
 from ..plan.plan import Plan
 from .batch import Batch

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
-from ...explainers.core.explainer import attribute_together
+from ...explainers.core.together import attribute_together
 from ...explainers.network import Network, UnsharedDropoutError, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
@@ -74,9 +74,8 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    problems += _sample_problems(
-        plan, list({sample.id: sample for sample in [*reading.first_pass_samples, *samples]}.values())
-    )
+    seen = {sample.id: sample for sample in [*reading.first_pass_samples, *samples]}
+    problems += _sample_problems(plan, list(seen.values()))
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -105,7 +104,8 @@ def preflight_check(
     first = Batch(samples, inference)
     problems += _output_problems(plan, first)
     if not problems:
-        problems += _map_problems(plan, network, first) + _space_problems(plan, first, total)
+        first, refused = _with_maps(plan, network, first)
+        problems += refused + _space_problems(plan, first, total)
     return PreflightResult(
         plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
     )
@@ -224,8 +224,8 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     return problems
 
 
-def _map_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
-    """What making the first batch's maps shows of the plan; the maps are kept, so none is made twice.
+def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
+    """The first batch with its maps, so that none is made twice, and what making them shows of the plan.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
     """
@@ -236,20 +236,19 @@ def _map_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
         except ValueError as error:
             problems.append(problem_of(error).at(explainer.name))
     if problems or not len(first.rows):
-        return problems
+        return first, problems
     cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
     if any(own[explainer] and explainer.needs.layers for explainer in plan.explainers):
         # Those that share a pass are made together, so one that takes long keeps them all for later.
         cheap = [explainer for explainer in cheap if not explainer.needs.layers]
     view = first.view(plan, network)
     found, errors = attribute_together(cheap, view)
-    first.precomputed_maps.update(found)
     for explainer in plan.explainers:
         if explainer.needs.outputs:
             errors |= _refused(explainer, view)
-    if plan.needs.outputs and not errors:
-        first.precomputed_layer_outputs.update(view.outputs)
-    return [problem_of(error).at(name) for name, error in errors.items()]
+    outputs = dict(view.outputs) if plan.needs.outputs and not errors else {}
+    examined = replace(first, precomputed_maps=found, precomputed_layer_outputs=outputs)
+    return examined, [problem_of(error).at(name) for name, error in errors.items()]
 
 
 def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:

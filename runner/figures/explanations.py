@@ -16,7 +16,7 @@ from mindspore import nn
 
 from ...explainers import EXPLAINERS, Explainer, Network
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
-from ...explainers.core.explainer import attribute_together
+from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray

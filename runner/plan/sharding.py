@@ -56,8 +56,17 @@ class Shard:
         """How many of so many samples are its own."""
         return len(range(self.number - 1, total, self.count))
 
+    def folder(self, summary_dir: str) -> str:
+        """Where it writes: ``summary_dir`` with its name in place of ``{shard}``."""
+        return summary_dir.replace(PLACE, self.name)
+
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
+
+
+def with_place(summary_dir: str) -> str:
+    """The same, with ``{shard}`` in it: below it where it has none."""
+    return summary_dir if PLACE in summary_dir else f"{summary_dir}/{PLACE}"
 
 
 def shard_of(given: Any, environment: Mapping[str, str] = os.environ) -> Shard | None:

@@ -9,7 +9,7 @@ from mindspore import Tensor, nn
 from explainrun.benchmarks import Explanation, Robustness
 from explainrun.benchmarks.core.family import MetricFamily
 from explainrun.explainers import RISE, GradCAM, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion, View
-from explainrun.explainers.core.explainer import Estimate, attribute_together
+from explainrun.explainers.core.together import Estimate, attribute_together
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 1, 2, 5))
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)

@@ -18,7 +18,7 @@ from explainrun.explainers import (
     Network,
     View,
 )
-from explainrun.explainers.core.explainer import attribute_together
+from explainrun.explainers.core.together import attribute_together
 from explainrun.runner import ImageClassificationRunner
 from explainrun.summary_format import Results
 

@@ -23,6 +23,11 @@ class Verdict(str, Enum):
         return self in (Verdict.REGRESSION, Verdict.SCORES_LOST)
 
 
+def fall_between(before: float, now: float, higher_is_better: bool) -> float:
+    """How much worse a mean is than it was; negative where it is better."""
+    return 0.0 - (now - before) if higher_is_better else now - before
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """An explainer's scores in a metric, in two runs, over the true labels' questions that both scored.
@@ -68,7 +73,7 @@ class Change:
     @property
     def fall(self) -> float:
         """How much worse the candidate is; negative where it is better."""
-        return 0.0 - self.change if self.higher_is_better else self.change
+        return fall_between(self.baseline, self.candidate, self.higher_is_better)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,15 +16,17 @@ def jobs(templates):
     return templates.manifests()
 
 
-def test_shards(templates, kubelet, jobs):
+def test_shards(templates, kubelet, jobs, monkeypatch):
     job = jobs["explainrun"]
     (container,) = pod(job)["containers"]
     for index in range(job["spec"]["completions"]):
         assert kubelet.start(container, JOB_COMPLETION_INDEX=str(index)).returncode == 0
     calls = templates.calls()
     assert [shard_of("auto", call["environment"]) for call in calls] == [Shard(number, 8) for number in range(1, 9)]
+    for name, value in calls[3]["environment"].items():
+        monkeypatch.setenv(name, value)
     parsed = run.make_context("run", calls[3]["arguments"][1:]).params
-    assert (parsed["summary_dir"], parsed["shard"]) == (f"{templates.out}/{{shard}}", "auto")
+    assert (parsed["summary_dir"], parsed["shard"]) == (f"{templates.out}/{{shard}}", Shard(4, 8))
 
 
 def test_merge_waits_for_all_shards(templates, kubelet, jobs):

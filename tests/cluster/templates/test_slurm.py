@@ -40,7 +40,7 @@ def test_command_lines_are_explainruns(templates, submit):
     submit()
     first, second, merging = templates.calls()
     parsed = run.make_context("run", first["arguments"][1:]).params
-    assert (parsed["summary_dir"], parsed["shard"]) == (f"{templates.out}/{{shard}}", "1/2")
+    assert (parsed["summary_dir"], parsed["shard"]) == (f"{templates.out}/{{shard}}", Shard(1, 2))
     assert shard_of("auto", second["environment"]) == Shard(2, 2)  # the variables are those that a whole array has
     assert first["environment"]["SRUN_CPUS_PER_TASK"] == "4"
     parsed = merge.make_context("merge", merging["arguments"][1:]).params
