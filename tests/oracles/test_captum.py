@@ -156,6 +156,7 @@ def test_several_baselines_are_a_mean(network, torch_network, on_the_way, agree)
     agree("IntegratedGradients", "captum IntegratedGradients", mine, theirs.sum(1), how="mean of two baselines")
 
 
+@pytest.mark.long
 def test_completeness_error_falls_as_steps_grow(network, sixteen):
     images, labels = (of[:8] for of in sixteen)
     medians = []

@@ -227,7 +227,7 @@ def test_the_two_score_cams_differ_from_one_another_and_from_ours(network, torch
     assert all(np.abs(one - other).max() > 0.02 for one, other in zip(units, [*units[1:], units[0]], strict=True))
 
 
-@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("samples", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_is_cam(network, torch_network, sixteen, samples, resizing_first, agree):
     theirs = torchcams(torchcam.methods.ISCAM, sixteen, torch_network, target_layer="layer3", num_samples=samples)
     mine = ours(ISCAM(network, "layer3", num_samples=samples), sixteen)
