@@ -16,10 +16,12 @@ from ..explainers.network import DEFAULT_PASS_SIZE
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
+from .data.class_names import class_names_from
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
 from .plan.options import RunOptions
 from .plan.plan import Plan
+from .plan.questions import TRUTH_AND_CONFIDENT
 from .plan.sharding import shard_of
 from .problems import PlanError, checked_sequence
 from .results.run_result import RunResult
@@ -30,7 +32,8 @@ class ImageClassificationRunner:
 
     Args:
         summary_dir: where to write; made if missing. One run a folder. ``{shard}`` in it stands for the shard's name.
-        data: the dataset and its class names, in the order of the network's outputs. Columns by position: image
+        data: the dataset and its class names, a list in the order of the network's outputs or a dictionary from every
+            index to a name; one that stands several times gets its index: "crane (134)". Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
             padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
             one or two may be missing. Batched datasets, with one more axis in front, are read alike.
@@ -46,6 +49,9 @@ class ImageClassificationRunner:
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
+        labels: which labels of a sample are explained: "truth and confident", its true ones and those of a probability
+            above 0.5; "truth"; "predicted", the most probable one; "top-K", such as "top-3", the K most probable ones;
+            or a list of class names or indices, explained for every sample.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -56,10 +62,10 @@ class ImageClassificationRunner:
     """
 
     @checks_keywords
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four are options with defaults, to be given by name
         self,
         summary_dir: str | Path,
-        data: tuple[ds.Dataset, Sequence[str]],
+        data: tuple[ds.Dataset, Sequence[str] | Mapping[int, str]],
         network: nn.Cell,
         activation_fn: Callable[[Tensor], Tensor],
         *,
@@ -69,13 +75,16 @@ class ImageClassificationRunner:
         pass_size: int = DEFAULT_PASS_SIZE,
         strict: bool = False,
         jit: str = "auto",
+        labels: str | Sequence[str | int] = TRUTH_AND_CONFIDENT,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
-        self._options = RunOptions.checked(mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit)
+        self._options = RunOptions.checked(
+            mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit, labels=labels
+        ).of_classes(self._class_names)
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
@@ -219,4 +228,4 @@ def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:
     dataset, names = data
     if not isinstance(dataset, ds.Dataset):
         raise TypeError(f"data[0] must be a mindspore.dataset.Dataset, got {type(dataset).__name__}")
-    return dataset, checked_sequence(names, str, "data[1]")
+    return dataset, class_names_from(names, "data[1]")

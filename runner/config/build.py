@@ -14,12 +14,14 @@ from mindspore import nn
 from ...benchmarks import METRICS
 from ...explainers import EXPLAINERS, Network
 from ...summary_format.problem import Problem
+from ..data.class_names import class_names_from
 from ..data.file_datasets import csv_dataset, hdf5_dataset
 from ..data.samples import EMPTY_DATASET, read_samples
 from ..execution.preflight import preflight_check
 from ..execution.resume import resume_decision
 from ..image_classification_runner import ImageClassificationRunner
 from ..plan.options import UNCOMPARED
+from ..plan.questions import TRUTH_AND_CONFIDENT
 from ..plan.sharding import Shard
 from ..problems import PlanError, Problems, problem_of
 from .components import component_factory
@@ -121,7 +123,8 @@ def _made(
 def _registered(config: RunConfig, parts: _Parts, problems: Problems) -> ImageClassificationRunner:
     """A runner of the parts, with everything registered that the config names."""
     data = (parts.dataset, parts.class_names)
-    options = config.options.model_dump()
+    checked = problems.attempt("", partial(config.options.of_classes, parts.class_names))
+    options = (checked or config.options.model_copy(update={"labels": TRUTH_AND_CONFIDENT})).model_dump()
     runner = ImageClassificationRunner(config.summary_dir, data, parts.network, parts.activation, **options)
     runner.config = config.model_dump(exclude={"summary_dir", "limit", *UNCOMPARED})
     if parts.explainers:
@@ -174,21 +177,20 @@ def _network(section: NetworkSection, folder: Path) -> nn.Cell:
     return load_network(section.factory, section.checkpoint, folder, **section.options)
 
 
-def class_names_of(given: list[str | int] | str, folder: Path) -> list[str]:
-    """Class names that are listed, or stand one per line in a file of the folder.
+def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: Path) -> list[str]:
+    """Class names that are listed, stand by index, or one per line in a file of the folder; repeated ones numbered.
 
     Raises:
         ValueError: if there are none.
         OSError: if the file cannot be read.
     """
-    names = (
-        [str(name) for name in given]
-        if isinstance(given, list)
-        else (folder / given).read_text("utf-8-sig").removesuffix("\n").split("\n")  # no other character ends a line
-    )
-    if not names or names == [""]:
+    if isinstance(given, str):
+        text = (folder / given).read_text("utf-8-sig")
+        given = list[str | int](text.removesuffix("\n").split("\n"))  # no other character ends a line
+    plain = {key: str(name) for key, name in given.items()} if isinstance(given, dict) else list(map(str, given))
+    if not plain or plain == [""]:
         raise ValueError(Problem.of("no-class-names", "there are none"))
-    return names
+    return list(class_names_from(plain))
 
 
 def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:

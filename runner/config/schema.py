@@ -80,7 +80,7 @@ class RunConfig(RunOptions):
         network: makes the Cell.
         activation: "sigmoid" (several labels per image) or "softmax" (one).
         data: makes the MindSpore dataset.
-        class_names: in the order of the network's outputs, or the path of a text file with one per line.
+        class_names: in the order of the network's outputs, by index, or the path of a text file with one per line.
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
@@ -93,7 +93,7 @@ class RunConfig(RunOptions):
     network: NetworkSection
     activation: Literal["sigmoid", "softmax"]
     data: DataSection
-    class_names: list[str | int] | str
+    class_names: list[str | int] | dict[int, str | int] | str
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     explainers: list[Entry] = Field(default_factory=list)
     metrics: list[Entry] = Field(default_factory=list)

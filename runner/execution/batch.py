@@ -18,11 +18,11 @@ from ...explainers.dropout_uncertainty import spread
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
-from ...summary_format.archive.sample_labels import predicted, true_labels
 from ...summary_format.archive.segments import OUTCOMES
 from ...summary_format.problem import Problem
 from ..data.samples import Sample, SampleError, read_samples
 from ..plan.plan import Plan
+from ..plan.questions import questions
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
     )
     if inference.probabilities.shape != logits.shape:
         return inference
-    return replace(inference, questions=_questions(inference))
+    return replace(inference, questions=questions(inference, plan.options.asked))
 
 
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
@@ -184,16 +184,6 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
         probabilities=np.array([layer.probability for *_, layer in layers], np.float64),
         boxes=np.array(boxes, np.int64).reshape(-1, 8),
     ), passes
-
-
-def _questions(inference: InferenceBatch) -> IntArray:
-    """Truth united with predictions, ascending; nothing is asked of a sample for which the network gives no numbers."""
-    asked = [
-        (int(inference.ids[row]), label)
-        for row in np.flatnonzero(inference.computed)
-        for label in sorted({*true_labels(inference, row), *predicted(inference, row)})
-    ]
-    return np.array(asked, np.int64).reshape(-1, 2)
 
 
 def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ...explainers.arguments import real_number, whole_number, yes_or_no
 from ...explainers.network import DEFAULT_PASS_SIZE
 from ...summary_format.problem import Problem
+from ..data.class_names import class_index
+from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count
 
 _JIT = ("auto", "on", "off")
 
@@ -32,6 +35,7 @@ def _jit(value: Any) -> Any:
 
 
 Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]
+Labels = Annotated[str | list[int | str], BeforeValidator(checked_labels)]
 Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
 PassSize = Annotated[int, BeforeValidator(lambda value: whole_number(value, "pass_size"))]
 YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
@@ -49,6 +53,7 @@ class RunOptions(BaseModel):
         pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
+        labels: which labels of a sample are explained: a rule, or the classes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +64,26 @@ class RunOptions(BaseModel):
     pass_size: PassSize = DEFAULT_PASS_SIZE
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
     jit: Annotated[str, BeforeValidator(_jit)] = "auto"
+    labels: Labels = TRUTH_AND_CONFIDENT
+
+    @property
+    def asked(self) -> str | list[int]:
+        """``labels``, with its classes as indices."""
+        return self.labels if isinstance(self.labels, str) else [int(one) for one in self.labels]
+
+    def of_classes(self, class_names: Sequence[str]) -> RunOptions:
+        """The same, with classes that ``labels`` names as their indices.
+
+        Raises:
+            ValueError: if there is no such class, or "top-K" asks for more than there are.
+        """
+        count, classes = top_count(self.labels), len(class_names)
+        if count is not None and count > classes:
+            words = "labels {given!r} asks for more labels than the {classes:plural class}"
+            raise ValueError(Problem.of("labels-too-many", words, given=self.labels, classes=classes))
+        if isinstance(self.labels, str):
+            return self
+        return self.model_copy(update={"labels": sorted({class_index(one, class_names) for one in self.labels})})
 
     @classmethod
     def checked(cls, **given: Any) -> RunOptions:

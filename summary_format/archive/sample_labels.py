@@ -11,15 +11,22 @@ from .segments import InferenceBatch
 def recorded(inference: InferenceBatch) -> list[int]:
     """Rows of the samples that have a place in the records: the network gave numbers, and there is a label to show."""
     return [
-        int(row)
-        for row in np.flatnonzero(inference.computed)
-        if true_labels(inference, row) or predicted(inference, row)
+        int(row) for row in np.flatnonzero(inference.computed) if true_labels(inference, row) or shown(inference, row)
     ]
 
 
 def predicted(inference: InferenceBatch, row: int) -> list[int]:
     """Labels whose probability exceeds 0.5, ascending."""
     return [int(label) for label in np.flatnonzero(inference.probabilities[row] > PREDICTED_ABOVE)]
+
+
+def shown(inference: InferenceBatch, row: int) -> list[int]:
+    """Labels that the records call predicted, ascending: of a probability above 0.5, or asked about and not true.
+
+    The viewer shows no map of a label that is neither true nor predicted.
+    """
+    asked = inference.questions[inference.questions[:, 0] == inference.ids[row], 1].tolist()
+    return sorted({*predicted(inference, row)} | ({*asked} - {*true_labels(inference, row)}))
 
 
 def true_labels(inference: InferenceBatch, row: int) -> list[int]:

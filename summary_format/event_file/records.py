@@ -87,7 +87,7 @@ class SampleRecord:
         sample_id: position in the dataset, from 0.
         image_path: the original picture, relative to the summary folder.
         truth: the true labels with their probabilities.
-        predicted: the labels whose probability exceeds 0.5.
+        predicted: the labels whose probability exceeds 0.5, and those asked about that are not true.
         heatmaps: one for every explainer and explained label whose map is finite.
         revealed: one for every label for which hierarchical occlusion found anything.
     """

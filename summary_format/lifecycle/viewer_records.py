@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..archive.results import Results
-from ..archive.sample_labels import predicted, recorded, true_labels
+from ..archive.sample_labels import recorded, shown, true_labels
 from ..archive.segments import Array, BatchResults, InferenceBatch
 from ..event_file.records import Heatmap, Prediction, Revealed, SampleRecord, Score, ScoresRecord
 from ..storage.run_folder import RunFolder
@@ -27,7 +27,7 @@ def sample_records(results: BatchResults, run: RunFolder) -> Iterator[SampleReco
     for row in recorded(inference):
         sample_id = int(inference.ids[row])
         truth, above = (
-            _predictions(inference, row, labels) for labels in (true_labels(inference, row), predicted(inference, row))
+            _predictions(inference, row, labels) for labels in (true_labels(inference, row), shown(inference, row))
         )
         maps, found_regions = tuple(heatmaps[sample_id]), tuple(revealed[sample_id])
         yield SampleRecord(sample_id, run.image_path(sample_id), truth, above, maps, found_regions)
