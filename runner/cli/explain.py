@@ -35,7 +35,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 )  # fmt: skip
 @click.option(
     "--target", "--class-idx", metavar="CLASS",
-    help="Explain this class, an index or name; by default each picture's first.",
+    help="Explain this class, an index or name, or top-K for the K most probable; by default each picture's first.",
 )  # fmt: skip
 @click.option("--layer", metavar="A,B", help="Have methods read these layers; by default the deepest feature maps.")
 @click.option(
@@ -90,8 +90,8 @@ def _explain(request: PictureRequest, *, block: bool) -> bool:
 
     question, shown, look = request.prepared()
     found, methods = explain_pictures(question, [one.pixels for one in shown], [one.name for one in shown])
-    for one, said in zip(shown, found, strict=True):
-        label = question.class_name(said.label)
+    for said in found:
+        one, label = shown[said.row], question.class_name(said.label)
         echo_after(f"{one.name}: {label}, probability {said.probability:.4f}", f"{one.name} is explained")
         for name, why in said.refused.items():
             report(f"{one.name}: no map by {name}: {why}")

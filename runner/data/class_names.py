@@ -59,12 +59,18 @@ def _listed(given: Any, what: str) -> list[Any]:
     return list(given)
 
 
-def class_index(given: Any, names: Sequence[str]) -> int:
+def class_index(given: Any, names: Sequence[str], classes: int | None = None) -> int:
     """The index of a class that is given by name or index; a name is looked for first, composed or not.
+
+    Args:
+        given: which class.
+        names: of all classes; none where they have no names.
+        classes: how many there are; by default as many as names.
 
     Raises:
         ValueError: if there is no such class, or a name stands for several.
     """
+    count = len(names) if classes is None else classes
     text = _composed(str(given)) if isinstance(given, str) else None
     if text is not None:
         found = [place for place, name in enumerate(names) if _composed(name) == text]
@@ -77,10 +83,11 @@ def class_index(given: Any, names: Sequence[str]) -> int:
     index = text.strip() if text is not None else str(given)
     if isinstance(given, bool) or not (index.isascii() and index.isdigit()):
         words = "no class {name!r}; {nearest}"
-        raise ValueError(Problem.of("class-unknown", words, name=given, nearest=nearest(str(given), names)))
-    if int(index) >= len(names):
+        known = nearest(str(given), names) if names else "classes have no names here, give an index"
+        raise ValueError(Problem.of("class-unknown", words, name=given, nearest=known))
+    if int(index) >= count:
         words = "no class {index}; the network's classes are 0..{last}"
-        raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=len(names) - 1))
+        raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=count - 1))
     return int(index)
 
 

@@ -23,7 +23,9 @@ from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from ..config.components import component_factory
+from ..data.class_names import class_index
 from ..execution.progress import RunProgress
+from ..plan.questions import most_probable, top_count
 from ..problems import Problems, error_line
 
 CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
@@ -40,7 +42,8 @@ class Question:
         network: from images (N, C, H, W) to logits (N, classes).
         methods: names, one-entry mappings from a name to its options, or explainers of that network.
         activation_fn: from logits to probabilities.
-        targets: for each picture a class index, a class name, or None for the top prediction.
+        targets: for each picture a class index, a class name, "top-K" for its K most probable classes, or None or
+            "predicted" for the most probable one.
         layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
         class_names: in the order of the network's outputs; None leaves classes without names.
         seed: what randomness starts from.
@@ -73,28 +76,23 @@ class Question:
             problems.attempt("", partial(find_layer, self.network, layer))
         if self.class_names is not None:
             for target in dict.fromkeys(self.targets):
-                problems.attempt("", partial(self.label, target, len(self.class_names)))
+                problems.attempt("", partial(self.labels, target, np.zeros(len(self.class_names), np.float32)))
         return problems
 
-    def label(self, target: Target, classes: int) -> int | None:
-        """The index of a class that is given by name or index, a name being looked for first.
+    def labels(self, target: Target, logits: FloatArray) -> list[int]:
+        """The classes that a target means for a picture of these logits (classes,); a name is looked for first.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if there are none.
         """
-        names = list(self.class_names or ())
-        if target is None:
-            return None
-        if isinstance(target, str) and target in names:
-            return names.index(target)
-        index = str(target).strip()
-        if not index.isdecimal():
-            known = nearest(str(target), names) if names else "classes have no names here, give an index"
-            raise ValueError(Problem.of("class-unknown", "no class {name!r}; {nearest}", name=target, nearest=known))
-        if int(index) >= classes:
-            words = "no class {index}; the network's classes are 0..{last}"
-            raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=classes - 1))
-        return int(index)
+        names = self.class_names or ()
+        count = 1 if target is None else top_count(target)
+        if count is None or target in names:
+            return [class_index(target, names, len(logits))]
+        if count > len(logits):
+            words = "labels {given!r} asks for more labels than the {classes:plural class}"
+            raise ValueError(Problem.of("labels-too-many", words, given=target, classes=len(logits)))
+        return most_probable(logits, count)
 
     def class_name(self, label: int) -> str:
         """What a class is called."""
@@ -146,9 +144,10 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedPicture:
-    """What the methods said about one picture.
+    """What the methods said about a class of a picture.
 
     Attributes:
+        row: which picture.
         label: the class that they were asked about.
         probability: of it.
         top: the class that the network puts first, and its probability.
@@ -156,6 +155,7 @@ class ExplainedPicture:
         refused: why a method has none, by its name.
     """
 
+    row: int
     label: int
     probability: float
     top: tuple[int, float]
@@ -166,7 +166,7 @@ class ExplainedPicture:
 def explain_pictures(
     question: Question, images: Sequence[FloatArray], names: Sequence[str]
 ) -> tuple[list[ExplainedPicture], list[Explainer]]:
-    """What each method says about each image, and the methods.
+    """What each method says about each image and each class asked about, in that order, and the methods.
 
     Args:
         question: what is asked.
@@ -192,15 +192,18 @@ def explain_pictures(
         words = "{names:there are class name}, the network has {classes:plural class}"
         problems.append(Problem.of("class-names-not-outputs", words, names=len(question.class_names), classes=classes))
         problems.raise_if_any()
-    labels = [problems.attempt("", partial(question.label, target, classes)) for target in question.targets]
+    asked = [
+        problems.attempt("", partial(question.labels, target, of_image[0]))
+        for target, of_image in zip(question.targets, logits, strict=True)
+    ]
     problems.raise_if_any()
     methods = question.explainers(images, network, classes)
-    found = []
+    found: list[ExplainedPicture] = []
     with RunProgress(len(images)) as progress:
         network.after_pass = progress.alive
         for row, image in enumerate(images):
             progress.doing(names[row])
-            found.append(_explain_picture(question, network, methods, image, logits[row], labels[row]))
+            found += _explain_picture(question, network, methods, row, image, logits[row], asked[row])
             progress.advance(1)
     return found, methods
 
@@ -209,24 +212,30 @@ def _explain_picture(
     question: Question,
     network: Network,
     methods: Sequence[Explainer],
+    row: int,
     image: FloatArray,
     logits: FloatArray,
-    asked: int | None,
-) -> ExplainedPicture:
+    labels: Sequence[int],
+) -> list[ExplainedPicture]:
     probabilities = network.activated(logits, question.activation_fn)[0]
     top = int(logits[0].argmax())
-    label = top if asked is None else asked
     # Every picture is sample 0, so that random masks do not depend on which pictures stand before it.
-    asked_about = (network, image[None], np.array([0]), np.array([label]))
+    asked_about = (network, image[None], np.zeros(len(labels), np.int64), np.array(labels))
     view = partial(View, *asked_about, seed=question.seed, logits=logits)
     maps, refused = _maps(methods, view)
-    return ExplainedPicture(
-        label=label,
-        probability=float(probabilities[label]),
-        top=(top, float(probabilities[top])),
-        maps=maps,
-        refused=refused,
-    )
+    finite = {name: np.isfinite(of_method).all(axis=(1, 2)) for name, of_method in maps.items()}
+    unknown = "its map holds NaN or infinity"
+    return [
+        ExplainedPicture(
+            row=row,
+            label=label,
+            probability=float(probabilities[label]),
+            top=(top, float(probabilities[top])),
+            maps={name: of_method[place] for name, of_method in maps.items() if finite[name][place]},
+            refused=refused | {name: unknown for name, known in finite.items() if not known[place]},
+        )
+        for place, label in enumerate(labels)
+    ]
 
 
 def method_name(given: str) -> str:
@@ -272,7 +281,7 @@ def _logits(network: Network, image: FloatArray) -> FloatArray:
 
 
 def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict[str, FloatArray], dict[str, str]]:
-    """The maps (H, W) of a view of one question, and why some methods have none.
+    """The maps (Q, H, W) of a view of one image, and why some methods have none.
 
     Methods share their passes; those that failed then are asked again alone, since what one of them needs may have
     spoilt a pass for the others.
@@ -289,16 +298,14 @@ def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict
 def _shared_maps(
     methods: Sequence[Explainer], view: Callable[..., View]
 ) -> tuple[dict[str, FloatArray], dict[str, str]]:
-    together = view(needs=Needs.together(method.needs for method in methods))
+    together: View = view(needs=Needs.together(method.needs for method in methods))
     able, refused = [], {}
     for method in methods:
         try:
-            method.images_needed(1, 1, together.images.shape[1:])
+            method.images_needed(1, len(together.labels), together.images.shape[1:])
             able.append(method)
         except ValueError as error:
             refused[method.name] = error_line(error)
     found, errors = attribute_together(able, together)
     refused |= {name: error_line(error) for name, error in errors.items()}
-    maps = {name: estimate.maps[0] for name, estimate in found.items()}
-    refused |= {name: "its map holds NaN or infinity" for name, map_ in maps.items() if not np.isfinite(map_).all()}
-    return {name: map_ for name, map_ in maps.items() if name not in refused}, refused
+    return {name: estimate.maps for name, estimate in found.items()}, refused

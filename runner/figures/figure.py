@@ -23,6 +23,7 @@ from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
+from ..data.class_names import class_names_from
 from ..data.file_datasets import MODES
 from ..problems import Problems
 from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
@@ -82,7 +83,7 @@ def explain(  # noqa: PLR0913
     target: Target | Sequence[Target] = None,
     layer: str | Sequence[str] | None = None,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     activation_fn: str | Activation = "softmax",
     size: tuple[int, int] | None = None,
     channels: int | None = None,
@@ -104,10 +105,11 @@ def explain(  # noqa: PLR0913
             std; or Tensors and arrays (C, H, W) or (N, C, H, W), taken as they are (mean and std then only restore
             their colours).
         methods: names ("GradCAM"; "GradCAM,RISE"), one-entry mappings from a name to its options, or explainers.
-        target: class index or name, one for all or one per picture; None for the network's first.
+        target: class index or name, one for all or one per picture; None for the network's first, "top-K" for its
+            first K, a row each.
         layer: for methods named that read layers, several to have their maps fused; by default the deepest that gives
             feature maps.
-        class_names: in the order of the network's outputs.
+        class_names: in the order of the network's outputs, or a dictionary by index.
         activation_fn: "softmax", "sigmoid", or what makes probabilities of logits.
         size: (height, width) that pictures are brought to; by default they are left as they are.
         channels: 1, 3 or 4; by default what the network's first convolution takes, else 3.
@@ -137,7 +139,7 @@ def explain(  # noqa: PLR0913
         activation_fn=problems.attempt("activation_fn", lambda: activation(activation_fn)),
         targets=problems.attempt("", partial(_targets, target, len(listed))) or [],
         layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
-        class_names=problems.attempt("", partial(_texts, class_names)),
+        class_names=problems.attempt("", partial(_names, class_names)),
         seed=seed,
     )
     return _explained_figure(question, shown, look, problems)
@@ -152,17 +154,14 @@ def _explained_figure(question: Question, shown: Sequence[Shown], look: Look, pr
     problems += question.problems()
     problems.raise_if_any()
     found, explainers = explain_pictures(question, [one.pixels for one in shown], [one.name for one in shown])
-    for one, said in zip(shown, found, strict=True):
+    for said in found:
         for name, why in said.refused.items():
-            _log.warning("%s: no map by %s: %s", one.name, name, why)
+            _log.warning("%s: no map by %s: %s", shown[said.row].name, name, why)
     return drawn(shown, found, explainers, question, look)
 
 
-def _texts(class_names: Sequence[str] | None) -> list[str] | None:
-    if isinstance(class_names, str):
-        words = "class_names must be a list of names, got {given!r}"
-        raise ValueError(Problem.of("class-names-a-text", words, given=class_names))
-    return None if class_names is None else [str(name) for name in class_names]
+def _names(class_names: Any) -> tuple[str, ...] | None:
+    return None if class_names is None else class_names_from(class_names, "class_names")
 
 
 def activation(given: Any) -> Activation:
@@ -217,7 +216,7 @@ def drawn(
 
     Args:
         shown: the pictures.
-        found: what was said about each.
+        found: what was said about them, a row of panels each.
         methods: by which explainers.
         question: what was asked.
         look: how to draw it.
@@ -225,10 +224,10 @@ def drawn(
     """
     from ...explainers.visual.figures import new_figure, title_inches, write_title  # noqa: PLC0415  (matplotlib is slow)
 
-    rows = min(look.rows, 1 + len(methods))
+    rows, pictures = min(look.rows, 1 + len(methods)), [shown[said.row] for said in found]
     columns = math.ceil((1 + len(methods)) / rows)
     captions = _captions(found, methods, question, rows * columns)
-    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in shown for _ in range(rows)]
+    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in pictures for _ in range(rows)]
     high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
     figure = (make or new_figure)((_PANEL_INCHES * columns, high))
     grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})
@@ -237,7 +236,7 @@ def drawn(
         frame(axes)
     signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
     signs = {method.name: "all" if method.name in signed else "positive" for method in methods}
-    for panels, one, said in zip(grid.reshape(len(shown), -1), shown, found, strict=True):
+    for panels, one, said in zip(grid.reshape(len(found), -1), pictures, found, strict=True):
         _draw_panels(panels, one, said, signs, look)
     return figure
 

@@ -475,3 +475,26 @@ def test_a_layer_that_does_not_run_spoils_no_other_method(tiny):
     assert "did not run" in panels["ScoreCAM (unused)"][0].get_text()
     assert any(title.startswith("AblationCAM (conv)") for title in panels)
     assert not isinstance(next(of for title, of in panels.items() if title.startswith("AblationCAM")), list)
+
+
+def test_the_most_probable_classes_have_a_row_each(linear):
+    """The pixel of class k decides on it; passes are shared by the classes of a picture."""
+    weights = np.eye(3, 8, dtype=np.float32).reshape(3, 1, 2, 4)
+    network, image = linear(weights), np.zeros((1, 2, 4), np.float32)
+    image[0, 0, :3] = 0.25, 1.0, 0.5
+    names = {0: "ant", 1: "bee", 2: "ant"}
+    figure = explain(network, [image, 1 - image], "Gradient", target=["top-2", "ant (2)"], class_names=names)
+    titles = [axes.get_title().split(":")[0] for axes in figure.axes]
+    assert titles == ["bee", "Gradient", "ant (2)", "Gradient", "ant (2)", "Gradient"]
+    one_by_one = explain(network, [image, image], "Gradient", target=["bee", 2], class_names=names)
+    for axes, alone in zip(figure.axes[:4], one_by_one.axes, strict=True):
+        for drawn, by_itself in zip(axes.images, alone.images, strict=True):
+            np.testing.assert_array_equal(drawn.get_array(), by_itself.get_array())
+    assert max(network.calls) <= 16
+
+
+@pytest.mark.parametrize(("target", "code"), [("top-4", "labels-too-many"), ("ant", "class-ambiguous")])
+def test_classes_that_cannot_be_meant(linear, target, code, raising):
+    network = linear(np.ones((3, 1, 2, 4)))
+    with raising(PlanError, code):
+        explain(network, np.zeros((1, 2, 4), np.float32), "Gradient", target=target, class_names=["ant", "bee", "ant"])
