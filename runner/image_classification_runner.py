@@ -19,7 +19,7 @@ from ..summary_format.problem import Problem
 from .data.class_names import class_names_from
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
-from .plan.options import RunOptions
+from .plan.options import BLANK_FOLDER, RunOptions
 from .plan.plan import Plan
 from .plan.questions import TRUTH_AND_CONFIDENT
 from .plan.sharding import shard_of
@@ -80,6 +80,8 @@ class ImageClassificationRunner:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
+        if not str(summary_dir).strip():
+            raise ValueError(BLANK_FOLDER)
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
         self._options = RunOptions.checked(

@@ -9,6 +9,9 @@ from typing import Any
 import yaml
 
 from ..summary_format.problem import Problem
+from ..summary_format.untrusted.regular_files import read_regular
+
+_MOST_BYTES, _DEEPEST = 2**20, 100  # PyYAML takes seconds for a megabyte, and longer for what nests
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -22,6 +25,22 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _text(path: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        ValueError: if it is too large, or its brackets nest so deep that PyYAML takes long over them.
+    """
+    text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
+    depth = deepest = 0
+    for one in text:
+        depth += (one in "[{") - (one in "]}")
+        deepest = max(deepest, depth)
+    if deepest > _DEEPEST:
+        raise ValueError(f"its brackets nest more than {_DEEPEST} deep")
+    return text
+
+
 def yaml_mapping(path: Path) -> dict[Any, Any]:
     """The mapping that a file holds.
 
@@ -29,8 +48,8 @@ def yaml_mapping(path: Path) -> dict[Any, Any]:
         ValueError: if it cannot be read or holds something else; the message names the file.
     """
     try:
-        content = yaml.load(path.read_text("utf-8"), UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = yaml.load(_text(path), UniqueKeyLoader)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         words, said = "cannot read {file}: {said}", " ".join(str(error).split())
         raise ValueError(Problem.of("yaml-unreadable", words, file=path, said=said)) from error
     if not isinstance(content, dict):

@@ -85,3 +85,11 @@ class BrokenRecordError(ExplainrunError, ValueError):
         )
         super().__init__(said)
         self.path, self.index, self.offset, self.reason = path, index, offset, reason
+
+
+class NotRegularError(BrokenRecordError):
+    """A pipe, device, socket or folder, or a file that is too large, where a file of ours belongs."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, 0, 0, reason)
+        self.args = (Problem.of("not-a-regular-file", "{path}: {reason}", path=path, reason=reason),)

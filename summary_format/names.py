@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+_OBEYED = {"Cc", "Zl", "Zp", "Cs"}  # control characters, line and paragraph separators, halves of surrogate pairs
+_DIRECTIONS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}  # would reorder what follows
+
+
+def without_controls(text: str, keep: str = "") -> str:
+    r"""The same, so that no terminal obeys it: line breaks and control characters as \n, \x1b and the like.
+
+    Args:
+        text: names and messages that may come from anybody.
+        keep: which of them stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one.encode("unicode_escape").decode()
+        if one not in keep and (unicodedata.category(one) in _OBEYED or one in _DIRECTIONS)
+        else one
+        for one in text
+    )
+
 
 def fits_path(name: str) -> bool:
     """Whether a name can stand alone between the slashes of a path, in a summary folder as in an archive."""

@@ -17,6 +17,7 @@ from typing import Any, TextIO, cast
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT
+from ...summary_format.names import without_controls
 
 _CLOSED = "it is closed"
 
@@ -170,7 +171,7 @@ def echo(text: str) -> None:
     stream = sys.stdout
     if stream is None:
         raise OSError(_CLOSED)
-    click.echo(encodable(text, stream), file=stream)
+    click.echo(encodable(without_controls(text, "\n\t"), stream), file=stream)
     if isinstance(stream, TolerantStream) and stream.failure:
         stream.dealt_with = True
         raise stream.failure
@@ -180,7 +181,8 @@ def report(message: str) -> None:
     """Write a message to standard error, if that takes it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            click.echo(encodable(f"explainrun: {message}", sys.stderr), file=sys.stderr)
+            shown = without_controls(f"explainrun: {message}", "\n\t")
+            click.echo(encodable(shown, sys.stderr), file=sys.stderr)
 
 
 def echo_or_exit(text: str) -> None:

@@ -20,6 +20,7 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ...summary_format.storage.durable import about, append, remove, replace
 from ...summary_format.untrusted.numpy_json import json_of
+from ...summary_format.untrusted.regular_files import read_regular
 from .baseline_content import COLUMNS, FORMAT, VERSION, BaselineContent
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
 
@@ -91,7 +92,7 @@ def read_baseline(path: str | Path) -> ScoredRun:
         OSError: if it cannot be read.
     """
     try:
-        content = BaselineContent.of(json_of(Path(path).read_bytes(), unique_keys=True))
+        content = BaselineContent.of(json_of(read_regular(path), unique_keys=True))
         run = _run_of(content, str(path))
         _check_means(run, content)
     except ValueError as error:

@@ -8,6 +8,7 @@ from ...summary_format import Inspection, Results, RunFolder, inspect_run
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ...summary_format.storage.run_folder import find_runs, runs_of
+from ...summary_format.untrusted.regular_files import open_regular
 from .baseline_file import read_baseline
 from .scored_run import ScoredRun
 
@@ -89,5 +90,5 @@ def _of_total(found: Inspection) -> str:
 
 
 def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(_ARCHIVE_BEGINS)) == _ARCHIVE_BEGINS or path.suffix.lower() in (".h5", ".hdf5")

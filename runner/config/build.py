@@ -14,6 +14,7 @@ from mindspore import nn
 from ...benchmarks import METRICS
 from ...explainers import EXPLAINERS, Network
 from ...summary_format.problem import Problem
+from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
 from ..data.file_datasets import csv_dataset, hdf5_dataset
 from ..data.samples import EMPTY_DATASET, read_samples
@@ -185,7 +186,7 @@ def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: 
         OSError: if the file cannot be read.
     """
     if isinstance(given, str):
-        text = (folder / given).read_text("utf-8-sig")
+        text = read_regular(folder / given).decode("utf-8-sig")
         given = list[str | int](text.removesuffix("\n").split("\n"))  # no other character ends a line
     plain = {key: str(name) for key, name in given.items()} if isinstance(given, dict) else list(map(str, given))
     if not plain or plain == [""]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
-from ..plan.options import SETTINGS, RunOptions, option_problem
+from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
@@ -106,6 +106,13 @@ class RunConfig(RunOptions):
         if not self.explainers and self.hierarchical_occlusion is None:
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
+
+    @field_validator("summary_dir")
+    @classmethod
+    def _not_blank_folder(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError(BLANK_FOLDER)
+        return value
 
     @field_validator("uncertainty", "hierarchical_occlusion", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
-from ...summary_format.names import is_text
+from ...summary_format.names import is_text, without_controls
 from ...summary_format.problem import Problem
 from ..data.samples import COLUMNS
 from ..problems import Problems
@@ -75,10 +75,11 @@ def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) ->
         if not name.strip():
             yield Problem.of("name-blank", "{kind} {place} is blank", kind=kind, place=place)
     for name in names:
-        if "\0" in name or not is_text(name):
+        if without_controls(name) != name:
             yield Problem.of(
                 "name-unwritable",
-                "{kind} {name!r} cannot be written: it holds a NUL or half of a surrogate pair",
+                "{kind} {name!r} cannot be written: it holds a control character, a line break or half of a surrogate "
+                "pair",
                 kind=kind,
                 name=name[:80],
             )
@@ -187,6 +188,15 @@ def _folder_problem(folder: Path) -> Problem | None:
     except OSError as error:
         words = "summary_dir {start!r}... cannot be a folder: {said}"
         return Problem.of("folder-impossible", words, start=str(folder)[:80], said=error.strerror)
+    return _place_problem(folder)
+
+
+def _place_problem(folder: Path) -> Problem | None:
+    """Why no folder can be made there."""
+    for path in (folder, *folder.absolute().parents):
+        if path.is_symlink() and not path.exists():
+            words = "summary_dir {folder}: {link} is a link to {target}, which is not there; name another folder"
+            return Problem.of("folder-dangling", words, folder=folder, link=path, target=os.readlink(path))
     above = existing(folder)
     if not above.is_dir():
         return Problem.of("folder-under-file", "summary_dir {folder} lies under a file", folder=folder)

@@ -15,6 +15,10 @@ from ..data.class_names import class_index
 from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count
 
 _JIT = ("auto", "on", "off")
+_LARGEST_PASS = 65_536
+BLANK_FOLDER = Problem.of(
+    "folder-blank", "summary_dir is blank; name a folder, such as runs/first, or . for the working folder"
+)
 
 
 def _channels(value: Any, info: ValidationInfo) -> Any:
@@ -26,6 +30,21 @@ def _channels(value: Any, info: ValidationInfo) -> Any:
     return plain
 
 
+def _divisors(value: Any, info: ValidationInfo) -> Any:
+    plain = _channels(value, info)
+    if any(one == 0 for one in (plain if isinstance(plain, list) else [plain])):
+        raise ValueError(Problem.of("std-zero", "std must not be 0, got {given}", given=value))
+    return plain
+
+
+def _pass_size(value: Any) -> int:
+    size = whole_number(value, "pass_size")
+    if size > _LARGEST_PASS:
+        words = "pass_size must be at most {most}, got {given}"
+        raise ValueError(Problem.of("pass-size-too-large", words, most=_LARGEST_PASS, given=size))
+    return size
+
+
 def _jit(value: Any) -> Any:
     word = {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off without quotes
     if word not in _JIT:
@@ -35,9 +54,10 @@ def _jit(value: Any) -> Any:
 
 
 Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]
+Divisors = Annotated[list[float] | float | None, BeforeValidator(_divisors)]
 Labels = Annotated[str | list[int | str], BeforeValidator(checked_labels)]
 Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
-PassSize = Annotated[int, BeforeValidator(lambda value: whole_number(value, "pass_size"))]
+PassSize = Annotated[int, BeforeValidator(_pass_size)]
 YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
 
 
@@ -59,7 +79,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mean: Channels = None
-    std: Channels = None
+    std: Divisors = None
     seed: Seed = 0
     pass_size: PassSize = DEFAULT_PASS_SIZE
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})

@@ -11,6 +11,7 @@ import google_crc32c
 import numpy as np
 
 from ..storage.run_folder import RunFolder
+from ..untrusted.regular_files import MOST_BYTES, open_regular
 from .results import Results
 from .sample_labels import recorded
 from .segments import AnyPart, Array, ExplanationBatch, InferenceBatch
@@ -45,7 +46,9 @@ class Picture:
                 return MISSING
             if not found.st_size:
                 return EMPTY
-            return None if self.checksum in (None, _checksum_of(path)) else WRONG
+            if self.checksum is None:
+                return None
+            return None if found.st_size <= MOST_BYTES and _checksum_of(path) == self.checksum else WRONG
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
 
@@ -125,7 +128,7 @@ def _checksum_at(table: Array | None, place: int | None) -> int | None:
 
 def _checksum_of(path: Path) -> int:
     found = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK_BYTES):
             found = int(google_crc32c.extend(found, block))
     return found

@@ -32,6 +32,7 @@ from ..plan_record import PlanRecord
 from ..storage.durable import open_new, sync, write_at
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_specs
+from ..untrusted.regular_files import open_regular
 from .segments import Array, BatchResults
 from .tables import nothing, padded, tables
 
@@ -39,6 +40,7 @@ SCHEMA_VERSION = 3
 VARIABLE_TEXT_VERSION = 2  # and before: texts may be of variable length
 UNPICTURED_VERSION = 1  # without checksums of pictures
 _HEADER_BYTES = 512
+_BEGINS = "explainrun results, {size} bytes"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -95,8 +97,10 @@ def check_archive(path: Path) -> None:
         BrokenRecordError: if it is not, or is not an archive of ours.
         OSError: if it cannot be read.
     """
-    with path.open("rb") as file:
-        if file.read(_HEADER_BYTES) != _header(file.fileno()):
+    with open_regular(path) as file:
+        header, size = file.read(_HEADER_BYTES), os.fstat(file.fileno()).st_size
+        # Its size first: what may be anything may also be endless.
+        if not header.startswith(_BEGINS.format(size=size).encode()) or header != _header(file.fileno()):
             raise BrokenRecordError(path, 0, 0, "its checksum does not match: it is damaged, or no archive of a run")
 
 
@@ -167,7 +171,7 @@ def _header(handle: int) -> bytes:
     while block := os.pread(handle, _BLOCK_BYTES, offset):
         checksum = int(google_crc32c.extend(checksum, block))
         offset += len(block)
-    said = f"explainrun results, {offset} bytes, CRC-32C {checksum:08x} from byte {_HEADER_BYTES} on\n"
+    said = f"{_BEGINS.format(size=offset)}, CRC-32C {checksum:08x} from byte {_HEADER_BYTES} on\n"
     return said.encode().ljust(_HEADER_BYTES, b"\0")
 
 

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from ..errors import BrokenRecordError
+from ..untrusted.regular_files import open_regular
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -71,7 +72,7 @@ def read_frames(path: str | Path) -> Iterator[Frame]:
 @contextmanager
 def _to_read(path: Path) -> Iterator[BinaryIO]:
     """A file to read. A close that fails takes nothing from what was read, so nothing is said of it."""
-    file = path.open("rb")
+    file = open_regular(path)
     try:
         yield file
     finally:

@@ -19,6 +19,7 @@ from ..plural import plural
 from ..storage.lock_holder import Holder, holder_of
 from ..storage.run_folder import RunFolder, find_runs
 from ..storage.sizes import Sizes, measured
+from ..untrusted.regular_files import read_regular
 from .committed_work import Costs, NotComputed, committed
 from .integrity import ANEW, Fault, Records, checked_records, fault_of, manifest_faults
 from .progress import Progress
@@ -196,7 +197,7 @@ def _plan(run: RunFolder) -> tuple[PlanRecord | None, tuple[Fault, ...]]:
         state = run.state()
         if state is not None:
             return PlanRecord.of(state.get("plan")), ()
-        path.read_bytes()
+        read_regular(path)
         raise ValueError("it is not the plan of a run")
     except (OSError, ValueError) as error:
         return None, (fault_of(run, path, error, ANEW),)

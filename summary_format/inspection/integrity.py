@@ -13,6 +13,7 @@ from ..errors import BrokenRecordError
 from ..event_file.reader import read_records
 from ..event_file.records import Metadata, Record, SampleRecord, ScoresRecord
 from ..storage.run_folder import RunFolder
+from ..untrusted.regular_files import read_regular
 
 ANEW = "run with --overwrite to recompute the run"
 NEXT_START = "the next start rewrites it"
@@ -114,7 +115,7 @@ def checked_records(run: RunFolder, *, finished: bool, known: KnownPictures | No
 def manifest_faults(run: RunFolder) -> Iterator[Fault]:
     """What is wrong with the manifest of a finished run, half of which stops the viewer."""
     try:
-        said = json.loads(run.manifest.read_text("utf-8"))
+        said = json.loads(read_regular(run.manifest))
         if not isinstance(said, dict):
             yield Fault(os.path.relpath(run.manifest, run.root), "it is not a manifest", ANEW)
     except FileNotFoundError:  # started over meanwhile

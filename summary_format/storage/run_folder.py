@@ -30,6 +30,7 @@ from typing import Any
 from ..errors import BrokenRecordError
 from ..names import is_text
 from ..untrusted.numpy_json import json_of
+from ..untrusted.regular_files import read_regular
 from .durable import make_folder, make_new_folder, sync_folder, write_new
 from .lock import FolderLock
 from .writer_folder import OwnFolder
@@ -310,7 +311,7 @@ def read_manifest(run: RunFolder) -> dict[str, Any] | None:
     if not run.finished:
         return None
     try:
-        said = json_of(run.manifest.read_bytes())
+        said = json_of(read_regular(run.manifest))
     except ValueError as error:
         raise BrokenRecordError(run.manifest, 0, 0, str(error)) from error
     if not isinstance(said, dict):
@@ -321,7 +322,7 @@ def read_manifest(run: RunFolder) -> dict[str, Any] | None:
 def _read_state(data: Path) -> dict[str, Any] | None:
     """What the plan file in a data folder holds; None where it is not there or no longer readable."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json_of((data / _PLAN).read_bytes())
+        kept = json_of(read_regular(data / _PLAN))
         name = kept["event_file"]
         is_ours = _EVENT_FILE.fullmatch(name) and is_text(name) and type(kept.get("format", 1)) is int
         if is_ours and isinstance(kept["state"], dict):

@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 
 from ..errors import BrokenRecordError
+from .regular_files import open_regular
 
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _MOST_DEFLATED = 1032  # no byte of deflate stands for more
@@ -31,6 +32,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         FileNotFoundError: if it is not there.
     """
     try:
+        open_regular(path).close()
         with h5py.File(path, "r") as file:
             yield file
     except (BrokenRecordError, FileNotFoundError):

@@ -1,0 +1,140 @@
+"""Files and names that come from anybody: nothing waits, fills the memory, or speaks to the terminal."""
+
+import logging
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from explainrun.runner import PlanError
+from explainrun.runner.cli.main import main
+from explainrun.runner.config.schema import load_config
+from explainrun.summary_format import find_runs
+from explainrun.summary_format.names import without_controls
+from explainrun.summary_format.problem import Problem
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def endless(path):
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+def folder(path):
+    path.mkdir()
+
+
+FILES = {
+    "plan": lambda run: run.data / "plan.json",
+    "manifest": lambda run: run.manifest,
+    "events": lambda run: run.event_file,
+    "archive": lambda run: run.archive,
+    "segment": lambda run: next(iter(sorted(run.segments.iterdir())), None),
+    "picture": lambda run: next(iter(sorted(run.root.rglob("*.png")))),
+}
+ODD = [pipe, device, endless, folder]
+
+
+def commands(odd):
+    yield ["inspect", odd]
+    yield ["scores", odd]
+    yield ["compare", odd, odd]
+    yield ["baseline", odd, "--output", f"{odd}.json"]
+
+
+@pytest.mark.parametrize("make", ODD)
+@pytest.mark.parametrize("which", ["plan", "manifest", "events", "archive", "picture"])
+def test_in_a_finished_run(whole, which, make):
+    """Reading ends, with one of the documented codes; what is wrong is named where it is read."""
+    [run] = find_runs(whole)
+    path = FILES[which](run)
+    path.unlink()
+    make(path)
+    for command in commands(str(whole)):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code in (0, 1, 2, 3), (command, done.exception)
+        assert "Traceback" not in done.output
+    said = CliRunner().invoke(main, ["inspect", str(whole)])
+    assert said.exit_code in (2, 3)
+
+
+@pytest.mark.parametrize("make", ODD)
+@pytest.mark.parametrize("which", ["plan", "events", "segment"])
+def test_in_an_unfinished_run(make_runner, kill, tmp_path, how_runs_differ, whole, which, make):
+    """A start computes again what it cannot read, or begins again; it neither waits nor ends elsewhere."""
+    kill(make_runner().run, 1, 2)
+    [run] = find_runs(tmp_path / "run")
+    path = FILES[which](run)
+    path.unlink()
+    make(path)
+    assert CliRunner().invoke(main, ["inspect", str(tmp_path / "run")]).exit_code in (2, 3)
+    if (
+        make is not folder and which != "plan"
+    ):  # without its plan a folder is not known to be a run's, and is left alone
+        make_runner().run()
+        assert how_runs_differ(whole, tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("make", ODD)
+def test_as_baseline_config_and_class_names(repository, tmp_path, whole, make):
+    odd = tmp_path / "odd.yaml"
+    make(odd)
+    for command in (["compare", str(odd), str(whole)], ["run", str(odd)], ["explain", "a.png", "--network", str(odd)]):
+        assert CliRunner().invoke(main, command).exit_code == 2, command
+    config = repository / "configs" / "quickstart.yaml"
+    line = ["run", str(config), "--set", f"class_names={odd}", "--summary-dir", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, line)
+    assert (done.exit_code, "class_names" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: " + "[" * 5000 + "]" * 5000, "nest more than 100 deep"),
+        ("a: " + "{b: " * 300 + "}" * 300, "nest more than 100 deep"),
+        ("a: [" + "b," * 600_000 + "]", "larger than 1 MiB"),
+    ],
+)
+def test_configs_that_take_minutes(tmp_path, text, words):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(PlanError, match=words):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("a\nPASSED", "a\\nPASSED"),
+        ("a\r\x08b\x9bc", "a\\r\\x08b\\x9bc"),
+        ("abc\u202edef\u2028", "abc\\u202edef\\u2028"),
+        ("caf\u00e9 \u00a0\u5c71 \U0001f468\u200d\U0001f469", "caf\u00e9 \u00a0\u5c71 \U0001f468\u200d\U0001f469"),
+    ],
+)
+def test_names_do_not_reach_the_terminal_as_commands(text, shown):
+    assert without_controls(text) == shown
+    assert Problem.of("other", "no {name}", name=text) == f"no {shown}"
+    assert Problem.of("other", "no {names:list}", names=[text]) == f"no {shown}"
+
+
+def test_nor_do_paths_logs_and_messages(tmp_path, capsys, monkeypatch):
+    line = ["inspect", str(tmp_path / "\x1b[2J\nall sound")]
+    said = CliRunner().invoke(main, line)
+    assert ("\x1b" in said.output, "\\x1b[2J" in said.output) == (False, True)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with pytest.raises(SystemExit):
+        main(["layers", "--help"])
+    with pytest.raises(SystemExit):
+        main(["list"])
+    logging.getLogger("explainrun").warning("no %s", "\x1b[2J")
+    assert "no \\x1b[2J" in capsys.readouterr().err
