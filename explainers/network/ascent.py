@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from .layers import find_layer
-from .rectified import Rule, backward_rule
+from .rectified import Rule, backward_rule, rectified_output
 from .service import Network
 from .tensors import FloatArray, IntArray, as_array, require_pynative
 
@@ -45,7 +45,7 @@ def channel_answers(
         full, asked = network.filled(images[chunk]), network.filled(channels[chunk])
         rows = len(images[chunk])
         with backward_rule(rule), network.running("ascend", rows):
-            answers, gradient = _differentiated(network.cell, full, layer, asked)
+            answers, gradient = _differentiated(network.cell, full, layer, asked, rule)
             means.append(as_array(answers)[:rows])
             gradients.append(as_array(gradient)[:rows])
     return np.concatenate(means), np.concatenate(gradients)
@@ -65,13 +65,15 @@ def check_channels(layer: str, shape: tuple[int, ...], channels: IntArray) -> No
         )
 
 
-def _differentiated(cell: nn.Cell, images: FloatArray, layer: str, channels: IntArray) -> tuple[Tensor, Tensor]:
+def _differentiated(
+    cell: nn.Cell, images: FloatArray, layer: str, channels: IntArray, rule: Rule
+) -> tuple[Tensor, Tensor]:
     """One pass."""
     noted: list[Any] = []
 
     def answers(batch: Tensor) -> tuple[Tensor, Tensor]:
         noted.clear()
-        cell(batch)
+        rectified_output(cell, batch, rule)
         output = noted[-1] if noted else None
         if not isinstance(output, Tensor):
             told = f"gives a {type(output).__name__}, not a Tensor" if noted else "did not run in the forward pass"
