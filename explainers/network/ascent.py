@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from .layers import find_layer
+from .layers import IN_GRAPHS, find_layer
 from .rectified import Rule, backward_rule, rectified_output
 from .service import Network
 from .tensors import FloatArray, IntArray, as_array, require_pynative
@@ -76,8 +76,8 @@ def _differentiated(
         rectified_output(cell, batch, rule)
         output = noted[-1] if noted else None
         if not isinstance(output, Tensor):
-            told = f"gives a {type(output).__name__}, not a Tensor" if noted else "did not run in the forward pass"
-            raise ValueError(f"layer {layer!r} {told}")
+            ran = f"gives a {type(output).__name__}, not a Tensor"
+            raise ValueError(f"layer {layer!r} {ran if noted else f'did not run in the forward pass{IN_GRAPHS}'}")
         check_channels(layer, tuple(output.shape), channels)
         chosen = Tensor(np.eye(output.shape[1], dtype=np.float32)[channels])
         means = output if output.ndim == 2 else output.mean((2, 3))

@@ -9,7 +9,6 @@ from mindspore import nn
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 
-
 IN_GRAPHS = "; what mindspore.jit compiles by capture_mode 'bytecode' or 'trace' runs no hooks, use 'ast'"
 
 

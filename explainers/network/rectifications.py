@@ -61,7 +61,7 @@ def watched(cell: nn.Cell, batch: Tensor, rule: str) -> Any:
     return output
 
 
-class _Watch(_Dispatch):  # type: ignore[misc]
+class _Watch(_Dispatch):
     """Looks at every operator that runs until one rectifies.
 
     Attributes:
@@ -172,7 +172,7 @@ def _cut(before: FloatArray, after: FloatArray) -> bool:
 def _splits(
     closed: npt.NDArray[np.bool_], opened: npt.NDArray[np.bool_], before: FloatArray, after: FloatArray
 ) -> bool:
-    """Whether ``after`` is constant on one side, though ``before`` is not, and never that on the other, which varies."""
+    """Whether ``after`` has one value on a side where ``before`` varies, and varies, without that value, on the other."""
     if not (_varies(before[closed]) and _varies(after[opened])):
         return False
     constant = after[closed][0]
@@ -215,7 +215,7 @@ def _untreated(network: nn.Cell, rule: str, operator: str, recorded: bool, calle
 
 def _warn_unwatched(rule: str) -> None:
     _log.warning(
-        "MindSpore %s does not show what runs (2.10 does), so the %s rule may miss what rectifies beside ReLU and ReLU6",
+        "MindSpore %s does not show what runs (2.10 does): the %s rule may miss what rectifies beside ReLU and ReLU6",
         ms.__version__,
         rule,
     )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from mindspore import Tensor, nn, ops
 
+from ...summary_format.problem import Problem
 from .recorder import records_gradients
 from .rectifications import Treated, watched
 
@@ -64,7 +65,8 @@ def backward_rule(rule: Rule) -> Iterator[None]:
         for primitive, call in found.items():
             primitive.__call__ = call
     if not any(rectifier.runs for rectifier in rectifiers.values()):
-        raise ValueError(f"no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient")
+        words = "no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient"
+        raise ValueError(Problem.of("rectifier-missing", words, rule=rule))
 
 
 def rectified_output(cell: nn.Cell, batch: Tensor, rule: Rule) -> Any:

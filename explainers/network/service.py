@@ -16,7 +16,8 @@ from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
-from .compiled import compiled as compiled_cell, uncompiled
+from .compiled import compiled as compiled_cell
+from .compiled import uncompiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
@@ -331,9 +332,14 @@ class Network:
             OutOfMemoryError: if the device has no memory for it.
         """
         try:
-            with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell), forgetting_errors():
-                with nullcontext() if compiled else uncompiled():
-                    yield
+            with (
+                _one_at_a_time,
+                self.passes.counted(kind, images),
+                evaluating(self.cell),
+                forgetting_errors(),
+                nullcontext() if compiled else uncompiled(),
+            ):
+                yield
             self.after_pass()
         except Exception as error:
             if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):

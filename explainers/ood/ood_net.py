@@ -15,6 +15,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.train import Callback
 
 from ..network import evaluating, keeping_flags
+from ..network.recorder import forgetting_errors
 from ..network.tensors import checked_network, choose_fast_convolutions, require_pynative
 from .checkpoints import read_checkpoint
 from .training import (
@@ -256,7 +257,8 @@ class OoDNet(nn.Cell):
             return loss_fn(through(batch), labels).mean()
 
         batch = images if self._trains_underlying else self._features(images)
-        loss, gradients = ms.value_and_grad(loss_of, None, optimizer.parameters)(batch)
+        with forgetting_errors():
+            loss, gradients = ms.value_and_grad(loss_of, None, optimizer.parameters)(batch)
         optimizer(gradients)
         return loss
 
