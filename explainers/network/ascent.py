@@ -33,8 +33,8 @@ def channel_answers(
 
     Raises:
         ValueError: if there is no such layer or channel, the layer does not run or gives something else, there are no
-            images, no ReLU ran for another rule than plain, or MindSpore is in graph mode (which ignores hooks in
-            silence).
+            images, no ReLU ran for another rule than plain or something else rectifies, or MindSpore is in graph mode
+            (which ignores hooks in silence).
     """
     require_pynative("the gradient of a layer")
     if not len(images):

@@ -172,7 +172,7 @@ def _cut(before: FloatArray, after: FloatArray) -> bool:
 def _splits(
     closed: npt.NDArray[np.bool_], opened: npt.NDArray[np.bool_], before: FloatArray, after: FloatArray
 ) -> bool:
-    """Whether ``after`` has one value on a side where ``before`` varies, and varies, without that value, on the other."""
+    """Whether ``after`` has one value where ``before`` varies on one side, and varies without it on the other."""
     if not (_varies(before[closed]) and _varies(after[opened])):
         return False
     constant = after[closed][0]

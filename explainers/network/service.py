@@ -182,8 +182,8 @@ class Network:
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
-                depend on it, no ReLU ran for another rule than plain, there are no images, or MindSpore is in graph
-                mode (which ignores hooks in silence).
+                depend on it, no ReLU ran for another rule than plain or something else rectifies, there are no
+                images, or MindSpore is in graph mode (which ignores hooks in silence).
         """
         require_pynative()
         if not len(images):

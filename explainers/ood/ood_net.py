@@ -248,6 +248,7 @@ class OoDNet(nn.Cell):
                 self._trains_underlying = False
                 self.set_train(False)
 
+    @forgetting_errors()
     def _step(self, images: Tensor, labels: Tensor, loss_fn: Loss, optimizer: nn.Optimizer) -> Tensor:
         """One update; a frozen classifier runs outside of what is differentiated."""
         labels = _checked_labels(labels, (images.shape[0], self.num_classes))
@@ -257,8 +258,7 @@ class OoDNet(nn.Cell):
             return loss_fn(through(batch), labels).mean()
 
         batch = images if self._trains_underlying else self._features(images)
-        with forgetting_errors():
-            loss, gradients = ms.value_and_grad(loss_of, None, optimizer.parameters)(batch)
+        loss, gradients = ms.value_and_grad(loss_of, None, optimizer.parameters)(batch)
         optimizer(gradients)
         return loss
 

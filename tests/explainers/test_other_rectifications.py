@@ -68,7 +68,7 @@ REFUSED = {
     "product with the sign": (lambda x: x * (ops.sign(x) + 1), "Mul"),
     "fmax": (lambda x: ops.fmax(x, ops.zeros_like(x)), "Fmax"),
     "largest of a stack": (lambda x: ops.amax(ops.stack([x, ops.zeros_like(x)]), 0), "ReduceMax"),
-    "a primitive of earlier days": (lambda x: ops.operations.nn_ops.ReLUV3()(x), "ReLUV3"),
+    "a primitive of earlier days": (ops.operations.nn_ops.ReLUV3(), "ReLUV3"),
 }
 
 
@@ -169,7 +169,11 @@ class OwnFunction(_Function):
 
 @pytest.mark.parametrize(
     ("function", "where"),
-    [(OwnGradient(), "layer 'part' (OwnGradient)"), (OwnMask(), "layer 'part' (OwnMask)"), (OwnFunction.apply, "Beside")],
+    [
+        (OwnGradient(), "layer 'part' (OwnGradient)"),
+        (OwnMask(), "layer 'part' (OwnMask)"),
+        (OwnFunction.apply, "Beside"),
+    ],
     ids=["cell", "mask", "function"],
 )
 def test_a_rectifier_under_a_bprop_of_its_own_is_refused(function, where, raising):
