@@ -16,8 +16,7 @@ from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
-from .compiled import compiled as compiled_cell
-from .compiled import uncompiled
+from .compiled import compiled, uncompiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
@@ -103,7 +102,7 @@ class Network:
         rows = iter(rows)
         while chunk := list(islice(rows, self.pass_size)):
             full = self.filled(np.stack(chunk))
-            with self.running(kind, len(chunk), compiled=True):
+            with self.running(kind, len(chunk), in_graphs=True):
                 logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
             yield logits
 
@@ -145,8 +144,8 @@ class Network:
         """
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
-        with self.running("compile", len(first), compiled=True):
-            forward, output = compiled_cell(self.cell, Tensor(self.filled(first)))
+        with self.running("compile", len(first), in_graphs=True):
+            forward, output = compiled(self.cell, Tensor(self.filled(first)))
             found = as_array(checked_logits(output, self.cell))[: len(first)]
         _check_agreement(plain, found, "compiled")
         self._forward = forward
@@ -319,13 +318,13 @@ class Network:
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     @contextmanager
-    def running(self, kind: str, images: int, *, compiled: bool = False) -> Iterator[None]:
+    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> Iterator[None]:
         """One pass of that kind, over so many images, runs within.
 
         Args:
             kind: what it counts as.
             images: how many it holds.
-            compiled: whether what is compiled runs so. Else what the network's author has compiled runs as it is
+            in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
                 written, since compiled code skips hooks and rules.
 
         Raises:
@@ -337,7 +336,7 @@ class Network:
                 self.passes.counted(kind, images),
                 evaluating(self.cell),
                 forgetting_errors(),
-                nullcontext() if compiled else uncompiled(),
+                nullcontext() if in_graphs else uncompiled(),
             ):
                 yield
             self.after_pass()
