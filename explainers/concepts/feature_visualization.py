@@ -200,7 +200,7 @@ class FeatureVisualization:
         activations, gradients = channel_answers(network, images, self.layer, channels)
         closed = ~gradients.any(axis=(1, 2, 3))
         if closed.any():
-            with suppress(ValueError):  # there is no ReLU
+            with suppress(ValueError):  # there is no ReLU, or something beside ReLUs
                 opened = channel_answers(network, images[closed], self.layer, channels[closed], "deconvolution")
                 gradients[closed] = opened[1]
         return activations, gradients

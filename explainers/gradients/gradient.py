@@ -93,8 +93,10 @@ class Gradient(GradientSize):
 class GuidedBackprop(GradientSize):
     """As ``Gradient``, but a ReLU lets back only what is positive, and only where its input was.
 
-    Springenberg et al.: Striving for Simplicity (2014), section 3.4. Holds for ReLU and ReLU6, as cells or functions;
-    other activations keep their gradient. A network without any of the two is refused.
+    Springenberg et al.: Striving for Simplicity (2014), section 3.4. Holds for ReLU and ReLU6, as cells or functions,
+    also in blocks under ``mindspore.jit``. Hard-swish, hard-sigmoid, smooth and leaky activations keep their gradient.
+    A network without ReLU or ReLU6 is refused, and so is one that also rectifies in another way, such as by
+    ``ops.maximum(x, 0)`` or ``x * (x > 0)``.
     """
 
     rule = "guided"
@@ -105,7 +107,7 @@ class Deconvolution(GradientSize):
     """As ``Gradient``, but a ReLU lets back only what is positive, wherever its input was.
 
     Zeiler, Fergus: Visualizing and Understanding Convolutional Networks (2013), section 2.1. Holds for ReLU and ReLU6,
-    as cells or functions; other activations keep their gradient. A network without any of the two is refused.
+    as cells or functions; see ``GuidedBackprop`` for what keeps its gradient, and for what is refused.
     """
 
     rule = "deconvolution"

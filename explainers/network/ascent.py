@@ -8,8 +8,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from .layers import find_layer
-from .rectified import Rule, backward_rule
+from .layers import IN_GRAPHS, find_layer
+from .rectified import Rule, backward_rule, rectified_output
 from .service import Network
 from .tensors import FloatArray, IntArray, as_array, require_pynative
 
@@ -33,8 +33,8 @@ def channel_answers(
 
     Raises:
         ValueError: if there is no such layer or channel, the layer does not run or gives something else, there are no
-            images, no ReLU ran for another rule than plain, or MindSpore is in graph mode (which ignores hooks in
-            silence).
+            images, no ReLU ran for another rule than plain or something else rectifies, or MindSpore is in graph mode
+            (which ignores hooks in silence).
     """
     require_pynative("the gradient of a layer")
     if not len(images):
@@ -45,7 +45,7 @@ def channel_answers(
         full, asked = network.filled(images[chunk]), network.filled(channels[chunk])
         rows = len(images[chunk])
         with backward_rule(rule), network.running("ascend", rows):
-            answers, gradient = _differentiated(network.cell, full, layer, asked)
+            answers, gradient = _differentiated(network.cell, full, layer, asked, rule)
             means.append(as_array(answers)[:rows])
             gradients.append(as_array(gradient)[:rows])
     return np.concatenate(means), np.concatenate(gradients)
@@ -65,17 +65,19 @@ def check_channels(layer: str, shape: tuple[int, ...], channels: IntArray) -> No
         )
 
 
-def _differentiated(cell: nn.Cell, images: FloatArray, layer: str, channels: IntArray) -> tuple[Tensor, Tensor]:
+def _differentiated(
+    cell: nn.Cell, images: FloatArray, layer: str, channels: IntArray, rule: Rule
+) -> tuple[Tensor, Tensor]:
     """One pass."""
     noted: list[Any] = []
 
     def answers(batch: Tensor) -> tuple[Tensor, Tensor]:
         noted.clear()
-        cell(batch)
+        rectified_output(cell, batch, rule)
         output = noted[-1] if noted else None
         if not isinstance(output, Tensor):
-            told = f"gives a {type(output).__name__}, not a Tensor" if noted else "did not run in the forward pass"
-            raise ValueError(f"layer {layer!r} {told}")
+            ran = f"gives a {type(output).__name__}, not a Tensor"
+            raise ValueError(f"layer {layer!r} {ran if noted else f'did not run in the forward pass{IN_GRAPHS}'}")
         check_channels(layer, tuple(output.shape), channels)
         chosen = Tensor(np.eye(output.shape[1], dtype=np.float32)[channels])
         means = output if output.ndim == 2 else output.mean((2, 3))

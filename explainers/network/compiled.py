@@ -38,6 +38,36 @@ class _Forward:
 
 
 @contextmanager
+def uncompiled() -> Iterator[None]:
+    """Within, what the network's author compiled by ``mindspore.jit`` runs as it is written, since graphs skip hooks.
+
+    Of the capture modes "bytecode" and "trace" stay compiled.
+    """
+    before = os.environ.get("MS_JIT")
+    os.environ["MS_JIT"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["MS_JIT"]
+        if before is not None:
+            os.environ["MS_JIT"] = before
+
+
+def compiled_part(output: Tensor) -> bool:
+    """Whether compiled code made a part of what an output comes from, as far as MindSpore shows it (from 2.10 on)."""
+    waiting, seen = [getattr(output, "_grad_node", None)], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node._unique_id() in seen:
+            continue
+        if "bprop_builder" in node.name():
+            return True
+        seen.add(node._unique_id())
+        waiting += [following for following, *_ in node.next_functions]
+    return False
+
+
+@contextmanager
 def _reports_aside() -> Iterator[None]:
     """Have the compiler write its reports of failure, which else go to the working folder, where they vanish."""
     before = os.environ.get("MS_OM_PATH")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from .layers import find_layer
+from .layers import IN_GRAPHS, find_layer
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, checked_logits, require_pynative
 
@@ -120,7 +120,7 @@ def _giving(network: Network, layer: str, instead: Tensor) -> Iterator[None]:
 
 def _array(name: str, output: Any) -> FloatArray:
     if output is None:
-        raise ValueError(f"layer {name!r} did not run in the forward pass, so it cannot be read")
+        raise ValueError(f"layer {name!r} did not run in the forward pass, so it cannot be read{IN_GRAPHS}")
     if not isinstance(output, Tensor):
         raise ValueError(f"layer {name!r} returns a {type(output).__name__}, only a Tensor can be read")
     return as_array(output)

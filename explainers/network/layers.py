@@ -9,6 +9,8 @@ from mindspore import nn
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 
+IN_GRAPHS = "; what mindspore.jit compiles by capture_mode 'bytecode' or 'trace' runs no hooks, use 'ast'"
+
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:
     """The cell of that dotted name, such as "layer4.0.conv1".

@@ -13,12 +13,16 @@ from typing import Any, Literal
 
 from mindspore import Tensor, nn, ops
 
+from ...summary_format.problem import Problem
+from .recorder import records_gradients
+from .rectifications import Treated, watched
+
 Rule = Literal["plain", "guided", "deconvolution", "loss"]
 
 _CEILINGS: dict[type[Any], float | None] = {ops.ReLU: None, ops.ReLU6: 6.0}
 
 
-class _Rectifier(nn.Cell):
+class _Rectifier(Treated):
     """A rectifier with the backward rule of guided backpropagation or deconvolution."""
 
     def __init__(self, rule: Rule, primitive: type[Any]) -> None:
@@ -55,17 +59,29 @@ def backward_rule(rule: Rule) -> Iterator[None]:
     rectifiers = {primitive: _Rectifier(rule, primitive) for primitive in _CEILINGS}
     try:
         for primitive, rectifier in rectifiers.items():
-            primitive.__call__ = _calling(rectifier)
+            primitive.__call__ = _calling(rectifier, found[primitive])
         yield
     finally:
         for primitive, call in found.items():
             primitive.__call__ = call
     if not any(rectifier.runs for rectifier in rectifiers.values()):
-        raise ValueError(f"no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient")
+        words = "no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient"
+        raise ValueError(Problem.of("rectifier-missing", words, rule=rule))
 
 
-def _calling(rectifier: _Rectifier) -> Callable[[Any, Tensor], Tensor]:
+def rectified_output(cell: nn.Cell, batch: Tensor, rule: Rule) -> Any:
+    """What a network gives for a batch, in a pass that has a backward rule.
+
+    Raises:
+        ValueError: if the rule does not hold for all that rectifies in it; says what does.
+    """
+    return cell(batch) if rule in ("plain", "loss") else watched(cell, batch, rule)
+
+
+def _calling(rectifier: _Rectifier, forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
     def call(primitive: Any, x: Tensor) -> Tensor:
+        if not records_gradients():  # a cell's own bprop decides there, not the rule
+            return forward(primitive, x)
         rectifier.runs += 1
         result: Tensor = rectifier(x)
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -16,10 +16,11 @@ from mindspore import Tensor, nn
 
 from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
-from .compiled import compiled
+from .compiled import compiled, uncompiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import evaluating
 from .passes import OutOfMemoryError, Passes, pass_kind
+from .recorder import forgetting_errors
 from .rectified import Rule, backward_rule
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
@@ -101,7 +102,7 @@ class Network:
         rows = iter(rows)
         while chunk := list(islice(rows, self.pass_size)):
             full = self.filled(np.stack(chunk))
-            with self.running(kind, len(chunk)):
+            with self.running(kind, len(chunk), in_graphs=True):
                 logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
             yield logits
 
@@ -143,7 +144,7 @@ class Network:
         """
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
-        with self.running("compile", len(first)):
+        with self.running("compile", len(first), in_graphs=True):
             forward, output = compiled(self.cell, Tensor(self.filled(first)))
             found = as_array(checked_logits(output, self.cell))[: len(first)]
         _check_agreement(plain, found, "compiled")
@@ -152,7 +153,7 @@ class Network:
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else."""
         parts = []
-        with _one_at_a_time:
+        with _one_at_a_time, forgetting_errors():
             for first in range(0, len(logits), ACTIVATED_TOGETHER):
                 chunk = logits[first : first + ACTIVATED_TOGETHER]
                 full = self.filled(chunk, ACTIVATED_TOGETHER)
@@ -180,8 +181,8 @@ class Network:
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
-                depend on it, no ReLU ran for another rule than plain, there are no images, or MindSpore is in graph
-                mode (which ignores hooks in silence).
+                depend on it, no ReLU ran for another rule than plain or something else rectifies, there are no
+                images, or MindSpore is in graph mode (which ignores hooks in silence).
         """
         require_pynative()
         if not len(images):
@@ -317,19 +318,29 @@ class Network:
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     @contextmanager
-    def running(self, kind: str, images: int) -> Iterator[None]:
+    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> Iterator[None]:
         """One pass of that kind, over so many images, runs within.
+
+        Args:
+            kind: what it counts as.
+            images: how many it holds.
+            in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
+                written, since compiled code skips hooks and rules.
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
         """
         try:
-            with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
+            with (
+                _one_at_a_time,
+                self.passes.counted(kind, images),
+                evaluating(self.cell),
+                forgetting_errors(),
+                nullcontext() if in_graphs else uncompiled(),
+            ):
                 yield
             self.after_pass()
         except Exception as error:
-            with suppress(Exception):  # MindSpore may raise an error again at the next operation: let it be this one
-                (Tensor(0.0) + 1.0).asnumpy()
             if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(self.pass_size) from error
             raise

@@ -11,8 +11,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from .layers import find_layer
-from .rectified import Rule
+from .layers import IN_GRAPHS, find_layer
+from .rectified import Rule, rectified_output
 from .tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
 
 
@@ -66,10 +66,10 @@ class _Tap:
             ValueError: if the layer did not run, or nothing flowed back to it.
         """
         if self.output is None:
-            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped")
+            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped{IN_GRAPHS}")
         gradient = self.gradients[-1]
         if gradient is None:
-            raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient")
+            raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient{IN_GRAPHS}")
         return as_array(self.output)[:rows], as_array(gradient)[:rows]
 
 
@@ -89,7 +89,7 @@ def differentiated(
     """One pass; what lies past the first ``rows`` images only filled it up."""
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = checked_logits(cell(batch), cell)
+        logits = checked_logits(rectified_output(cell, batch, rule), cell)
         asked = (logits * Tensor(one_hot(labels, logits.shape[1]))).sum()
         if rule == "loss":  # the cross entropy of softmax
             return ops.logsumexp(logits, 1).sum() - asked, logits

@@ -15,6 +15,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.train import Callback
 
 from ..network import evaluating, keeping_flags
+from ..network.recorder import forgetting_errors
 from ..network.tensors import checked_network, choose_fast_convolutions, require_pynative
 from .checkpoints import read_checkpoint
 from .training import (
@@ -247,6 +248,7 @@ class OoDNet(nn.Cell):
                 self._trains_underlying = False
                 self.set_train(False)
 
+    @forgetting_errors()
     def _step(self, images: Tensor, labels: Tensor, loss_fn: Loss, optimizer: nn.Optimizer) -> Tensor:
         """One update; a frozen classifier runs outside of what is differentiated."""
         labels = _checked_labels(labels, (images.shape[0], self.num_classes))
