@@ -143,11 +143,17 @@ class ActivationMap(Explainer):
             return _arranged(values, self.reshape, layer)
         elif layer:
             check_feature_maps(values, find_layer(self.network, layer), layer, size)
-        if values.ndim != 4:
-            words = "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape}"
-            told = {"explainer": type(self).__name__, "layer": layer, "shape": values.shape}
+        if values.ndim == 4:
+            return values
+        told = {"explainer": type(self).__name__, "layer": layer, "shape": values.shape}
+        if self.reshape is None:
+            words = (
+                "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape}; reshape brings tokens "
+                "to a grid"
+            )
             raise ValueError(Problem.of("layer-shape", words, **told))
-        return values
+        words = "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape} after reshape"
+        raise ValueError(Problem.of("reshape-shape", words, **told))
 
     def _needed(self) -> Needs:
         """What it reads of the shared passes."""
@@ -223,8 +229,8 @@ def _arranged(values: npt.NDArray[Number], grid: tuple[int, int], layer: str) ->
     arranged: npt.NDArray[Number] | None = on_grid(values, grid)
     if arranged is None:
         words = (
-            "reshape {grid} needs a layer of shape (N, tokens, channels) with {places} tokens and fewer others before "
-            "them than one row has, or (N, {grid[0]}, {grid[1]}, channels), {layer!r} is {shape}"
+            "reshape {grid} needs a layer of shape (N, {grid[0]}, {grid[1]}, channels), or (N, tokens, channels) with "
+            "{places} tokens and fewer others before them than one row has, {layer!r} is {shape}"
         )
         told = {"grid": grid, "places": grid[0] * grid[1], "layer": layer, "shape": values.shape}
         raise ValueError(Problem.of("reshape-misfits", words, **told))

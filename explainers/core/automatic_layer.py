@@ -120,12 +120,12 @@ def _outputs(ran: Sequence[Ran], size: Grid, tokens: bool, reshape: Any) -> Iter
     for one in ran:
         if one.shape[0] != one.rows:  # windows of images, or what does not depend on them
             continue
+        if one.attends or _is_attention(one, by_name):
+            continue
         if len(one.shape) == 3:
             output = _tokens(one, seen, size, reshape)
-        elif one.attends or _is_attention(one, by_name):
-            continue
         else:
-            output = _maps(one, axes.get(one.shape[1:]), size, strict=tokens)
+            output = _maps(one, axes.get(one.shape[1:]), size, among_tokens=tokens)
             if output is not None and output.grid is not None:
                 seen.append(output.grid)
         if output is not None and _suits(output, reshape):
@@ -146,11 +146,15 @@ def _tokens(one: Ran, seen: Sequence[Grid], size: Grid, reshape: Any) -> _Output
     return _Output(one, grid, rearranged=True, live=_alive(one, 1, places))
 
 
-def _maps(one: Ran, axis: ChannelAxis | None, size: Grid, strict: bool) -> _Output | None:
+def _maps(one: Ran, axis: ChannelAxis | None, size: Grid, among_tokens: bool) -> _Output | None:
     """Feature maps; of a network of tokens, four axes alone do not make them."""
     last = has_channels_last(one.shape, axis, size)
     height, width, channels = one.shape[1:] if last else (*one.shape[2:], one.shape[1])
-    if channels == 1 or height * width == 1 or (strict and axis is None and not proportional((height, width), size)):
+    if (
+        channels == 1
+        or height * width == 1
+        or (among_tokens and axis is None and not proportional((height, width), size))
+    ):
         return None
     return _Output(one, (height, width), rearranged=last, live=_alive(one, 2 if last else 0, height * width))
 
@@ -180,10 +184,8 @@ def _winner(votes: Counter[ChannelAxis]) -> ChannelAxis | None:
 
 def _is_attention(one: Ran, by_name: dict[str, Ran]) -> bool:
     """Whether two of three sides are the number of tokens of a layer around it: (N, heads, T, T), also unscaled."""
-    around = (by_name.get(name) for name in _around(one.name))
-    return any(
-        outer is not None and len(outer.shape) == 3 and one.shape[1:].count(outer.shape[1]) > 1 for outer in around
-    )
+    around = [outer for name in _around(one.name) if (outer := by_name.get(name)) is not None and len(outer.shape) == 3]
+    return len(one.shape) == 4 and any(one.shape[1:].count(outer.shape[1]) > 1 for outer in around)
 
 
 def _mostly_tokens(ran: Sequence[Ran]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...summary_format.problem import Problem
 from ..network.running_order import ChannelAxis, channel_axis, is_attention
 
 Grid = tuple[int, int]
+_CLEARLY = 0.3  # as far as a third more height for the width
 _OFF = 1  # places that a side of feature maps may have more or fewer than the image's over the stride: padding
 
 
@@ -27,7 +29,14 @@ def has_channels_last(shape: Sequence[int], axis: ChannelAxis | None, size: Grid
     """Whether (N, a, b, c) is (N, h, w, channels): by what gives it, else by which sides are those of an image."""
     if axis is not None:
         return axis == "last"
-    return proportional((shape[1], shape[2]), size) and not proportional((shape[2], shape[3]), size)
+    last, first = (shape[1], shape[2]), (shape[2], shape[3])
+    nearer = _distortion(last, size) + _CLEARLY < _distortion(first, size)
+    return proportional(last, size) and (nearer or not proportional(first, size))
+
+
+def _distortion(grid: Grid, size: Grid) -> float:
+    """How far the proportions of a grid are from those of the image."""
+    return abs(math.log(grid[0] * size[1] / (grid[1] * size[0])))
 
 
 def token_grid(tokens: int, seen: Sequence[Grid], size: Grid) -> Grid | None:
@@ -69,7 +78,11 @@ def check_feature_maps(values: npt.NDArray[Any], cell: nn.Cell, layer: str, size
         )
         if grid is None:
             raise ValueError(Problem.of("layer-tokens", words, **told))
-        raise ValueError(Problem.of("layer-tokens", words + ", perhaps {grid}", **told, grid=grid))
+        words = (
+            "layer {layer!r} gives {shape}, which is not (N, channels, h, w); reshape brings tokens to a grid, perhaps "
+            "reshape={grid}"
+        )
+        raise ValueError(Problem.of("layer-tokens-on-grid", words, **told, grid=grid))
     if values.ndim != 4:
         return
     if is_attention(values):

@@ -25,7 +25,7 @@ _SUMS = 1e-3  # how far the sums of attention's rows may be from 1, in half prec
 _FAILS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ran:
     """What a layer gave at its last run in a pass.
 
@@ -85,11 +85,11 @@ def channel_axis(cell: nn.Cell) -> ChannelAxis | None:
 
 
 def is_attention(values: FloatArray) -> bool:
-    """Whether an output (N, heads, T, T) holds non-negative values that sum up to 1 along the last axis."""
-    if values.ndim != 4 or values.shape[3] < 2 or not np.isfinite(values[0, 0]).all():
+    """Whether an output (N, heads, T, T), or (N, T, T), is non-negative and sums up to 1 along the last axis."""
+    if values.ndim not in (3, 4) or values.shape[-1] < 2 or not np.isfinite(values[0, 0]).all():
         return False
     for part in (values[:1, :1], values):  # few values show it of most
-        if part.min() < 0 or not np.allclose(part.sum(axis=3), 1, atol=_SUMS, rtol=0):
+        if part.min() < 0 or not np.allclose(part.sum(axis=-1), 1, atol=_SUMS, rtol=0):
             return False
     return True
 
@@ -122,8 +122,8 @@ def _ran(name: str, cell: nn.Cell, one: _Output, rows: int, differentiated: bool
     used = np.zeros(shape[1:], bool) if differentiated else None
     for gradient in one.gradient:
         used = (as_array(gradient) != 0).any(axis=0)
-    attends = len(shape) == 4 and is_attention(as_array(one.output))
-    return Ran(name, shape, rows, channel_axis(cell), attends, used)
+    attends = is_attention(as_array(one.output))
+    return Ran(name=name, shape=shape, rows=rows, axis=channel_axis(cell), attends=attends, used=used)
 
 
 @contextmanager

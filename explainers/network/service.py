@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from ...summary_format.problem import Problem
 from .compiled import compiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import evaluating
-from .passes import OutOfMemoryError, Passes, pass_kind
+from .passes import OutOfMemoryError, Passes, clear_failed_pass, pass_kind
 from .rectified import Rule, backward_rule
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
@@ -328,8 +328,7 @@ class Network:
                 yield
             self.after_pass()
         except Exception as error:
-            with suppress(Exception):  # MindSpore may raise an error again at the next operation: let it be this one
-                (Tensor(0.0) + 1.0).asnumpy()
+            clear_failed_pass()
             if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(self.pass_size) from error
             raise

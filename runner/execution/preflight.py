@@ -84,7 +84,6 @@ def preflight_check(
     try:
         answers = network_probe(plan, network, first_pass_images)
         plan = _with_layers(plan, network, first_pass_images[0], problems)
-        _check_inner_layers(plan, network, first_pass_images[0], problems)
         if not samples:
             return PreflightResult(
                 plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers
@@ -131,7 +130,13 @@ def network_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    """The plan with a layer for each explainer that lacks one."""
+    """The plan with a layer for each explainer that lacks one; what layers inside others give is looked at."""
+    plan = _with_chosen_layers(plan, network, image, problems)
+    _check_inner_layers(plan, network, image, problems)
+    return plan
+
+
+def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
     lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer]
     if not lacking or problems:
         return plan

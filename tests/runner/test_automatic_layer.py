@@ -23,7 +23,7 @@ from explainrun.explainers import (
     ScoreCAM,
     SmoothGradCAMpp,
 )
-from explainrun.explainers.core.automatic_layer import automatic_layer
+from explainrun.explainers.core.automatic_layer import ChosenLayer, automatic_layer
 from explainrun.runner import ImageClassificationRunner, PlanError, explain
 from explainrun.summary_format import Results, merge
 
@@ -52,8 +52,8 @@ def images(height, width, count=1):
 
 def test_the_deepest_layer_of_more_than_one_place_is_chosen():
     network = Network(Stages())
-    assert automatic_layer(network, images(6, 9)[0]) == "deep"  # 2 x 4 places
-    assert automatic_layer(network, images(5, 4)[0]) == "first"  # of the deepest one place is left
+    assert automatic_layer(network, images(6, 9)[0]) == ChosenLayer("deep")  # 2 x 4 places
+    assert automatic_layer(network, images(5, 4)[0]) == ChosenLayer("first")  # of the deepest one place is left
     assert dict(network.passes.made) == {"layer choice": 2}
 
 
@@ -183,7 +183,9 @@ def test_a_run_without_metrics_says_it_too(dataset, tmp_path):
 def test_a_run_that_is_resumed_reads_the_layer_that_it_began_with(run, kill, tmp_path, how_runs_differ, monkeypatch):
     run("whole", [GradCAM])
     kill(lambda: run("run", [GradCAM]), 0, 2)
-    monkeypatch.setattr("explainrun.runner.execution.preflight.automatic_layer", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(
+        "explainrun.runner.execution.preflight.automatic_layers", lambda *_: pytest.fail("chosen again")
+    )
     assert run("run", [GradCAM]).samples == 5
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert run("run", [GradCAM]).finished_before
