@@ -39,8 +39,11 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
         A number that may not be known; None where no convolution runs.
     """
     checked_network(cell)
+    defined = [one.in_channels for _, one in cell.cells_and_names() if isinstance(one, _CONVOLUTIONS)]
+    if not defined:  # nothing to try
+        return None
     if ms.get_context("mode") == ms.GRAPH_MODE:  # which has no hooks
-        return next((one.in_channels for _, one in cell.cells_and_names() if isinstance(one, _CONVOLUTIONS)), None)
+        return int(defined[0])
     taken = None
     for channels in known:
         found = _first(cell, (1, channels, *(size or (224, 224))))

@@ -439,3 +439,33 @@ def test_channels_of_images_are_what_runs_first_takes(network, channels):
     made = network()
     assert input_channels(made, (3, 1, 4), SIZE) == channels
     assert not any(cell._forward_pre_hook for _, cell in made.cells_and_names())
+
+
+class Unpacking(nn.Cell):
+    """Unpacks tensors, which MindSpore cannot do after a differentiated pass that failed, unless that is cleared."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair, self.head = Pair(), nn.Dense(2, 2)
+
+    def construct(self, x):
+        first, second = self.pair(x).mean((2, 3, 4))
+        return self.head(ops.stack((first, second), 1))
+
+
+class Pair(nn.Cell):
+    def construct(self, x):
+        return ops.stack((x, 2 * x))
+
+
+def test_a_pass_that_fails_spoils_no_later_one():
+    network = Unpacking()
+    expected = Gradient(network)(pictures(), 1).asnumpy()
+
+    class Failing(nn.Cell):
+        def construct(self, x):
+            raise ValueError("not today")
+
+    with pytest.raises(ValueError, match="not today"):
+        Gradient(Failing())(pictures(), 1)
+    np.testing.assert_array_equal(Gradient(network)(pictures(), 1).asnumpy(), expected)
