@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import mindspore as ms
@@ -36,7 +36,8 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
         size: (height, width) of the images; 224 by default.
 
     Returns:
-        A number that may not be known; None where no convolution runs.
+        A number that may not be known; None where no convolution runs. Where no image is taken that far, the channels
+        that the convolution takes that is defined first.
     """
     checked_network(cell)
     defined = [one.in_channels for _, one in cell.cells_and_names() if isinstance(one, _CONVOLUTIONS)]
@@ -44,24 +45,25 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
         return None
     if ms.get_context("mode") == ms.GRAPH_MODE:  # which has no hooks
         return int(defined[0])
-    taken = None
+    taken: list[int] = []
     for channels in known:
-        found = _first(cell, (1, channels, *(size or (224, 224))))
-        if found is not None and found.given == found.taken:
-            return channels
-        taken = found.taken if taken is None and found is not None and found.given == channels else taken
-    return taken
-
-
-def _first(cell: nn.Cell, shape: tuple[int, ...]) -> _FoundError | None:
-    """What the first convolution is given and takes, for a black image; None where none runs."""
-    with suppress(ValueError, TypeError, RuntimeError, IndexError, AssertionError):
         try:
-            with _ending(cell), Network(cell).running("infer", 1):
-                cell(Tensor(np.zeros(shape, np.float32)))
+            _run(cell, (1, channels, *(size or (224, 224))))
         except _FoundError as found:
-            return found
-    return None
+            if found.given == found.taken:
+                return channels
+            taken += [found.taken] if found.given == channels else []
+        except (ValueError, TypeError, RuntimeError, IndexError, AssertionError):
+            continue
+        else:
+            return None
+    return int((taken or defined)[0])
+
+
+def _run(cell: nn.Cell, shape: tuple[int, ...]) -> None:
+    """A pass of a black image up to the first convolution, which raises what that is given and takes."""
+    with _ending(cell), Network(cell).running("infer", 1):
+        cell(Tensor(np.zeros(shape, np.float32)))
 
 
 @contextmanager

@@ -425,6 +425,15 @@ class SpaceToDepth(nn.Cell):
         return self.head(self.stem(x).mean((2, 3)))
 
 
+class OfOneSize(DefinedLast):
+    """Takes images of one size."""
+
+    def construct(self, x):
+        if x.shape[2:] != (6, 9):
+            raise ValueError("another size")
+        return super().construct(x)
+
+
 class NoConvolution(nn.Cell):
     def construct(self, x):
         return x.mean((2, 3))
@@ -433,7 +442,8 @@ class NoConvolution(nn.Cell):
 @pytest.mark.parametrize(
     ("network", "channels"),
     [(DefinedLast, 1), (SpaceToDepth, 3), (lambda: nn.SequentialCell(conv(4, 2), NoConvolution()), 4),
-     (lambda: nn.SequentialCell(conv(7, 2), NoConvolution()), 7), (NoConvolution, None)],
+     (lambda: nn.SequentialCell(conv(7, 2), NoConvolution()), 7), (NoConvolution, None),
+     (OfOneSize, 6)],
 )  # fmt: skip
 def test_channels_of_images_are_what_runs_first_takes(network, channels):
     made = network()
