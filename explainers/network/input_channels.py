@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import mindspore as ms
@@ -14,14 +14,6 @@ from .service import Network
 from .tensors import checked_network
 
 _CONVOLUTIONS = (nn.Conv2d, mint.nn.Conv2d)
-
-
-class _FoundError(Exception):
-    """Ends a pass at its first convolution."""
-
-    def __init__(self, given: int, taken: int) -> None:
-        super().__init__(given, taken)
-        self.given, self.taken = given, taken
 
 
 def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | None = None) -> int | None:
@@ -47,31 +39,26 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
         return int(defined[0])
     taken: list[int] = []
     for channels in known:
-        try:
-            _run(cell, (1, channels, *(size or (224, 224))))
-        except _FoundError as found:
-            if found.given == found.taken:
+        seen: list[tuple[int, int]] = []
+        with suppress(ValueError, TypeError, RuntimeError, IndexError, AssertionError):
+            with _ending(cell, seen), Network(cell).running("infer", 1):
+                cell(Tensor(np.zeros((1, channels, *(size or (224, 224))), np.float32)))
+            if not seen:
+                return None
+        for given, wanted in seen[:1]:
+            if given == wanted:
                 return channels
-            taken += [found.taken] if found.given == channels else []
-        except (ValueError, TypeError, RuntimeError, IndexError, AssertionError):
-            continue
-        else:
-            return None
+            taken += [wanted] if given == channels else []
     return int((taken or defined)[0])
 
 
-def _run(cell: nn.Cell, shape: tuple[int, ...]) -> None:
-    """A pass of a black image up to the first convolution, which raises what that is given and takes."""
-    with _ending(cell), Network(cell).running("infer", 1):
-        cell(Tensor(np.zeros(shape, np.float32)))
-
-
 @contextmanager
-def _ending(cell: nn.Cell) -> Iterator[None]:
-    """Within, passes end before their first convolution."""
+def _ending(cell: nn.Cell, seen: list[tuple[int, int]]) -> Iterator[None]:
+    """Within, passes end by an error before their first convolution, of which is noted what it is given and takes."""
 
     def end(convolution: nn.Cell, inputs: Any) -> None:
-        raise _FoundError(int(inputs[0].shape[1]), int(convolution.in_channels))
+        seen.append((int(inputs[0].shape[1]), int(convolution.in_channels)))
+        raise RuntimeError("the first convolution is seen")
 
     with ExitStack() as stack:
         for _, one in cell.cells_and_names():
