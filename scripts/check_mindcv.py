@@ -79,7 +79,9 @@ def main() -> None:
         write({**read_expected(), **found})
         return
     expected = read_expected()
-    worse = [said for name, line in found.items() for said in losses(name, expected.get(name, Line()), line)]
+    for name in found.keys() - expected.keys():
+        print(f"!!! NOT COMPARED: {name} is not in {EXPECTED.name}; look at its line, and add it with --write {name}")
+    worse = [said for name, line in found.items() if name in expected for said in losses(name, expected[name], line)]
     print("\n".join(worse) or f"{len(found)} networks, none worse than {EXPECTED.name} has it")
     sys.exit(bool(worse))
 
