@@ -20,6 +20,7 @@ from .names import fits_path, is_text
 
 _MOST_SHARDS = 1 << 20
 _MOST_SAMPLES = 1 << 40  # a greater number is taken as unknown
+_MOST_PLACES = 1 << 20  # along a side of a grid
 _SHOWN = 80  # characters of a name or a place
 
 
@@ -48,6 +49,15 @@ def _mapping_to(kind: type) -> Callable[[Any], bool]:
     )
 
 
+def _is_grid(value: Any) -> bool:
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    return pair and all(type(side) is int and 1 <= side <= _MOST_PLACES for side in value)
+
+
+def _mapping_to_grids(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(_is(str, key) and _is_grid(grid) for key, grid in value.items())
+
+
 def _fitting(names: Any) -> Any:
     """Names by which files and tables can be looked up."""
     wrong = next((name for name in names if not fits_path(name)), None)
@@ -69,6 +79,9 @@ Options = Annotated[dict[str, Any], _checked(_mapping_to(object), "a mapping wit
 # BeforeValidators are called from the last to the first.
 Parts = Annotated[
     dict[str, dict[str, Any]], BeforeValidator(_fitting), _checked(_mapping_to(dict), "a mapping of names to options")
+]
+Grids = Annotated[
+    dict[str, tuple[int, int]], _checked(_mapping_to_grids, "a mapping of strings to two whole numbers each")
 ]
 Flags = Annotated[dict[str, StrictBool], _checked(_mapping_to(bool), "a mapping of strings to true or false")]
 Place = Annotated[tuple[int, int] | None, BeforeValidator(_shard)]
@@ -95,6 +108,7 @@ class PlanRecord(BaseModel):
         dropout_samples: how many dropout masks uncertainty is estimated from; 0 for none.
         hierarchical_occlusion: its options; None without it.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
+        chosen_reshapes: by explainer the grid that brings what that layer gives to (N, channels, h, w), if one does.
         errors: by explainer that knows how far off its maps may be, how that is said.
         higher_is_better: by metric; True where nothing is said.
         controls: explainers that know nothing of the network.
@@ -121,6 +135,7 @@ class PlanRecord(BaseModel):
     dropout_samples: Count = 0
     hierarchical_occlusion: Options | None = None
     chosen_layers: Words = {}
+    chosen_reshapes: Grids = {}
     errors: Words = {}
     higher_is_better: Flags = {}
     controls: Names = ()

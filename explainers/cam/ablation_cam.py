@@ -26,7 +26,7 @@ class AblationCAM(ChannelMap):
     def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
         outputs = view.outputs[layer]
         numbered = np.arange(outputs[0].size).reshape(1, *outputs.shape[1:])
-        channels = self.grid(numbered, layer)[0]  # which of the output's values each channel is made of
+        channels = self.grid(numbered, layer, view.size)[0]  # which of the output's values each channel is made of
         ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], channels))
         return logits_from(view.network, layer, ablated, self.kind)
 

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ...summary_format.problem import Problem
 from ..arguments import whole_number
 from ..core.explainer import Explainer, image_array, view_of_call
+from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.resize import resized
 from ..core.view import Needs, View
 from ..network.layers import find_layer
@@ -33,13 +35,15 @@ class ActivationMap(Explainer):
     Args:
         network: see ``Explainer``.
         layer: dotted name of the layer to read, such as "layer4", or several; their outputs must be
-            (N, channels, h, w). By default the deepest one with feature maps of more than one place, chosen when images
-            are there, and logged. "" reads the image itself.
+            (N, channels, h, w), or such that reshape makes that of them. By default the last one to run whose features
+            have more than one place, chosen when images are there, and logged, with the reshape that it needs. ""
+            reads the image itself.
         name: see ``Explainer``.
         reshape: for layers that give tokens, (N, tokens, channels): the grid (h, w) that the last h * w tokens form,
             row by row (those before them, such as a class token, are left out; there must be fewer than one row has);
-            or a function from an array of that layer's output to (N, channels, h, w). It must only move or drop values,
-            since gradients, and the numbers of places, go through it too.
+            for those that give (N, h, w, channels) their (h, w); or a function from an array of that layer's output to
+            (N, channels, h, w). It must only move or drop values, since gradients, and the numbers of places, go
+            through it too.
 
     Raises:
         TypeError: if the network is not a ``mindspore.nn.Cell``, or layer is not a name.
@@ -66,10 +70,15 @@ class ActivationMap(Explainer):
     def lacks_layer(self) -> bool:
         return not self.layer
 
-    def with_layer(self: Reading, layer: str | Sequence[str]) -> Reading:
+    @property
+    def wanted_reshape(self) -> Reshape:
+        return self.reshape if self.lacks_layer else None
+
+    def with_layer(self: Reading, layer: str | Sequence[str], reshape: Grid | None = None) -> Reading:
         if not self.lacks_layer:
             return self
         reading = copy(self)
+        reading.reshape = reshape if self.reshape is None else self.reshape
         reading.layer = _layer_names(self.network, layer)
         reading.needs = reading._needed()
         return reading
@@ -85,7 +94,7 @@ class ActivationMap(Explainer):
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         for layer in self.needs.outputs:
-            self.grid(view.outputs[layer][:1], layer)  # refuses what is not a grid
+            self.grid(view.outputs[layer][:1], layer, view.size)  # refuses what is not a grid
         return super().images_needed_for(view)
 
     def layer_maps(self, inputs: Tensor, targets: Any) -> dict[str, Tensor]:
@@ -110,23 +119,41 @@ class ActivationMap(Explainer):
     def read(self, view: View, layer: str) -> tuple[FloatArray, FloatArray]:
         """A layer's output and the gradient of each question's logit with respect to it, (Q, channels, h, w) both."""
         activation, gradient = view.layer(layer)
-        return self.grid(activation, layer), self.grid(gradient, layer)
+        return self.grid(activation, layer, view.size), self.grid(gradient, layer, view.size)
 
-    def grid(self, values: npt.NDArray[Number], layer: str) -> npt.NDArray[Number]:
+    def check_outputs(self, outputs: Mapping[str, FloatArray], size: Grid) -> None:
+        for layer in self.layer:
+            if layer in outputs:
+                self.grid(outputs[layer], layer, size)
+
+    def grid(self, values: npt.NDArray[Number], layer: str, size: Grid | None = None) -> npt.NDArray[Number]:
         """A layer's output, its gradient, or what else is laid out alike, as (N, channels, h, w).
 
+        Args:
+            values: what it gives.
+            layer: its name.
+            size: of the image, by which channels that come last are noticed.
+
         Raises:
-            ValueError: if it is of another shape, or reshape fails.
+            ValueError: if it is of another shape, holds attention or channels last without a reshape, or reshape fails.
         """
         if callable(self.reshape):
             values = _given_by(self.reshape, values, layer)
         elif self.reshape is not None:
-            values = _arranged(values, self.reshape, layer)
-        if values.ndim != 4:
-            hint = "" if self.reshape is not None else "; reshape brings tokens to a grid"
-            raise ValueError(f"{type(self).__name__} needs a layer of shape (N, channels, h, w), {layer!r} is "
-                             f"{values.shape}{hint}")  # fmt: skip
-        return values
+            return _arranged(values, self.reshape, layer)
+        elif layer:
+            check_feature_maps(values, find_layer(self.network, layer), layer, size)
+        if values.ndim == 4:
+            return values
+        told = {"explainer": type(self).__name__, "layer": layer, "shape": values.shape}
+        if self.reshape is None:
+            words = (
+                "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape}; reshape brings tokens "
+                "to a grid"
+            )
+            raise ValueError(Problem.of("layer-shape", words, **told))
+        words = "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape} after reshape"
+        raise ValueError(Problem.of("reshape-shape", words, **told))
 
     def _needed(self) -> Needs:
         """What it reads of the shared passes."""
@@ -198,12 +225,13 @@ def _given_by(reshape: Callable[[Any], Any], values: npt.NDArray[Number], layer:
 
 
 def _arranged(values: npt.NDArray[Number], grid: tuple[int, int], layer: str) -> npt.NDArray[Number]:
-    """Tokens (N, tokens, channels) as (N, channels, h, w)."""
-    height, width = grid
-    if values.ndim != 3 or not 0 <= values.shape[1] - height * width < width:
-        raise ValueError(
-            f"reshape {grid} needs a layer of shape (N, tokens, channels) with {height * width} tokens and fewer "
-            f"others before them than one row has, {layer!r} is {values.shape}"
+    """Tokens (N, tokens, channels), or channels last, as (N, channels, h, w)."""
+    arranged: npt.NDArray[Number] | None = on_grid(values, grid)
+    if arranged is None:
+        words = (
+            "reshape {grid} needs a layer of shape (N, {grid[0]}, {grid[1]}, channels), or (N, tokens, channels) with "
+            "{places} tokens and fewer others before them than one row has, {layer!r} is {shape}"
         )
-    tokens = values[:, values.shape[1] - height * width :]
-    return np.ascontiguousarray(tokens.reshape(len(values), height, width, -1).transpose(0, 3, 1, 2))
+        told = {"grid": grid, "places": grid[0] * grid[1], "layer": layer, "shape": values.shape}
+        raise ValueError(Problem.of("reshape-misfits", words, **told))
+    return arranged

@@ -27,7 +27,7 @@ class ChannelMap(ActivationMap):
         return {layer: self._of_layer(view, layer) for layer in self.layer}
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
-        channels = sum(self.grid(view.outputs[layer][:1], layer).shape[1] for layer in self.layer)
+        channels = sum(self.grid(view.outputs[layer][:1], layer, view.size).shape[1] for layer in self.layer)
         return {self.kind: len(np.unique(view.rows)) * channels * self.copies}
 
     @abstractmethod
@@ -42,7 +42,7 @@ class ChannelMap(ActivationMap):
         return Needs.output(*self.layer)
 
     def _of_layer(self, view: View, layer: str) -> FloatArray:
-        activation = self.grid(view.outputs[layer], layer)
+        activation = self.grid(view.outputs[layer], layer, view.size)
         channels, rows = activation.shape[1], [int(row) for row in np.unique(view.rows)]
         maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
         found = by_image(self.answers(view, rows, layer), channels * self.copies)

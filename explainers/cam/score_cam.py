@@ -30,7 +30,7 @@ class ScoreCAM(ChannelMap):
     kind = "score"
 
     def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
-        activation = self.grid(view.outputs[layer], layer)
+        activation = self.grid(view.outputs[layer], layer, view.size)
         images = (
             image for row in rows for image in self.behind(view, row, stretched(resized(activation[row], view.size)))
         )

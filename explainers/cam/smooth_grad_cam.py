@@ -66,10 +66,10 @@ class SmoothGradCAMpp(ActivationMap):
         for asked, images in passes_of_copies(view, "SmoothGradCAMpp", self.num_samples, self.std):
             found = view.network.differentiate(images, view.labels[asked], self.layer, kind="smooth")
             for layer in self.layer:
-                moments[layer].add(asked, self.grid(found.gradients[layer], layer), (1, 2, 3))
+                moments[layer].add(asked, self.grid(found.gradients[layer], layer, view.size), (1, 2, 3))
         maps = {}
         for layer, of_layer in moments.items():
-            activation = self.grid(outputs[layer][view.rows], layer)
+            activation = self.grid(outputs[layer][view.rows], layer, view.size)
             means = (of_layer.mean(power) for power in (1, 2, 3))
             maps[layer] = weighed(second_order_weights(activation, *means), activation).clip(min=0)
         return maps

@@ -172,7 +172,7 @@ class DeepFeatureFactorization(ActivationMap):
             )
         network, (layer,) = Network(self.network), self.layer
         outputs = layer_outputs(network, images, self.layer)[layer]
-        found = [self._factors(one) for one in self.grid(outputs, layer)]
+        found = [self._factors(one) for one in self.grid(outputs, layer, (images.shape[2], images.shape[3]))]
         vectors = [(factors.vectors + factors.offset).astype(np.float32) for factors in found]
         if cell is None:
             parts = logits_from(network, layer, self._alone(images, outputs, vectors), "concept")

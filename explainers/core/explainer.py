@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -14,16 +13,15 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
-from ..network import Network
+from ..network import INPUT_LAYER, Network
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.overlay import saliency_to_image
-from .automatic_layer import CHOSEN, automatic_layer
+from .automatic_layer import ChosenLayer, automatic_layer, log_choices
 from .construction import Configured
 from .notebook import display, has_picture, in_notebook
 from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
-_log = logging.getLogger("explainrun")
 Method = TypeVar("Method", bound="Explainer")
 
 
@@ -56,15 +54,24 @@ class Explainer(Configured, ABC):
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)
         self.name = name or type(self).__name__
-        self._automatic: dict[tuple[int, ...], str] = {}
+        self._automatic: dict[tuple[int, ...], ChosenLayer] = {}
 
     @property
     def lacks_layer(self) -> bool:
         """Whether it, or an explainer that it holds, reads a layer that was not named."""
         return any(inner.lacks_layer for _, inner in self._inner())
 
-    def with_layer(self: Method, layer: str | Sequence[str]) -> Method:
+    @property
+    def wanted_reshape(self) -> Any:
+        """The ``reshape`` that it, or an explainer that it holds, was given for the layer that it lacks."""
+        return next((inner.wanted_reshape for _, inner in self._inner() if inner.lacks_layer), None)
+
+    def with_layer(self: Method, layer: str | Sequence[str], reshape: tuple[int, int] | None = None) -> Method:
         """The same method, reading this layer, or several, if it lacks one; the explainer itself stays as it is.
+
+        Args:
+            layer: its name, or several.
+            reshape: the grid of its tokens, where one was chosen with it; for methods that were given none.
 
         Raises:
             ValueError: if there is no such layer.
@@ -73,8 +80,32 @@ class Explainer(Configured, ABC):
             return self
         reading = copy(self)
         for name, inner in self._inner():
-            object.__setattr__(reading, name, inner.with_layer(layer))
+            object.__setattr__(reading, name, _reading(inner, layer, reshape))
         return reading
+
+    def reading(self: Method, chosen: ChosenLayer) -> Method:
+        """The same method, reading a layer that was chosen for it."""
+        return _reading(self, chosen.name, chosen.reshape)
+
+    def check_outputs(self, outputs: Mapping[str, FloatArray], size: tuple[int, int]) -> None:
+        """Refuse what layers give where it, or an explainer that it holds, cannot read that.
+
+        Args:
+            outputs: (N, ...) by layer; others are not looked at.
+            size: of the image.
+
+        Raises:
+            ValueError: if one is not feature maps, nor becomes that by ``reshape``.
+        """
+        for _, inner in self._inner():
+            inner.check_outputs(outputs, size)
+
+    def inner_layers(self) -> set[str]:
+        """The layers that explainers inside it read, which its own ``needs`` do not say."""
+        found: set[str] = set()
+        for _, inner in self._inner():
+            found |= inner.inner_layers().union(inner.needs.outputs, *inner.needs.layers.values())
+        return found - {INPUT_LAYER}
 
     def _inner(self) -> list[tuple[str, Explainer]]:
         """The explainers that it holds, by attribute."""
@@ -83,7 +114,7 @@ class Explainer(Configured, ABC):
     def for_images(self: Method, images: FloatArray) -> Method:
         """The method as it explains images (N, C, H, W): if it lacks a layer, with the one that suits their shape.
 
-        That is the deepest one with feature maps, which takes a pass to find and is logged, once for each shape.
+        That is the last one to run with features, which takes a pass to find and is logged, once for each shape.
 
         Raises:
             ValueError: if the network has no such layer.
@@ -92,9 +123,9 @@ class Explainer(Configured, ABC):
             return self
         shape = images.shape[1:]
         if shape not in self._automatic:
-            self._automatic[shape] = automatic_layer(Network(self.network), images[0])
-            _log.warning(CHOSEN, self._automatic[shape], self.name)
-        return self.with_layer(self._automatic[shape])
+            self._automatic[shape] = automatic_layer(Network(self.network), images[0], self.wanted_reshape)
+            log_choices({self.name: self._automatic[shape]})
+        return self.reading(self._automatic[shape])
 
     @abstractmethod
     def attribute(self, view: View) -> FloatArray:
@@ -163,6 +194,12 @@ class Explainer(Configured, ABC):
             if ret == "image":
                 return overlays if np.ndim(targets) == 2 else [row[0] for row in overlays]
         return Tensor(maps)
+
+
+def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, int] | None) -> Method:
+    if reshape is None:  # a ``with_layer`` of another package may take the layer alone
+        return explainer.with_layer(layer)
+    return explainer.with_layer(layer, reshape)
 
 
 def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:

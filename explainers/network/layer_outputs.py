@@ -16,7 +16,9 @@ from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, checked_logits, require_pynative
 
 
-def layer_outputs(network: Network, images: FloatArray, layers: Iterable[str]) -> dict[str, FloatArray]:
+def layer_outputs(
+    network: Network, images: FloatArray, layers: Iterable[str], kind: str = "activate"
+) -> dict[str, FloatArray]:
     """Outputs (N, ...) of layers for images (N, C, H, W), in one forward a pass; "" is the image itself.
 
     Of a layer that runs several times in a pass, the last run is kept.
@@ -32,7 +34,7 @@ def layer_outputs(network: Network, images: FloatArray, layers: Iterable[str]) -
     parts: list[dict[str, FloatArray]] = []
     for first in range(0, len(images) if names else 0, network.pass_size):
         chunk = images[first : first + network.pass_size]
-        with network.running("activate", len(chunk)), _noting(network.cell, names) as noted:
+        with network.running(kind, len(chunk)), _noting(network.cell, names) as noted:
             checked_logits(network.cell(Tensor(network.filled(chunk))), network.cell)
             parts.append({name: _array(name, noted[name].output)[: len(chunk)] for name in names})
             network.layer_runs.update({name: noted[name].runs for name in names})

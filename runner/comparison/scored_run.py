@@ -23,6 +23,7 @@ SIGNIFICANT = 6  # digits of scores that are compared: of a run as of its baseli
 DESCRIBED = (
     "network", "activation_fn", "seed", "pass_size", "mean", "std", "limit", "dropout_samples", "jit", "graph_mode",
     "columns", "shard", "device", "versions", "chosen_layers",
+    "chosen_reshapes",
 )  # fmt: skip
 _PATH = re.compile(r"((?:Posix|Windows)Path\(['\"])?(?:~?/|[A-Za-z]:[\\/]).*", re.DOTALL)
 _DEEPEST = 20  # nested values; options are not

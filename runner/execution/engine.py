@@ -11,6 +11,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
+from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.network import PROBED, Network
 from ...summary_format import BrokenRecordError, FolderLock, Results, RunFolder, Segments, SummaryWriter, remove_runs
 from ...summary_format.event_file.records import Record
@@ -105,7 +106,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         PlanError: if it is another one.
     """
     state, reading = run.state() or {}, read(plan, stopping.check)
-    kind, chosen = "a finished" if run.finished else "an unfinished", PlanRecord.of(state.get("plan")).chosen_layers
+    kind, chosen = "a finished" if run.finished else "an unfinished", _chosen_layers(PlanRecord.of(state.get("plan")))
     begins = np.array(state.get("begins", ()), np.int64)
     if run.finished and not np.array_equal(begins, digests(reading.first_pass_samples)):
         raise DatasetChangedError([other_data(plan)])
@@ -117,8 +118,13 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
     if chosen:
-        _log.info("layers that were chosen when the run began: %s", ", ".join(map(": ".join, chosen.items())))
+        told = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
+        _log.info("layers that were chosen when the run began: %s", told)
     return _Begun(plan.with_layers(chosen), run, reading.batches)
+
+
+def _chosen_layers(plan: PlanRecord) -> dict[str, ChosenLayer]:
+    return {name: ChosenLayer(layer, plan.chosen_reshapes.get(name)) for name, layer in plan.chosen_layers.items()}
 
 
 def _network_apart(
@@ -207,6 +213,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> No
     """Count what examining a plan tried."""
     profile.need_probe(len(preflight.begins))
     profile.need_passes("layer choice", bool(plan.chosen_layers))
+    profile.need_passes("layer check", bool(plan.inner_layers))
     if preflight.first is None:
         return
     if plan.tries_compiling:

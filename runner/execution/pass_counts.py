@@ -35,6 +35,7 @@ class Profile:
     network probe    ceil(max(2, P // I) I / P), once, for two fixed images and up to two of the dataset, I in all;
                      later starts make it again
     layer choice     1, once, where an explainer lacks a layer
+    layer check      1, once, where an explainer inside another one reads a layer
     place trial      1, once, by a shard
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
     search           what ``HierarchicalOcclusion.search_all`` gives, from what each of its steps had to ask alone

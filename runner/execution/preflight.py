@@ -12,9 +12,9 @@ from itertools import chain, repeat
 import numpy as np
 
 from ...explainers import Explainer, View
-from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
+from ...explainers.core.automatic_layer import automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
-from ...explainers.network import Network, UnsharedDropoutError, probe
+from ...explainers.network import Network, UnsharedDropoutError, layer_outputs, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
@@ -130,17 +130,38 @@ def network_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    """The plan with a layer for each explainer that lacks one."""
-    lacking = [explainer.name for explainer in plan.explainers if explainer.lacks_layer]
+    """The plan with a layer for each explainer that lacks one; what layers inside others give is looked at."""
+    plan = _with_chosen_layers(plan, network, image, problems)
+    _check_inner_layers(plan, network, image, problems)
+    return plan
+
+
+def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
+    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer]
     if not lacking or problems:
         return plan
+    names = [explainer.name for explainer in lacking]
     try:
-        layer = automatic_layer(network, image)
+        layers = automatic_layers(network, image, [explainer.wanted_reshape for explainer in lacking])
     except ValueError as error:
-        problems.append(problem_of(error).at(", ".join(lacking)))
+        problems.append(problem_of(error).at(", ".join(names)))
         return plan
-    _log.warning(CHOSEN, layer, ", ".join(lacking))
-    return plan.with_layers(dict.fromkeys(lacking, layer))
+    chosen = dict(zip(names, layers, strict=True))
+    log_choices(chosen)
+    return plan.with_layers(chosen)
+
+
+def _check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
+    """See whether explainers inside others can read the layers that they name, which no shared pass shows."""
+    layers = plan.inner_layers
+    if not layers or problems:
+        return
+    outputs = layer_outputs(network, image[None], layers, "layer check")
+    for explainer in plan.explainers:
+        try:
+            explainer.check_outputs(outputs, (image.shape[1], image.shape[2]))
+        except ValueError as error:
+            problems.append(problem_of(error).at(explainer.name))
 
 
 def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:

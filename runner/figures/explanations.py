@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ import numpy as np
 from mindspore import nn
 
 from ...explainers import EXPLAINERS, Explainer, Network
-from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
+from ...explainers.core.automatic_layer import automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.layers import find_layer
@@ -31,7 +30,6 @@ from ..problems import Problems, error_line
 CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
 Method = str | Mapping[str, Any] | Explainer
 Target = int | str | None
-_log = logging.getLogger("explainrun")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +110,15 @@ class Question:
             make = problems.attempt("", partial(self._maker, method, self.network, classes))
             made.append(make and problems.attempt(name_of(method), make))
         problems.raise_if_any()
-        lacking = [method.name for method in made if method.lacks_layer]
-        if not lacking:
-            return made
-        layers: Any = self.layers
-        if not layers:
-            layers = problems.attempt(", ".join(lacking), partial(automatic_layer, network, images[0]))
-            problems.raise_if_any()
-            _log.warning(CHOSEN, layers, ", ".join(lacking))
-        return [method.with_layer(layers) for method in made]
+        lacking = [method for method in made if method.lacks_layer]
+        if self.layers or not lacking:
+            return [method.with_layer(self.layers) if method.lacks_layer else method for method in made]
+        names, reshapes = [one.name for one in lacking], [one.wanted_reshape for one in lacking]
+        layers = problems.attempt(", ".join(names), partial(automatic_layers, network, images[0], reshapes))
+        problems.raise_if_any()
+        chosen = dict(zip(names, layers, strict=True))
+        log_choices(chosen)
+        return [method.reading(chosen[method.name]) if method.lacks_layer else method for method in made]
 
     def _with_layers(self, method: str | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The entry of a method, the layers named where it, or the method inside it, reads some and its own are not."""

@@ -18,6 +18,7 @@ from PIL import Image
 from ...explainers import Explainer
 from ...explainers.arguments import share, whole_number
 from ...explainers.core.explainer import image_array
+from ...explainers.network.input_channels import input_channels
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
 from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
 from ...summary_format.images import Statistics
@@ -112,7 +113,7 @@ def explain(  # noqa: PLR0913
         class_names: in the order of the network's outputs, or a dictionary by index.
         activation_fn: "softmax", "sigmoid", or what makes probabilities of logits.
         size: (height, width) that pictures are brought to; by default they are left as they are.
-        channels: 1, 3 or 4; by default what the network's first convolution takes, else 3.
+        channels: 1, 3 or 4; by default what the convolution takes that runs first, else 3.
         mean: taken from pixels of 0..1 (of 0..255 where it or std exceeds 10), for each channel or for all; by default
             pixels stay in 0..1.
         std: what the rest is divided by.
@@ -130,7 +131,9 @@ def explain(  # noqa: PLR0913
     """
     checked_network(network)
     problems, listed = Problems(), _image_list(images)
-    pixels = problems.attempt("", lambda: Pixels(size, channels or channels_taken(network), mean, std)) or Pixels()
+    pixels = (
+        problems.attempt("", lambda: Pixels(size, channels or channels_taken(network, size), mean, std)) or Pixels()
+    )
     shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
     look = problems.attempt("", lambda: Look(alpha, rows, cmap))
     question = Question(
@@ -180,16 +183,19 @@ def activation(given: Any) -> Activation:
     return checked_activation(given)
 
 
-def channels_taken(network: nn.Cell) -> int:
-    """How many channels a network's first convolution takes; 3 if it has none.
+def channels_taken(network: nn.Cell, size: tuple[int, int] | None = None) -> int:
+    """How many channels the images have that a network takes, by the convolution that runs first; 3 if none does.
+
+    Args:
+        network: the network.
+        size: (height, width) of the images, where that is known.
 
     Raises:
         ValueError: if pictures have not as many.
     """
-    found = (cell.in_channels for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d))
-    channels = int(next(found, 3))
+    channels = input_channels(network, (3, 1, 4), size) or 3
     if channels not in MODES:
-        words = "the network's first convolution takes {channels} channels; pictures have 1, 3 or 4"
+        words = "the convolution that runs first takes {channels} channels; pictures have 1, 3 or 4"
         raise ValueError(Problem.of("network-channels", words, channels=channels))
     return channels
 

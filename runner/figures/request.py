@@ -127,7 +127,7 @@ class PictureRequest:
         size, mean, std = (
             getattr(classifier, name) if given[name] is None else given[name] for name in ("size", "mean", "std")
         )
-        channels = self.channels or channels_taken(classifier.network)
+        channels = self.channels or channels_taken(classifier.network, size)
         return Pixels(size, channels, mean, std)
 
     def _class_names(self, classifier: Classifier | None) -> Sequence[str] | None:

@@ -16,6 +16,7 @@ from mindspore import Tensor, nn
 
 from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
+from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.core.view import Needs
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
@@ -51,6 +52,7 @@ class Plan:
         config: what the plan was made from, in plain values, if from a config.
         shard: which samples it works on; None for all.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
+        chosen_reshapes: by explainer the ``reshape`` that goes with it, where it gives tokens or channels last.
     """
 
     summary_dir: Path
@@ -67,6 +69,7 @@ class Plan:
     config: Mapping[str, Any] | None = None
     shard: Shard | None = None
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
+    chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def sample_count(self) -> int | None:
@@ -121,7 +124,12 @@ class Plan:
         """Whether a metric asks where labels are."""
         return any(metric.needs_boxes for metric in self.metrics)
 
-    def with_layers(self, chosen: Mapping[str, str]) -> Plan:
+    @property
+    def inner_layers(self) -> set[str]:
+        """The layers that explainers inside others read."""
+        return set().union(*(explainer.inner_layers() for explainer in self.explainers))
+
+    def with_layers(self, chosen: Mapping[str, ChosenLayer]) -> Plan:
         """The plan with the layers that were chosen, by explainer that lacks one.
 
         Raises:
@@ -129,8 +137,10 @@ class Plan:
         """
         if not chosen:
             return self
-        named = tuple(one.with_layer(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
-        plan = replace(self, explainers=named, chosen_layers=chosen)
+        named = tuple(one.reading(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
+        layers = {name: layer.name for name, layer in chosen.items()}
+        reshapes = {name: layer.reshape for name, layer in chosen.items() if layer.reshape is not None}
+        plan = replace(self, explainers=named, chosen_layers=layers, chosen_reshapes=reshapes)
         # The same is described, since a start recognises its run before it has chosen layers, and checksums of a large
         # network take seconds.
         plan.__dict__.update({"_described": self._described, "identity": self.identity})
@@ -168,6 +178,7 @@ class Plan:
             "uncontrolled": [metric.name for metric in self.metrics if not metric.control_sensitive],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
             "chosen_layers": self.chosen_layers,
+            "chosen_reshapes": self.chosen_reshapes,
             "limit": self.limit,
             "dropout_samples": self.dropout_samples,
             **self.options.model_dump(),

@@ -56,6 +56,7 @@ class RunScores:
         controls: names of the explainers that know nothing of the network and are there to be beaten.
         control_insensitive: metrics in which beating them says nothing.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
+        chosen_reshapes: by explainer the grid of its tokens, or of what it gives channels last.
     """
 
     class_names: tuple[str, ...]
@@ -68,6 +69,7 @@ class RunScores:
     controls: tuple[str, ...] = ()
     control_insensitive: tuple[str, ...] = ()
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
+    chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     uncontrolled = Renamed("control_insensitive")
 
     @classmethod
@@ -86,6 +88,7 @@ class RunScores:
             controls=plan.controls,
             control_insensitive=plan.control_insensitive,
             chosen_layers=plan.chosen_layers,
+            chosen_reshapes=plan.chosen_reshapes,
         )
 
     def aggregate(self, explainer: str, metric: str, label: int | str | None = None) -> Aggregate:

@@ -63,7 +63,8 @@ def layer_notes(scores: RunScores) -> list[str]:
     """Which layers were chosen for explainers without one, a line each."""
     readers: defaultdict[str, list[str]] = defaultdict(list)
     for name, layer in scores.chosen_layers.items():
-        readers[layer].append(name)
+        grid = scores.chosen_reshapes.get(name)
+        readers[layer if grid is None else f"{layer} with reshape {grid}"].append(name)
     return [f"layer {layer}, chosen automatically: {', '.join(names)}" for layer, names in readers.items()]
 
 

@@ -258,7 +258,9 @@ def test_what_reshape_cannot_be():
         GradCAM(network, "layer", reshape=(1, 2))(image, 0)
     with pytest.raises(TypeError, match=r"layer must be a layer's name, such as 'layer4', .*, got Identity"):
         GradCAM(network, network.layer)
-    with pytest.raises(ValueError, match=r"\(N, channels, h, w\), 'layer' is \(1, 8, 4\); reshape brings tokens"):
+    with pytest.raises(
+        ValueError, match=r"'layer' gives \(1, 8, 4\), .*; reshape brings tokens .* perhaps reshape=\(2, 3\)"
+    ):
         GradCAM(network, "layer")(image, 0)
     for reshape, words in (
         (lambda tokens: None, "reshape must give an array of 1 grids for 'layer', it gives NoneType"),

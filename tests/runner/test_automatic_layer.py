@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mindspore import Tensor, nn
 
 from explainrun.benchmarks import InsertionAUC
@@ -23,8 +24,9 @@ from explainrun.explainers import (
     ScoreCAM,
     SmoothGradCAMpp,
 )
-from explainrun.explainers.core.automatic_layer import automatic_layer
+from explainrun.explainers.core.automatic_layer import ChosenLayer, automatic_layer
 from explainrun.runner import ImageClassificationRunner, PlanError, explain
+from explainrun.runner.cli.main import main
 from explainrun.summary_format import Results, merge
 
 NAMES = ["zero", "one"]
@@ -52,8 +54,8 @@ def images(height, width, count=1):
 
 def test_the_deepest_layer_of_more_than_one_place_is_chosen():
     network = Network(Stages())
-    assert automatic_layer(network, images(6, 9)[0]) == "deep"  # 2 x 4 places
-    assert automatic_layer(network, images(5, 4)[0]) == "first"  # of the deepest one place is left
+    assert automatic_layer(network, images(6, 9)[0]) == ChosenLayer("deep")  # 2 x 4 places
+    assert automatic_layer(network, images(5, 4)[0]) == ChosenLayer("first")  # of the deepest one place is left
     assert dict(network.passes.made) == {"layer choice": 2}
 
 
@@ -183,7 +185,9 @@ def test_a_run_without_metrics_says_it_too(dataset, tmp_path):
 def test_a_run_that_is_resumed_reads_the_layer_that_it_began_with(run, kill, tmp_path, how_runs_differ, monkeypatch):
     run("whole", [GradCAM])
     kill(lambda: run("run", [GradCAM]), 0, 2)
-    monkeypatch.setattr("explainrun.runner.execution.preflight.automatic_layer", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(
+        "explainrun.runner.execution.preflight.automatic_layers", lambda *_: pytest.fail("chosen again")
+    )
     assert run("run", [GradCAM]).samples == 5
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert run("run", [GradCAM]).finished_before
@@ -252,3 +256,95 @@ def test_explain_reads_the_layer_that_is_named_for_explainers_too(make, caplog):
 def test_cam_pools_the_layer_that_is_chosen():
     network, inputs = Stages(), Tensor(images(6, 9))
     np.testing.assert_array_equal(CAM(network)(inputs, 1).asnumpy(), CAM(network, "deep")(inputs, 1).asnumpy())
+
+
+class Places(nn.Cell):
+    """Features (N, h, w, channels) of a dense layer, under a head that reads their mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.deep, self.head = nn.Conv2d(1, 3, 2, 2), nn.Dense(3, 3), nn.Dense(3, 2)
+        rng = np.random.default_rng(0)
+        for parameter in self.get_parameters():
+            parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
+
+    def construct(self, x):
+        return self.head(self.deep(self.first(x).transpose(0, 2, 3, 1)).mean((1, 2)))
+
+
+@pytest.fixture
+def run_of_places(dataset, tmp_path):
+    network = Places()
+
+    def start(folder, make, **options):
+        rows = [(image, np.int32([place % 2])) for place, image in enumerate(images(6, 8, count=5))]
+        runner = ImageClassificationRunner(
+            tmp_path / folder, (dataset(rows), NAMES), network, nn.Softmax(), pass_size=2, jit="off"
+        )
+        runner.register_saliency(make(network))
+        return runner.run(**options)
+
+    return start
+
+
+def automatic(network):
+    return [GradCAM(network), ScoreCAM(network), NoiseTunnel(GradCAM(network), nt_samples=2)]
+
+
+def named(network):
+    read = {"layer": "deep", "reshape": (3, 4)}
+    return [GradCAM(network, **read), ScoreCAM(network, **read), NoiseTunnel(GradCAM(network, **read), nt_samples=2)]
+
+
+def test_a_run_says_which_grid_goes_with_a_layer(run_of_places, tmp_path, caplog):
+    chosen, _ = run_of_places("chosen", automatic), run_of_places("named", named)
+    names = ["GradCAM", "ScoreCAM", "NoiseTunnel"]
+    assert f"layer 'deep' with reshape=(3, 4) was chosen automatically for {', '.join(names)};" in caplog.text
+    assert str(chosen).startswith(f"layer deep with reshape (3, 4), chosen automatically: {', '.join(names)}\n")
+    found, expected = (Results(tmp_path / folder) for folder in ("chosen", "named"))
+    assert found.plan["chosen_layers"] == dict.fromkeys(names, "deep")
+    assert found.plan["chosen_reshapes"] == {name: [3, 4] for name in names}
+    assert expected.plan["chosen_reshapes"] == {}
+    for name in names:
+        np.testing.assert_array_equal(found.maps(name), expected.maps(name))
+    assert "GradCAM=(3, 4)" in inspection_text(tmp_path / "chosen")
+
+
+def inspection_text(folder):
+    done = CliRunner().invoke(main, ["inspect", str(folder)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_shards_and_later_starts_read_the_grid_that_was_chosen(run_of_places, kill, tmp_path, how_runs_differ):
+    run_of_places("whole", automatic)
+    for number in (1, 2):
+        run_of_places(f"shard{number}", automatic, shard=(number, 2))
+    merge(tmp_path / "merged", [tmp_path / "shard1", tmp_path / "shard2"])
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
+    kill(lambda: run_of_places("run", automatic), 0, 2)
+    run_of_places("run", automatic)
+    assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda net: [GradCAM(net, "deep")],
+        lambda net: [ScoreCAM(net, "deep")],
+        lambda net: [NoiseTunnel(GradCAM(net, "deep"), nt_samples=2)],
+        lambda net: [NoiseTunnel(GradCAM(net, "first"), nt_samples=2), Twice(net, EigenCAM(net, "deep"))],
+    ],
+)
+def test_a_layer_that_is_named_and_gives_no_feature_maps_is_refused_before_the_run(
+    make, run_of_places, tmp_path, raising
+):
+    with raising(PlanError, "layer-channels-last", layer="deep", grid=(3, 4)):
+        run_of_places("run", make)
+    assert not (tmp_path / "run").exists()
+
+
+def test_passes_that_look_at_layers_inside_others_are_counted(run_of_places):
+    costs = run_of_places("run", named).costs
+    assert costs["made"]["layer check"] == 1
+    assert costs["made"] == costs["needed"]

@@ -158,6 +158,8 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
             yield kind, "; ".join(_with_options(name, options) for name, options in parts.items())
     if plan.chosen_layers:
         yield "layers", f"chosen automatically: {_options_text(plan.chosen_layers)}"
+    if plan.chosen_reshapes:
+        yield "reshape", f"that goes with it: {_options_text(plan.chosen_reshapes)}"
     if plan.hierarchical_occlusion:
         yield "hierarchical", f"occlusion ({_options_text(plan.hierarchical_occlusion)})"
     yield "settings", _options_text({key: plan.raw.get(key) for key in (*plan.settings, "dropout_samples")})

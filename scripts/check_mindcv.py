@@ -1,0 +1,162 @@
+"""Which layer is read where none was named, and what explains, of a network of each MindCV family with random weights.
+
+    python scripts/check_mindcv.py [--write] [NAME...]
+
+Prints a table, a line a network. Ends with 1 where something is worse than docs/mindcv.json has it: another layer or
+another grid, or a method that no longer gives a map. --write renews that file and the table of docs/mindcv.md; read the
+difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+EXPECTED, DOCUMENT = DOCS / "mindcv.json", DOCS / "mindcv.md"
+BEGIN = "| network | image |"
+METHODS = ("Gradient", "GuidedBackprop", "GradCAM", "LayerCAM", "Occlusion")
+WINDOWS = 2  # along a side
+CLASSES = 7
+
+# The side of the image, the least that a family takes where its networks are large.
+NAMES = {
+    "BiT_resnet50": 64, "cait_xxs24_224": 224, "cmt_tiny": 160, "coat_lite_tiny": 224, "convit_tiny": 224,
+    "convnext_tiny": 64, "crossvit_9": 240, "densenet121": 64, "dpn92": 64, "edgenext_xx_small": 256,
+    "efficientnet_b0": 64, "ghostnet_050": 64, "googlenet": 64, "inception_v3": 107, "inception_v4": 107,
+    "mixnet_s": 64, "mlp_mixer_s_p32": 224, "mnasnet_050": 64, "mobilenet_v1_025": 64, "mobilenet_v2_035_128": 64,
+    "mobilenet_v3_small_100": 64, "mobilevit_xx_small": 64, "nasnet_a_4x1056": 96, "pit_ti": 224, "pnasnet": 96,
+    "poolformer_s12": 64, "pvt_v2_b0": 224, "regnet_x_200mf": 64, "repmlp_t224": 224, "repvgg_a0": 64,
+    "res2net50": 64, "resnest50": 64, "resnet18": 64, "resnetv2_50": 64, "senet154": 64, "seresnet18": 64,
+    "shufflenet_v1_g3_05": 64, "shufflenet_v2_x0_5": 64, "skresnet18": 64, "squeezenet1_0": 64, "swin_tiny": 224,
+    "swinv2_tiny_window8": 256, "vgg11": 224, "visformer_tiny": 224, "vit_b_32_224": 224, "xception": 96,
+    "xcit_tiny_12_p16_224": 224,
+}  # fmt: skip
+# What a refusal says, and the word for it.
+WORDS = {"no ReLU": "no ReLU", "NaN": "not finite", "not found": "not built"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is known of a network.
+
+    Attributes:
+        layer: the one that is chosen; empty where there is none.
+        reshape: the grid that goes with it.
+        methods: for each a word: "runs", "zero" of a map that is the same everywhere, or why it is refused.
+    """
+
+    layer: str = ""
+    reshape: list[int] | None = None
+    methods: dict[str, str] = field(default_factory=dict)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="networks to look at instead of all")
+    parser.add_argument("--write", action="store_true", help="renew the expected result and the document")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    found = {}
+    print(head(), end="", flush=True)
+    for name in given.names or NAMES:
+        began = time.perf_counter()
+        found[name] = looked_at(name, NAMES[name])
+        print(row(name, found[name]), end="", flush=True)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    if given.write:
+        write({**read_expected(), **found})
+        return
+    expected = read_expected()
+    for name in found.keys() - expected.keys():
+        print(f"!!! NOT COMPARED: {name} is not in {EXPECTED.name}; look at its line, and add it with --write {name}")
+    worse = [said for name, line in found.items() if name in expected for said in losses(name, expected[name], line)]
+    print("\n".join(worse) or f"{len(found)} networks, none worse than {EXPECTED.name} has it")
+    sys.exit(bool(worse))
+
+
+def read_expected() -> dict[str, Line]:
+    """The result that is kept."""
+    if not EXPECTED.exists():
+        return {}
+    return {name: Line(**line) for name, line in json.loads(EXPECTED.read_text()).items()}
+
+
+def looked_at(name: str, side: int) -> Line:
+    """What is chosen in a network and what explains it."""
+    import mindcv  # noqa: PLC0415  (slow, and not needed by tests of the rest)
+
+    from explainrun.runner.figures.explanations import Question, explain_pictures  # noqa: PLC0415
+    from explainrun.runner.problems import PlanError  # noqa: PLC0415
+
+    ms.set_seed(5)
+    np.random.seed(5)
+    network = mindcv.create_model(name, num_classes=CLASSES)
+    image = np.random.default_rng(5).normal(size=(3, side, side)).astype(np.float32)
+    window = {"window": side // WINDOWS, "stride": side // WINDOWS}
+    try:
+        asked: list[Any] = [*METHODS[:-1], {METHODS[-1]: window}]
+        question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[0])
+        [picture], explainers = explain_pictures(question, [image], [name])
+    except PlanError as error:
+        return Line(methods=dict.fromkeys(METHODS, word(str(error))))
+    reading: Any = next(one for one in explainers if one.name == "GradCAM")
+    told = {method: word(why) for method, why in picture.refused.items()}
+    told |= {method: "runs" if np.ptp(map_) else "zero" for method, map_ in picture.maps.items()}
+    reshape = None if reading.reshape is None else list(reading.reshape)
+    return Line(", ".join(reading.layer), reshape, {method: told[method] for method in METHODS})
+
+
+def word(why: str) -> str:
+    """A refusal in a word; what it says where there is none for it."""
+    return next((short for said, short in WORDS.items() if said in why), why)
+
+
+def losses(name: str, before: Line, now: Line) -> list[str]:
+    """What is worse than before, a sentence each."""
+    told = []
+    if (before.layer, before.reshape) != (now.layer, now.reshape):
+        told.append(f"{name}: the layer was {before.layer} {before.reshape or ''}, is {now.layer} {now.reshape or ''}")
+    for method in METHODS:
+        was, is_ = before.methods.get(method, ""), now.methods.get(method, "")
+        if is_ not in (was, "runs"):
+            told.append(f"{name}: {method} was {was!r}, is {is_!r}")
+    return told
+
+
+def write(found: Mapping[str, Line]) -> None:
+    """Renew the expected result and the table of the document, which is what stands last in it."""
+    ordered = {name: found[name] for name in NAMES if name in found}
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(asdict(line))}" for name, line in ordered.items())
+    EXPECTED.write_text(f"{{\n{lines}\n}}\n")
+    before, _, _ = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(before + table(ordered))
+
+
+def table(found: Mapping[str, Line]) -> str:
+    return head() + "".join(row(name, line) for name, line in found.items())
+
+
+def head() -> str:
+    return f"{BEGIN} layer | reshape | {' | '.join(METHODS)} |\n|{'---|' * (4 + len(METHODS))}\n"
+
+
+def row(name: str, line: Line) -> str:
+    grid = "" if line.reshape is None else "({}, {})".format(*line.reshape)
+    cells = [f"`{name}`", NAMES[name], f"`{line.layer}`", grid, *(line.methods.get(method, "") for method in METHODS)]
+    return f"| {' | '.join(map(str, cells))} |\n"
+
+
+if __name__ == "__main__":
+    main()
