@@ -46,6 +46,8 @@ class ImageClassificationRunner:
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
+        skip_broken: leave out samples that cannot be read or do not fit, such as a truncated picture or an image with
+            NaN: each is logged, and ``result.skipped`` and the run's plan say why. Other samples keep their ids.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -56,7 +58,7 @@ class ImageClassificationRunner:
     """
 
     @checks_keywords
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the run's options, by name alone
         self,
         summary_dir: str | Path,
         data: tuple[ds.Dataset, Sequence[str]],
@@ -69,13 +71,16 @@ class ImageClassificationRunner:
         pass_size: int = DEFAULT_PASS_SIZE,
         strict: bool = False,
         jit: str = "auto",
+        skip_broken: bool = False,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
-        self._options = RunOptions.checked(mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit)
+        self._options = RunOptions.checked(
+            mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit, skip_broken=skip_broken
+        )
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
@@ -203,8 +208,8 @@ class ImageClassificationRunner:
             PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
                 among that.
             TypeError: as ``plan``, and so are ValueError and NotAWorker.
-            SampleError: at a sample after the first batch that does not fit: its shapes, labels or boxes, or NaN in its
-                image.
+            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
+                boxes, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.

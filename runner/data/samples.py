@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
-from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
-from .file_datasets import skipping
+from ..problems import error_line
+from .rows import Failures, RowSource, of_files
 
 CHANNELS = (1, 3, 4)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
@@ -25,9 +25,7 @@ EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
 
 
 class SampleError(ExplainrunError, ValueError):
-    """A sample that is not what the runner takes; says which and why."""
-
-    exit_code = EXIT_RESUMABLE
+    """A sample that is not what the runner takes, or cannot be read; says which and why."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Sample:
             dataset without that column.
         labels_out_of_range: labels out of range: neither a class nor padding (negative); they are ignored and counted.
         looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
+        where: the file, and the place in it, that it comes from, if that is known.
+        broken: why it is left out, its image then being that of another sample; None for one that is not.
     """
 
     id: int
@@ -50,10 +50,14 @@ class Sample:
     boxes: dict[int, FloatArray] | None
     labels_out_of_range: tuple[int, ...] = ()
     looks_multi_hot: bool = False
+    where: str = ""
+    broken: str | None = None
 
     @property
     def digest(self) -> int:
-        """A checksum of what the dataset gave, by which a resumed run recognises its samples."""
+        """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken ones."""
+        if self.broken is not None:
+            return int(google_crc32c.value(b"broken"))
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
         said = repr((self.image.shape, str(self.image.dtype), self.truth, self.labels_out_of_range, boxes)).encode()
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
@@ -91,6 +95,8 @@ def read_samples(
     limit: int | None = None,
     ahead: int | None = None,
     wanted: Callable[[int], bool] | None = None,
+    *,
+    tolerant: bool = False,
 ) -> Iterator[Sample]:
     """The samples of a dataset in order, reading its source once.
 
@@ -105,18 +111,66 @@ def read_samples(
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
         wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and dropped,
             but for those of ``hdf5_dataset`` and ``csv_dataset``, which are not read.
+        tolerant: give a sample that does not fit as one that is broken, with an image of no pixels. What a dataset of
+            the user's raises itself ends it.
 
     Raises:
-        SampleError: at the first row that does not fit: its shapes, labels or boxes, or NaN in its image.
+        SampleError: at the first row that cannot be read or does not fit: its shapes, labels or boxes, or NaN in its
+            image.
     """
-    if wanted is not None:
-        dataset = skipping(dataset, wanted)
-    with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
-        rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    singles = islice((single for row in rows for single in _singles(row)), limit)
-    return (
-        _sample(place, *single, num_classes) for place, single in enumerate(singles) if wanted is None or wanted(place)
-    )
+    given, source = of_files(dataset, wanted)
+    with _prefetching(ahead if given.get_batch_size() <= 1 else None):
+        rows = given.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    singles = islice((single for row in _reported(rows, dataset) for single in _singles(row)), limit)
+    for place, single in enumerate(singles):
+        if wanted is not None and not wanted(place):
+            continue
+        try:
+            yield _sound(place, single, num_classes, source)
+        except SampleError as error:
+            if not tolerant:
+                raise SampleError(_advised(Problem.from_error(error))) from error
+            yield Sample(place, np.zeros((0, 0, 0), np.float32), (), None, broken=str(error))
+
+
+def _advised(problem: Problem) -> Problem:
+    """The same with what to do, where that depends on no more."""
+    repair = "; repair it or take it out, or set skip_broken to leave out what is broken"
+    return Problem(f"{problem}{repair}", problem.code, problem.values) if problem.code == "sample-broken" else problem
+
+
+def _reported(rows: Iterable[Any], dataset: ds.Dataset) -> Iterator[Any]:
+    """The rows, with what ended them said as it was where that is known.
+
+    Raises:
+        SampleError: if it was a row of a file.
+    """
+    failures = Failures(dataset)
+    try:
+        yield from rows
+    except RuntimeError as error:
+        if failures.first is None:
+            raise
+        where, why = failures.first
+        words = "{said}; repair it or take it out"
+        raise SampleError(Problem.of("row-broken", words, said=error_line(why)).at(where)) from error
+
+
+def _sound(place: int, single: tuple[Any, Any, Any], num_classes: int, source: RowSource | None) -> Sample:
+    """A sample that fits.
+
+    Raises:
+        SampleError: if it does not, or could not be read; of a file's, with where it is.
+    """
+    if source is None:
+        return _sample(place, *single, num_classes)
+    try:
+        if place in source.failures:
+            words, said = "sample {sample}: {said}", error_line(source.failures[place])
+            raise SampleError(Problem.of("sample-broken", words, sample=place, said=said))
+        return replace(_sample(place, *single, num_classes), where=source.rows.where(place))
+    except SampleError as error:
+        raise SampleError(Problem.from_error(error).at(source.rows.where(place))) from error
 
 
 @contextmanager

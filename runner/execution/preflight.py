@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
 
@@ -45,6 +45,7 @@ class PreflightResult:
         begins: checksums of the dataset's first pass of samples, by which shards know that they share it.
         compiled: whether forward passes run compiled.
         probe: what the network answers to fixed images.
+        skipped: why samples are left out, by id; grows while the batches are read.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class PreflightResult:
     begins: Sequence[int] = ()
     compiled: bool = False
     probe: Probe | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def preflight_check(
@@ -74,8 +76,8 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    seen = {sample.id: sample for sample in [*reading.first_pass_samples, *samples]}
-    problems += _sample_problems(plan, list(seen.values()))
+    seen = {sample.id: sample for sample in [*reading.first_pass_samples, *samples] if sample.broken is None}
+    problems += _sample_problems(plan, list(seen.values())) if seen or not reading.first_pass_samples else []
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -107,7 +109,14 @@ def preflight_check(
         first, refused = _with_maps(plan, network, first)
         problems += refused + _space_problems(plan, first, total)
     return PreflightResult(
-        plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
+        plan=plan,
+        problems=problems,
+        first=first,
+        groups=groups,
+        begins=begins,
+        compiled=compiled,
+        probe=answers,
+        skipped=reading.skipped,
     )
 
 

@@ -49,6 +49,7 @@ class RunOptions(BaseModel):
         pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
+        skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +60,7 @@ class RunOptions(BaseModel):
     pass_size: PassSize = DEFAULT_PASS_SIZE
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
     jit: Annotated[str, BeforeValidator(_jit)] = "auto"
+    skip_broken: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
 
     @classmethod
     def checked(cls, **given: Any) -> RunOptions:

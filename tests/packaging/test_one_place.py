@@ -39,11 +39,13 @@ def naming(word, repository):
 def test_an_option_is_named_in_three_files(repository):
     """Where it is defined, where scripts give it, and where it does something."""
     of_codecs = "runner/cli/standard_streams.py"  # which names an error handler of codecs
-    assert [path for path in naming("strict", repository) if path != of_codecs] == [
-        "runner/execution/batch_loop.py",
-        "runner/image_classification_runner.py",
-        "runner/plan/options.py",
-    ]
+    acting = {"strict": "runner/execution/batch_loop.py", "skip_broken": "runner/execution/batch.py"}
+    for option, file in acting.items():
+        assert [path for path in naming(option, repository) if path != of_codecs] == [
+            file,
+            "runner/image_classification_runner.py",
+            "runner/plan/options.py",
+        ]
 
 
 def test_scripts_and_configs_have_all_options_with_the_same_defaults():
@@ -89,7 +91,15 @@ def test_tracebacks_are_asked_for_in_one_place(repository):
     assert list(literals("EXPLAINRUN_TRACEBACK", repository)) == ["runner/problems.py"]
 
 
-VALUES = {"mean": [0.1], "std": [0.5], "seed": 7, "pass_size": 3, "strict": True, "jit": "off"}  # none is a default
+VALUES = {
+    "mean": [0.1],
+    "std": [0.5],
+    "seed": 7,
+    "pass_size": 3,
+    "strict": True,
+    "jit": "off",
+    "skip_broken": True,
+}  # none is a default
 
 
 def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, tmp_path):
@@ -99,7 +109,7 @@ def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, t
     assert plan.options == RunOptions(**VALUES)
     written = plan.described.raw
     assert {name: written[name] for name in written["settings"]} == VALUES
-    assert written["uncompared"] == ["strict"]
+    assert written["uncompared"] == ["strict", "skip_broken"]
 
 
 def test_mean_and_std_are_held_together_in_one_place(repository):
