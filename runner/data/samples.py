@@ -20,6 +20,7 @@ from ..problems import error_line
 from .rows import Failures, RowSource, of_files
 
 CHANNELS = (1, 3, 4)
+_LARGEST = float(np.finfo(np.float32).max)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
 EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
 
@@ -55,7 +56,7 @@ class Sample:
 
     @property
     def digest(self) -> int:
-        """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken ones."""
+        """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken."""
         if self.broken is not None:
             return int(google_crc32c.value(b"broken"))
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
@@ -227,7 +228,10 @@ def _sample(
     if image.shape[0] not in CHANNELS:
         words = "sample {sample}: images must have 1, 3 or 4 channels first, got shape {shape}"
         raise SampleError(Problem.of("sample-channels", words, sample=sample_id, shape=image.shape))
-    if not np.isfinite(image).all():
+    if image.dtype.kind not in "biuf":
+        words = "sample {sample}: pixels must be numbers, they are {kind}"
+        raise SampleError(Problem.of("sample-not-numbers", words, sample=sample_id, kind=str(image.dtype)))
+    if not np.isfinite(image).all() or (image.dtype == np.float64 and np.abs(image).max(initial=0) > _LARGEST):
         raise SampleError(
             Problem.of("sample-not-finite", "sample {sample}: the image holds NaN or infinity", sample=sample_id)
         )

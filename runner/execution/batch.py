@@ -186,13 +186,13 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
     """What the network says of samples, and what is asked of them."""
     images = np.stack([sample.pixels for sample in samples])
     logits = network.logits(images)
-    logits[[sample.broken is not None for sample in samples]] = np.nan  # so that nothing is asked of them
+    probabilities = network.activated(logits, plan.activation_fn)
     inference = InferenceBatch(
         ids=np.array([sample.id for sample in samples]),
         digests=digests(samples),
         truth=_padded([sample.truth for sample in samples]),
-        logits=logits,
-        probabilities=network.activated(logits, plan.activation_fn),
+        logits=_dropped(samples, logits),
+        probabilities=_dropped(samples, probabilities),
         spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
@@ -200,6 +200,16 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
     if inference.probabilities.shape != logits.shape:
         return inference
     return replace(inference, questions=_questions(inference))
+
+
+def _dropped(samples: list[Sample], outputs: FloatArray) -> FloatArray:
+    """What the network says of samples, without what it says in place of broken ones: nothing is asked of them then."""
+    broken = [row for row, sample in enumerate(samples) if sample.broken is not None]
+    if not broken:
+        return outputs
+    kept = outputs.copy()
+    kept[broken] = np.nan
+    return kept
 
 
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:

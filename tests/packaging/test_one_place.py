@@ -14,10 +14,10 @@ ROOMS = ("summary_format", "explainers", "benchmarks", "runner")
 
 
 def names(tree, word):
-    """Whether code names a run option: as a variable, an argument, an attribute or a key; not as that of ``zip``."""
+    """Whether code names a run option: as a variable, an argument, an attribute or a key; not of ``zip`` or ``csv``."""
     of_zip, docs = set(), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("zip", "csv.reader"):
             of_zip |= {id(inner) for inner in node.keywords}
         if isinstance(node, ast.Expr):
             docs.add(id(node.value))
