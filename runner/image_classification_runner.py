@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
@@ -16,6 +15,8 @@ from ..explainers.network import DEFAULT_PASS_SIZE
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
+from .data.direct import Data
+from .data.given import checked_data
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
 from .plan.options import RunOptions
@@ -32,8 +33,11 @@ class ImageClassificationRunner:
         summary_dir: where to write; made if missing. One run a folder. ``{shard}`` in it stands for the shard's name.
         data: the dataset and its class names, in the order of the network's outputs. Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
-            padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
-            one or two may be missing. Batched datasets, with one more axis in front, are read alike.
+            padding, or of floating point a 0 or 1 for each class; boxes (K, 4), one for each label, as x, y, width,
+            height in pixels from the top left. The last one or two may be missing. Batched datasets, with one more axis
+            in front, are read alike. The dataset may also be a ``mindspore.dataset.dataloader.DataLoader`` that does
+            not shuffle, or arrays (images, labels) with one entry a sample each. Images are given to the network as
+            they are, whatever their type.
         network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
             several.
@@ -61,7 +65,7 @@ class ImageClassificationRunner:
     def __init__(  # noqa: PLR0913 - the run's options, by name alone
         self,
         summary_dir: str | Path,
-        data: tuple[ds.Dataset, Sequence[str]],
+        data: tuple[Any, Sequence[str]],
         network: nn.Cell,
         activation_fn: Callable[[Tensor], Tensor],
         *,
@@ -218,10 +222,8 @@ class ImageClassificationRunner:
         return execute(self.plan(limit, shard), overwrite=overwrite, resume=resume)
 
 
-def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:
+def _checked_data(data: Any) -> tuple[Data, tuple[str, ...]]:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError("data must be a pair (dataset, class names)")
     dataset, names = data
-    if not isinstance(dataset, ds.Dataset):
-        raise TypeError(f"data[0] must be a mindspore.dataset.Dataset, got {type(dataset).__name__}")
-    return dataset, checked_sequence(names, str, "data[1]")
+    return checked_data(dataset), checked_sequence(names, str, "data[1]")

@@ -63,6 +63,41 @@ class ArrayRows(Rows):
         return f"{self._path} row {index}"
 
 
+class GivenArrays(ArrayRows):
+    """Rows of arrays that a script has, the images as the network takes them."""
+
+    def row(self, index: int) -> Row:
+        return tuple(np.asarray(values[index]) for values in self._arrays)
+
+    def where(self, index: int) -> str:
+        return ""
+
+
+def npz_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> ArrayRows:
+    """Rows of the arrays in an ``npz`` file, all of which memory holds.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as ``ArrayRows``, or if it is none, or holds objects.
+    """
+    try:
+        with path.open("rb") as content:
+            file = np.load(content, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is not an npz file, which holds arrays by name; see numpy.savez")
+            names = list(file)
+            arrays = {name: file[name] for name in NAMES if name in names}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of a broken zip Python's reader raises nearly anything
+        words, said = "{path} cannot be read: {said}", " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(Problem.of("npz-unreadable", words, path=path, said=said)) from error
+    if "images" not in arrays:
+        words = "{path} has no array 'images'; it has {names:list}"
+        raise ValueError(Problem.of("npz-no-images", words, path=path, names=names or ["none"]))
+    return ArrayRows(path, arrays, mean, std)
+
+
 def hdf5_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> ArrayRows:
     """Rows of an HDF5 file.
 

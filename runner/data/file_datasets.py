@@ -1,4 +1,4 @@
-"""Datasets that a config names by file: arrays of HDF5, and a CSV of pictures. Both become MindSpore datasets.
+"""Datasets that a config names by file: arrays of HDF5 and npz, pictures of a CSV and of folders, and MindRecord.
 
 Pictures and integers are brought to 0..1 and normalised with the config's mean and std (where one exceeds 10, they are
 taken on pixels of 0..255); images of floating point are taken as they are.
@@ -12,8 +12,9 @@ from pathlib import Path
 import mindspore.dataset as ds
 
 from ...summary_format.images import Statistics
-from .array_files import hdf5_rows
-from .listed_pictures import csv_rows
+from .array_files import hdf5_rows, npz_rows
+from .direct import Data, MindRecordData
+from .listed_pictures import csv_rows, folder_rows
 from .pictures import Pixels
 
 
@@ -65,3 +66,69 @@ def csv_dataset(
     path = Path(path)
     pixels = Pixels(size, channels, mean, std)
     return csv_rows(path, class_names, Path(folder) if folder else path.parent, pixels).dataset()
+
+
+def npz_dataset(path: str | Path, mean: Statistics | None = None, std: Statistics | None = None) -> ds.Dataset:
+    """Images of an ``npz`` file, and labels and boxes where it has them; they are as in ``hdf5_dataset``.
+
+    Args:
+        path: the file; memory holds all of it.
+        mean: see the module.
+        std: see the module.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not an ``npz`` file, lacks images, has boxes without labels, lengths differ, or one of the
+            three is not numbers.
+    """
+    return npz_rows(Path(path), mean, std).dataset()
+
+
+def folder_dataset(
+    path: str | Path,
+    class_names: Sequence[str],
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+    mean: Statistics | None = None,
+    std: Statistics | None = None,
+) -> ds.Dataset:
+    """Pictures that lie in a folder for each class, in the classes' order and by name.
+
+    Args:
+        path: holds folders that are called as the classes are, or as their indices, with pictures at any depth.
+        class_names: the classes.
+        size: as in ``csv_dataset``, and so are channels.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+        mean: see the module.
+        std: see the module.
+
+    Raises:
+        ValueError: if there is no such folder, one in it is not called as a class, there are no pictures, or size,
+            channels, mean and std do not fit.
+    """
+    return folder_rows(Path(path), class_names, Pixels(size, channels, mean, std)).dataset()
+
+
+def mindrecord_dataset(
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+    mean: Statistics | None = None,
+    std: Statistics | None = None,
+) -> Data:
+    """Images of MindRecord files, and labels and boxes where they have them.
+
+    Args:
+        path: one of the files; images are encoded pictures, or arrays (C, H, W) as in ``hdf5_dataset``.
+        columns: names of the columns of images, labels and boxes, in this order; by default those of usual names.
+        size: of encoded pictures, as in ``csv_dataset``, and so are channels.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+        mean: see the module.
+        std: see the module.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if no columns are named and none have usual names, or size, channels, mean and std do not fit.
+    """
+    return MindRecordData(Path(path), columns, Pixels(size, channels, mean, std))

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
@@ -100,6 +101,30 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
         raise ValueError(f"{len(missing)} of {len(found)} pictures are missing, the first is {missing[0]}")
     columns = ("image", "labels", "bboxes") if boxed else ("image", "labels")[: 1 + ("label" in header)]
     return PictureRows(list(found.values()), columns, pixels)
+
+
+def folder_rows(path: Path, class_names: Sequence[str], pixels: Pixels) -> PictureRows:
+    """The pictures that lie in a folder for each class, by class and then by name.
+
+    Files that do not end as pictures do, and hidden ones, are none of them.
+
+    Raises:
+        ValueError: if it is not a folder, one in it is not called as a class, or there are no pictures.
+    """
+    if not path.is_dir():
+        raise ValueError(Problem.of("image-folder-none", "there is no folder {path}", path=path))
+    Image.init()
+    labels, found = _Labels(class_names), list[tuple[int, Path]]()
+    for folder in sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")):
+        label = labels.index(folder.name, f"the folder {folder}")
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in Image.EXTENSION and file.is_file())
+        found += [(label, file) for file in files if not file.name.startswith(".")]
+    if not found:
+        words = "{path} holds no pictures in folders that are called as classes are"
+        raise ValueError(Problem.of("image-folder-empty", words, path=path))
+    found.sort(key=lambda entry: entry[0])  # which keeps the names' order
+    listed = [Listed(file, str(path), [label]) for label, file in found]
+    return PictureRows(listed, ("image", "labels"), pixels)
 
 
 def _parsed(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

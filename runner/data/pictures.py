@@ -110,6 +110,11 @@ def read_content(content: Path | io.BytesIO, source: str | Path) -> Image.Image:
         raise PictureError(Problem.of("picture-unreadable", words, source=source, said=said)) from error
 
 
+def decoded(content: bytes, source: str) -> Image.Image:
+    """A picture from what a file of it holds, as ``read_content`` gives it."""
+    return read_content(io.BytesIO(content), source)
+
+
 def converted(picture: Image.Image, mode: str) -> Image.Image:
     """A picture of any kind upright and in 8 bits per channel: "L", "RGB" or "RGBA".
 

@@ -72,6 +72,10 @@ class RowSource:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def where(self, index: int) -> str:
+        """The file, and the place in it, that a row comes from."""
+        return self.rows.where(index)
+
     def _blank(self) -> Row:
         return tuple(np.zeros((1,) * axes, kind) for axes, kind in self.rows.forms)
 

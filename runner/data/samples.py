@@ -17,9 +17,12 @@ from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..problems import error_line
-from .rows import Failures, RowSource, of_files
+from .direct import Data, DirectData
+from .rows import Failures, Row, of_files
 
 CHANNELS = (1, 3, 4)
+Single = tuple[Any, Any, Any]  # image, labels and boxes of a sample, None for those that there are not
+_SHOWN = 8  # labels that an error shows
 _LARGEST = float(np.finfo(np.float32).max)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
 EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
@@ -91,7 +94,7 @@ def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
 
 
 def read_samples(
-    dataset: ds.Dataset,
+    dataset: Data,
     num_classes: int,
     limit: int | None = None,
     ahead: int | None = None,
@@ -119,19 +122,31 @@ def read_samples(
         SampleError: at the first row that cannot be read or does not fit: its shapes, labels or boxes, or NaN in its
             image.
     """
-    given, source = of_files(dataset, wanted)
-    with _prefetching(ahead if given.get_batch_size() <= 1 else None):
-        rows = given.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    singles = islice((single for row in _reported(rows, dataset) for single in _singles(row)), limit)
+    rows, where = _rows_of(dataset, ahead, wanted)
+    singles = islice((single for row in rows for single in _singles(row)), limit)
     for place, single in enumerate(singles):
         if wanted is not None and not wanted(place):
             continue
         try:
-            yield _sound(place, single, num_classes, source)
+            yield _sound(place, single, num_classes, where(place))
         except SampleError as error:
             if not tolerant:
                 raise SampleError(_advised(Problem.from_error(error))) from error
             yield Sample(place, np.zeros((0, 0, 0), np.float32), (), None, broken=str(error))
+
+
+def _rows_of(
+    dataset: Data, ahead: int | None, wanted: Callable[[int], bool] | None
+) -> tuple[Iterator[Row | Exception], Callable[[int], str]]:
+    """The rows of data, or in their places what is wrong with them; and what tells where one is from."""
+    if isinstance(dataset, DirectData):
+        return dataset.rows(), dataset.where
+    given, source = of_files(dataset, wanted)
+    with _prefetching(ahead if given.get_batch_size() <= 1 else None):
+        rows = _reported(given.create_tuple_iterator(num_epochs=1, output_numpy=True), dataset)
+    if source is None:
+        return rows, lambda _: ""
+    return (source.failures.get(place, row) for place, row in enumerate(rows)), source.where
 
 
 def _advised(problem: Problem) -> Problem:
@@ -157,21 +172,20 @@ def _reported(rows: Iterable[Any], dataset: ds.Dataset) -> Iterator[Any]:
         raise SampleError(Problem.of("row-broken", words, said=error_line(why)).at(where)) from error
 
 
-def _sound(place: int, single: tuple[Any, Any, Any], num_classes: int, source: RowSource | None) -> Sample:
+def _sound(place: int, single: Single | Exception, num_classes: int, where: str) -> Sample:
     """A sample that fits.
 
     Raises:
-        SampleError: if it does not, or could not be read; of a file's, with where it is.
+        SampleError: if it does not, or could not be read; with where it is, if that is known.
     """
-    if source is None:
-        return _sample(place, *single, num_classes)
     try:
-        if place in source.failures:
-            words, said = "sample {sample}: {said}", error_line(source.failures[place])
+        if isinstance(single, Exception):
+            words, said = "sample {sample}: {said}", error_line(single)
             raise SampleError(Problem.of("sample-broken", words, sample=place, said=said))
-        return replace(_sample(place, *single, num_classes), where=source.rows.where(place))
+        return replace(_sample(place, *single, num_classes), where=where)
     except SampleError as error:
-        raise SampleError(Problem.from_error(error).at(source.rows.where(place))) from error
+        problem = Problem.from_error(error)
+        raise SampleError(problem.at(where) if where else problem) from error
 
 
 @contextmanager
@@ -185,8 +199,11 @@ def _prefetching(rows: int | None) -> Iterator[None]:
         ds.config.set_prefetch_size(before)
 
 
-def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
+def sample_count(dataset: Data, limit: int | None) -> int | None:
     """How many samples there will be, or None where only reading them all would show it."""
+    if isinstance(dataset, DirectData):
+        known = dataset.sample_count()
+        return known if known is None or limit is None else min(known, limit)
     parts = [dataset]
     for part in parts:
         parts.extend(part.children)
@@ -206,12 +223,19 @@ def _length_unknown(part: ds.Dataset) -> bool:
     return generated or type(part).__name__ == "FilterDataset"
 
 
-def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
-    """The samples of one row, as image, labels and boxes, missing columns as None."""
+def _singles(row: Row | Exception) -> Iterator[Single | Exception]:
+    """The samples of one row, as image, labels and boxes, missing columns as None; what is wrong with it as it is."""
+    if isinstance(row, Exception):
+        yield row
+        return
     shape = row[0].shape
     if len(shape) not in (3, 4):
         words = "images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}"
         raise SampleError(Problem.of("images-not-3d", words, shape=shape))
+    lengths = [len(values) if values.ndim else 0 for values in row]
+    if len(shape) == 4 and len(set(lengths)) > 1:
+        words = "a batch of the dataset has columns of different lengths: {lengths:list}"
+        raise SampleError(Problem.of("batch-lengths", words, lengths=lengths))
     singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
     for single in singles:
         image, labels, boxes = (*single, None, None)[:3]
@@ -235,10 +259,7 @@ def _sample(
         raise SampleError(
             Problem.of("sample-not-finite", "sample {sample}: the image holds NaN or infinity", sample=sample_id)
         )
-    given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
-        words = "sample {sample}: labels must be one integer or a row of them, got {given!r}"
-        raise SampleError(Problem.of("sample-labels", words, sample=sample_id, given=given))
+    given = _indices(sample_id, labels, num_classes)
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
     labels_out_of_range = tuple(int(label) for label in given[given >= num_classes])
@@ -251,6 +272,22 @@ def _sample(
         raise SampleError(Problem.of("sample-box-count", words, sample=sample_id, labels=len(given), shape=boxes.shape))
     _check_boxes(sample_id, rows[kept], image.shape[1:])
     return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, labels_out_of_range)
+
+
+def _indices(sample_id: int, labels: npt.NDArray[Any] | None, num_classes: int) -> npt.NDArray[np.integer[Any]]:
+    """Labels as class indices, which they are or which rows of 0 and 1 in floating point stand for."""
+    given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
+    if given.shape == (num_classes,) and given.dtype.kind == "f" and np.isin(given, (0, 1)).all():
+        return np.flatnonzero(given)
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        words = (
+            "sample {sample}: labels must be class indices (an integer or a row of them), or a 0.0 or 1.0 for each of "
+            "the {classes:plural class}; got {kind} {shape}: {given}"
+        )
+        shown = [value.item() if isinstance(value, np.generic) else str(value) for value in given.ravel()[:_SHOWN]]
+        values = {"classes": num_classes, "kind": str(given.dtype), "shape": given.shape, "given": shown}
+        raise SampleError(Problem.of("sample-labels", words, sample=sample_id, **values))
+    return given
 
 
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from http.client import HTTPException
 from pathlib import Path
@@ -12,7 +11,7 @@ from urllib.request import Request, urlopen
 from PIL import Image
 
 from ...summary_format.problem import Problem
-from ..data.pictures import PictureError, converted, read_content
+from ..data.pictures import PictureError, converted, decoded, read_content
 
 SECONDS_TO_ANSWER = 20
 SECONDS_TO_ARRIVE = 120
@@ -28,14 +27,12 @@ def read_picture(source: str | Path) -> Image.Image:
         PictureError: if there is none, it takes too long or is too large, or is not a picture.
     """
     if str(source).lower().startswith(("http://", "https://")):
-        content: io.BytesIO | Path = io.BytesIO(_downloaded(str(source)))
-    elif not Path(source).is_file():
+        return decoded(_downloaded(str(source)), str(source))
+    if not Path(source).is_file():
         if Path(source).is_dir():
             raise PictureError(Problem.of("picture-is-folder", "no picture {source}: it is a folder", source=source))
         raise PictureError(Problem.of("no-picture", "no picture {source}", source=source))
-    else:
-        content = Path(source)
-    return read_content(content, source)
+    return read_content(Path(source), source)
 
 
 def seen(picture: Image.Image) -> Image.Image:
