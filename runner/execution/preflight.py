@@ -76,8 +76,7 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    seen = {sample.id: sample for sample in [*reading.first_pass_samples, *samples] if sample.broken is None}
-    problems += _sample_problems(plan, list(seen.values())) if seen or not reading.first_pass_samples else []
+    problems += _sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -108,16 +107,8 @@ def preflight_check(
     if not problems:
         first, refused = _with_maps(plan, network, first)
         problems += refused + _space_problems(plan, first, total)
-    return PreflightResult(
-        plan=plan,
-        problems=problems,
-        first=first,
-        groups=groups,
-        begins=begins,
-        compiled=compiled,
-        probe=answers,
-        skipped=reading.skipped,
-    )
+    known = {"begins": begins, "compiled": compiled, "probe": answers, "skipped": reading.skipped}
+    return PreflightResult(plan=plan, problems=problems, first=first, groups=groups, **known)
 
 
 def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
@@ -199,7 +190,9 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
         return [EMPTY_DATASET]
-    problems = []
+    problems, samples = [], list({sample.id: sample for sample in samples if sample.broken is None}.values())
+    if not samples:  # those that are not broken come later, and are checked one by one
+        return []
     labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
     if labels_out_of_range and not any(sample.truth for sample in samples):
         problems.append(

@@ -182,3 +182,5 @@ def test_the_command_names_it_and_ends_with_2(listing, tmp_path, repository):
     ended = CliRunner().invoke(main, [*command, "--set", "skip_broken=true"])
     assert ended.exit_code == 0
     assert "1 broken sample left out" in ended.output
+    shown = CliRunner().invoke(main, ["inspect", str(tmp_path / "out")]).output
+    assert "not computed  1 broken sample left out\n" in shown
