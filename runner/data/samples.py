@@ -138,7 +138,7 @@ def read_samples(
 def _rows_of(
     dataset: Data, ahead: int | None, wanted: Callable[[int], bool] | None
 ) -> tuple[Iterator[Row | Exception], Callable[[int], str]]:
-    """The rows of data, or in their places what is wrong with them; and what tells where one is from."""
+    """The rows of data, or in their places what is wrong with them; and what says where one is from."""
     if isinstance(dataset, DirectData):
         return dataset.rows(), dataset.where
     given, source = of_files(dataset, wanted)
