@@ -145,7 +145,7 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
     network, data = two_channels(), (dataset(list(scenes(2))), NAMES)
     for wrong, error, words in (
         ({"data": data[0]}, TypeError, "data must be a pair"),
-        ({"data": (list(scenes(2)), NAMES)}, TypeError, r"data\[0\] must be a mindspore.dataset.Dataset, got list"),
+        ({"data": (list(scenes(2)), NAMES)}, TypeError, r"data\[0\] must be a mindspore.dataset.Dataset, a DataLoader, or arrays .* got list"),
         ({"data": (data[0], [0, 1])}, TypeError, r"data\[1\]\[0\] must be a str object, got int"),
         ({"network": "net"}, TypeError, "network must be a mindspore.nn.Cell, got str"),
         ({"activation_fn": "sigmoid"}, TypeError, "activation_fn must be a Cell or a function, got str"),
