@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
@@ -17,6 +16,8 @@ from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
 from .data.class_names import class_names_from
+from .data.direct import Data
+from .data.given import checked_data
 from .execution.engine import execute
 from .keyword_hints import checks_keywords
 from .plan.options import BLANK_FOLDER, RunOptions
@@ -35,8 +36,11 @@ class ImageClassificationRunner:
         data: the dataset and its class names, a list in the order of the network's outputs or a dictionary from every
             index to a name; one that stands several times gets its index: "crane (134)". Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
-            padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
-            one or two may be missing. Batched datasets, with one more axis in front, are read alike.
+            padding, or of floating point a 0 or 1 for each class; boxes (K, 4), one for each label, as x, y, width,
+            height in pixels from the top left. The last one or two may be missing. Batched datasets, with one more axis
+            in front, are read alike. The dataset may also be a ``mindspore.dataset.dataloader.DataLoader`` that does
+            not shuffle, or arrays (images, labels) with one entry a sample each. Images are given to the network as
+            they are, whatever their type.
         network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
             several.
@@ -52,6 +56,8 @@ class ImageClassificationRunner:
         labels: which labels of a sample are explained: "truth and confident", its true ones and those of a probability
             above 0.5; "truth"; "predicted", the most probable one; "top-K", such as "top-3", the K most probable ones;
             or a list of class names or indices, explained for every sample.
+        skip_broken: leave out samples that cannot be read or do not fit, such as a truncated picture or an image with
+            NaN: each is logged, and ``result.skipped`` and the run's plan say why. Other samples keep their ids.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -65,7 +71,7 @@ class ImageClassificationRunner:
     def __init__(  # noqa: PLR0913 - all but four are options with defaults, to be given by name
         self,
         summary_dir: str | Path,
-        data: tuple[ds.Dataset, Sequence[str] | Mapping[int, str]],
+        data: tuple[Any, Sequence[str] | Mapping[int, str]],
         network: nn.Cell,
         activation_fn: Callable[[Tensor], Tensor],
         *,
@@ -76,6 +82,7 @@ class ImageClassificationRunner:
         strict: bool = False,
         jit: str = "auto",
         labels: str | Sequence[str | int] = TRUTH_AND_CONFIDENT,
+        skip_broken: bool = False,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
@@ -85,7 +92,14 @@ class ImageClassificationRunner:
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
         self._options = RunOptions.checked(
-            mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit, labels=labels
+            mean=mean,
+            std=std,
+            seed=seed,
+            pass_size=pass_size,
+            strict=strict,
+            jit=jit,
+            labels=labels,
+            skip_broken=skip_broken,
         ).of_classes(self._class_names)
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
@@ -214,8 +228,8 @@ class ImageClassificationRunner:
             PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
                 among that.
             TypeError: as ``plan``, and so are ValueError and NotAWorker.
-            SampleError: at a sample after the first batch that does not fit: its shapes, labels or boxes, or NaN in its
-                image.
+            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
+                boxes, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
@@ -224,10 +238,8 @@ class ImageClassificationRunner:
         return execute(self.plan(limit, shard), overwrite=overwrite, resume=resume)
 
 
-def _checked_data(data: Any) -> tuple[ds.Dataset, tuple[str, ...]]:
+def _checked_data(data: Any) -> tuple[Data, tuple[str, ...]]:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError("data must be a pair (dataset, class names)")
     dataset, names = data
-    if not isinstance(dataset, ds.Dataset):
-        raise TypeError(f"data[0] must be a mindspore.dataset.Dataset, got {type(dataset).__name__}")
-    return dataset, class_names_from(names, "data[1]")
+    return checked_data(dataset), class_names_from(names, "data[1]")

@@ -17,7 +17,7 @@ _SHOWN = 60  # characters of a value
 def plan_differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str] = ()) -> list[str]:
     """How two described plans differ, a few words each.
 
-    Where they are written does not count, nor what they themselves say does not.
+    Where they are written does not count, nor what they themselves say does not, nor which samples were broken.
 
     Args:
         before: a plan.
@@ -25,7 +25,7 @@ def plan_differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str]
         ignored: keys that do not count. Without "device", what MindSpore builds otherwise on other kinds of device
             does not count either where those differ.
     """
-    left_out = {*ignored, "summary_dir", "uncompared", *before.uncompared, *now.uncompared}
+    left_out = {*ignored, "summary_dir", "uncompared", "skipped", *before.uncompared, *now.uncompared}
     plans = [_compared(plan, left_out) for plan in (before, now)]
     if "device" in left_out and before.device != now.device:
         plans = [_without_structure(plan) for plan in plans]

@@ -119,6 +119,7 @@ class PlanRecord(BaseModel):
         device: "CPU", "GPU" or "Ascend", or several; "" where that is not said.
         versions: of packages, by name.
         config: what it was made from; None without a config.
+        skipped: why samples were left out as broken, by id; known once a run is finished.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -146,6 +147,7 @@ class PlanRecord(BaseModel):
     device: Kind = ""
     versions: Words = {}
     config: Options | None = None
+    skipped: Words = {}
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -163,6 +165,18 @@ class PlanRecord(BaseModel):
             raise ValueError(_words(error)) from None
         record._raw = plan
         return record
+
+    def leaving_out(self, skipped: Mapping[str, str]) -> PlanRecord:
+        """The same of a run that left those samples out, or more of them."""
+        if not skipped:
+            return self
+        ordered = dict(sorted({**self.skipped, **skipped}.items(), key=lambda entry: int(entry[0])))
+        return PlanRecord.of({**self.raw, "skipped": ordered})
+
+    @property
+    def skipped_ids(self) -> list[int]:
+        """Ids of the samples that were left out."""
+        return [int(sample_id) for sample_id in self.skipped if sample_id.isdecimal()]
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -144,7 +144,8 @@ class OoDNet(nn.Cell):
         modes afterwards, also if something raises.
 
         Args:
-            dataset: gives batches (images, labels); labels (N, num_classes) are one-hot or multi-hot.
+            dataset: gives batches (images, labels); labels are class indices (N,), or one-hot or multi-hot
+                (N, num_classes).
             loss_fn: of logits and labels, one per sample or one number;
                 ``nn.SoftmaxCrossEntropyWithLogits()`` by default, ``nn.BCEWithLogitsLoss()`` fits multi-hot labels.
             callbacks: one or a list, called as ``mindspore.train.Model`` calls them.
@@ -327,12 +328,20 @@ def _checked_rate(name: str, value: Any) -> float:
 
 
 def _checked_labels(labels: Tensor, wanted: tuple[int, int]) -> Tensor:
-    if labels.shape != wanted:
+    """Labels as rows of 0 and 1 for each class, which they are or whose places they name."""
+    if labels.shape == wanted:
+        return labels.astype(ms.float32)
+    samples, classes = wanted
+    indices = labels.asnumpy()
+    if indices.shape not in ((samples,), (samples, 1)) or indices.dtype.kind not in "iu":
         raise ValueError(
-            f"labels must be one-hot or multi-hot batches (N, num_classes), here {wanted}, the dataset gives "
-            f"{tuple(labels.shape)}; batch it, and turn class numbers into rows (mindspore.dataset.transforms.OneHot)"
+            f"labels must be class indices (N,), here {(samples,)}, or one-hot or multi-hot batches (N, num_classes), "
+            f"here {wanted}, the dataset gives {tuple(labels.shape)} of {indices.dtype}; batch it"
         )
-    return labels.astype(ms.float32)
+    if indices.size and not 0 <= indices.min() <= indices.max() < classes:
+        wrong = indices[(indices < 0) | (indices >= classes)].flat[0]
+        raise ValueError(f"labels must be class indices 0..{classes - 1}, the dataset gives {wrong}")
+    return Tensor(np.eye(classes, dtype=np.float32)[indices.reshape(-1)])
 
 
 def _checked_features(features: Any, wanted: tuple[int, int], underlying: nn.Cell) -> Tensor:

@@ -16,7 +16,7 @@ from ...explainers import EXPLAINERS, Network
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
-from ..data.file_datasets import csv_dataset, hdf5_dataset
+from ..data.file_datasets import csv_dataset, folder_dataset, hdf5_dataset, mindrecord_dataset, npz_dataset
 from ..data.samples import EMPTY_DATASET, read_samples
 from ..execution.preflight import preflight_check
 from ..execution.resume import resume_decision
@@ -152,7 +152,7 @@ def network_of(path: Path) -> nn.Cell:
 
 
 def sample_shape(path: Path) -> tuple[int, ...]:
-    """Shape (C, H, W) of the first image of a config's data.
+    """Shape (C, H, W) of the first image of a config's data that can be read.
 
     Raises:
         PlanError: if the data cannot be read or is empty.
@@ -160,7 +160,8 @@ def sample_shape(path: Path) -> tuple[int, ...]:
     config, _ = load_config(path)
     try:
         names = class_names_of(config.class_names, path.parent)
-        sample = next(read_samples(_dataset(config, path.parent, names), len(names), 1), None)
+        samples = read_samples(_dataset(config, path.parent, names), len(names), tolerant=True)
+        sample = next((sample for sample in samples if sample.broken is None), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
         raise PlanError([problem_of(error).at("data")]) from error
     if sample is None:
@@ -196,9 +197,16 @@ def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: 
 
 def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
     section, statistics = config.data, {"mean": config.mean, "std": config.std}
+    pictures: dict[str, Any] = {"size": section.size, "channels": section.channels, **statistics}
     if section.hdf5 is not None:
         return hdf5_dataset(folder / section.hdf5, **statistics)
+    if section.npz is not None:
+        return npz_dataset(folder / section.npz, **statistics)
     if section.csv is not None:
-        pictures = None if section.folder is None else folder / section.folder
-        return csv_dataset(folder / section.csv, class_names, pictures, section.size, section.channels, **statistics)
+        place = None if section.folder is None else folder / section.folder
+        return csv_dataset(folder / section.csv, class_names, place, **pictures)
+    if section.image_folder is not None:
+        return folder_dataset(folder / section.image_folder, class_names, **pictures)
+    if section.mindrecord is not None:
+        return mindrecord_dataset(folder / section.mindrecord, section.columns, **pictures)
     return make(section.factory or "", folder, **section.options)

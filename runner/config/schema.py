@@ -17,6 +17,7 @@ from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
 
+SOURCES = ("factory", "hdf5", "npz", "csv", "image_folder", "mindrecord")
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
 
@@ -33,27 +34,36 @@ class NetworkSection(_Section):
 
 
 class DataSection(_Section):
-    """The dataset: a factory of a MindSpore dataset, an HDF5 file, or a CSV of pictures; one of the three.
+    """The dataset: what a factory makes, or files; one of them.
 
     Attributes:
         factory: "package.module:factory" or "file.py:factory", called with the options.
         hdf5: a file with images, and optionally labels and bboxes.
+        npz: the same in a NumPy file.
         csv: a file with the columns image, label and x, y, width, height.
-        folder, size, channels: where the CSV's pictures are, and (height, width) and channels to bring them to.
+        image_folder: a folder that holds one of pictures for each class.
+        mindrecord: one of MindRecord files.
+        folder: where the CSV's pictures are.
+        columns: of MindRecord files those of images, labels and boxes, in this order.
+        size, channels: (height, width) and channels to bring pictures to.
     """
 
     factory: str | None = None
     options: dict[str, Any] = {}
     hdf5: str | None = None
+    npz: str | None = None
     csv: str | None = None
+    image_folder: str | None = None
+    mindrecord: str | None = None
     folder: str | None = None
+    columns: list[str] | None = None
     size: tuple[int, int] | None = None
     channels: int = 3
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
-        if sum(source is not None for source in (self.factory, self.hdf5, self.csv)) != 1:
-            raise ValueError("name one source: factory, hdf5 or csv")
+        if sum(getattr(self, source) is not None for source in SOURCES) != 1:
+            raise ValueError(f"name one source: {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
         return self
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,19 +15,21 @@ import numpy.typing as npt
 
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import ExplainrunError
-from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
-from .file_datasets import skipping
+from ..problems import error_line
+from .direct import Data, DirectData
+from .rows import Failures, Row, of_files
 
 CHANNELS = (1, 3, 4)
+Single = tuple[Any, Any, Any]  # image, labels and boxes of a sample, None for those that there are not
+_SHOWN = 8  # labels that an error shows
+_LARGEST = float(np.finfo(np.float32).max)
 COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
 EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
 
 
 class SampleError(ExplainrunError, ValueError):
-    """A sample that is not what the runner takes; says which and why."""
-
-    exit_code = EXIT_RESUMABLE
+    """A sample that is not what the runner takes, or cannot be read; says which and why."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Sample:
             dataset without that column.
         labels_out_of_range: labels out of range: neither a class nor padding (negative); they are ignored and counted.
         looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
+        where: the file, and the place in it, that it comes from, if that is known.
+        broken: why it is left out, its image then being that of another sample; None for one that is not.
     """
 
     id: int
@@ -50,10 +54,14 @@ class Sample:
     boxes: dict[int, FloatArray] | None
     labels_out_of_range: tuple[int, ...] = ()
     looks_multi_hot: bool = False
+    where: str = ""
+    broken: str | None = None
 
     @property
     def digest(self) -> int:
-        """A checksum of what the dataset gave, by which a resumed run recognises its samples."""
+        """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken."""
+        if self.broken is not None:
+            return int(google_crc32c.value(b"broken"))
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
         said = repr((self.image.shape, str(self.image.dtype), self.truth, self.labels_out_of_range, boxes)).encode()
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
@@ -86,11 +94,13 @@ def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
 
 
 def read_samples(
-    dataset: ds.Dataset,
+    dataset: Data,
     num_classes: int,
     limit: int | None = None,
     ahead: int | None = None,
     wanted: Callable[[int], bool] | None = None,
+    *,
+    tolerant: bool = False,
 ) -> Iterator[Sample]:
     """The samples of a dataset in order, reading its source once.
 
@@ -105,18 +115,77 @@ def read_samples(
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
         wanted: which ids to give. A dataset cannot be asked for some of its rows, so the others are read and dropped,
             but for those of ``hdf5_dataset`` and ``csv_dataset``, which are not read.
+        tolerant: give a sample that does not fit as one that is broken, with an image of no pixels. What a dataset of
+            the user's raises itself ends it.
 
     Raises:
-        SampleError: at the first row that does not fit: its shapes, labels or boxes, or NaN in its image.
+        SampleError: at the first row that cannot be read or does not fit: its shapes, labels or boxes, or NaN in its
+            image.
     """
-    if wanted is not None:
-        dataset = skipping(dataset, wanted)
-    with _prefetching(ahead if dataset.get_batch_size() <= 1 else None):
-        rows = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    rows, where = _rows_of(dataset, ahead, wanted)
     singles = islice((single for row in rows for single in _singles(row)), limit)
-    return (
-        _sample(place, *single, num_classes) for place, single in enumerate(singles) if wanted is None or wanted(place)
-    )
+    for place, single in enumerate(singles):
+        if wanted is not None and not wanted(place):
+            continue
+        try:
+            yield _sound(place, single, num_classes, where(place))
+        except SampleError as error:
+            if not tolerant:
+                raise SampleError(_advised(Problem.from_error(error))) from error
+            yield Sample(place, np.zeros((0, 0, 0), np.float32), (), None, broken=str(error))
+
+
+def _rows_of(
+    dataset: Data, ahead: int | None, wanted: Callable[[int], bool] | None
+) -> tuple[Iterator[Row | Exception], Callable[[int], str]]:
+    """The rows of data, or in their places what is wrong with them; and what says where one is from."""
+    if isinstance(dataset, DirectData):
+        return dataset.rows(), dataset.where
+    given, source = of_files(dataset, wanted)
+    with _prefetching(ahead if given.get_batch_size() <= 1 else None):
+        rows = _reported(given.create_tuple_iterator(num_epochs=1, output_numpy=True), dataset)
+    if source is None:
+        return rows, lambda _: ""
+    return (source.failures.get(place, row) for place, row in enumerate(rows)), source.where
+
+
+def _advised(problem: Problem) -> Problem:
+    """The same with what to do, where that depends on no more."""
+    repair = "; repair it or take it out, or set skip_broken to leave out what is broken"
+    return Problem(f"{problem}{repair}", problem.code, problem.values) if problem.code == "sample-broken" else problem
+
+
+def _reported(rows: Iterable[Any], dataset: ds.Dataset) -> Iterator[Any]:
+    """The rows, with what ended them said as it was where that is known.
+
+    Raises:
+        SampleError: if it was a row of a file.
+    """
+    failures = Failures(dataset)
+    try:
+        yield from rows
+    except RuntimeError as error:
+        if failures.first is None:
+            raise
+        where, why = failures.first
+        words = "{said}; repair it or take it out"
+        raise SampleError(Problem.of("row-broken", words, said=error_line(why)).at(where)) from error
+
+
+def _sound(place: int, single: Single | Exception, num_classes: int, where: str) -> Sample:
+    """A sample that fits.
+
+    Raises:
+        SampleError: if it does not, or could not be read; with where it is, if that is known.
+    """
+    try:
+        if isinstance(single, Exception):
+            words, said = "sample {sample}: {said}", error_line(single)
+            raise SampleError(Problem.of("sample-broken", words, sample=place, said=said))
+        return replace(_sample(place, *single, num_classes), where=where)
+    except SampleError as error:
+        problem = Problem.from_error(error)
+        raise SampleError(problem.at(where) if where else problem) from error
 
 
 @contextmanager
@@ -130,8 +199,11 @@ def _prefetching(rows: int | None) -> Iterator[None]:
         ds.config.set_prefetch_size(before)
 
 
-def sample_count(dataset: ds.Dataset, limit: int | None) -> int | None:
+def sample_count(dataset: Data, limit: int | None) -> int | None:
     """How many samples there will be, or None where only reading them all would show it."""
+    if isinstance(dataset, DirectData):
+        known = dataset.sample_count()
+        return known if known is None or limit is None else min(known, limit)
     parts = [dataset]
     for part in parts:
         parts.extend(part.children)
@@ -151,12 +223,19 @@ def _length_unknown(part: ds.Dataset) -> bool:
     return generated or type(part).__name__ == "FilterDataset"
 
 
-def _singles(row: list[npt.NDArray[Any]]) -> Iterator[tuple[Any, Any, Any]]:
-    """The samples of one row, as image, labels and boxes, missing columns as None."""
+def _singles(row: Row | Exception) -> Iterator[Single | Exception]:
+    """The samples of one row, as image, labels and boxes, missing columns as None; what is wrong with it as it is."""
+    if isinstance(row, Exception):
+        yield row
+        return
     shape = row[0].shape
     if len(shape) not in (3, 4):
         words = "images must be (C, H, W), or (N, C, H, W) in batches; the dataset gives {shape}"
         raise SampleError(Problem.of("images-not-3d", words, shape=shape))
+    lengths = [len(values) if values.ndim else 0 for values in row]
+    if len(shape) == 4 and len(set(lengths)) > 1:
+        words = "a batch of the dataset has columns of different lengths: {lengths:list}"
+        raise SampleError(Problem.of("batch-lengths", words, lengths=lengths))
     singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
     for single in singles:
         image, labels, boxes = (*single, None, None)[:3]
@@ -173,14 +252,14 @@ def _sample(
     if image.shape[0] not in CHANNELS:
         words = "sample {sample}: images must have 1, 3 or 4 channels first, got shape {shape}"
         raise SampleError(Problem.of("sample-channels", words, sample=sample_id, shape=image.shape))
-    if not np.isfinite(image).all():
+    if image.dtype.kind not in "biuf":
+        words = "sample {sample}: pixels must be numbers, they are {kind}"
+        raise SampleError(Problem.of("sample-not-numbers", words, sample=sample_id, kind=str(image.dtype)))
+    if not np.isfinite(image).all() or (image.dtype == np.float64 and np.abs(image).max(initial=0) > _LARGEST):
         raise SampleError(
             Problem.of("sample-not-finite", "sample {sample}: the image holds NaN or infinity", sample=sample_id)
         )
-    given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
-        words = "sample {sample}: labels must be one integer or a row of them, got {given!r}"
-        raise SampleError(Problem.of("sample-labels", words, sample=sample_id, given=given))
+    given = _indices(sample_id, labels, num_classes)
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
     labels_out_of_range = tuple(int(label) for label in given[given >= num_classes])
@@ -193,6 +272,22 @@ def _sample(
         raise SampleError(Problem.of("sample-box-count", words, sample=sample_id, labels=len(given), shape=boxes.shape))
     _check_boxes(sample_id, rows[kept], image.shape[1:])
     return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, labels_out_of_range)
+
+
+def _indices(sample_id: int, labels: npt.NDArray[Any] | None, num_classes: int) -> npt.NDArray[np.integer[Any]]:
+    """Labels as class indices, which they are or which rows of 0 and 1 in floating point stand for."""
+    given = np.zeros(0, np.int64) if labels is None else np.atleast_1d(labels)
+    if given.shape == (num_classes,) and given.dtype.kind == "f" and np.isin(given, (0, 1)).all():
+        return np.flatnonzero(given)
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        words = (
+            "sample {sample}: labels must be class indices (an integer or a row of them), or a 0.0 or 1.0 for each of "
+            "the {classes:plural class}; got {kind} {shape}: {given}"
+        )
+        shown = [value.item() if isinstance(value, np.generic) else str(value) for value in given.ravel()[:_SHOWN]]
+        values = {"classes": num_classes, "kind": str(given.dtype), "shape": given.shape, "given": shown}
+        raise SampleError(Problem.of("sample-labels", words, sample=sample_id, **values))
+    return given
 
 
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:

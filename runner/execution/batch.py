@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +24,9 @@ from ...summary_format.problem import Problem
 from ..data.samples import Sample, SampleError, read_samples
 from ..plan.plan import Plan
 from ..plan.questions import questions
+
+_SOUGHT = 64  # first samples that all shards look at for one that is not broken
+_log = logging.getLogger("explainrun")
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,12 @@ class Reading:
         first_pass_samples: whichever of them the plan's shard owns; what is tried on these is found alike by all
             shards.
         batches: the plan's own samples, in work batches.
+        skipped: why samples of its own are left out, by id; grows while it is read.
     """
 
     first_pass_samples: list[Sample]
     batches: Iterator[list[Sample]]
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
@@ -109,14 +115,39 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.
     """
-    shard, first_pass = plan.shard, plan.options.pass_size
-    wanted = None if shard is None else lambda place: place < first_pass or shard.owns(place)
-    samples = _alike(read_samples(plan.dataset, len(plan.class_names), plan.limit, plan.largest_batch, wanted), check)
+    shard, first_pass, tolerant = plan.shard, plan.options.pass_size, plan.options.skip_broken
+    shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
+    wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
+    ahead, classes = plan.largest_batch, len(plan.class_names)
+    samples = read_samples(plan.dataset, classes, plan.limit, ahead, wanted, tolerant=tolerant)
+    samples = _alike(_stood_in_for(samples), check)
     check()
-    first_pass_samples = list(islice(samples, first_pass))
+    first_pass_samples, skipped = list(islice(samples, first_pass)), dict[str, str]()
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
     size = plan.batch_size(first_pass_samples[0].image.shape) if first_pass_samples else 1
-    return Reading(first_pass_samples, _grouped(own, size))
+    return Reading(first_pass_samples, _grouped(_noted(own, skipped), size), skipped)
+
+
+def _stood_in_for(samples: Iterator[Sample]) -> Iterator[Sample]:
+    """The same samples, those that are broken with the image of the first one that is not.
+
+    The network then runs on what it takes, and what it says of them is dropped.
+
+    Raises:
+        SampleError: if all are broken.
+    """
+    broken, image = list[Sample](), None
+    for sample in samples:
+        if sample.broken is not None and image is None:
+            broken.append(sample)
+            continue
+        image = sample.image if image is None else image
+        yield from (replace(one, image=image) for one in broken)
+        broken.clear()
+        yield sample if sample.broken is None else replace(sample, image=image)
+    if broken:
+        words = "all {samples:plural sample} are broken; the first: {said}"
+        raise SampleError(Problem.of("samples-all-broken", words, samples=len(broken), said=broken[0].broken))
 
 
 def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
@@ -129,11 +160,21 @@ def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sam
                 "sample {sample}: the image is {shape}, those before are {before}; bring all images to one size in the "
                 "dataset"
             )
-            raise SampleError(
-                Problem.of("sample-of-other-size", words, sample=sample.id, shape=sample.image.shape, before=shape)
+            problem = Problem.of(
+                "sample-of-other-size", words, sample=sample.id, shape=sample.image.shape, before=shape
             )
+            raise SampleError(problem.at(sample.where) if sample.where else problem)
         yield sample
         check()
+
+
+def _noted(samples: Iterator[Sample], skipped: dict[str, str]) -> Iterator[Sample]:
+    """The same samples; why some are left out is kept and logged."""
+    for sample in samples:
+        if sample.broken is not None:
+            skipped[str(sample.id)] = sample.broken
+            _log.warning("left out: %s", sample.broken)
+        yield sample
 
 
 def _grouped(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
@@ -145,12 +186,13 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
     """What the network says of samples, and what is asked of them."""
     images = np.stack([sample.pixels for sample in samples])
     logits = network.logits(images)
+    probabilities = network.activated(logits, plan.activation_fn)
     inference = InferenceBatch(
         ids=np.array([sample.id for sample in samples]),
         digests=digests(samples),
         truth=_padded([sample.truth for sample in samples]),
-        logits=logits,
-        probabilities=network.activated(logits, plan.activation_fn),
+        logits=_dropped(samples, logits),
+        probabilities=_dropped(samples, probabilities),
         spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
@@ -158,6 +200,16 @@ def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBa
     if inference.probabilities.shape != logits.shape:
         return inference
     return replace(inference, questions=questions(inference, plan.options.asked))
+
+
+def _dropped(samples: list[Sample], outputs: FloatArray) -> FloatArray:
+    """What the network says of samples, without what it says in place of broken ones: nothing is asked of them then."""
+    broken = [row for row, sample in enumerate(samples) if sample.broken is not None]
+    if not broken:
+        return outputs
+    kept = outputs.copy()
+    kept[broken] = np.nan
+    return kept
 
 
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:

@@ -127,7 +127,7 @@ class BatchLoop:
         if self.segments.has_samples(index):
             batch = Batch(samples, self.segments.samples(index))
             check_same(batch.inference.digests, batch.samples)
-            check_outputs(self.plan, batch.inference)
+            check_outputs(self.plan, batch)
         else:
             batch = first or Batch(samples, self._inferred(samples))
             self._commit_samples(index, batch)
@@ -164,7 +164,7 @@ class BatchLoop:
             return inferred(self.plan, self.network, samples)
 
     def _commit_samples(self, index: int, batch: Batch) -> None:
-        check_outputs(self.plan, batch.inference)
+        check_outputs(self.plan, batch)
         rows = recorded(batch.inference)
         pictures = [
             (self.segments.run.image_path(sample.id), partial(_original, sample, self.plan))
@@ -264,13 +264,14 @@ class BatchLoop:
         self._writer.commit()
 
 
-def check_outputs(plan: Plan, inference: InferenceBatch) -> None:
-    """Refuse network outputs that are not finite, if the plan is strict.
+def check_outputs(plan: Plan, batch: Batch) -> None:
+    """Refuse network outputs that are not finite, if the plan is strict; those of broken samples are none.
 
     Raises:
         NotComputedError: then.
     """
-    unknown = inference.ids[~inference.computed]
+    sound = np.array([sample.broken is None for sample in batch.samples], bool)
+    unknown = batch.inference.ids[~batch.inference.computed & sound]
     if len(unknown) and plan.options.strict:
         words = "the network's output for sample {sample} is not finite, and the run is strict"
         raise NotComputedError(Problem.of("output-not-finite", words, sample=int(unknown[0])))
@@ -283,7 +284,7 @@ def check_results(plan: Plan, results: Results) -> None:
         NotComputedError: then.
     """
     unfinished = [name for name in results.explainers if not results.computed_maps(name).all()]
-    if plan.options.strict and not results.computed.all():
+    if plan.options.strict and not (results.computed | np.isin(results.samples, results.plan_record.skipped_ids)).all():
         unfinished = ["the network's output", *unfinished]
     if plan.options.strict and unfinished:
         words = "not finite throughout: {what:list}; and the run is strict"

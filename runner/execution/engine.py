@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import mindspore as ms
@@ -81,7 +81,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Begun:
     """A run that has its folder.
 
@@ -90,12 +90,14 @@ class _Begun:
         run: its files.
         groups: its batches.
         first: the first of them, where it was examined with the plan.
+        skipped: why samples are left out, by id; grows while they are read.
     """
 
     plan: Plan
     run: RunFolder
     groups: Iterator[list[Sample]]
     first: Batch | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping) -> _Begun:
@@ -120,7 +122,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     if chosen:
         told = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
         _log.info("layers that were chosen when the run began: %s", told)
-    return _Begun(plan.with_layers(chosen), run, reading.batches)
+    return _Begun(plan=plan.with_layers(chosen), run=run, groups=reading.batches, skipped=reading.skipped)
 
 
 def _chosen_layers(plan: PlanRecord) -> dict[str, ChosenLayer]:
@@ -206,7 +208,7 @@ def _begun(
     _need_trials(profile, plan, preflight)
     remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
-    return _Begun(plan, run, preflight.groups, preflight.first)
+    return _Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
 
 
 def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> None:
@@ -252,7 +254,7 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
             lock.check()
 
         with profile.timed("joining"):
-            return finish(segments, plan.described, writer, check)
+            return finish(segments, plan.described.leaving_out(begun.skipped), writer, check)
 
 
 def _segments(begun: _Begun) -> Segments:

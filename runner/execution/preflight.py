@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
 
@@ -45,6 +45,7 @@ class PreflightResult:
         begins: checksums of the dataset's first pass of samples, by which shards know that they share it.
         compiled: whether forward passes run compiled.
         probe: what the network answers to fixed images.
+        skipped: why samples are left out, by id; grows while the batches are read.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class PreflightResult:
     begins: Sequence[int] = ()
     compiled: bool = False
     probe: Probe | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def preflight_check(
@@ -74,8 +76,7 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    seen = {sample.id: sample for sample in [*reading.first_pass_samples, *samples]}
-    problems += _sample_problems(plan, list(seen.values()))
+    problems += _sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -106,9 +107,8 @@ def preflight_check(
     if not problems:
         first, refused = _with_maps(plan, network, first)
         problems += refused + _space_problems(plan, first, total)
-    return PreflightResult(
-        plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
-    )
+    known = {"begins": begins, "compiled": compiled, "probe": answers, "skipped": reading.skipped}
+    return PreflightResult(plan=plan, problems=problems, first=first, groups=groups, **known)
 
 
 def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
@@ -211,7 +211,9 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
         return [EMPTY_DATASET]
-    problems = []
+    problems, samples = [], list({sample.id: sample for sample in samples if sample.broken is None}.values())
+    if not samples:  # those that are not broken come later, and are checked one by one
+        return []
     labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
     if labels_out_of_range and not any(sample.truth for sample in samples):
         problems.append(

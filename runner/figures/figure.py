@@ -25,10 +25,10 @@ from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.class_names import class_names_from
-from ..data.file_datasets import MODES
+from ..data.pictures import MODES, PictureError, Pixels
 from ..problems import Problems
 from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
-from .pictures import Pixels, read_picture, seen
+from .pictures import read_picture, seen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -352,7 +352,10 @@ def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
     if isinstance(image, (str, Path)):
         return from_file(image, pixels)
     if isinstance(image, Image.Image):
-        return Shown(name, np.asarray(seen(image)), pixels.of(image))
+        try:
+            return Shown(name, np.asarray(seen(image)), pixels.of(image))
+        except PictureError as error:
+            raise PictureError(Problem.from_error(error).at(name)) from None
     if not isinstance(image, (Tensor, np.ndarray)):
         words = "{name} must be a path, a picture, a Tensor or an array, got {kind}"
         raise TypeError(Problem.of("image-kind", words, name=name, kind=type(image).__name__))

@@ -20,10 +20,10 @@ from ...summary_format.problem import Problem
 from ..config.build import choose_device, class_names_of, sample_shape
 from ..config.factories import FORMS, load_network
 from ..config.schema import load_config
+from ..data.pictures import Pixels
 from ..problems import Problems
 from .explanations import CHEAP_METHODS, Question, method_name
 from .figure import Look, Shown, activation, channels_taken, from_file
-from .pictures import Pixels
 
 IMAGENET = {"size": (224, 224), "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 FILE_KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")

@@ -14,7 +14,7 @@ from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
 from ...summary_format.names import is_text, without_controls
 from ...summary_format.problem import Problem
-from ..data.samples import COLUMNS
+from ..data.direct import COLUMNS
 from ..problems import Problems
 from .plan import Plan
 from .sharding import PLACE

@@ -74,6 +74,7 @@ class RunOptions(BaseModel):
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
         labels: which labels of a sample are explained: a rule, or the classes.
+        skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +86,7 @@ class RunOptions(BaseModel):
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
     jit: Annotated[str, BeforeValidator(_jit)] = "auto"
     labels: Labels = TRUTH_AND_CONFIDENT
+    skip_broken: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
 
     @property
     def asked(self) -> str | list[int]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-import mindspore.dataset as ds
 from mindspore import Tensor, nn
 
 from ...benchmarks import Metric
@@ -20,6 +19,7 @@ from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.core.view import Needs
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
+from ..data.direct import Data
 from ..data.samples import sample_count
 from ..problems import PlanError, problem_of
 from .fingerprint import Description, UndescribedError
@@ -56,7 +56,7 @@ class Plan:
     """
 
     summary_dir: Path
-    dataset: ds.Dataset
+    dataset: Data
     class_names: tuple[str, ...]
     network: nn.Cell
     activation_fn: Callable[[Tensor], Tensor]

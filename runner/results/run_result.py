@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class RunResult:
         unrecorded: ids of samples that have neither a true label nor a probability above 0.5, hence no question and
             no place in the viewer.
         labels_out_of_range: how many labels of the dataset were ignored: neither a class nor padding (negative).
+        skipped: why samples were left out as broken, by id; the others keep their ids. They count as read.
         outcomes: how often hierarchical occlusion came to what; empty without it.
         errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
@@ -55,6 +56,7 @@ class RunResult:
     plan: dict[str, Any]
     seconds: float
     finished_before: bool = False
+    skipped: dict[int, str] = field(default_factory=dict)
     beyond = Renamed("labels_out_of_range")
 
     @classmethod
@@ -63,7 +65,11 @@ class RunResult:
     ) -> RunResult:
         """What a finished run's archive says."""
         recorded = np.isin(results.samples, results.recorded)
-        not_computed = {"network output": int((~results.computed).sum())}
+        left_out = {
+            int(sample_id): results.plan_record.skipped[str(sample_id)] for sample_id in results.plan_record.skipped_ids
+        }
+        lacking = ~results.computed & ~np.isin(results.samples, list(left_out))
+        not_computed = {"network output": int(lacking.sum())}
         not_computed |= {f"{name} map": int((~results.computed_maps(name)).sum()) for name in results.explainers}
         return cls(
             summary_dir=summary_dir.absolute(),
@@ -79,6 +85,7 @@ class RunResult:
             plan=results.plan,
             seconds=sum(results.costs["seconds"].values()) if seconds is None else seconds,
             finished_before=finished_before,
+            skipped=left_out,
         )
 
     def profile(self, style: str = "simple") -> str:
@@ -89,6 +96,9 @@ class RunResult:
         """The run in one line."""
         read, asked = plural(self.samples, "sample"), plural(self.questions, "question")
         parts = [f"{read}, {asked} in {self.seconds:.1f} s"]
+        if self.skipped:
+            first = next(iter(self.skipped.values()))
+            parts.append(f"{plural(len(self.skipped), 'broken sample')} left out ({first})")
         if self.unrecorded:
             parts.append(f"{plural(len(self.unrecorded), 'sample')} without any label to explain")
         if self.labels_out_of_range:

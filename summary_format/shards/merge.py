@@ -62,7 +62,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
     with FolderLock(root) as lock:
         sweep(root, lock)
         whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
-        plan = PlanRecord.of({**found[0].plan.raw, **whole})
+        skipped = {sample_id: why for shard in found for sample_id, why in shard.plan.skipped.items()}
+        plan = PlanRecord.of({**found[0].plan.raw, **whole}).leaving_out(skipped)
         before = [run for run in find_runs(root, lock) if not _half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)

@@ -521,6 +521,34 @@ def test_mistakes_in_training_it(options, error, words):
     assert not ood_net.training
 
 
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint8"])
+def test_class_indices_train_as_the_rows_that_they_stand_for(shape, kind):
+    indices = np.array([2, 0, 1, 2, 1], kind)
+    trained = []
+    for labels in (indices.reshape(shape), np.eye(3, dtype=np.float32)[indices]):
+        ood_net = OoDNet(Flat(8), 3)
+        ood_net.train(ds.NumpySlicesDataset((images(5), labels), ["image", "label"], shuffle=False).batch(2), epoch=2)
+        trained.append([values.asnumpy() for values in ood_net.ood_head.get_parameters()])
+    for ours, theirs in zip(*trained, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.int32([0, 1, 3, 0]), r"class indices 0\.\.2, the dataset gives 3"),
+        (np.int32([0, 1, -1, 0]), r"class indices 0\.\.2, the dataset gives -1"),
+        (np.float32([0, 1, 2, 0]), r"class indices \(N,\), here \(4,\).*gives \(4,\) of float32"),
+        (np.zeros((4, 2), np.int32), r"here \(4, 3\), the dataset gives \(4, 2\)"),
+    ],
+)
+def test_labels_that_are_neither_are_refused(labels, words):
+    data = ds.NumpySlicesDataset((images(4), labels), ["image", "label"], shuffle=False).batch(4)
+    with pytest.raises(ValueError, match=words):
+        OoDNet(Flat(8), 3).train(data, epoch=1)
+
+
 def test_options_of_an_optimizer_that_is_given_are_refused():
     ood_net = OoDNet(Flat(8), 2)
     optimizer, _ = ood_net.prepare_train()

@@ -13,7 +13,7 @@ from explainrun.explainers import RISE, Gradient, InputXGradient, Occlusion, dra
 from explainrun.runner import ImageClassificationRunner, RunResult
 from explainrun.runner.comparison import ScoredRun, scored_run
 from explainrun.runner.comparison.scored_run import DESCRIBED
-from explainrun.runner.figures.pictures import Pixels
+from explainrun.runner.data.pictures import Pixels
 from explainrun.runner.plan.sharding import NotAWorker, shard_of
 from explainrun.runner.results.ranking import Ranking
 from explainrun.summary_format import Results, original_picture

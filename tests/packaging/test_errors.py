@@ -14,7 +14,7 @@ from explainrun.explainers.contract.rules import ContractError
 from explainrun.explainers.network import OutOfMemoryError, UnsharedDropoutError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
 from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
-from explainrun.runner.figures.pictures import PictureError
+from explainrun.runner.data.pictures import PictureError
 from explainrun.runner.plan.fingerprint import UndescribedError
 from explainrun.runner.plan.sharding import NotAWorker
 from explainrun.runner.problems import DamagedRunError, DatasetChangedError
@@ -39,7 +39,7 @@ ERRORS = {
     PlanError: (ValueError, 2),
     RulesError: (ValueError, 2),
     RunFailedError: (RuntimeError, 2),
-    SampleError: (ValueError, 3),
+    SampleError: (ValueError, 2),
     SeveralProblemsError: (ValueError, 2),
     UndescribedError: (ValueError, 2),
     UnfinishedRunError: (ValueError, 2),

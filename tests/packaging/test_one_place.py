@@ -14,10 +14,10 @@ ROOMS = ("summary_format", "explainers", "benchmarks", "runner")
 
 
 def names(tree, word):
-    """Whether code names a run option: as a variable, an argument, an attribute or a key; not as that of ``zip``."""
+    """Whether code names a run option: as a variable, an argument, an attribute or a key; not of ``zip`` or ``csv``."""
     of_zip, docs = set(), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("zip", "csv.reader"):
             of_zip |= {id(inner) for inner in node.keywords}
         if isinstance(node, ast.Expr):
             docs.add(id(node.value))
@@ -39,11 +39,13 @@ def naming(word, repository):
 def test_an_option_is_named_in_three_files(repository):
     """Where it is defined, where scripts give it, and where it does something."""
     of_codecs = "runner/cli/standard_streams.py"  # which names an error handler of codecs
-    assert [path for path in naming("strict", repository) if path != of_codecs] == [
-        "runner/execution/batch_loop.py",
-        "runner/image_classification_runner.py",
-        "runner/plan/options.py",
-    ]
+    acting = {"strict": "runner/execution/batch_loop.py", "skip_broken": "runner/execution/batch.py"}
+    for option, file in acting.items():
+        assert [path for path in naming(option, repository) if path != of_codecs] == [
+            file,
+            "runner/image_classification_runner.py",
+            "runner/plan/options.py",
+        ]
 
 
 def test_scripts_and_configs_have_all_options_with_the_same_defaults():
@@ -89,8 +91,16 @@ def test_tracebacks_are_asked_for_in_one_place(repository):
     assert list(literals("EXPLAINRUN_TRACEBACK", repository)) == ["runner/problems.py"]
 
 
-# None is a default.
-VALUES = {"mean": [0.1], "std": [0.5], "seed": 7, "pass_size": 3, "strict": True, "jit": "off", "labels": [1, 3]}
+VALUES = {
+    "mean": [0.1],
+    "std": [0.5],
+    "seed": 7,
+    "pass_size": 3,
+    "strict": True,
+    "jit": "off",
+    "labels": [1, 3],
+    "skip_broken": True,
+}  # none is a default
 
 
 def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, tmp_path):
@@ -100,7 +110,7 @@ def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, t
     assert plan.options == RunOptions(**VALUES)
     written = plan.described.raw
     assert {name: written[name] for name in written["settings"]} == VALUES
-    assert written["uncompared"] == ["strict"]
+    assert written["uncompared"] == ["strict", "skip_broken"]
 
 
 def test_mean_and_std_are_held_together_in_one_place(repository):

@@ -21,7 +21,9 @@ from explainrun.runner.config.build import class_names_of
 from explainrun.runner.config.factories import load_network
 from explainrun.runner.config.schema import load_config
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
-from explainrun.runner.figures.pictures import PictureError, read_picture
+from explainrun.runner.data.pictures import PictureError
+from explainrun.runner.data.samples import SampleError, read_samples
+from explainrun.runner.figures.pictures import read_picture
 from explainrun.summary_format import Results, find_runs, read_summary
 
 
@@ -145,8 +147,8 @@ def test_a_picture_starts_no_program_and_fills_no_memory(tmp_path, monkeypatch, 
         with raising(PictureError, "picture-kind", source=str(tmp_path / name)):
             read_picture(tmp_path / name)
     (tmp_path / "a.csv").write_text("image\nb.png\n")
-    with pytest.raises(RuntimeError, match="cannot identify image file"):
-        next(csv_dataset(tmp_path / "a.csv", ["x"]).create_tuple_iterator(num_epochs=1))
+    with raising(SampleError, "sample-broken", said=f"{tmp_path / 'b.png'} is not a picture of a known kind"):
+        next(read_samples(csv_dataset(tmp_path / "a.csv", ["x"]), 1))
     huge = bytearray(png_of(tmp_path))
     huge[16:24] = struct.pack(">II", 60_000, 60_000)
     huge[29:33] = struct.pack(">I", __import__("zlib").crc32(huge[12:29]))

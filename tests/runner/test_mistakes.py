@@ -144,7 +144,11 @@ def test_constructor_and_registration_are_checked(two_channels, dataset, tmp_pat
     network, data = two_channels(), (dataset(list(scenes(2))), NAMES)
     for wrong, error, words in (
         ({"data": data[0]}, TypeError, "data must be a pair"),
-        ({"data": (list(scenes(2)), NAMES)}, TypeError, r"data\[0\] must be a mindspore.dataset.Dataset, got list"),
+        (
+            {"data": (list(scenes(2)), NAMES)},
+            TypeError,
+            r"data\[0\] must be a .*DataLoader.* got list",
+        ),
         ({"data": (data[0], [0, 1])}, TypeError, r"data\[1\]\[0\] must be a text, got int"),
         ({"network": "net"}, TypeError, "network must be a mindspore.nn.Cell, got str"),
         ({"activation_fn": "sigmoid"}, TypeError, "activation_fn must be a Cell or a function, got str"),
@@ -228,9 +232,7 @@ def test_a_layer_without_maps_is_a_problem_and_costs_no_earlier_run(two_channels
 
     runner(Gradient(network)).run()
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    with raising(
-        PlanError, "value-refused", where="GradCAM", said=re.compile(r"shape \(N, channels, h, w\), 'head' is")
-    ):
+    with raising(PlanError, "layer-shape", where="GradCAM", layer="head"):
         runner(GradCAM(network, "head")).run(overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 

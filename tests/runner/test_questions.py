@@ -183,3 +183,19 @@ def test_a_name_that_stands_twice_gets_its_index(named, caplog, tmp_path, raisin
 def test_names_are_the_same_however_letters_are_composed(named):
     runner = named(["Caf\u00e9", "na\u0131ve", "c", "d"], labels=["Cafe\u0301"])
     assert runner.plan().options.labels == [0]
+
+
+def test_in_a_csv_both_forms_of_a_repeated_name(tmp_path):
+    from PIL import Image  # noqa: PLC0415
+
+    from explainrun.runner.data.class_names import class_names_from  # noqa: PLC0415
+    from explainrun.runner.data.file_datasets import csv_dataset  # noqa: PLC0415
+
+    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    names, path = class_names_from(["crane", "a", "crane"]), tmp_path / "list.csv"
+    for label, index in (("crane (2)", 2), ("crane (0)", 0), ("2", 2)):
+        path.write_text(f"image,label\na.png,{label}\n")
+        assert next(iter(csv_dataset(path, names, channels=1)))[1].tolist() == [index]
+    path.write_text("image,label\na.png,crane\n")
+    with pytest.raises(ValueError, match=r"line 2.*crane \(0\).*crane \(2\)"):
+        csv_dataset(path, names, channels=1)

@@ -29,7 +29,7 @@ def ended(context, error, capsys):
         (PlanError(["the dataset is empty"]), 2, "the dataset is empty"),
         (PlanError(["one", "two"]), 2, "2 problems:\n  one\n  two"),
         (FolderInUseError("runs/a is in use"), 3, "runs/a is in use"),
-        (SampleError("sample 7: no image"), 3, "the run failed: sample 7: no image"),
+        (SampleError("sample 7: no image"), 2, "sample 7: no image"),
         (NotComputedError("not finite"), 3, "the run failed: not finite"),
         (BROKEN, 3, "the run failed: runs/a: record 3 at byte 40: cut short"),
         (RunStopped("stopped; run again to resume"), 3, "stopped; run again without --overwrite to resume"),

@@ -71,7 +71,7 @@ COMMANDS = (
     Command("run {gate} --summary-dir {run}", 0, 0, f"the run in {{run}} is finished, {TAKES_NOTHING}"),
     Command("run {gate} --summary-dir {run} --profile", 0, 0, f"the run in {{run}} is finished, {TAKES_NOTHING}"),
     Command("run {gate} --summary-dir {out} --set sed=1", 2, 2),
-    Command("run {fails} --summary-dir {out}", 3, 3),
+    Command("run {fails} --summary-dir {out}", 2, 2),
     Command("layers nowhere:network --input-shape 1,6,8", 2, 2),
     Command("merge {merged} {shards}/1 {shards}/2", 0, 0, f"{{merged}} is merged, {TAKES_NOTHING}"),
     Command("merge {out} {shards}/1", 3, 3),

@@ -179,9 +179,12 @@ def _network(plan: PlanRecord) -> str:
     )
 
 
+_SOURCES = ("factory", "hdf5", "npz", "csv", "image_folder", "mindrecord", "folder")
+
+
 def _data(plan: PlanRecord) -> str:
     given = _inner(plan.config or {}, "data")
-    source = next((given[key] for key in ("factory", "hdf5", "csv", "folder") if given.get(key)), None)
+    source = next((given[key] for key in _SOURCES if given.get(key)), None)
     counted = "samples not counted" if plan.samples is None else plural(plan.samples, "sample")
     limit = None if plan.limit is None else f"limit {plan.limit}"
     return _comma_joined(source, _options_text(_inner(given, "options")), counted, limit)
@@ -196,8 +199,10 @@ def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     lacking = found.not_computed
     if lacking is None:
         return
+    broken = 0 if found.plan is None else len(found.plan.skipped)
     parts = [f"{plural(times, what)} {why}" for what, why, times in (
-        ("sample", "without numbers from the network", lacking.outputs),
+        ("broken sample", "left out", broken),
+        ("sample", "without numbers from the network", lacking.outputs - broken),
         ("sample", "without any label to explain", lacking.unlabelled),
         ("label", "out of range", lacking.labels_out_of_range),
         *(("map", f"of {name} not finite", times) for name, times in lacking.maps.items()),

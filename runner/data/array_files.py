@@ -1,0 +1,117 @@
+"""Images of HDF5 and NumPy files, and labels and boxes where they have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...summary_format.images import Statistics
+from ...summary_format.problem import Problem
+from ...summary_format.untrusted.hdf5 import plain_dataset
+from .pixels import normalized
+from .rows import Row, Rows
+
+NAMES = ("images", "labels", "bboxes")
+_COLUMNS = ("image", "labels", "bboxes")
+
+
+class ArrayRows(Rows):
+    """Rows of arrays that have one entry a sample.
+
+    Args:
+        path: what messages call them.
+        arrays: those of "images", "labels" and "bboxes" that there are, each with a shape and a type.
+        mean: see ``normalized``.
+        std: see ``normalized``.
+
+    Raises:
+        ValueError: if there are no images, boxes without labels, lengths differ, or one is not rows of numbers.
+    """
+
+    def __init__(
+        self, path: Path, arrays: Mapping[str, Any], mean: Statistics | None = None, std: Statistics | None = None
+    ) -> None:
+        self._path, self._mean, self._std = path, mean, std
+        if list(arrays) != list(NAMES[: len(arrays)]):
+            raise ValueError(f"{path} has 'bboxes' without 'labels'")
+        for name, values in arrays.items():
+            if values.dtype.kind not in "biuf" or not values.shape:
+                words = "{path}: {name} must hold rows of numbers, it is {kind} {shape}"
+                kind = {"kind": str(values.dtype), "shape": tuple(values.shape)}
+                raise ValueError(Problem.of("array-not-numbers", words, path=path, name=name, **kind))
+        self._arrays = list(arrays.values())
+        lengths = {name: len(values) for name, values in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the datasets of {path} differ in length: {lengths}")
+        self.columns = _COLUMNS[: len(arrays)]
+        kinds = [np.dtype(np.float32), *(values.dtype.newbyteorder("=") for values in self._arrays[1:])]
+        self.forms = tuple((values.ndim - 1, kind) for values, kind in zip(self._arrays, kinds, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._arrays[0])
+
+    def row(self, index: int) -> Row:
+        image, *rest = (values[index] for values in self._arrays)
+        said = (np.asarray(value, kind) for value, (_, kind) in zip(rest, self.forms[1:], strict=True))
+        return (normalized(np.asarray(image), self._mean, self._std), *said)
+
+    def where(self, index: int) -> str:
+        return f"{self._path} row {index}"
+
+
+class GivenArrays(ArrayRows):
+    """Rows of arrays that a script has, the images as the network takes them."""
+
+    def row(self, index: int) -> Row:
+        return tuple(np.asarray(values[index]) for values in self._arrays)
+
+    def where(self, index: int) -> str:
+        return ""
+
+
+def npz_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> ArrayRows:
+    """Rows of the arrays in an ``npz`` file, all of which memory holds.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as ``ArrayRows``, or if it is none, or holds objects.
+    """
+    try:
+        with path.open("rb") as content:
+            file = np.load(content, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is not an npz file, which holds arrays by name; see numpy.savez")
+            names = list(file)
+            arrays = {name: file[name] for name in NAMES if name in names}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of a broken zip Python's reader raises nearly anything
+        words, said = "{path} cannot be read: {said}", " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(Problem.of("npz-unreadable", words, path=path, said=said)) from error
+    if "images" not in arrays:
+        words = "{path} has no array 'images'; it has {names:list}"
+        raise ValueError(Problem.of("npz-no-images", words, path=path, names=names or ["none"]))
+    return ArrayRows(path, arrays, mean, std)
+
+
+def hdf5_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> ArrayRows:
+    """Rows of an HDF5 file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as ``ArrayRows``, or if an array lies elsewhere than in the file itself: what lies in other files
+            would be read and shown unasked.
+    """
+    file = h5py.File(path, "r")
+    present = [name for name in NAMES if file.get(name, getlink=True) is not None]
+    if "images" not in present:
+        raise ValueError(f"{path} has no dataset 'images'; it has {', '.join(file) or 'none'}")
+    try:
+        arrays = {name: plain_dataset(file, name) for name in present}
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return ArrayRows(path, arrays, mean, std)

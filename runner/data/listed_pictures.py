@@ -1,0 +1,224 @@
+"""Pictures that a CSV file lists, or that lie in a folder for each class."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...summary_format.errors import nearest
+from ...summary_format.problem import Problem
+from .class_names import class_index
+from .pictures import Pixels, read_content
+from .rows import Row, Rows
+
+PADDING = -1
+_LONGEST_INDEX = 20  # characters; Python refuses to read thousands
+BOX_COLUMNS = ("x", "y", "width", "height")
+
+
+@dataclass
+class Listed:
+    """A picture with what is said of it.
+
+    Attributes:
+        path: the file.
+        where: what names it first.
+        labels: class indices.
+        boxes: of each label x, y, width, height in pixels of the upright picture; none where boxes are not given.
+    """
+
+    path: Path
+    where: str
+    labels: list[int] = field(default_factory=list)
+    boxes: list[tuple[float, ...]] = field(default_factory=list)
+
+
+class PictureRows(Rows):
+    """Rows of pictures.
+
+    Args:
+        listed: the pictures in order.
+        columns: "image", and of "labels" and "bboxes" those that there are.
+        pixels: what the pictures become.
+    """
+
+    def __init__(self, listed: Sequence[Listed], columns: tuple[str, ...], pixels: Pixels) -> None:
+        self._listed, self.columns, self._pixels = listed, columns, pixels
+        self.forms = ((3, np.float32), (1, np.int32), (2, np.float32))[: len(columns)]
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def row(self, index: int) -> Row:
+        listed = self._listed[index]
+        picture = read_content(listed.path, listed.path)
+        image = self._pixels.of(picture)
+        labels = np.array(listed.labels or [PADDING], np.int32)
+        if "bboxes" not in self.columns:
+            return (image, labels)[: len(self.columns)]
+        scale_x, scale_y = image.shape[2] / picture.width, image.shape[1] / picture.height
+        scales = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
+        return image, labels, np.array(listed.boxes or [(0,) * 4], np.float32) * scales
+
+    def where(self, index: int) -> str:
+        return self._listed[index].where
+
+
+def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixels) -> PictureRows:
+    """The pictures that a CSV lists.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not a CSV of pictures, saying which line is wrong.
+    """
+    header, lines = _parsed(path)
+    boxed = _has_boxes(path, header)
+    labels = _Labels(class_names)
+    found: dict[Path, Listed] = {}
+    for number, line in lines:
+        where = f"{path} line {number}"
+        row = _cells(header, line, where)
+        if not row["image"]:
+            raise ValueError(Problem.of("csv-no-picture", "{where}: the column image is empty", where=where))
+        picture = folder / row["image"]
+        listed = found.setdefault(picture, Listed(picture, where))
+        if row.get("label"):
+            listed.labels.append(labels.index(row["label"], where))
+            listed.boxes += [_box(row, where)] if boxed else []
+    if not found:
+        raise ValueError(
+            Problem.of("csv-empty", "{path} lists no pictures: it has no line after its header", path=path)
+        )
+    missing = [str(picture) for picture in found if not picture.is_file()]
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(found)} pictures are missing, the first is {missing[0]}")
+    columns = ("image", "labels", "bboxes") if boxed else ("image", "labels")[: 1 + ("label" in header)]
+    return PictureRows(list(found.values()), columns, pixels)
+
+
+def folder_rows(path: Path, class_names: Sequence[str], pixels: Pixels) -> PictureRows:
+    """The pictures that lie in a folder for each class, by class and then by name.
+
+    Files that do not end as pictures do, and hidden ones, are none of them.
+
+    Raises:
+        ValueError: if it is not a folder, one in it is not called as a class, or there are no pictures.
+    """
+    if not path.is_dir():
+        raise ValueError(Problem.of("image-folder-none", "there is no folder {path}", path=path))
+    Image.init()
+    labels, found = _Labels(class_names), list[tuple[int, Path]]()
+    for folder in sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")):
+        label = labels.index(folder.name, f"the folder {folder}")
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in Image.EXTENSION and file.is_file())
+        found += [(label, file) for file in files if not file.name.startswith(".")]
+    if not found:
+        words = "{path} holds no pictures in folders that are called as classes are"
+        raise ValueError(Problem.of("image-folder-empty", words, path=path))
+    found.sort(key=lambda entry: entry[0])  # which keeps the names' order
+    listed = [Listed(file, str(path), [label]) for label, file in found]
+    return PictureRows(listed, ("image", "labels"), pixels)
+
+
+def _parsed(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The header of a CSV, and its other lines that are not blank with their numbers.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not text.
+    """
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        # A quoted cell may hold several lines; a line is called by the number of its last one, as editors count.
+        lines = [(reader.line_num, line) for line in reader if line]
+    except csv.Error as error:
+        words = "{path} line {number} is not CSV: {said}"
+        raise ValueError(
+            Problem.of("csv-malformed", words, path=path, number=reader.line_num, said=str(error))
+        ) from None
+    return header, iter(lines)
+
+
+def _text(path: Path) -> str:
+    """What a file says in UTF-8, or in UTF-16 where it begins with a mark of that, as spreadsheets write them."""
+    content = path.read_bytes()
+    coding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = content.decode(coding)
+    except UnicodeDecodeError as error:
+        words = "{path} is not text in UTF-8 (byte {place}); save it as CSV UTF-8"
+        raise ValueError(Problem.of("csv-not-utf8", words, path=path, place=error.start)) from None
+    if "\0" in text:
+        words = "{path} holds NUL characters, as UTF-16 without a mark at its start does; save it as CSV UTF-8"
+        raise ValueError(Problem.of("csv-nul", words, path=path))
+    return text
+
+
+def _has_boxes(path: Path, given: Sequence[str]) -> bool:
+    """Whether a CSV with these columns has boxes."""
+    known = ("image", "label", *BOX_COLUMNS)
+    problems = [f"unknown column {name!r}; {nearest(name, known)}" for name in given if name not in known]
+    problems += [f"the column {name!r} stands twice" for name in known if given.count(name) > 1]
+    boxes = [name for name in BOX_COLUMNS if name in given]
+    if "image" not in given:
+        problems.append("no column 'image'")
+    if boxes and (len(boxes) < len(BOX_COLUMNS) or "label" not in given):
+        problems.append(f"boxes need the columns label, {', '.join(BOX_COLUMNS)}")
+    if problems:
+        raise ValueError(f"{path}: {'; '.join(problems)}")
+    return bool(boxes)
+
+
+def _cells(header: Sequence[str], line: Sequence[str], where: str) -> dict[str, str]:
+    """The cells of a line by column; missing ones are empty, as blank ones after the last column are."""
+    if len(line) > len(header) and any(line[len(header) :]):
+        words = "{where} has {cells:plural cell}, the header {columns}; put what holds a comma into quotes"
+        raise ValueError(Problem.of("csv-cells", words, where=where, cells=len(line), columns=len(header)))
+    return dict(zip_longest(header, line[: len(header)], fillvalue=""))
+
+
+class _Labels:
+    """Finds classes by what a cell says."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._indices: dict[str, int] = {name: index for index, name in enumerate(class_names)}
+        composed: dict[str, set[int]] = {}
+        for name, index in self._indices.items():
+            composed.setdefault(unicodedata.normalize("NFC", name), set()).add(index)
+        self._composed = {name: found.pop() for name, found in composed.items() if len(found) == 1}
+
+    def index(self, text: str, where: str) -> int:
+        """A class by its name, whether its accents are letters of their own or not, or by its index.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        for known, said in ((self._indices, text), (self._composed, unicodedata.normalize("NFC", text))):
+            if said in known:
+                return known[said]
+        if text.isascii() and text.isdigit() and len(text) < _LONGEST_INDEX and int(text) < len(self._indices):
+            return int(text)
+        try:
+            return class_index(text, tuple(self._indices))
+        except ValueError as error:
+            if Problem.from_error(error).code == "class-ambiguous":
+                raise ValueError(Problem.from_error(error).at(where)) from None
+        words = "{where}: label {label!r} is neither a class name nor an index below {classes}; {nearest}"
+        values = {"label": text, "classes": len(self._indices), "nearest": nearest(text, self._indices)}
+        raise ValueError(Problem.of("csv-label-unknown", words, where=where, **values))
+
+
+def _box(row: Mapping[str, str], where: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(row[name]) for name in BOX_COLUMNS)
+    except ValueError:
+        raise ValueError(f"{where}: a box needs four numbers, got {[row[name] for name in BOX_COLUMNS]}") from None

@@ -1,0 +1,161 @@
+"""The one reader of pictures: what a file becomes, whether a dataset lists it or ``explain`` is given it.
+
+README.md ("Pictures and pixels") has the rules as a table.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+
+from ...explainers.network.tensors import FloatArray
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.images import Statistics, check_together
+from ...summary_format.problem import Problem
+from .pixels import normalized
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_TOP_OF_16_BITS = 65535.0
+_KIND_OF_PAGE = 254  # TIFF's tag NewSubfileType; its lowest bit marks a smaller copy of another page
+
+
+class PictureError(ExplainrunError, ValueError):
+    """A picture that cannot be had; says which and why, in one line."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How a picture becomes what a network takes.
+
+    Attributes:
+        size: (height, width) it is brought to, bilinearly; None leaves it as it is.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+        mean, std: taken from pixels of 0..1 and what the rest is divided by, for each channel or for all; where one
+            exceeds 10, of pixels of 0..255. None leaves them in 0..1.
+
+    Raises:
+        ValueError: if one of mean and std is missing, they or size hold numbers that do not fit, or channels is another
+            number.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int = 3
+    mean: Statistics | None = None
+    std: Statistics | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels not in MODES:
+            words = "channels must be one of {known}, got {given}"
+            raise ValueError(Problem.of("channels-unknown", words, known=tuple(MODES), given=self.channels))
+        check_together(self.mean, self.std)
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and np.size(values) not in (1, self.channels):
+                words = "{name} holds {numbers:plural number}, the pictures get {channels:plural channel}"
+                counts = {"numbers": np.size(values), "channels": self.channels}
+                raise ValueError(Problem.of("statistics-not-channels", words, name=name, **counts))
+        if self.std is not None and np.min(self.std) <= 0:
+            raise ValueError(Problem.of("std-not-positive", "std must be above 0, got {given}", given=self.std))
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            words = "size must be a height and a width in pixels, got {given}"
+            raise ValueError(Problem.of("size-not-two", words, given=self.size))
+
+    def of(self, picture: Image.Image) -> FloatArray:
+        """A picture as an image (C, H, W).
+
+        Raises:
+            PictureError: if its pixels have no meaning as colours.
+        """
+        picture = converted(picture, MODES[self.channels])
+        if self.size is not None:
+            picture = picture.resize((self.size[1], self.size[0]), Image.Resampling.BILINEAR)
+        pixels = np.asarray(picture)
+        pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        return normalized(np.ascontiguousarray(pixels), self.mean, self.std)
+
+
+def open_picture(source: Path | io.BytesIO) -> Image.Image:
+    """A picture of any kind that Pillow reads by itself: for EPS it would start Ghostscript, which runs programs."""
+    Image.init()
+    return Image.open(source, formats=[kind for kind in Image.OPEN if kind != "EPS"])
+
+
+def read_content(content: Path | io.BytesIO, source: str | Path) -> Image.Image:
+    """A picture, upright and in 8 bits per channel.
+
+    Args:
+        content: a file, or what it holds.
+        source: what messages call it.
+
+    Raises:
+        PictureError: if it is not a picture, is damaged, or cannot be shown as colours.
+    """
+    try:
+        with open_picture(content) as opened:
+            _check_pages(opened)
+            return _in_8_bits(ImageOps.exif_transpose(opened))
+    except PictureError as error:
+        raise PictureError(Problem.from_error(error).at(str(source))) from None
+    except UnidentifiedImageError:
+        if not (content.stat().st_size if isinstance(content, Path) else content.getbuffer().nbytes):
+            raise PictureError(Problem.of("picture-empty", "{source} is empty", source=source)) from None
+        problem = Problem.of("picture-kind", "{source} is not a picture of a known kind", source=source)
+        raise PictureError(problem) from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        words, said = "{source} cannot be read: {said}", " ".join(str(error).split())
+        raise PictureError(Problem.of("picture-unreadable", words, source=source, said=said)) from error
+
+
+def decoded(content: bytes, source: str) -> Image.Image:
+    """A picture from what a file of it holds, as ``read_content`` gives it."""
+    return read_content(io.BytesIO(content), source)
+
+
+def converted(picture: Image.Image, mode: str) -> Image.Image:
+    """A picture of any kind upright and in 8 bits per channel: "L", "RGB" or "RGBA".
+
+    What is transparent becomes white where the new mode has no transparency.
+
+    Raises:
+        PictureError: if its pixels have no meaning as colours.
+    """
+    picture = _in_8_bits(ImageOps.exif_transpose(picture))
+    transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info
+    if transparent and mode != "RGBA":
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return picture.convert(mode)
+
+
+def _check_pages(picture: Image.Image) -> None:
+    """Refuse a TIFF of several pages: which one is meant is unknown. Of an animation the first frame is."""
+    if picture.format != "TIFF":
+        return
+    own = (page for page in ImageSequence.Iterator(picture) if not page.tag_v2.get(_KIND_OF_PAGE, 0) & 1)  # type: ignore[attr-defined]
+    if len(list(islice(own, 2))) > 1:
+        words = "it has several pages; save the one that is meant as a file of its own"
+        raise PictureError(Problem.of("picture-pages", words))
+    picture.seek(0)
+
+
+def _in_8_bits(picture: Image.Image) -> Image.Image:
+    """The same where a channel has 8 bits or fewer; else grey brought to them."""
+    if picture.mode in ("LAB", "La"):
+        words = "its colours are {mode}; save it as RGB"
+        raise PictureError(Problem.of("picture-mode", words, mode=picture.mode))
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture, np.float64)
+    if not np.isfinite(values).all():
+        raise PictureError(Problem.of("picture-not-finite", "its pixels hold NaN or infinity"))
+    top = _TOP_OF_16_BITS if picture.mode != "F" else 255.0 if values.max() > 1 else 1.0
+    if values.min() < 0 or values.max() > max(top, 255.0):
+        words = "its pixels run from {lowest:.6g} to {highest:.6g}, not within 0..{allowed}; save it with 8 bits"
+        allowed = "65535" if picture.mode != "F" else "1 or 0..255"
+        extremes = {"lowest": float(values.min()), "highest": float(values.max())}
+        raise PictureError(Problem.of("picture-range", words, allowed=allowed, **extremes))
+    return Image.fromarray((values * (255.0 / top)).round().astype(np.uint8))
