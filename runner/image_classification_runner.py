@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import whole_number
-from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
@@ -34,7 +34,8 @@ class ImageClassificationRunner:
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
             padding; boxes (K, 4), one for each label, as x, y, width, height in pixels from the top left. The last
             one or two may be missing. Batched datasets, with one more axis in front, are read alike.
-        network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
+        network: from images (N, C, H, W) to logits (N, classes), or to something that holds them. It is left as it is
+            found. One logit z of two class names becomes (-z, z), so that a sigmoid gives both classes' probabilities.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
             several.
         mean: what was subtracted from the pixels, for each channel or for all; with std, original images are shown in
@@ -46,6 +47,9 @@ class ImageClassificationRunner:
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
+        output: which part of what the network returns is its logits: an index, a key or attribute (dots lead further
+            in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default what it returns,
+            or the one part that may be logits.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -56,7 +60,7 @@ class ImageClassificationRunner:
     """
 
     @checks_keywords
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         summary_dir: str | Path,
         data: tuple[ds.Dataset, Sequence[str]],
@@ -69,13 +73,16 @@ class ImageClassificationRunner:
         pass_size: int = DEFAULT_PASS_SIZE,
         strict: bool = False,
         jit: str = "auto",
+        output: Output = None,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
             raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
         self._summary_dir = Path(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
-        self._options = RunOptions.checked(mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit)
+        self._options = RunOptions.checked(
+            mean=mean, std=std, seed=seed, pass_size=pass_size, strict=strict, jit=jit, output=output
+        )
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()

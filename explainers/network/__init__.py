@@ -7,11 +7,13 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 from .ascent import channel_answers, check_channels
 from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
-from .modes import evaluating, half_training, keeping_flags
+from .modes import evaluating, half_training, keeping_flags, keeping_random_state
+from .outputs import NetworkError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, probe, probe_rows
 from .rectified import Rule
-from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network, by_image, gathered
+from .rows import by_image, gathered
+from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
 from .taps import Derivatives
 
 __all__ = [
@@ -21,10 +23,13 @@ __all__ = [
     "Derivatives",
     "DropoutPlaces",
     "Network",
+    "NetworkError",
     "OutOfMemoryError",
+    "Output",
     "Passes",
     "Rule",
     "UnsharedDropoutError",
+    "both_classes",
     "by_image",
     "channel_answers",
     "check_channels",
@@ -33,6 +38,7 @@ __all__ = [
     "gathered",
     "half_training",
     "keeping_flags",
+    "keeping_random_state",
     "layer_outputs",
     "logits_from",
     "pass_kind",

@@ -1,11 +1,16 @@
-"""Inference mode, and back."""
+"""Inference mode, and back; parameters that passes write, and the user's random numbers, put back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mindspore import nn
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+from mindspore.common import seed as mindspore_seeds
+
+from .tensors import exact_bytes
 
 _FLAGS = "_func_graph_flags"
 
@@ -63,3 +68,50 @@ def half_training(network: nn.Cell) -> Iterator[None]:
         finally:
             for parameter, asked in frozen:
                 parameter.requires_grad = asked
+
+
+class Written:
+    """The parameters that a network writes in its passes: its first pass shows them, and all are put back after each.
+
+    So every pass starts from what the user has, and leaves it. A pass that writes others than the first one did is not
+    noticed.
+    """
+
+    def __init__(self, cell: nn.Cell) -> None:
+        self._cell = cell
+        self._found: list[tuple[Parameter, Tensor]] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of these parameters, once a pass was made."""
+        return tuple(parameter.name for parameter, _ in self._found or ())
+
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """A pass runs within; afterwards parameters are as they were before, also if it raised."""
+        first = self._found is None
+        watched = self._found or [(one, one.copy()) for one in self._cell.get_parameters() if first]
+        try:
+            yield
+        finally:
+            if first:
+                watched = [(one, copy) for one, copy in watched if exact_bytes(one) != exact_bytes(copy)]
+            for parameter, copy in watched:
+                parameter.set_data(copy.copy())
+            self._found = watched
+
+
+@contextmanager
+def keeping_random_state() -> Iterator[None]:
+    """Within, random numbers may be drawn, of NumPy and of MindSpore; the user's next ones are as they were before.
+
+    Of MindSpore's operations without a seed of any kind, which begin by chance, there is nothing to keep.
+    """
+    numpy_state, generator, seeds = np.random.get_state(), ms.get_rng_state(), dict(mindspore_seeds._KERNEL_SEED)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        ms.set_rng_state(generator)
+        mindspore_seeds._KERNEL_SEED.clear()
+        mindspore_seeds._KERNEL_SEED.update(seeds)

@@ -14,22 +14,23 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
 from .compiled import compiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
-from .modes import evaluating
+from .modes import Written, evaluating
+from .outputs import Logits, Output
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .rectified import Rule, backward_rule
+from .rows import ACTIVATED_TOGETHER, agree, check_agreement, gathered
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
     Activation,
     FloatArray,
     IntArray,
     as_array,
-    checked_logits,
     checked_network,
     choose_fast_convolutions,
+    input_type,
     require_pynative,
 )
 
@@ -38,7 +39,6 @@ DEFAULT_PASS_SIZE = 16
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
 )
-ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
@@ -47,23 +47,35 @@ class Network:
     """Runs a classifier in passes of at most ``pass_size`` images.
 
     Args:
-        cell: takes images (N, C, H, W) and returns logits (N, classes).
+        cell: takes images (N, C, H, W), in the type of its parameters, and returns logits (N, classes) or something
+            that holds them.
         pass_size: images per pass. On CPU a row's bits depend on this number and on nothing else when it is 16 (at 7,
             20 or 32 the matrix kernels split rows otherwise), so runs keep it fixed.
         fill: fill up ragged passes with copies of their last image, whose results are dropped, so that every pass has
             one shape. Runs do; direct calls on a few images do not.
+        output: which part of what the cell returns is its logits; see ``Logits``.
+        classes: how many there are, if known; see ``Logits``.
 
     Attributes:
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
         layer_runs: how often each layer that was read ran in a pass.
+        written: the parameters that its passes write, which are put back after each.
 
     Raises:
         TypeError: if the cell is not a ``mindspore.nn.Cell``.
-        ValueError: if pass_size is below 1.
+        ValueError: if pass_size is below 1, or output is nothing that picks a part.
     """
 
-    def __init__(self, cell: nn.Cell, pass_size: int = DEFAULT_PASS_SIZE, *, fill: bool = False) -> None:
+    def __init__(
+        self,
+        cell: nn.Cell,
+        pass_size: int = DEFAULT_PASS_SIZE,
+        *,
+        fill: bool = False,
+        output: Output = None,
+        classes: int | None = None,
+    ) -> None:
         if pass_size < 1:
             raise ValueError(f"pass_size must be at least 1, got {pass_size}")
         choose_fast_convolutions()
@@ -74,6 +86,8 @@ class Network:
         self.after_pass: Callable[[], None] = lambda: None
         self.layer_runs: dict[str, int] = {}
         self._fill = fill
+        self.written = Written(cell)
+        self._logits, self._type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -102,7 +116,7 @@ class Network:
         while chunk := list(islice(rows, self.pass_size)):
             full = self.filled(np.stack(chunk))
             with self.running(kind, len(chunk)):
-                logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
+                logits = as_array(self._logits(self._forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
 
     def streamed_probabilities(
@@ -144,9 +158,10 @@ class Network:
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
         with self.running("compile", len(first)):
-            forward, output = compiled(self.cell, Tensor(self.filled(first)))
-            found = as_array(checked_logits(output, self.cell))[: len(first)]
-        _check_agreement(plain, found, "compiled")
+            full = self.input(Tensor(self.filled(first)))
+            forward, output = compiled(self.cell, full)
+            found = as_array(self._logits(output, len(full)))[: len(first)]
+        check_agreement(plain, found, "compiled", self._type)
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
@@ -194,7 +209,7 @@ class Network:
             full, asked = self.filled(images[chunk]), self.filled(labels[chunk])
             rows = len(images[chunk])
             with self.running(kind or pass_kind(rule), rows), backward_rule(rule):
-                parts.append(differentiated(self.cell, full, asked, layers, rows, rule))
+                parts.append(differentiated(self.cell, self.through, full, asked, layers, rows, rule))
         found = joined_derivatives(parts)
         if INPUT_LAYER in taps:
             found.activations[INPUT_LAYER] = images
@@ -221,12 +236,12 @@ class Network:
         first = images[: self.pass_size]
         full = Tensor(self.filled(first))
         with self.running("dropout trial", len(first)), watching_dropout(self.cell) as found:
-            checked_logits(self.cell(full), self.cell)
+            self.through(full)
         (self.dropout,) = found
         alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
         mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
         beside = self._dropped(mixed, full, len(first), "dropout trial")
-        if not _agree(alone[1:], beside[1:]):
+        if not agree(alone[1:], beside[1:], self._type):
             words = (
                 "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
                 "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
@@ -236,12 +251,12 @@ class Network:
             with self.running("dropout trial", len(first)):
                 flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
                 with dropout_hooks(self.cell, self.dropout, Draws(flat, len(full), samples)):
-                    together = as_array(checked_logits(self.cell(full), self.cell))
+                    together = as_array(self.through(full, together=False))
                 if together.shape != (len(full) * samples, alone.shape[1]):
                     words = "repeated, what is dropped gives logits {shape}"
                     raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
                 together = together.reshape(len(full), samples, -1)
-                if not (_agree(alone, together[:, 0]) and _agree(beside[:1], together[:1, 1])):
+                if not (agree(alone, together[:, 0], self._type) and agree(beside[:1], together[:1, 1], self._type)):
                     words = "with the dropout's output repeated, the network gives other logits"
                     raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
         except UnsharedDropoutError:
@@ -294,7 +309,23 @@ class Network:
     ) -> FloatArray:
         """Logits (rows of the pass, each so often repeated, classes) under these masks."""
         with self.running(kind, images), dropout_hooks(self.cell, self.dropout, Draws(generators, len(full), repeats)):
-            return as_array(checked_logits(self.cell(full), self.cell))
+            return as_array(self.through(full, together=repeats == 1))
+
+    def through(self, images: Tensor, *, together: bool = True) -> Tensor:
+        """Float32 logits (N, classes) of float32 images, within a pass; not compiled, so hooks and gradients act.
+
+        Args:
+            images: (N, C, H, W).
+            together: whether each image has one row of logits, not several.
+
+        Raises:
+            NetworkError: if the network returns nothing that is its logits.
+        """
+        return self._logits(self.cell(self.input(images)), len(images) if together else None)
+
+    def input(self, images: Tensor) -> Tensor:
+        """Float32 images as the network takes them: in the type of its parameters."""
+        return images if self._type == images.dtype else images.astype(self._type)
 
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images, in one pass of that kind.
@@ -313,7 +344,7 @@ class Network:
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)
-            self.cell(Tensor(images))
+            self.cell(self.input(Tensor(images)))
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     @contextmanager
@@ -324,7 +355,7 @@ class Network:
             OutOfMemoryError: if the device has no memory for it.
         """
         try:
-            with _one_at_a_time, self.passes.counted(kind, images), evaluating(self.cell):
+            with _one_at_a_time, self.passes.counted(kind, images), self.written.put_back(), evaluating(self.cell):
                 yield
             self.after_pass()
         except Exception as error:
@@ -344,44 +375,3 @@ class Network:
 
 def _trial(row: int, sample: int) -> np.random.Generator:
     return np.random.default_rng((row, sample))
-
-
-def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """Rows of several parts below one another, as many as are activated together."""
-    waiting: list[FloatArray] = []
-    for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= ACTIVATED_TOGETHER:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
-
-
-def by_image(parts: Iterator[FloatArray], rows: int) -> Iterator[FloatArray]:
-    """Parts of any length cut again, so many rows each."""
-    waiting: list[FloatArray] = []
-    for part in parts:
-        waiting.append(part)
-        while sum(map(len, waiting)) >= rows:
-            together = np.concatenate(waiting)
-            yield together[:rows]
-            waiting = [together[rows:]]
-
-
-def _check_agreement(expected: FloatArray, found: FloatArray, how: str) -> None:
-    """Make sure that logits made in another way are the same, up to rounding.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    if not _agree(expected, found):
-        finite = np.isfinite(expected)
-        apart = np.abs(found[finite] - expected[finite]).max(initial=0.0)
-        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
-
-
-def _agree(expected: FloatArray, found: FloatArray) -> bool:
-    finite = np.isfinite(expected)
-    apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
-    return bool(np.array_equal(np.isfinite(found), finite) and apart <= AGREES * max(1.0, largest))

@@ -58,7 +58,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = Network(plan.network, plan.options.pass_size, fill=True)
+    network = plan.opened()
     if folder_problems(plan.summary_dir) or plan.undescribed:
         raise PlanError(preflight_check(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:

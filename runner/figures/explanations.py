@@ -18,6 +18,7 @@ from ...explainers import EXPLAINERS, Explainer, Network
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
+from ...explainers.network import Output
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
@@ -44,6 +45,7 @@ class Question:
         layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
         class_names: in the order of the network's outputs; None leaves classes without names.
         seed: what randomness starts from.
+        output: which part of what the network returns is its logits, as for an explainer's direct call.
     """
 
     network: nn.Cell
@@ -53,6 +55,12 @@ class Question:
     layers: Sequence[str] = ()
     class_names: Sequence[str] | None = None
     seed: int = 0
+    output: Output = None
+
+    def opened(self) -> Network:
+        """The network as it is asked."""
+        classes = None if self.class_names is None else len(self.class_names)
+        return Network(self.network, output=self.output, classes=classes)
 
     def problems(self) -> Problems:
         """What is wrong with it as far as no pass is needed to see."""
@@ -177,7 +185,7 @@ def explain_pictures(
         PlanError: with all that is wrong, as far as it can be seen before the methods run.
     """
     question.problems().raise_if_any()
-    network, problems = Network(question.network), Problems()
+    network, problems = question.opened(), Problems()
     logits = [
         problems.attempt(
             f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from ...explainers.arguments import real_number, whole_number, yes_or_no
-from ...explainers.network import DEFAULT_PASS_SIZE
+from ...explainers.network import DEFAULT_PASS_SIZE, Output
+from ...explainers.network.outputs import checked_output
 from ...summary_format.problem import Problem
 
 _JIT = ("auto", "on", "off")
@@ -49,6 +50,8 @@ class RunOptions(BaseModel):
         pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
+        output: which part of what the network returns is its logits: an index, a key, or in scripts a function; None
+            for the only one that may be.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +62,7 @@ class RunOptions(BaseModel):
     pass_size: PassSize = DEFAULT_PASS_SIZE
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
     jit: Annotated[str, BeforeValidator(_jit)] = "auto"
+    output: Annotated[Output, PlainValidator(checked_output)] = None
 
     @classmethod
     def checked(cls, **given: Any) -> RunOptions:
