@@ -52,6 +52,9 @@ class Logits:
             None takes what is returned itself, or the only part of it that may be logits.
         classes: how many there are, if known: for 2 one logit becomes those of ``both_classes``.
 
+    Attributes:
+        doubled: whether the last ones were one logit.
+
     Raises:
         ValueError: if output is something else.
     """
@@ -59,6 +62,7 @@ class Logits:
     def __init__(self, network: str, output: Output = None, classes: int | None = None) -> None:
         self._network, self._output, self._classes = network, checked_output(output), classes
         self._known: tuple[str, ...] | None = None
+        self.doubled = False
 
     def __call__(self, returned: Any, images: int | None = None) -> Tensor:
         """Float32 logits (N, classes).
@@ -71,7 +75,8 @@ class Logits:
             NetworkError: if what is returned has no logits, or nothing says which part they are.
         """
         logits = self._float32(self._picked(returned, images))
-        return both_classes(logits) if self._classes == 2 and logits.shape[1] == 1 else logits
+        self.doubled = self._classes == 2 and logits.shape[1] == 1
+        return both_classes(logits) if self.doubled else logits
 
     def _picked(self, returned: Any, images: int | None) -> Tensor:
         if self._output is None:

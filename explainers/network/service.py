@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,11 +15,12 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
+from .activations import check_activation, check_no_probabilities
 from .compiled import compiled
 from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
 from .modes import Written, evaluating
 from .outputs import Logits, Output
-from .passes import OutOfMemoryError, Passes, pass_kind
+from .passes import OutOfMemoryError, Passes, device_error, pass_kind
 from .rectified import Rule, backward_rule
 from .rows import ACTIVATED_TOGETHER, agree, check_agreement, gathered
 from .taps import Derivatives, differentiated, joined_derivatives
@@ -36,9 +37,6 @@ from .tensors import (
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
-)
 
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
@@ -86,6 +84,8 @@ class Network:
         self.after_pass: Callable[[], None] = lambda: None
         self.layer_runs: dict[str, int] = {}
         self._fill = fill
+        self._latest: Tensor | None = None
+        self._activations: list[Activation] = []  # that were checked
         self.written = Written(cell)
         self._logits, self._type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] = cell
@@ -165,7 +165,21 @@ class Network:
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
-        """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else."""
+        """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
+
+        Raises:
+            NetworkError: where an activation is asked for the first time, if it does not make probabilities of each row
+                alone, or the logits are probabilities already.
+        """
+        probabilities = self._activated(logits, activation_fn)
+        if not any(activation_fn is known for known in self._activations) and logits.ndim == 2:
+            activated = partial(self._activated, activation_fn=activation_fn)
+            check_activation(activated, logits.shape[1], doubled=self._logits.doubled)
+            check_no_probabilities(logits, probabilities)
+            self._activations.append(activation_fn)
+        return probabilities
+
+    def _activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         parts = []
         with _one_at_a_time:
             for first in range(0, len(logits), ACTIVATED_TOGETHER):
@@ -325,7 +339,8 @@ class Network:
 
     def input(self, images: Tensor) -> Tensor:
         """Float32 images as the network takes them: in the type of its parameters."""
-        return images if self._type == images.dtype else images.astype(self._type)
+        self._latest = images if self._type == images.dtype else images.astype(self._type)
+        return self._latest
 
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images, in one pass of that kind.
@@ -353,6 +368,7 @@ class Network:
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
+            NetworkError: if MindSpore lacks an operator of the network for the device.
         """
         try:
             with _one_at_a_time, self.passes.counted(kind, images), self.written.put_back(), evaluating(self.cell):
@@ -361,8 +377,8 @@ class Network:
         except Exception as error:
             with suppress(Exception):  # MindSpore may raise an error again at the next operation: let it be this one
                 (Tensor(0.0) + 1.0).asnumpy()
-            if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
-                raise OutOfMemoryError(self.pass_size) from error
+            if (clearer := device_error(error, self.cell, self._latest, self.pass_size)) is not None:
+                raise clearer from error
             raise
 
     def filled(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:

@@ -89,7 +89,8 @@ def test_tracebacks_are_asked_for_in_one_place(repository):
     assert list(literals("EXPLAINRUN_TRACEBACK", repository)) == ["runner/problems.py"]
 
 
-VALUES = {"mean": [0.1], "std": [0.5], "seed": 7, "pass_size": 3, "strict": True, "jit": "off", "output": "0"}  # none is a default
+# None is a default.
+VALUES = {"mean": [0.1], "std": [0.5], "seed": 7, "pass_size": 3, "strict": True, "jit": "off", "output": "0"}
 
 
 def test_every_option_of_a_config_reaches_the_plan_that_is_written(repository, tmp_path):
