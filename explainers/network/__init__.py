@@ -10,7 +10,7 @@ from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, half_training, keeping_flags, keeping_random_state
 from .outputs import NetworkError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
-from .probing import PROBED, probe, probe_rows
+from .probing import PROBED, agreeing, probe, probe_rows
 from .rectified import Rule
 from .rows import by_image, gathered
 from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
@@ -29,6 +29,7 @@ __all__ = [
     "Passes",
     "Rule",
     "UnsharedDropoutError",
+    "agreeing",
     "both_classes",
     "by_image",
     "channel_answers",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn
-from mindspore.common import seed as mindspore_seeds
 
 from .tensors import exact_bytes
 
 _FLAGS = "_func_graph_flags"
+# By kernel and seed, how far MindSpore's random operations are after set_seed; a function has the module's name.
+_OPERATION_SEEDS: dict[Any, Any] = getattr(import_module("mindspore.common.seed"), "_KERNEL_SEED", {})
 
 
 @contextmanager
@@ -105,13 +108,13 @@ class Written:
 def keeping_random_state() -> Iterator[None]:
     """Within, random numbers may be drawn, of NumPy and of MindSpore; the user's next ones are as they were before.
 
-    Of MindSpore's operations without a seed of any kind, which begin by chance, there is nothing to keep.
+    Where nobody has called ``mindspore.set_seed``, MindSpore's own operations begin by chance: nothing is kept there.
     """
-    numpy_state, generator, seeds = np.random.get_state(), ms.get_rng_state(), dict(mindspore_seeds._KERNEL_SEED)
+    numpy_state, generator, seeds = np.random.get_state(), ms.get_rng_state(), dict(_OPERATION_SEEDS)
     try:
         yield
     finally:
         np.random.set_state(numpy_state)
         ms.set_rng_state(generator)
-        mindspore_seeds._KERNEL_SEED.clear()
-        mindspore_seeds._KERNEL_SEED.update(seeds)
+        _OPERATION_SEEDS.clear()
+        _OPERATION_SEEDS.update(seeds)

@@ -50,13 +50,13 @@ def check_agreement(expected: FloatArray, found: FloatArray, how: str, kind: Any
         raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
 
 
-def agree(expected: FloatArray, found: FloatArray, kind: Any = ms.float32) -> bool:
-    """Whether logits are the same up to rounding in a type, and finite in the same places."""
+def agree(expected: FloatArray, found: FloatArray, kind: Any = ms.float32, times: float = 1.0) -> bool:
+    """Whether logits are the same up to so many times rounding in a type, and finite in the same places."""
     finite = np.isfinite(expected)
     if not np.array_equal(np.isfinite(found), finite):
         return False
     apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
-    return bool(apart <= tolerance(kind) * max(1.0, largest))
+    return bool(apart <= times * tolerance(kind) * max(1.0, largest))
 
 
 def tolerance(kind: Any) -> float:

@@ -58,6 +58,7 @@ class Network:
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
         layer_runs: how often each layer that was read ran in a pass.
+        type: in which the cell takes images.
         written: the parameters that its passes write, which are put back after each.
 
     Raises:
@@ -87,7 +88,7 @@ class Network:
         self._latest: Tensor | None = None
         self._activations: list[Activation] = []  # that were checked
         self.written = Written(cell)
-        self._logits, self._type = Logits(type(cell).__name__, output, classes), input_type(cell)
+        self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -161,7 +162,7 @@ class Network:
             full = self.input(Tensor(self.filled(first)))
             forward, output = compiled(self.cell, full)
             found = as_array(self._logits(output, len(full)))[: len(first)]
-        check_agreement(plain, found, "compiled", self._type)
+        check_agreement(plain, found, "compiled", self.type)
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
@@ -255,7 +256,7 @@ class Network:
         alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
         mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
         beside = self._dropped(mixed, full, len(first), "dropout trial")
-        if not agree(alone[1:], beside[1:], self._type):
+        if not agree(alone[1:], beside[1:], self.type):
             words = (
                 "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
                 "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
@@ -270,7 +271,7 @@ class Network:
                     words = "repeated, what is dropped gives logits {shape}"
                     raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
                 together = together.reshape(len(full), samples, -1)
-                if not (agree(alone, together[:, 0], self._type) and agree(beside[:1], together[:1, 1], self._type)):
+                if not (agree(alone, together[:, 0], self.type) and agree(beside[:1], together[:1, 1], self.type)):
                     words = "with the dropout's output repeated, the network gives other logits"
                     raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
         except UnsharedDropoutError:
@@ -339,7 +340,7 @@ class Network:
 
     def input(self, images: Tensor) -> Tensor:
         """Float32 images as the network takes them: in the type of its parameters."""
-        self._latest = images if self._type == images.dtype else images.astype(self._type)
+        self._latest = images if self.type == images.dtype else images.astype(self.type)
         return self._latest
 
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:

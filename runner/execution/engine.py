@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 
-from ...explainers.network import PROBED, Network
+from ...explainers.network import PROBED, Network, keeping_random_state, probe
 from ...summary_format import BrokenRecordError, FolderLock, Results, RunFolder, Segments, SummaryWriter, remove_runs
 from ...summary_format.event_file.records import Record
 from ...summary_format.lifecycle.finish import finish, metadata
@@ -27,10 +27,11 @@ from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from ..results.run_result import RunResult
 from .batch import Batch, digests, read
-from .batch_loop import BatchLoop, check_results, check_same, need_inference
+from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts
 from .commit_queue import Committer
+from .doubts import RANDOM, REPEAT
 from .pass_counts import Costs, Profile
-from .preflight import PreflightResult, network_probe, preflight_check
+from .preflight import PreflightResult, preflight_check
 from .progress import RunProgress
 from .resume import ResumeDecision, other_data, resume_decision
 from .signals import Stopping
@@ -121,6 +122,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
     return _Begun(plan.with_layers(chosen), run, reading.batches)
 
 
+@keeping_random_state()
 def _network_apart(
     plan: Plan, network: Network, first_pass_samples: list[Sample], state: Mapping[str, Any]
 ) -> str | None:
@@ -130,7 +132,11 @@ def _network_apart(
     except ValueError as error:
         return str(error)
     images = np.stack([sample.pixels for sample in first_pass_samples[:PROBED]])
-    return kept.difference(network_probe(plan, network, images))
+    found = probe(network, images, plan.activation_fn)
+    if kept.answers is None and found.difference(probe(network, images, plan.activation_fn)):
+        found = replace(found, answers=None)  # which one pass need not show
+    report_doubts(plan, [RANDOM] if found.answers is None else [])
+    return kept.difference(found)
 
 
 def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
@@ -187,6 +193,7 @@ def _begun(
         preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
     if preflight.problems:
         raise PlanError(preflight.problems)
+    report_doubts(plan, preflight.doubts)
     stopping.check()
     plan = preflight.plan
     state = {
@@ -197,14 +204,14 @@ def _begun(
         "probe": preflight.probe and preflight.probe.to_jsonable(),
         "replaces": decision.replaces,
     }
-    _need_trials(profile, plan, preflight)
+    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
     remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
     return _Begun(plan, run, preflight.groups, preflight.first)
 
 
-def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> None:
-    """Count what examining a plan tried."""
+def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repeated: int) -> None:
+    """Count what examining a plan tried, and the passes that were made again to see why others did not agree."""
     profile.need_probe(len(preflight.begins))
     profile.need_passes("layer choice", bool(plan.chosen_layers))
     if preflight.first is None:
@@ -215,6 +222,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> No
         profile.need_dropout_trial()
     if plan.shard is not None:
         profile.need_place_trial()
+    profile.need_passes(REPEAT, repeated)
     need_inference(profile, plan, len(preflight.first.samples))
 
 

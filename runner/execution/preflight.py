@@ -14,7 +14,7 @@ import numpy as np
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
-from ...explainers.network import Network, UnsharedDropoutError, probe
+from ...explainers.network import Network, NetworkError, UnsharedDropoutError, keeping_random_state, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
@@ -24,12 +24,9 @@ from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
 from ..problems import Problems, first_line, problem_of
 from .batch import Batch, digests, inferred, read
+from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
-_NO_FUNCTION = (
-    "the network gives different outputs for the same image each time, as one that draws random numbers does; results "
-    "are not reproducible, and a later start cannot check that it has the same network"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +36,7 @@ class PreflightResult:
     Attributes:
         plan: what was looked at, with the layers that were chosen.
         problems: what is wrong, a sentence each.
+        doubts: why explanations may not be of images alone, a sentence each; wrong if the plan is strict.
         first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
             that, or the plan's shard has no sample.
         groups: all batches.
@@ -54,8 +52,10 @@ class PreflightResult:
     begins: Sequence[int] = ()
     compiled: bool = False
     probe: Probe | None = None
+    doubts: Sequence[Problem] = ()
 
 
+@keeping_random_state()
 def preflight_check(
     plan: Plan, network: Network, total: int | None = None, check: Callable[[], None] = lambda: None
 ) -> PreflightResult:
@@ -82,15 +82,18 @@ def preflight_check(
     groups = chain([samples], reading.batches) if samples else iter(())
     first_pass_images = np.stack([sample.pixels for sample in reading.first_pass_samples])
     try:
-        answers = network_probe(plan, network, first_pass_images)
+        answers = probe(network, first_pass_images, plan.activation_fn)
         plan = _with_layers(plan, network, first_pass_images[0], problems)
         if not samples:
             return PreflightResult(
                 plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers
             )
-        compiled = _tried(plan, network, first_pass_images, problems)
+        compiled, alone = _tried(plan, network, first_pass_images, problems)
         inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
+    except NetworkError as error:
+        problems += error.problems
+        return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     except (ValueError, TypeError, RuntimeError) as error:
         problems.append(
             Problem.of(
@@ -102,31 +105,35 @@ def preflight_check(
         )
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
-    problems += _output_problems(plan, first)
+    problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
+    doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
     if not problems:
         first, refused = _with_maps(plan, network, first)
         problems += refused + _space_problems(plan, first, total)
     return PreflightResult(
-        plan=plan, problems=problems, first=first, groups=groups, begins=begins, compiled=compiled, probe=answers
+        plan=plan,
+        problems=problems,
+        first=first,
+        groups=groups,
+        begins=begins,
+        compiled=compiled,
+        probe=replace(answers, answers=None) if RANDOM in doubted else answers,
+        doubts=doubted,
     )
 
 
-def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
-    """Try on a pass of images how passes may run; gives whether forward ones run compiled."""
+def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> tuple[bool, FloatArray | None]:
+    """Try on a pass of images how passes may run.
+
+    Gives whether forward ones run compiled, and the first image's logits beside copies of itself, if they were asked.
+    """
+    alone = None
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
         _prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
-        _try_places(plan, network, images[0])
-    return compiled
-
-
-def network_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
-    """What the plan's network answers to fixed images and to the first of these; reported if that says nothing."""
-    found = probe(network, images, plan.activation_fn)
-    if found.answers is None:
-        _log.warning(_NO_FUNCTION)
-    return found
+        alone = _try_places(plan, network, images[0])
+    return compiled, alone
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
@@ -159,8 +166,8 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Proble
     return True
 
 
-def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
-    """Warn if logits depend on an image's position in a batch.
+def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
+    """Warn if logits depend on an image's position in a batch; gives the first ones.
 
     Merged shards may then differ from an unsharded run in the last bits.
     """
@@ -171,6 +178,8 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
             plan.options.pass_size,
         )
+    first: FloatArray = logits[0]
+    return first
 
 
 def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
@@ -283,6 +292,21 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
                 highest=float(finite.max()),
             )
         )
+    elif (said := like_a_sigmoid(first)) is not None:
+        _log.warning("%s", said)
+    return problems
+
+
+def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
+    """What the network's outputs show of the activations that explainers and metrics bring along."""
+    problems = []
+    for part in (*plan.explainers, *plan.metrics):
+        activation_fn = getattr(part, "activation_fn", None)
+        if activation_fn is not None and activation_fn is not plan.activation_fn:
+            try:
+                network.activated(first.inference.logits, activation_fn)
+            except NetworkError as error:
+                problems += [problem.at(part.name) for problem in error.problems]
     return problems
 
 
