@@ -44,7 +44,8 @@ class ImageClassificationRunner:
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
         pass_size: images per pass; results depend on no other size.
-        strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
+        strict: make a network output or a map that is not finite an error, instead of counting it as not computed, and
+            a network whose outputs are not of their image alone, instead of reporting it.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
         output: which part of what the network returns is its logits: an index, a key or attribute (dots lead further

@@ -133,6 +133,12 @@ class Logits:
         return {"network": self._network, "returned": f"{kind} of {', '.join(parts)}" if parts else kind}
 
 
+def only_part(returned: Any, shape: tuple[int, ...]) -> Any:
+    """The only Tensor of floats of a shape in what a network returned; what it returned where there is not one."""
+    found = [value for _, value in _leaves(returned) if value.shape == shape and value.dtype in FLOATING]
+    return found[0] if len(found) == 1 else returned
+
+
 def _may_be_logits(value: Tensor, images: int | None) -> bool:
     return value.ndim == 2 and value.dtype in FLOATING and images in (None, value.shape[0])
 

@@ -11,6 +11,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
+from ...benchmarks import Metric
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
@@ -300,7 +301,8 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
 def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
     """What the network's outputs show of the activations that explainers and metrics bring along."""
     problems = []
-    for part in (*plan.explainers, *plan.metrics):
+    parts: list[Explainer | Metric] = [*plan.explainers, *plan.metrics]
+    for part in parts:
         activation_fn = getattr(part, "activation_fn", None)
         if activation_fn is not None and activation_fn is not plan.activation_fn:
             try:

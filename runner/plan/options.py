@@ -48,7 +48,8 @@ class RunOptions(BaseModel):
         std: what they were divided by then.
         seed: what all randomness starts from, from 0.
         pass_size: images per pass, from 1.
-        strict: whether a network output or a map that is not finite is an error.
+        strict: whether a network output or a map that is not finite, or a network that is no function of its image, is
+            an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
         output: which part of what the network returns is its logits: an index, a key, or in scripts a function; None
             for the only one that may be.
