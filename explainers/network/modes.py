@@ -9,9 +9,10 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
-from .tensors import exact_bytes
+from .tensors import exact_array, exact_bytes
 
 _FLAGS = "_func_graph_flags"
 # By kernel and seed, how far MindSpore's random operations are after set_seed; a function has the module's name.
@@ -82,7 +83,7 @@ class Written:
 
     def __init__(self, cell: nn.Cell) -> None:
         self._cell = cell
-        self._found: list[tuple[Parameter, Tensor]] | None = None
+        self._found: list[tuple[Parameter, npt.NDArray[Any]]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,14 +94,14 @@ class Written:
     def put_back(self) -> Iterator[None]:
         """A pass runs within; afterwards parameters are as they were before, also if it raised."""
         first = self._found is None
-        watched = self._found or [(one, one.copy()) for one in self._cell.get_parameters() if first]
+        watched = self._found or [(one, exact_array(one)) for one in self._cell.get_parameters() if first]
         try:
             yield
         finally:
             if first:
-                watched = [(one, copy) for one, copy in watched if exact_bytes(one) != exact_bytes(copy)]
-            for parameter, copy in watched:
-                parameter.set_data(copy.copy())
+                watched = [(one, values) for one, values in watched if exact_bytes(one) != values.tobytes()]
+            for parameter, values in watched:
+                parameter.set_data(Tensor(values.copy(), parameter.dtype))
             self._found = watched
 
 

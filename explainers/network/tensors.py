@@ -85,13 +85,17 @@ def as_array(values: Any) -> FloatArray:
     return array
 
 
+def exact_array(values: Tensor) -> npt.NDArray[Any]:
+    """The values of a Tensor, exactly, in memory of their own."""
+    try:
+        return np.array(values.asnumpy())
+    except (TypeError, ValueError, RuntimeError):  # a type that NumPy does not have, such as bfloat16 in MindSpore 2.7
+        return np.array(values.astype(ms.float32).asnumpy())
+
+
 def exact_bytes(values: Tensor) -> bytes:
     """The values of a Tensor, bit by bit."""
-    try:
-        data: bytes = values.asnumpy().tobytes()
-    except (TypeError, ValueError, RuntimeError):  # a type that NumPy does not have, such as bfloat16 in MindSpore 2.7
-        data = values.astype(ms.float32).asnumpy().tobytes()
-    return data
+    return exact_array(values).tobytes()
 
 
 def check_labels(labels: IntArray, classes: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,14 @@ def doubts(
         )
         found.append(Problem.of("network-writes-parameters", words, parameters=list(network.written.names)))
     return found
+
+
+def kept_doubts(said: Any, answers: Probe) -> list[Problem]:
+    """What a run began with, from what it kept: sentences by their codes, and the answers to its probe."""
+    found = {code: Problem(str(doubt), code) for code, doubt in said.items()} if isinstance(said, Mapping) else {}
+    if answers.answers is None:
+        found = {RANDOM.code: RANDOM, **found}
+    return list(found.values())
 
 
 def like_a_sigmoid(batch: Batch) -> Problem | None:

@@ -29,7 +29,7 @@ from ..results.run_result import RunResult
 from .batch import Batch, digests, read
 from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts
 from .commit_queue import Committer
-from .doubts import RANDOM, REPEAT
+from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
 from .preflight import PreflightResult, preflight_check
 from .progress import RunProgress
@@ -117,6 +117,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
+        report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
     if chosen:
         _log.info("layers that were chosen when the run began: %s", ", ".join(map(": ".join, chosen.items())))
     return _Begun(plan.with_layers(chosen), run, reading.batches)
@@ -135,7 +136,6 @@ def _network_apart(
     found = probe(network, images, plan.activation_fn)
     if kept.answers is None and found.difference(probe(network, images, plan.activation_fn)):
         found = replace(found, answers=None)  # which one pass need not show
-    report_doubts(plan, [RANDOM] if found.answers is None else [])
     return kept.difference(found)
 
 
@@ -202,6 +202,7 @@ def _begun(
         "compiled": preflight.compiled,
         "dropout": asdict(network.dropout),
         "probe": preflight.probe and preflight.probe.to_jsonable(),
+        "doubts": {doubt.code: doubt for doubt in preflight.doubts},
         "replaces": decision.replaces,
     }
     _need_trials(profile, plan, preflight, network.passes.made[REPEAT])

@@ -18,7 +18,7 @@ from ...explainers import EXPLAINERS, Explainer, Network
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
-from ...explainers.network import Output
+from ...explainers.network import NetworkError, Output
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
@@ -186,14 +186,7 @@ def explain_pictures(
     """
     question.problems().raise_if_any()
     network, problems = question.opened(), Problems()
-    logits = [
-        problems.attempt(
-            f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
-            f"say the size that it takes)",
-            partial(_logits, network, image),
-        )
-        for name, image in zip(names, images, strict=True)
-    ]
+    logits = [_tried_logits(network, name, image, problems) for name, image in zip(names, images, strict=True)]
     problems.raise_if_any()
     classes = logits[0].shape[1]
     if question.class_names is not None and len(question.class_names) != classes:
@@ -269,6 +262,22 @@ def _entry(method: Any) -> tuple[str, dict[str, Any]]:
         words = "a method is a name, a mapping from one name to its options or an explainer, got {given!r}"
         raise ValueError(Problem.of("method-malformed", words, given=method))
     return method_name(name), dict(options or {})
+
+
+def _tried_logits(network: Network, name: str, image: FloatArray, problems: Problems) -> Any:
+    """Logits (1, classes) of an image; None where the network fails, which is noted."""
+    where = (
+        f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
+        f"say the size that it takes)"
+    )
+    try:
+        return _logits(network, image)
+    except NetworkError as error:  # of the network, whatever the image
+        if not problems:
+            problems.note(error)
+    except Exception as error:
+        problems.note(error, where)
+    return None
 
 
 def _logits(network: Network, image: FloatArray) -> FloatArray:

@@ -36,6 +36,7 @@ class Small(nn.Cell):
         self.conv, self.relu = nn.Conv2d(1, 3, 3, weight_init=Tensor(weights)), nn.ReLU()
         self.head = dense(3, 2)
         self.head.weight.set_data(Tensor(np.float32([[1, 0.5, -1], [0, -2, 0.25]])))
+        self.head.bias.set_data(Tensor(np.float32([0.5, -0.25])))
 
     def construct(self, x):
         features = self.relu(self.conv(x)).mean((2, 3))
@@ -57,7 +58,7 @@ METHODS = {
     "DeepFeatureFactorization": lambda cell: DeepFeatureFactorization(cell, "relu", 2),
     "IntegratedGradients": lambda cell: IntegratedGradients(cell, steps=4),
     "Occlusion": lambda cell: Occlusion(cell, nn.Softmax(), window=2, stride=2),
-    "RISE": lambda cell: RISE(cell, nn.Softmax(), num_masks=20),
+    "RISE": lambda cell: RISE(cell, nn.Softmax(), num_masks=20, grid=(3, 4)),
     "LIME": lambda cell: LIME(cell, nn.Softmax(), num_samples=20),
 }
 

@@ -220,3 +220,13 @@ def test_the_activation_of_an_explainer_is_looked_at_too(runner, tmp_path, raisi
         runner(Net(), occluding=nn.Softmax(axis=0)).run()
     with raising(ValueError, "activation-mixes-images"):
         Occlusion(Net(), nn.Softmax(axis=0))(Tensor(np.ones((1, 1, 2, 4), np.float32)), 0)
+
+
+def test_a_later_start_says_it_again(runner, caplog, raising):
+    cell = Net(less_the_mean_of_the_batch)
+    runner(cell).run()
+    caplog.clear()
+    assert runner(cell).run().finished_before
+    assert caplog.text.count("images beside it") == 1
+    with raising(PlanError, MIXED):
+        runner(cell, strict=True).run()
