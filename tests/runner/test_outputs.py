@@ -7,7 +7,7 @@ import pytest
 from mindspore import nn
 
 from explainrun.explainers import GradCAM, Gradient
-from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner import ImageClassificationRunner, PlanError, explain
 from explainrun.summary_format import Results
 
 
@@ -122,3 +122,11 @@ def test_both_classes_of_one_logit_are_explained(runner, two_channels, tmp_path)
     np.testing.assert_allclose(two.probabilities[:, 1:], one.probabilities, rtol=1e-6)
     np.testing.assert_allclose(two.probabilities.sum(axis=1), 1, rtol=1e-6)
     assert {label for _, label in two.questions.tolist()} == {0, 1}
+
+
+def test_pictures_are_explained_by_the_output_that_is_chosen(two_channels, raising):
+    cell = Heads(two_channels())
+    image = np.ones((1, 2, 4), np.float32)
+    assert explain(cell, image, "Gradient", output="aux", activation_fn="sigmoid") is not None
+    with raising(PlanError, "output-ambiguous", names=["main", "aux"]):
+        explain(cell, image, "Gradient")
