@@ -8,7 +8,7 @@ from .ascent import channel_answers, check_channels
 from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, half_training, keeping_flags, keeping_random_state
-from .outputs import NetworkError, Output, both_classes
+from .outputs import NetworkRefusedError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
 from .rectified import Rule
@@ -23,7 +23,7 @@ __all__ = [
     "Derivatives",
     "DropoutPlaces",
     "Network",
-    "NetworkError",
+    "NetworkRefusedError",
     "OutOfMemoryError",
     "Output",
     "Passes",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...summary_format.problem import Problem
-from .outputs import NetworkError
+from .outputs import NetworkRefusedError
 from .tensors import FloatArray
 
 _ROUNDING = 1e-4  # of probabilities
@@ -27,7 +27,7 @@ def check_activation(activated: Activated, classes: int, *, doubled: bool = Fals
         doubled: whether the logits (-z, z) were made of one logit z.
 
     Raises:
-        NetworkError: if it does not.
+        NetworkRefusedError: if it does not.
     """
     rows = np.random.default_rng(7).normal(0, 2, (4, classes)).astype(np.float32)
     found = activated(rows)
@@ -35,31 +35,31 @@ def check_activation(activated: Activated, classes: int, *, doubled: bool = Fals
         return
     if _apart(activated(rows), found):
         words = "activation_fn gives other probabilities for the same logits each time; take one that draws nothing"
-        raise NetworkError(Problem.of("activation-random", words))
+        raise NetworkRefusedError(Problem.of("activation-random", words))
     beside = np.concatenate([rows[:1], -rows[1:]])
     if _apart(activated(beside)[0], found[0]):
         words = (
             "activation_fn gives an image other probabilities beside others, as softmax over the first axis does; "
             "take one over classes, such as nn.Softmax()"
         )
-        raise NetworkError(Problem.of("activation-mixes-images", words))
+        raise NetworkRefusedError(Problem.of("activation-mixes-images", words))
     if not _apart(found, found[:1]):
         words = "activation_fn gives {value:.4g} whatever the logits are{why}"
         why = "; softmax of one logit always does, take nn.Sigmoid()" if classes == 1 else ""
-        raise NetworkError(Problem.of("activation-constant", words, value=float(found[0, 0]), why=why))
+        raise NetworkRefusedError(Problem.of("activation-constant", words, value=float(found[0, 0]), why=why))
     if doubled and _apart(activated(rows * [0, 1])[:, 1], found[:, 1]):
         words = (
             "the network gives one logit z for two classes, whose logits are (-z, z), and activation_fn mixes them, as "
             "softmax does; take nn.Sigmoid()"
         )
-        raise NetworkError(Problem.of("activation-mixes-classes", words))
+        raise NetworkRefusedError(Problem.of("activation-mixes-classes", words))
 
 
 def check_no_probabilities(logits: FloatArray, probabilities: FloatArray) -> None:
     """Make sure that logits (N, classes) are none of what a softmax gives, unless the activation leaves them.
 
     Raises:
-        NetworkError: if they are, or are the logarithms of that and the activation makes no softmax of them.
+        NetworkRefusedError: if they are, or are the logarithms of that and the activation makes no softmax of them.
     """
     if logits.shape != probabilities.shape or logits.shape[1] < 2 or not np.isfinite(logits).all():
         return
@@ -71,13 +71,13 @@ def check_no_probabilities(logits: FloatArray, probabilities: FloatArray) -> Non
             "to {highest:.4g} of them; leave the network's softmax out, or give nn.Identity() as activation_fn"
         )
         bounds = {"lowest": float(probabilities.min()), "highest": float(probabilities.max())}
-        raise NetworkError(Problem.of("network-gives-probabilities", words, **bounds))
+        raise NetworkRefusedError(Problem.of("network-gives-probabilities", words, **bounds))
     if logits.max() <= 0 and _sums_to_1(np.exp(logits)) and not _sums_to_1(probabilities):
         words = (
             "the network gives logarithms of probabilities, and activation_fn makes no probabilities that sum up to 1 "
             "of them; give nn.Softmax() as activation_fn"
         )
-        raise NetworkError(Problem.of("network-gives-logarithms", words))
+        raise NetworkRefusedError(Problem.of("network-gives-logarithms", words))
 
 
 def _sums_to_1(rows: FloatArray) -> bool:

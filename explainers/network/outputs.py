@@ -16,7 +16,7 @@ from .tensors import FLOATING
 Output = int | str | Callable[[Any], Any] | None
 
 
-class NetworkError(ExplainrunError, ValueError):
+class NetworkRefusedError(ExplainrunError, ValueError):
     """What a network returns, or needs, is nothing that can be explained; says why."""
 
 
@@ -72,7 +72,7 @@ class Logits:
             images: how many it was given, N; None where each may have several rows.
 
         Raises:
-            NetworkError: if what is returned has no logits, or nothing says which part they are.
+            NetworkRefusedError: if what is returned has no logits, or nothing says which part they are.
         """
         logits = self._float32(self._picked(returned, images))
         self.doubled = self._classes == 2 and logits.shape[1] == 1
@@ -92,7 +92,9 @@ class Logits:
             part = _part(returned, self._output)
             if part is None:
                 words = "{network} returns no output {output!r}; it returns {returned}"
-                raise NetworkError(Problem.of("output-missing", words, output=self._output, **self._said(returned)))
+                raise NetworkRefusedError(
+                    Problem.of("output-missing", words, output=self._output, **self._said(returned))
+                )
         return self._checked(part, images) if isinstance(part, Tensor) else self._only(part, images, self._output)[1]
 
     def _only(self, returned: Any, images: int | None, within: Output = None) -> tuple[tuple[str, ...], Tensor]:
@@ -100,7 +102,7 @@ class Logits:
         found = [(place, value) for place, value in _leaves(returned) if _may_be_logits(value, images)]
         if not found:
             words = "{network} must return logits of shape (N, classes), it returned {returned}"
-            raise NetworkError(Problem.of("output-no-logits", words, **self._said(returned)))
+            raise NetworkRefusedError(Problem.of("output-no-logits", words, **self._said(returned)))
         if len(found) > 1:
             start = () if within is None or callable(within) else (str(within),)
             names = [".".join((*start, *place)) for place, _ in found]
@@ -109,7 +111,7 @@ class Logits:
                 "index or a function as output"
             )
             values = {"network": self._network, "count": len(found), "names": names}
-            raise NetworkError(Problem.of("output-ambiguous", words, **values))
+            raise NetworkRefusedError(Problem.of("output-ambiguous", words, **values))
         return found[0]
 
     def _checked(self, logits: Tensor, images: int | None) -> Tensor:
@@ -120,7 +122,7 @@ class Logits:
             elif logits.ndim == 2:
                 what += f" for {images} images"
             words = "{network} must return logits of shape (N, classes), it returned {returned}"
-            raise NetworkError(Problem.of("output-no-logits", words, network=self._network, returned=what))
+            raise NetworkRefusedError(Problem.of("output-no-logits", words, network=self._network, returned=what))
         return logits
 
     def _float32(self, logits: Tensor) -> Tensor:

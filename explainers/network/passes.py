@@ -18,7 +18,7 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
 from .modes import evaluating
-from .outputs import NetworkError
+from .outputs import NetworkRefusedError
 from .rectified import Rule
 from .tensors import exact_bytes
 
@@ -61,7 +61,7 @@ def device_error(error: Exception, cell: nn.Cell, images: Tensor | None, pass_si
     return _no_kernel(cell, images, next(filter(None, found.groups()))) if found and images is not None else None
 
 
-def _no_kernel(cell: nn.Cell, images: Tensor, operator: str) -> NetworkError:
+def _no_kernel(cell: nn.Cell, images: Tensor, operator: str) -> NetworkRefusedError:
     """The error that names the layer which calls an operator without a kernel; a pass more shows which it is."""
     layer, network = _failing_layer(cell, images), type(cell).__name__
     asking = f"the gradient of {network}" if layer is None else f"layer {layer!r} of {network}" if layer else network
@@ -72,7 +72,7 @@ def _no_kernel(cell: nn.Cell, images: Tensor, operator: str) -> NetworkError:
         "are {kinds:and}); {advice}run on another kind of device"
     )
     values = {"operator": operator, "layer": layer or "", "kinds": kinds, "device": ms.get_context("device_target")}
-    return NetworkError(Problem.of("no-kernel", words, asking=asking, advice=advice, **values))
+    return NetworkRefusedError(Problem.of("no-kernel", words, asking=asking, advice=advice, **values))
 
 
 def _failing_layer(cell: nn.Cell, images: Tensor) -> str | None:

@@ -169,8 +169,8 @@ class Network:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
 
         Raises:
-            NetworkError: where an activation is asked for the first time, if it does not make probabilities of each row
-                alone, or the logits are probabilities already.
+            NetworkRefusedError: where an activation is asked for the first time, if it does not make probabilities of
+                each row alone, or the logits are probabilities already.
         """
         probabilities = self._activated(logits, activation_fn)
         if not any(activation_fn is known for known in self._activations) and logits.ndim == 2:
@@ -334,7 +334,7 @@ class Network:
             together: whether each image has one row of logits, not several.
 
         Raises:
-            NetworkError: if the network returns nothing that is its logits.
+            NetworkRefusedError: if the network returns nothing that is its logits.
         """
         return self._logits(self.cell(self.input(images)), len(images) if together else None)
 
@@ -369,7 +369,7 @@ class Network:
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
-            NetworkError: if MindSpore lacks an operator of the network for the device.
+            NetworkRefusedError: if MindSpore lacks an operator of the network for the device.
         """
         try:
             with _one_at_a_time, self.passes.counted(kind, images), self.written.put_back(), evaluating(self.cell):

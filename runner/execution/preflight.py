@@ -15,7 +15,7 @@ from ...benchmarks import Metric
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
-from ...explainers.network import Network, NetworkError, UnsharedDropoutError, keeping_random_state, probe
+from ...explainers.network import Network, NetworkRefusedError, UnsharedDropoutError, keeping_random_state, probe
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
@@ -92,18 +92,8 @@ def preflight_check(
         compiled, alone = _tried(plan, network, first_pass_images, problems)
         inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
-    except NetworkError as error:
-        problems += error.problems
-        return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     except (ValueError, TypeError, RuntimeError) as error:
-        problems.append(
-            Problem.of(
-                "network-refuses-images",
-                "the network cannot take images of shape {shape}: {said}",
-                shape=first_pass_images.shape[1:],
-                said=first_line(error),
-            )
-        )
+        problems += _refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
     problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
@@ -121,6 +111,14 @@ def preflight_check(
         probe=replace(answers, answers=None) if RANDOM in doubted else answers,
         doubts=doubted,
     )
+
+
+def _refusal(error: Exception, shape: tuple[int, ...]) -> Sequence[Problem]:
+    """Why a network cannot be asked about images (C, H, W)."""
+    if isinstance(error, NetworkRefusedError):
+        return error.problems
+    words = "the network cannot take images of shape {shape}: {said}"
+    return [Problem.of("network-refuses-images", words, shape=shape, said=first_line(error))]
 
 
 def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> tuple[bool, FloatArray | None]:
@@ -307,7 +305,7 @@ def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Pro
         if activation_fn is not None and activation_fn is not plan.activation_fn:
             try:
                 network.activated(first.inference.logits, activation_fn)
-            except NetworkError as error:
+            except NetworkRefusedError as error:
                 problems += [problem.at(part.name) for problem in error.problems]
     return problems
 

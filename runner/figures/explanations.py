@@ -18,7 +18,7 @@ from ...explainers import EXPLAINERS, Explainer, Network
 from ...explainers.core.automatic_layer import CHOSEN, automatic_layer
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
-from ...explainers.network import NetworkError, Output
+from ...explainers.network import NetworkRefusedError, Output
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
@@ -272,7 +272,7 @@ def _tried_logits(network: Network, name: str, image: FloatArray, problems: Prob
     )
     try:
         return _logits(network, image)
-    except NetworkError as error:  # of the network, whatever the image
+    except NetworkRefusedError as error:  # of the network, whatever the image
         if not problems:
             problems.note(error)
     except Exception as error:

@@ -11,7 +11,7 @@ import pytest
 from explainrun import ExplainrunError, benchmarks, explainers, runner, summary_format
 from explainrun.explainers.contract.bundled import NetworkError
 from explainrun.explainers.contract.rules import ContractError
-from explainrun.explainers.network import OutOfMemoryError, UnsharedDropoutError
+from explainrun.explainers.network import NetworkRefusedError, OutOfMemoryError, UnsharedDropoutError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
 from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
 from explainrun.runner.figures.pictures import PictureError
@@ -31,6 +31,7 @@ ERRORS = {
     DatasetChangedError: (PlanError, 2),
     FolderInUseError: (OSError, 3),
     MergeError: (ValueError, 2),
+    NetworkRefusedError: (ValueError, 2),
     NoRunError: (ValueError, 2),
     NotComparableError: (ValueError, 2),
     NotComputedError: (RuntimeError, 3),
