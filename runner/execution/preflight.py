@@ -86,9 +86,8 @@ def preflight_check(
         answers = probe(network, first_pass_images, plan.activation_fn)
         plan = _with_layers(plan, network, first_pass_images[0], problems)
         if not samples:
-            return PreflightResult(
-                plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers
-            )
+            nothing = PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
+            return replace(nothing, begins=begins, probe=answers)
         compiled, alone = _tried(plan, network, first_pass_images, problems)
         inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
@@ -98,9 +97,7 @@ def preflight_check(
     first = Batch(samples, inference)
     problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
     doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
-    if not problems:
-        first, refused = _with_maps(plan, network, first)
-        problems += refused + _space_problems(plan, first, total)
+    first = first if problems else _explained(plan, network, first, total, problems)
     return PreflightResult(
         plan=plan,
         problems=problems,
@@ -111,6 +108,13 @@ def preflight_check(
         probe=replace(answers, answers=None) if RANDOM in doubted else answers,
         doubts=doubted,
     )
+
+
+def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
+    """The first batch with its maps; what is wrong with them is noted."""
+    first, refused = _with_maps(plan, network, first)
+    problems += refused + _space_problems(plan, first, total)
+    return first
 
 
 def _refusal(error: Exception, shape: tuple[int, ...]) -> Sequence[Problem]:
