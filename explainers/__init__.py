@@ -20,7 +20,7 @@ from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
-from .network import Derivatives, Network, Rule
+from .network import Derivatives, Network, Rule, both_classes
 from .network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
@@ -121,6 +121,7 @@ __all__ = [
     "VisualizedFeatures",
     "XGradCAM",
     "activation_maps",
+    "both_classes",
     "check_labels",
     "checked_activation",
     "draw_layers",

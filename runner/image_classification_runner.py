@@ -11,7 +11,7 @@ from mindspore import Tensor, nn
 from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import whole_number
-from ..explainers.network import DEFAULT_PASS_SIZE
+from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
@@ -41,7 +41,8 @@ class ImageClassificationRunner:
             in front, are read alike. The dataset may also be a ``mindspore.dataset.dataloader.DataLoader`` that does
             not shuffle, or arrays (images, labels) with one entry a sample each. Images are given to the network as
             they are, whatever their type.
-        network: from images (N, C, H, W) to logits (N, classes). It is left as it is found.
+        network: from images (N, C, H, W) to logits (N, classes), or to something that holds them. It is left as it is
+            found. One logit z of two class names becomes (-z, z), so that a sigmoid gives both classes' probabilities.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
             several.
         mean: what was subtracted from the pixels, for each channel or for all; with std, original images are shown in
@@ -50,7 +51,8 @@ class ImageClassificationRunner:
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
         pass_size: images per pass; results depend on no other size.
-        strict: make a network output or a map that is not finite an error, instead of counting it as not computed.
+        strict: make a network output or a map that is not finite an error, instead of counting it as not computed, and
+            a network whose outputs are not of their image alone, instead of reporting it.
         jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
         labels: which labels of a sample are explained: "truth and confident", its true ones and those of a probability
@@ -58,6 +60,9 @@ class ImageClassificationRunner:
             or a list of class names or indices, explained for every sample.
         skip_broken: leave out samples that cannot be read or do not fit, such as a truncated picture or an image with
             NaN: each is logged, and ``result.skipped`` and the run's plan say why. Other samples keep their ids.
+        output: which part of what the network returns is its logits: an index, a key or attribute (dots lead further
+            in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default what it returns,
+            or the one part that may be logits.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -83,6 +88,7 @@ class ImageClassificationRunner:
         jit: str = "auto",
         labels: str | Sequence[str | int] = TRUTH_AND_CONFIDENT,
         skip_broken: bool = False,
+        output: Output = None,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
         if not isinstance(summary_dir, (str, Path)):
@@ -100,6 +106,7 @@ class ImageClassificationRunner:
             jit=jit,
             labels=labels,
             skip_broken=skip_broken,
+            output=output,
         ).of_classes(self._class_names)
         self.config: Mapping[str, Any] | None = None
         self._explainers: tuple[Explainer, ...] = ()

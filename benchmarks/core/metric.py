@@ -14,7 +14,7 @@ from ...explainers.arguments import whole_number
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View, asked_labels
-from ...explainers.network import Network
+from ...explainers.network import Network, Output
 from ...summary_format.deprecated_names import Renamed, take_over
 from .explanation import Covering, Explanation
 
@@ -83,6 +83,8 @@ class Metric(Configured, ABC):
         targets: Any,
         saliency: Tensor | npt.NDArray[Any] | None = None,
         mask: Tensor | npt.NDArray[Any] | None = None,
+        *,
+        output: Output = None,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -92,6 +94,7 @@ class Metric(Configured, ABC):
             targets: as for the explainer: an int, (N,) or (N, L).
             saliency: its maps (N, 1, H, W) or (N, L, H, W), where they are there already.
             mask: where the targets are, shaped as the maps, true or above 0 inside; localization needs it.
+            output: which part of what the network returns is its logits, as an explainer's direct call takes it.
 
         Returns:
             Scores (N,), or (N, L) for targets (N, L); NaN where a question cannot be scored.
@@ -111,8 +114,10 @@ class Metric(Configured, ABC):
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
-        view = View(Network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
-        maps = direct_maps(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        view = View(Network(explainer.network, output=output), images, rows, labels.reshape(-1), needs=explainer.needs)
+        maps = (
+            direct_maps(explainer, images, labels, output) if saliency is None else shaped(saliency, shape, "saliency")
+        )
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
         scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)

@@ -11,7 +11,7 @@ from mindspore import Tensor
 
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View
-from ...explainers.network import Network
+from ...explainers.network import Network, Output
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores, shaped
@@ -53,6 +53,8 @@ class ClassSensitivity(Metric):
         targets: Any = None,
         saliency: Tensor | npt.NDArray[Any] | None = None,
         mask: Tensor | npt.NDArray[Any] | None = None,
+        *,
+        output: Output = None,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -62,6 +64,7 @@ class ClassSensitivity(Metric):
             targets: without effect, since the score is the image's.
             saliency: maps (N, 2, H, W) of the most and the least likely class, where they are there already.
             mask: without effect.
+            output: as for other metrics.
 
         Returns:
             Scores (N,).
@@ -74,9 +77,11 @@ class ClassSensitivity(Metric):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
         images = image_array(inputs)
         everyone = np.arange(len(images))
-        labels = _extremes(View(Network(explainer.network), images, everyone, everyone))
+        labels = _extremes(View(Network(explainer.network, output=output), images, everyone, everyone))
         shape = (*labels.shape, *images.shape[2:])
-        maps = direct_maps(explainer, images, labels) if saliency is None else shaped(saliency, shape, "saliency")
+        maps = (
+            direct_maps(explainer, images, labels, output) if saliency is None else shaped(saliency, shape, "saliency")
+        )
         scores = np.array([_dissimilarity(of_image) for of_image in maps.reshape(shape)])
         return np.where(labels[:, 0] == labels[:, 1], np.nan, scores)
 

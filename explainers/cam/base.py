@@ -17,6 +17,7 @@ from ..core.explainer import Explainer, image_array, view_of_call
 from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.resize import resized
 from ..core.view import Needs, View
+from ..network import Output
 from ..network.layers import find_layer
 from ..network.tensors import FloatArray
 
@@ -97,19 +98,20 @@ class ActivationMap(Explainer):
             self.grid(view.outputs[layer][:1], layer, view.size)  # refuses what is not a grid
         return super().images_needed_for(view)
 
-    def layer_maps(self, inputs: Tensor, targets: Any) -> dict[str, Tensor]:
+    def layer_maps(self, inputs: Tensor, targets: Any, *, output: Output = None) -> dict[str, Tensor]:
         """The maps (N, L, h, w) of each layer at its own size, by the layer's name.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
+            output: as for the direct call.
 
         Raises:
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
         reading = self.for_images(image_array(inputs))
-        view, place = view_of_call(reading, inputs, targets)
+        view, place = view_of_call(reading, inputs, targets, output)
         return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in reading.maps(view).items()}
 
     @abstractmethod

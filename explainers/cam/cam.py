@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import nn
+from mindspore import mint, nn
 
 from ..arguments import yes_or_no
 from ..core.view import View
 from ..network.layers import find_layer
+from ..network.rows import tolerance
 from ..network.tensors import FloatArray, as_array
 from .base import ActivationMap, DifferentiatedMap, Reshape, weighed
 
 Powers = npt.NDArray[np.float64]
 
-_AGREES = 1e-4  # of the largest weight: what a gradient may be off by
+_AGREES = 1e-4  # of the largest weight: what a gradient may be off by, unless its type rounds more
+_DENSE = (nn.Dense, mint.nn.Linear)
 
 
 class CAM(ActivationMap):
@@ -53,19 +55,20 @@ class CAM(ActivationMap):
             raise ValueError(f"CAM reads one layer, the one that is pooled, got {len(self.layer)}")
         self.head = head if head is not None else _only_dense(network)
         found = find_layer(network, self.head)
-        if not isinstance(found, nn.Dense):
+        if not isinstance(found, _DENSE):
             raise ValueError(f"head must be a dense layer, {self.head!r} is a {type(found).__name__}")
 
     def maps(self, view: View) -> dict[str, FloatArray]:
         (layer,) = self.layer
         activation, gradient = self.read(view, layer)
-        weights = as_array(find_layer(self.network, self.head).weight)
+        kept = find_layer(self.network, self.head).weight
+        weights, agrees = as_array(kept), max(_AGREES, tolerance(kept.dtype))
         places = activation.shape[2] * activation.shape[3]
         if weights.shape[1] != activation.shape[1] or view.labels.max() >= len(weights):
             raise ValueError(self._refused(f"which takes {weights.shape[1]} features"))
         rows = weights[view.labels]
         apart = np.abs(gradient * places - rows[:, :, None, None]).max(initial=0.0)
-        if not apart <= _AGREES * np.abs(weights).max():
+        if not apart <= agrees * np.abs(weights).max():
             raise ValueError(self._refused("whose weights are not the logits' gradients"))
         return {layer: weighed(rows, activation)}
 
@@ -205,7 +208,7 @@ def second_order_weights(activation: FloatArray, gradient: Powers, squares: Powe
 
 def _only_dense(network: nn.Cell) -> str:
     """The name of a network's only dense layer."""
-    dense = [name for name, cell in network.cells_and_names() if isinstance(cell, nn.Dense)]
+    dense = [name for name, cell in network.cells_and_names() if isinstance(cell, _DENSE)]
     if len(dense) != 1:
         found = f"has {', '.join(map(repr, dense))}" if dense else "has none"
         raise ValueError(

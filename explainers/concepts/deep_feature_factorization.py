@@ -16,7 +16,7 @@ from ..arguments import whole_number
 from ..cam.base import ActivationMap, Reshape
 from ..core.explainer import image_array
 from ..core.view import View
-from ..network import Network, layer_outputs, logits_from
+from ..network import Network, Output, layer_outputs, logits_from
 from ..network.layers import find_layer
 from ..network.tensors import Activation, FloatArray, checked_activation, checked_network
 from .concepts import Concepts
@@ -137,7 +137,12 @@ class DeepFeatureFactorization(ActivationMap):
         return {layer: maps}
 
     def factorize(
-        self, inputs: Tensor, activation_fn: Activation | None = None, classifier: nn.Cell | str | None = None
+        self,
+        inputs: Tensor,
+        activation_fn: Activation | None = None,
+        classifier: nn.Cell | str | None = None,
+        *,
+        output: Output = None,
     ) -> list[Concepts]:
         """The concepts of images, each with what the network says of it alone.
 
@@ -151,6 +156,7 @@ class DeepFeatureFactorization(ActivationMap):
                 no probabilities.
             classifier: what takes vectors (N, channels) to logits instead of the network: a Cell, or the dotted name of
                 a layer of the network, such as its dense layer.
+            output: which part of what the network returns is its logits, as for the direct call.
 
         Returns:
             One per image.
@@ -162,7 +168,7 @@ class DeepFeatureFactorization(ActivationMap):
         """
         images = image_array(inputs)
         if self.lacks_layer:
-            return self.for_images(images).factorize(inputs, activation_fn, classifier)
+            return self.for_images(images).factorize(inputs, activation_fn, classifier, output=output)
         says = None if activation_fn is None else checked_activation(activation_fn)
         cell = find_layer(self.network, classifier) if isinstance(classifier, str) else classifier
         if cell is None and callable(self.reshape):
@@ -170,7 +176,7 @@ class DeepFeatureFactorization(ActivationMap):
                 "a reshape function cannot be undone, so the network cannot be asked about concepts; give reshape as "
                 "the grid (height, width), or a classifier that takes (N, channels)"
             )
-        network, (layer,) = Network(self.network), self.layer
+        network, (layer,) = Network(self.network, output=output), self.layer
         outputs = layer_outputs(network, images, self.layer)[layer]
         found = [self._factors(one) for one in self.grid(outputs, layer, (images.shape[2], images.shape[3]))]
         vectors = [(factors.vectors + factors.offset).astype(np.float32) for factors in found]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
-from ..network import INPUT_LAYER, Network
+from ..network import INPUT_LAYER, Network, Output
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
@@ -33,7 +33,8 @@ class Explainer(Configured, ABC):
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
 
     Args:
-        network: takes images (N, C, H, W) and returns logits (N, classes). It is left as it is found.
+        network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
+            it is found.
         name: under which it appears in tables and records; the class name by default. Give one to run two
             configurations of a class side by side.
 
@@ -156,15 +157,29 @@ class Explainer(Configured, ABC):
 
     @overload
     def __call__(
-        self, inputs: Tensor, targets: Any, ret: Literal["tensor"] = "tensor", show: bool | None = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        ret: Literal["tensor"] = "tensor",
+        show: bool | None = None,
+        *,
+        output: Output = None,
     ) -> Tensor: ...
 
     @overload
     def __call__(
-        self, inputs: Tensor, targets: Any, ret: Literal["image"], show: bool | None = None
+        self, inputs: Tensor, targets: Any, ret: Literal["image"], show: bool | None = None, *, output: Output = None
     ) -> list[list[Image.Image]] | list[Image.Image]: ...
 
-    def __call__(self, inputs: Tensor, targets: Any, ret: str = "tensor", show: bool | None = None) -> Any:
+    def __call__(
+        self,
+        inputs: Tensor,
+        targets: Any,
+        ret: str = "tensor",
+        show: bool | None = None,
+        *,
+        output: Output = None,
+    ) -> Any:
         """Explain images.
 
         Args:
@@ -172,6 +187,9 @@ class Explainer(Configured, ABC):
             targets: the labels to explain: an int for all images, (N,) for one per image, or (N, L) for several.
             ret: "tensor", or "image" for coloured overlays.
             show: display the overlays; by default in notebooks only.
+            output: which part of what the network returns is its logits: an index, a key or attribute (dots lead
+                further in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default
+                what it returns, or the one part that may be logits: a Tensor (N, classes) of floats.
 
         Returns:
             Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image. With ``ret="image"`` a list of N
@@ -179,13 +197,14 @@ class Explainer(Configured, ABC):
 
         Raises:
             TypeError: if inputs or targets are of another type.
-            ValueError: if their shapes do not fit, a target is out of range, or ret is another word.
+            ValueError: if their shapes do not fit, a target is out of range, ret is another word, or there is no such
+                output or a choice of them.
         """
         if ret not in ("tensor", "image"):
             raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
-        maps = direct_maps(self, images, labels).reshape(*labels.shape, *images.shape[2:])
+        maps = direct_maps(self, images, labels, output).reshape(*labels.shape, *images.shape[2:])
         if ret == "image" or show or (show is None and in_notebook() and has_picture(images, maps)):
             overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
@@ -202,14 +221,14 @@ def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, 
     return explainer.with_layer(layer, reshape)
 
 
-def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray) -> FloatArray:
+def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray, output: Output = None) -> FloatArray:
     """An explainer's maps (N * L, H, W) for labels (N, L) of images; a label that stands twice is asked once.
 
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
     explainer = explainer.for_images(images)
-    view, place = view_of_labels(explainer, images, labels)
+    view, place = view_of_labels(explainer, images, labels, output)
     found, refused = attribute_together([explainer], view)
     if refused:
         raise refused[explainer.name]
@@ -217,23 +236,26 @@ def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray) -> F
     return asked
 
 
-def view_of_call(explainer: Explainer, inputs: Any, targets: Any) -> tuple[View, IntArray]:
+def view_of_call(explainer: Explainer, inputs: Any, targets: Any, output: Output = None) -> tuple[View, IntArray]:
     """A view of what a direct call asks of an explainer, and the place in it of each label (N, L) of the images.
 
     Args:
         explainer: to be asked.
         inputs: images (N, C, H, W) as a Tensor or array.
         targets: an int, (N,) or (N, L) labels.
+        output: which part of what the network returns is its logits.
 
     Raises:
         TypeError: if inputs or targets are of another type.
         ValueError: if their shapes do not fit each other or the explainer's options.
     """
     images = image_array(inputs)
-    return view_of_labels(explainer, images, asked_labels(targets, len(images)))
+    return view_of_labels(explainer, images, asked_labels(targets, len(images)), output)
 
 
-def view_of_labels(explainer: Explainer, images: FloatArray, labels: IntArray) -> tuple[View, IntArray]:
+def view_of_labels(
+    explainer: Explainer, images: FloatArray, labels: IntArray, output: Output = None
+) -> tuple[View, IntArray]:
     """A view of labels (N, L) of images, each asked once, and the place (N, L) in it of each of them.
 
     Raises:
@@ -242,7 +264,7 @@ def view_of_labels(explainer: Explainer, images: FloatArray, labels: IntArray) -
     rows = np.repeat(np.arange(len(images)), labels.shape[1])
     pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
     explainer.images_needed(len(images), len(pairs), images.shape[1:])
-    view = View(Network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    view = View(Network(explainer.network, output=output), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
     return view, place.reshape(labels.shape)
 
 

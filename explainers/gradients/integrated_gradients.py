@@ -14,7 +14,7 @@ from ..arguments import whole_number
 from ..core.explainer import view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import by_image
+from ..network import Output, by_image
 from ..network.tensors import FloatArray, check_labels
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .gradient import PixelAttribution, summed_over_channels
@@ -73,12 +73,15 @@ class IntegratedGradients(PixelAttribution):
         maps = self.reduced(attributed.astype(np.float32))
         return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view))
 
-    def completeness_error(self, inputs: Tensor, targets: Any) -> tuple[Tensor, npt.NDArray[np.float64]]:
+    def completeness_error(
+        self, inputs: Tensor, targets: Any, *, output: Output = None
+    ) -> tuple[Tensor, npt.NDArray[np.float64]]:
         """Maps and their completeness errors.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
+            output: as for the direct call.
 
         Returns:
             The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
@@ -88,7 +91,7 @@ class IntegratedGradients(PixelAttribution):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets, output)
         maps, errors = self.estimate(view)
         return Tensor(maps[place]), np.asarray(errors)[place]
 

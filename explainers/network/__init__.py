@@ -5,13 +5,15 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .ascent import channel_answers, check_channels
+from .backward.rectified import Rule
 from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
-from .modes import evaluating, half_training, keeping_flags
+from .modes import evaluating, half_training, keeping_flags, keeping_random_state
+from .outputs import NetworkRefusedError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
-from .probing import PROBED, probe, probe_rows
-from .rectified import Rule
-from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network, by_image, gathered
+from .probing import PROBED, agreeing, probe, probe_rows
+from .rows import by_image, gathered
+from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
 from .taps import Derivatives
 
 __all__ = [
@@ -21,10 +23,14 @@ __all__ = [
     "Derivatives",
     "DropoutPlaces",
     "Network",
+    "NetworkRefusedError",
     "OutOfMemoryError",
+    "Output",
     "Passes",
     "Rule",
     "UnsharedDropoutError",
+    "agreeing",
+    "both_classes",
     "by_image",
     "channel_answers",
     "check_channels",
@@ -33,6 +39,7 @@ __all__ = [
     "gathered",
     "half_training",
     "keeping_flags",
+    "keeping_random_state",
     "layer_outputs",
     "logits_from",
     "pass_kind",

@@ -6,10 +6,10 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
+from .backward.rectified import Rule, backward_rule, rectified_output
 from .layers import IN_GRAPHS, find_layer
-from .rectified import Rule, backward_rule, rectified_output
 from .service import Network
 from .tensors import FloatArray, IntArray, as_array, require_pynative
 
@@ -45,7 +45,7 @@ def channel_answers(
         full, asked = network.filled(images[chunk]), network.filled(channels[chunk])
         rows = len(images[chunk])
         with backward_rule(rule), network.running("ascend", rows):
-            answers, gradient = _differentiated(network.cell, full, layer, asked, rule)
+            answers, gradient = _differentiated(network, full, layer, asked, rule)
             means.append(as_array(answers)[:rows])
             gradients.append(as_array(gradient)[:rows])
     return np.concatenate(means), np.concatenate(gradients)
@@ -66,14 +66,14 @@ def check_channels(layer: str, shape: tuple[int, ...], channels: IntArray) -> No
 
 
 def _differentiated(
-    cell: nn.Cell, images: FloatArray, layer: str, channels: IntArray, rule: Rule
+    network: Network, images: FloatArray, layer: str, channels: IntArray, rule: Rule
 ) -> tuple[Tensor, Tensor]:
     """One pass."""
     noted: list[Any] = []
 
     def answers(batch: Tensor) -> tuple[Tensor, Tensor]:
         noted.clear()
-        rectified_output(cell, batch, rule)
+        rectified_output(network.cell, network.input(batch), rule)
         output = noted[-1] if noted else None
         if not isinstance(output, Tensor):
             ran = f"gives a {type(output).__name__}, not a Tensor"
@@ -84,7 +84,7 @@ def _differentiated(
         asked = (means.astype(ms.float32) * chosen).sum(1)
         return asked.sum(), asked
 
-    hook = find_layer(cell, layer).register_forward_hook(lambda _cell, _inputs, output: noted.append(output))
+    hook = find_layer(network.cell, layer).register_forward_hook(lambda _cell, _inputs, output: noted.append(output))
     try:
         (_, asked), gradient = ms.value_and_grad(answers, 0, None, has_aux=True)(Tensor(images))
     finally:

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor, mint, nn
 
 from .service import Network
-from .tensors import checked_network
+from .tensors import checked_network, input_type
 
 _CONVOLUTIONS = (nn.Conv2d, mint.nn.Conv2d)
 
@@ -42,7 +42,7 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
         seen: list[tuple[int, int]] = []
         with suppress(ValueError, TypeError, RuntimeError, IndexError, AssertionError):
             with _ending(cell, seen), Network(cell).running("infer", 1):
-                cell(Tensor(np.zeros((1, channels, *(size or (224, 224))), np.float32)))
+                cell(Tensor(np.zeros((1, channels, *(size or (224, 224))), np.float32)).astype(input_type(cell)))
             if not seen:
                 return None
         for given, wanted in seen[:1]:

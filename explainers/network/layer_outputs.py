@@ -13,7 +13,7 @@ from mindspore import Tensor, nn
 
 from .layers import IN_GRAPHS, find_layer
 from .service import INPUT_LAYER, Network
-from .tensors import FloatArray, as_array, checked_logits, require_pynative
+from .tensors import FloatArray, as_array, require_pynative
 
 
 def layer_outputs(
@@ -35,7 +35,7 @@ def layer_outputs(
     for first in range(0, len(images) if names else 0, network.pass_size):
         chunk = images[first : first + network.pass_size]
         with network.running(kind, len(chunk)), _noting(network.cell, names) as noted:
-            checked_logits(network.cell(Tensor(network.filled(chunk))), network.cell)
+            network.through(Tensor(network.filled(chunk)))
             parts.append({name: _array(name, noted[name].output)[: len(chunk)] for name in names})
             network.layer_runs.update({name: noted[name].runs for name in names})
     return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
@@ -66,7 +66,7 @@ def logits_from(
         if layer == INPUT_LAYER:
             images = outputs
         with network.running(kind, len(chunk)), _giving(network, layer, Tensor(outputs)):
-            logits = as_array(checked_logits(network.cell(Tensor(images)), network.cell))
+            logits = as_array(network.through(Tensor(images)))
         yield logits[: len(chunk)]
 
 

@@ -18,12 +18,18 @@ from mindspore.ops import Primitive
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
+from .passes import OutOfMemoryError
 
 RATE_WITHOUT_LAYER = 0.5  # of the dropout put before the last dense layer of a network that has none
 _BY_CHANNEL = (nn.Dropout2d, nn.Dropout3d)
 _WHOLE = (nn.Dropout, mint.nn.Dropout)
 _DENSE = (nn.Dense, mint.nn.Linear)
 _REPEATED_BYTES = 1 << 28  # what the repeated output of a dropout may take
+MIXED_IMAGES = Problem.of(
+    "dropout-mixes-images",
+    "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose first axis does "
+    "not hold the images, so uncertainty cannot know whose mask is whose",
+)
 _FUNCTIONS = re.compile(r"dropout", re.IGNORECASE)
 
 
@@ -47,6 +53,21 @@ class UnsharedDropoutError(ExplainrunError, ValueError):
     """What comes before a network's first dropout cannot be computed once for all samples; says why."""
 
     exit_code = EXIT_RESUMABLE
+
+
+@contextmanager
+def unshared_errors() -> Iterator[None]:
+    """Errors of a pass in which all samples share what comes before the first dropout, as reasons why they cannot."""
+    try:
+        yield
+    except UnsharedDropoutError:
+        raise
+    except OutOfMemoryError as error:
+        words = "the device has no memory for all samples of a pass together"
+        raise UnsharedDropoutError(Problem.of("dropout-out-of-memory", words)) from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        words = "what follows the first dropout also uses something that is not dropped, such as a residual"
+        raise UnsharedDropoutError(Problem.of("dropout-residual", words)) from error
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,22 @@
-"""Inference mode, and back."""
+"""Inference mode, and back; parameters that passes write, and the user's random numbers, put back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
-from mindspore import nn
+import mindspore as ms
+import numpy as np
+import numpy.typing as npt
+from mindspore import Parameter, Tensor, nn
+
+from .tensors import exact_array, exact_bytes
 
 _FLAGS = "_func_graph_flags"
+# By kernel and seed, how far MindSpore's random operations are after set_seed; a function has the module's name.
+_OPERATION_SEEDS: dict[Any, Any] = getattr(import_module("mindspore.common.seed"), "_KERNEL_SEED", {})
 
 
 @contextmanager
@@ -63,3 +72,50 @@ def half_training(network: nn.Cell) -> Iterator[None]:
         finally:
             for parameter, asked in frozen:
                 parameter.requires_grad = asked
+
+
+class Written:
+    """The parameters that a network writes in its passes: its first pass shows them, and all are put back after each.
+
+    So every pass starts from what the user has, and leaves it. A pass that writes others than the first one did is not
+    noticed.
+    """
+
+    def __init__(self, cell: nn.Cell) -> None:
+        self._cell = cell
+        self._found: list[tuple[Parameter, npt.NDArray[Any]]] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of these parameters, once a pass was made."""
+        return tuple(parameter.name for parameter, _ in self._found or ())
+
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """A pass runs within; afterwards parameters are as they were before, also if it raised."""
+        first = self._found is None
+        watched = self._found or [(one, exact_array(one)) for one in self._cell.get_parameters() if first]
+        try:
+            yield
+        finally:
+            if first:
+                watched = [(one, values) for one, values in watched if exact_bytes(one) != values.tobytes()]
+            for parameter, values in watched:
+                parameter.set_data(Tensor(values.copy(), parameter.dtype))
+            self._found = watched
+
+
+@contextmanager
+def keeping_random_state() -> Iterator[None]:
+    """Within, random numbers may be drawn, of NumPy and of MindSpore; the user's next ones are as they were before.
+
+    Where nobody has called ``mindspore.set_seed``, MindSpore's own operations begin by chance: nothing is kept there.
+    """
+    numpy_state, generator, seeds = np.random.get_state(), ms.get_rng_state(), dict(_OPERATION_SEEDS)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        ms.set_rng_state(generator)
+        _OPERATION_SEEDS.clear()
+        _OPERATION_SEEDS.update(seeds)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor, nn
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
-from .rectified import Rule
+from .backward.rectified import Rule
+from .modes import evaluating
+from .outputs import NetworkRefusedError
+from .tensors import exact_bytes
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
+)
+_NO_KERNEL = re.compile(r"operator\[(\w+)\] fail|kernel (\w+) unregistered|kernelmod for op (\w+) fail", re.IGNORECASE)
 
 
 class OutOfMemoryError(ExplainrunError, RuntimeError):
@@ -32,13 +46,71 @@ class OutOfMemoryError(ExplainrunError, RuntimeError):
         )
 
 
+def device_error(error: Exception, cell: nn.Cell, images: Tensor | None, pass_size: int) -> Exception | None:
+    """What to raise instead of an error of a pass, if it says that the device has no memory or lacks an operator.
+
+    Args:
+        error: what the pass raised.
+        cell: which ran.
+        images: what it was given; None if it was not reached.
+        pass_size: images per pass.
+    """
+    if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
+        return OutOfMemoryError(pass_size)
+    found = _NO_KERNEL.search(str(error))
+    return _no_kernel(cell, images, next(filter(None, found.groups()))) if found and images is not None else None
+
+
+def _no_kernel(cell: nn.Cell, images: Tensor, operator: str) -> NetworkRefusedError:
+    """The error that names the layer which calls an operator without a kernel; a pass more shows which it is."""
+    layer, network = _failing_layer(cell, images), type(cell).__name__
+    asking = f"the gradient of {network}" if layer is None else f"layer {layer!r} of {network}" if layer else network
+    kinds = sorted({str(one.dtype).lower() for one in cell.get_parameters()})
+    advice = "" if kinds == ["float32"] else "set them to float32 with Parameter.set_dtype, or "
+    words = (
+        "{asking} needs the operator {operator}, which MindSpore does not have on {device} for its types (parameters "
+        "are {kinds:and}); {advice}run on another kind of device"
+    )
+    values = {"operator": operator, "layer": layer or "", "kinds": kinds, "device": ms.get_context("device_target")}
+    return NetworkRefusedError(Problem.of("no-kernel", words, asking=asking, advice=advice, **values))
+
+
+def _failing_layer(cell: nn.Cell, images: Tensor) -> str | None:
+    """The innermost layer in which a forward pass fails; "" is none of them, and None that it does not fail.
+
+    Operations run behind Python's back, so each layer is waited for.
+    """
+    running = [""]
+    with ExitStack() as stack, evaluating(cell):
+        for name, inner in cell.cells_and_names():
+            if name:
+                stack.callback(inner.register_forward_pre_hook(partial(_begins, running, name)).remove)
+                stack.callback(inner.register_forward_hook(partial(_ends, running)).remove)
+        try:
+            found = cell(images)
+            _ends([""], cell, (), found)
+        except Exception:
+            return running[-1]
+    return None
+
+
+def _begins(running: list[str], name: str, _cell: nn.Cell, _inputs: Any) -> None:
+    running.append(name)
+
+
+def _ends(running: list[str], _cell: nn.Cell, _inputs: Any, output: Any) -> None:
+    if isinstance(output, Tensor):
+        exact_bytes(output)
+    running.pop()
+
+
 @dataclass
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
-    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "dropout trial" and "place
-    trial" (which try how the network may run), "ascend" (a forward and a backward from a layer's channels), and what
-    explainers run themselves ("mask", "occlude", ...).
+    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "dropout trial", "place
+    trial" and "repeat trial" (which try how the network may run), "ascend" (a forward and a backward from a layer's
+    channels), and what explainers run themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.

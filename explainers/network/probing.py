@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...summary_format.probe import AGREES, Answers, Probe
+from ...summary_format.probe import Answers, Probe
 from .passes import OutOfMemoryError
+from .rows import agree, tolerance
 from .service import Network
 from .tensors import Activation, FloatArray
 
@@ -34,7 +35,7 @@ def probe(network: Network, images: FloatArray, activation_fn: Activation) -> Pr
         raise
     except (ValueError, TypeError, RuntimeError, IndexError, AssertionError):
         logits = _answers(network, known)
-    if not _come_again(logits):
+    if not _come_again(logits, tolerance(network.type)):
         return Probe(images.shape[1:], None)
     return Probe(images.shape[1:], Answers(logits[0], network.activated(logits[0], activation_fn)))
 
@@ -56,6 +57,11 @@ def fixed_images(shape: tuple[int, ...]) -> FloatArray:
     return images
 
 
+def agreeing(network: Network, expected: FloatArray, found: FloatArray) -> bool:
+    """Whether logits of the same images from two passes, of which one may be compiled, are the same up to rounding."""
+    return agree(expected, found, network.type, times=3)
+
+
 def _answers(network: Network, images: FloatArray) -> FloatArray:
     """Logits (copies, images, classes) of images, each asked about twice, or as often as a pass holds them."""
     copies = _copies(network, len(images))
@@ -67,7 +73,7 @@ def _copies(network: Network, images: int) -> int:
     return max(2, network.pass_size // images)
 
 
-def _come_again(logits: FloatArray) -> bool:
+def _come_again(logits: FloatArray, share: float) -> bool:
     """Whether copies (copies, images, classes) of an image got the same answers."""
     largest = np.abs(logits[np.isfinite(logits)]).max(initial=0.0)
-    return np.allclose(logits, logits[:1], rtol=0, atol=AGREES * largest, equal_nan=True)
+    return np.allclose(logits, logits[:1], rtol=0, atol=share * largest, equal_nan=True)

@@ -15,7 +15,7 @@ from mindspore import Tensor, mint, nn
 from .passes import OutOfMemoryError
 from .probing import fixed_images
 from .service import Network
-from .tensors import FloatArray, as_array, checked_logits, require_pynative
+from .tensors import FloatArray, as_array, require_pynative
 
 ChannelAxis = Literal["first", "last"]
 _FIRST = ("Conv2d", "Conv2dTranspose", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "MaxPool2d", "AvgPool2d",
@@ -104,7 +104,7 @@ class _Output:
 
 def _observed(network: Network, images: FloatArray, kind: str, differentiated: bool) -> list[Ran]:
     def scored(batch: Tensor) -> Tensor:
-        logits = checked_logits(network.cell(batch), network.cell)
+        logits = network.through(batch)
         weights = np.random.default_rng(20).normal(size=(1, logits.shape[1])).astype(np.float32)
         return (logits.astype(ms.float32) * Tensor(weights)).sum()
 
@@ -113,7 +113,7 @@ def _observed(network: Network, images: FloatArray, kind: str, differentiated: b
         if differentiated:
             ms.value_and_grad(scored, 0, None)(Tensor(images))
         else:
-            network.cell(Tensor(images))
+            network.cell(network.input(Tensor(images)))
         return [_ran(name, cells[name], one, len(images), differentiated) for name, one in noted.items()]
 
 

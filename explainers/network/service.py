@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ...summary_format.probe import AGREES
 from ...summary_format.problem import Problem
-from .compiled import compiled, uncompiled
-from .mc_dropout import Draws, DropoutPlaces, UnsharedDropoutError, dropout_hooks, watching_dropout
-from .modes import evaluating
-from .passes import OutOfMemoryError, Passes, pass_kind
-from .recorder import forgetting_errors
-from .rectified import Rule, backward_rule
+from .activations import check_activation, check_no_probabilities
+from .backward.compiled import compiled, uncompiled
+from .backward.recorder import forgetting_errors
+from .backward.rectified import Rule, backward_rule, rectified_output
+from .mc_dropout import (
+    MIXED_IMAGES,
+    Draws,
+    DropoutPlaces,
+    UnsharedDropoutError,
+    dropout_hooks,
+    unshared_errors,
+    watching_dropout,
+)
+from .modes import Written, evaluating
+from .outputs import Logits, Output
+from .passes import Passes, device_error, pass_kind
+from .rows import ACTIVATED_TOGETHER, agree, check_agreement, gathered
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
     Activation,
     FloatArray,
     IntArray,
     as_array,
-    checked_logits,
     checked_network,
     choose_fast_convolutions,
+    input_type,
     require_pynative,
 )
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
-)
-ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
-
 _one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
 
@@ -48,33 +53,48 @@ class Network:
     """Runs a classifier in passes of at most ``pass_size`` images.
 
     Args:
-        cell: takes images (N, C, H, W) and returns logits (N, classes).
+        cell: takes images (N, C, H, W), in the type of its parameters, and returns logits (N, classes) or something
+            that holds them.
         pass_size: images per pass. On CPU a row's bits depend on this number and on nothing else when it is 16 (at 7,
             20 or 32 the matrix kernels split rows otherwise), so runs keep it fixed.
         fill: fill up ragged passes with copies of their last image, whose results are dropped, so that every pass has
             one shape. Runs do; direct calls on a few images do not.
+        output: which part of what the cell returns is its logits; see ``Logits``.
+        classes: how many there are, if known; see ``Logits``.
 
     Attributes:
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
         layer_runs: how often each layer that was read ran in a pass.
+        type: in which the cell takes images.
+        written: the parameters that its passes write, which are put back after each.
 
     Raises:
         TypeError: if the cell is not a ``mindspore.nn.Cell``.
-        ValueError: if pass_size is below 1.
+        ValueError: if pass_size is below 1, or output is nothing that picks a part.
     """
 
-    def __init__(self, cell: nn.Cell, pass_size: int = DEFAULT_PASS_SIZE, *, fill: bool = False) -> None:
+    def __init__(
+        self,
+        cell: nn.Cell,
+        pass_size: int = DEFAULT_PASS_SIZE,
+        *,
+        fill: bool = False,
+        output: Output = None,
+        classes: int | None = None,
+    ) -> None:
         if pass_size < 1:
             raise ValueError(f"pass_size must be at least 1, got {pass_size}")
         choose_fast_convolutions()
-        self.cell = checked_network(cell)
-        self.pass_size = pass_size
-        self.passes = Passes()
-        self.dropout = DropoutPlaces()
+        self.cell, self.pass_size = checked_network(cell), pass_size
+        self.passes, self.dropout = Passes(), DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
         self.layer_runs: dict[str, int] = {}
         self._fill = fill
+        self._latest: Tensor | None = None
+        self._activations: list[Activation] = []  # that were checked
+        self.written = Written(cell)
+        self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] = cell
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -103,7 +123,7 @@ class Network:
         while chunk := list(islice(rows, self.pass_size)):
             full = self.filled(np.stack(chunk))
             with self.running(kind, len(chunk), in_graphs=True):
-                logits = as_array(checked_logits(self._forward(Tensor(full)), self.cell))[: len(chunk)]
+                logits = as_array(self._logits(self._forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
 
     def streamed_probabilities(
@@ -145,13 +165,28 @@ class Network:
         first = images[: self.pass_size]
         plain = self.pooled_logits(first, "compile")
         with self.running("compile", len(first), in_graphs=True):
-            forward, output = compiled(self.cell, Tensor(self.filled(first)))
-            found = as_array(checked_logits(output, self.cell))[: len(first)]
-        _check_agreement(plain, found, "compiled")
+            full = self.input(Tensor(self.filled(first)))
+            forward, output = compiled(self.cell, full)
+            found = as_array(self._logits(output, len(full)))[: len(first)]
+        check_agreement(plain, found, "compiled", self.type)
         self._forward = forward
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
-        """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else."""
+        """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
+
+        Raises:
+            NetworkRefusedError: where an activation is asked for the first time, if it does not make probabilities of
+                each row alone, or the logits are probabilities already.
+        """
+        probabilities = self._activated(logits, activation_fn)
+        if not any(activation_fn is known for known in self._activations) and logits.ndim == 2:
+            activated = partial(self._activated, activation_fn=activation_fn)
+            check_activation(activated, logits.shape[1], doubled=self._logits.doubled)
+            check_no_probabilities(logits, probabilities)
+            self._activations.append(activation_fn)
+        return probabilities
+
+    def _activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         parts = []
         with _one_at_a_time, forgetting_errors():
             for first in range(0, len(logits), ACTIVATED_TOGETHER):
@@ -195,7 +230,9 @@ class Network:
             full, asked = self.filled(images[chunk]), self.filled(labels[chunk])
             rows = len(images[chunk])
             with self.running(kind or pass_kind(rule), rows), backward_rule(rule):
-                parts.append(differentiated(self.cell, full, asked, layers, rows, rule))
+                parts.append(
+                    differentiated(self.cell, partial(self.through, rule=rule), full, asked, layers, rows, rule)
+                )
         found = joined_derivatives(parts)
         if INPUT_LAYER in taps:
             found.activations[INPUT_LAYER] = images
@@ -222,37 +259,23 @@ class Network:
         first = images[: self.pass_size]
         full = Tensor(self.filled(first))
         with self.running("dropout trial", len(first)), watching_dropout(self.cell) as found:
-            checked_logits(self.cell(full), self.cell)
+            self.through(full)
         (self.dropout,) = found
-        alone = self._dropped([_trial(row, 0) for row in range(len(full))], full, len(first), "dropout trial")
-        mixed = [_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))]
-        beside = self._dropped(mixed, full, len(first), "dropout trial")
-        if not _agree(alone[1:], beside[1:]):
-            words = (
-                "a dropout mask of one image changes the logits of another: some dropout layer gets tensors whose "
-                "first axis does not hold the images, so uncertainty cannot know whose mask is whose"
-            )
-            raise ValueError(Problem.of("dropout-mixes-images", words))
-        try:
-            with self.running("dropout trial", len(first)):
-                flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
-                with dropout_hooks(self.cell, self.dropout, Draws(flat, len(full), samples)):
-                    together = as_array(checked_logits(self.cell(full), self.cell))
-                if together.shape != (len(full) * samples, alone.shape[1]):
-                    words = "repeated, what is dropped gives logits {shape}"
-                    raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
-                together = together.reshape(len(full), samples, -1)
-                if not (_agree(alone, together[:, 0]) and _agree(beside[:1], together[:1, 1])):
-                    words = "with the dropout's output repeated, the network gives other logits"
-                    raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
-        except UnsharedDropoutError:
-            raise
-        except OutOfMemoryError as error:
-            words = "the device has no memory for all samples of a pass together"
-            raise UnsharedDropoutError(Problem.of("dropout-out-of-memory", words)) from error
-        except (ValueError, TypeError, RuntimeError) as error:
-            words = "what follows the first dropout also uses something that is not dropped, such as a residual"
-            raise UnsharedDropoutError(Problem.of("dropout-residual", words)) from error
+        tried = partial(self._dropped, full=full, images=len(first), kind="dropout trial")
+        alone = tried([_trial(row, 0) for row in range(len(full))])
+        beside = tried([_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))])
+        if not agree(alone[1:], beside[1:], self.type):
+            raise ValueError(MIXED_IMAGES)
+        with unshared_errors():
+            flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
+            together = tried(flat, repeats=samples)
+            if together.shape != (len(full) * samples, alone.shape[1]):
+                words = "repeated, what is dropped gives logits {shape}"
+                raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
+            together = together.reshape(len(full), samples, -1)
+            if not (agree(alone, together[:, 0], self.type) and agree(beside[:1], together[:1, 1], self.type)):
+                words = "with the dropout's output repeated, the network gives other logits"
+                raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
         self.dropout = replace(self.dropout, shared=True)
 
     def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
@@ -277,8 +300,7 @@ class Network:
     def _dropped_together(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) of a pass of images, each sample's from one row of many."""
         full, samples = Tensor(self.filled(images)), len(generators[0])
-        flat = [one for of_image in generators for one in of_image]
-        logits = self._dropped(flat, full, len(images), "dropout", samples)
+        logits = self._dropped([*chain(*generators)], full, len(images), "dropout", samples)
         return logits.reshape(len(full), samples, -1)[: len(images)].swapaxes(0, 1)
 
     def _dropped_one_by_one(
@@ -286,16 +308,35 @@ class Network:
     ) -> FloatArray:
         """The same, each sample's from a pass of its own."""
         full, count = Tensor(self.filled(images)), len(images)
-        return np.stack(
-            [self._dropped(of_sample, full, count, "dropout")[:count] for of_sample in zip(*generators, strict=True)]
-        )
+        drawn = (self._dropped(of_sample, full, count, "dropout") for of_sample in zip(*generators, strict=True))
+        return np.stack([of_sample[:count] for of_sample in drawn])
 
     def _dropped(
         self, generators: Sequence[np.random.Generator], full: Tensor, images: int, kind: str, repeats: int = 1
     ) -> FloatArray:
         """Logits (rows of the pass, each so often repeated, classes) under these masks."""
         with self.running(kind, images), dropout_hooks(self.cell, self.dropout, Draws(generators, len(full), repeats)):
-            return as_array(checked_logits(self.cell(full), self.cell))
+            return as_array(self.through(full, together=repeats == 1))
+
+    def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
+        """Float32 logits (N, classes) of float32 images, within a pass; not compiled, so hooks and gradients act.
+
+        Args:
+            images: (N, C, H, W).
+            together: whether each image has one row of logits, not several.
+            rule: the backward rule of the pass.
+
+        Raises:
+            NetworkRefusedError: if the network returns nothing that is its logits.
+            ValueError: if the rule does not hold for all that rectifies in the network.
+        """
+        returned = rectified_output(self.cell, self.input(images), rule)
+        return self._logits(returned, len(images) if together else None)
+
+    def input(self, images: Tensor) -> Tensor:
+        """Float32 images as the network takes them: in the type of its parameters."""
+        self._latest = images if self.type == images.dtype else images.astype(self.type)
+        return self._latest
 
     def layers(self, images: FloatArray, kind: str = "infer") -> list[tuple[str, str, tuple[int, ...] | None]]:
         """Every layer's dotted name, class, and the shape of its output for these images, in one pass of that kind.
@@ -314,7 +355,7 @@ class Network:
             for name, cell in named:
                 hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
                 stack.callback(hook.remove)
-            self.cell(Tensor(images))
+            self.cell(self.input(Tensor(images)))
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
 
     @contextmanager
@@ -329,11 +370,13 @@ class Network:
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
+            NetworkRefusedError: if MindSpore lacks an operator of the network for the device.
         """
         try:
             with (
                 _one_at_a_time,
                 self.passes.counted(kind, images),
+                self.written.put_back(),
                 evaluating(self.cell),
                 forgetting_errors(),
                 nullcontext() if in_graphs else uncompiled(),
@@ -341,8 +384,8 @@ class Network:
                 yield
             self.after_pass()
         except Exception as error:
-            if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
-                raise OutOfMemoryError(self.pass_size) from error
+            if (clearer := device_error(error, self.cell, self._latest, self.pass_size)) is not None:
+                raise clearer from error
             raise
 
     def filled(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
@@ -355,44 +398,3 @@ class Network:
 
 def _trial(row: int, sample: int) -> np.random.Generator:
     return np.random.default_rng((row, sample))
-
-
-def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """Rows of several parts below one another, as many as are activated together."""
-    waiting: list[FloatArray] = []
-    for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= ACTIVATED_TOGETHER:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
-
-
-def by_image(parts: Iterator[FloatArray], rows: int) -> Iterator[FloatArray]:
-    """Parts of any length cut again, so many rows each."""
-    waiting: list[FloatArray] = []
-    for part in parts:
-        waiting.append(part)
-        while sum(map(len, waiting)) >= rows:
-            together = np.concatenate(waiting)
-            yield together[:rows]
-            waiting = [together[rows:]]
-
-
-def _check_agreement(expected: FloatArray, found: FloatArray, how: str) -> None:
-    """Make sure that logits made in another way are the same, up to rounding.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    if not _agree(expected, found):
-        finite = np.isfinite(expected)
-        apart = np.abs(found[finite] - expected[finite]).max(initial=0.0)
-        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
-
-
-def _agree(expected: FloatArray, found: FloatArray) -> bool:
-    finite = np.isfinite(expected)
-    apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
-    return bool(np.array_equal(np.isfinite(found), finite) and apart <= AGREES * max(1.0, largest))

@@ -11,9 +11,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from .backward.rectified import Rule
 from .layers import IN_GRAPHS, find_layer
-from .rectified import Rule, rectified_output
-from .tensors import FloatArray, IntArray, as_array, checked_logits, one_hot
+from .tensors import FloatArray, IntArray, as_array, one_hot
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,18 @@ def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
 
 
 def differentiated(
-    cell: nn.Cell, images: FloatArray, labels: IntArray, layers: Sequence[str], rows: int, rule: Rule
+    cell: nn.Cell,
+    through: Callable[[Tensor], Tensor],
+    images: FloatArray,
+    labels: IntArray,
+    layers: Sequence[str],
+    rows: int,
+    rule: Rule,
 ) -> Derivatives:
-    """One pass; what lies past the first ``rows`` images only filled it up."""
+    """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up."""
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = checked_logits(rectified_output(cell, batch, rule), cell)
+        logits = through(batch)
         asked = (logits * Tensor(one_hot(labels, logits.shape[1]))).sum()
         if rule == "loss":  # the cross entropy of softmax
             return ops.logsumexp(logits, 1).sum() - asked, logits

@@ -17,6 +17,7 @@ from ...summary_format.problem import Problem
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Activation = Callable[[Tensor], Tensor]
+FLOATING = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 
 _log = logging.getLogger("explainrun")
 
@@ -84,6 +85,19 @@ def as_array(values: Any) -> FloatArray:
     return array
 
 
+def exact_array(values: Tensor) -> npt.NDArray[Any]:
+    """The values of a Tensor, exactly, in memory of their own."""
+    try:
+        return np.array(values.asnumpy())
+    except (TypeError, ValueError, RuntimeError):  # a type that NumPy does not have, such as bfloat16 in MindSpore 2.7
+        return np.array(values.astype(ms.float32).asnumpy())
+
+
+def exact_bytes(values: Tensor) -> bytes:
+    """The values of a Tensor, bit by bit."""
+    return exact_array(values).tobytes()
+
+
 def check_labels(labels: IntArray, classes: int) -> None:
     """Make sure that a network has these classes.
 
@@ -104,13 +118,6 @@ def one_hot(labels: IntArray, classes: int) -> FloatArray:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def checked_logits(output: Any, cell: nn.Cell) -> Tensor:
-    """What a network returned, if it is logits (N, classes).
-
-    Raises:
-        ValueError: if it is something else.
-    """
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"{type(cell).__name__} must return logits of shape (N, classes), it returned {what}")
-    return output
+def input_type(cell: nn.Cell) -> Any:
+    """The type in which a network takes images: that of its first parameter of floats, float32 without any."""
+    return next((one.dtype for one in cell.get_parameters() if one.dtype in FLOATING), ms.float32)

@@ -15,8 +15,9 @@ from mindspore import Tensor, nn, ops
 from mindspore.train import Callback
 
 from ..network import evaluating, keeping_flags
-from ..network.recorder import forgetting_errors
-from ..network.tensors import checked_network, choose_fast_convolutions, require_pynative
+from ..network.backward.recorder import forgetting_errors
+from ..network.outputs import only_part
+from ..network.tensors import checked_network, choose_fast_convolutions, input_type, require_pynative
 from .checkpoints import read_checkpoint
 from .training import (
     CallbackArguments,
@@ -49,7 +50,8 @@ class OoDNet(nn.Cell):
 
     Args:
         underlying: the classifier, with two attributes: ``num_features``, an int, and ``output_features``, a bool.
-            While that is True it must return features (N, num_features) for images (N, C, H, W), else logits.
+            While that is True it must return features (N, num_features) for images (N, C, H, W), perhaps among other
+            things of which none has that shape, else logits.
         num_classes: at least 1.
         seed: the head's first weights depend on it and on nothing else.
 
@@ -225,10 +227,11 @@ class OoDNet(nn.Cell):
         with nullcontext() if self._trains_underlying else evaluating(self.underlying):
             try:
                 self.underlying.output_features = True
-                features = self.underlying(images)
+                features = self.underlying(images.astype(input_type(self.underlying)))
             finally:
                 self.underlying.output_features = found
-        return _checked_features(features, (images.shape[0], self.num_features), self.underlying)
+        wanted = (images.shape[0], self.num_features)
+        return _checked_features(only_part(features, wanted), wanted, self.underlying).astype(ms.float32)
 
     @contextmanager
     def _training(self, optimizer: nn.Optimizer) -> Iterator[None]:

@@ -14,7 +14,7 @@ from ..arguments import real_number, whole_number
 from ..core.explainer import Explainer, view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import by_image
+from ..network import Output, by_image
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
@@ -121,12 +121,13 @@ class RISE(Explainer):
         shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
         return Estimate(maps, shares)
 
-    def standard_error(self, inputs: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
+    def standard_error(self, inputs: Tensor, targets: Any, *, output: Output = None) -> tuple[Tensor, Tensor]:
         """Maps and their standard errors, pixel by pixel.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
+            output: as for the direct call.
 
         Returns:
             Twice (N, L, H, W): the maps, as the direct call gives them, and the standard error of each value.
@@ -135,7 +136,7 @@ class RISE(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets, output)
         maps, errors = self._maps_and_errors(view)
         return Tensor(maps[place]), Tensor(errors[place])
 

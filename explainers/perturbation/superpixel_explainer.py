@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
+from ..network import Output
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .superpixel_explanation import SuperpixelExplanation, Weights
@@ -101,12 +102,15 @@ class SuperpixelExplainer(Explainer):
             maps[question] = found.weights[found.segments]
         return maps
 
-    def explain(self, inputs: Tensor, targets: Any) -> list[SuperpixelExplanation] | list[list[SuperpixelExplanation]]:
+    def explain(
+        self, inputs: Tensor, targets: Any, *, output: Output = None
+    ) -> list[SuperpixelExplanation] | list[list[SuperpixelExplanation]]:
         """Explain images in full: segments, weights, and how well the linear model fits.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
+            output: as for the direct call.
 
         Returns:
             A list of N explanations; of N lists of L explanations for targets (N, L).
@@ -115,7 +119,7 @@ class SuperpixelExplainer(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets)
+        view, place = view_of_call(self, inputs, targets, output)
         found = dict(self._answers(view))
         rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]

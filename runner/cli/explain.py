@@ -54,6 +54,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 @click.option("--std", metavar="S,S,S", help="Divide by this afterwards; given as --mean is.")
 @click.option("--classes", metavar="FILE", help="Read class names from FILE, one per line.")
 @click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Make probabilities of logits by this.")
+@click.option("--output", metavar="KEY", help="Take the logits from this output of several: an index or a key.")
 @click.option("--device", type=click.Choice(["auto", "CPU", "GPU", "Ascend"]), help="Run on this device.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed random draws.")
 @click.option("--alpha", type=float, default=0.5, show_default=True, help="Draw maps this opaque.")

@@ -12,7 +12,7 @@ import mindspore as ms
 from mindspore import nn
 
 from ...benchmarks import METRICS
-from ...explainers import EXPLAINERS, Network
+from ...explainers import EXPLAINERS
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
@@ -60,7 +60,7 @@ def build_runner(
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
-        found += preflight_check(plan, Network(parts.network)).problems
+        found += preflight_check(plan, plan.opened()).problems
     found.raise_if_any()
     return runner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -38,7 +38,7 @@ from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from ..data.samples import Sample
 from ..plan.plan import Plan
-from ..problems import DatasetChangedError
+from ..problems import DatasetChangedError, PlanError
 from .batch import Batch, digests, inferred, searched
 from .commit_queue import Committer, Picture, Step
 from .explanation_scheduler import ExplanationScheduler
@@ -262,6 +262,18 @@ class BatchLoop:
         for record in sample_records(results, self.segments.run):
             self._writer.write(record)
         self._writer.commit()
+
+
+def report_doubts(plan: Plan, doubts: Sequence[Problem]) -> None:
+    """Say why explanations may not be of images alone; refuse then, if the plan is strict.
+
+    Raises:
+        PlanError: then, with all of them.
+    """
+    if doubts and plan.options.strict:
+        raise PlanError(doubts)
+    for doubt in doubts:
+        _log.warning("%s", doubt)
 
 
 def check_outputs(plan: Plan, batch: Batch) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 
 from ...explainers.core.automatic_layer import ChosenLayer
-from ...explainers.network import PROBED, Network
+from ...explainers.network import PROBED, Network, keeping_random_state, probe
 from ...summary_format import BrokenRecordError, FolderLock, Results, RunFolder, Segments, SummaryWriter, remove_runs
 from ...summary_format.event_file.records import Record
 from ...summary_format.lifecycle.finish import finish, metadata
@@ -28,10 +28,11 @@ from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from ..results.run_result import RunResult
 from .batch import Batch, digests, read
-from .batch_loop import BatchLoop, check_results, check_same, need_inference
+from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts
 from .commit_queue import Committer
+from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
-from .preflight import PreflightResult, network_probe, preflight_check
+from .preflight import PreflightResult, preflight_check
 from .progress import RunProgress
 from .resume import ResumeDecision, other_data, resume_decision
 from .signals import Stopping
@@ -59,7 +60,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = Network(plan.network, plan.options.pass_size, fill=True)
+    network = plan.opened()
     if folder_problems(plan.summary_dir) or plan.undescribed:
         raise PlanError(preflight_check(plan, network).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
@@ -119,6 +120,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
+        report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
     if chosen:
         told = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
         _log.info("layers that were chosen when the run began: %s", told)
@@ -129,6 +131,7 @@ def _chosen_layers(plan: PlanRecord) -> dict[str, ChosenLayer]:
     return {name: ChosenLayer(layer, plan.chosen_reshapes.get(name)) for name, layer in plan.chosen_layers.items()}
 
 
+@keeping_random_state()
 def _network_apart(
     plan: Plan, network: Network, first_pass_samples: list[Sample], state: Mapping[str, Any]
 ) -> str | None:
@@ -138,7 +141,10 @@ def _network_apart(
     except ValueError as error:
         return str(error)
     images = np.stack([sample.pixels for sample in first_pass_samples[:PROBED]])
-    return kept.difference(network_probe(plan, network, images))
+    found = probe(network, images, plan.activation_fn)
+    if kept.answers is None and found.difference(probe(network, images, plan.activation_fn)):
+        found = replace(found, answers=None)  # which one pass need not show
+    return kept.difference(found)
 
 
 def _finished_before(begun: _Begun, *, replaces: bool) -> RunResult:
@@ -195,6 +201,7 @@ def _begun(
         preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
     if preflight.problems:
         raise PlanError(preflight.problems)
+    report_doubts(plan, preflight.doubts)
     stopping.check()
     plan = preflight.plan
     state = {
@@ -203,16 +210,17 @@ def _begun(
         "compiled": preflight.compiled,
         "dropout": asdict(network.dropout),
         "probe": preflight.probe and preflight.probe.to_jsonable(),
+        "doubts": {doubt.code: doubt for doubt in preflight.doubts},
         "replaces": decision.replaces,
     }
-    _need_trials(profile, plan, preflight)
+    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
     remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
     run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
     return _Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
 
 
-def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> None:
-    """Count what examining a plan tried."""
+def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repeated: int) -> None:
+    """Count what examining a plan tried, and the passes that were made again to see why others did not agree."""
     profile.need_probe(len(preflight.begins))
     profile.need_passes("layer choice", bool(plan.chosen_layers))
     profile.need_passes("layer check", bool(plan.inner_layers))
@@ -224,6 +232,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult) -> No
         profile.need_dropout_trial()
     if plan.shard is not None:
         profile.need_place_trial()
+    profile.need_passes(REPEAT, repeated)
     need_inference(profile, plan, len(preflight.first.samples))
 
 

@@ -37,6 +37,7 @@ class Profile:
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
     place trial      1, once, by a shard
+    repeat trial     1, once, where an image's logits were others beside other images
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
     search           what ``HierarchicalOcclusion.search_all`` gives, from what each of its steps had to ask alone
     compile          2, once, or 1 where the network turns out not to compile; none with jit off

@@ -11,10 +11,18 @@ from itertools import chain, repeat
 
 import numpy as np
 
+from ...benchmarks import Metric
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
-from ...explainers.network import Network, UnsharedDropoutError, layer_outputs, probe
+from ...explainers.network import (
+    Network,
+    NetworkRefusedError,
+    UnsharedDropoutError,
+    keeping_random_state,
+    layer_outputs,
+    probe,
+)
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
@@ -24,12 +32,9 @@ from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
 from ..problems import Problems, first_line, problem_of
 from .batch import Batch, digests, inferred, read
+from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
-_NO_FUNCTION = (
-    "the network gives different outputs for the same image each time, as one that draws random numbers does; results "
-    "are not reproducible, and a later start cannot check that it has the same network"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,7 @@ class PreflightResult:
     Attributes:
         plan: what was looked at, with the layers that were chosen.
         problems: what is wrong, a sentence each.
+        doubts: why explanations may not be of images alone, a sentence each; wrong if the plan is strict.
         first: the first batch, inferred and explained, so that nothing is asked twice; None where it did not come to
             that, or the plan's shard has no sample.
         groups: all batches.
@@ -56,8 +62,10 @@ class PreflightResult:
     compiled: bool = False
     probe: Probe | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
+    doubts: Sequence[Problem] = ()
 
 
+@keeping_random_state()
 def preflight_check(
     plan: Plan, network: Network, total: int | None = None, check: Callable[[], None] = lambda: None
 ) -> PreflightResult:
@@ -83,50 +91,61 @@ def preflight_check(
     groups = chain([samples], reading.batches) if samples else iter(())
     first_pass_images = np.stack([sample.pixels for sample in reading.first_pass_samples])
     try:
-        answers = network_probe(plan, network, first_pass_images)
+        answers = probe(network, first_pass_images, plan.activation_fn)
         plan = _with_layers(plan, network, first_pass_images[0], problems)
         if not samples:
-            return PreflightResult(
-                plan=plan, problems=problems, first=None, groups=groups, begins=begins, probe=answers
-            )
-        compiled = _tried(plan, network, first_pass_images, problems)
+            nothing = PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
+            return replace(nothing, begins=begins, probe=answers)
+        compiled, alone = _tried(plan, network, first_pass_images, problems)
         inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
-        problems.append(
-            Problem.of(
-                "network-refuses-images",
-                "the network cannot take images of shape {shape}: {said}",
-                shape=first_pass_images.shape[1:],
-                said=first_line(error),
-            )
-        )
+        problems += _refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
-    problems += _output_problems(plan, first)
-    if not problems:
-        first, refused = _with_maps(plan, network, first)
-        problems += refused + _space_problems(plan, first, total)
-    known = {"begins": begins, "compiled": compiled, "probe": answers, "skipped": reading.skipped}
-    return PreflightResult(plan=plan, problems=problems, first=first, groups=groups, **known)
+    problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
+    doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
+    first = first if problems else _explained(plan, network, first, total, problems)
+    return PreflightResult(
+        plan=plan,
+        problems=problems,
+        first=first,
+        groups=groups,
+        begins=begins,
+        compiled=compiled,
+        probe=replace(answers, answers=None) if RANDOM in doubted else answers,
+        doubts=doubted,
+        skipped=reading.skipped,
+    )
 
 
-def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> bool:
-    """Try on a pass of images how passes may run; gives whether forward ones run compiled."""
+def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
+    """The first batch with its maps; what is wrong with them is noted."""
+    first, refused = _with_maps(plan, network, first)
+    problems += refused + _space_problems(plan, first, total)
+    return first
+
+
+def _refusal(error: Exception, shape: tuple[int, ...]) -> Sequence[Problem]:
+    """Why a network cannot be asked about images (C, H, W)."""
+    if isinstance(error, NetworkRefusedError):
+        return error.problems
+    words = "the network cannot take images of shape {shape}: {said}"
+    return [Problem.of("network-refuses-images", words, shape=shape, said=first_line(error))]
+
+
+def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> tuple[bool, FloatArray | None]:
+    """Try on a pass of images how passes may run.
+
+    Gives whether forward ones run compiled, and the first image's logits beside copies of itself, if they were asked.
+    """
+    alone = None
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
         _prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
-        _try_places(plan, network, images[0])
-    return compiled
-
-
-def network_probe(plan: Plan, network: Network, images: FloatArray) -> Probe:
-    """What the plan's network answers to fixed images and to the first of these; reported if that says nothing."""
-    found = probe(network, images, plan.activation_fn)
-    if found.answers is None:
-        _log.warning(_NO_FUNCTION)
-    return found
+        alone = _try_places(plan, network, images[0])
+    return compiled, alone
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
@@ -180,8 +199,8 @@ def _compiled(plan: Plan, network: Network, images: FloatArray, problems: Proble
     return True
 
 
-def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
-    """Warn if logits depend on an image's position in a batch.
+def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
+    """Warn if logits depend on an image's position in a batch; gives the first ones.
 
     Merged shards may then differ from an unsharded run in the last bits.
     """
@@ -192,6 +211,8 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> None:
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
             plan.options.pass_size,
         )
+    first: FloatArray = logits[0]
+    return first
 
 
 def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
@@ -306,6 +327,22 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
                 highest=float(finite.max()),
             )
         )
+    elif (said := like_a_sigmoid(first)) is not None:
+        _log.warning("%s", said)
+    return problems
+
+
+def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
+    """What the network's outputs show of the activations that explainers and metrics bring along."""
+    problems = []
+    parts: list[Explainer | Metric] = [*plan.explainers, *plan.metrics]
+    for part in parts:
+        activation_fn = getattr(part, "activation_fn", None)
+        if activation_fn is not None and activation_fn is not plan.activation_fn:
+            try:
+                network.activated(first.inference.logits, activation_fn)
+            except NetworkRefusedError as error:
+                problems += [problem.at(part.name) for problem in error.problems]
     return problems
 
 

@@ -17,6 +17,7 @@ from ...explainers import EXPLAINERS, Explainer, Network
 from ...explainers.core.automatic_layer import automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
+from ...explainers.network import NetworkRefusedError, Output
 from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
@@ -45,6 +46,7 @@ class Question:
         layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
         class_names: in the order of the network's outputs; None leaves classes without names.
         seed: what randomness starts from.
+        output: which part of what the network returns is its logits, as for an explainer's direct call.
     """
 
     network: nn.Cell
@@ -54,6 +56,12 @@ class Question:
     layers: Sequence[str] = ()
     class_names: Sequence[str] | None = None
     seed: int = 0
+    output: Output = None
+
+    def opened(self) -> Network:
+        """The network as it is asked."""
+        classes = None if self.class_names is None else len(self.class_names)
+        return Network(self.network, output=self.output, classes=classes)
 
     def problems(self) -> Problems:
         """What is wrong with it as far as no pass is needed to see."""
@@ -175,15 +183,8 @@ def explain_pictures(
         PlanError: with all that is wrong, as far as it can be seen before the methods run.
     """
     question.problems().raise_if_any()
-    network, problems = Network(question.network), Problems()
-    logits = [
-        problems.attempt(
-            f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
-            f"say the size that it takes)",
-            partial(_logits, network, image),
-        )
-        for name, image in zip(names, images, strict=True)
-    ]
+    network, problems = question.opened(), Problems()
+    logits = [_tried_logits(network, name, image, problems) for name, image in zip(names, images, strict=True)]
     problems.raise_if_any()
     classes = logits[0].shape[1]
     if question.class_names is not None and len(question.class_names) != classes:
@@ -268,6 +269,22 @@ def _entry(method: Any) -> tuple[str, dict[str, Any]]:
         words = "a method is a name, a mapping from one name to its options or an explainer, got {given!r}"
         raise ValueError(Problem.of("method-malformed", words, given=method))
     return method_name(name), dict(options or {})
+
+
+def _tried_logits(network: Network, name: str, image: FloatArray, problems: Problems) -> Any:
+    """Logits (1, classes) of an image; None where the network fails, which is noted."""
+    where = (
+        f"the network fails on {name}, an image {'x'.join(map(str, image.shape))} (channels x height x width; "
+        f"say the size that it takes)"
+    )
+    try:
+        return _logits(network, image)
+    except NetworkRefusedError as error:  # of the network, whatever the image
+        if not problems:
+            problems.note(error)
+    except Exception as error:
+        problems.note(error, where)
+    return None
 
 
 def _logits(network: Network, image: FloatArray) -> FloatArray:

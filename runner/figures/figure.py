@@ -18,7 +18,9 @@ from PIL import Image
 from ...explainers import Explainer
 from ...explainers.arguments import share, whole_number
 from ...explainers.core.explainer import image_array
+from ...explainers.network import Output
 from ...explainers.network.input_channels import input_channels
+from ...explainers.network.outputs import checked_output
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
 from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
 from ...summary_format.images import Statistics
@@ -94,6 +96,7 @@ def explain(  # noqa: PLR0913
     rows: int = 1,
     cmap: Any = None,
     seed: int = 0,
+    output: Output = None,
 ) -> Figure:
     """Explain pictures by several methods, side by side; what ``explainrun explain`` does, in a notebook.
 
@@ -121,6 +124,7 @@ def explain(  # noqa: PLR0913
         rows: in how many rows the panels of a picture stand.
         cmap: a colour map for all maps; by default "inferno", and red, white, green for methods with negative values.
         seed: what randomness starts from.
+        output: which part of what the network returns is its logits, as for an explainer's direct call.
 
     Returns:
         A figure, as ``visualize`` gives it.
@@ -144,6 +148,7 @@ def explain(  # noqa: PLR0913
         layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
         class_names=problems.attempt("", partial(_names, class_names)),
         seed=seed,
+        output=problems.attempt("", partial(checked_output, output)),
     )
     return _explained_figure(question, shown, look, problems)
 

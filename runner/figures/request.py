@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import nn
 
 from ...explainers import EXPLAINERS
+from ...explainers.network import Output
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
 from ..config.build import choose_device, class_names_of, sample_shape
@@ -40,6 +41,7 @@ class Classifier:
         class_names: in the order of its outputs.
         activation: "softmax" or "sigmoid".
         options: of explainers, by their names.
+        output: which part of what the network returns is its logits.
     """
 
     network: nn.Cell
@@ -49,6 +51,7 @@ class Classifier:
     class_names: Sequence[str] | None = None
     activation: str = "softmax"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    output: Output = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class PictureRequest:
     std: str | None = None
     classes: str | None = None
     activation: str | None = None
+    output: str | None = None
     device: str | None = None
     settings: Sequence[tuple[str, Any]] = ()
     alpha: float = 0.5
@@ -106,6 +110,7 @@ class PictureRequest:
             layers=_comma_separated(self.layer),
             class_names=names,
             seed=self.seed,
+            output=self._output(classifier),
         )
         problems += question.problems()
         problems.raise_if_any()
@@ -134,6 +139,12 @@ class PictureRequest:
         if self.classes is not None:
             return class_names_of(str(Path(self.classes).absolute()), Path())
         return None if classifier is None else classifier.class_names
+
+    def _output(self, classifier: Classifier) -> Output:
+        """An index or key; the config's where none is given."""
+        if self.output is None:
+            return classifier.output
+        return int(self.output) if re.fullmatch(r"-?\d+", self.output) else self.output
 
     def _methods(self, classifier: Classifier | None, problems: Problems) -> list[dict[str, dict[str, Any]]]:
         """Each method named with its options: those that are set, else the config's."""
@@ -200,6 +211,7 @@ def configured(path: Path, checkpoint: str | None, device: str | None, sized: bo
         class_names=names,
         activation=config.activation,
         options=options,
+        output=config.output,
     )
 
 

@@ -21,12 +21,13 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ...explainers.core.construction import Configured
+from ...explainers.network.tensors import exact_bytes
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.plan_diff import CELL_STRUCTURE
 from ...summary_format.problem import Problem
 from .code_fingerprint import checksum, closed_over, has_a_version, named_code, unversioned_code
 from .mindspore_values import text_of_mindspores
-from .network_fingerprint import exact_bytes, held_values, is_mindspores, parameters_digest, structure_digest
+from .network_fingerprint import held_values, is_mindspores, parameters_digest, structure_digest
 
 THE_NETWORK = "the run's network"
 _OURS = ("class", "code", "resolved")  # what is said of an explainer or metric beside its arguments

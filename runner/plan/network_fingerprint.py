@@ -14,9 +14,9 @@ from functools import cache
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-import mindspore as ms
 from mindspore import Tensor, nn
 
+from ...explainers.network.tensors import exact_bytes
 from .code_fingerprint import DIGEST_LENGTH, named_code, unversioned_code
 from .mindspore_values import without_seeds
 
@@ -79,15 +79,6 @@ def held_values(cell: nn.Cell) -> dict[str, Any]:
 def is_mindspores(kind: type[Any]) -> bool:
     """Whether a class is one of MindSpore's own."""
     return kind.__module__.partition(".")[0] == "mindspore"
-
-
-def exact_bytes(values: Tensor) -> bytes:
-    """The values of a Tensor, bit by bit."""
-    try:
-        data: bytes = values.asnumpy().tobytes()
-    except (TypeError, ValueError, RuntimeError):  # a type that NumPy does not have, such as bfloat16 in MindSpore 2.7
-        data = values.astype(ms.float32).asnumpy().tobytes()
-    return data
 
 
 def _values(cell: nn.Cell) -> Iterator[tuple[str, Tensor]]:

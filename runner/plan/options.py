@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from ...explainers.arguments import real_number, whole_number, yes_or_no
-from ...explainers.network import DEFAULT_PASS_SIZE
+from ...explainers.network import DEFAULT_PASS_SIZE, Output
+from ...explainers.network.outputs import checked_output
 from ...summary_format.problem import Problem
 from ..data.class_names import class_index
 from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count
@@ -71,10 +72,13 @@ class RunOptions(BaseModel):
         std: what they were divided by then.
         seed: what all randomness starts from, from 0.
         pass_size: images per pass, from 1.
-        strict: whether a network output or a map that is not finite is an error.
+        strict: whether a network output or a map that is not finite, or a network that is no function of its image, is
+            an error.
         jit: "auto", "on" or "off": whether forward passes run compiled.
         labels: which labels of a sample are explained: a rule, or the classes.
         skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
+        output: which part of what the network returns is its logits: an index, a key, or in scripts a function; None
+            for the only one that may be.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,6 +91,7 @@ class RunOptions(BaseModel):
     jit: Annotated[str, BeforeValidator(_jit)] = "auto"
     labels: Labels = TRUTH_AND_CONFIDENT
     skip_broken: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
+    output: Annotated[Output, PlainValidator(checked_output)] = None
 
     @property
     def asked(self) -> str | list[int]:

@@ -17,6 +17,7 @@ from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.core.view import Needs
+from ...explainers.network import Network
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
 from ..data.direct import Data
@@ -70,6 +71,11 @@ class Plan:
     shard: Shard | None = None
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def opened(self) -> Network:
+        """The network as the run asks it."""
+        size, output = self.options.pass_size, self.options.output
+        return Network(self.network, size, fill=True, output=output, classes=len(self.class_names))
 
     @property
     def sample_count(self) -> int | None:
@@ -181,7 +187,7 @@ class Plan:
             "chosen_reshapes": self.chosen_reshapes,
             "limit": self.limit,
             "dropout_samples": self.dropout_samples,
-            **self.options.model_dump(),
+            **self.options.model_dump(exclude={"output"}),
             "settings": list(SETTINGS),
             "uncompared": list(UNCOMPARED),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
@@ -224,6 +230,7 @@ class Plan:
         options, search = description.component_options, self.hierarchical_occlusion
         parts = {
             "activation_fn": tried("activation_fn", description.to_jsonable, self.activation_fn),
+            "output": tried("output", description.to_jsonable, self.options.output),
             "explainers": {one.name: tried(one.name, options, one) for one in self.explainers},
             "metrics": {one.name: tried(one.name, options, one) for one in self.metrics},
             "hierarchical_occlusion": search and tried("hierarchical occlusion", options, search),

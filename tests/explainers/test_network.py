@@ -153,7 +153,7 @@ class Awkward(nn.Cell):
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("tuple", r"Awkward must return logits of shape \(N, classes\), it returned tuple"),
+        ("tuple", r"Awkward returns 2 outputs that may be its logits, 0, 1; give one of these names"),
         ("flat", r"Awkward must return logits of shape \(N, classes\), it returned shape \(1,\)"),
     ],
 )

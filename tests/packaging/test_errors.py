@@ -11,7 +11,7 @@ import pytest
 from explainrun import ExplainrunError, benchmarks, explainers, runner, summary_format
 from explainrun.explainers.contract.bundled import NetworkError
 from explainrun.explainers.contract.rules import ContractError
-from explainrun.explainers.network import OutOfMemoryError, UnsharedDropoutError
+from explainrun.explainers.network import NetworkRefusedError, OutOfMemoryError, UnsharedDropoutError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
 from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
 from explainrun.runner.data.pictures import PictureError
@@ -20,17 +20,19 @@ from explainrun.runner.plan.sharding import NotAWorker
 from explainrun.runner.problems import DamagedRunError, DatasetChangedError
 from explainrun.runner.up_to_date_run import RunFailedError
 from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
-from explainrun.summary_format.errors import SeveralProblemsError
+from explainrun.summary_format.errors import NotRegularError, SeveralProblemsError
 
 # What each is beside an ExplainrunError, and what it ends a command with.
 ERRORS = {
     BaselineError: (ValueError, 2),
     BrokenRecordError: (ValueError, 3),
+    NotRegularError: (ValueError, 3),
     ContractError: (AssertionError, 2),
     DamagedRunError: (PlanError, 2),
     DatasetChangedError: (PlanError, 2),
     FolderInUseError: (OSError, 3),
     MergeError: (ValueError, 2),
+    NetworkRefusedError: (ValueError, 2),
     NoRunError: (ValueError, 2),
     NotComparableError: (ValueError, 2),
     NotComputedError: (RuntimeError, 3),

@@ -83,7 +83,7 @@ ORDER = {
         *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
     ],
     "explainers": [
-        *("arguments", "dropout_uncertainty", "network", "visual", "core", "controls"),
+        *("arguments", "dropout_uncertainty", "network.backward", "network", "visual", "core", "controls"),
         *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names

@@ -100,6 +100,7 @@ VALUES = {
     "jit": "off",
     "labels": [1, 3],
     "skip_broken": True,
+    "output": "0",
 }  # none is a default
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mindspore import Tensor, nn, ops
 
-from ...summary_format.problem import Problem
+from ....summary_format.problem import Problem
 from .recorder import records_gradients
 from .rectifications import Treated, watched
 

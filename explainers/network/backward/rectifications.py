@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
-from ...summary_format.problem import Problem
+from ....summary_format.problem import Problem
 from .compiled import compiled_part
 from .recorder import records_gradients
-from .tensors import FloatArray, as_array
 
 _KEPT = {"HSwish", "HSigmoid", "HShrink", "SoftShrink"}  # 0 on a half-line too, but not rectifiers in the field's sense
 _KEPT_CELLS = (nn.RReLU,)  # leaky, but made of two clamped halves
@@ -30,6 +29,7 @@ _VALUES = 1 << 16  # of a tensor that are looked at
 _BRANCHES = 4  # of a stacked tensor that are looked at one by one
 
 _log = logging.getLogger("explainrun")
+FloatArray = npt.NDArray[np.floating[Any]]
 _Dispatch: Any = getattr(ms, "MsDispatchMode", object)
 
 
@@ -114,12 +114,12 @@ def _carries(argument: Any) -> bool:
 
 def _is_zero(argument: Any) -> bool:
     if isinstance(argument, Tensor):
-        return not as_array(argument).any()
+        return not _array(argument).any()
     return isinstance(argument, (int, float)) and not isinstance(argument, bool) and argument == 0
 
 
 def _has_zero(argument: Any) -> bool:
-    return _is_zero(argument) or (isinstance(argument, Tensor) and not as_array(argument).all())
+    return _is_zero(argument) or (isinstance(argument, Tensor) and not _array(argument).all())
 
 
 def _rectified(tensors: list[Tensor], output: Tensor) -> bool:
@@ -144,8 +144,13 @@ def _shaped(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[FloatArray]:
             yield from (_some(part) for part in np.moveaxis(_values_of(tensor), axis, 0))
 
 
+def _array(tensor: Tensor) -> FloatArray:
+    values: FloatArray = tensor.astype(ms.float32).asnumpy()
+    return values
+
+
 def _values_of(tensor: Tensor) -> FloatArray:
-    values: FloatArray = tensor.asnumpy() if tensor.dtype == ms.float32 else as_array(tensor)  # no copy, on CPU
+    values: FloatArray = tensor.asnumpy() if tensor.dtype == ms.float32 else _array(tensor)  # no copy, on CPU
     return values
 
 
