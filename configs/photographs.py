@@ -77,8 +77,8 @@ PHOTOGRAPHS = (
 def photograph_dataset() -> ds.GeneratorDataset:
     """All of them as a MindSpore dataset, one a row.
 
-    Columns: image float32 (3, 224, 224), normalised with ``MEAN`` and ``STD``; labels int32 (2,), padded with -1; bboxes
-    int32 (2, 4) as x, y, width, height, padded with 0.
+    Columns: image float32 (3, 224, 224), normalised with ``MEAN`` and ``STD``; labels int32 (2,), padded with -1;
+    bboxes int32 (2, 4) as x, y, width, height, padded with 0.
     """
     columns = ["image", "labels", "bboxes"]
     return ds.GeneratorDataset(_Rows(), columns, shuffle=False, num_parallel_workers=1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from .plain_pickle import Named, Reference, plain_value
+from .plain_pickle import Maker, Named, Reference, plain_value
 from .stored_tensors import RAW_KINDS, StoredTensor, strided
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -116,7 +116,7 @@ def _members(content: bytes) -> dict[str, bytes]:
 
 def _described(stream: BytesIO) -> dict[str, _Tensor]:
     """What the next pickle says of its tensors, by name."""
-    makers = {"collections.OrderedDict": _mapping, "torch._utils._rebuild_tensor_v2": _tensor}
+    makers: dict[str, Maker] = {"collections.OrderedDict": _mapping, "torch._utils._rebuild_tensor_v2": _tensor}
     found = plain_value(stream, makers)
     if not isinstance(found, dict) or not found:
         raise ValueError("it holds no tensors by name; save network.state_dict()")
@@ -134,22 +134,23 @@ def _mapping(*arguments: Any) -> dict[str, Any]:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, gradient: Any, hooks: Any, *metadata: Any) -> _Tensor:
     """What PyTorch's function of that name would make of its arguments."""
-    place = storage.place if isinstance(storage, Reference) else None
-    if (
-        not isinstance(place, tuple)
-        or len(place) not in (5, 6)
-        or place[0] != "storage"
-        or place[5:] not in ((), (None,))
-    ):
-        raise ValueError("a tensor does not lie in a storage")
-    _, kind, key, _, count = place[:5]
-    if not isinstance(kind, Named) or kind.name not in _KINDS:
-        raise ValueError(f"a tensor is of the unknown type {kind.name[:80] if isinstance(kind, Named) else '?'!r}")
+    kind, key, count = _storage(storage)
     if not isinstance(key, str) or not isinstance(shape, tuple) or not isinstance(strides, tuple) or hooks or metadata:
         raise ValueError("a tensor is not a plain one")
     if not all(type(number) is int and 0 <= number < _MOST for number in (count, offset, *shape, *strides)):
         raise ValueError("a tensor's shape, strides, offset or storage is out of range")
-    return _Tensor(_KINDS[kind.name], key, count, offset, shape, strides)
+    return _Tensor(kind, key, count, offset, shape, strides)
+
+
+def _storage(storage: Any) -> tuple[str, Any, Any]:
+    """Kind, place and count of numbers of what a pickle refers to as ("storage", type, place, device, count)."""
+    place = storage.place if isinstance(storage, Reference) else None
+    if not isinstance(place, tuple) or len(place) not in (5, 6) or place[0] != "storage" or any(place[5:]):
+        raise ValueError("a tensor does not lie in a storage")
+    _, kind, key, _, count = place[:5]
+    if not isinstance(kind, Named) or kind.name not in _KINDS:
+        raise ValueError(f"a tensor is of the unknown type {kind.name[:80] if isinstance(kind, Named) else '?'!r}")
+    return _KINDS[kind.name], key, count
 
 
 def _storage_sizes(described: Mapping[str, _Tensor]) -> dict[str, tuple[int, int]]:

@@ -6,7 +6,7 @@ The library of that name checks the same, but hands tensors out through framewor
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...summary_format.untrusted.numpy_json import json_of
 from .stored_tensors import MOST_DIMENSIONS, RAW_KINDS, StoredTensor, strided
@@ -54,12 +54,19 @@ def safetensors(content: bytes) -> dict[str, StoredTensor]:
 
 def _entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
     """Kind, shape, and the bytes from where to where, of a tensor in the header."""
-    kind, shape, place = (
-        (entry.get(key) for key in ("dtype", "shape", "data_offsets")) if isinstance(entry, dict) else (None,) * 3
-    )
-    whole = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS and isinstance(place, list) and len(place) == 2
-    if not whole or not all(type(number) is int and 0 <= number < 2**63 for number in (*shape, *place)):
+    given: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    kind, shape, place = given.get("dtype"), given.get("shape"), given.get("data_offsets")
+    if not _whole_numbers(shape, MOST_DIMENSIONS) or not _whole_numbers(place, 2) or len(place) != 2:
         raise ValueError(f"{name[:80]!r} has no shape and place")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"{name[:80]!r} is of the unknown type {str(kind)[:80]!r}")
     return _KINDS[kind], shape, place[0], place[1]
+
+
+def _whole_numbers(values: Any, most: int) -> TypeGuard[list[int]]:
+    """Whether these are a list of as many numbers, each of which a file may have."""
+    return (
+        isinstance(values, list)
+        and len(values) <= most
+        and all(type(number) is int and 0 <= number < 2**63 for number in values)
+    )

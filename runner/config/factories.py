@@ -52,8 +52,8 @@ def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path =
 
     Args:
         spec: as in ``make``.
-        checkpoint: one that fits it exactly, ``.ckpt`` of MindSpore, ``.pth`` of PyTorch or ``.safetensors``: a path, or
-            "package:path" of a file in an installed package.
+        checkpoint: one that fits it exactly, ``.ckpt`` of MindSpore, ``.pth`` of PyTorch or ``.safetensors``: a path,
+            or "package:path" of a file in an installed package.
         folder: what paths are relative to.
         options: for the factory.
 
