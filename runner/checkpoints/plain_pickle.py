@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NoReturn
 
-_MOST_OPERATIONS = 2**22  # some 40 a tensor
+_MOST_OPERATIONS = 2**20  # some 40 a tensor
 
 
 @dataclass(frozen=True)
