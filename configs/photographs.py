@@ -75,7 +75,7 @@ PHOTOGRAPHS = (
 
 
 def photograph_dataset() -> ds.GeneratorDataset:
-    """All of them as a MindSpore dataset, one a row.
+    """All of them as a MindSpore dataset, a row each.
 
     Columns: image float32 (3, 224, 224), normalised with ``MEAN`` and ``STD``; labels int32 (2,), padded with -1;
     bboxes int32 (2, 4) as x, y, width, height, padded with 0.
