@@ -10,12 +10,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-import mindspore as ms
 from mindspore import nn
 
-from ...explainers.ood.checkpoints import read_checkpoint
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
+from ..checkpoints.loading import load_checkpoint, located
 
 FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
 
@@ -53,13 +52,15 @@ def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path =
 
     Args:
         spec: as in ``make``.
-        checkpoint: a MindSpore checkpoint that fits it exactly.
+        checkpoint: one that fits it exactly, ``.ckpt`` of MindSpore, ``.pth`` of PyTorch or ``.safetensors``: a path,
+            or "package:path" of a file in an installed package.
         folder: what paths are relative to.
         options: for the factory.
 
     Raises:
         TypeError: if the factory makes no ``mindspore.nn.Cell``.
         ValueError: if the checkpoint is none or does not fit, saying which parameters differ; else as ``make``.
+        ImportError: if the package that it lies in is not installed; else as ``make``.
         OSError: if a file cannot be read.
     """
     network = make(spec, folder, **options)
@@ -67,25 +68,8 @@ def load_network(spec: str, checkpoint: str | Path | None = None, folder: Path =
         words = "{spec} must make a mindspore.nn.Cell, it made a {kind}"
         raise TypeError(Problem.of("factory-made-no-cell", words, spec=spec, kind=type(network).__name__))
     if checkpoint is not None:
-        _load(network, folder / checkpoint)
+        load_checkpoint(network, located(checkpoint, folder))
     return network
-
-
-def _load(network: nn.Cell, path: Path) -> None:
-    found = read_checkpoint(path)
-    wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
-    differing = [
-        f"lacks {name}" if name not in found else f"has {name} {tuple(found[name].shape)} instead of {shape}"
-        for name, shape in wanted.items()
-        if name not in found or tuple(found[name].shape) != shape
-    ]
-    differing += [f"has {name} too much" for name in found if name not in wanted]
-    if differing:
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        words = "the checkpoint {file} does not fit: it {differences:list}{more}"
-        values = {"file": path, "differences": differing[:3], "more": more}
-        raise ValueError(Problem.of("checkpoint-does-not-fit", words, **values))
-    ms.load_param_into_net(network, found)
 
 
 def _imported(name: str, folder: Path) -> Any:

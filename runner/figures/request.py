@@ -18,6 +18,7 @@ from ...explainers import EXPLAINERS
 from ...explainers.network import Output
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
+from ..checkpoints.loading import located
 from ..config.build import choose_device, class_names_of, sample_shape
 from ..config.factories import FORMS, load_network
 from ..config.schema import load_config
@@ -121,7 +122,7 @@ class PictureRequest:
         if self.network is None:
             words = "name one: a config (.yaml), {forms}"
             raise ValueError(Problem.of("network-not-named", words, forms=FORMS))
-        checkpoint = None if self.checkpoint is None else str(Path(self.checkpoint).absolute())
+        checkpoint = None if self.checkpoint is None else str(located(self.checkpoint, Path.cwd()))
         if self.network.endswith((".yaml", ".yml")):
             return configured(Path(self.network), checkpoint, self.device, self.size is None)
         choose_device(self.device or "auto")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
-SUFFIXES = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".typed"}
+SUFFIXES = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".txt", ".typed"}
 
 
 def sources(repository):
