@@ -187,7 +187,7 @@ def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: 
         OSError: if the file cannot be read.
     """
     if isinstance(given, str):
-        text = read_regular(folder / given).decode("utf-8-sig")
+        text = read_regular(folder / given).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         given = list[str | int](text.removesuffix("\n").split("\n"))  # no other character ends a line
     plain = {key: str(name) for key, name in given.items()} if isinstance(given, dict) else list(map(str, given))
     if not plain or plain == [""]:

@@ -40,7 +40,11 @@ def doubts(
         found.append(RANDOM)
     else:
         rows = {} if alone is None else {asked[0].id: alone}
-        rows |= dict(zip(first.inference.ids.tolist(), first.inference.logits, strict=True))
+        rows |= {
+            sample.id: logits
+            for sample, logits in zip(first.samples, first.inference.logits, strict=True)
+            if sample.broken is None
+        }
         apart = _apart(network, answers.answers.logits, asked, rows)
         if apart:
             found.append(_reason(network, first, apart))
@@ -88,7 +92,8 @@ def _reason(network: Network, first: Batch, apart: float) -> Problem:
     """Whether the same pass gives something else again, or only other neighbours do."""
     size = network.pass_size
     again = network.logits(first.images[:size], REPEAT)
-    if not agreeing(network, first.inference.logits[:size], again):
+    sound = np.array([sample.broken is None for sample in first.samples[:size]], bool)
+    if not agreeing(network, first.inference.logits[:size][sound], again[sound]):
         return RANDOM
     words = (
         "the network's outputs for an image depend on the images beside it in a pass, by up to {apart:.2g} here, as "

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
-from ...summary_format.names import is_text, without_controls
+from ...summary_format.names import is_text
 from ...summary_format.problem import Problem
 from ..data.direct import COLUMNS
 from ..problems import Problems
@@ -75,11 +75,10 @@ def _name_problems(kind: str, names: Sequence[str], *, in_path: bool = False) ->
         if not name.strip():
             yield Problem.of("name-blank", "{kind} {place} is blank", kind=kind, place=place)
     for name in names:
-        if without_controls(name) != name:
+        if "\0" in name or not is_text(name):
             yield Problem.of(
                 "name-unwritable",
-                "{kind} {name!r} cannot be written: it holds a control character, a line break or half of a surrogate "
-                "pair",
+                "{kind} {name!r} cannot be written: it holds a NUL or half of a surrogate pair",
                 kind=kind,
                 name=name[:80],
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -17,18 +18,20 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, or a link to one, to read.
 
     Raises:
-        NotRegularError: if it is a pipe, a device, a socket or a folder.
-        OSError: if it cannot be opened.
+        NotRegularError: if it is a pipe, a device or a socket.
+        OSError: if it cannot be opened, or is a folder.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    file = os.fdopen(descriptor, "rb") if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-    if file is None:
-        with suppress(OSError):
-            os.close(descriptor)
-        raise NotRegularError(Path(path), "it is not a regular file")
-    if hasattr(os, "set_blocking"):
-        os.set_blocking(descriptor, True)
-    return file
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    with suppress(OSError):
+        os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotRegularError(Path(path), "it is not a regular file")
 
 
 def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:

@@ -88,7 +88,8 @@ def test_the_setting_is_as_it_was(found, monkeypatch):
     assert os.environ.get("MS_JIT") == found
 
 
-@pytest.mark.parametrize("block", [ByBytecode, ByTrace])
+# MindSpore cannot trace below frames without source, such as those of processes that share tests.
+@pytest.mark.parametrize("block", [ByBytecode, pytest.param(ByTrace, marks=pytest.mark.slow)])
 def test_what_stays_compiled_is_not_tapped_in_silence(block):
     network, expected = Around(block()), GradCAM(Around(Plain()), "block")(IMAGES, 0).asnumpy()
     np.testing.assert_array_equal(GradCAM(network, "block")(IMAGES, 0).asnumpy(), expected)  # around the graph

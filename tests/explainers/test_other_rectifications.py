@@ -9,7 +9,7 @@ from mindspore import Tensor, mint, nn, ops
 from mindspore.common import _Function
 
 from explainrun.explainers import Deconvolution, Gradient, GuidedBackprop
-from explainrun.explainers.network import rectifications
+from explainrun.explainers.network.backward import rectifications
 
 IMAGE = np.array([[[[3.0, 2.5, -1.0, 0.5], [-2.0, -0.4, 1.5, -3.5]]]], np.float32)
 WEIGHTS = np.array([[[2, -3, 5, -7], [11, -13, 17, 19]]], np.float32)
@@ -221,7 +221,9 @@ def test_compiled_blocks_are_looked_into(raising):
         GuidedBackprop(Beside(compiled_maximum))(Tensor(IMAGE), 0)
 
 
-@pytest.mark.parametrize("function", [ByBytecode(), ByTrace()], ids=["bytecode", "trace"])
+@pytest.mark.parametrize(
+    "function", [ByBytecode(), pytest.param(ByTrace(), marks=pytest.mark.slow)], ids=["bytecode", "trace"]
+)
 def test_what_stays_compiled_is_refused(function, raising):
     for _ in range(2):  # the first call of a traced function runs uncompiled
         with raising(ValueError, "rectifier-compiled", rule="deconvolution"):

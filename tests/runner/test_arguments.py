@@ -607,7 +607,13 @@ def test_a_class_with_a_constructor_of_both_kinds_shows_its_own():
 
 
 def test_an_explainer_shows_how_it_is_called(two_channels):
-    assert list(inspect.signature(Gradient(two_channels())).parameters) == ["inputs", "targets", "ret", "show"]
+    assert list(inspect.signature(Gradient(two_channels())).parameters) == [
+        "inputs",
+        "targets",
+        "ret",
+        "show",
+        "output",
+    ]
 
 
 def test_a_plan_names_all_classes_however_many(two_channels, dataset, tmp_path):

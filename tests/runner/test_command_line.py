@@ -270,7 +270,7 @@ def test_faults_of_every_kind_are_told_in_one_go(quickstart, tmp_path):
     told = problems(path)
     assert [problem.code for problem in told] == [
         *("key-unknown", "layer-unknown", "value-refused", "no-boxes"),
-        *("name-repeated", "name-repeated", "folder-is-file", "outputs-not-classes"),
+        *("name-repeated", "folder-is-file", "outputs-not-classes"),
     ]
     values = [problem.values for problem in told]
     assert values[0]["key"] == "sumary"
@@ -278,7 +278,6 @@ def test_faults_of_every_kind_are_told_in_one_go(quickstart, tmp_path):
     assert values[2]["where"] == "metrics[1]"
     assert values[3:] == [
         {"metrics": ["IoSR"], "columns": ["image", "labels"]},
-        {"kind": "class name", "name": "0", "times": 2},
         {"kind": "explainer name", "name": "Gradient", "times": 2},
         {"folder": str(tmp_path / "summary")},
         {"outputs": 10, "classes": 11},

@@ -71,7 +71,7 @@ def test_what_is_no_class_is_refused(listed, raising, label):
         ("image,label\na.png,cat\n,cat\n", "csv-no-picture", {"where": re.compile("line 3$")}),
         ('image,label\na.png,"cat\nb.png,cat\n', "csv-malformed", {"number": 3}),
         ("image,label\na.png,caf\xe9\n".encode("latin-1"), "csv-not-utf8", {"place": 21}),
-        (TEXT.encode("utf-16-le"), "csv-nul", {}),
+        ("image,label\na.png,cafe\n".encode("utf-16-le"), "csv-nul", {}),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(listed, raising, content, code, values):
