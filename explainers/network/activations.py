@@ -43,7 +43,7 @@ def check_activation(activated: Activated, classes: int, *, doubled: bool = Fals
             "take one over classes, such as nn.Softmax()"
         )
         raise NetworkRefusedError(Problem.of("activation-mixes-images", words))
-    if not _apart(found, found[:1]):
+    if not (_apart(found, found[:1]) or _apart(activated(8 * rows), found[:1])):
         words = "activation_fn gives {value:.4g} whatever the logits are{why}"
         why = "; softmax of one logit always does, take nn.Sigmoid()" if classes == 1 else ""
         raise NetworkRefusedError(Problem.of("activation-constant", words, value=float(found[0, 0]), why=why))

@@ -26,7 +26,7 @@ _KINDS = {
 _MOST = 2**63
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Tensor:
     """What a pickle says of a tensor: its storage's place, then where it lies in that."""
 
@@ -139,7 +139,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, gradient: Any, 
         raise ValueError("a tensor is not a plain one")
     if not all(type(number) is int and 0 <= number < _MOST for number in (count, offset, *shape, *strides)):
         raise ValueError("a tensor's shape, strides, offset or storage is out of range")
-    return _Tensor(kind, key, count, offset, shape, strides)
+    return _Tensor(kind=kind, key=key, count=count, offset=offset, shape=shape, strides=strides)
 
 
 def _storage(storage: Any) -> tuple[str, Any, Any]:

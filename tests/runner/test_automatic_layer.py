@@ -316,6 +316,7 @@ def inspection_text(folder):
     return done.output
 
 
+@pytest.mark.slow
 def test_shards_and_later_starts_read_the_grid_that_was_chosen(run_of_places, kill, tmp_path, how_runs_differ):
     run_of_places("whole", automatic)
     for number in (1, 2):

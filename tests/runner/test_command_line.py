@@ -133,6 +133,7 @@ def test_runs_a_config(quickstart, tmp_path):
     assert explainrun(*arguments, "--limit", 1, "--overwrite").exit_code == 0
 
 
+@pytest.mark.slow
 def test_bad_input_is_told_in_lines_without_traceback(quickstart, tmp_path):
     for arguments, words in (
         (("run", quickstart(), "--set", "sed=1"), "explainrun: unknown key 'sed'; did you mean 'seed'"),

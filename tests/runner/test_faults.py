@@ -89,6 +89,7 @@ def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, t
     assert mended == len(list((tmp_path / "whole").rglob("*.png"))) + 3 or every(17) > 1
 
 
+@pytest.mark.slow
 def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(5))
 

@@ -108,6 +108,7 @@ def test_what_cannot_be_asked(asked, labels, code, raising):
         asked("run", labels)
 
 
+@pytest.mark.slow
 def test_in_a_config(repository, tmp_path):
     def run(labels):
         given = [f"labels={labels}", "explainers=[Gradient]", "metrics=[]"]

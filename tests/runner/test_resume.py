@@ -72,6 +72,7 @@ def counted(network, action):
     return len(runs), result
 
 
+@pytest.mark.slow
 def test_an_event_file_cut_at_every_byte_is_made_whole(linear, dataset, kill, tmp_path, how_runs_differ, every):
     network = linear(np.ones((2, 1, 1, 3)), bias=-9.0)
 

@@ -104,6 +104,7 @@ def test_merged_is_as_never_split(runner_of_everything, tmp_path, how_runs_diffe
     assert merged.costs["seconds"].keys() >= {"maps"}
 
 
+@pytest.mark.slow
 def test_a_shard_killed_and_gone_on_with(runner_of_everything, kill, tmp_path, how_runs_differ, raising):
     runner, whole = runner_of_everything, tmp_path / "whole"
     runner("whole").run()

@@ -186,6 +186,7 @@ def test_a_run_that_was_taken_over(taken_over_at_each, make_run, tmp_path):
     assert lost >= (calls - 10) // 12  # before it has the lock and once it is done, a run ends as ever
 
 
+@pytest.mark.slow
 def test_a_run_that_was_taken_over_while_it_replaced_another(taken_over_at_each, make_run, tmp_path):
     make_run("whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "before")
@@ -198,6 +199,7 @@ def test_a_run_that_was_taken_over_while_it_replaced_another(taken_over_at_each,
     assert lost > 2
 
 
+@pytest.mark.slow
 def test_a_resumed_run_that_was_taken_over(taken_over_at_each, make_run, kill, tmp_path):
     """It has a damaged segment and one whose picture is lost to remove, and then to write again."""
     make_run("whole", samples=5)
@@ -222,6 +224,7 @@ def shards(make_run, tmp_path):
     return [make_run(f"parts/{number}", samples=3, shard=(number, 2)).summary_dir for number in (1, 2)]
 
 
+@pytest.mark.slow
 def test_a_merge_that_was_taken_over(taken_over_at_each, shards, tmp_path):
     root = tmp_path / "merged"
     again = partial(merge, root, shards)

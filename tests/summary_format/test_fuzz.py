@@ -13,6 +13,7 @@ def harness(repository, monkeypatch):
     return __import__("fuzz_readers")
 
 
+@pytest.mark.slow
 def test_damage_is_told_or_read_and_nothing_worse(harness, tmp_path, every):
     found = list(harness.outcomes(range(0, 1200, every(4)), tmp_path, seed=1))
     assert [one for one in found if one.came_to == "fault"] == []

@@ -352,6 +352,7 @@ def test_folders_and_their_baselines_give_the_same(make_run, tmp_path):
     assert read_baseline(tmp_path / "baseline.json").results is None
 
 
+@pytest.mark.slow
 def test_nothing_loads_mindspore(make_run, tmp_path):
     one, two = make_run("one"), make_run("two", seed=3)
     code = f"""

@@ -60,6 +60,7 @@ def test_a_true_fall_is_found(make_scored, lower):
 
 
 @pytest.mark.parametrize("lower", [(), METRICS])
+@pytest.mark.slow
 def test_a_fall_below_the_tolerance_passes(make_scored, lower):
     rng, tolerances = np.random.default_rng(13), Tolerances(Tolerance(0.1), {"Heavy": Tolerance(3.0)})
     for _ in range(20):
