@@ -87,7 +87,7 @@ class Written:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of these parameters, once a pass was made."""
+        """Of these parameters, after a pass."""
         return tuple(parameter.name for parameter, _ in self._found or ())
 
     @contextmanager
@@ -109,7 +109,7 @@ class Written:
 def keeping_random_state() -> Iterator[None]:
     """Within, random numbers may be drawn, of NumPy and of MindSpore; the user's next ones are as they were before.
 
-    Where nobody has called ``mindspore.set_seed``, MindSpore's own operations begin by chance: nothing is kept there.
+    Where no one has called ``mindspore.set_seed``, MindSpore's own operations begin by chance: nothing is kept there.
     """
     numpy_state, generator, seeds = np.random.get_state(), ms.get_rng_state(), dict(_OPERATION_SEEDS)
     try:

@@ -146,7 +146,7 @@ def _may_be_logits(value: Tensor, images: int | None) -> bool:
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
-    """What something that a network returned holds, by name; nothing of what is no container."""
+    """What something that a network returned holds, by name; nothing of what is not a container."""
     if isinstance(value, Mapping):
         return [(str(key), inner) for key, inner in value.items()]
     if isinstance(value, tuple) and hasattr(value, "_fields"):

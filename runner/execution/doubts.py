@@ -20,7 +20,7 @@ RANDOM = Problem.of(
     "the network gives different outputs for the same image each time, as one that draws random numbers does; results "
     "are not reproducible, and a later start cannot check that it has the same network",
 )
-_LIKE_A_SIGMOID = 16  # outputs in 0..1 that are no chance
+_LIKE_A_SIGMOID = 16  # outputs in 0..1 that are unlikely to be chance
 
 
 def doubts(

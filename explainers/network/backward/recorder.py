@@ -27,7 +27,7 @@ def forgetting_errors() -> Iterator[None]:
     except BaseException:
         with suppress(Exception):
             PyNativeExecutor_.get_instance().clear_res()
-        set_jit_context(None)  # of a function that was being traced: all operators would go on into its graph
+        set_jit_context(None)  # of a function that was being traced: all operators would continue its graph
         with suppress(Exception):  # MindSpore may raise an error again at the next operation: let it be this one
             (Tensor(0.0) + 1.0).asnumpy()
         raise

@@ -41,7 +41,7 @@ def watched(cell: nn.Cell, batch: Tensor, rule: str) -> Any:
     """What a network gives for a batch, if a rule of rectifiers holds for all that rectifies in it.
 
     Raises:
-        ValueError: if something else than ReLU and ReLU6 rectifies, or a part stays compiled, so that nobody sees what
+        ValueError: if something else than ReLU and ReLU6 rectifies, or a part stays compiled, so that nothing sees what
             it does; names the layer and the operator.
     """
     if _Dispatch is object:
