@@ -72,8 +72,8 @@ class RunOptions(BaseModel):
         std: what they were divided by then.
         seed: what all randomness starts from, from 0.
         pass_size: images per pass, from 1.
-        strict: whether a network output or a map that is not finite, or a network that is not a function of its image, is
-            an error.
+        strict: whether a network output or a map that is not finite is an error, and a network that is not a function
+            of its image.
         jit: "auto", "on" or "off": whether forward passes run compiled.
         labels: which labels of a sample are explained: a rule, or the classes.
         skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
