@@ -147,15 +147,15 @@ class ActivationMap(Explainer):
             check_feature_maps(values, find_layer(self.network, layer), layer, size)
         if values.ndim == 4:
             return values
-        told = {"explainer": type(self).__name__, "layer": layer, "shape": values.shape}
+        given = {"explainer": type(self).__name__, "layer": layer, "shape": values.shape}
         if self.reshape is None:
             words = (
                 "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape}; reshape brings tokens "
                 "to a grid"
             )
-            raise ValueError(Problem.of("layer-shape", words, **told))
+            raise ValueError(Problem.of("layer-shape", words, **given))
         words = "{explainer} needs a layer of shape (N, channels, h, w), {layer!r} is {shape} after reshape"
-        raise ValueError(Problem.of("reshape-shape", words, **told))
+        raise ValueError(Problem.of("reshape-shape", words, **given))
 
     def _needed(self) -> Needs:
         """What it reads of the shared passes."""
@@ -218,8 +218,8 @@ def _given_by(reshape: Callable[[Any], Any], values: npt.NDArray[Number], layer:
     try:
         given = reshape(values)
     except Exception as error:
-        told = f"reshape fails on what {layer!r} gives, {values.shape}: {type(error).__name__}: {error}"
-        raise ValueError(told) from error
+        words = f"reshape fails on what {layer!r} gives, {values.shape}: {type(error).__name__}: {error}"
+        raise ValueError(words) from error
     if not isinstance(given, np.ndarray) or len(given) != len(values):
         what = f"shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
         raise ValueError(f"reshape must give an array of {len(values)} grids for {layer!r}, it gives {what}")
@@ -234,6 +234,6 @@ def _arranged(values: npt.NDArray[Number], grid: tuple[int, int], layer: str) ->
             "reshape {grid} needs a layer of shape (N, {grid[0]}, {grid[1]}, channels), or (N, tokens, channels) with "
             "{places} tokens and fewer others before them than one row has, {layer!r} is {shape}"
         )
-        told = {"grid": grid, "places": grid[0] * grid[1], "layer": layer, "shape": values.shape}
-        raise ValueError(Problem.of("reshape-misfits", words, **told))
+        given = {"grid": grid, "places": grid[0] * grid[1], "layer": layer, "shape": values.shape}
+        raise ValueError(Problem.of("reshape-misfits", words, **given))
     return arranged

@@ -69,7 +69,7 @@ def check_feature_maps(values: npt.NDArray[Any], cell: nn.Cell, layer: str, size
     Raises:
         ValueError: says what it is, and what to do.
     """
-    told = {"layer": layer, "shape": values.shape}
+    given = {"layer": layer, "shape": values.shape}
     if values.ndim == 3:
         grid = size and token_grid(values.shape[1], (), size)
         words = (
@@ -77,12 +77,12 @@ def check_feature_maps(values: npt.NDArray[Any], cell: nn.Cell, layer: str, size
             "reshape=(height, width)"
         )
         if grid is None:
-            raise ValueError(Problem.of("layer-tokens", words, **told))
+            raise ValueError(Problem.of("layer-tokens", words, **given))
         words = (
             "layer {layer!r} gives {shape}, which is not (N, channels, h, w); reshape brings tokens to a grid, perhaps "
             "reshape={grid}"
         )
-        raise ValueError(Problem.of("layer-tokens-on-grid", words, **told, grid=grid))
+        raise ValueError(Problem.of("layer-tokens-on-grid", words, **given, grid=grid))
     if values.ndim != 4:
         return
     if is_attention(values):
@@ -90,14 +90,14 @@ def check_feature_maps(values: npt.NDArray[Any], cell: nn.Cell, layer: str, size
             "layer {layer!r} gives {shape} whose rows sum up to 1, as attention does, not feature maps; name the layer "
             "around it, and the grid of its tokens with reshape=(height, width)"
         )
-        raise ValueError(Problem.of("layer-attention", words, **told))
+        raise ValueError(Problem.of("layer-attention", words, **given))
     axis = channel_axis(cell)
     if (axis or size) and has_channels_last(values.shape, axis, size or (1, 1)):
         words = (
             "layer {layer!r} gives {shape}, channels last, not (N, channels, h, w); reshape={grid} brings the channels "
             "forward"
         )
-        raise ValueError(Problem.of("layer-channels-last", words, **told, grid=values.shape[1:3]))
+        raise ValueError(Problem.of("layer-channels-last", words, **given, grid=values.shape[1:3]))
 
 
 def on_grid(values: Any, grid: Grid) -> Any:

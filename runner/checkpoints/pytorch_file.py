@@ -7,12 +7,12 @@ compression: a pickle of the state dict and a member for each storage.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from ...summary_format.untrusted.stored_zip import stored_members
 from .plain_pickle import Maker, Named, Reference, plain_value
 from .stored_tensors import RAW_KINDS, StoredTensor, strided
 
@@ -81,7 +81,7 @@ def _of_stream(content: bytes) -> tuple[dict[str, _Tensor], dict[str, memoryview
 
 
 def _of_zip(content: bytes) -> tuple[dict[str, _Tensor], dict[str, memoryview]]:
-    members = _members(content)
+    members = stored_members(content, "it", "PyTorch's files")
     pickles = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise ValueError("it is a zip without the one data.pkl of a checkpoint")
@@ -96,22 +96,6 @@ def _of_zip(content: bytes) -> tuple[dict[str, _Tensor], dict[str, memoryview]]:
             raise ValueError(f"a storage of {count} numbers is missing, or is of another size")
         storages[key] = memoryview(stored)
     return described, storages
-
-
-def _members(content: bytes) -> dict[str, bytes]:
-    """The members of a zip by name, together no larger than it is."""
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as packed:
-            members = packed.infolist()
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("it is compressed, which PyTorch's files are not")
-            if sum(member.file_size for member in members) > len(content):
-                raise ValueError("its members are larger than it is")
-            if len({member.filename for member in members}) < len(members):
-                raise ValueError("it holds a name twice")
-            return {member.filename: packed.read(member) for member in members}
-    except Exception as error:  # of a broken zip Python's reader raises nearly anything
-        raise ValueError(f"it cannot be unpacked: {error or type(error).__name__}") from error
 
 
 def _described(stream: BytesIO) -> dict[str, _Tensor]:

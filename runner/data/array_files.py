@@ -12,11 +12,11 @@ import numpy as np
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.hdf5 import plain_dataset
+from ...summary_format.untrusted.regular_files import open_regular
 from .pixels import normalized
-from .rows import Row, Rows
+from .rows import COLUMNS, Row, Rows
 
 NAMES = ("images", "labels", "bboxes")
-_COLUMNS = ("image", "labels", "bboxes")
 
 
 class ArrayRows(Rows):
@@ -47,7 +47,7 @@ class ArrayRows(Rows):
         lengths = {name: len(values) for name, values in arrays.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the datasets of {path} differ in length: {lengths}")
-        self.columns = _COLUMNS[: len(arrays)]
+        self.columns = COLUMNS[: len(arrays)]
         kinds = [np.dtype(np.float32), *(values.dtype.newbyteorder("=") for values in self._arrays[1:])]
         self.forms = tuple((values.ndim - 1, kind) for values, kind in zip(self._arrays, kinds, strict=True))
 
@@ -81,7 +81,7 @@ def npz_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> Arr
         ValueError: as ``ArrayRows``, or if it is none, or holds objects.
     """
     try:
-        with path.open("rb") as content:
+        with open_regular(path) as content:
             file = np.load(content, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("it is not an npz file, which holds arrays by name; see numpy.savez")
@@ -106,6 +106,7 @@ def hdf5_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> Ar
         ValueError: as ``ArrayRows``, or if an array lies elsewhere than in the file itself: what lies in other files
             would be read and shown unasked.
     """
+    open_regular(path).close()
     file = h5py.File(path, "r")
     present = [name for name in NAMES if file.get(name, getlink=True) is not None]
     if "images" not in present:

@@ -13,6 +13,7 @@ import numpy as np
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 
+_LONGEST_INDEX = 20  # characters; Python refuses to read thousands
 _log = logging.getLogger("explainrun")
 
 
@@ -59,36 +60,50 @@ def _listed(given: Any, what: str) -> list[Any]:
     return list(given)
 
 
-def class_index(given: Any, names: Sequence[str], classes: int | None = None) -> int:
-    """The index of a class that is given by name or index; a name is looked for first, composed or not.
+class ClassFinder:
+    """Finds classes that are named or given by their indices.
 
     Args:
-        given: which class.
         names: of all classes; none where they have no names.
         classes: how many there are; by default as many as names.
-
-    Raises:
-        ValueError: if there is no such class, or a name stands for several.
     """
-    count = len(names) if classes is None else classes
-    text = _composed(str(given)) if isinstance(given, str) else None
-    if text is not None:
-        found = [place for place, name in enumerate(names) if _composed(name) == text]
-        if found:
-            return found[0]
-        several = [name for place, name in enumerate(names) if _composed(name) == f"{text} ({place})"]
-        if several:
-            words = "class {name!r} stands for {several:list}; name one of them"
-            raise ValueError(Problem.of("class-ambiguous", words, name=given, several=several))
-    index = text.strip() if text is not None else str(given)
-    if isinstance(given, bool) or not (index.isascii() and index.isdigit()):
-        words = "no class {name!r}; {nearest}"
-        known = nearest(str(given), names) if names else "classes have no names here, give an index"
-        raise ValueError(Problem.of("class-unknown", words, name=given, nearest=known))
-    if int(index) >= count:
-        words = "no class {index}; the network's classes are 0..{last}"
-        raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=count - 1))
-    return int(index)
+
+    def __init__(self, names: Sequence[str], classes: int | None = None) -> None:
+        self.names = tuple(names)
+        self._classes = len(names) if classes is None else classes
+        self._places = {name: place for place, name in reversed(list(enumerate(names)))}
+        self._composed: dict[str, list[str]] = {}
+        for name in self._places:
+            self._composed.setdefault(_composed(name), []).append(name)
+
+    def index(self, given: Any) -> int:
+        """The index of a class: by its name, whether its accents are letters of their own or not, else by its index.
+
+        Raises:
+            ValueError: if there is no such class, or a name stands for several.
+        """
+        if isinstance(given, str):
+            if given in self._places:
+                return self._places[given]
+            alike = self._composed.get(_composed(given), []) or self._numbered(_composed(given))
+            if len(alike) == 1 and _composed(alike[0]) == _composed(given):
+                return self._places[alike[0]]
+            if alike:
+                words = "class {name!r} stands for {several:list}; name one of them"
+                raise ValueError(Problem.of("class-ambiguous", words, name=given, several=alike))
+        index = given.strip() if isinstance(given, str) else str(given)
+        if isinstance(given, bool) or not (index.isascii() and index.isdigit() and len(index) < _LONGEST_INDEX):
+            words = "no class {name!r}; {nearest}"
+            known = nearest(str(given), self.names) if self.names else "classes have no names here, give an index"
+            raise ValueError(Problem.of("class-unknown", words, name=given, nearest=known))
+        if int(index) >= self._classes:
+            words = "no class {index}; the network's classes are 0..{last}"
+            raise ValueError(Problem.of("class-out-of-range", words, index=int(index), last=self._classes - 1))
+        return int(index)
+
+    def _numbered(self, name: str) -> list[str]:
+        """The names that this one got where it stood several times."""
+        return [one for place, one in enumerate(self.names) if _composed(one) == f"{name} ({place})"]
 
 
 def _composed(name: str) -> str:

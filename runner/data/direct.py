@@ -16,9 +16,8 @@ from mindspore import Tensor
 from ...summary_format.problem import Problem
 from .pictures import Pixels, decoded
 from .pixels import normalized
-from .rows import Row
+from .rows import COLUMNS, Row
 
-COLUMNS = ("image", "labels", "bboxes")
 _USUAL_NAMES = {"image": ("image", "images", "data"), "labels": ("label", "labels"), "bboxes": ("bboxes", "boxes")}
 
 

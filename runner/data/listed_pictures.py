@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -15,12 +14,12 @@ from PIL import Image
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
-from .class_names import class_index
+from ...summary_format.untrusted.regular_files import open_regular
+from .class_names import ClassFinder
 from .pictures import Pixels, read_content
-from .rows import Row, Rows
+from .rows import COLUMNS, Row, Rows
 
 PADDING = -1
-_LONGEST_INDEX = 20  # characters; Python refuses to read thousands
 BOX_COLUMNS = ("x", "y", "width", "height")
 
 
@@ -81,7 +80,7 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
     """
     header, lines = _parsed(path)
     boxed = _has_boxes(path, header)
-    labels = _Labels(class_names)
+    classes = ClassFinder(class_names)
     found: dict[Path, Listed] = {}
     for number, line in lines:
         where = f"{path} line {number}"
@@ -91,7 +90,7 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
         picture = folder / row["image"]
         listed = found.setdefault(picture, Listed(picture, where))
         if row.get("label"):
-            listed.labels.append(labels.index(row["label"], where))
+            listed.labels.append(_label(classes, row["label"], where))
             listed.boxes += [_box(row, where)] if boxed else []
     if not found:
         raise ValueError(
@@ -100,7 +99,7 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
     missing = [str(picture) for picture in found if not picture.is_file()]
     if missing:
         raise ValueError(f"{len(missing)} of {len(found)} pictures are missing, the first is {missing[0]}")
-    columns = ("image", "labels", "bboxes") if boxed else ("image", "labels")[: 1 + ("label" in header)]
+    columns = COLUMNS[: 3 if boxed else 1 + ("label" in header)]
     return PictureRows(list(found.values()), columns, pixels)
 
 
@@ -115,9 +114,9 @@ def folder_rows(path: Path, class_names: Sequence[str], pixels: Pixels) -> Pictu
     if not path.is_dir():
         raise ValueError(Problem.of("image-folder-none", "there is no folder {path}", path=path))
     Image.init()
-    labels, found = _Labels(class_names), list[tuple[int, Path]]()
+    classes, found = ClassFinder(class_names), list[tuple[int, Path]]()
     for folder in sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")):
-        label = labels.index(folder.name, f"the folder {folder}")
+        label = _label(classes, folder.name, f"the folder {folder}")
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in Image.EXTENSION and file.is_file())
         found += [(label, file) for file in files if not file.name.startswith(".")]
     if not found:
@@ -125,7 +124,7 @@ def folder_rows(path: Path, class_names: Sequence[str], pixels: Pixels) -> Pictu
         raise ValueError(Problem.of("image-folder-empty", words, path=path))
     found.sort(key=lambda entry: entry[0])  # which keeps the names' order
     listed = [Listed(file, str(path), [label]) for label, file in found]
-    return PictureRows(listed, ("image", "labels"), pixels)
+    return PictureRows(listed, COLUMNS[:2], pixels)
 
 
 def _parsed(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -150,7 +149,8 @@ def _parsed(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
 
 def _text(path: Path) -> str:
     """What a file says in UTF-8, or in UTF-16 where it begins with a mark of that, as spreadsheets write them."""
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
     coding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = content.decode(coding)
@@ -186,35 +186,16 @@ def _cells(header: Sequence[str], line: Sequence[str], where: str) -> dict[str, 
     return dict(zip_longest(header, line[: len(header)], fillvalue=""))
 
 
-class _Labels:
-    """Finds classes by what a cell says."""
-
-    def __init__(self, class_names: Sequence[str]) -> None:
-        self._indices: dict[str, int] = {name: index for index, name in enumerate(class_names)}
-        composed: dict[str, set[int]] = {}
-        for name, index in self._indices.items():
-            composed.setdefault(unicodedata.normalize("NFC", name), set()).add(index)
-        self._composed = {name: found.pop() for name, found in composed.items() if len(found) == 1}
-
-    def index(self, text: str, where: str) -> int:
-        """A class by its name, whether its accents are letters of their own or not, or by its index.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        for known, said in ((self._indices, text), (self._composed, unicodedata.normalize("NFC", text))):
-            if said in known:
-                return known[said]
-        if text.isascii() and text.isdigit() and len(text) < _LONGEST_INDEX and int(text) < len(self._indices):
-            return int(text)
-        try:
-            return class_index(text, tuple(self._indices))
-        except ValueError as error:
-            if Problem.from_error(error).code == "class-ambiguous":
-                raise ValueError(Problem.from_error(error).at(where)) from None
+def _label(classes: ClassFinder, text: str, where: str) -> int:
+    try:
+        return classes.index(text)
+    except ValueError as error:
+        problem = Problem.from_error(error)
+        if problem.code == "class-ambiguous":
+            raise ValueError(problem.at(where)) from None
         words = "{where}: label {label!r} is neither a class name nor an index below {classes}; {nearest}"
-        values = {"label": text, "classes": len(self._indices), "nearest": nearest(text, self._indices)}
-        raise ValueError(Problem.of("csv-label-unknown", words, where=where, **values))
+        values = {"label": text, "classes": len(classes.names), "nearest": nearest(text, classes.names)}
+        raise ValueError(Problem.of("csv-label-unknown", words, where=where, **values)) from None
 
 
 def _box(row: Mapping[str, str], where: str) -> tuple[float, ...]:

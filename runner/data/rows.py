@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Row = tuple[npt.NDArray[Any], ...]
+COLUMNS = ("image", "labels", "bboxes")  # by position; a dataset may name them as it likes
 
 
 class Rows(ABC):

@@ -24,7 +24,6 @@ CHANNELS = (1, 3, 4)
 Single = tuple[Any, Any, Any]  # image, labels and boxes of a sample, None for those that there are not
 _SHOWN = 8  # labels that an error shows
 _LARGEST = float(np.finfo(np.float32).max)
-COLUMNS = ("image", "labels", "bboxes")  # by position; the dataset may name them as it likes
 EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
 
 

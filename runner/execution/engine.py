@@ -122,8 +122,8 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
         report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
     if chosen:
-        told = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
-        _log.info("layers that were chosen when the run began: %s", told)
+        named = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
+        _log.info("layers that were chosen when the run began: %s", named)
     return _Begun(plan=plan.with_layers(chosen), run=run, groups=reading.batches, skipped=reading.skipped)
 
 

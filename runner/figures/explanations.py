@@ -23,9 +23,9 @@ from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from ..config.components import component_factory
-from ..data.class_names import class_index
+from ..data.class_names import ClassFinder
 from ..execution.progress import RunProgress
-from ..plan.questions import most_probable, top_count
+from ..plan.questions import PREDICTED, most_probable, top_count_of
 from ..problems import Problems, error_line
 
 CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
@@ -92,12 +92,9 @@ class Question:
             ValueError: if there are none.
         """
         names = self.class_names or ()
-        count = 1 if target is None else top_count(target)
-        if count is None or target in names:
-            return [class_index(target, names, len(logits))]
-        if count > len(logits):
-            words = "labels {given!r} asks for more labels than the {classes:plural class}"
-            raise ValueError(Problem.of("labels-too-many", words, given=target, classes=len(logits)))
+        count = None if target in names else top_count_of(PREDICTED if target is None else target, len(logits))
+        if count is None:
+            return [ClassFinder(names, len(logits)).index(target)]
         return most_probable(logits, count)
 
     def class_name(self, label: int) -> str:

@@ -14,7 +14,7 @@ from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
 from ...summary_format.names import is_text
 from ...summary_format.problem import Problem
-from ..data.direct import COLUMNS
+from ..data.rows import COLUMNS
 from ..problems import Problems
 from .plan import Plan
 from .sharding import PLACE

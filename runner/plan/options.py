@@ -12,8 +12,8 @@ from ...explainers.arguments import real_number, whole_number, yes_or_no
 from ...explainers.network import DEFAULT_PASS_SIZE, Output
 from ...explainers.network.outputs import checked_output
 from ...summary_format.problem import Problem
-from ..data.class_names import class_index
-from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count
+from ..data.class_names import ClassFinder
+from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count_of
 
 _JIT = ("auto", "on", "off")
 _LARGEST_PASS = 65_536
@@ -104,13 +104,11 @@ class RunOptions(BaseModel):
         Raises:
             ValueError: if there is no such class, or "top-K" asks for more than there are.
         """
-        count, classes = top_count(self.labels), len(class_names)
-        if count is not None and count > classes:
-            words = "labels {given!r} asks for more labels than the {classes:plural class}"
-            raise ValueError(Problem.of("labels-too-many", words, given=self.labels, classes=classes))
+        top_count_of(self.labels, len(class_names))
         if isinstance(self.labels, str):
             return self
-        return self.model_copy(update={"labels": sorted({class_index(one, class_names) for one in self.labels})})
+        finder = ClassFinder(class_names)
+        return self.model_copy(update={"labels": sorted({finder.index(one) for one in self.labels})})
 
     @classmethod
     def checked(cls, **given: Any) -> RunOptions:

@@ -39,10 +39,23 @@ def _names_class(one: Any) -> bool:
 
 def top_count(labels: Any) -> int | None:
     """K where labels are "top-K", 1 where they are "predicted"; else None."""
-    if labels == PREDICTED:
+    if isinstance(labels, str) and labels == PREDICTED:
         return 1
     top = _TOP.fullmatch(labels) if isinstance(labels, str) else None
     return None if top is None else int(top[1])
+
+
+def top_count_of(labels: Any, classes: int) -> int | None:
+    """The same of so many classes.
+
+    Raises:
+        ValueError: if there are fewer than K.
+    """
+    count = top_count(labels)
+    if count is not None and count > classes:
+        words = "labels {given!r} asks for more labels than the {classes:plural class}"
+        raise ValueError(Problem.of("labels-too-many", words, given=labels, classes=classes))
+    return count
 
 
 def most_probable(probabilities: FloatArray, count: int) -> list[int]:

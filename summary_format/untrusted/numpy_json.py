@@ -6,17 +6,16 @@ needs none of that, so anything else than it is refused.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
-import zipfile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..problem import Problem
+from .stored_zip import stored_members
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _KINDS = rb"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9]\d{0,8}"
@@ -73,16 +72,5 @@ def arrays_of(data: bytes) -> dict[str, npt.NDArray[Any]]:
     Raises:
         ValueError: if it is none as we write them: a zip of arrays as they are, each name once, all of them within it.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            members = packed.infolist()
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("it is compressed, and ours are not")
-            if sum(member.file_size for member in members) > len(data):
-                raise ValueError("its members are larger than it is")
-            if len({member.filename for member in members}) < len(members):
-                raise ValueError("it holds a name twice")
-            arrays = {member.filename.removesuffix(".npy"): packed.read(member) for member in members}
-    except Exception as error:  # of a broken zip Python's reader raises nearly anything
-        raise ValueError(f"its arrays cannot be unpacked: {error or type(error).__name__}") from error
-    return {name: array_of(array).copy() for name, array in arrays.items()}
+    members = stored_members(data, "its arrays", "ours")
+    return {name.removesuffix(".npy"): array_of(array).copy() for name, array in members.items()}
