@@ -73,7 +73,7 @@ class ClassFinder:
         self._classes = len(names) if classes is None else classes
         self._places = {name: place for place, name in reversed(list(enumerate(names)))}
         self._composed: dict[str, list[str]] = {}
-        for name in self._places:
+        for name in dict.fromkeys(self.names):
             self._composed.setdefault(_composed(name), []).append(name)
 
     def index(self, given: Any) -> int:

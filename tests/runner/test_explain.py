@@ -486,6 +486,9 @@ def test_the_most_probable_classes_have_a_row_each(linear):
     figure = explain(network, [image, 1 - image], "Gradient", target=["top-2", "ant (2)"], class_names=names)
     titles = [axes.get_title().split(":")[0] for axes in figure.axes]
     assert titles == ["bee", "Gradient", "ant (2)", "Gradient", "ant (2)", "Gradient"]
+    shares = np.exp([0.25, 1.0, 0.5]) / np.exp([0.25, 1.0, 0.5]).sum()
+    for axes, share in ((figure.axes[0], shares[1]), (figure.axes[2], shares[2])):
+        assert f": {share:.3f}" in axes.get_title()
     one_by_one = explain(network, [image, image], "Gradient", target=["bee", 2], class_names=names)
     for axes, alone in zip(figure.axes[:4], one_by_one.axes, strict=True):
         for drawn, by_itself in zip(axes.images, alone.images, strict=True):

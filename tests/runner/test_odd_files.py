@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from explainrun.runner import PlanError
 from explainrun.runner.cli.main import main
 from explainrun.runner.config.schema import load_config
+from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset, npz_dataset
 from explainrun.summary_format import find_runs
 from explainrun.summary_format.names import without_controls
 from explainrun.summary_format.problem import Problem
@@ -94,6 +95,15 @@ def test_as_baseline_config_and_class_names(repository, tmp_path, whole, make):
     line = ["run", str(config), "--set", f"class_names={odd}", "--summary-dir", str(tmp_path / "out")]
     done = CliRunner().invoke(main, line)
     assert (done.exit_code, "class_names" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("make", [pipe, device, folder])
+@pytest.mark.parametrize("source", [hdf5_dataset, npz_dataset, lambda path: csv_dataset(path, ["a"])])
+def test_as_data(tmp_path, source, make):
+    path = tmp_path / "data"
+    make(path)
+    with pytest.raises((ValueError, OSError), match="data"):
+        source(path)
 
 
 @pytest.mark.parametrize(

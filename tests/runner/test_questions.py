@@ -186,6 +186,15 @@ def test_names_are_the_same_however_letters_are_composed(named):
     assert runner.plan().options.labels == [0]
 
 
+def test_names_that_differ_only_in_how_letters_are_composed_are_two_classes(named, raising):
+    """Each form means its own class; a third form could mean either."""
+    composed, apart = "\u1e9b\u0323", "\u017f\u0323\u0307"  # one letter, all of whose forms become one
+    names = [composed, apart, "c", "d"]
+    assert [named(names, labels=[name]).plan().options.labels for name in (composed, apart)] == [[0], [1]]
+    with raising(ValueError, "class-ambiguous", several=[composed, apart]):
+        named(names, labels=["\u017f\u0307\u0323"])
+
+
 def test_in_a_csv_both_forms_of_a_repeated_name(tmp_path):
     from PIL import Image  # noqa: PLC0415
 
