@@ -13,6 +13,7 @@ import numpy as np
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 
+_SHOWN = 2  # numbered names, in the log
 _LONGEST_INDEX = 20  # characters; Python refuses to read thousands
 _log = logging.getLogger("explainrun")
 
@@ -37,10 +38,11 @@ def class_names_from(given: Any, what: str = "class names") -> tuple[str, ...]:
     plain = [str(name) for name in names]
     repeated = [name for name, count in Counter(plain).items() if count > 1 and name.strip()]
     found = tuple(f"{name} ({place})" if name in repeated else name for place, name in enumerate(plain))
-    if repeated:
-        now = [name for name, old in zip(found, plain, strict=True) if old == repeated[0]]
-        others = f", and so are {len(repeated) - 1} others" if len(repeated) > 1 else ""
-        _log.warning("class name %r stands several times: they are called %s%s", repeated[0], ", ".join(now), others)
+    numbered = [name for name, before in zip(found, plain, strict=True) if name != before]
+    if numbered:
+        more = f" and {len(numbered) - _SHOWN} more" if len(numbered) > _SHOWN else ""
+        words = "class names that stand several times get their index: %s%s"
+        _log.warning(words, ", ".join(numbered[:_SHOWN]), more)
     return found
 
 
