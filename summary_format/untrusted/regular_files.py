@@ -46,7 +46,7 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
         OSError: if it cannot be read.
     """
     with open_regular(path) as file:
-        held = file.read(most + 1)
-    if len(held) > most:
-        raise NotRegularError(Path(path), f"it is larger than {most // 2**20} MiB")
-    return held
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise NotRegularError(Path(path), f"it is larger than {most // 2**20} MiB")
+        return file.read(size)  # of so many bytes, since memory is allotted for as many as are asked for
