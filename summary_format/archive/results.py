@@ -204,10 +204,15 @@ class Results:
         if not self.plan_record.searching:
             raise ValueError("the run has no hierarchical occlusion; register it to have it")
         self._place(sample, label)
+        return self.all_revealed().get((sample, label))
+
+    def all_revealed(self) -> dict[tuple[int, int], Revealed]:
+        """By sample and label, the layers of boxes that hierarchical occlusion found; empty without it."""
+        if not self.plan_record.searching:
+            return {}
         tables: dict[str, Any] = {name: self._source.table(f"hierarchical_occlusion/{name}") for name in SEARCHED}
         revealed = SearchBatch(**tables).revealed(self.questions)
-        found = {(of_sample, one.label): one for of_sample, one in revealed}
-        return found.get((sample, label))
+        return {(of_sample, one.label): one for of_sample, one in revealed}
 
     def frame(self) -> Any:
         """A pandas ``DataFrame``, one row for each (question, explainer, metric).

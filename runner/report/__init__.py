@@ -1,0 +1,1 @@
+"""A run, or two, as a page of static files. Loads no MindSpore."""

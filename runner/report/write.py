@@ -1,0 +1,248 @@
+"""Writing the page of a run: a folder of static files, or one file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...summary_format import Inspection, Results, RunFolder, inspect_run
+from ...summary_format.errors import BrokenRecordError, ExplainrunError, nearest
+from ...summary_format.event_file.records import PREDICTED_ABOVE
+from ...summary_format.problem import Problem
+from .encoded_arrays import Array
+from .files import DataFiles, FolderFiles, SingleFile
+from .page_html import GENERATOR, LICENCES, SCRIPTS, STYLES, asset, folder_page, single_page
+from .run_files import RunFiles
+from .run_summary import state_of
+
+LARGE_FILE = 50_000_000  # bytes of a single file from which on there is a warning
+_DATA_HERE = "<!-- data -->"
+_CONTENT = {"index.html", "assets", "data"}
+
+
+class ReportError(ExplainrunError, ValueError):
+    """A report cannot be made of what was named, or not where it should go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What of a run a report shows.
+
+    Attributes:
+        limit: so many samples at most, the first; None for all.
+        explainers: those whose maps are shown; None for all. Scores are shown of all.
+        failures: only samples of which a true label was not predicted, or a predicted one is not true.
+    """
+
+    limit: int | None = None
+    explainers: Sequence[str] | None = None
+    failures: bool = False
+
+    def rows(self, results: Results) -> Array:
+        """(N,) places of the samples shown among all of the run."""
+        rows = np.arange(len(results.samples))
+        if self.failures:
+            rows = rows[_failed(results)]
+        return rows[: self.limit]
+
+    def pictured(self, results: Results) -> tuple[str, ...]:
+        """The explainers whose maps are shown.
+
+        Raises:
+            ReportError: if the run has not all of them.
+        """
+        if self.explainers is None:
+            return results.explainers
+        for name in self.explainers:
+            if name not in results.explainers:
+                hint = nearest(name, results.explainers)
+                words = "the run has no explainer {name!r}; {hint}"
+                raise ReportError(Problem.of("report-explainer-unknown", words, name=name, hint=hint))
+        return tuple(name for name in results.explainers if name in self.explainers)
+
+
+def write_report(folder: str | Path, output: str | Path, choice: Choice | None = None) -> Path:
+    """Write the page of a run as a folder with an ``index.html``.
+
+    Args:
+        folder: a summary folder, of which the newest run is shown, or a run's data folder. An unfinished run is shown
+            as far as it is complete, a damaged one as far as it is sound; the page says so.
+        output: the folder to write. An earlier report there is replaced once the new one is complete.
+        choice: what of the run to show; None for all.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ReportError: if there is no run, its shards are not merged, or ``output`` holds something else than a report.
+        OSError: if something cannot be read or written.
+    """
+    output = Path(output)
+    check_output(output)
+    found = inspected(folder)
+    with _replacing(output) as made:
+        for name in (*SCRIPTS, *STYLES, *LICENCES):
+            path = made / "assets" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(asset(name), "utf-8")
+        write_run("run", found, FolderFiles(made / "data"), choice or Choice())
+        (made / "index.html").write_text(folder_page(title_of(found)), "utf-8")
+    return output / "index.html"
+
+
+def write_single_file(folder: str | Path, output: str | Path, choice: Choice | None = None) -> int:
+    """Write the page of a run as one HTML file.
+
+    Args:
+        folder: see ``write_report``.
+        output: the file to write; an earlier report there is replaced once the new one is complete.
+        choice: see ``write_report``.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        ReportError: if there is no run, its shards are not merged, or ``output`` is something else than a report.
+        OSError: if something cannot be read or written.
+    """
+    output = Path(output)
+    check_single_file(output)
+    found = inspected(folder)
+    before, after = single_page(title_of(found), _DATA_HERE).split(_DATA_HERE)
+    made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with made.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(before)
+            write_run("run", found, SingleFile(file), choice or Choice())
+            file.write(after)
+        os.replace(made, output)
+    finally:
+        made.unlink(missing_ok=True)
+    return output.stat().st_size
+
+
+def write_run(name: str, found: Inspection, files: DataFiles, choice: Choice) -> None:
+    """Write a run's data, as far as they are sound.
+
+    Args:
+        name: of the run among those of the page.
+        found: on looking at its folder.
+        files: where they go.
+        choice: what to show.
+    """
+    run = found.run
+    results = None if run is None else _results(run)
+    if run is None or isinstance(results, Exception) or results is None:
+        files.put(f"{name}/summary", {**state_of(found), "unreadable": str(results)})
+        return
+    rows, pictured = choice.rows(results), choice.pictured(results)
+    RunFiles(name=name, found=found, run=run, results=results, rows=rows, files=files, pictured=pictured).write()
+
+
+def inspected(folder: str | Path) -> Inspection:
+    """What is in a summary folder.
+
+    Raises:
+        ReportError: if there is no run, or shards that are not merged.
+    """
+    found = inspect_run(folder, through=False)
+    if found.run is None:
+        raise ReportError(_why_none(found))
+    shard = None if found.plan is None else found.plan.shard
+    if shard is not None:
+        words = "{folder} holds shard {shard} of {shards}; merge all of them first: explainrun merge {folders} -o MERGED"
+        place = Path(folder)
+        raise ReportError(
+            Problem.of("report-of-shard", words, folder=str(folder), shard=shard[0], shards=shard[1],
+                       folders=f"{place.parent}/*")
+        )  # fmt: skip
+    return found
+
+
+def title_of(found: Inspection) -> str:
+    """What the page is called."""
+    return f"{found.folder.resolve().name} - Explainrun"
+
+
+def check_output(output: Path) -> None:
+    """Make sure that a folder is new, empty, or a report.
+
+    Raises:
+        ReportError: if it is not.
+    """
+    if not output.exists() and not output.is_symlink():
+        return
+    inside = {path.name for path in output.iterdir()} if output.is_dir() else {output.name}
+    if not output.is_dir() or (inside and not (inside <= _CONTENT and is_report(output / "index.html"))):
+        words = "{output} holds something else than a report; name a new folder with -o"
+        raise ReportError(Problem.of("report-output-taken", words, output=str(output)))
+
+
+def check_single_file(output: Path) -> None:
+    """Make sure that a file is new, or a report.
+
+    Raises:
+        ReportError: if it is not.
+    """
+    if output.exists() and not is_report(output):
+        words = "{output} is something else than a report; name another file"
+        raise ReportError(Problem.of("report-file-taken", words, output=str(output)))
+
+
+def is_report(page: Path) -> bool:
+    """Whether a file is a page that this wrote."""
+    if not page.is_file():
+        return False
+    with page.open("rb") as file:
+        return f'<meta name="generator" content="{GENERATOR}">'.encode() in file.read(4096)
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the output's name once it is complete, and goes where that fails."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    made.mkdir()
+    try:
+        yield made
+        if output.exists():
+            old = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+            output.rename(old)
+            made.rename(output)
+            shutil.rmtree(old)
+        else:
+            made.rename(output)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _results(run: RunFolder) -> Results | Exception:
+    try:
+        return Results(run.data)
+    except (BrokenRecordError, ValueError) as error:  # a damaged run, which the page then says
+        return error
+
+
+def _failed(results: Results) -> Array:
+    """(N,) whether a true label of a sample was not predicted, or a predicted one is not true."""
+    predicted = results.probabilities > PREDICTED_ABOVE
+    true = np.zeros_like(predicted)
+    rows, places = np.nonzero(results.truth >= 0)
+    true[rows, results.truth[rows, places]] = True
+    failed: Array = (predicted != true).any(axis=1)
+    return failed
+
+
+def _why_none(found: Inspection) -> Any:
+    faults = [str(fault) for fault in found.faults]
+    words = "there is no run to report on: {why}"
+    return Problem.of("report-without-run", words, why="; ".join(faults) or f"{found.folder}: a run begins there now")
