@@ -23,6 +23,7 @@ SCRIPTS = (
     "js/state.js",
     "js/maps.js",
     "js/parts.js",
+    "js/controls.js",
     "js/samples.js",
     "js/sample.js",
     "js/scores.js",
@@ -33,7 +34,14 @@ SCRIPTS = (
     "js/keys.js",
     "js/app.js",
 )
-STYLES = ("css/page.css", "css/views.css")
+STYLES = (
+    "css/page.css",
+    "css/views.css",
+    "css/sample.css",
+    "css/scores.css",
+    "css/occlusion.css",
+    "css/comparison.css",
+)
 LICENCES = ("vendor/LICENSES.txt",)
 
 

@@ -141,6 +141,7 @@ def write_run(name: str, found: Inspection, files: DataFiles, choice: Choice) ->
     """
     run = found.run
     results = None if run is None else _results(run)
+    files.put("contents", {"runs": [name], "comparison": False})
     if run is None or isinstance(results, Exception) or results is None:
         files.put(f"{name}/summary", {**state_of(found), "unreadable": str(results)})
         return

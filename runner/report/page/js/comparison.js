@@ -1,0 +1,6 @@
+"use strict";
+
+(() => {
+  const { html } = ER.parts;
+  ER.comparison = { ComparisonView: () => html`<p>...</p>` };
+})();

@@ -1,0 +1,5 @@
+"use strict";
+
+(() => {
+  ER.keys = { listen: () => {}, HelpDialog: () => null };
+})();

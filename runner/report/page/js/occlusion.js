@@ -1,0 +1,6 @@
+"use strict";
+
+(() => {
+  const { html } = ER.parts;
+  ER.occlusion = { OcclusionView: () => html`<p>...</p>` };
+})();

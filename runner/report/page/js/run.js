@@ -1,0 +1,6 @@
+"use strict";
+
+(() => {
+  const { html } = ER.parts;
+  ER.run = { RunView: () => html`<p>...</p>` };
+})();

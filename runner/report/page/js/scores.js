@@ -1,0 +1,6 @@
+"use strict";
+
+(() => {
+  const { html } = ER.parts;
+  ER.scores = { ScoresView: () => html`<p>...</p>` };
+})();
