@@ -111,5 +111,5 @@
     </figure>`;
   }
 
-  ER.samples = { Samples, shownExplainers, pickedLabel };
+  ER.samples = { Samples, Row, shownExplainers, pickedLabel };
 })();
