@@ -35,13 +35,13 @@
     return found;
   }
 
-  /** "more than 60 % of the other 14 scores, equal to 10 %". */
-  function comparedWords(values, value, { flip = false, more = "better", what = "scores" } = {}) {
+  /** "better than 60 % of the other 14 scores, equal to 10 %". */
+  function comparedWords(values, value, { flip = false, than = "better than", what = "scores" } = {}) {
     const { below, equal, above } = compared(values, value);
     const others = below + equal + above;
     if (others < 1) return "";
     const share = (count) => `${Math.round((100 * count) / others)} %`;
-    const all = `${more} than ${share(flip ? above : below)} of the other ${others} ${what}`;
+    const all = `${than} ${share(flip ? above : below)} of the other ${others} ${what}`;
     return equal ? `${all}, equal to ${share(equal)}` : all;
   }
 

@@ -37,7 +37,7 @@
     }, [file.value]);
     const missing = file.error || broken || file.value === false;
     return html`<span class="picture" data-ready=${missing ? "none" : file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role="img" aria-label=${alt} hidden=${!file.value || broken}></canvas>
+      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt || null} aria-hidden=${alt ? null : "true"} hidden=${!file.value || broken}></canvas>
       ${missing && ratio === undefined ? html`<span class="missing">no picture</span>` : null} ${children}
     </span>`;
   }
@@ -193,7 +193,7 @@
       <div class="dialog-head">
         <h2 id=${`${name}-title`} ref=${heading} tabindex="-1">${title}</h2>
         ${actions}
-        <button type="button" class="quiet close" aria-label="Close" title="Close (Escape)" onClick=${close}>×</button>
+        <button type="button" class="quiet close" title="Close (Escape)" onClick=${close}><span aria-hidden="true">×</span><span class="visually-hidden">Close</span></button>
       </div>
       <div class="dialog-body">${children}</div>
     </dialog>`;

@@ -5,7 +5,7 @@
   const { html, Choice, CopyButton, Flag, Modal, percent, shown, Table } = ER.parts;
   const { comparedWords, standing, Strip } = ER.distribution;
   const { useEffect, useRef } = preactHooks;
-  const ZOOMS = [[0, "suitable"], [1, "1 screen pixel each"], [2, "2 × 2"], [3, "3 × 3"], [4, "4 × 4"], [8, "8 × 8"]];
+  const ZOOMS = [[0, "suitable"], [1, "as computed"], ...[2, 3, 4, 8].map((times) => [times, `${times} times that`])];
 
   function SampleDialog({ run, state }) {
     const sample = run.places.get(state.sample);
@@ -20,7 +20,7 @@
       <div class="side-by-side">
         <div class="look">
           <${ER.LookControls} run=${run} state=${state} />
-          ${run.summary.map_size ? html`<${Choice} label="A map's pixel" name="zoom" value=${state.zoom} options=${ZOOMS} onChange=${(zoom) => ER.state.set({ zoom: Number(zoom) })} />` : null}
+          ${run.summary.map_size ? html`<${Choice} label="Size of maps" name="zoom" value=${state.zoom} options=${ZOOMS} onChange=${(zoom) => ER.state.set({ zoom: Number(zoom) })} />` : null}
         </div>
         <${ER.sampleMaps.Maps} run=${run} sample=${sample} picked=${picked} state=${state} />
         ${picked ? html`<${Words} run=${run} /><${ScoreTable} run=${run} picked=${picked} />` : null}
@@ -116,7 +116,7 @@
     const values = run.columns.disagreement;
     const value = values[picked.question];
     if (run.pictured.length < 2) return null;
-    const words = comparedWords(values, value, { more: "more", what: "questions of this run" });
+    const words = comparedWords(values, value, { than: "more than for", what: "questions" });
     return html`<h3>Disagreement of methods</h3>
       <p>
         <b>${shown(value, 2)}</b> <${Strip} values=${values} value=${value} words=${words} />

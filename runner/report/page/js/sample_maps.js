@@ -94,8 +94,18 @@
         <${Picture} run=${run} sample=${sample} full=${true} alt=${`Sample ${run.ids[sample]}`} />
         <${Crosshair} probe=${probe} size=${size} />
       </span>
-      <figcaption><h3>Original</h3></figcaption>
+      <figcaption>
+        <h3>Original</h3>
+        ${size ? html`<${Place} probe=${probe} size=${size} />` : null}
+      </figcaption>
     </figure>`;
+  }
+
+  /** Which pixel is read; without one the size of the maps. */
+  function Place({ probe, size: [height, width] }) {
+    const { point } = useProbe(probe);
+    const words = point ? `${point[0]} from the left, ${point[1]} from the top` : `maps have ${width} × ${height} pixels`;
+    return html`<p class="reading">${words}</p>`;
   }
 
   function Method({ run, explainer, question, state, probe }) {
