@@ -17,7 +17,7 @@
     event.preventDefault();
     document.querySelector(".printed")?.remove();
     const paper = Object.assign(document.createElement("div"), { className: "printed" });
-    document.body.append(paper);
+    document.querySelector(".samples").append(paper);
     preact.render(html`<${Printed} run=${run} state=${state} />`, paper);
     await drawn(paper);
     addEventListener("afterprint", () => (preact.render(null, paper), paper.remove()), { once: true });

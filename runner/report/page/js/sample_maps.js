@@ -111,7 +111,8 @@
   function Method({ run, explainer, question, state, probe }) {
     const { name, control } = run.explainers[explainer];
     const size = run.summary.map_size;
-    const map = useLoaded(run, explainer, question);
+    const { value } = useAsync(() => run.map(explainer, question, true), [run, explainer, question]);
+    const map = value?.scale === null ? null : value;
     const press = (event) => {
       const next = map && !event.ctrlKey && !event.metaKey && !event.altKey ? moved(event, map, probe.point) : null;
       if (!next) return;
@@ -140,12 +141,6 @@
         <${Scores} run=${run} explainer=${explainer} question=${question} />
       </figcaption>
     </figure>`;
-  }
-
-  /** The map of a question, null while it is loaded; never that of the question before. */
-  function useLoaded(run, explainer, question) {
-    const { value } = useAsync(async () => [question, await run.map(explainer, question, true)], [run, explainer, question]);
-    return value?.[0] === question && value[1].scale !== null ? value[1] : null;
   }
 
   /** A map's value at a pixel, in few digits. */
