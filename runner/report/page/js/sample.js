@@ -127,7 +127,7 @@
   function Words({ run }) {
     return html`<p class="soft">
       ${run.metrics.length ? "Scores: the columns show how all scores of the method spread over the run's questions, better ones on the right; the line is this question's. Bold is the best of the methods here. " : ""}
-      Move over a map, or go to it with Tab and use the arrow keys (with Shift ten pixels at a time; Home: its largest value), to read its values, of which each is right to 0.8 % of the largest. A click keeps the crosshair, also in the link.
+      Move over a map, or go to it with Tab and use the arrow keys (with Shift ten pixels at a time; Home: its largest value), to read its values, each right to 0.8 % of the map's largest. A click keeps the crosshair, also in the link.
     </p>`;
   }
 

@@ -45,7 +45,7 @@
     const width = size ? `${size[1] * factorOf(state.zoom, size[1])}px` : "14rem";
     const shared = { run, sample, state, probe };
     const methods = picked ? run.pictured : [];
-    return html`<div class="tiles" style=${{ "--tile": width }}>
+    return html`<div class=${state.zoom > 0 ? "tiles" : "tiles suitable"} style=${{ "--tile": width }}>
         <${Original} ...${shared} />
         ${methods.map((explainer) => html`<${Method} ...${shared} explainer=${explainer} question=${picked.question} key=${explainer} />`)}
       </div>
