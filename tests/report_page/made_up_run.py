@@ -86,13 +86,12 @@ class MadeUp:
             questions = self._batch(ids).samples.questions
             rng = np.random.default_rng([int(ids[0]), place])
             maps = (0.02 * rng.random((len(questions), *self.size))).astype(np.float32)
+            maps -= 0.01 if explainer == SIGNED else 0.0
             for map_, (sample, _) in zip(maps, questions, strict=True):
                 row, column = hottest(int(sample), place, *self.size)
                 map_[row - 1 : row + 2, column - 1 : column + 2] = 1.0
                 if explainer == SIGNED:
-                    map_ -= 0.01
-                    row, column = self.size[0] - 1 - row, self.size[1] - 1 - column
-                    map_[row - 1 : row + 2, column - 1 : column + 2] = -1.0
+                    map_[::-1, ::-1][row - 1 : row + 2, column - 1 : column + 2] = -1.0
             yield maps
 
     def costs(self):
