@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,12 @@ def _figure(results: Results, run: RunFolder, places: Array, explainers: Sequenc
     figure = new_figure((_PANEL_INCHES * (1 + len(explainers)), high))
     grid = figure.subplots(len(places), 1 + len(explainers), squeeze=False)
     pictures = SamplePictures(run, results)
+    signed = {name for name in explainers if any((results.maps(name, at, at + 1) < 0).any() for at in places.tolist())}
     for panels, place, row in zip(grid, places, titles, strict=True):
         for axes, title in zip(panels, row, strict=True):
             write_title(axes, title)
             frame(axes)
-        _draw_row(panels, results, pictures, int(place), explainers)
+        _draw_row(panels, results, pictures, int(place), explainers, signed)
     return figure
 
 
@@ -87,13 +88,24 @@ def _titles(results: Results, place: int, explainers: Sequence[str], scores: boo
     row = int(np.searchsorted(results.samples, sample))
     known = f"sample {sample}\n{results.class_names[label]}: {results.probabilities[row, label]:.3f}"
     said = {
-        name: [f"{metric} {results.scores(name, metric)[place]:.3f}" for metric in results.metrics if scores]
+        name: [f"{metric} {_score(results.scores(name, metric)[place])}" for metric in results.metrics if scores]
         for name in explainers
     }
     return [known, *("\n".join([name, *said[name]]) for name in explainers)]
 
 
-def _draw_row(panels: Any, results: Results, pictures: SamplePictures, place: int, explainers: Sequence[str]) -> None:
+def _score(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "not scored"
+
+
+def _draw_row(
+    panels: Any,
+    results: Results,
+    pictures: SamplePictures,
+    place: int,
+    explainers: Sequence[str],
+    signed: Collection[str],
+) -> None:
     sample = int(results.questions[place, 0])
     picture = pictures.of(sample)
     colours = None if picture is None else _colours(picture.full)
@@ -104,13 +116,13 @@ def _draw_row(panels: Any, results: Results, pictures: SamplePictures, place: in
     for axes, name in zip(panels[1:], explainers, strict=True):
         map_ = results.maps(name, place, place + 1)[0].astype(np.float64)
         if np.isfinite(map_).all():
-            _draw_map(axes, map_, colours)
+            _draw_map(axes, map_, colours, signed=name in signed)
         else:
             axes.text(0.5, 0.5, "not computed", ha="center", va="center", transform=axes.transAxes)
 
 
-def _draw_map(axes: Any, map_: Array, colours: Array | None) -> None:
-    sign = "all" if (map_ < 0).any() else "positive"
+def _draw_map(axes: Any, map_: Array, colours: Array | None, *, signed: bool) -> None:
+    sign = "all" if signed else "positive"
     (shown,), _ = scaled(map_[None] if sign == "all" else map_[None] - map_.min(), sign, _OUTLIERS)
     cmap = colour_map("viridis" if sign == "positive" else "RdBu_r", sign)
     draw_panel(axes, Panel("blended_heat_map", sign), shown, colours, cmap, _OPACITY)
