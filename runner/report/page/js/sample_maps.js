@@ -145,9 +145,10 @@
 
   /** A map's value at a pixel, in few digits. */
   function reading({ codes, scale, width }, [x, y]) {
-    const code = codes[y * width + x];
-    return inDigits(scale * Math.sign(code) * (code / 127) ** 2);
+    return inDigits(valueOf(codes[y * width + x], scale));
   }
+
+  const valueOf = (code, scale) => scale * Math.sign(code) * (code / 127) ** 2;
 
   function inDigits(value) {
     const size = Math.abs(value);
@@ -157,11 +158,19 @@
 
   function Reading({ map, probe }) {
     const { point } = useProbe(probe);
+    const extent = useMemo(() => map && extentOf(map), [map]);
     if (!map) return html`<p class="reading">${" "}</p>`;
     if (point) return html`<p class="reading">at ${point.join(", ")}: <b>${reading(map, point)}</b></p>`;
-    const [low, high] = map.codes.reduce(([low, high], code) => [Math.min(low, code), Math.max(high, code)], [127, -127]);
-    const value = (code) => inDigits(map.scale * Math.sign(code) * (code / 127) ** 2);
-    return html`<p class="reading">${value(low)} to ${value(high)}</p>`;
+    return html`<p class="reading">${extent.map(inDigits).join(" to ")}</p>`;
+  }
+
+  function extentOf({ codes, scale }) {
+    let [low, high] = [codes[0], codes[0]];
+    for (const code of codes) {
+      if (code < low) low = code;
+      if (code > high) high = code;
+    }
+    return [valueOf(low, scale), valueOf(high, scale)];
   }
 
   /** Lines through a pixel, which leave it and those around it free. */
