@@ -186,11 +186,18 @@
       return target === dialog.current && (clientX < left || clientX > right || clientY < top || clientY > bottom);
     };
     const close = () => dialog.current.close();
+    // Of dialogs that a link opened together, browsers would close all at once. A list that is open closes first.
+    const escape = (event) => {
+      if (event.key !== "Escape" || event.target.localName === "select") return;
+      event.preventDefault();
+      close();
+    };
     return html`<dialog
       ref=${dialog}
       class=${name}
       aria-labelledby=${`${name}-title`}
       onClose=${onClose}
+      onKeyDown=${escape}
       onPointerDown=${(event) => (pressed.current = beside(event))}
       onClick=${(event) => pressed.current && beside(event) && close()}
     >
