@@ -37,8 +37,9 @@
     help: false,
   };
 
-  let state = parsed(location.hash);
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]);
   const listeners = new Set();
+  let state = parsed(location.hash);
 
   function parsed(hash) {
     const found = { ...DEFAULTS };
@@ -47,8 +48,6 @@
     }
     return found;
   }
-
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]);
 
   function typed(key, text) {
     const usual = DEFAULTS[key];
