@@ -84,7 +84,8 @@ def test_the_chosen_rows_are_printed(opened, samples):
     """Up to 50, as soon as all are drawn, and gone afterwards."""
     page = opened("usual" if samples == 40 else "sixty", samples=samples)
     page.page.evaluate(
-        "void (window.print = () => { window.seen = document.querySelectorAll('.printed .row .map[data-ready=\"1\"]').length; })"
+        "void (window.print = () => {"
+        " window.seen = document.querySelectorAll('.printed .row .map[data-ready=\"1\"]').length; })"
     )
     page.page.keyboard.press("Control+p")
     printed = page.page.locator(".printed")

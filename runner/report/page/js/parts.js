@@ -12,7 +12,7 @@
 
   const percent = (value) => (Number.isNaN(value) ? "–" : `${(100 * value).toFixed(value > 0.0995 ? 0 : 1)} %`);
 
-  const NOTHING = { value: null, error: null, needs: null };
+  const NOTHING = { value: null, error: null, lacking: false, needs: null };
 
   /** What `start` gives in the end, or why it failed; nothing until then, also after `needs` have changed. */
   function useAsync(start, needs) {
@@ -20,29 +20,36 @@
     useEffect(() => {
       let current = true;
       start().then(
-        (value) => current && setResult({ value, error: null, needs }),
-        (error) => current && setResult({ value: null, error, needs }),
+        (value) => current && setResult({ value, error: null, lacking: value === null, needs }),
+        (error) => current && setResult({ value: null, error, lacking: false, needs }),
       );
       return () => (current = false);
     }, needs);
     return result.needs?.every((need, place) => need === needs[place]) ? result : NOTHING;
   }
 
-  /** A sample's original. `full` for its own size. */
-  function Picture({ run, sample, full = false, alt, children, ratio }) {
-    const canvas = useRef(null);
-    const file = useAsync(async () => (await run.picture(sample, full)) ?? false, [run, sample, full]);
-    const [broken, setBroken] = useState(false);
+  /** Draw a sample's original; gives whether it is drawn, and whether there is none that can be. */
+  function useDrawn(canvas, run, sample, full) {
+    const file = useAsync(() => run.picture(sample, full), [run, sample, full]);
+    const [last, setLast] = useState(null); // file that was drawn, or could not be
     useEffect(() => {
+      if (!file.value) return;
       let current = true;
-      setBroken(false);
-      if (file.value) ER.maps.drawPicture(canvas.current, file.value, () => current).catch(() => current && setBroken(true));
+      const done = (broken) => current && setLast({ file: file.value, broken });
+      ER.maps.drawPicture(canvas.current, file.value, () => current).then(() => done(false), () => done(true));
       return () => (current = false);
     }, [file.value]);
-    const missing = file.error || broken || file.value === false;
-    return html`<span class="picture" data-ready=${missing ? "none" : file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt || null} aria-hidden=${alt ? null : "true"} hidden=${!file.value || broken}></canvas>
-      ${missing && ratio === undefined ? html`<span class="missing">no picture</span>` : null} ${children}
+    const ended = file.value && last?.file === file.value ? last : null;
+    return { drawn: ended?.broken === false, missing: Boolean(file.error || file.lacking || ended?.broken) };
+  }
+
+  /** A sample's original. `full` for its own size; an empty `alt` where another part says what is shown. */
+  function Picture({ run, sample, full = false, alt }) {
+    const canvas = useRef(null);
+    const { drawn, missing } = useDrawn(canvas, run, sample, full);
+    return html`<span class="picture" data-ready=${drawn || missing ? "1" : "0"} data-missing=${missing ? "1" : null}>
+      <canvas ref=${canvas} role="img" aria-label=${alt} aria-hidden=${alt === "" ? "true" : null} hidden=${!drawn}></canvas>
+      ${missing && alt !== "" ? html`<span class="missing">no picture</span>` : null}
     </span>`;
   }
 
@@ -62,7 +69,7 @@
     const alt = `${name}: map of sample ${run.ids[sample]} for ${label}`;
     const opacity = view.mode === "alone" ? 1 : view.opacity;
     return html`<span class="map" data-explainer=${explainer} data-question=${question} data-ready=${known ? "1" : "0"}>
-      ${view.mode === "alone" ? null : html`<${Picture} run=${run} sample=${sample} full=${full} alt="" ratio="any" />`}
+      ${view.mode === "alone" ? null : html`<${Picture} run=${run} sample=${sample} full=${full} alt="" />`}
       <canvas ref=${canvas} class="heat" role="img" aria-label=${alt} style=${{ opacity }} hidden=${!known}></canvas>
       ${map.error ? html`<span class="missing">not in this report</span>` : null}
       ${map.value && !known ? html`<span class="missing">not computed</span>` : null}
@@ -92,7 +99,7 @@
 
   function Slider({ label, value, least = 0, most = 1, step = 0.01, onInput, name, words }) {
     return html`<label class="control"
-      ><span>${label} <output>${words ?? value}</output></span>
+      ><span>${label} <b>${words ?? value}</b></span>
       <input
         type="range"
         name=${name}

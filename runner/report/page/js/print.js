@@ -36,11 +36,10 @@
   /** Resolves once all pictures and maps are drawn, or cannot be, or take too long. */
   async function drawn(paper) {
     const end = performance.now() + LONGEST;
-    const ready = (one) => one.dataset.ready !== "0" || one.querySelector(".missing");
-    const blank = (canvas) => canvas.width === 300 && canvas.height === 150; // as canvases are before anything is drawn
+    const ready = (one) => one.dataset.ready === "1" || one.querySelector(":scope > .missing");
     const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
     do await pause();
-    while (performance.now() < end && !([...paper.querySelectorAll(".picture, .map")].every(ready) && ![...paper.querySelectorAll("canvas:not([hidden])")].some(blank)));
+    while (performance.now() < end && ![...paper.querySelectorAll(".picture, .map")].every(ready));
   }
 
   ER.print = { wanted, list };

@@ -41,8 +41,8 @@
   };
 
   const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]); // that may be null
-  let state = parsed(location.hash);
   const listeners = new Set();
+  let state = parsed(location.hash);
 
   function parsed(hash) {
     const found = { ...DEFAULTS };
