@@ -31,6 +31,7 @@ SCRIPTS = (
     "js/occlusion.js",
     "js/run.js",
     "js/comparison.js",
+    "js/comparison_pair.js",
     "js/keys.js",
     "js/app.js",
 )

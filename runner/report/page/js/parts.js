@@ -42,15 +42,14 @@
     </span>`;
   }
 
-  /** A map over its sample's picture, or alone. */
-  function SaliencyMap({ run, explainer, question, view, full = false }) {
+  /** A map over its sample's picture, or alone. `between` gives it other limits of its colours than its own. */
+  function SaliencyMap({ run, explainer, question, view, full = false, between, signed = run.summary.signed.includes(explainer) }) {
     const canvas = useRef(null);
     const map = useAsync(() => run.map(explainer, question, full), [run, explainer, question, full]);
-    const signed = run.summary.signed.includes(explainer);
     const known = map.value !== null && map.value.scale !== null;
-    const looks = [map.value, view.table, view.diverging, view.sign, view.clip];
+    const looks = [map.value, view.table, view.diverging, view.sign, view.clip, between, signed];
     useEffect(() => {
-      if (known) ER.maps.drawMap(canvas.current, map.value, view, signed);
+      if (known) ER.maps.drawMap(canvas.current, map.value, view, signed, between?.(map.value));
     }, looks);
     const name = run.explainers[explainer].name;
     const sample = run.sampleOf(question);
@@ -101,12 +100,13 @@
     </label>`;
   }
 
-  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}. */
-  function Table({ caption, columns, rows, name }) {
+  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}.
+   * `copied` are those that the button copies, where that is more than what is shown. */
+  function Table({ caption, columns, rows, name, copied: all = rows }) {
     const [copied, setCopied] = useState(false);
     const plain = (cell) => (cell !== null && typeof cell === "object" ? cell.text : cell);
     const copy = async () => {
-      await copyText([columns, ...rows].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
+      await copyText([columns, ...all].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
       setCopied(true);
       setTimeout(() => setCopied(false), 2000);
     };
