@@ -209,7 +209,8 @@ def _in_folder(name: str, run: ScoredRun) -> _Run | None:
         return None
     found = inspect_run(run.folder.data, through=False)
     check_merged(found, run.name)
-    return _Run(name=name, found=found, folder=run.folder, results=run.results)
+    named = Path(run.name) if Path(run.name).is_dir() else run.folder.root
+    return _Run(name=name, found=replace(found, folder=named), folder=run.folder, results=run.results)
 
 
 def _found(comparison: Findings) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def outputs_of(given: Sequence[str], inputs: Sequence[Path] = ()) -> list[Output
             raise ValueError(f"{text!r} is not FORMAT or FORMAT=FILE with a format of {', '.join((*REPORT, PAGE))}")
         outputs.append(Output(kind, None if file in ("", "-") else Path(file)))
         if kind == PAGE and outputs[-1].file is None:
-            raise ValueError(f"{PAGE} is a page, which standard output does not take; name a file, as in html=report.html")
+            raise ValueError(f"{PAGE} cannot go to standard output; name a file, as in html=report.html")
     places = [output.file for output in outputs]
     read = {path.resolve() for path in inputs}
     over = [path for path in places if path is not None and path.resolve() in read]

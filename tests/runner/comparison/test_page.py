@@ -37,8 +37,9 @@ def test_both_runs_and_what_comparing_them_found(pair, tmp_path):
     found = in_folder(page, "comparison")
     assert (found["exit_code"], found["without_maps"], found["problems"]) == (1, [], [])
     assert [row["metric"] for row in found["changes"] if row["failing"]] == ["InsertionAUC"]
-    for name in ("baseline", "candidate"):
-        assert in_folder(page, f"{name}/summary")["samples"] == 12
+    for name, folder in (("baseline", "a"), ("candidate", "c")):
+        summary = in_folder(page, f"{name}/summary")
+        assert (summary["samples"], summary["folder"]) == (12, folder)
         assert (page.parent / "data" / name / "maps-1-0.js").is_file()
 
 
@@ -169,7 +170,7 @@ def test_a_page_that_cannot_be_written_fails_alone(pair, tmp_path):
     taken.write_text("mine")
     done = command(*pair, f"--format=html={taken}", f"--format=json={tmp_path / 'json'}")
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"explainrun: html was not written to {taken}: {taken} is something else than a report")
+    assert done.stderr.startswith(f"explainrun: html was not written to {taken}: {taken} is something else")
     assert taken.read_text() == "mine"
     assert json.loads((tmp_path / "json").read_text())["exit_code"] == 1
 

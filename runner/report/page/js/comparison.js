@@ -11,6 +11,7 @@
   function number(value, scale, sign = false) {
     if (value === null) return "–";
     const text = scale >= 0.01 && scale < 1e5 ? value.toFixed(4) : String(Number(value.toPrecision(3)));
+    if (Number(text) === 0) return text.replace("-", "");
     return (sign && value > 0 ? `+${text}` : text).replace("-", "−");
   }
 
@@ -97,7 +98,7 @@
       <p class="key">
         <${Key} /> In the drawings, <b>right is better</b> and left is worse, whichever way a metric goes; each metric has a scale of its own.
       </p>
-      <${Table} name="changes" caption=${`Mean scores, ${found.passed ? "largest changes" : "what failed"} first`} columns=${columns} rows=${rows.slice(page * ROWS, (page + 1) * ROWS)} copied=${rows} />
+      <${Table} name="changes" caption=${`Mean scores, ${found.passed ? "largest changes" : "what failed"} first`} columns=${columns} rows=${rows.slice(page * ROWS, (page + 1) * ROWS)} csv=${[columns, ...rows]} />
       <${Pages} label="rows" page=${page} size=${ROWS} total=${rows.length} onChange=${(next) => ER.state.set({ rows: next })} />
       ${READING}
     </section>`;
@@ -278,7 +279,7 @@
     if (!explainer) return "";
     const scale = scaleOf(score);
     const after = score.candidate === null ? "lost" : number(score.candidate, scale);
-    return `${nameOf(found, label)}: ${metric} of ${explainer} ${number(score.baseline, scale)} → ${after}`;
+    return `label ${nameOf(found, label)}: ${metric} of ${explainer} ${number(score.baseline, scale)} → ${after}`;
   }
 
   function Similarities({ found }) {

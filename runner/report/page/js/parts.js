@@ -37,7 +37,7 @@
     }, [file.value]);
     const missing = file.error || broken || (file.value === null && !file.error && ratio === undefined);
     return html`<span class="picture" data-ready=${file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role="img" aria-label=${alt} hidden=${!file.value || broken}></canvas>
+      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt || null} aria-hidden=${alt ? null : "true"} hidden=${!file.value || broken}></canvas>
       ${missing && (file.error || broken) ? html`<span class="missing">no picture</span>` : null} ${children}
     </span>`;
   }
@@ -100,17 +100,18 @@
     </label>`;
   }
 
-  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}.
-   * `copied` are those that the button copies, where that is more than what is shown. */
-  function Table({ caption, columns, rows, name, copied: all = rows }) {
+  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, kind};
+   * a column may be {text, shown, sort}. `csv` are all rows, heads included, where the page shows less or otherwise. */
+  function Table({ caption, columns, rows, name, csv }) {
     const [copied, setCopied] = useState(false);
     const plain = (cell) => (cell !== null && typeof cell === "object" ? cell.text : cell);
     const copy = async () => {
-      await copyText([columns, ...all].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
+      await copyText((csv ?? [columns, ...rows]).map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
       setCopied(true);
       setTimeout(() => setCopied(false), 2000);
     };
-    const head = (cell) => html`<th scope="col">${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
+    const head = (cell) =>
+      html`<th scope="col" aria-sort=${cell?.sort ?? null}>${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
     return html`<figure class="table" data-name=${name}>
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
         <table>

@@ -4,7 +4,7 @@
 (() => {
   // What differs from these stands in the address. A value is a text, a number, true or false, or null for nothing.
   const DEFAULTS = {
-    view: "samples",
+    view: null, // the first
     run: null, // of a page of two: "baseline" or "candidate"
     sample: null, // id of the sample that is enlarged
     label: null, // of the enlarged sample
@@ -43,6 +43,8 @@
     help: false,
   };
 
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer", "pair", "pairLabel"]);
+
   let state = parsed(location.hash);
   const listeners = new Set();
 
@@ -53,8 +55,6 @@
     }
     return found;
   }
-
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer", "pair", "pairLabel"]);
 
   function typed(key, text) {
     const usual = DEFAULTS[key];
