@@ -114,7 +114,7 @@ def write_refusal_file(baseline: str, candidate: str, problems: Sequence[str], o
     """
     output = Path(output)
     check_single_file(output)
-    with single_file_written(output, _title(baseline, candidate)) as files:
+    with single_file_written(output, _title(baseline, candidate, "and")) as files:
         files.put("contents", {"runs": [], "comparison": True})
         refused = refused_as_json(baseline, candidate, list(map(str, problems)))
         files.put("comparison", {**refused, "report_version": VERSION, "without_maps": []})
@@ -221,8 +221,10 @@ def _found(comparison: Findings) -> dict[str, Any]:
     return {**found, "worst": worst}
 
 
-def _title(baseline: str, candidate: str) -> str:
-    return f"{Path(candidate).name} compared with {Path(baseline).name} - Explainrun"
+def _title(baseline: str, candidate: str, words: str = "compared with") -> str:
+    """What the page is called; a folder named as "." by its own name."""
+    before, now = (Path(name).name or Path(name).resolve().name for name in (baseline, candidate))
+    return f"{now} {words} {before} - Explainrun"
 
 
 def _bytes_of_maps(results: Results, explainers: Sequence[str]) -> int:

@@ -44,7 +44,8 @@
   /** What the page, or this view of it, is about. */
   function subject({ comparison }, run, isOfBoth) {
     const last = (path) => path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
-    return isOfBoth ? `${last(comparison.candidate)} compared with ${last(comparison.baseline)}` : run.summary.folder;
+    if (!isOfBoth) return run.summary.folder;
+    return `${last(comparison.candidate)} ${comparison.problems.length ? "and" : "compared with"} ${last(comparison.baseline)}`;
   }
 
   function skip(event) {

@@ -10,7 +10,10 @@
   /** Show a sample; where its maps stand below the list, go there. */
   function open(changes) {
     ER.state.set(changes, { step: true });
-    if (innerWidth < STACKED) document.getElementById("pair-title")?.focus();
+    const title = document.getElementById("pair-title");
+    if (innerWidth >= STACKED || !title) return;
+    title.scrollIntoView();
+    title.focus({ preventScroll: true });
   }
 
   /** The labels of a sample by their numbers, with what each run says of them; those that have maps in both first. */
