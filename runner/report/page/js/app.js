@@ -33,7 +33,7 @@
     return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
       <${Head} page=${page} run=${run} views=${views} current=${key} isOfBoth=${isOfBoth} />
       <main id="main" tabindex="-1">
-        ${(isOfBoth ? page.runs : [run]).map((one) => html`<${Notices} run=${one} key=${one.name} />`)}
+        ${(isOfBoth ? page.runs : [run]).map((one, place) => html`<${Notices} run=${one} isSecond=${place > 0} key=${one.name} />`)}
         <${View} page=${page} run=${run} state=${state} key=${`${key} ${run?.name}`} />
       </main>
       ${state.sample !== null && run?.places?.has(state.sample) ? html`<${ER.sample.SampleDialog} run=${run} state=${state} />` : null}
@@ -79,13 +79,13 @@
   }
 
   /** What a reader must know before anything else: that the run is unfinished, or damaged. */
-  function Notices({ run }) {
+  function Notices({ run, isSecond }) {
     const { state, progress, faults, samples, samples_total } = run.summary;
     const far = progress ? `${progress[0]} of ${progress[1] ?? "an unknown number of"} samples are complete` : "";
     return html`${state === "unfinished" ? html`<p class="notice" role="note"><b>This run is not finished.</b> ${far}. The page shows those.</p>` : null}
     ${run.unreadable !== undefined ? html`<p class="notice bad" role="note"><b>This run cannot be read.</b> ${run.unreadable}</p>` : null}
     ${faults.length ? html`<p class="notice bad" role="note"><b>Something is wrong with ${run.name === "run" ? "this run" : `the ${run.name}`}'s files.</b> ${faults.length === 1 ? `${faults[0].file}: ${faults[0].what}.` : `${faults.length} of them are damaged or missing; the view Run lists them.`} The page shows what is sound.</p>` : null}
-    ${samples < samples_total ? html`<p class="notice" role="note">This page shows ${samples} of the ${run.name}'s ${samples_total} samples. Scores in tables are those of all samples.</p>` : null}`;
+    ${samples < samples_total && !isSecond ? html`<p class="notice" role="note">This page shows ${samples} of the ${run.name}'s ${samples_total} samples. Scores in tables are those of all samples.</p>` : null}`;
   }
 
   function Foot({ page }) {

@@ -188,7 +188,8 @@
       flips: { total: found.flips.length, at: (place) => ({ sample: found.flips[place].sample, label: null, flip: found.flips[place] }) },
       all: { total: runs[0]?.count ?? 0, at: (place) => ({ sample: runs[0].ids[place], label: null }) },
     };
-    return lists[changed] ?? lists.worst;
+    const key = changed in lists ? changed : ["worst", "flips", "all"].find((one) => lists[one].total) ?? "worst";
+    return { key, ...lists[key] };
   }
 
   function Changed({ page, state }) {
@@ -217,6 +218,8 @@
     };
   }
 
+  const EMPTY = { worst: "No score fell.", flips: "No prediction changed.", all: "This page shows no samples." };
+
   const pairOf = ({ sample, label }) => ({ pair: sample, pairLabel: label });
 
   function List({ page, state, list, chosen }) {
@@ -230,11 +233,11 @@
     const places = Array.from({ length: Math.min(ENTRIES, list.total - size * ENTRIES) }, (_, place) => size * ENTRIES + place);
     const choose = (changed) => ER.state.set({ changed, listed: 0, pair: null, pairLabel: null });
     return html`<div class="changed">
-      <${ER.parts.Choice} label="Listed" name="changed" value=${state.changed} options=${options} onChange=${choose} />
+      <${ER.parts.Choice} label="Listed" name="changed" value=${list.key} options=${options} onChange=${choose} />
       ${chosen ? html`<${Find} page=${page} />` : null}
-      ${list.total ? null : html`<p class="empty">${state.changed === "flips" ? "No prediction changed." : "No score fell."}</p>`}
-      <ol class="entries" start=${size * ENTRIES + 1} aria-label=${options.find(([key]) => key === state.changed)?.[1]}>
-        ${places.map((place) => html`<${Entry} page=${page} entry=${list.at(place)} chosen=${chosen} key=${`${state.changed} ${place}`} />`)}
+      ${list.total ? null : html`<p class="empty">${EMPTY[list.key]}</p>`}
+      <ol class="entries" start=${size * ENTRIES + 1} aria-label=${options.find(([key]) => key === list.key)?.[1]}>
+        ${places.map((place) => html`<${Entry} page=${page} entry=${list.at(place)} chosen=${chosen} key=${`${list.key} ${place}`} />`)}
       </ol>
       <${Pages} label="samples" page=${size} size=${ENTRIES} total=${list.total} onChange=${(listed) => ER.state.set({ listed })} />
     </div>`;
@@ -275,11 +278,11 @@
   }
 
   function entryWords(found, { label, explainer, metric, flip, ...score }) {
-    if (flip) return `${named(found, flip.baseline)} → ${named(found, flip.candidate)}`;
+    if (flip) return html`<bdi>${named(found, flip.baseline)}</bdi> → <bdi>${named(found, flip.candidate)}</bdi>`;
     if (!explainer) return "";
     const scale = scaleOf(score);
     const after = score.candidate === null ? "lost" : number(score.candidate, scale);
-    return `label ${nameOf(found, label)}: ${metric} of ${explainer} ${number(score.baseline, scale)} → ${after}`;
+    return html`label <bdi>${nameOf(found, label)}</bdi>: ${metric} of ${explainer} ${number(score.baseline, scale)} → ${after}`;
   }
 
   function Similarities({ found }) {

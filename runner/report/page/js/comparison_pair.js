@@ -3,7 +3,7 @@
 
 (() => {
   const { html, Choice, Flag, Picture, SaliencyMap, Slider, percent, useAsync } = ER.parts;
-  const { useEffect, useMemo, useRef } = preactHooks;
+  const { useMemo, useRef } = preactHooks;
   const SIDES = ["baseline", "candidate"];
   const STACKED = 1000; // pixels of width under which the maps stand below the list
 
@@ -56,7 +56,7 @@
     };
     return html`<section class="pair" aria-labelledby="pair-title">
       <div class="pair-head">
-        <h3 id="pair-title" tabindex="-1">Sample ${chosen.sample}${label ? `, label ${label.name}` : ""}</h3>
+        <h3 id="pair-title" tabindex="-1">Sample ${chosen.sample}${label ? html`, label <bdi>${label.name}</bdi>` : ""}</h3>
         <span class="steps">${move(-1, "Previous")}${move(1, "Next")}</span>
       </div>
       ${labels.length
@@ -108,7 +108,7 @@
     const sides = SIDES.filter((side) => label[side]?.question >= 0);
     const load = (side) => (sides.includes(side) ? both[side].map(places[side], label[side].question, true) : null);
     const questions = SIDES.map((side) => label[side]?.question ?? -1);
-    const maps = useAsync(() => Promise.all(SIDES.map(load)), [both, name, ...questions]);
+    const maps = useAsync(() => Promise.all(SIDES.map(load)), [both.baseline, both.candidate, name, ...questions]);
     const signed = SIDES.some((side) => both[side].summary.signed.includes(places[side]));
     const looks = [maps.value, state.together, state.sign, state.clip, signed];
     const between = useMemo(() => (state.together && maps.value ? shared(maps.value, state, signed) : undefined), looks);
@@ -138,11 +138,7 @@
       box.current.setPointerCapture(event.pointerId);
       follow(event);
     };
-    useEffect(() => {
-      const stop = (event) => event.preventDefault();
-      box.current.addEventListener("dragstart", stop);
-    }, []);
-    return html`<div class="swiped" ref=${box} onPointerDown=${start} onPointerMove=${follow}>
+    return html`<div class="swiped" role="group" aria-label="baseline left of the slider, candidate right of it" ref=${box} onPointerDown=${start} onPointerMove=${follow}>
         ${map("baseline")}
         <span class="upper" style=${{ clipPath: `inset(0 0 0 ${state.swipe}%)` }}>${map("candidate")}</span>
         <span class="edge" style=${{ left: `${state.swipe}%` }}></span>

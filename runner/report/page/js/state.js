@@ -33,7 +33,7 @@
     layer: null, // of hierarchical occlusion
     blur: false,
     swipe: 50,
-    changed: "worst", // samples listed of two runs: "worst" questions, "flips" of predictions, or "all"
+    changed: null, // samples listed of two runs: "worst" questions, "flips" of predictions, or "all"; the first there are
     listed: 0, // the page of that list
     rows: 0, // the page of the table of changes
     pair: null, // id of the sample whose maps of two runs are shown
