@@ -26,6 +26,9 @@
     return result;
   }
 
+  // A picture beside which its name stands has none of its own.
+  const spoken = (alt) => (alt ? { role: "img", "aria-label": alt } : { "aria-hidden": "true" });
+
   /** A sample's original. `full` for its own size. */
   function Picture({ run, sample, full = false, alt, children, ratio }) {
     const canvas = useRef(null);
@@ -37,7 +40,7 @@
     }, [file.value]);
     const missing = file.error || broken || (file.value === null && !file.error && ratio === undefined);
     return html`<span class="picture" data-ready=${file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt || null} aria-hidden=${alt ? null : "true"} hidden=${!file.value || broken}></canvas>
+      <canvas ref=${canvas} ...${spoken(alt)} hidden=${!file.value || broken}></canvas>
       ${missing && (file.error || broken) ? html`<span class="missing">no picture</span>` : null} ${children}
     </span>`;
   }
