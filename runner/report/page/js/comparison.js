@@ -272,7 +272,7 @@
     const current = chosen?.sample === entry.sample && (entry.label === null || chosen.label === null || chosen.label === entry.label);
     return html`<li>
       <button type="button" class="entry" aria-current=${current ? "true" : null} onClick=${open}>
-        <${Picture} run=${run} sample=${run.places.get(entry.sample)} alt="" ratio="any" />${words}
+        <${Picture} run=${run} sample=${run.places.get(entry.sample)} alt="" />${words}
       </button>
     </li>`;
   }

@@ -44,9 +44,8 @@
   };
 
   const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer", "pair", "pairLabel"]);
-
-  let state = parsed(location.hash);
   const listeners = new Set();
+  let state = parsed(location.hash);
 
   function parsed(hash) {
     const found = { ...DEFAULTS };
