@@ -180,3 +180,17 @@ def test_no_page_on_standard_output(pair, given):
     done = command(*pair, "--format", given)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "name a file, as in html=report.html" in " ".join(done.stderr.split())
+
+
+def test_report_of_two_runs(pair, make_run, tmp_path):
+    page, file = tmp_path / "page", tmp_path / "page.html"
+    both = ["report", *map(str, pair), "--limit", "3"]
+    done = CliRunner().invoke(main, [*both, "-o", str(page), "--single-file", str(file)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert in_folder(page / "index.html", "comparison") == in_file(file)["comparison"]
+    assert in_file(file)["baseline/summary"]["samples"] == 3
+    other = make_run("other", class_names=["cat", "dog", "owl"]).root
+    done = CliRunner().invoke(main, ["report", str(pair[0]), str(other), "-o", str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert "other class names" in done.stderr
+    assert not (tmp_path / "none").exists()
