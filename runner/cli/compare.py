@@ -17,7 +17,7 @@ from .errors import ended_by_signals, exit_with
 from .standard_streams import echo, report
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison
+    from ..comparison import Comparison, ScoredRun
     from ..comparison.formats.report_files import Output
 
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
@@ -53,6 +53,15 @@ class Asked:
         return str(self.baseline), str(self.candidate)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Two runs, and what comparing them found."""
+
+    baseline: ScoredRun
+    candidate: ScoredRun
+    found: Comparison
+
+
 @click.command(short_help="Check whether explanations got worse.")
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
@@ -73,7 +82,8 @@ class Asked:
 @click.option("--no-maps", is_flag=True, help="Compare only scores, not maps.")
 @click.option(
     "--format", "formats", multiple=True, metavar="F[=FILE]",
-    help="Write table, json, markdown or junit, to standard output or a file; repeatable. [default: table]",
+    help="Write table, json, markdown or junit, to standard output or a file, or html to a file; repeatable. "
+    "[default: table]",
 )  # fmt: skip
 def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Check whether the explanations of CANDIDATE are worse than those of BASELINE.
@@ -87,6 +97,9 @@ def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
     be compared, every format that was asked for says why.
 
     A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
+
+    --format html=report.html is a page for browsers, one file to mail or keep: the verdict, the changes, and the maps
+    of both runs for the samples that changed.
 
     \b
     --format json writes one object. Its keys:
@@ -152,20 +165,22 @@ def _report(asked: Asked, outputs: Sequence[Output]) -> int:
     Whatever goes wrong is an error, and never 1: that is what Python and click end with if they are left to.
     """
     problems = Problems()
-    comparison = problems.attempt("", partial(_compared, asked))
-    if comparison is None:
+    compared = problems.attempt("", partial(_compared, asked))
+    if compared is None:
         report(f"nothing was compared: {SeveralProblemsError(problems)}")
         shown = [output for output in outputs if output.file or output.format != "table"]
-        unwritten = _write(shown, lambda output: output.refusal(*asked.named, problems))
+        page = partial(_write_refusal_page, asked, problems)
+        unwritten = _write(shown, lambda output: output.refusal(*asked.named, problems), page)
     else:
-        unwritten = _write(outputs, lambda output: output.report(comparison))
+        page = partial(_write_page, asked, compared)
+        unwritten = _write(outputs, lambda output: output.report(compared.found), page)
     for problem in unwritten:
         report(problem)
-    return EXIT_BAD_INPUT if unwritten or comparison is None else int(comparison.exit_code)
+    return EXIT_BAD_INPUT if unwritten or compared is None else int(compared.found.exit_code)
 
 
-def _compared(asked: Asked) -> Comparison:
-    """The comparison that was asked for.
+def _compared(asked: Asked) -> Compared:
+    """The comparison that was asked for, with both runs.
 
     Raises:
         SeveralProblemsError: with all that is wrong with what was named, or with all that hinders comparing.
@@ -182,7 +197,7 @@ def _compared(asked: Asked) -> Comparison:
     before = problems.attempt("", lambda: scored_run(asked.baseline))
     now = problems.attempt("", lambda: scored_run(asked.candidate))
     problems.raise_if_any()
-    return compare_runs(
+    found = compare_runs(
         before,
         now,
         tolerances,
@@ -191,19 +206,37 @@ def _compared(asked: Asked) -> Comparison:
         metrics=asked.metrics or None,
         maps=asked.maps,
     )
+    return Compared(before, now, found)
 
 
-def _write(outputs: Sequence[Output], text: Callable[[Output], str]) -> Problems:
+def _write_page(asked: Asked, compared: Compared, file: Path) -> None:
+    with ended_by_signals():
+        from ..report.write_comparison import mailed, write_comparison_file  # noqa: PLC0415
+    runs = (compared.baseline, compared.candidate)
+    choice = mailed(*runs, compared.found, maps=asked.maps)
+    write_comparison_file(*runs, file, choice, comparison=compared.found)
+
+
+def _write_refusal_page(asked: Asked, problems: Problems, file: Path) -> None:
+    with ended_by_signals():
+        from ..report.write_comparison import write_refusal_file  # noqa: PLC0415
+    write_refusal_file(*asked.named, list(map(str, problems)), file)
+
+
+def _write(outputs: Sequence[Output], text: Callable[[Output], str], page: Callable[[Path], None]) -> Problems:
     """Write each format where it goes, standard output first; gives what could not be written, and why."""
     unwritten = Problems()
     for output in sorted(outputs, key=lambda output: output.file is not None):
         where = f"{output.format} was not written to {output.file or 'standard output'}"
-        unwritten.attempt(where, partial(_write_one, output, text))  # one format does not take the others with it
+        write = partial(_write_one, output, text, page)
+        unwritten.attempt(where, write)  # one format does not take the others with it
     return unwritten
 
 
-def _write_one(output: Output, text: Callable[[Output], str]) -> None:
+def _write_one(output: Output, text: Callable[[Output], str], page: Callable[[Path], None]) -> None:
     if output.file is None:
         echo(text(output).rstrip())
+    elif output.format == "html":
+        page(output.file)
     else:
         output.write(text(output))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,8 +13,9 @@ from .standard_streams import echo_after
 from .standard_streams import report as report_line
 
 
-@click.command(short_help="Write a page that shows a run.")
+@click.command(short_help="Write a page that shows a run, or compares two.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("candidate", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the page to this folder.")
 @click.option(
     "--single-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -28,6 +31,7 @@ from .standard_streams import report as report_line
 )
 def report(
     run: Path,
+    candidate: Path | None,
     output: Path | None,
     single_file: Path | None,
     limit: int | None,
@@ -41,18 +45,25 @@ def report(
     open index.html. Of an unfinished or damaged run it shows what is complete and sound, and says so. An earlier report
     in the same place is replaced; anything else there is refused. Loads no MindSpore.
 
-    Exit codes: 0 written; 2 no run, shards that are not merged, or it cannot be written there; 3 it was stopped.
+    With CANDIDATE the page compares that with RUN, as `explainrun compare RUN CANDIDATE` does with its usual
+    tolerances, and shows the maps of both; a limit takes the samples that changed first. RUN may then be a file that
+    `explainrun baseline` kept, of which the page has verdicts only.
+
+    Exit codes: 0 written, whatever the verdict; 2 no run, two that cannot be compared, shards that are not merged, or
+    it cannot be written there; 3 it was stopped.
     """
     with reported_read_errors():
         with ended_by_signals():
-            from ..report.write import LARGE_FILE, Choice, write_report, write_single_file  # noqa: PLC0415
+            from ..report.write import LARGE_FILE, Choice  # noqa: PLC0415
+
+            to_folder, to_file = _writers(run, candidate)
 
         choice = Choice(limit=limit, explainers=explainers or None, failures=only is not None)
         pages = []
         if output is not None or single_file is None:
-            pages.append(write_report(run, output or Path("report"), choice))
+            pages.append(to_folder(output or Path("report"), choice))
         if single_file is not None:
-            size = write_single_file(run, single_file, choice)
+            size = to_file(single_file, choice)
             pages.append(single_file)
             if size > LARGE_FILE:
                 report_line(
@@ -61,3 +72,13 @@ def report(
                 )
     for page in pages:
         echo_after(str(page), f"{page} is written")
+
+
+def _writers(run: Path, candidate: Path | None) -> tuple[Callable[..., Path], Callable[..., int]]:
+    """What writes the page as a folder, and as one file."""
+    from ..report.write import write_report, write_single_file  # noqa: PLC0415
+    from ..report.write_comparison import write_comparison, write_comparison_file  # noqa: PLC0415
+
+    if candidate is None:
+        return partial(write_report, run), partial(write_single_file, run)
+    return partial(write_comparison, run, candidate), partial(write_comparison_file, run, candidate)

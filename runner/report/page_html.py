@@ -34,6 +34,7 @@ SCRIPTS = (
     "js/occlusion.js",
     "js/run.js",
     "js/comparison.js",
+    "js/comparison_pair.js",
     "js/print.js",
     "js/rows.js",
     "js/keys.js",

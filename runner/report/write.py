@@ -97,17 +97,11 @@ def write_report(folder: str | Path, output: str | Path, choice: Choice | None =
         ReportError: if there is no run, its shards are not merged, or ``output`` holds something else than a report.
         OSError: if something cannot be read or written.
     """
-    output = Path(output)
-    check_output(output)
+    check_output(Path(output))
     found = inspected(folder)
-    with _replacing(output) as made:
-        for name in (*SCRIPTS, *STYLES, *LICENCES):
-            path = made / "assets" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(asset(name), "utf-8")
-        write_run("run", found, FolderFiles(made / "data"), choice or Choice())
-        (made / "index.html").write_text(folder_page(title_of(found)), "utf-8")
-    return output / "index.html"
+    with folder_written(Path(output), title_of(found)) as files:
+        write_run("run", found, files, choice or Choice())
+    return Path(output) / "index.html"
 
 
 def write_single_file(folder: str | Path, output: str | Path, choice: Choice | None = None) -> int:
@@ -125,21 +119,49 @@ def write_single_file(folder: str | Path, output: str | Path, choice: Choice | N
         ReportError: if there is no run, its shards are not merged, or ``output`` is something else than a report.
         OSError: if something cannot be read or written.
     """
-    output = Path(output)
-    check_single_file(output)
+    check_single_file(Path(output))
     found = inspected(folder)
-    before, after = single_page(title_of(found), _DATA_HERE).split(_DATA_HERE)
+    with single_file_written(Path(output), title_of(found)) as files:
+        write_run("run", found, files, choice or Choice())
+    return Path(output).stat().st_size
+
+
+@contextmanager
+def folder_written(output: Path, title: str) -> Iterator[DataFiles]:
+    """Where the data of a page go that is a folder, which takes its place once they are there.
+
+    Args:
+        output: a folder that ``check_output`` lets pass.
+        title: of the page.
+    """
+    with _replacing(output) as made:
+        for name in (*SCRIPTS, *STYLES, *LICENCES):
+            path = made / "assets" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(asset(name), "utf-8")
+        yield FolderFiles(made / "data")
+        (made / "index.html").write_text(folder_page(title), "utf-8")
+
+
+@contextmanager
+def single_file_written(output: Path, title: str) -> Iterator[DataFiles]:
+    """Where the data of a page go that is one file, which takes its place once they are there.
+
+    Args:
+        output: a file that ``check_single_file`` lets pass.
+        title: of the page.
+    """
+    before, after = single_page(title, _DATA_HERE).split(_DATA_HERE)
     made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         with made.open("x", encoding="utf-8", newline="\n") as file:
             file.write(before)
-            write_run("run", found, SingleFile(file), choice or Choice())
+            yield SingleFile(file)
             file.write(after)
         os.replace(made, output)
     finally:
         made.unlink(missing_ok=True)
-    return output.stat().st_size
 
 
 def write_run(name: str, found: Inspection, files: DataFiles, choice: Choice) -> None:
@@ -173,10 +195,23 @@ def inspected(folder: str | Path) -> Inspection:
         if any(plan is not None and plan.shard is not None for plan in below):
             raise ReportError(_of_shards(Path(folder), f"{folder} holds shards"))
         raise ReportError(_why_none(found))
+    check_merged(found, folder)
+    return found
+
+
+def check_merged(found: Inspection, folder: str | Path) -> None:
+    """Make sure that a run is not a shard of one.
+
+    Args:
+        found: on looking at its folder.
+        folder: as the user named it.
+
+    Raises:
+        ReportError: if it is.
+    """
     shard = None if found.plan is None else found.plan.shard
     if shard is not None:
         raise ReportError(_of_shards(Path(folder).resolve().parent, f"{folder} holds shard {shard[0]} of {shard[1]}"))
-    return found
 
 
 def page_place(summary_dir: Path, shard: object) -> Path:
@@ -216,12 +251,13 @@ def check_output(output: Path) -> None:
 
 
 def check_single_file(output: Path) -> None:
-    """Make sure that a file is new, or a report.
+    """Make sure that a file is new, empty, or a report.
 
     Raises:
         ReportError: if it is not.
     """
-    if output.exists() and not is_report(output):
+    is_empty = output.is_file() and not output.stat().st_size
+    if output.exists() and not (is_empty or is_report(output)):
         words = "{output} is something else than a report; name another file"
         raise ReportError(Problem.of("report-file-taken", words, output=str(output)))
 

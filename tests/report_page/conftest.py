@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from explainrun.runner.report.write import write_report, write_single_file
+from explainrun.runner.report.write_comparison import write_comparison, write_comparison_file
 
 CHROMIUM = os.environ.get("EXPLAINRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -46,12 +47,14 @@ def addresses(runs, tmp_path_factory):
 
     def address(name="usual", form="folder", **options):
         if (name, form) not in written:
-            run = options.pop("run", None) or runs(name, **options)
-            if form == "folder":
-                path = write_report(run, root / name)
+            path = root / (name if form == "folder" else f"{name}.html")
+            pair = options.pop("pair", None)  # a baseline and a candidate, in place of a run
+            if pair:
+                (write_comparison if form == "folder" else write_comparison_file)(*pair, path)
             else:
-                path = root / f"{name}.html"
-                write_single_file(run, path)
+                run = options.pop("run", None) or runs(name, **options)
+                (write_report if form == "folder" else write_single_file)(run, path)
+            path = path / "index.html" if form == "folder" else path
             written[name, form] = path
         return written[name, form].as_uri()
 

@@ -2,7 +2,9 @@
 
     python tests/report_page/made_up_run.py FOLDER --samples 10000 --side 96 96
 
-Sample i shows a square of 3 x 3 pixels around ``hottest(i, explainer, ...)`` in each map, on low noise.
+Sample i shows a square of 3 x 3 pixels around ``hottest(i, explainer, ...)`` in each map, on low noise. A run that is
+worse has the first explainer's square where that of the next sample was, its scores 0.3 lower, and other predictions of
+every seventh sample.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def hottest(sample, explainer, height, width):
 class MadeUp:
     """What a run would have computed, batch by batch, as ``write_archive`` takes it."""
 
-    def __init__(self, run, plan, samples, size):
-        self.run, self.samples, self.size, self.plan = run, samples, size, plan
+    def __init__(self, run, plan, samples, size, worse=False):
+        self.run, self.samples, self.size, self.plan, self.worse = run, samples, size, plan, worse
         self.explainers = tuple(plan.explainers)
 
     def spans(self):
@@ -57,6 +59,8 @@ class MadeUp:
         rng = np.random.default_rng(int(ids[0]))
         true = ids % classes
         predicted = np.where(ids % 5 == 4, (ids + 1) % classes, true)  # every fifth is mistaken for the next class
+        if self.worse:
+            predicted = np.where(ids % 7 == 3, (ids + 2) % classes, predicted)
         probabilities = np.full((len(ids), classes), 0.1 / classes, np.float32)
         probabilities[np.arange(len(ids)), predicted] = 0.6 + 0.4 * rng.random(len(ids))
         asked = [
@@ -71,7 +75,9 @@ class MadeUp:
         count, shape = len(questions), (len(self.plan.metrics), len(questions))
         explained = {
             name: ExplanationBatch(
-                scores=np.clip(0.9 - 0.1 * place + 0.05 * rng.standard_normal(shape), 0, 1),
+                scores=np.clip(
+                    0.9 - 0.1 * place - 0.3 * (self.worse and place == 0) + 0.05 * rng.standard_normal(shape), 0, 1
+                ),
                 computed=np.ones(count, bool),
                 errors=np.full(count, np.nan),
             )
@@ -88,7 +94,7 @@ class MadeUp:
             maps = (0.02 * rng.random((len(questions), *self.size))).astype(np.float32)
             maps -= 0.01 if explainer == SIGNED else 0.0
             for map_, (sample, _) in zip(maps, questions, strict=True):
-                row, column = hottest(int(sample), place, *self.size)
+                row, column = hottest(int(sample) + (self.worse and place == 0), place, *self.size)
                 map_[row - 1 : row + 2, column - 1 : column + 2] = 1.0
                 if explainer == SIGNED:
                     map_[::-1, ::-1][row - 1 : row + 2, column - 1 : column + 2] = -1.0
@@ -117,7 +123,7 @@ def _searched(questions, size):
 
 
 def make_run(folder, samples, size, *, explainers=("First", "Second", SIGNED), class_names=None, metrics=METRICS,
-             searching=False):  # fmt: skip
+             searching=False, worse=False):  # fmt: skip
     """Write a finished run; gives its folder."""
     names = tuple(class_names or [f"class {number}" for number in range(10)])
     plan = PlanRecord.of({
@@ -135,7 +141,7 @@ def make_run(folder, samples, size, *, explainers=("First", "Second", SIGNED), c
         "config": {"network": {"checkpoint": "net.ckpt"}, "data": {"hdf5": "digits.h5"}},
     })  # fmt: skip
     run = RunFolder.create(folder, "CPU", {"plan": plan.raw})
-    write_archive(MadeUp(run, plan, samples, size), plan)
+    write_archive(MadeUp(run, plan, samples, size, worse), plan)
     for sample in range(samples):
         path = run.root / run.image_path(sample)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ REFUSAL: Mapping[str, Callable[[str, str, Sequence[str]], str]] = {
     "markdown": refused_as_markdown,
     "junit": refused_as_junit,
 }
+PAGE = "html"  # a page of maps too, not a text; runner/report writes it
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Output:
     """A format and the file that it goes to.
 
     Attributes:
-        format: "table", "json", "markdown" or "junit".
+        format: "table", "json", "markdown", "junit" or "html".
         file: None for standard output.
     """
 
@@ -40,11 +41,14 @@ class Output:
     file: Path | None
 
     def report(self, comparison: Findings) -> str:
-        """What was found."""
+        """What was found; not for a page."""
         return REPORT[self.format](comparison)
 
     def refusal(self, baseline: str, candidate: str, problems: Sequence[str]) -> str:
-        """Why two runs were not compared; dashboards would show nothing otherwise, or what they had before."""
+        """Why two runs were not compared; dashboards would show nothing otherwise, or what they had before.
+
+        Not for a page.
+        """
         return REFUSAL[self.format](baseline, candidate, problems)
 
     def write(self, text: str) -> None:
@@ -67,14 +71,17 @@ def outputs_of(given: Sequence[str], inputs: Sequence[Path] = ()) -> list[Output
         inputs: what is read, and must not be written.
 
     Raises:
-        ValueError: if there is no such format, two go to the same place, or one would replace what is read.
+        ValueError: if there is no such format, two go to the same place, a page goes to standard output, or one would
+            replace what is read.
     """
     outputs: list[Output] = []
     for text in given:
         kind, equals, file = text.partition("=")
-        if kind not in REPORT or (equals and not file):
-            raise ValueError(f"{text!r} is not FORMAT or FORMAT=FILE with a format of {', '.join(REPORT)}")
+        if kind not in (*REPORT, PAGE) or (equals and not file):
+            raise ValueError(f"{text!r} is not FORMAT or FORMAT=FILE with a format of {', '.join((*REPORT, PAGE))}")
         outputs.append(Output(kind, None if file in ("", "-") else Path(file)))
+        if kind == PAGE and outputs[-1].file is None:
+            raise ValueError(f"{PAGE} cannot go to standard output; name a file, as in html=report.html")
     places = [output.file for output in outputs]
     read = {path.resolve() for path in inputs}
     over = [path for path in places if path is not None and path.resolve() in read]

@@ -40,9 +40,17 @@
     return values.length ? values.at(-1)[0] : 0;
   }
 
-  /** The 256 colours of a map's codes, as little-endian RGBA. */
-  function coloursOf(map, view, signed) {
-    const { low, high } = limits(map, view, signed);
+  /** Limits that several maps share, each as shares of its own largest value: a colour is then the same value in all. */
+  function sharedLimits(maps, view, signed) {
+    const known = maps.filter((map) => map && map.scale !== null);
+    const own = known.map((map) => ({ ...limits(map, view, signed), scale: map.scale }));
+    const low = Math.min(...own.map((one) => one.low * one.scale));
+    const high = Math.max(...own.map((one) => one.high * one.scale));
+    return (map) => (map.scale > 0 ? { low: low / map.scale, high: high / map.scale } : { low, high });
+  }
+
+  /** The 256 colours of a map's codes, as little-endian RGBA; between the map's own limits, or others. */
+  function coloursOf(map, view, signed, { low, high } = limits(map, view, signed)) {
     const table = signed && view.sign === "both" ? view.diverging : view.table;
     const colours = new Uint32Array(256);
     for (let code = -LEVELS; code <= LEVELS; code++) {
@@ -62,9 +70,9 @@
   }
 
   /** Draw a map onto a canvas, a pixel for each of its own. */
-  function drawMap(canvas, map, view, signed) {
+  function drawMap(canvas, map, view, signed, between) {
     resize(canvas, map.width, map.height);
-    const colours = coloursOf(map, view, signed);
+    const colours = coloursOf(map, view, signed, between);
     const image = new ImageData(map.width, map.height);
     const pixels = new Uint32Array(image.data.buffer);
     for (let place = 0; place < pixels.length; place++) pixels[place] = colours[map.codes[place] + 128];
@@ -91,5 +99,5 @@
     }
   }
 
-  ER.maps = { limits, coloursOf, drawMap, drawPicture, drawTable };
+  ER.maps = { limits, sharedLimits, coloursOf, drawMap, drawPicture, drawTable };
 })();

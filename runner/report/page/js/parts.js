@@ -53,15 +53,14 @@
     </span>`;
   }
 
-  /** A map over its sample's picture, or alone. */
-  function SaliencyMap({ run, explainer, question, view, full = false }) {
+  /** A map over its sample's picture, or alone. `between` gives it other limits of its colours than its own. */
+  function SaliencyMap({ run, explainer, question, view, full = false, between, signed = run.summary.signed.includes(explainer) }) {
     const canvas = useRef(null);
     const map = useAsync(() => run.map(explainer, question, full), [run, explainer, question, full]);
-    const signed = run.summary.signed.includes(explainer);
     const known = map.value !== null && map.value.scale !== null;
-    const looks = [map.value, view.table, view.diverging, view.sign, view.clip];
+    const looks = [map.value, view.table, view.diverging, view.sign, view.clip, between, signed];
     useEffect(() => {
-      if (known) ER.maps.drawMap(canvas.current, map.value, view, signed);
+      if (known) ER.maps.drawMap(canvas.current, map.value, view, signed, between?.(map.value));
     }, looks);
     const name = run.explainers[explainer].name;
     const sample = run.sampleOf(question);
@@ -112,11 +111,13 @@
     </label>`;
   }
 
-  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}. */
-  function Table({ caption, columns, rows, name }) {
+  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, kind};
+   * a column may be {text, shown, sort}. `csv` are all rows, heads included, where the page shows less or otherwise. */
+  function Table({ caption, columns, rows, name, csv }) {
     const plain = (cell) => (cell !== null && typeof cell === "object" ? cell.text : cell);
-    const csv = () => [columns, ...rows].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n");
-    const head = (cell) => html`<th scope="col">${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
+    const text = () => (csv ?? [columns, ...rows]).map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n");
+    const head = (cell) =>
+      html`<th scope="col" aria-sort=${cell?.sort ?? null}>${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
     return html`<figure class="table" data-name=${name}>
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
         <table>
@@ -133,7 +134,7 @@
           </tbody>
         </table>
       </div>
-      <${CopyButton} text=${csv}>Copy as CSV<//>
+      <${CopyButton} text=${text}>Copy as CSV<//>
     </figure>`;
   }
 

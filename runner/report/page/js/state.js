@@ -4,7 +4,7 @@
 (() => {
   // What differs from these stands in the address. A value is a text, a number, true or false, or null for nothing.
   const DEFAULTS = {
-    view: "samples",
+    view: null, // the first
     run: null, // of a page of two: "baseline" or "candidate"
     sample: null, // id of the sample that is enlarged
     label: null, // of the enlarged sample
@@ -35,12 +35,18 @@
     layer: null, // of hierarchical occlusion
     blur: false,
     swipe: 50,
-    changed: "worst",
+    changed: null, // samples listed of two runs: "worst" questions, "flips" of predictions, or "all"; the first there are
+    listed: 0, // the page of that list
+    rows: 0, // the page of the table of changes
+    pair: null, // id of the sample whose maps of two runs are shown
+    pairLabel: null, // and its label
+    pairMode: "beside", // both runs' maps "beside" one another, or "swipe"
+    together: true, // one colour scale for both
     help: false,
     keys: true, // whether keys of a single character do something
   };
 
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]); // that may be null
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer", "pair", "pairLabel"]); // that may be null
   const listeners = new Set();
   let state = parsed(location.hash);
 
@@ -71,18 +77,33 @@
 
   /** Change what is shown. What opens something is a step back in the browser; a slider's moves are not. */
   function set(changes, { step = false } = {}) {
+    if (step) remember();
     state = { ...state, ...changes };
     if (step) history.pushState(null, "", hashOf(state));
-    else history.replaceState(null, "", hashOf(state));
+    else if (performance.now() - remembered > OFTEN) remember();
+    else rememberSoon();
     listeners.forEach((listener) => listener(state));
   }
 
-  // A text may be typed faster than a browser lets its address change.
+  // A slider moves faster than browsers let an address change: 100 times in 30 seconds.
+  const OFTEN = 350; // milliseconds
+  let remembered = -OFTEN;
   let pending = 0;
+
+  function remember() {
+    clearTimeout(pending);
+    remembered = performance.now();
+    if (location.hash !== hashOf(state)) history.replaceState(null, "", hashOf(state));
+  }
+
+  function rememberSoon() {
+    clearTimeout(pending);
+    pending = setTimeout(remember, OFTEN);
+  }
+
   function setSoon(changes) {
     state = { ...state, ...changes };
-    clearTimeout(pending);
-    pending = setTimeout(() => history.replaceState(null, "", hashOf(state)), 250);
+    rememberSoon();
   }
 
   const follow = () => {
