@@ -24,6 +24,7 @@
     const views = viewsOf(page);
     const [key, title, View] = views.find(([name]) => name === state.view) ?? views[0];
     const run = page.runs.find((one) => one.name === state.run) ?? page.runs[0];
+    const stepping = key === "counterfactual" && state.layer !== null; // whose view enlarges the sample itself
     useEffect(() => {
       document.title = `${title}: ${run.summary.folder} - Explainrun`;
     }, [key, run]);
@@ -34,7 +35,7 @@
         <${Notices} run=${run} />
         <${View} page=${page} run=${run} state=${state} key=${`${key} ${run.name}`} />
       </main>
-      ${state.sample !== null && run.places?.has(state.sample) ? html`<${ER.sample.SampleDialog} run=${run} state=${state} />` : null}
+      ${state.sample !== null && !stepping && run.places?.has(state.sample) ? html`<${ER.sample.SampleDialog} run=${run} state=${state} />` : null}
       ${state.help ? html`<${ER.keys.HelpDialog} views=${views} />` : null}
       <${Foot} run=${run} />`;
   }

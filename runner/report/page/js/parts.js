@@ -3,7 +3,7 @@
 
 (() => {
   const html = htm.bind(preact.h);
-  const { useEffect, useRef, useState } = preactHooks;
+  const { useEffect, useLayoutEffect, useRef, useState } = preactHooks;
 
   /** A number in few digits; a dash for what is not known. */
   function shown(value, digits = 3) {
@@ -103,13 +103,8 @@
 
   /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}. */
   function Table({ caption, columns, rows, name }) {
-    const [copied, setCopied] = useState(false);
     const plain = (cell) => (cell !== null && typeof cell === "object" ? cell.text : cell);
-    const copy = async () => {
-      await copyText([columns, ...rows].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
-      setCopied(true);
-      setTimeout(() => setCopied(false), 2000);
-    };
+    const csv = () => [columns, ...rows].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n");
     const head = (cell) => html`<th scope="col">${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
     return html`<figure class="table" data-name=${name}>
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
@@ -127,7 +122,7 @@
           </tbody>
         </table>
       </div>
-      <button type="button" class="quiet" onClick=${copy}>${copied ? "Copied" : "Copy as CSV"}</button>
+      <${CopyButton} text=${csv}>Copy as CSV<//>
     </figure>`;
   }
 
@@ -150,13 +145,74 @@
     try {
       await navigator.clipboard.writeText(text);
     } catch {
+      const focused = document.activeElement;
       const area = Object.assign(document.createElement("textarea"), { value: text });
-      document.body.append(area);
+      (focused?.closest("dialog") ?? document.body).append(area); // what is outside an open dialog cannot be selected
       area.select();
       document.execCommand("copy");
       area.remove();
+      focused?.focus();
     }
   }
 
-  ER.parts = { html, shown, percent, useAsync, Picture, SaliencyMap, Flag, FLAG_WORDS, Choice, Slider, Table, copyText };
+  /** A button that copies what `text` gives, and says so. */
+  function CopyButton({ text, children }) {
+    const [copied, setCopied] = useState(false);
+    const copy = async () => {
+      await copyText(text());
+      setCopied(true);
+      setTimeout(() => setCopied(false), 2000);
+    };
+    return html`<button type="button" class="quiet" onClick=${copy}>${copied ? "Copied" : children}</button>`;
+  }
+
+  /** A dialog that holds the focus while it is open; Escape, its button and a click beside it close it. */
+  function Modal({ title, name, onClose, actions, children }) {
+    const dialog = useRef(null);
+    const heading = useRef(null);
+    const pressed = useRef(false);
+    useLayoutEffect(() => {
+      const element = dialog.current;
+      element.showModal();
+      heading.current.focus();
+      return () => element.close(); // this gives the focus back
+    }, []);
+    const beside = ({ target, clientX, clientY }) => {
+      const { left, right, top, bottom } = dialog.current.getBoundingClientRect();
+      return target === dialog.current && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+    };
+    const close = () => dialog.current.close();
+    return html`<dialog
+      ref=${dialog}
+      class=${name}
+      aria-labelledby=${`${name}-title`}
+      onClose=${onClose}
+      onPointerDown=${(event) => (pressed.current = beside(event))}
+      onClick=${(event) => pressed.current && beside(event) && close()}
+    >
+      <div class="dialog-head">
+        <h2 id=${`${name}-title`} ref=${heading} tabindex="-1">${title}</h2>
+        ${actions}
+        <button type="button" class="quiet close" aria-label="Close" title="Close (Escape)" onClick=${close}>×</button>
+      </div>
+      <div class="dialog-body">${children}</div>
+    </dialog>`;
+  }
+
+  ER.parts = {
+    html,
+    shown,
+    percent,
+    useAsync,
+    Picture,
+    SaliencyMap,
+    Flag,
+    FLAG_WORDS,
+    Choice,
+    Slider,
+    Table,
+    copyText,
+    CopyButton,
+    Modal,
+  };
 })();

@@ -29,15 +29,15 @@
     by: "explainer", // scores by label: one explainer over metrics, or one "metric" over explainers
     explainer: 0,
     metric: 0,
-    outcome: "all",
-    layer: null, // of hierarchical occlusion
-    blur: false,
+    outcome: "all", // of hierarchical occlusion: "with" or "without" a result, or one outcome
+    asked: null, // the label that it was asked about
+    layer: null, // the step of its that is enlarged, 0 for the original
+    blur: false, // whether covered parts are blurred in colour, as the network saw them
     swipe: 50,
     changed: "worst",
     help: false,
   };
 
-  let state = parsed(location.hash);
   const listeners = new Set();
 
   function parsed(hash) {
@@ -48,7 +48,7 @@
     return found;
   }
 
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]);
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "asked", "layer"]);
 
   function typed(key, text) {
     const usual = DEFAULTS[key];
@@ -66,6 +66,8 @@
     const hash = new URLSearchParams(text).toString();
     return hash ? `#${hash}` : "#";
   }
+
+  let state = parsed(location.hash);
 
   /** Change what is shown. What opens something is a step back in the browser; a slider's moves are not. */
   function set(changes, { step = false } = {}) {
