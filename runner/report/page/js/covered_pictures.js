@@ -3,43 +3,36 @@
 "use strict";
 
 (() => {
-  const PASSES = 3; // of a box; together they come close to a Gaussian
   const DARK = 0.7; // what MindInsight leaves of the brightness
   const KEPT = 24; // samples whose blur is kept, the last used
   const kept = new Map();
 
-  /** A box of a length that need not be whole: so many pixels to either side, and the weight of one more. */
-  function boxOf(sigma) {
-    const variance = sigma ** 2 / PASSES;
-    const reach = Math.floor((Math.sqrt(12 * variance + 1) - 1) / 2);
-    const edge = ((2 * reach + 1) * (3 * variance - reach * (reach + 1))) / (6 * ((reach + 1) ** 2 - variance));
-    return { reach, edge, weight: 1 / (2 * reach + 1 + 2 * edge) };
+  /** The weights of a Gaussian from its middle outwards, cut off at four sigma, as the run's are. */
+  function weightsOf(sigma) {
+    const weights = Float64Array.from({ length: Math.floor(4 * sigma + 0.5) + 1 }, (_, away) => Math.exp(-0.5 * (away / sigma) ** 2));
+    const sum = 2 * weights.reduce((total, weight) => total + weight, 0) - weights[0];
+    return weights.map((weight) => weight / sum);
   }
 
-  /** The mean over a box around each pixel of a line; the line's ends are repeated outwards. */
-  function boxMeans(from, to, start, step, length, { reach, edge, weight }) {
-    const at = (place) => from[start + step * (place < 0 ? 0 : place < length ? place : length - 1)];
-    let sum = 0;
-    for (let place = -reach; place <= reach; place++) sum += at(place);
+  /** Blur a line of a channel where it stands; its ends are repeated outwards. `line` is room for it. */
+  function blurLine(channel, start, step, length, weights, line) {
+    const reach = weights.length - 1;
+    for (let place = -reach; place < length + reach; place++) {
+      line[place + reach] = channel[start + step * (place < 0 ? 0 : place < length ? place : length - 1)];
+    }
     for (let place = 0; place < length; place++) {
-      const after = at(place + reach + 1);
-      to[start + step * place] = weight * (sum + edge * (at(place - reach - 1) + after));
-      sum += after - at(place - reach);
+      const middle = place + reach;
+      let sum = weights[0] * line[middle];
+      for (let away = 1; away <= reach; away++) sum += weights[away] * (line[middle - away] + line[middle + away]);
+      channel[start + step * place] = sum;
     }
   }
 
-  /** A channel (height x width) blurred, by a sigma for each direction. */
-  function blurred(channel, width, height, across, down) {
-    let [from, to] = [channel, new Float32Array(channel.length)];
-    for (let pass = 0; pass < PASSES; pass++) {
-      for (let row = 0; row < height; row++) boxMeans(from, to, row * width, 1, width, across);
-      [from, to] = [to, from];
-    }
-    for (let pass = 0; pass < PASSES; pass++) {
-      for (let column = 0; column < width; column++) boxMeans(from, to, column, width, height, down);
-      [from, to] = [to, from];
-    }
-    return from;
+  /** Blur a channel (height x width) where it stands, with the weights for each direction. */
+  function blur(channel, width, height, across, down) {
+    const line = new Float64Array(Math.max(width + 2 * across.length, height + 2 * down.length));
+    for (let row = 0; row < height; row++) blurLine(channel, row * width, 1, width, across, line);
+    for (let column = 0; column < width; column++) blurLine(channel, column, width, height, down, line);
   }
 
   function channelsOf({ data }) {
@@ -75,15 +68,16 @@
     const file = await run.picture(sample, full);
     if (!file) return null;
     const original = document.createElement("canvas");
+    const context = original.getContext("2d", { willReadFrequently: true });
     await ER.maps.drawPicture(original, file);
     const { width, height } = original;
     const [fullHeight, fullWidth] = (full ? null : run.summary.map_size) ?? [height, width];
     const found = { original, width, height, fullWidth, fullHeight };
     if (!sigma) return found;
-    const channels = channelsOf(original.getContext("2d").getImageData(0, 0, width, height));
-    const boxes = [boxOf((sigma * width) / fullWidth), boxOf((sigma * height) / fullHeight)];
-    const soft = channels.map((channel) => blurred(channel, width, height, ...boxes));
-    return { ...found, blur: canvasOf(width, height, soft), dark: canvasOf(width, height, darkened(soft)) };
+    const channels = channelsOf(context.getImageData(0, 0, width, height));
+    const weights = [weightsOf((sigma * width) / fullWidth), weightsOf((sigma * height) / fullHeight)];
+    channels.forEach((channel) => blur(channel, width, height, ...weights));
+    return { ...found, blur: canvasOf(width, height, channels), dark: canvasOf(width, height, darkened(channels)) };
   }
 
   /** A sample's original with its blur, as canvases, and the size that boxes refer to; null where there is none. */
@@ -99,10 +93,10 @@
   }
 
   /** Draw the original where the boxes are, and what covers it elsewhere; without boxes the original alone. */
-  function draw(canvas, found, boxes, blur) {
+  function draw(canvas, found, boxes, inColour) {
     Object.assign(canvas, { width: found.width, height: found.height });
     const context = canvas.getContext("2d");
-    context.drawImage(boxes ? (blur ? found.blur : found.dark) : found.original, 0, 0);
+    context.drawImage(boxes ? (inColour ? found.blur : found.dark) : found.original, 0, 0);
     for (const [x, y, width, height] of boxes ?? []) {
       const [left, right] = [x, x + width].map((edge) => Math.round((edge * found.width) / found.fullWidth));
       const [top, bottom] = [y, y + height].map((edge) => Math.round((edge * found.height) / found.fullHeight));
@@ -120,5 +114,5 @@
     return inside.reduce((sum, one) => sum + one, 0) / inside.length;
   }
 
-  ER.covered = { sources, draw, coveredShare, blurred, boxOf };
+  ER.covered = { sources, draw, coveredShare };
 })();

@@ -63,7 +63,7 @@
     return html`<ol class="strip" aria-label=${words}>
       ${stepsOf(run, question).map((step, place) => html`<li key=${place}>
         <button type="button" class="step" data-step=${place} aria-current=${current === place ? "step" : null} onClick=${() => onStep(place)}>
-          <${Covered} run=${run} question=${question} step=${step} blur=${blur} />
+          <${Covered} key=${question} run=${run} question=${question} step=${step} blur=${blur} />
           <span class="title">${step.title}</span> <span class="chance">${percent(step.probability)}</span>
           <${Meter} value=${step.probability} threshold=${threshold} />
         </button>
@@ -83,13 +83,30 @@
   }
 
   function CoverChoice({ state }) {
-    const options = [["0", "grey and dark"], ["1", "blurred, as the network saw them"]];
+    const options = [["0", "grey and dark"], ["1", "blurred, in colour"]];
     return html`<${Choice} label="Covered parts" name="blur" value=${state.blur ? "1" : "0"} options=${options} onChange=${(value) => ER.state.set({ blur: value === "1" })} />`;
   }
 
   // -- one step, enlarged ---------------------------------------------------------------------------------------------
 
   const TYPING = "select, input, textarea";
+
+  /** Keys that move while the dialog is open, wherever in it the focus is; before any that the page has for its list. */
+  function useMoves(moves) {
+    const now = useRef(moves);
+    now.current = moves;
+    useEffect(() => {
+      const onKey = (event) => {
+        const move = now.current[event.key];
+        if (!move || event.target.closest(TYPING) || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        event.stopPropagation();
+        move();
+      };
+      document.addEventListener("keydown", onKey, true);
+      return () => document.removeEventListener("keydown", onKey, true);
+    }, []);
+  }
 
   /** The step of the state's sample, label and layer. `places` are the samples to go through. */
   function StepDialog({ run, state, places, labelOf }) {
@@ -105,17 +122,12 @@
       ER.state.set({ sample: run.ids[places[place]], label: labelOf(places[place]).label });
     };
     const moves = { ArrowLeft: () => to(layer - 1), ArrowRight: () => to(layer + 1), PageUp: () => toSample(at - 1), PageDown: () => toSample(at + 1) };
-    const onKey = (event) => {
-      if (!moves[event.key] || event.target.closest(TYPING) || event.altKey || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      event.stopPropagation();
-      moves[event.key]();
-    };
+    useMoves(moves);
     // Where another dialog has taken over, or the browser went back, there is nothing to close any more.
     const close = () => ER.state.get().layer !== null && ER.state.set({ sample: null, label: null, layer: null });
     const title = label ? `Sample ${state.sample}, label ${label.name}: ${steps[layer].title.toLowerCase()}` : `Sample ${state.sample}`;
     return html`<${Modal} title=${title} name="step-dialog" onClose=${close}>
-      <div class="enlarged-step" onKeyDown=${onKey}>
+      <div class="enlarged-step">
         ${label
           ? html`<${Enlarged} run=${run} label=${label} step=${steps[layer]} state=${state} />
               <div class="beside">
@@ -131,7 +143,7 @@
   function Enlarged({ run, label, step, state }) {
     const seen = step.boxes ? `shown where ${counted(step.boxes.length, "region")} of ${step.title.toLowerCase()} lie, covered elsewhere` : "the original";
     return html`<figure class="large">
-      <${Covered} run=${run} question=${label.question} step=${step} blur=${state.blur} full=${true} alt=${`Sample ${state.sample}, ${seen}`} />
+      <${Covered} key=${label.question} run=${run} question=${label.question} step=${step} blur=${state.blur} full=${true} alt=${`Sample ${state.sample}, ${seen}`} />
       <figcaption>${step.boxes ? html`<${CoverNote} run=${run} question=${label.question} blur=${state.blur} />` : html`<p class="note">The original as it was stored.</p>`}</figcaption>
     </figure>`;
   }
