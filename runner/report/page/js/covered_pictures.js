@@ -55,16 +55,19 @@
     return canvas;
   }
 
-  /** Grey and dark. */
-  const darkened = ([red, green, blue]) => {
-    const grey = red.map((value, place) => DARK * (0.299 * value + 0.587 * green[place] + 0.114 * blue[place]));
-    return [grey, grey, grey];
-  };
+  /** What covers a picture of those channels. Grey and dark is one channel, which is blurred as well after as before. */
+  function coverOf([red, green, blue], width, height, sigmas, inColour) {
+    const dark = () => red.map((value, place) => DARK * (0.299 * value + 0.587 * green[place] + 0.114 * blue[place]));
+    const channels = inColour ? [red, green, blue] : [dark()];
+    const weights = sigmas.map(weightsOf);
+    channels.forEach((channel) => blur(channel, width, height, ...weights));
+    return canvasOf(width, height, inColour ? channels : [channels[0], channels[0], channels[0]]);
+  }
 
   /** Whether a sample is to be read in full where it is drawn small: where else its size is not known. */
   const readsFull = (run, full) => full || (run.summary.larger && !run.summary.map_size);
 
-  async function made(run, sample, full, sigma) {
+  async function made(run, sample, full, sigma, inColour) {
     const file = await run.picture(sample, full);
     if (!file) return null;
     const original = document.createElement("canvas");
@@ -72,19 +75,18 @@
     await ER.maps.drawPicture(original, file);
     const { width, height } = original;
     const [fullHeight, fullWidth] = (full ? null : run.summary.map_size) ?? [height, width];
-    const found = { original, width, height, fullWidth, fullHeight };
+    const found = { original, width, height, fullWidth, fullHeight, inColour };
     if (!sigma) return found;
     const channels = channelsOf(context.getImageData(0, 0, width, height));
-    const weights = [weightsOf((sigma * width) / fullWidth), weightsOf((sigma * height) / fullHeight)];
-    channels.forEach((channel) => blur(channel, width, height, ...weights));
-    return { ...found, blur: canvasOf(width, height, channels), dark: canvasOf(width, height, darkened(channels)) };
+    const sigmas = [(sigma * width) / fullWidth, (sigma * height) / fullHeight];
+    return { ...found, cover: coverOf(channels, width, height, sigmas, inColour) };
   }
 
-  /** A sample's original with its blur, as canvases, and the size that boxes refer to; null where there is none. */
-  function sources(run, sample, full, sigma) {
+  /** A sample's original and what covers it, as canvases, and the size that boxes refer to; null where there is none. */
+  function sources(run, sample, full, sigma, inColour) {
     const exact = readsFull(run, full);
-    const key = `${run.name} ${sample} ${exact} ${sigma}`;
-    const entry = kept.get(key) ?? made(run, sample, exact, sigma);
+    const key = `${run.name} ${sample} ${exact} ${sigma} ${inColour}`;
+    const entry = kept.get(key) ?? made(run, sample, exact, sigma, inColour);
     entry.catch(() => kept.delete(key));
     kept.delete(key);
     kept.set(key, entry);
@@ -92,11 +94,11 @@
     return entry;
   }
 
-  /** Draw the original where the boxes are, and what covers it elsewhere; without boxes the original alone. */
-  function draw(canvas, found, boxes, inColour) {
+  /** Draw the original where the boxes are, and its cover elsewhere; without boxes the original alone. */
+  function draw(canvas, found, boxes) {
     Object.assign(canvas, { width: found.width, height: found.height });
     const context = canvas.getContext("2d");
-    context.drawImage(boxes ? (inColour ? found.blur : found.dark) : found.original, 0, 0);
+    context.drawImage(boxes ? found.cover : found.original, 0, 0);
     for (const [x, y, width, height] of boxes ?? []) {
       const [left, right] = [x, x + width].map((edge) => Math.round((edge * found.width) / found.fullWidth));
       const [top, bottom] = [y, y + height].map((edge) => Math.round((edge * found.height) / found.fullHeight));

@@ -7,7 +7,7 @@
   const { useEffect, useMemo, useRef, useState } = preactHooks;
 
   const OUTCOMES = {
-    found: ["regions found", "Shown alone, a few regions of the image are enough for the network to see the label."],
+    found: ["regions found", "With some regions shown and the rest of the image blurred, the network still sees the label."],
     "blur suffices": ["blur suffices", "The blurred image alone reaches the threshold, so there is nothing to reveal."],
     "not reached": ["not reached", "The threshold was not reached, whichever regions were shown."],
     "below threshold": ["below threshold", "The label's probability on the whole image does not exceed the threshold, so nothing was searched."],
@@ -28,14 +28,14 @@
     const canvas = useRef(null);
     const sample = run.sampleOf(question);
     const { sigma } = run.occlusion[question];
-    const found = useAsync(() => ER.covered.sources(run, sample, full, sigma), [run, sample, full, sigma]);
+    const found = useAsync(() => ER.covered.sources(run, sample, full, sigma, blur), [run, sample, full, sigma, blur]);
     useEffect(() => {
-      if (found.value) ER.covered.draw(canvas.current, found.value, step.boxes, blur);
-    }, [found.value, step, blur]);
+      if (found.value) ER.covered.draw(canvas.current, found.value, step.boxes);
+    }, [found.value, step.boxes]);
     const [settled, setSettled] = useState(false);
     useEffect(() => setSettled(true), [found]);
     const missing = !found.value && (found.error || settled);
-    return html`<span class="picture covered" data-ready=${found.value ? "1" : "0"}>
+    return html`<span class="picture covered" data-ready=${found.value?.inColour === blur ? "1" : "0"}>
       <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt} aria-hidden=${alt ? null : "true"} hidden=${!found.value}></canvas>
       ${found.value && step.boxes && blur ? html`<${Outlines} boxes=${step.boxes} found=${found.value} />` : null}
       ${missing ? html`<span class="missing">no picture</span>` : null}
@@ -152,7 +152,7 @@
     const step = steps[layer];
     const outcome = run.occlusion[label.question].outcome;
     const size = run.summary.map_size;
-    const area = useMemo(() => (step.boxes && size ? ER.covered.coveredShare(step.boxes, size[1], size[0]) : null), [step]);
+    const area = useMemo(() => (step.boxes && size ? ER.covered.coveredShare(step.boxes, size[1], size[0]) : null), [step.boxes]);
     const threshold = thresholdOf(run);
     const options = asked.map((one) => [one.label, `${one.name} (${percent(one.probability)})`]);
     const other = () => ER.state.set({ layer: null });

@@ -54,7 +54,9 @@
 
   function facts(summary) {
     const { plan } = summary;
-    const state = [["State", summary.running ? `${summary.state}, being worked on` : summary.state], ["Ended", moment(summary.ended)], ["Time of work", duration(summary.seconds)]];
+    const words = [summary.state, summary.running && "being worked on", summary.faults.length > 0 && summary.state !== "damaged" && "damaged"];
+    const spent = summary.seconds ? duration(summary.seconds) : null;
+    const state = [["State", words.filter(Boolean).join(", ")], ["Ended", moment(summary.ended)], ["Time of work", spent]];
     return plan ? [...state, ...planned(summary, plan), ["Digest", summary.digest && html`<code>${summary.digest}</code>`]] : state;
   }
 
