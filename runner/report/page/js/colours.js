@@ -21,7 +21,7 @@
 
   /** The colour of a table at a share of 0 to 1, as bytes red, green, blue. */
   function colourAt(table, share) {
-    if (!made.has(table)) made.set(table, STOPS[table].split(" ").map(bytes));
+    if (!made.has(table)) made.set(table, (STOPS[table] ?? STOPS.viridis).split(" ").map(bytes));
     const stops = made.get(table);
     const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
     const low = Math.min(Math.floor(place), stops.length - 2);

@@ -65,9 +65,10 @@
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
-  /** Draw a picture from the bytes of its file. */
-  async function drawPicture(canvas, file) {
+  /** Draw a picture from the bytes of its file, if it is still wanted once it is decoded. */
+  async function drawPicture(canvas, file, wanted) {
     const picture = await createImageBitmap(new Blob([file]));
+    if (!wanted()) return picture.close();
     canvas.width = picture.width;
     canvas.height = picture.height;
     canvas.getContext("2d").drawImage(picture, 0, 0);

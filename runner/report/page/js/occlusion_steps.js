@@ -122,6 +122,7 @@
       ER.state.set({ sample: run.ids[places[place]], label: labelOf(places[place]).label });
     };
     const moves = { ArrowLeft: () => to(layer - 1), ArrowRight: () => to(layer + 1), PageUp: () => toSample(at - 1), PageDown: () => toSample(at + 1) };
+    if (state.keys) Object.assign(moves, { j: moves.PageDown, k: moves.PageUp });
     useMoves(moves);
     // Where another dialog has taken over, or the browser went back, there is nothing to close any more.
     const close = () => ER.state.get().layer !== null && ER.state.set({ sample: null, label: null, layer: null });
@@ -183,7 +184,7 @@
     return html`<div class="moves" role="group" aria-label="Go to">
       ${button("ArrowLeft", "← Step before", layer > 0)} ${button("ArrowRight", "Next step →", layer < steps - 1)}
       ${button("PageUp", "Sample before", at > 0)} ${button("PageDown", "Next sample", at >= 0 && at < count - 1)}
-      <span class="note">Keys: ← and → for steps, Page Up and Page Down for samples.</span>
+      <span class="note">Keys: ← and → for steps, Page Up and Page Down, or k and j, for samples.</span>
     </div>`;
   }
 

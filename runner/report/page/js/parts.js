@@ -12,33 +12,37 @@
 
   const percent = (value) => (Number.isNaN(value) ? "–" : `${(100 * value).toFixed(value > 0.0995 ? 0 : 1)} %`);
 
-  /** Runs an effect that awaits; its result is dropped where the part has changed or gone meanwhile. */
+  const NOTHING = { value: null, error: null, needs: null };
+
+  /** What `start` gives in the end, or why it failed; nothing until then, also after `needs` have changed. */
   function useAsync(start, needs) {
-    const [result, setResult] = useState({ value: null, error: null });
+    const [result, setResult] = useState(NOTHING);
     useEffect(() => {
       let current = true;
       start().then(
-        (value) => current && setResult({ value, error: null }),
-        (error) => current && setResult({ value: null, error }),
+        (value) => current && setResult({ value, error: null, needs }),
+        (error) => current && setResult({ value: null, error, needs }),
       );
       return () => (current = false);
     }, needs);
-    return result;
+    return result.needs?.every((need, place) => need === needs[place]) ? result : NOTHING;
   }
 
   /** A sample's original. `full` for its own size. */
   function Picture({ run, sample, full = false, alt, children, ratio }) {
     const canvas = useRef(null);
-    const file = useAsync(() => run.picture(sample, full), [run, sample, full]);
+    const file = useAsync(async () => (await run.picture(sample, full)) ?? false, [run, sample, full]);
     const [broken, setBroken] = useState(false);
     useEffect(() => {
+      let current = true;
       setBroken(false);
-      if (file.value) ER.maps.drawPicture(canvas.current, file.value).catch(() => setBroken(true));
+      if (file.value) ER.maps.drawPicture(canvas.current, file.value, () => current).catch(() => current && setBroken(true));
+      return () => (current = false);
     }, [file.value]);
-    const missing = file.error || broken || (file.value === null && !file.error && ratio === undefined);
-    return html`<span class="picture" data-ready=${file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role="img" aria-label=${alt} hidden=${!file.value || broken}></canvas>
-      ${missing && (file.error || broken) ? html`<span class="missing">no picture</span>` : null} ${children}
+    const missing = file.error || broken || file.value === false;
+    return html`<span class="picture" data-ready=${missing ? "none" : file.value ? "1" : "0"}>
+      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt || null} aria-hidden=${alt ? null : "true"} hidden=${!file.value || broken}></canvas>
+      ${missing && ratio === undefined ? html`<span class="missing">no picture</span>` : null} ${children}
     </span>`;
   }
 
@@ -193,7 +197,7 @@
       <div class="dialog-head">
         <h2 id=${`${name}-title`} ref=${heading} tabindex="-1">${title}</h2>
         ${actions}
-        <button type="button" class="quiet close" aria-label="Close" title="Close (Escape)" onClick=${close}>×</button>
+        <button type="button" class="quiet close" title="Close (Escape)" onClick=${close}><span aria-hidden="true">×</span><span class="visually-hidden">Close</span></button>
       </div>
       <div class="dialog-body">${children}</div>
     </dialog>`;

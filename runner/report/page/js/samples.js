@@ -59,7 +59,7 @@
   }
 
   function Label({ one, run, sample, picked }) {
-    const sure = one.spread ? ` ± ${shown(one.spread[0], 2)}` : "";
+    const sure = one.spread ? ` ± ${shown(100 * one.spread[0], 1)}` : "";
     const words = html`<${Flag} flag=${one.flag} /><span class="name">${one.name}</span><span class="chance">${percent(one.probability)}${sure}</span>`;
     if (one.question < 0) return html`<span class="label plain" title="No map was made for this label">${words}</span>`;
     const chosen = picked?.label === one.label;
@@ -73,5 +73,5 @@
     </figure>`;
   }
 
-  ER.samples = { Samples, shownExplainers, pickedLabel, picks, pickLabel };
+  ER.samples = { Samples, Row, shownExplainers, pickedLabel, picks, pickLabel };
 })();

@@ -8,6 +8,8 @@
     run: null, // of a page of two: "baseline" or "candidate"
     sample: null, // id of the sample that is enlarged
     label: null, // of the enlarged sample
+    at: "", // the pixel of it that is read: from the left and from the top, 12,34
+    zoom: 0, // pixels of the screen for one of its maps; 0 for what suits
     pick: "", // labels chosen in the list: 12:3,15:0 are label 3 of sample 12 and label 0 of sample 15
     show: null, // explainers shown, by their places: 0,2
     top: 0, // the first row in sight
@@ -36,8 +38,11 @@
     swipe: 50,
     changed: "worst",
     help: false,
+    keys: true, // whether keys of a single character do something
   };
 
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "asked", "layer"]); // that may be null
+  let state = parsed(location.hash);
   const listeners = new Set();
 
   function parsed(hash) {
@@ -47,8 +52,6 @@
     }
     return found;
   }
-
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "asked", "layer"]);
 
   function typed(key, text) {
     const usual = DEFAULTS[key];
@@ -66,8 +69,6 @@
     const hash = new URLSearchParams(text).toString();
     return hash ? `#${hash}` : "#";
   }
-
-  let state = parsed(location.hash);
 
   /** Change what is shown. What opens something is a step back in the browser; a slider's moves are not. */
   function set(changes, { step = false } = {}) {
