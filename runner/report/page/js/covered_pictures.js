@@ -75,7 +75,7 @@
     await ER.maps.drawPicture(original, file);
     const { width, height } = original;
     const [fullHeight, fullWidth] = (full ? null : run.summary.map_size) ?? [height, width];
-    const found = { original, width, height, fullWidth, fullHeight, inColour };
+    const found = { original, width, height, fullWidth, fullHeight };
     if (!sigma) return found;
     const channels = channelsOf(context.getImageData(0, 0, width, height));
     const sigmas = [(sigma * width) / fullWidth, (sigma * height) / fullHeight];

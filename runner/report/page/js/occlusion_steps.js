@@ -4,7 +4,7 @@
 
 (() => {
   const { html, Choice, Flag, Modal, Table, percent, shown, useAsync } = ER.parts;
-  const { useEffect, useMemo, useRef, useState } = preactHooks;
+  const { useEffect, useMemo, useRef } = preactHooks;
 
   const OUTCOMES = {
     found: ["regions found", "With some regions shown and the rest of the image blurred, the network still sees the label."],
@@ -28,22 +28,25 @@
     const canvas = useRef(null);
     const sample = run.sampleOf(question);
     const { sigma } = run.occlusion[question];
-    const found = useAsync(() => ER.covered.sources(run, sample, full, sigma, blur), [run, sample, full, sigma, blur]);
+    const drawn = useRef(false); // what was drawn stays until its cover of the other kind is there
+    const found = useAsync(async () => (await ER.covered.sources(run, sample, full, sigma, blur)) ?? false, [run, sample, full, sigma, blur]);
     useEffect(() => {
-      if (found.value) ER.covered.draw(canvas.current, found.value, step.boxes);
+      if (!found.value) return;
+      ER.covered.draw(canvas.current, found.value, step.boxes);
+      drawn.current = true;
     }, [found.value, step.boxes]);
-    const [settled, setSettled] = useState(false);
-    useEffect(() => setSettled(true), [found]);
-    const missing = !found.value && (found.error || settled);
-    return html`<span class="picture covered" data-ready=${found.value?.inColour === blur ? "1" : "0"}>
-      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt} aria-hidden=${alt ? null : "true"} hidden=${!found.value}></canvas>
-      ${found.value && step.boxes && blur ? html`<${Outlines} boxes=${step.boxes} found=${found.value} />` : null}
+    const missing = found.error || found.value === false;
+    const hidden = missing || !(found.value || drawn.current);
+    return html`<span class="picture covered" data-ready=${missing ? "none" : found.value ? "1" : "0"}>
+      <canvas ref=${canvas} role=${alt ? "img" : null} aria-label=${alt} aria-hidden=${alt ? null : "true"} hidden=${hidden}></canvas>
+      ${blur ? html`<${Outlines} boxes=${step.boxes} found=${found.value} />` : null}
       ${missing ? html`<span class="missing">no picture</span>` : null}
     </span>`;
   }
 
   /** The regions' edges, which a blur in colour leaves hard to see. */
   function Outlines({ boxes, found }) {
+    if (!boxes || !found) return null;
     return html`<svg class="outlines" viewBox=${`0 0 ${found.fullWidth} ${found.fullHeight}`} aria-hidden="true">
       ${["under", "line"].map((kind) => boxes.map(([x, y, width, height]) => html`<rect class=${kind} x=${x} y=${y} width=${width} height=${height} />`))}
     </svg>`;
