@@ -27,7 +27,7 @@ def original(sample):
 
 
 def test_what_the_steps_show(page):
-    """Layer 1 shows the upper left quarter, 16 x 12 pixels; elsewhere is the blur, grey and at 70 % of its brightness."""
+    """Layer 1 shows the upper left quarter, 16 x 12 pixels; elsewhere is the blur, grey, at 70 % of its brightness."""
     image = original(1)
     np.testing.assert_array_equal(page.canvas(step(1, 0)), image)
     shown = page.canvas(step(1, 1))
@@ -62,7 +62,7 @@ def test_filters(page):
 
 
 def test_an_enlarged_step_by_keys(page):
-    """Arrows go from step to step and end at the last; Page Down goes to the next sample; Escape gives the focus back."""
+    """Arrows go from step to step and end at the last, Page Down to the next sample; Escape gives the focus back."""
     button = page.page.locator(".row:nth-child(1) [data-step='1']")
     button.press("Enter")
     heading = page.page.locator("#step-dialog-title")

@@ -150,9 +150,7 @@ def test_where_a_score_stands(opened, values, value, flip, words):
 )
 def test_texts_are_filled_in_as_python_does(opened, text, error):
     page = opened()
-    filled = page.page.evaluate(
-        "([text, values]) => ER.pythonFormat(text, values)", [text, {"name": "N", "error": error}]
-    )
+    filled = page.page.evaluate("([text, values]) => ER.pythonFormat(text, values)", [text, {"name": "N", "error": error}])
     assert filled == text.format(name="N", error=error)
 
 

@@ -138,18 +138,7 @@ def test_only_rows_in_sight_are_in_the_page(opened):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_names_from_data_are_text(opened, form):
-    names = [
-        "<script>alert(1)</script>",
-        "قطة",
-        "é\u0301",
-        "</script><!--",
-        '"quoted"',
-        "a,b",
-        "<b>c</b>",
-        "d",
-        "e",
-        "f",
-    ]
+    names = ["<script>alert(1)</script>", "قطة", "é\u0301", "</script><!--", '"quoted"', "a,b", "<b>c</b>", "d", "e", "f"]
     page = opened("hostile", form, class_names=names, samples=10)
     shown = page.page.locator(".label .name").all_inner_texts()
     assert shown[0] == names[0]
