@@ -127,7 +127,7 @@
           ${labels.map((one) => html`<${Asked} key=${one.label} run=${run} sample=${sample} one=${one} picked=${picked} />`)}
         </div>
       </div>
-      <div class="steps" role="group" tabindex="0" aria-label=${`Steps of sample ${id}`}>
+      <div class="layers-room" role="group" tabindex="0" aria-label=${`Steps of sample ${id}`}>
         ${picked
           ? html`<${Strip} run=${run} question=${picked.question} blur=${state.blur} onStep=${enlarge} words=${`${picked.name} in sample ${id}`} />`
           : html`<p class="missing">No label of this sample was asked about.</p>`}

@@ -63,7 +63,7 @@
   /** All steps from left to right; one that is clicked is passed on by its number. */
   function Strip({ run, question, blur, current = null, onStep, words }) {
     const threshold = thresholdOf(run);
-    return html`<ol class="strip" aria-label=${words}>
+    return html`<ol class="layers" aria-label=${words}>
       ${stepsOf(run, question).map((step, place) => html`<li key=${place}>
         <button type="button" class="step" data-step=${place} aria-current=${current === place ? "step" : null} onClick=${() => onStep(place)}>
           <${Covered} key=${question} run=${run} question=${question} step=${step} blur=${blur} />
@@ -134,7 +134,7 @@
       <div class="enlarged-step">
         ${label
           ? html`<${Enlarged} run=${run} label=${label} step=${steps[layer]} state=${state} />
-              <div class="beside">
+              <div class="step-words">
                 <${Facts} run=${run} asked=${asked} label=${label} steps=${steps} layer=${layer} state=${state} />
                 <${Strip} run=${run} question=${label.question} blur=${state.blur} current=${layer} onStep=${to} words="Steps" />
                 <${Moves} moves=${moves} steps=${steps.length} layer=${layer} at=${at} count=${places.length} />
