@@ -23,6 +23,7 @@ SCRIPTS = (
     "js/state.js",
     "js/maps.js",
     "js/parts.js",
+    "js/long_list.js",
     "js/controls.js",
     "js/samples.js",
     "js/python_format.js",
@@ -31,7 +32,10 @@ SCRIPTS = (
     "js/sample.js",
     "js/scores.js",
     "js/score_panels.js",
+    "js/covered_pictures.js",
+    "js/occlusion_steps.js",
     "js/occlusion.js",
+    "js/run_tables.js",
     "js/run.js",
     "js/comparison.js",
     "js/comparison_pair.js",
@@ -48,6 +52,7 @@ STYLES = (
     "css/print.css",
     "css/scores.css",
     "css/occlusion.css",
+    "css/run.css",
     "css/comparison.css",
 )
 LICENCES = ("vendor/LICENSES.txt",)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...summary_format import Inspection, Results, RunFolder
+from ...summary_format.inspection.integrity import ANEW, REMOVED
 from .agreement import SIDE, Agreement
 from .encoded_arrays import Array, base64_of, map_codes, reduced
 from .files import DataFiles
@@ -56,7 +57,8 @@ class RunFiles:
         if layers is not None:
             self._put("occlusion", layers)
         summary = run_summary(self.found, self.results)
-        faults = [{"file": file, "what": what, "remedy": ""} for file, what in pictures.faults]
+        remedy = ANEW if self.found.finished else REMOVED
+        faults = [{"file": file, "what": what, "remedy": remedy} for file, what in pictures.faults]
         known = {fault["file"] for fault in summary["faults"]}
         summary["faults"] += [fault for fault in faults if fault["file"] not in known]
         self._put("summary", {**summary, **self._shown(index, agreement)})

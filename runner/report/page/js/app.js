@@ -26,6 +26,7 @@
     const [key, title, View] = views.find(([name]) => name === state.view) ?? views[0];
     const run = page.runs.find((one) => one.name === state.run) ?? page.runs[0]; // none of two files
     const isOfBoth = key === "comparison";
+    const stepping = key === "counterfactual" && state.layer !== null; // whose view enlarges the sample itself
     useEffect(() => {
       document.title = `${title}: ${subject(page, run, isOfBoth)} - Explainrun`;
     }, [key, run]);
@@ -36,7 +37,7 @@
         ${(isOfBoth ? page.runs : [run]).map((one, place) => html`<${Notices} run=${one} isSecond=${place > 0} key=${one.name} />`)}
         <${View} page=${page} run=${run} state=${state} key=${`${key} ${run?.name}`} />
       </main>
-      ${state.sample !== null && run?.places?.has(state.sample) ? html`<${ER.sample.SampleDialog} run=${run} state=${state} />` : null}
+      ${state.sample !== null && !stepping && run?.places?.has(state.sample) ? html`<${ER.sample.SampleDialog} run=${run} state=${state} />` : null}
       ${state.help ? html`<${ER.keys.HelpDialog} views=${views} />` : null}
       <${Foot} page=${page} />`;
   }

@@ -80,7 +80,7 @@
   }
 
   /** Draw a picture from the bytes of its file, if it is still wanted once it is decoded. */
-  async function drawPicture(canvas, file, wanted) {
+  async function drawPicture(canvas, file, wanted = () => true) {
     const picture = await createImageBitmap(new Blob([file]));
     if (!wanted()) return picture.close();
     resize(canvas, picture.width, picture.height);

@@ -9,7 +9,7 @@
   /** Whether a key asks for the list to be printed. */
   function wanted({ key, ctrlKey, metaKey, shiftKey, altKey }) {
     const asked = key.toLowerCase() === "p" && (ctrlKey || metaKey) && !shiftKey && !altKey;
-    return asked && Boolean(document.querySelector(".rows")) && !document.querySelector("dialog[open]");
+    return asked && Boolean(document.querySelector(".samples .rows")) && !document.querySelector("dialog[open]");
   }
 
   /** Draw the chosen samples for paper alone, then print. */

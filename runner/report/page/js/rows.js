@@ -31,7 +31,7 @@
     const top = list.getBoundingClientRect().top + scrollY + place * height;
     if (top < scrollY + headHeight()) scrollTo(0, top - headHeight());
     else if (top + height > scrollY + innerHeight) scrollTo(0, top + height - innerHeight);
-    whenThere(`.rows .row[aria-posinset="${place + 1}"] .original`, (button) => button.focus({ preventScroll: true }));
+    whenThere(`.rows .row[aria-posinset="${place + 1}"] :is(.original, .step)`, (button) => button.focus({ preventScroll: true }));
   }
 
   /** Focus a sample's row, where the list has it. */
@@ -49,7 +49,7 @@
 
   /** Open the sample of the row that has the focus. */
   function open() {
-    document.activeElement.closest(".rows .row")?.querySelector(".original").click();
+    document.activeElement.closest(".rows .row")?.querySelector(".original, .step")?.click();
   }
 
   /** Choose the next label that has maps: of the enlarged sample, else of the row that `current` gives. */

@@ -3,9 +3,7 @@
 
 (() => {
   const { html, Flag, Picture, SaliencyMap, percent, shown } = ER.parts;
-  const { useEffect, useLayoutEffect, useRef, useState } = preactHooks;
   const NARROW = 700; // pixels of width under which a row's maps stand below its labels
-  const AROUND = 3; // rows beyond the edges that are drawn too
 
   const rowHeight = () => (innerWidth < NARROW ? 300 : 176);
 
@@ -36,45 +34,9 @@
       <h1 id="samples-title" class="visually-hidden">Samples</h1>
       <${ER.samplesControls} run=${run} state=${state} count=${places.length} />
       ${places.length
-        ? html`<${Rows} run=${run} state=${state} places=${places} />`
+        ? html`<${ER.LongList} places=${places} height=${rowHeight} label="Samples" row=${(sample) => html`<${Row} run=${run} sample=${sample} state=${state} />`} />`
         : html`<p class="empty">${run.count ? "No sample fits all filters." : "This run has no samples."}</p>`}
     </section>`;
-  }
-
-  /** The rows in sight, at their places in a list as high as all rows. */
-  function Rows({ run, state, places }) {
-    const list = useRef(null);
-    const [span, setSpan] = useState([0, 8]);
-    const [height, setHeight] = useState(rowHeight());
-    useEffect(() => {
-      const look = () => {
-        setHeight(rowHeight());
-        const first = Math.max(0, Math.floor(-list.current.getBoundingClientRect().top / rowHeight()));
-        const last = first + Math.ceil(innerHeight / rowHeight());
-        setSpan((old) => (old[0] === first && old[1] === last ? old : [first, last]));
-        if (ER.state.get().top !== first) ER.state.setSoon({ top: first });
-      };
-      look();
-      addEventListener("scroll", look, { passive: true });
-      addEventListener("resize", look);
-      return () => {
-        removeEventListener("scroll", look);
-        removeEventListener("resize", look);
-      };
-    }, []);
-    useLayoutEffect(() => {
-      if (state.top > 0) scrollTo(0, list.current.offsetTop + state.top * rowHeight());
-    }, []);
-    const first = Math.max(0, Math.min(span[0], places.length - 1) - AROUND);
-    const sight = places.slice(first, span[1] + 1 + AROUND);
-    return html`<ol class="rows" ref=${list} style=${{ height: `${places.length * height}px` }} aria-label="Samples">
-      ${sight.map((sample, place) => {
-        const top = `${(first + place) * height}px`;
-        return html`<li key=${sample} class="row" style=${{ top, height: `${height}px` }} aria-setsize=${places.length} aria-posinset=${first + place + 1}>
-          <${Row} run=${run} sample=${sample} state=${state} />
-        </li>`;
-      })}
-    </ol>`;
   }
 
   function Row({ run, sample, state }) {
@@ -111,5 +73,5 @@
     </figure>`;
   }
 
-  ER.samples = { Samples, Row, shownExplainers, pickedLabel };
+  ER.samples = { Samples, Row, shownExplainers, pickedLabel, picks, pickLabel };
 })();

@@ -31,9 +31,10 @@
     by: "explainer", // scores by label: one explainer over metrics, or one "metric" over explainers
     explainer: 0,
     metric: 0,
-    outcome: "all",
-    layer: null, // of hierarchical occlusion
-    blur: false,
+    outcome: "all", // of hierarchical occlusion: "with" or "without" a result, or one outcome
+    asked: null, // the label that it was asked about
+    layer: null, // the step of its that is enlarged, 0 for the original
+    blur: false, // whether covered parts are blurred in colour, as the network saw them
     swipe: 50,
     changed: null, // samples listed of two runs: "worst" questions, "flips" of predictions, or "all"; the first there are
     listed: 0, // the page of that list
@@ -46,7 +47,7 @@
     keys: true, // whether keys of a single character do something
   };
 
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer", "pair", "pairLabel"]); // that may be null
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "asked", "layer", "pair", "pairLabel"]); // that may be null
   const listeners = new Set();
   let state = parsed(location.hash);
 
