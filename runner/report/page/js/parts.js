@@ -101,16 +101,18 @@
     </label>`;
   }
 
-  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, head}. */
-  function Table({ caption, columns, rows, name }) {
+  /** A table with a button that copies it as CSV. `rows` are lists of cells: texts, numbers, or {text, shown, kind};
+   * a column may be {text, shown, sort}. `csv` are all rows, heads included, where the page shows less or otherwise. */
+  function Table({ caption, columns, rows, name, csv }) {
     const [copied, setCopied] = useState(false);
     const plain = (cell) => (cell !== null && typeof cell === "object" ? cell.text : cell);
     const copy = async () => {
-      await copyText([columns, ...rows].map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
+      await copyText((csv ?? [columns, ...rows]).map((row) => row.map((cell) => quoted(plain(cell))).join(",")).join("\n"));
       setCopied(true);
       setTimeout(() => setCopied(false), 2000);
     };
-    const head = (cell) => html`<th scope="col">${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
+    const head = (cell) =>
+      html`<th scope="col" aria-sort=${cell?.sort ?? null}>${cell !== null && typeof cell === "object" ? cell.shown : cell}</th>`;
     return html`<figure class="table" data-name=${name}>
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
         <table>

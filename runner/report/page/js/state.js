@@ -29,6 +29,10 @@
     by: "explainer", // scores by label: one explainer over metrics, or one "metric" over explainers
     explainer: 0,
     metric: 0,
+    section: "", // of the view of scores
+    labelFind: "", // of the table by label
+    labelSort: "label", // "label", "questions", or a column's place
+    labelDown: false,
     outcome: "all",
     layer: null, // of hierarchical occlusion
     blur: false,
@@ -37,7 +41,6 @@
     help: false,
   };
 
-  let state = parsed(location.hash);
   const listeners = new Set();
 
   function parsed(hash) {
@@ -66,6 +69,8 @@
     const hash = new URLSearchParams(text).toString();
     return hash ? `#${hash}` : "#";
   }
+
+  let state = parsed(location.hash);
 
   /** Change what is shown. What opens something is a step back in the browser; a slider's moves are not. */
   function set(changes, { step = false } = {}) {
