@@ -3,9 +3,9 @@
 
 (() => {
   const { html, Table } = ER.parts;
-  const { correlationCell, known, More } = ER.scores;
+  const { correlationCell, counted, known, More } = ER.scores;
   const { useMemo, useState } = preactHooks;
-  const MOST_QUESTIONS = 2000; // over which the agreement of metrics is computed
+  const MOST_QUESTIONS = 1000; // over which the agreement of metrics is computed
   const MOST_CLASSES = 20; // that a confusion matrix is drawn of; of more, the confusions alone
   const STEP = 50; // rows that are drawn at once
 
@@ -20,8 +20,8 @@
   function MapAgreement({ run, state }) {
     const { matrix, samples, side } = run.summary.agreement;
     const names = run.pictured.map((place) => run.explainers[place].name);
-    return html`<p>Spearman's rank correlation of the maps of every two explainers for the same question, the mean over ${samples} ${samples === 1 ? "sample" : "samples"}. Maps are first reduced to at most ${side} x ${side} pixels. 1: they order the image's places alike; 0: one says nothing about the other; −1: the other way round. Explainers that agree are not therefore right.</p>
-      ${samples ? html`<${Matrix} name="agreement" names=${names} matrix=${matrix} table=${state.diverging} caption="Agreement of explainers' maps" corner="Explainer" />` : html`<p>There is no map to compare.</p>`}`;
+    return html`<p>Spearman's rank correlation of the maps of every two explainers for the same question, the mean over ${counted(samples, "sample")}. Maps are first reduced to at most ${side} x ${side} pixels. 1: they order the image's places alike; 0: one says nothing about the other; −1: the other way round. Explainers that agree are not therefore right.</p>
+      <${Matrix} name="agreement" names=${names} matrix=${matrix} table=${state.diverging} caption="Agreement of explainers' maps" corner="Explainer" />`;
   }
 
   function MetricAgreement({ run, state }) {
@@ -73,7 +73,7 @@
 
   function CellLink({ run, isTrue, predicted, count, style }) {
     const changes = { ...ER.scores.NO_FILTER, view: "samples", cell: `${isTrue},${predicted}`, top: 0 };
-    const words = `${count} ${count === 1 ? "sample" : "samples"}: true ${className(run, isTrue)}, predicted ${className(run, predicted)}`;
+    const words = `${counted(count, "sample")}: true ${className(run, isTrue)}, predicted ${className(run, predicted)}`;
     return html`<a class="shade" style=${style} href=${ER.state.address(changes)} aria-label=${words} onClick=${(event) => ER.scores.follow(event, changes)}>${count}</a>`;
   }
 

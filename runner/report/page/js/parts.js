@@ -117,7 +117,7 @@
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
         <table>
           <caption>
-            ${caption}
+            <span>${caption}</span>
           </caption>
           <thead>
             <tr>

@@ -120,38 +120,40 @@
 
   /** Ranks from 1, equal values sharing the mean of theirs. */
   function ranks(values) {
-    const order = Array.from(values, (_, place) => place).sort((one, two) => values[one] - values[two]);
-    const found = new Float64Array(values.length);
-    for (let start = 0; start < order.length; ) {
+    const sorted = Float64Array.from(values).sort();
+    const rankOf = new Map();
+    for (let start = 0; start < sorted.length; ) {
       let end = start + 1;
-      while (end < order.length && values[order[end]] === values[order[start]]) end += 1;
-      for (let place = start; place < end; place++) found[order[place]] = (start + 1 + end) / 2;
+      while (end < sorted.length && sorted[end] === sorted[start]) end += 1;
+      rankOf.set(sorted[start], (start + 1 + end) / 2);
       start = end;
     }
-    return found;
+    return Float64Array.from(values, (value) => rankOf.get(value));
   }
 
   /** Spearman's rank correlation over what both know; null for fewer than 3 values, or where one is the same all over. */
-  function spearman(one, two) {
-    const both = Array.from(one, (_, place) => place).filter((place) => known(one[place]) && known(two[place]));
-    if (both.length < 3) return null;
-    const [first, second] = [one, two].map((values) => ranks(both.map((place) => values[place])));
-    const middle = (both.length + 1) / 2;
+  function spearman(one, two, rank = ranks) {
+    const all = one.every(known) && two.every(known);
+    const both = all ? null : Array.from(one.keys()).filter((place) => known(one[place]) && known(two[place]));
+    const [first, second] = [one, two].map((values) => (all ? rank(values) : ranks(both.map((place) => values[place]))));
+    const middle = (first.length + 1) / 2;
     let [product, left, right] = [0, 0, 0];
-    first.forEach((rank, place) => {
-      product += (rank - middle) * (second[place] - middle);
-      left += (rank - middle) ** 2;
+    for (let place = 0; place < first.length; place++) {
+      product += (first[place] - middle) * (second[place] - middle);
+      left += (first[place] - middle) ** 2;
       right += (second[place] - middle) ** 2;
-    });
-    return left > 0 && right > 0 ? product / Math.sqrt(left * right) : null;
+    }
+    return first.length > 2 && left > 0 && right > 0 ? product / Math.sqrt(left * right) : null;
   }
 
   /** How far metrics order questions alike: rank correlations, each the mean over explainers; null where none is known.
    * `scores` are [explainer][metric][question]; a metric in which lower is better counts the other way round. */
   function metricAgreement(scores, higher) {
+    const ranked = new Map(); // each metric is compared with all others
+    const rank = (values) => ranked.get(values) ?? ranked.set(values, ranks(values)).get(values);
     const correlation = (one, two) => {
       const sign = higher[one] === higher[two] ? 1 : -1;
-      const found = scores.map((of) => spearman(of[one], of[two])).filter(known);
+      const found = scores.map((of) => spearman(of[one], of[two], rank)).filter(known);
       return found.length ? (sign * found.reduce((sum, value) => sum + value, 0)) / found.length : null;
     };
     const matrix = higher.map(() => Array(higher.length).fill(null));

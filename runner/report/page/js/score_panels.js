@@ -24,7 +24,7 @@
 
   function noneUsed(run, weights) {
     if (weights.every((weight) => weight === 0)) return "All weights are 0.";
-    return "No weighted metric has different means of two explainers.";
+    return "In no weighted metric do two explainers have different means.";
   }
 
   /** Metrics with a weight that part no explainers. */
@@ -50,13 +50,20 @@
     return [ER.scores.nameCell(run.explainers[explainer]), { text: score, shown: bar }, { text: words, shown: html`<span class="soft">${words}</span>` }];
   }
 
-  /** A histogram for each explainer, all on one scale. */
-  function Distributions({ run, metric }) {
+  /** Histograms of all explainers in a metric, on one scale: {edges, all, most}; null where nothing is scored. */
+  function histogramsOf(run, metric) {
     const ends = ER.scores.extent(run.scores.flatMap((of) => ER.scores.extent(of[metric]) ?? []));
-    if (!ends) return html`<p>${run.metrics[metric].name} has no score at all in this page.</p>`;
+    if (!ends) return null;
     const edges = ER.scores.roundEdges(ends);
     const all = run.scores.map((of) => ER.scores.histogram(of[metric], edges));
-    const most = Math.max(...all.flatMap((bars) => bars.map(({ count }) => count)));
+    return { edges, all, most: Math.max(...all.flatMap((bars) => bars.map(({ count }) => count))) };
+  }
+
+  /** A histogram for each explainer. */
+  function Distributions({ run, metric }) {
+    const found = preactHooks.useMemo(() => histogramsOf(run, metric), [run, metric]);
+    if (!found) return html`<p>${run.metrics[metric].name} has no score at all in this page.</p>`;
+    const { edges, all, most } = found;
     return html`<p>How many questions have which score. Click a bar, or move to it with the arrow keys and press Enter, to see its samples.<${ER.scores.OfThisPage} run=${run} /></p>
       <div class="histograms">
         ${run.explainers.map((_, explainer) => html`<${Histogram} run=${run} metric=${metric} explainer=${explainer} bars=${all[explainer]} edges=${edges} most=${most} key=${explainer} />`)}
@@ -78,12 +85,15 @@
     </figure>`;
   }
 
+  // A bar has room for four signs.
+  const brief = (count) => (count < 1000 ? `${count}` : `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k`);
+
   function HistogramBar({ bar, span, height, range, stop }) {
     if (!bar.count) return html`<span class="bar-place"></span>`;
-    const words = `${number(bar.low, span)} to ${number(bar.high, span)}: ${bar.count} ${bar.count === 1 ? "question" : "questions"}`;
+    const words = `${number(bar.low, span)} to ${number(bar.high, span)}: ${ER.scores.counted(bar.count, "question")}`;
     const changes = { ...ER.scores.NO_FILTER, view: "samples", range, top: 0 };
     return html`<a class="bar-place" href=${ER.state.address(changes)} tabindex=${stop ? 0 : -1} title=${words} aria-label=${`${words}; show the samples`} onClick=${(event) => ER.scores.follow(event, changes)}
-      ><span class="times" aria-hidden="true">${bar.count}</span><svg aria-hidden="true" width="100%" height=${height}><rect width="100%" height="100%" /></svg></a
+      ><span class="times" aria-hidden="true">${brief(bar.count)}</span><svg aria-hidden="true" width="100%" height=${height}><rect width="100%" height="100%" /></svg></a
     >`;
   }
 

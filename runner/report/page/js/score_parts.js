@@ -19,6 +19,9 @@
     return value > 0 ? `+${text}` : text;
   }
 
+  /** 1 question, 2 questions. */
+  const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
   const position = (value, [low, high]) =>
     low === high ? 50 : MARGIN + ((100 - 2 * MARGIN) * (value - low)) / (high - low);
 
@@ -102,8 +105,8 @@
   /** Said where something is computed from the samples of the page, which are not all of the run. */
   function OfThisPage({ run }) {
     const { samples, samples_total } = run.summary;
-    return samples < samples_total ? html` Only the ${samples} samples of this page count here.` : null;
+    return samples < samples_total ? html` Only the ${counted(samples, "sample")} of this page ${samples === 1 ? "counts" : "count"} here.` : null;
   }
 
-  Object.assign(ER.scores, { number, signed, Interval, Bar, MetricName, sortHead, textOver, correlationCell, More, OfThisPage });
+  Object.assign(ER.scores, { number, signed, counted, Interval, Bar, MetricName, sortHead, textOver, correlationCell, More, OfThisPage });
 })();

@@ -3,7 +3,7 @@
 
 (() => {
   const { html, Table } = ER.parts;
-  const { extent, known, number, signed, Interval, MetricName, More } = ER.scores;
+  const { extent, known, number, signed, counted, Interval, MetricName, More } = ER.scores;
   const STEP = 50; // rows of differences that are drawn at once
 
   /** The ends of a metric's scale: of all its means and intervals. */
@@ -41,12 +41,12 @@
       ...run.metrics.map((_, column) => {
         const ranking = run.summary.rankings[column];
         const found = run.summary.scores[row][column];
-        const place = ER.scores.placeOf(ranking, explainer.name);
+        const place = run.explainers.length > 1 ? ER.scores.placeOf(ranking, explainer.name) : null;
         return { text: found.mean, shown: html`<${Score} found=${found} ends=${endsOf(run, column)} place=${place} unbeaten=${ranking.unbeaten[explainer.name]} />`, kind: "scored" };
       }),
     ]);
     const { samples_total: samples, questions_total: questions } = run.summary;
-    const caption = `Means over ${questions} questions (a sample and a label each) of ${samples} samples`;
+    const caption = `Means over ${counted(questions, "question")} (a sample and a label each) of ${counted(samples, "sample")}`;
     return html`<${Table} name="scores" caption=${caption} columns=${["Explainer", ...run.metrics.map((_, place) => metricHead(run, place))]} rows=${rows} csv=${csvOf(run)} />
       <${Reading} run=${run} />`;
   }
@@ -67,13 +67,18 @@
     return [head, ...rows];
   }
 
+  function dotWords(found) {
+    if (!found.some(({ mean }) => known(mean))) return "No question got a score.";
+    if (!found.some(({ low }) => known(low))) return "The dot is the mean. Fewer than two samples have scores, so there are no intervals.";
+    return "The dot is the mean, the line its 95 % interval, by bootstrap over samples; a column has one scale, whose ends stand in its heading.";
+  }
+
   /** How to read the table; only what occurs in it is explained. */
   function Reading({ run }) {
     const controls = run.explainers.filter(({ control }) => control).map(({ name }) => name);
     const insensitive = run.metrics.filter((metric) => !metric.control_sensitive).map(({ name }) => name);
-    const intervals = run.summary.scores.flat().some((found) => known(found.low));
     return html`<ul class="reading">
-      <li>${intervals ? "The dot is the mean, the line its 95 % interval, by bootstrap over samples; a column has one scale, whose ends stand in its heading." : "The dot is the mean. Fewer than two samples have scores, so there are no intervals."}</li>
+      <li>${dotWords(run.summary.scores.flat())}</li>
       ${run.explainers.length > 1
         ? html`<li>The place is 1 + how many explainers are better beyond noise. Explainers that share a letter are ties: noise alone may part them. So two at different places may still be a tie.</li>`
         : null}

@@ -18,14 +18,14 @@
 
   /** The parts that a run has something for: [key, title, component]. */
   function parts(run) {
-    const { explainers, metrics, pictured } = run;
-    const scored = metrics.length > 0 && explainers.length > 0;
+    const { explainers, metrics, pictured, summary } = run;
+    const scored = metrics.length > 0 && explainers.length > 0 && summary.questions_total > 0;
     const all = [
       [scored, "table", "Explainers and metrics", ER.scores.ScoreTable],
       [scored && explainers.length > 1, "combined", "Combined score", ER.scores.Combined],
       [scored, "metric", "One metric", OneMetric],
       [scored, "labels", "By label", ER.scores.LabelScores],
-      [pictured.length > 1, "agreement", "Agreement of explainers", ER.scores.MapAgreement],
+      [pictured.length > 1 && summary.agreement.samples > 0, "agreement", "Agreement of explainers", ER.scores.MapAgreement],
       [scored && metrics.length > 1, "metrics", "Agreement of metrics", ER.scores.MetricAgreement],
       [run.columns.label_flags.some((flags) => flags & 1), "confusions", "What was mistaken for what", ER.scores.Confusions],
     ];
@@ -73,6 +73,7 @@
     return html`<div class="scores">
       <h1>Scores</h1>
       ${run.metrics.length ? null : html`<p>This run has no metrics, so its explainers have no scores.</p>`}
+      ${run.summary.questions_total ? null : html`<p>No label of any sample was explained, so there are no scores.</p>`}
       ${shown.length > 1 ? html`<${Contents} parts=${shown} />` : null}
       ${shown.map(([key, title, Part]) => html`<section aria-labelledby=${`scores-${key}`} key=${key}>
         <h2 id=${`scores-${key}`} tabindex="-1">${title}</h2>
