@@ -74,7 +74,7 @@
   function CellLink({ run, isTrue, predicted, count, style }) {
     const changes = { ...ER.scores.NO_FILTER, view: "samples", cell: `${isTrue},${predicted}`, top: 0 };
     const words = `${counted(count, "sample")}: true ${className(run, isTrue)}, predicted ${className(run, predicted)}`;
-    return html`<a class="shade" style=${style} href=${ER.state.address(changes)} aria-label=${words} onClick=${(event) => ER.scores.follow(event, changes)}>${count}</a>`;
+    return html`<a class=${style ? "shade" : "count-link"} style=${style} href=${ER.state.address(changes)} aria-label=${words} onClick=${(event) => ER.scores.follow(event, changes)}>${count}</a>`;
   }
 
   /** Of many classes the confusions alone, the most frequent first. */

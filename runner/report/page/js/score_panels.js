@@ -93,7 +93,7 @@
     const words = `${number(bar.low, span)} to ${number(bar.high, span)}: ${ER.scores.counted(bar.count, "question")}`;
     const changes = { ...ER.scores.NO_FILTER, view: "samples", range, top: 0 };
     return html`<a class="bar-place" href=${ER.state.address(changes)} tabindex=${stop ? 0 : -1} title=${words} aria-label=${`${words}; show the samples`} onClick=${(event) => ER.scores.follow(event, changes)}
-      ><span class="times" aria-hidden="true">${brief(bar.count)}</span><svg aria-hidden="true" width="100%" height=${height}><rect width="100%" height="100%" /></svg></a
+      ><span class="times" data-count=${brief(bar.count)}></span><svg aria-hidden="true" width="100%" height=${height}><rect width="100%" height="100%" /></svg></a
     >`;
   }
 
