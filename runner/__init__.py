@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
     from .data.samples import SampleError
     from .execution.batch_loop import NotComputedError
+    from .execution.run_result import RunResult
     from .execution.signals import RunStopped
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
     from .problems import DamagedRunError, DatasetChangedError, PlanError
-    from .results.run_result import RunResult
     from .results.scores import Scores
 
 _HOMES = {
@@ -28,7 +28,7 @@ _HOMES = {
     "NotComparableError": "comparison",
     "Plan": "plan.plan",
     "PlanError": "problems",
-    "RunResult": "results.run_result",
+    "RunResult": "execution.run_result",
     "RunStopped": "execution.signals",
     "SampleError": "data.samples",
     "Scores": "results.scores",

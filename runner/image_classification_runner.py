@@ -19,13 +19,13 @@ from .data.class_names import class_names_from
 from .data.direct import Data
 from .data.given import checked_data
 from .execution.engine import execute
+from .execution.run_result import RunResult
 from .keyword_hints import checks_keywords
 from .plan.options import BLANK_FOLDER, RunOptions
 from .plan.plan import Plan
 from .plan.questions import TRUTH_AND_CONFIDENT
 from .plan.sharding import shard_of
 from .problems import PlanError, checked_sequence
-from .results.run_result import RunResult
 
 
 class ImageClassificationRunner:

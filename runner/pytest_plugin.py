@@ -32,7 +32,7 @@ import pytest
 if TYPE_CHECKING:
     from .comparison import Comparison
     from .comparison.tolerances import Rules
-    from .results.run_result import RunResult
+    from .execution.run_result import RunResult
     from .results.scores import Scores
     from .up_to_date_run import RunFailedError
 

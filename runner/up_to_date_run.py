@@ -19,9 +19,9 @@ from .config.build import build_runner
 from .config.schema import load_config
 from .execution.batch import digests, read
 from .execution.resume import resume_decision
+from .execution.run_result import RunResult
 from .plan.plan import Plan
 from .problems import PlanError, unforeseen_line, wants_tracebacks
-from .results.run_result import RunResult
 
 
 class RunFailedError(ExplainrunError, RuntimeError):

@@ -30,7 +30,7 @@ import numpy as np
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.runner.config.build import build_runner
 from explainrun.runner.config.schema import load_config
-from explainrun.runner.results.run_result import RunResult
+from explainrun.runner.execution.run_result import RunResult
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 _CHECKPOINT = _CONFIG.parent / "digit_network.ckpt"

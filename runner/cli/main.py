@@ -16,6 +16,7 @@ from .inspect import inspect
 from .layers import layers
 from .list import list_
 from .merge import merge
+from .report import report
 from .run import run
 from .scores import scores
 
@@ -43,5 +44,5 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[shown])
 
 
-for command in (explain, merge, inspect, scores, baseline, compare, run, layers, list_):
+for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):
     main.add_command(command)

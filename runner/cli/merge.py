@@ -13,7 +13,7 @@ from .standard_streams import echo_after
 
 if TYPE_CHECKING:
     from ...summary_format import Results
-    from ..results.run_result import RunResult
+    from ..execution.run_result import RunResult
 
 
 @click.command(short_help="Join the shards of a run.")
@@ -52,7 +52,7 @@ def _result(results: Results, out: Path) -> RunResult:
     """What a merge made, for people; ends the process where it cannot be read again."""
     with ended_by_signals():
         from ...summary_format import BrokenRecordError  # noqa: PLC0415
-        from ..results.run_result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
+        from ..execution.run_result import RunResult  # noqa: PLC0415 - with MindSpore, which merging does without
 
     try:
         return RunResult.of(results, out)

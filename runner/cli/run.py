@@ -31,6 +31,7 @@ def _shard(_context: click.Context, _option: click.Parameter, given: str | None)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
+@click.option("--report", "page", is_flag=True, help="Write a page that shows the run, report/ in its folder.")
 @click.option("--profile", is_flag=True, help="Show passes made and needed, and where the time went.")
 def run(
     config: Path,
@@ -40,6 +41,7 @@ def run(
     settings: tuple[str, ...],
     overwrite: bool,
     no_resume: bool,
+    page: bool,
     profile: bool,
 ) -> None:
     """Run what CONFIG, a YAML file, describes.
@@ -58,12 +60,16 @@ def run(
     with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
+        from ..report.write import page_place  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
         if shard is not None and "summary_dir" not in overrides:
             loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
         how = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
+        pages = page_place(Path(loaded.summary_dir), shard) if page else None
         result = runner.run(limit=loaded.limit, shard=shard, **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
+        if pages is not None:
+            shown += f"\nreport: {result.report(pages)}"
     echo_after(shown, f"the run in {result.summary_dir} is finished")

@@ -26,7 +26,6 @@ from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
-from ..results.run_result import RunResult
 from .batch import Batch, digests, read
 from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts
 from .commit_queue import Committer
@@ -35,6 +34,7 @@ from .pass_counts import Costs, Profile
 from .preflight import PreflightResult, preflight_check
 from .progress import RunProgress
 from .resume import ResumeDecision, other_data, resume_decision
+from .run_result import RunResult
 from .signals import Stopping
 
 _log = logging.getLogger("explainrun")

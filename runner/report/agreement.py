@@ -20,7 +20,7 @@ class Agreement:
 
     Attributes:
         explainers: how many.
-        disagreement: for each question 1 - the mean correlation over all pairs; NaN where there are fewer than two maps.
+        disagreement: for each question 1 - the mean correlation over all pairs; NaN where there are not two maps.
         samples: how many samples the matrix covers so far.
     """
 

@@ -87,7 +87,7 @@ class RunFiles:
         maps = [self._maps(name, index.questions[first:last]) for name in self.pictured]
         agreement.add(maps, len(samples))
         for place, of in zip(map(self.results.explainers.index, self.pictured), maps, strict=True):
-            self.size = of.shape[1:] if len(of) else self.size
+            self.size = (of.shape[1], of.shape[2]) if len(of) else self.size
             if (of < 0).any():
                 self.signed.add(place)
             self._put(f"maps-{place}-{group}", _coded(reduced(of, THUMBNAIL)))

@@ -31,7 +31,9 @@ def run_summary(found: Inspection, results: Results) -> dict[str, Any]:
         "class_names": list(results.class_names),
         "explainers": [_explainer(results, name) for name in results.explainers],
         "metrics": [_metric(results, name) for name in results.metrics],
-        "scores": [[asdict(scores.aggregate(name, metric)) for metric in results.metrics] for name in results.explainers],
+        "scores": [
+            [asdict(scores.aggregate(name, metric)) for metric in results.metrics] for name in results.explainers
+        ],
         "rankings": [_ranking(scores.ranking(metric)) for metric in results.metrics],
         "samples_total": len(results.samples),
         "questions_total": len(results.questions),

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...summary_format import Inspection, Results, RunFolder, inspect_run
 from ...summary_format.errors import BrokenRecordError, ExplainrunError, nearest
 from ...summary_format.event_file.records import PREDICTED_ABOVE
+from ...summary_format.inspection.inspection import runs_below
 from ...summary_format.problem import Problem
 from .encoded_arrays import Array
 from .files import DataFiles, FolderFiles, SingleFile
@@ -67,6 +67,18 @@ class Choice:
                 words = "the run has no explainer {name!r}; {hint}"
                 raise ReportError(Problem.of("report-explainer-unknown", words, name=name, hint=hint))
         return tuple(name for name in results.explainers if name in self.explainers)
+
+
+def write_page(folder: str | Path, output: str | Path, choice: Choice | None = None) -> Path:
+    """Write the page of a run: one file where the output's name ends with ``.html``, else a folder.
+
+    Returns:
+        The page's path. Arguments and errors are those of ``write_report`` and ``write_single_file``.
+    """
+    if Path(output).suffix.lower() != ".html":
+        return write_report(folder, output, choice)
+    write_single_file(folder, output, choice)
+    return Path(output)
 
 
 def write_report(folder: str | Path, output: str | Path, choice: Choice | None = None) -> Path:
@@ -157,16 +169,31 @@ def inspected(folder: str | Path) -> Inspection:
     """
     found = inspect_run(folder, through=False)
     if found.run is None:
+        below = [inspect_run(path, through=False).plan for path in runs_below(Path(folder))]
+        if any(plan is not None and plan.shard is not None for plan in below):
+            raise ReportError(_of_shards(Path(folder), f"{folder} holds shards"))
         raise ReportError(_why_none(found))
     shard = None if found.plan is None else found.plan.shard
     if shard is not None:
-        words = "{folder} holds shard {shard} of {shards}; merge all of them first: explainrun merge {folders} -o MERGED"
-        place = Path(folder)
-        raise ReportError(
-            Problem.of("report-of-shard", words, folder=str(folder), shard=shard[0], shards=shard[1],
-                       folders=f"{place.parent}/*")
-        )  # fmt: skip
+        raise ReportError(_of_shards(Path(folder).resolve().parent, f"{folder} holds shard {shard[0]} of {shard[1]}"))
     return found
+
+
+def page_place(summary_dir: Path, shard: object) -> Path:
+    """Where the page of a run that is about to start goes: ``report`` in its summary folder.
+
+    Args:
+        summary_dir: of the run.
+        shard: None, or which one it is.
+
+    Raises:
+        ReportError: if something else than a report is there, or the run is a shard.
+    """
+    if shard is not None:
+        words = "the report of a shard was asked for; merge the shards, then make it: explainrun report FOLDER"
+        raise ReportError(Problem.of("report-of-a-shard-asked", words))
+    check_output(summary_dir / "report")
+    return summary_dir / "report"
 
 
 def title_of(found: Inspection) -> str:
@@ -243,7 +270,12 @@ def _failed(results: Results) -> Array:
     return failed
 
 
-def _why_none(found: Inspection) -> Any:
+def _of_shards(parent: Path, what: str) -> Problem:
+    words = "{what}; merge them first: explainrun merge {parent}"
+    return Problem.of("report-of-shards", words, what=what, parent=str(parent))
+
+
+def _why_none(found: Inspection) -> Problem:
     faults = [str(fault) for fault in found.faults]
     words = "there is no run to report on: {why}"
     return Problem.of("report-without-run", words, why="; ".join(faults) or f"{found.folder}: a run begins there now")

@@ -140,15 +140,26 @@ class SearchBatch:
 
     def revealed(self, questions: Array) -> Iterator[tuple[int, Revealed]]:
         """What was found for questions (Q, 2), with the sample's id."""
+        layers, boxes = _rows_by_question(self.layers), _rows_by_question(self.boxes)
         for (sample_id, label), sigma in zip(questions.tolist(), self.sigmas.tolist(), strict=True):
-            mine, boxes = (rows[(rows[:, :2] == (sample_id, label)).all(axis=1)] for rows in (self.layers, self.boxes))
-            chances = self.probabilities[(self.layers[:, :2] == (sample_id, label)).all(axis=1)]
-            layers = tuple(
-                RevealedLayer(float(chance), tuple(map(tuple, boxes[boxes[:, 2] == number, 3:7].tolist())))
-                for chance, number in zip(chances, mine[:, 2], strict=True)
+            mine = layers.get((sample_id, label), [])
+            inside = self.boxes[boxes.get((sample_id, label), [])]
+            found = tuple(
+                RevealedLayer(
+                    float(self.probabilities[row]), tuple(map(tuple, inside[inside[:, 2] == number, 3:7].tolist()))
+                )
+                for row, number in zip(mine, self.layers[mine, 2], strict=True)
             )
-            if layers:
-                yield sample_id, Revealed(label, sigma, layers)
+            if found:
+                yield sample_id, Revealed(label, sigma, found)
+
+
+def _rows_by_question(table: Array) -> dict[tuple[int, int], list[int]]:
+    """Where the rows of a table are that begin with a sample id and a label."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for row, (sample_id, label) in enumerate(table[:, :2].tolist()):
+        found.setdefault((sample_id, label), []).append(row)
+    return found
 
 
 Part = TypeVar("Part", InferenceBatch, ExplanationBatch, SearchBatch)

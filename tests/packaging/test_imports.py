@@ -91,7 +91,7 @@ ORDER = {
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
-        *("execution", "comparison.formats", "comparison", "image_classification_runner", "config"),
+        *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
         *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
     ],
 }

@@ -194,7 +194,7 @@ def test_strange_class_names_come_back(two_channels, dataset, tmp_path, scenes):
 
 
 def test_strange_class_names_in_tables():
-    from explainrun.runner.results.run_result import Scores  # noqa: PLC0415
+    from explainrun.runner.execution.run_result import Scores  # noqa: PLC0415
 
     scores = Scores(
         class_names=tuple(STRANGE),

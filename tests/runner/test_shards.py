@@ -336,7 +336,7 @@ def test_what_is_merged_and_cannot_be_read_again(parts, tmp_path, monkeypatch, e
     def unread(*_):
         raise error
 
-    monkeypatch.setattr("explainrun.runner.results.run_result.RunResult.of", unread)
+    monkeypatch.setattr("explainrun.runner.execution.run_result.RunResult.of", unread)
     done = CliRunner().invoke(main, ["merge", str(tmp_path / "merged"), *map(str, parts)])
     assert done.exit_code == code
     assert f"explainrun: {tmp_path / 'merged'} is merged, but " in done.stderr

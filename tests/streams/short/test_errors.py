@@ -14,7 +14,7 @@ WORK = {
     "layers {gate}": ("explainers.Network.layers", 3),
     "list": ("runner.cli.list._options_table", 3),
     "merge {out} {shards}/1 {shards}/2": ("summary_format.merge", 3),
-    "merge {merged} {shards}/1 {shards}/2": ("runner.results.run_result.RunResult.of", 3),
+    "merge {merged} {shards}/1 {shards}/2": ("runner.execution.run_result.RunResult.of", 3),
     "inspect {run}": ("summary_format.inspect_run", 2),
     "scores {run}": ("runner.results.scores.Scores.of", 2),
     "compare {run} {worse}": ("runner.comparison.load.scored_run", 2),

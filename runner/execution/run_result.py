@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ...explainers import Explainer
-from ...summary_format import Results
+from ...summary_format import Results, RunFolder, find_runs
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
 from ...summary_format.plural import plural
-from .profile_table import profile_table
-from .score_tables import RANKING_NOTE, layer_notes, table_notes
-from .scores import Scores
+from ..results.profile_table import profile_table
+from ..results.score_tables import RANKING_NOTE, layer_notes, table_notes
+from ..results.scores import Scores
 
 
 @renamed_arguments(beyond="labels_out_of_range")
@@ -92,6 +92,43 @@ class RunResult:
         """Passes made and needed by kind, and where the time went, as tables."""
         return profile_table(self.costs, style)
 
+    def report(self, path: str | Path, **choice: Any) -> Path:
+        """Write the run as a page: a folder with an ``index.html``, or one file where the path ends with ``.html``.
+
+        Args:
+            path: where; an earlier report there is replaced, anything else is refused.
+            choice: ``limit``, ``explainers`` and ``failures``, see ``explainrun.runner.report.write.Choice``.
+
+        Returns:
+            The page's path, to open in a browser.
+
+        Raises:
+            ReportError: if something else than a report is there, or an explainer is unknown.
+            OSError: if something cannot be read or written.
+        """
+        from ..report.write import Choice, write_page  # noqa: PLC0415 - Jinja2, which few runs need
+
+        return write_page(self.summary_dir, path, Choice(**choice))
+
+    def show(self, sample: int, label: int | str | None = None) -> Any:
+        """All maps of a sample side by side with their scores, as a matplotlib figure that a notebook shows.
+
+        Args:
+            sample: its id.
+            label: an index or a class name, for that label alone; None for all that were asked about.
+
+        Raises:
+            ReportError: if the run did not ask about that sample, or that label of it.
+        """
+        from ..report.notebook import sample_figure  # noqa: PLC0415 - matplotlib is slow
+
+        results, run = self._archive()
+        return sample_figure(results, run, sample, label)
+
+    def _archive(self) -> tuple[Results, RunFolder]:
+        run = find_runs(self.summary_dir)[-1]
+        return Results(run.data, check=False), run
+
     def summary_line(self) -> str:
         """The run in one line."""
         read, asked = plural(self.samples, "sample"), plural(self.questions, "question")
@@ -129,7 +166,16 @@ class RunResult:
         table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
         notes = table_notes(self.scores) or layer_notes(self.scores)
         said = "<br>".join(map(escape, [*notes, RANKING_NOTE, self.summary_line()]))
-        return f"{table}<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+        place = f"<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
+        return f"{table}{place}{self._first_samples()}"
+
+    def _first_samples(self) -> str:
+        from ..report.notebook import first_samples  # noqa: PLC0415 - matplotlib is slow
+
+        try:
+            return first_samples(*self._archive())
+        except (OSError, ValueError, IndexError) as error:  # the folder may be gone, which the table need not mind
+            return f"<p>no samples shown: {escape(str(error))}</p>"
 
 
 def _mean_errors(results: Results) -> dict[str, float]:

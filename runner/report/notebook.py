@@ -1,0 +1,133 @@
+"""Samples of a run as figures, for notebooks. Loads matplotlib."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...explainers.visual.visualization import Panel, colour_map, draw_panel, frame, scaled
+from ...summary_format import Results, RunFolder
+from ...summary_format.problem import Problem
+from .encoded_arrays import Array
+from .sample_pictures import SamplePictures
+from .write import ReportError
+
+_PANEL_INCHES = 2.2
+_OUTLIERS = 2.0  # per cent, as ``explain`` clips
+_FIRST_SAMPLES, _FIRST_EXPLAINERS = 3, 5  # what a run shows of itself
+_OPACITY = 0.6
+
+
+def sample_figure(results: Results, run: RunFolder, sample: int, label: int | str | None = None) -> Any:
+    """A sample's picture and all its maps, with their scores; a row for each label that was asked about.
+
+    Args:
+        results: of the run.
+        run: where its pictures are.
+        sample: its id.
+        label: an index or a class name, for that label alone; None for all.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ReportError: if the run did not ask about that sample, or that label of it.
+    """
+    asked = results.questions
+    places = np.flatnonzero(asked[:, 0] == sample)
+    if label is not None:
+        index = results.class_names.index(label) if label in results.class_names else label
+        places = places[[asked[place, 1] == index for place in places]]
+    if not len(places):
+        others = [results.class_names[one] for one in asked[asked[:, 0] == sample, 1]]
+        words = "the run did not ask about {what}; of this sample it asked about {asked}"
+        what = f"sample {sample}" if label is None else f"label {label!r} of sample {sample}"
+        raise ReportError(Problem.of("sample-not-asked", words, what=what, asked=", ".join(others) or "nothing"))
+    return _figure(results, run, places, results.explainers, scores=True)
+
+
+def first_samples(results: Results, run: RunFolder) -> str:
+    """The first samples of a run with a few maps each, as HTML; empty where nothing was asked."""
+    places = np.arange(min(_FIRST_SAMPLES, len(results.questions)))
+    if not len(places) or not results.explainers:
+        return ""
+    figure = _figure(results, run, places, results.explainers[:_FIRST_EXPLAINERS], scores=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="The first samples and their maps" src="data:image/png;base64,{data}">'
+
+
+def _figure(results: Results, run: RunFolder, places: Array, explainers: Sequence[str], *, scores: bool) -> Any:
+    from ...explainers.visual.figures import new_figure, title_inches, wrap_title, write_title  # noqa: PLC0415  (slow)
+
+    titles = [
+        [wrap_title(title, _PANEL_INCHES) for title in _titles(results, int(place), explainers, scores)]
+        for place in places
+    ]
+    high = sum(_PANEL_INCHES + title_inches(row) for row in titles)
+    figure = new_figure((_PANEL_INCHES * (1 + len(explainers)), high))
+    grid = figure.subplots(len(places), 1 + len(explainers), squeeze=False)
+    pictures = SamplePictures(run, results)
+    signed = {name for name in explainers if any((results.maps(name, at, at + 1) < 0).any() for at in places.tolist())}
+    for panels, place, row in zip(grid, places, titles, strict=True):
+        for axes, title in zip(panels, row, strict=True):
+            write_title(axes, title)
+            frame(axes)
+        _draw_row(panels, results, pictures, int(place), explainers, signed)
+    return figure
+
+
+def _titles(results: Results, place: int, explainers: Sequence[str], scores: bool) -> list[str]:
+    sample, label = (int(part) for part in results.questions[place])
+    row = int(np.searchsorted(results.samples, sample))
+    known = f"sample {sample}\n{results.class_names[label]}: {results.probabilities[row, label]:.3f}"
+    said = {
+        name: [f"{metric} {_score(results.scores(name, metric)[place])}" for metric in results.metrics if scores]
+        for name in explainers
+    }
+    return [known, *("\n".join([name, *said[name]]) for name in explainers)]
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "not scored"
+
+
+def _draw_row(
+    panels: Any,
+    results: Results,
+    pictures: SamplePictures,
+    place: int,
+    explainers: Sequence[str],
+    signed: Collection[str],
+) -> None:
+    sample = int(results.questions[place, 0])
+    picture = pictures.of(sample)
+    colours = None if picture is None else _colours(picture.full)
+    if colours is None:
+        panels[0].text(0.5, 0.5, "no picture", ha="center", va="center", transform=panels[0].transAxes)
+    else:
+        panels[0].imshow(colours)
+    for axes, name in zip(panels[1:], explainers, strict=True):
+        map_ = results.maps(name, place, place + 1)[0].astype(np.float64)
+        if np.isfinite(map_).all():
+            _draw_map(axes, map_, colours, signed=name in signed)
+        else:
+            axes.text(0.5, 0.5, "not computed", ha="center", va="center", transform=axes.transAxes)
+
+
+def _draw_map(axes: Any, map_: Array, colours: Array | None, *, signed: bool) -> None:
+    sign = "all" if signed else "positive"
+    (shown,), _ = scaled(map_[None] if sign == "all" else map_[None] - map_.min(), sign, _OUTLIERS)
+    cmap = colour_map("viridis" if sign == "positive" else "RdBu_r", sign)
+    draw_panel(axes, Panel("blended_heat_map", sign), shown, colours, cmap, _OPACITY)
+
+
+def _colours(file: str) -> Array:
+    with Image.open(io.BytesIO(base64.b64decode(file))) as picture:
+        return np.asarray(picture.convert("RGB"))

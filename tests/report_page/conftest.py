@@ -1,0 +1,127 @@
+"""Reports of made-up runs in headless Chromium, opened from files as people open them."""
+
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_run import make_run
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from explainrun.runner.report.write import write_report, write_single_file
+
+CHROMIUM = os.environ.get("EXPLAINRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as driver:
+        # As root, which CI machines often are, Chromium starts without its sandbox alone.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Made-up runs by name."""
+    root, made = tmp_path_factory.mktemp("runs"), {}
+
+    def run(name, samples=40, size=(24, 32), **options):
+        if name not in made:
+            made[name] = make_run(root / name, samples, size, **options)
+        return made[name]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def addresses(runs, tmp_path_factory):
+    """The address of a run's report, as a folder or as a single file; each is written once."""
+    root, written = tmp_path_factory.mktemp("reports"), {}
+
+    def address(name="usual", form="folder", **options):
+        if (name, form) not in written:
+            run = options.pop("run", None) or runs(name, **options)
+            if form == "folder":
+                path = write_report(run, root / name)
+            else:
+                path = root / f"{name}.html"
+                write_single_file(run, path)
+            written[name, form] = path
+        return written[name, form].as_uri()
+
+    return address
+
+
+class Opened:
+    """A page and what a person does with it."""
+
+    def __init__(self, page, address):
+        self.page, self.address, self.errors, self.requests = page, address, [], []
+        page.on("console", lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def go(self, state=""):
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}#{state}" if state else self.address)
+        self.page.wait_for_selector("footer")
+        return self
+
+    def settled(self, selector=".map"):
+        """Wait until all maps in sight are drawn."""
+        self.page.wait_for_function(
+            "selector => { const all = [...document.querySelectorAll(selector)];"
+            " return all.length && all.every(one => one.dataset.ready === '1'); }",
+            arg=selector,
+        )
+        return self
+
+    def pixels(self, selector):
+        """(H, W, 3) of what is seen of an element."""
+        shot = self.page.locator(selector).first.screenshot()
+        return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+    def canvas(self, selector):
+        """(H, W, 3) of a canvas, in its own pixels."""
+        width, height, values = self.page.locator(selector).first.evaluate(
+            "one => [one.width, one.height, Array.from(one.getContext('2d').getImageData(0, 0, one.width, one.height).data)]"
+        )
+        return np.array(values).reshape(height, width, 4)[:, :, :3]
+
+    @property
+    def hash(self):
+        return self.page.evaluate("location.hash")
+
+
+@pytest.fixture
+def opened(browser, addresses):
+    """Opens a report; afterwards no error was logged and nothing was asked for outside its folder."""
+    pages = []
+
+    def open_report(name="usual", form="folder", state="", size=(1440, 900), scheme="light", **options):
+        address = addresses(name, form, **options)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        context.set_default_timeout(15_000)
+        page = Opened(context.new_page(), address)
+        pages.append((context, page))
+        return page.go(state)
+
+    yield open_report
+    for context, page in pages:
+        context.close()
+        assert page.errors == []
+        folder = page.address.rpartition("/")[0]
+        assert [url for url in page.requests if not url.startswith(folder) and url != "about:blank"] == []
+
+
+@pytest.fixture(scope="session")
+def axe():
+    import axe_playwright_python  # noqa: PLC0415
+
+    return next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text("utf-8")
