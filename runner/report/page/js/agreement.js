@@ -53,13 +53,13 @@
   const className = (run, label) => (label < 0 ? "none" : run.classes[label]);
 
   function ConfusionMatrix({ run, cells, labels }) {
-    const known = new Map(cells.map((cell) => [`${cell.isTrue},${cell.predicted}`, cell.count]));
-    const most = Math.max(...known.values());
+    const counts = new Map(cells.map((cell) => [`${cell.isTrue},${cell.predicted}`, cell.count]));
+    const most = Math.max(...counts.values());
     // "none" stands last on both sides, and only where it occurs.
     const none = (side) => (cells.some((cell) => cell[side] < 0) ? [-1] : []);
     const named = labels.filter((label) => label >= 0);
     const [rows, columns] = [[...named, ...none("isTrue")], [...named, ...none("predicted")]];
-    const cellOf = (isTrue, predicted) => countCell(run, isTrue, predicted, known.get(`${isTrue},${predicted}`) ?? 0, most);
+    const cellOf = (isTrue, predicted) => countCell(run, isTrue, predicted, counts.get(`${isTrue},${predicted}`) ?? 0, most);
     const table = rows.map((isTrue) => [className(run, isTrue), ...columns.map((predicted) => cellOf(isTrue, predicted))]);
     return html`<${Table} name="confusions" caption="Samples by true label (rows) and predicted label (columns)" columns=${["true \\ predicted", ...columns.map((label) => upright(className(run, label)))]} rows=${table} />`;
   }

@@ -88,7 +88,7 @@
 
   function Slider({ label, value, least = 0, most = 1, step = 0.01, onInput, name, words }) {
     return html`<label class="control"
-      ><span>${label} <output>${words ?? value}</output></span>
+      ><span>${label} <span class="now">${words ?? value}</span></span>
       <input
         type="range"
         name=${name}
