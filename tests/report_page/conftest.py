@@ -63,9 +63,14 @@ class Opened:
 
     def __init__(self, page, address):
         self.page, self.address, self.errors, self.requests = page, address, [], []
-        page.on("console", lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def _note(self, said):
+        # Tests read pixels back more often than people do, which Chromium remarks on.
+        if said.type in ("error", "warning") and "willReadFrequently" not in said.text:
+            self.errors.append(said.text)
 
     def go(self, state=""):
         self.page.goto("about:blank")
@@ -73,7 +78,7 @@ class Opened:
         self.page.wait_for_selector("footer")
         return self
 
-    def settled(self, selector=".map"):
+    def settled(self, selector=".map, .picture"):
         """Wait until all maps in sight are drawn."""
         self.page.wait_for_function(
             "selector => { const all = [...document.querySelectorAll(selector)];"

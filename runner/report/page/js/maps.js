@@ -54,10 +54,16 @@
     return colours;
   }
 
+  /** Give a canvas so many pixels; styles fit it into a place by its ratio. */
+  function resize(canvas, width, height) {
+    canvas.width = width;
+    canvas.height = height;
+    canvas.style.setProperty("--ratio", width / height);
+  }
+
   /** Draw a map onto a canvas, a pixel for each of its own. */
   function drawMap(canvas, map, view, signed) {
-    canvas.width = map.width;
-    canvas.height = map.height;
+    resize(canvas, map.width, map.height);
     const colours = coloursOf(map, view, signed);
     const image = new ImageData(map.width, map.height);
     const pixels = new Uint32Array(image.data.buffer);
@@ -68,8 +74,7 @@
   /** Draw a picture from the bytes of its file. */
   async function drawPicture(canvas, file) {
     const picture = await createImageBitmap(new Blob([file]));
-    canvas.width = picture.width;
-    canvas.height = picture.height;
+    resize(canvas, picture.width, picture.height);
     canvas.getContext("2d").drawImage(picture, 0, 0);
     picture.close();
   }

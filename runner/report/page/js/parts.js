@@ -14,31 +14,32 @@
 
   /** Runs an effect that awaits; its result is dropped where the part has changed or gone meanwhile. */
   function useAsync(start, needs) {
-    const [result, setResult] = useState({ value: null, error: null });
+    const [result, setResult] = useState({ value: null, error: null, lacking: false });
     useEffect(() => {
       let current = true;
       start().then(
-        (value) => current && setResult({ value, error: null }),
-        (error) => current && setResult({ value: null, error }),
+        (value) => current && setResult({ value, error: null, lacking: value === null }),
+        (error) => current && setResult({ value: null, error, lacking: false }),
       );
       return () => (current = false);
     }, needs);
     return result;
   }
 
-  /** A sample's original. `full` for its own size. */
-  function Picture({ run, sample, full = false, alt, children, ratio }) {
+  /** A sample's original. `full` for its own size; an empty `alt` where another part says what is shown. */
+  function Picture({ run, sample, full = false, alt }) {
     const canvas = useRef(null);
     const file = useAsync(() => run.picture(sample, full), [run, sample, full]);
-    const [broken, setBroken] = useState(false);
+    const [drawn, setDrawn] = useState(null); // the file that the canvas shows, or "broken"
     useEffect(() => {
-      setBroken(false);
-      if (file.value) ER.maps.drawPicture(canvas.current, file.value).catch(() => setBroken(true));
+      if (!file.value) return;
+      const show = () => setDrawn(file.value);
+      ER.maps.drawPicture(canvas.current, file.value).then(show, () => setDrawn("broken"));
     }, [file.value]);
-    const missing = file.error || broken || (file.value === null && !file.error && ratio === undefined);
-    return html`<span class="picture" data-ready=${file.value ? "1" : "0"}>
-      <canvas ref=${canvas} role="img" aria-label=${alt} hidden=${!file.value || broken}></canvas>
-      ${missing && (file.error || broken) ? html`<span class="missing">no picture</span>` : null} ${children}
+    const missing = file.error || drawn === "broken" || file.lacking;
+    return html`<span class="picture" data-ready=${(file.value && drawn === file.value) || missing ? "1" : "0"}>
+      <canvas ref=${canvas} role="img" aria-label=${alt} aria-hidden=${alt === "" ? "true" : null} hidden=${!file.value || missing}></canvas>
+      ${missing ? html`<span class="missing">no picture</span>` : null}
     </span>`;
   }
 
@@ -58,7 +59,7 @@
     const alt = `${name}: map of sample ${run.ids[sample]} for ${label}`;
     const opacity = view.mode === "alone" ? 1 : view.opacity;
     return html`<span class="map" data-explainer=${explainer} data-question=${question} data-ready=${known ? "1" : "0"}>
-      ${view.mode === "alone" ? null : html`<${Picture} run=${run} sample=${sample} full=${full} alt="" ratio="any" />`}
+      ${view.mode === "alone" ? null : html`<${Picture} run=${run} sample=${sample} full=${full} alt="" />`}
       <canvas ref=${canvas} class="heat" role="img" aria-label=${alt} style=${{ opacity }} hidden=${!known}></canvas>
       ${map.error ? html`<span class="missing">not in this report</span>` : null}
       ${map.value && !known ? html`<span class="missing">not computed</span>` : null}
@@ -88,7 +89,7 @@
 
   function Slider({ label, value, least = 0, most = 1, step = 0.01, onInput, name, words }) {
     return html`<label class="control"
-      ><span>${label} <span class="now">${words ?? value}</span></span>
+      ><span>${label} <b>${words ?? value}</b></span>
       <input
         type="range"
         name=${name}

@@ -41,7 +41,9 @@
     help: false,
   };
 
+  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]);
   const listeners = new Set();
+  let state = parsed(location.hash);
 
   function parsed(hash) {
     const found = { ...DEFAULTS };
@@ -50,8 +52,6 @@
     }
     return found;
   }
-
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "layer"]);
 
   function typed(key, text) {
     const usual = DEFAULTS[key];
@@ -69,8 +69,6 @@
     const hash = new URLSearchParams(text).toString();
     return hash ? `#${hash}` : "#";
   }
-
-  let state = parsed(location.hash);
 
   /** Change what is shown. What opens something is a step back in the browser; a slider's moves are not. */
   function set(changes, { step = false } = {}) {
