@@ -12,7 +12,7 @@
     if (!run) return [["comparison", "Comparison", ER.comparison.ComparisonView]];
     if (run.unreadable !== undefined) return [["run", "Run", ER.run.RunView]];
     const views = [["samples", "Samples", ER.samples.Samples]];
-    if (run.metrics.length || run.pictured.length > 1) views.push(["scores", "Scores", ER.scores.ScoresView]);
+    if (ER.scores.parts(run).length) views.push(["scores", "Scores", ER.scores.ScoresView]);
     if (run.occlusion) views.push(["counterfactual", "Counterfactual", ER.occlusion.OcclusionView]);
     views.push(["run", "Run", ER.run.RunView]);
     if (comparison) views.unshift(["comparison", "Comparison", ER.comparison.ComparisonView]);

@@ -122,7 +122,7 @@
       <div class="wide" tabindex="0" role="region" aria-label=${caption}>
         <table>
           <caption>
-            ${caption}
+            <span>${caption}</span>
           </caption>
           <thead>
             <tr>

@@ -35,13 +35,15 @@
   }
 
   /** True and predicted labels of a sample as the confusion matrix counts them: [true, predicted] pairs; of several
-   * labels those that were right pair with themselves, and the others with one another. */
+   * labels those that were right pair with themselves, and the others with one another; -1 is none. A sample without a
+   * true label has no pairs. */
   function cells(labels) {
     const right = labels.filter((one) => one.flag === "TP").map((one) => [one.label, one.label]);
     const missed = labels.filter((one) => one.flag === "FN");
     const wrong = labels.filter((one) => one.flag === "FP");
     const pairs = missed.flatMap((one) => (wrong.length ? wrong : [{ label: -1 }]).map((two) => [one.label, two.label]));
-    return [...right, ...pairs];
+    const extra = right.length && !missed.length ? wrong.map((one) => [-1, one.label]) : [];
+    return [...right, ...pairs, ...extra];
   }
 
   function byCell(run, { cell }) {

@@ -31,6 +31,10 @@
     by: "explainer", // scores by label: one explainer over metrics, or one "metric" over explainers
     explainer: 0,
     metric: 0,
+    section: "", // of the view of scores
+    labelFind: "", // of the table by label
+    labelSort: "label", // "label", "questions", or a column's place
+    labelDown: false,
     outcome: "all", // of hierarchical occlusion: "with" or "without" a result, or one outcome
     asked: null, // the label that it was asked about
     layer: null, // the step of its that is enlarged, 0 for the original
