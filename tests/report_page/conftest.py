@@ -98,7 +98,8 @@ class Opened:
     def canvas(self, selector):
         """(H, W, 3) of a canvas, in its own pixels."""
         width, height, values = self.page.locator(selector).first.evaluate(
-            "one => [one.width, one.height, Array.from(one.getContext('2d').getImageData(0, 0, one.width, one.height).data)]"
+            "one => [one.width, one.height,"
+            " Array.from(one.getContext('2d').getImageData(0, 0, one.width, one.height).data)]"
         )
         return np.array(values).reshape(height, width, 4)[:, :, :3]
 
