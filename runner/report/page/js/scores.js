@@ -70,7 +70,7 @@
     useEffect(() => {
       if (state.section) show(state.section);
     }, []);
-    return html`<div class="scores">
+    return html`<div class="scores-view">
       <h1>Scores</h1>
       ${run.metrics.length ? null : html`<p>This run has no metrics, so its explainers have no scores.</p>`}
       ${run.summary.questions_total ? null : html`<p>No label of any sample was explained, so there are no scores.</p>`}
