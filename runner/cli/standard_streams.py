@@ -168,10 +168,27 @@ def echo(text: str) -> None:
     Raises:
         OSError: if it, or something before it, could not be written.
     """
-    stream = sys.stdout
-    if stream is None:
+    stream = _standard_output()
+    _echo(encodable(without_controls(text, "\n\t"), stream), stream)
+
+
+def echo_bytes(data: bytes) -> None:
+    """Write what a file would hold to standard output, and flush.
+
+    Raises:
+        OSError: if it, or something before it, could not be written.
+    """
+    _echo(data, _standard_output())
+
+
+def _standard_output() -> TextIO:
+    if sys.stdout is None:
         raise OSError(_CLOSED)
-    click.echo(encodable(without_controls(text, "\n\t"), stream), file=stream)
+    return sys.stdout
+
+
+def _echo(content: str | bytes, stream: TextIO) -> None:
+    click.echo(content, file=stream, nl=isinstance(content, str))
     if isinstance(stream, TolerantStream) and stream.failure:
         stream.dealt_with = True
         raise stream.failure

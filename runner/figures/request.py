@@ -18,6 +18,7 @@ from ...explainers import EXPLAINERS
 from ...explainers.network import Output
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
+from ...summary_format.storage.destinations import check_destination
 from ..checkpoints.loading import located
 from ..config.build import choose_device, class_names_of, sample_shape
 from ..config.factories import FORMS, load_network
@@ -232,6 +233,7 @@ def check_file(path: str | None) -> None:
         raise ValueError(Problem.of("figure-is-folder", "{file} is a folder", file=path))
     if not place.parent.is_dir():
         raise ValueError(Problem.of("figure-without-folder", "there is no folder {folder}", folder=place.parent))
+    check_destination(place)
 
 
 def _from_folder(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:

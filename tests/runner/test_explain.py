@@ -380,6 +380,8 @@ def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):
         (("--network", "tiny.py:Tiny", "--mean", "1"), "mean and std go together: give both or neither"),
         (("--network", "tiny.py:Tiny", "--savefig", "out.doc"), "--savefig: out.doc must end in one of .png, "),
         (("--network", "tiny.py:Tiny", "--savefig", "d.png"), "--savefig: d.png is a folder"),
+        (("--network", "tiny.py:Tiny", "--savefig", "p.png"), "--savefig: p.png is a pipe; name a file"),
+        (("--network", "tiny.py:Tiny", "--savefig", "zero.png"), "--savefig: zero.png is a device; name a file"),
         (("--network", "tiny.py:Tiny", "--method", "rise,rise"), "method 'RISE' is named twice"),
         (("--network", "tiny.py:Tiny", "--set", "Gradient.size=3"), "Gradient has no option 'size'"),
         (
@@ -397,6 +399,8 @@ def test_what_the_command_refuses(folder, arguments, words):
     (folder / "two.txt").write_text("cat\nowl\n")
     (folder / "three.txt").write_text("cat\nowl\nemu\n")
     (folder / "d.png").mkdir()
+    os.mkfifo("p.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
     done = command("scene.png", *arguments)
     lines = [line for line in done.stderr.splitlines() if line.startswith("explainrun:")]
     assert (done.exit_code, len(lines)) == (2, 1), done.output
