@@ -20,7 +20,7 @@ def is_standard_output(path: str | Path) -> bool:
 
 
 def is_written_directly(path: str | Path) -> bool:
-    """Whether nothing there can be replaced: what this process has open, as by a shell's ``>(...)``, or the null device."""
+    """Whether it is what this process has open, as by a shell's ``>(...)``, or the null device: never replaced."""
     return bool(_OPEN.fullmatch(str(path))) or _is_null_device(Path(path))
 
 
