@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT
-from ...summary_format.names import without_controls
+from ...summary_format.names import without_controls, without_login
 
 _CLOSED = "it is closed"
 
@@ -198,7 +198,7 @@ def report(message: str) -> None:
     """Write a message to standard error, if that takes it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            shown = without_controls(f"explainrun: {message}", "\n\t")
+            shown = without_controls(without_login(f"explainrun: {message}"), "\n\t")
             click.echo(encodable(shown, sys.stderr), file=sys.stderr)
 
 

@@ -30,7 +30,7 @@ from ..data.class_names import class_names_from
 from ..data.pictures import MODES, PictureError, Pixels
 from ..problems import Problems
 from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
-from .pictures import read_picture, seen
+from .pictures import picture_name, read_picture, seen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -212,7 +212,7 @@ def from_file(source: str | Path, pixels: Pixels) -> Shown:
         PictureError: if there is none.
     """
     picture = read_picture(source)
-    return Shown(str(source).rpartition("/")[2] or str(source), np.asarray(seen(picture)), pixels.of(picture))
+    return Shown(picture_name(source), np.asarray(seen(picture)), pixels.of(picture))
 
 
 def drawn(
