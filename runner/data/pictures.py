@@ -108,11 +108,10 @@ def read_content(content: Path | io.BytesIO, source: str | Path) -> Image.Image:
             raise PictureError(Problem.of("picture-empty", "{source} is empty", source=source)) from None
         problem = Problem.of("picture-kind", "{source} is not a picture of a known kind", source=source)
         raise PictureError(problem) from None
-    except Image.DecompressionBombError as error:
-        words, most = "{source} has more than {most:,} pixels; save it smaller", 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise PictureError(Problem.of("picture-too-many-pixels", words, source=source, most=most)) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         words, said = "{source} cannot be read: {said}", " ".join(str(error).split())
+        if isinstance(error, Image.DecompressionBombError):  # whose words say nothing that one could do
+            said = f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; save it smaller"
         raise PictureError(Problem.of("picture-unreadable", words, source=source, said=said)) from error
 
 

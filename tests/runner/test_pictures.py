@@ -127,7 +127,7 @@ def test_a_picture_of_the_callers_is_not_changed():
 def test_too_many_pixels(tmp_path, monkeypatch, raising):
     RGB.save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
-    with raising(PictureError, "picture-too-many-pixels", source=str(tmp_path / "a.png"), most=4):
+    with raising(PictureError, "picture-unreadable", said="it has more than 4 pixels; save it smaller"):
         from_file(tmp_path / "a.png", Pixels())
 
 
