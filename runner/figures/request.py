@@ -64,7 +64,7 @@ class PictureRequest:
     network: str | None = None
     checkpoint: str | None = None
     methods: str | None = None
-    target: str | None = None
+    targets: Sequence[str] = ()
     layer: str | None = None
     size: str | None = None
     channels: int | None = None
@@ -108,7 +108,7 @@ class PictureRequest:
             network=classifier.network,
             methods=methods,
             activation_fn=activation(self.activation or classifier.activation),
-            targets=[self.target] * len(self.images),
+            targets=[tuple(self.targets) or (None,)] * len(self.images),
             layers=_comma_separated(self.layer),
             class_names=names,
             seed=self.seed,
