@@ -145,7 +145,7 @@ class RunConfig(RunOptions):
         names = {"": value} if isinstance(value, str) else value.values() if isinstance(value, dict) else value
         for name in names:
             if isinstance(name, bool) or not isinstance(name, (str, int)):
-                words = "class_names holds {name!r}, which YAML takes for no text; put it in quotes"
+                words = "class_names holds {name!r}, which YAML does not take for a text; put it in quotes"
                 raise ValueError(Problem.of("class-name-no-text", words, name=name))
         return value
 
