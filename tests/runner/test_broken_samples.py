@@ -17,6 +17,7 @@ from explainrun.runner.cli.main import main
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
 from explainrun.runner.data.samples import read_samples
 from explainrun.summary_format import Results, find_runs, merge
+from explainrun.summary_format.inspection.committed_work import NotComputed
 
 NAMES = ["zero", "one"]
 NET = """
@@ -160,6 +161,15 @@ def test_inspect_counts_them_apart(dataset, tmp_path):
     assert (told["broken"], told["outputs"], told["unlabelled"]) == (2, 1, 0)
     shown = " ".join(CliRunner().invoke(main, ["inspect", str(tmp_path)]).stdout.split())
     assert "2 broken samples left out; 1 sample without numbers from the network" in shown
+
+
+def test_of_an_unfinished_run_they_are_known_by_their_digest(listing):
+    digests = np.array([sample.digest for sample in read_samples(listing({0: "cut", 4: "text"}), 2, tolerant=True)])
+    lacking = NotComputed()
+    lacking.count_samples(
+        np.array([False, True, True, False, False, True]), digests, np.array([[1, 0], [5, 0]]), np.zeros(6, int)
+    )
+    assert (lacking.broken, lacking.outputs, lacking.unlabelled) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("broken", [{0: "cut", 3: "empty"}, {0: "text", 1: "text", 2: "text"}])
