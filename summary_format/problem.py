@@ -7,7 +7,7 @@ from pathlib import PurePath
 from string import Formatter
 from typing import Any
 
-from .names import without_controls
+from .names import without_controls, without_login
 from .plural import plural, there_are
 
 _BETWEEN = {"list": ", ", "and": " and ", "or": " or ", "lines": "; "}
@@ -71,11 +71,15 @@ class _Words(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         *how, what = format_spec.split(" ")
         if what in _BETWEEN:
-            return _BETWEEN[what].join(without_controls(_AS_TEXT["".join(how)](one)) for one in value)
+            return _BETWEEN[what].join(_shown(_AS_TEXT["".join(how)](one)) for one in value)
         for written, start in ((plural, "plural "), (there_are, "there are ")):
             if format_spec.startswith(start):
                 return written(value, format_spec.removeprefix(start))
-        return without_controls(str(super().format_field(value, format_spec)))
+        return _shown(str(super().format_field(value, format_spec)))
+
+
+def _shown(text: str) -> str:
+    return without_controls(without_login(text))
 
 
 _FORMATTER = _Words()

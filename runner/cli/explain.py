@@ -34,8 +34,8 @@ _WINDOW_PIXELS = 1600  # the widest window
     help="Use these explainers (`explainrun list`); by default four cheap ones.",
 )  # fmt: skip
 @click.option(
-    "--target", "--class-idx", metavar="CLASS",
-    help="Explain this class, an index or name, or top-K for the K most probable; by default each picture's first.",
+    "--target", "--class-idx", "targets", multiple=True, metavar="CLASS",
+    help="Explain this class: an index, a name, or top-K for the K most probable; repeatable. [default: predicted]",
 )  # fmt: skip
 @click.option("--layer", metavar="A,B", help="Have methods read these layers; by default the deepest feature maps.")
 @click.option(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,15 @@ from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
 
-SOURCES = ("factory", "hdf5", "npz", "csv", "image_folder", "mindrecord")
+_OF_PICTURES = ("size", "channels")
+SOURCES: Mapping[str, Sequence[str]] = {  # with the options that each takes
+    "factory": ("options",),
+    "hdf5": (),
+    "npz": (),
+    "csv": ("folder", *_OF_PICTURES),
+    "image_folder": _OF_PICTURES,
+    "mindrecord": ("columns", *_OF_PICTURES),
+}
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
 
@@ -62,8 +71,17 @@ class DataSection(_Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
-        if sum(getattr(self, source) is not None for source in SOURCES) != 1:
-            raise ValueError(f"name one source: {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
+        named = [source for source in SOURCES if getattr(self, source) is not None]
+        if len(named) != 1:
+            *others, last = SOURCES
+            raise ValueError(f"name one source: {', '.join(others)} or {last}")
+        given = [name for name in type(self).model_fields if name in self.model_fields_set and name not in SOURCES]
+        others = [name for name in given if getattr(self, name) is not None and name not in SOURCES[named[0]]]
+        if others:
+            words = "data: {source} takes no {options:repr or}; it takes {allowed}"
+            known = ", ".join(SOURCES[named[0]]) or "nothing else"
+            values = {"source": named[0], "options": others, "allowed": known}
+            raise ValueError(Problem.of("data-option-of-another", words, **values))
         return self
 
 
@@ -116,6 +134,20 @@ class RunConfig(RunOptions):
         if not self.explainers and self.hierarchical_occlusion is None:
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        indices = value if isinstance(value, dict) else ()
+        if not isinstance(value, (list, dict, str)) or not all(re.fullmatch(r"-?\d+", str(one)) for one in indices):
+            words = "class_names must be a list of names, a mapping from index to name, or a file, got {given!r}"
+            raise ValueError(Problem.of("class-names-kind", words, given=value))
+        names = {"": value} if isinstance(value, str) else value.values() if isinstance(value, dict) else value
+        for name in names:
+            if isinstance(name, bool) or not isinstance(name, (str, int)):
+                words = "class_names holds {name!r}, which YAML does not take for a text; put it in quotes"
+                raise ValueError(Problem.of("class-name-no-text", words, name=name))
+        return value
 
     @field_validator("summary_dir")
     @classmethod
@@ -215,8 +247,11 @@ def _said(problem: Any) -> Problem:
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         words = "{key} must be a mapping of options, {{}} for the defaults, got {given!r}"
         return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
+    if problem["type"] == "value_error" and (own := option_problem(problem)).code != "other":
+        return own  # which says it all
     message = problem["msg"].removeprefix("Value error, ")
-    if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
-        return option_problem(problem)
     said = f"{message[0].lower()}{message[1:]}"
-    return Problem.of("key-refused", "{key}: {said}, got {given!r}", key=where, said=said, given=problem["input"])
+    values = {"key": where, "said": said, "given": problem["input"]}
+    if problem["type"] == "value_error" and (not where or problem["input"] is None):  # the whole config, or nothing
+        return Problem(f"{where}: {said}" if where else said, "key-refused", values)
+    return Problem.of("key-refused", "{key}: {said}, got {given!r}", **values)

@@ -29,8 +29,9 @@ from ..config.schema import ACTIVATIONS
 from ..data.class_names import class_names_from
 from ..data.pictures import MODES, PictureError, Pixels
 from ..problems import Problems
-from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
-from .pictures import read_picture, seen
+from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, explain_pictures
+from .pictures import picture_name, read_picture, seen
+from .targets import Target, targets_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +84,7 @@ def explain(  # noqa: PLR0913
     network: nn.Cell,
     images: Any,
     methods: str | Explainer | Sequence[Method] = CHEAP_METHODS,
-    target: Target | Sequence[Target] = None,
+    target: Target | Sequence[Target | Sequence[Target]] = None,
     layer: str | Sequence[str] | None = None,
     *,
     class_names: Sequence[str] | Mapping[int, str] | None = None,
@@ -109,8 +110,9 @@ def explain(  # noqa: PLR0913
             std; or Tensors and arrays (C, H, W) or (N, C, H, W), taken as they are (mean and std then only restore
             their colours).
         methods: names ("GradCAM"; "GradCAM,RISE"), one-entry mappings from a name to its options, or explainers.
-        target: class index or name, one for all or one per picture; None for the network's first, "top-K" for its
-            first K, a row each.
+        target: class index or name, one for all or one per picture; None or "predicted" for the network's first,
+            "top-K" for its first K, a row each. Several of these are a list: in a list with one for each picture or one
+            for all, ``[["cat", "dog"]]``; of a single picture also by itself.
         layer: for methods named that read layers, several to have their maps fused; by default the deepest that gives
             feature maps.
         class_names: in the order of the network's outputs, or a dictionary by index.
@@ -144,7 +146,7 @@ def explain(  # noqa: PLR0913
         network=network,
         methods=_methods(methods),
         activation_fn=problems.attempt("activation_fn", lambda: activation(activation_fn)),
-        targets=problems.attempt("", partial(_targets, target, len(listed))) or [],
+        targets=problems.attempt("", partial(targets_of, target, len(listed))) or [],
         layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
         class_names=problems.attempt("", partial(_names, class_names)),
         seed=seed,
@@ -212,7 +214,7 @@ def from_file(source: str | Path, pixels: Pixels) -> Shown:
         PictureError: if there is none.
     """
     picture = read_picture(source)
-    return Shown(str(source).rpartition("/")[2] or str(source), np.asarray(seen(picture)), pixels.of(picture))
+    return Shown(picture_name(source), np.asarray(seen(picture)), pixels.of(picture))
 
 
 def drawn(
@@ -337,19 +339,6 @@ def _image_list(images: Any) -> list[Any]:
     if not listed:
         raise ValueError(Problem.of("no-images", "there are no images to explain"))
     return listed
-
-
-def _targets(target: Any, pictures: int) -> list[Target]:
-    """The class asked about for each picture.
-
-    Raises:
-        ValueError: if there is neither one for all nor one each.
-    """
-    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * pictures
-    if len(targets) != pictures:
-        words = "target must be one class for all pictures or one each, got {targets} for {pictures}"
-        raise ValueError(Problem.of("targets-not-pictures", words, targets=len(targets), pictures=pictures))
-    return targets
 
 
 def _shown(index: int, image: Any, pixels: Pixels) -> Shown:
