@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mindspore import nn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ...explainers.arguments import whole_number
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
@@ -19,6 +20,9 @@ from .components import Entry
 
 SOURCES = ("factory", "hdf5", "npz", "csv", "image_folder", "mindrecord")
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+
+
+Whole = Annotated[int, BeforeValidator(lambda value, info: whole_number(value, info.field_name))]
 
 
 class _Section(BaseModel):
@@ -57,8 +61,8 @@ class DataSection(_Section):
     mindrecord: str | None = None
     folder: str | None = None
     columns: list[str] | None = None
-    size: tuple[int, int] | None = None
-    channels: int = 3
+    size: tuple[Whole, Whole] | None = None
+    channels: Whole = 3
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
@@ -70,16 +74,16 @@ class DataSection(_Section):
 class UncertaintySection(_Section):
     """Monte Carlo dropout."""
 
-    samples: int = Field(default=20, ge=2)
+    samples: Annotated[int, BeforeValidator(lambda value: whole_number(value, "samples", 2))] = 20
 
 
 class HierarchicalOcclusionSection(_Section):
     """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
 
     threshold: float = 0.5
-    window_sides: list[int] | None = None
-    strides: list[int] | None = None
-    blur: int | None = None
+    window_sides: list[Whole] | None = None
+    strides: list[Whole] | None = None
+    blur: Whole | None = None
 
 
 class RunConfig(RunOptions):
@@ -109,7 +113,7 @@ class RunConfig(RunOptions):
     metrics: list[Entry] = Field(default_factory=list)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
-    limit: int | None = Field(default=None, ge=1)
+    limit: Whole | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
@@ -216,7 +220,7 @@ def _said(problem: Any) -> Problem:
         words = "{key} must be a mapping of options, {{}} for the defaults, got {given!r}"
         return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
     message = problem["msg"].removeprefix("Value error, ")
-    if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
-        return option_problem(problem)
+    if problem["type"] == "value_error" and (ours := option_problem(problem)).code != "other":  # which says it all
+        return ours if len(problem["loc"]) == 1 else ours.at(str(problem["loc"][0]))
     said = f"{message[0].lower()}{message[1:]}"
     return Problem.of("key-refused", "{key}: {said}, got {given!r}", key=where, said=said, given=problem["input"])
