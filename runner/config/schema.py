@@ -11,7 +11,7 @@ from mindspore import nn
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...explainers.arguments import whole_number
-from ...summary_format.errors import nearest
+from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
@@ -141,6 +141,14 @@ class RunConfig(RunOptions):
         return RunOptions(**{name: getattr(self, name) for name in SETTINGS})
 
 
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "network": NetworkSection,
+    "data": DataSection,
+    "uncertainty": UncertaintySection,
+    "hierarchical_occlusion": HierarchicalOcclusionSection,
+}
+
+
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[Problem]]:
     """Read a config file.
 
@@ -205,14 +213,10 @@ def _said(problem: Any) -> Problem:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        sections: dict[Any, type[_Section]] = {
-            "network": NetworkSection,
-            "data": DataSection,
-            "uncertainty": UncertaintySection,
-            "hierarchical_occlusion": HierarchicalOcclusionSection,
-        }
-        section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
-        near = nearest(str(problem["loc"][-1]), section.model_fields)
+        *above, key = map(str, problem["loc"])
+        sections = {"the top level": RunConfig, **_SECTIONS}
+        section = sections.pop(above[0] if above else "the top level")
+        near = nearest_or_place(key, section.model_fields, {at: one.model_fields for at, one in sections.items()})
         return Problem.of("key-unknown", "unknown key {key!r}; {nearest}", key=where, nearest=near)
     if problem["type"] == "missing":
         return Problem.of("key-missing", "the key {key!r} is missing", key=where)
