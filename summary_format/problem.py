@@ -81,7 +81,10 @@ class _Words(Formatter):
         for written, start in ((plural, "plural "), (there_are, "there are ")):
             if format_spec.startswith(start):
                 return written(value, format_spec.removeprefix(start))
-        return without_controls(str(super().format_field(value, format_spec)))
+        try:
+            return without_controls(str(super().format_field(value, format_spec)))
+        except Exception:  # as above
+            return object.__repr__(value)
 
 
 _FORMATTER = _Words()
