@@ -52,4 +52,4 @@ def shown(result: RunResult) -> str:
 
 
 if __name__ == "__main__":
-    print(shown(make_runner(*sys.argv[1:2] or ["runs/register_and_run"]).run()))
+    print(shown(make_runner(sys.argv[1] if len(sys.argv) > 1 else "runs/register_and_run").run()))

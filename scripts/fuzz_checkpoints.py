@@ -141,7 +141,8 @@ def _zip(pickled: bytes) -> bytes:
 
 def _safetensors() -> bytes:
     values = {"weight": np.arange(6, dtype="<f4").reshape(2, 3), "count": np.array(7, "<i8")}
-    header, content = {"__metadata__": {"format": "pt"}}, b""
+    header: dict[str, dict[str, Any]] = {"__metadata__": {"format": "pt"}}
+    content = b""
     for name, value in values.items():
         place = [len(content), len(content) + value.nbytes]
         kind = {"f": "F32", "i": "I64"}[value.dtype.kind]

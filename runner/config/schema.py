@@ -214,7 +214,7 @@ def _said(problem: Any) -> Problem:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *above, key = map(str, problem["loc"])
-        sections = {"the top level": RunConfig, **_SECTIONS}
+        sections: dict[str, type[BaseModel]] = {"the top level": RunConfig, **_SECTIONS}
         section = sections.pop(above[0] if above else "the top level")
         near = nearest_or_place(key, section.model_fields, {at: one.model_fields for at, one in sections.items()})
         return Problem.of("key-unknown", "unknown key {key!r}; {nearest}", key=where, nearest=near)

@@ -177,7 +177,7 @@ def check_readable(folder):
     assert "at least 5 samples" in ended.output or ended.exit_code == 0, ended.output
 
 
-@pytest.mark.slow
+@pytest.mark.long  # two minutes; what the one below does in a single run, value by value
 @pytest.mark.parametrize("option", ODD)
 def test_odd_values_are_refused_or_run_to_the_end(attempt, option):
     found = [attempt(**{option: value}) for value in ODD[option]]
@@ -218,7 +218,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # beside it
 @pytest.mark.parametrize("key", KEYS)
 def test_odd_values_of_configs(tmp_path, monkeypatch, key):
     (tmp_path / "weighed.py").write_text(NETWORK)
