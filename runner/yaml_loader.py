@@ -26,6 +26,13 @@ class UniqueKeyLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_set(self, node: yaml.MappingNode) -> Any:
+        """Refuse a set, whose order differs from process to process."""
+        raise yaml.constructor.ConstructorError(None, None, "a set has no order; write a list", node.start_mark)
+
+
+UniqueKeyLoader.add_constructor("tag:yaml.org,2002:set", UniqueKeyLoader.construct_yaml_set)
+
 
 def _text(path: Path) -> str:
     """What a file holds.

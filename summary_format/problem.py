@@ -68,6 +68,12 @@ class Problem(str):
 class _Words(Formatter):
     """Writes lists and counts as ``Problem.of`` says."""
 
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        try:
+            return super().convert_field(value, conversion)
+        except Exception:  # of a number of thousands of digits, or what a user's class shows itself as
+            return object.__repr__(value)
+
     def format_field(self, value: Any, format_spec: str) -> str:
         *how, what = format_spec.split(" ")
         if what in _BETWEEN:
@@ -75,7 +81,10 @@ class _Words(Formatter):
         for written, start in ((plural, "plural "), (there_are, "there are ")):
             if format_spec.startswith(start):
                 return written(value, format_spec.removeprefix(start))
-        return _shown(str(super().format_field(value, format_spec)))
+        try:
+            return _shown(str(super().format_field(value, format_spec)))
+        except Exception:  # as above
+            return object.__repr__(value)
 
 
 def _shown(text: str) -> str:

@@ -129,24 +129,25 @@ class Concepts:
 
     def _colours(self) -> npt.NDArray[np.float64]:
         """(k, 3) in 0..1, far apart."""
-        from matplotlib import colormaps  # noqa: PLC0415  (slow to import, and only pictures need it)
+        from ..visual.any_backend import matplotlib  # noqa: PLC0415  (slow to import, and only pictures need it)
 
-        colours: npt.NDArray[np.float64] = colormaps["gist_rainbow"](np.arange(len(self.maps)) / len(self.maps))[:, :3]
+        along = matplotlib.colormaps["gist_rainbow"]
+        colours: npt.NDArray[np.float64] = along(np.arange(len(self.maps)) / len(self.maps))[:, :3]
         return colours
 
 
 def _beside(picture: Image.Image, colours: npt.NDArray[np.float64], labels: Sequence[str]) -> Image.Image:
     """A picture, enlarged, with a legend at its right."""
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
+    from ..visual.any_backend import matplotlib  # noqa: PLC0415
+    from ..visual.figures import NotebookFigure  # noqa: PLC0415
 
-    figure = Figure((_INCHES, _INCHES * picture.height / picture.width), dpi=100)
+    figure = NotebookFigure((_INCHES, _INCHES * picture.height / picture.width), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(np.asarray(picture), interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     # Numbered, since matplotlib leaves out labels that begin with "_"; what stands between two $ would be a formula.
     texts = [f"{number}: {label}".replace("$", r"\$") for number, label in enumerate(labels, start=1)]
-    handles = [Patch(color=tuple(colour)) for colour in colours]
+    handles = [matplotlib.patches.Patch(color=tuple(colour)) for colour in colours]
     axes.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
+from ..arguments import plain_text
 from ..network import INPUT_LAYER, Network, Output
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.overlay import saliency_to_image
@@ -39,7 +40,7 @@ class Explainer(Configured, ABC):
             configurations of a class side by side.
 
     Raises:
-        TypeError: if the network is not a ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or name not a text.
     """
 
     needs = Needs()
@@ -54,7 +55,7 @@ class Explainer(Configured, ABC):
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)
-        self.name = name or type(self).__name__
+        self.name = (name is not None and plain_text(name, "name")) or type(self).__name__
         self._automatic: dict[tuple[int, ...], ChosenLayer] = {}
 
     @property

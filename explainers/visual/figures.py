@@ -10,6 +10,9 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from . import any_backend  # noqa: F401 - before what follows, which else may refuse to be imported
+
+# isort: split
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 

@@ -58,6 +58,7 @@ def saliency_to_image(
 
 
 def _viridis() -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
-    from matplotlib import colormaps  # noqa: PLC0415  (slow to import, and only pictures need it)
+    from .any_backend import matplotlib  # noqa: PLC0415  (slow to import, and only pictures need it)
 
-    return colormaps["viridis"]
+    viridis: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = matplotlib.colormaps["viridis"]
+    return viridis

@@ -210,20 +210,20 @@ def colour_map(cmap: Any, sign: str) -> Any:
         ValueError: if there is none of that name.
         TypeError: if it is neither a name nor a colour map.
     """
-    from matplotlib import colormaps  # noqa: PLC0415  (slow to import, and only figures need it)
-    from matplotlib.colors import Colormap, LinearSegmentedColormap  # noqa: PLC0415
+    from .any_backend import matplotlib  # noqa: PLC0415  (slow to import, and only figures need it)
 
+    known = matplotlib.colormaps
     if cmap is None and sign == "all":
-        return LinearSegmentedColormap.from_list("RdWhGn", ["red", "white", "green"])
+        return matplotlib.colors.LinearSegmentedColormap.from_list("RdWhGn", ["red", "white", "green"])
     cmap = _COLOURS[sign] if cmap is None else cmap
-    if isinstance(cmap, Colormap):
+    if isinstance(cmap, matplotlib.colors.Colormap):
         return cmap
     if not isinstance(cmap, str):
         raise TypeError(f"cmap must be a matplotlib colour map or its name, got {cmap!r}")
-    if cmap not in colormaps:
+    if cmap not in known:
         words = "no colour map {name!r}; {nearest}"
-        raise ValueError(Problem.of("colour-map-unknown", words, name=cmap, nearest=nearest(cmap, colormaps)))
-    return colormaps[cmap]
+        raise ValueError(Problem.of("colour-map-unknown", words, name=cmap, nearest=nearest(cmap, known)))
+    return known[cmap]
 
 
 def map_channels(saliency: Any) -> Values:

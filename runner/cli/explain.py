@@ -26,13 +26,11 @@ _WINDOW_PIXELS = 1600  # the widest window
 
 
 @click.command(short_help="Explain pictures, methods side by side.")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, metavar="IMAGE...")
+@click.option("--img", multiple=True, metavar="IMAGE", help="Explain this picture, as IMAGE does.")
 @click.option("--network", "--arch", metavar="NETWORK", help="Explain this classifier; see NETWORK above.")
 @click.option("--checkpoint", metavar="FILE", help="Load its weights from FILE; a config may name its own.")
-@click.option(
-    "--method", "methods", metavar="A,B",
-    help="Use these explainers (`explainrun list`); by default four cheap ones.",
-)  # fmt: skip
+@click.option("--method", "methods", metavar="A,B", help="Use these explainers (`explainrun list`), else four.")
 @click.option(
     "--target", "--class-idx", "targets", multiple=True, metavar="CLASS",
     help="Explain this class: an index, a name, or top-K for the K most probable; repeatable. [default: predicted]",
@@ -62,7 +60,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 @click.option("--cmap", metavar="NAME", help="Draw all maps in this matplotlib colour map.")
 @click.option("--savefig", metavar="FILE", help="Write the figure here instead of showing it.")
 @click.option("--noblock", is_flag=True, help="Do not wait until the window is closed.")
-def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:
+def explain(images: tuple[str, ...], img: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:
     """Explain pictures by several methods, side by side.
 
     IMAGE is a path or an http(s) address; each gets a row. NETWORK is a config (.yaml), package.module:factory,
@@ -74,11 +72,12 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     2 bad input, nothing drawn, or a method named with --method has no map for a picture: its panel says why, and the
     others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
     """
-    pairs = [setting(text) for text in settings]
+    given["settings"] = [setting(text) for text in given["settings"]]
     with reported_errors(committed=False):
         from ..figures.request import PictureRequest  # noqa: PLC0415
 
-        request = PictureRequest(**given, settings=pairs, channels=None if channels is None else int(channels))
+        taken = None if channels is None else int(channels)
+        request = PictureRequest(images=(*images, *img), channels=taken, **given)
         refused = _explain(request, block=not noblock)
     if request.methods is not None and refused:
         sys.exit(EXIT_BAD_INPUT)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mindspore import nn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ...summary_format.errors import nearest
+from ...explainers.arguments import whole_number
+from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
@@ -28,6 +29,9 @@ SOURCES: Mapping[str, Sequence[str]] = {  # with the options that each takes
     "mindrecord": ("columns", *_OF_PICTURES),
 }
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+
+
+Whole = Annotated[int, BeforeValidator(lambda value, info: whole_number(value, info.field_name))]
 
 
 class _Section(BaseModel):
@@ -66,8 +70,8 @@ class DataSection(_Section):
     mindrecord: str | None = None
     folder: str | None = None
     columns: list[str] | None = None
-    size: tuple[int, int] | None = None
-    channels: int = 3
+    size: tuple[Whole, Whole] | None = None
+    channels: Whole = 3
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
@@ -88,16 +92,16 @@ class DataSection(_Section):
 class UncertaintySection(_Section):
     """Monte Carlo dropout."""
 
-    samples: int = Field(default=20, ge=2)
+    samples: Annotated[int, BeforeValidator(lambda value: whole_number(value, "samples", 2))] = 20
 
 
 class HierarchicalOcclusionSection(_Section):
     """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
 
     threshold: float = 0.5
-    window_sides: list[int] | None = None
-    strides: list[int] | None = None
-    blur: int | None = None
+    window_sides: list[Whole] | None = None
+    strides: list[Whole] | None = None
+    blur: Whole | None = None
 
 
 class RunConfig(RunOptions):
@@ -127,7 +131,7 @@ class RunConfig(RunOptions):
     metrics: list[Entry] = Field(default_factory=list)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
-    limit: int | None = Field(default=None, ge=1)
+    limit: Whole | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
@@ -141,7 +145,7 @@ class RunConfig(RunOptions):
         indices = value if isinstance(value, dict) else ()
         if not isinstance(value, (list, dict, str)) or not all(re.fullmatch(r"-?\d+", str(one)) for one in indices):
             words = "class_names must be a list of names, a mapping from index to name, or a file, got {given!r}"
-            raise ValueError(Problem.of("class-names-kind", words, given=value))
+            raise ValueError(Problem.of("class-names-key-kind", words, given=value))
         names = {"": value} if isinstance(value, str) else value.values() if isinstance(value, dict) else value
         for name in names:
             if isinstance(name, bool) or not isinstance(name, (str, int)):
@@ -167,6 +171,14 @@ class RunConfig(RunOptions):
     def options(self) -> RunOptions:
         """The run's options alone."""
         return RunOptions(**{name: getattr(self, name) for name in SETTINGS})
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "network": NetworkSection,
+    "data": DataSection,
+    "uncertainty": UncertaintySection,
+    "hierarchical_occlusion": HierarchicalOcclusionSection,
+}
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[Problem]]:
@@ -233,23 +245,19 @@ def _said(problem: Any) -> Problem:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        sections: dict[Any, type[_Section]] = {
-            "network": NetworkSection,
-            "data": DataSection,
-            "uncertainty": UncertaintySection,
-            "hierarchical_occlusion": HierarchicalOcclusionSection,
-        }
-        section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
-        near = nearest(str(problem["loc"][-1]), section.model_fields)
+        *above, key = map(str, problem["loc"])
+        sections: dict[str, type[BaseModel]] = {"the top level": RunConfig, **_SECTIONS}
+        section = sections.pop(above[0] if above else "the top level")
+        near = nearest_or_place(key, section.model_fields, {at: one.model_fields for at, one in sections.items()})
         return Problem.of("key-unknown", "unknown key {key!r}; {nearest}", key=where, nearest=near)
     if problem["type"] == "missing":
         return Problem.of("key-missing", "the key {key!r} is missing", key=where)
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         words = "{key} must be a mapping of options, {{}} for the defaults, got {given!r}"
         return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
-    if problem["type"] == "value_error" and (own := option_problem(problem)).code != "other":
-        return own  # which says it all
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error" and (ours := option_problem(problem)).code != "other":  # which says it all
+        return ours if len(problem["loc"]) == 1 else ours.at(str(problem["loc"][0]))
     said = f"{message[0].lower()}{message[1:]}"
     values = {"key": where, "said": said, "given": problem["input"]}
     if problem["type"] == "value_error" and (not where or problem["input"] is None):  # the whole config, or nothing

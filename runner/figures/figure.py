@@ -149,7 +149,7 @@ def explain(  # noqa: PLR0913
         targets=problems.attempt("", partial(targets_of, target, len(listed))) or [],
         layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
         class_names=problems.attempt("", partial(_names, class_names)),
-        seed=seed,
+        seed=problems.attempt("", partial(whole_number, seed, "seed", 0)) or 0,
         output=problems.attempt("", partial(checked_output, output)),
     )
     return _explained_figure(question, shown, look, problems)

@@ -88,6 +88,8 @@ class PictureRequest:
             PlanError: with everything that is wrong.
         """
         problems = Problems()
+        if not self.images:
+            problems.append(Problem.of("no-picture-named", "name a picture: a path or an http(s) address"))
         classifier = problems.attempt("--network", self._classifier)
         given = {
             "size": problems.attempt("--size", partial(_size, self.size)),

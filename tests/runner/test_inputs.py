@@ -361,8 +361,8 @@ def test_options_without_a_value_are_none_of_any_source(tmp_path):
     ("names", "code", "values"),
     [
         ("[yes, no]", "class-name-no-text", {"name": True}), ("{0: a, 1: null}", "class-name-no-text", {"name": None}),
-        ("[a, 1.5]", "class-name-no-text", {"name": 1.5}), ("3", "class-names-kind", {"given": 3}),
-        ("{a: b}", "class-names-kind", {"given": {"a": "b"}}),
+        ("[a, 1.5]", "class-name-no-text", {"name": 1.5}), ("3", "class-names-key-kind", {"given": 3}),
+        ("{a: b}", "class-names-key-kind", {"given": {"a": "b"}}),
     ],
 )  # fmt: skip
 def test_class_names_that_are_no_texts(tmp_path, raising, names, code, values):
