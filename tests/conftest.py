@@ -131,6 +131,14 @@ def schema_2(repository, tmp_path):
 
 
 @pytest.fixture
+def format_2(repository, tmp_path):
+    """A folder with an unfinished run and a finished shard of run format 2, whose maps were drawn otherwise."""
+    folder = tmp_path / "format_2"
+    shutil.unpack_archive(repository / "tests" / "summary_format" / "data" / "run_format_2" / "folders.zip", folder)
+    return folder
+
+
+@pytest.fixture
 def how_runs_differ(repository):
     """What tells the ends of two runs apart; the harness that kills runs compares them by it."""
     spec = importlib.util.spec_from_file_location("kill_harness", repository / "scripts" / "kill_harness.py")

@@ -106,6 +106,8 @@ class DeepFeatureFactorization(ActivationMap):
             something else.
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,

@@ -31,6 +31,8 @@ class Explainer(Configured, ABC):
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
+    ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
+    that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -43,6 +45,7 @@ class Explainer(Configured, ABC):
     """
 
     needs = Needs()
+    signed: bool | None = None
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
@@ -206,7 +209,7 @@ class Explainer(Configured, ABC):
         labels = asked_labels(targets, len(images))
         maps = direct_maps(self, images, labels, output).reshape(*labels.shape, *images.shape[2:])
         if ret == "image" or show or (show is None and in_notebook() and has_picture(images, maps)):
-            overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
+            overlays = [[saliency_to_image(one, original_picture(image), signed=self.signed) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
             if show or (show is None and in_notebook()):
                 display([picture for row in overlays for picture in row])

@@ -62,6 +62,7 @@ class NoiseTunnel(PixelAttribution):
             raise ValueError(f"nt_type must be one of {', '.join(map(repr, get_args(Kind)))}, got {nt_type!r}")
         super().__init__(explainer.network, name)
         self.explainer, self.nt_type = explainer, nt_type
+        self.signed = explainer.signed if nt_type == "smoothgrad" else False
         self.nt_samples = whole_number(nt_samples, "nt_samples")
         self.stdevs = positive_number(stdevs, "stdevs")
 

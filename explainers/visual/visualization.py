@@ -13,6 +13,7 @@ from PIL import Image
 from ...summary_format import original_picture
 from ...summary_format.errors import nearest
 from ...summary_format.images import Statistics, check_together
+from ...summary_format.map_scale import OUTLIERS, Values, divided, outlier_scale
 from ...summary_format.problem import Problem
 from ..arguments import real_number, share
 from ..network.tensors import as_array
@@ -20,7 +21,6 @@ from ..network.tensors import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Values = npt.NDArray[np.float64]
 Colours = npt.NDArray[np.uint8]  # (H, W, 3)
 
 METHODS: Mapping[str, tuple[str, ...]] = {  # each with its short names
@@ -68,7 +68,7 @@ def visualize(  # noqa: PLR0913
     signs: str | Sequence[str] | None = None,
     *,
     titles: str | Sequence[str] | None = None,
-    outlier_perc: float = 2.0,
+    outlier_perc: float = OUTLIERS,
     cmap: Any = None,
     alpha: float = 0.5,
     colorbar: bool = False,
@@ -81,7 +81,8 @@ def visualize(  # noqa: PLR0913
 
     Values are divided by a scale and cut to -1..1 (0..1 for every sign but "all"). The scale is the smallest magnitude
     up to which the magnitudes, sorted and added up, reach 100 - outlier_perc percent of their total, so that a few
-    outliers do not leave the rest pale. A map that has nothing of a sign is drawn as zeros, and its title says so.
+    outliers do not leave the rest pale. (captum's default cuts 2 percent, after which many gradient maps of photographs
+    are still pale.) A map that has nothing of a sign is drawn as zeros, and its title says so.
 
     Args:
         saliency: (H, W), (1, H, W) or (1, 1, H, W) as explainers return it, or one map a channel, (C, H, W).
@@ -96,7 +97,7 @@ def visualize(  # noqa: PLR0913
             "absolute"); one for all panels, or one each. By default "all", and "positive" for masked_image and
             alpha_scaling, which cannot show two signs.
         titles: one a panel instead of the names of method and sign; "" for none.
-        outlier_perc: see above; from 0, below 100.
+        outlier_perc: see above; from 0, below 100. What overlays, ``explain`` and the viewer's pictures have.
         cmap: a matplotlib colour map or its name for all panels, by default red, white and green for "all", "Greens"
             for "positive", "Reds" for "negative" and "Blues" for "absolute_value".
         alpha: how opaque a blended map is.
@@ -157,11 +158,7 @@ def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.ND
         maps = np.abs(maps)
     elif sign != "all":
         maps = (maps if sign == "positive" else -maps).clip(min=0.0)
-    ascending = np.sort(np.abs(maps), axis=None)
-    sums = np.cumsum(ascending)
-    reached = np.searchsorted(sums, sums[-1] * (100.0 - outlier_perc) / 100.0)
-    scale = ascending[min(int(reached), len(ascending) - 1)]
-    shown = (maps / scale).clip(-1.0, 1.0) if scale > 0 else np.zeros_like(maps)
+    shown = divided(maps, outlier_scale(maps, outlier_perc))
     return shown, ~shown.any(axis=(1, 2))
 
 

@@ -255,7 +255,8 @@ class BatchLoop:
     ) -> Iterator[Picture]:
         for question in np.flatnonzero(computed):
             sample_id, label = batch.inference.questions[question].tolist()
-            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
+            draw = partial(_heatmap, maps[question], explainer.signed)
+            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), draw
 
     def _write_records(self, results: BatchResults) -> None:
         """Put a batch's records into the event file."""
@@ -350,5 +351,5 @@ def _original(sample: Sample, plan: Plan) -> bytes:
     return jpeg(original_picture(sample.image, plan.options.mean, plan.options.std))
 
 
-def _heatmap(map_: FloatArray) -> bytes:
-    return png(heatmap_picture(map_))
+def _heatmap(map_: FloatArray, signed: bool | None) -> bytes:
+    return png(heatmap_picture(map_, signed))

@@ -22,8 +22,9 @@ from ...explainers.network import Output
 from ...explainers.network.input_channels import input_channels
 from ...explainers.network.outputs import checked_output
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
-from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
+from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours
 from ...summary_format.images import Statistics
+from ...summary_format.map_scale import holds_negatives, shown_values
 from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.class_names import class_names_from
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_INCHES = 2.3
-_OUTLIERS = 2.0  # as ``visualize`` has it
 _UNSIGNED_COLOURS = "inferno"
 _log = logging.getLogger("explainrun")
 
@@ -48,7 +48,7 @@ class Look:
     Attributes:
         alpha: how opaque maps lie over the picture.
         rows: in how many rows the panels of a picture stand.
-        cmap: of all maps; by default "inferno", and red, white and green for methods with negative values.
+        cmap: of all maps; by default "inferno", and red, white and green for signed methods.
 
     Raises:
         ValueError: if alpha lies outside 0..1, rows is not a whole number from 1, or there is no such colour map.
@@ -122,7 +122,7 @@ def explain(  # noqa: PLR0913
         std: what the rest is divided by.
         alpha: how opaque maps lie over the picture.
         rows: in how many rows the panels of a picture stand.
-        cmap: a colour map for all maps; by default "inferno", and red, white, green for methods with negative values.
+        cmap: a colour map for all maps; by default "inferno", and red, white and green for signed methods.
         seed: what randomness starts from.
         output: which part of what the network returns is its logits, as for an explainer's direct call.
 
@@ -245,11 +245,17 @@ def drawn(
     for axes, caption in zip(grid.flat, captions, strict=True):
         write_title(axes, caption)
         frame(axes)
-    signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
-    signs = {method.name: "all" if method.name in signed else "positive" for method in methods}
+    signs = {method.name: "all" if _is_signed(method, found) else "positive" for method in methods}
     for panels, one, said in zip(grid.reshape(len(found), -1), pictures, found, strict=True):
         _draw_panels(panels, one, said, signs, look)
     return figure
+
+
+def _is_signed(method: Explainer, found: Sequence[ExplainedPicture]) -> bool:
+    """Whether a method's maps are drawn with 0 in the middle; one that does not say it shows it by any of them."""
+    if method.signed is not None:
+        return method.signed
+    return any(holds_negatives(said.maps[method.name]) for said in found if method.name in said.maps)
 
 
 def _captions(
@@ -279,8 +285,7 @@ def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping
 
 
 def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) -> None:
-    values = map_[None].astype(np.float64)
-    (values,), _ = scaled(values if sign == "all" else values - values.min(), sign, _OUTLIERS)
+    values = shown_values(map_, signed=sign == "all")
     cmap = colour_map(look.cmap or (_UNSIGNED_COLOURS if sign == "positive" else None), sign)
     aspect = _ratio(one) * map_.shape[1] / map_.shape[0]
     draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)

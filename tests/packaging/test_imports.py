@@ -76,6 +76,7 @@ ORDER = {
             "names",
             "problem",
             "errors",
+            "map_scale",
             "images",
             "plan_record",
         ),
