@@ -34,6 +34,7 @@ from ...summary_format.archive.segments import BatchResults
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
+from ...summary_format.lifecycle.viewer_weights import has_overall_score, nearest_with_score
 from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from ..data.samples import Sample
@@ -275,6 +276,18 @@ def report_doubts(plan: Plan, doubts: Sequence[Problem]) -> None:
         raise PlanError(doubts)
     for doubt in doubts:
         _log.warning("%s", doubt)
+
+
+def report_viewer_limits(plan: Plan) -> None:
+    """Say what the viewer does not show of a plan."""
+    metrics = len(plan.metrics)
+    if metrics and not has_overall_score(metrics):
+        words = (
+            "MindInsight shows no comprehensive score of {metrics} metrics, since its own weights for as many do not "
+            "add up to exactly 1; with {fewer} or {more} it does"
+        )
+        fewer, more = nearest_with_score(metrics)
+        _log.warning("%s", Problem.of("viewer-no-overall-score", words, metrics=metrics, fewer=fewer, more=more))
 
 
 def check_outputs(plan: Plan, batch: Batch) -> None:

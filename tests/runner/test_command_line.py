@@ -71,7 +71,7 @@ def test_runs_everything_that_there_is(repository, tmp_path, size):
     path = repository / "configs" / "full.yaml"
     build_runner(*load_config(path, {"summary_dir": str(tmp_path), **fewer}), path.parent).run(limit=size["limit"])
     results = Results(tmp_path)
-    assert (len(results.explainers), len(results.metrics)) == (8, 7)
+    assert (len(results.explainers), len(results.metrics)) == (8, 8)
     assert results.costs["made"] == results.costs["needed"]
     assert "found" in results.outcomes
     assert results.uncertainty.shape == (3, size["limit"], 10)
