@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def make_dataset(rows, columns=("image", "labels", "bboxes")):
 @pytest.fixture(scope="session")
 def dataset():
     return make_dataset
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left():
+    """Closes what a test leaves in pyplot, which warns of too many."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture

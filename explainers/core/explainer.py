@@ -15,10 +15,10 @@ from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
 from ..network import INPUT_LAYER, Network, Output
 from ..network.tensors import FloatArray, IntArray, checked_network
+from ..visual.notebook import display, has_picture, in_notebook
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
 from .construction import Configured
-from .notebook import display, has_picture, in_notebook
 from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
@@ -189,7 +189,8 @@ class Explainer(Configured, ABC):
             inputs: (N, C, H, W), as the network takes them.
             targets: the labels to explain: an int for all images, (N,) for one per image, or (N, L) for several.
             ret: "tensor", or "image" for coloured overlays.
-            show: display the overlays; by default in notebooks only.
+            show: display the overlays; where there is no display they are written to the working folder (explained.png,
+                explained_2.png, ...), which is logged. By default in notebooks only.
             output: which part of what the network returns is its logits: an index, a key or attribute (dots lead
                 further in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default
                 what it returns, or the one part that may be logits: a Tensor (N, classes) of floats.

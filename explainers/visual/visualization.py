@@ -108,8 +108,9 @@ def visualize(  # noqa: PLR0913
         channels: show one row of panels a channel, all on one scale, instead of the sum over the channels.
 
     Returns:
-        A figure that pyplot does not know, so nothing needs closing. A notebook shows it where a cell ends with it;
-        ``figure.savefig(path)`` writes it.
+        A figure. A notebook shows it where a cell ends with it; ``figure.savefig(path)`` writes it, ``figure.show()``
+        opens a window. If the script has imported pyplot, it is one of pyplot's figures: ``pyplot.show()`` shows it,
+        and a loop should ``pyplot.close(figure)``. Otherwise nothing needs closing.
 
     Raises:
         TypeError: if the map or the image is of another type.
