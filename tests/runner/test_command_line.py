@@ -116,6 +116,7 @@ def test_runs_a_config(quickstart, tmp_path):
     done = explainrun(*arguments)
     assert done.exit_code == 0, done.stderr
     assert "GradCAM" in done.stdout
+    assert done.output.count(f"summary: {tmp_path / 'out'}") == 1  # once, on standard output
     assert f"summary: {tmp_path / 'out'}" in done.stdout
     assert "3 samples" in done.stdout
     assert "Traceback" not in done.stderr
