@@ -45,7 +45,7 @@ _NOTHING = {
     "negative": "nothing is negative",
 }
 _PANEL_INCHES = 2.6
-_BAR_INCHES = 0.4
+BAR_INCHES = 0.4
 
 
 class Panel(NamedTuple):
@@ -76,6 +76,7 @@ def visualize(  # noqa: PLR0913
     mean: Statistics | None = None,
     std: Statistics | None = None,
     channels: bool = False,
+    show_colorbar: bool = False,
 ) -> Figure:
     """Draw a map in several ways side by side, as captum's ``visualize_image_attr_multiple`` does.
 
@@ -106,6 +107,7 @@ def visualize(  # noqa: PLR0913
         mean: what was subtracted from the pixels, for each channel or for all; see ``original_picture``.
         std: what the rest was divided by.
         channels: show one row of panels a channel, all on one scale, instead of the sum over the channels.
+        show_colorbar: the same as ``colorbar``, as captum calls it.
 
     Returns:
         A figure. A notebook shows it where a cell ends with it; ``figure.savefig(path)`` writes it, ``figure.show()``
@@ -125,14 +127,15 @@ def visualize(  # noqa: PLR0913
     captions = _captions(titles, panels)
     colour_maps = [colour_map(cmap, panel.sign) for panel in panels]
     drawings = [scaled(rows, panel.sign, outlier_perc) for panel in panels]
+    colorbar = colorbar or show_colorbar
     written = [[_panel_title(panel, caption, row, len(rows), empty[row]) for panel, caption, (_, empty) in
                 zip(panels, captions, drawings, strict=True)] for row in range(len(rows))]  # fmt: skip
-    figure, grid = _grid(written, rows.shape[1:], figsize, _BAR_INCHES * colorbar)
+    figure, grid = _grid(written, rows.shape[1:], figsize, BAR_INCHES * colorbar)
     for column, (panel, (shown, _)) in enumerate(zip(panels, drawings, strict=True)):
         for row, axes in enumerate(grid[:, column]):
             drawn = draw_panel(axes, panel, shown[row], colours, colour_maps[column], alpha)
             if colorbar and drawn is not None:
-                _draw_bar(figure, axes, drawn)
+                draw_bar(axes, drawn)
     return figure
 
 
@@ -143,9 +146,9 @@ def _checked_outliers(per_cent: float) -> float:
     return per_cent
 
 
-def _draw_bar(figure: Figure, axes: Any, drawn: Any) -> None:
-    """A colour bar below a panel."""
-    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
+def draw_bar(axes: Any, drawn: Any) -> None:
+    """A colour bar below a panel, of what ``draw_panel`` gave."""
+    bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
     bar.ax.tick_params(labelsize=7)
 
 

@@ -22,7 +22,16 @@ from ...explainers.network import Output
 from ...explainers.network.input_channels import input_channels
 from ...explainers.network.outputs import checked_output
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
-from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours
+from ...explainers.visual.visualization import (
+    BAR_INCHES,
+    Colours,
+    Panel,
+    colour_map,
+    draw_bar,
+    draw_panel,
+    frame,
+    image_colours,
+)
 from ...summary_format.images import Statistics
 from ...summary_format.map_scale import holds_negatives, shown_values
 from ...summary_format.problem import Problem
@@ -49,6 +58,7 @@ class Look:
         alpha: how opaque maps lie over the picture.
         rows: in how many rows the panels of a picture stand.
         cmap: of all maps; by default "inferno", and red, white and green for signed methods.
+        colorbar: whether a colour bar stands below each map.
 
     Raises:
         ValueError: if alpha lies outside 0..1, rows is not a whole number from 1, or there is no such colour map.
@@ -57,6 +67,7 @@ class Look:
     alpha: float = 0.5
     rows: int = 1
     cmap: Any = None
+    colorbar: bool = False
 
     def __post_init__(self) -> None:
         share(self.alpha, "alpha")
@@ -97,6 +108,7 @@ def explain(  # noqa: PLR0913
     cmap: Any = None,
     seed: int = 0,
     output: Output = None,
+    show_colorbar: bool = False,
 ) -> Figure:
     """Explain pictures by several methods, side by side; what ``explainrun explain`` does, in a notebook.
 
@@ -125,6 +137,7 @@ def explain(  # noqa: PLR0913
         cmap: a colour map for all maps; by default "inferno", and red, white and green for signed methods.
         seed: what randomness starts from.
         output: which part of what the network returns is its logits, as for an explainer's direct call.
+        show_colorbar: draw a colour bar below each map; what it shows is divided by the map's scale.
 
     Returns:
         A figure, as ``visualize`` gives it.
@@ -139,7 +152,7 @@ def explain(  # noqa: PLR0913
         problems.attempt("", lambda: Pixels(size, channels or channels_taken(network, size), mean, std)) or Pixels()
     )
     shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
-    look = problems.attempt("", lambda: Look(alpha, rows, cmap))
+    look = problems.attempt("", lambda: Look(alpha, rows, cmap, show_colorbar))
     question = Question(
         network=network,
         methods=_methods(methods),
@@ -238,7 +251,8 @@ def drawn(
     rows, pictures = min(look.rows, 1 + len(methods)), [shown[said.row] for said in found]
     columns = math.ceil((1 + len(methods)) / rows)
     captions = _captions(found, methods, question, rows * columns)
-    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in pictures for _ in range(rows)]
+    bar = BAR_INCHES * look.colorbar
+    sides = [bar + _PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in pictures for _ in range(rows)]
     high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
     figure = (make or new_figure)((_PANEL_INCHES * columns, high))
     grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})
@@ -288,7 +302,9 @@ def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) ->
     values = shown_values(map_, signed=sign == "all")
     cmap = colour_map(look.cmap or (_UNSIGNED_COLOURS if sign == "positive" else None), sign)
     aspect = _ratio(one) * map_.shape[1] / map_.shape[0]
-    draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+    drawn = draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+    if look.colorbar:
+        draw_bar(axes, drawn)
 
 
 def _write_reason(axes: Any, reason: str, ratio: float) -> None:

@@ -140,6 +140,20 @@ def test_maps_lie_over_the_picture_in_its_own_shape(folder):
     assert (values.min(), values.max()) == (0, 1)
 
 
+def test_colour_bars_stand_below_maps_and_panels_keep_their_shape(folder):
+    figure = explain(
+        DigitNetwork(), "scene.png", ["Gradient", "InputXGradient"], mean=0.5, std=0.25, show_colorbar=True
+    )
+    figure.canvas.draw()
+    panels, bars = figure.axes[:3], figure.axes[3:]
+    assert [bar.get_xlim() for bar in bars] == [(0, 1), (-1, 1)]
+    for axes in panels:
+        box = axes.get_window_extent()
+        assert box.height / box.width == pytest.approx(90 / 112, abs=0.01)
+    for axes, bar in zip(panels[1:], bars, strict=True):
+        assert bar.get_window_extent().y1 < axes.get_window_extent().y0
+
+
 def test_pictures_of_several_shapes_are_equally_wide(tiny):
     pictures = [Image.new("RGB", size) for size in ((40, 60), (60, 20))]
     figure = explain(tiny(), pictures, "Gradient")
