@@ -146,10 +146,11 @@ def _checked_outliers(per_cent: float) -> float:
     return per_cent
 
 
-def draw_bar(axes: Any, drawn: Any) -> None:
-    """A colour bar below a panel, of what ``draw_panel`` gave."""
+def draw_bar(axes: Any, drawn: Any) -> Any:
+    """A colour bar below a panel, of what ``draw_panel`` gave; its axes."""
     bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
     bar.ax.tick_params(labelsize=7)
+    return bar.ax
 
 
 def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.NDArray[np.bool_]]:

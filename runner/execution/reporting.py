@@ -32,7 +32,7 @@ def lines_on_stderr() -> logging.Handler:
 
 @contextmanager
 def log_shown() -> Iterator[bool]:
-    """Show what is logged meanwhile, from INFO on, unless somebody has set up logging; which is left as it was.
+    """Show what is logged meanwhile, from INFO on, unless logging was set up; that is left as it was.
 
     Gives whether it is shown here.
     """
@@ -51,7 +51,7 @@ def log_shown() -> Iterator[bool]:
 
 
 def report_end(result: RunResult, *, shown_here: bool) -> None:
-    """Log that a run is finished: with its tables where nobody has set up logging, else in one line.
+    """Log that a run is finished: with its tables where logging was not set up, else in one line.
 
     Args:
         result: what it came to.
@@ -63,5 +63,5 @@ def report_end(result: RunResult, *, shown_here: bool) -> None:
 
 
 def _results_show_themselves() -> bool:
-    """Whether what a call returns is shown where nobody takes it, as in notebooks and interactive Python."""
+    """Whether what a call returns is shown where it is not taken, as in notebooks and interactive Python."""
     return "ipykernel" in sys.modules or hasattr(sys, "ps1")

@@ -288,7 +288,9 @@ def _captions(
 
 def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping[str, str], look: Look) -> None:
     """Draw a picture and its maps, by method with the sign to show; panels that are left over stay empty."""
-    panels[0].imshow(one.colours)
+    picture = panels[0].imshow(one.colours)
+    if look.colorbar:
+        draw_bar(panels[0], picture).set_visible(False)  # so that it is as large as the maps
     for axes, (name, sign) in zip(panels[1:], signs.items(), strict=False):
         if name in said.maps:
             _draw_map(axes, said.maps[name], one, sign, look)
