@@ -20,6 +20,7 @@ from .data.class_names import class_names_from
 from .data.direct import Data
 from .data.given import checked_data
 from .execution.engine import execute
+from .execution.reporting import log_shown, report_end
 from .keyword_hints import checks_keywords
 from .plan.options import BLANK_FOLDER, RunOptions
 from .plan.plan import Plan
@@ -218,6 +219,9 @@ class ImageClassificationRunner:
         If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
         interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
 
+        Its log, which ends with the scores, counts and the folder, goes to standard error unless the script has set up
+        logging (``logging.basicConfig()``, or a handler of the logger "explainrun").
+
         Args:
             overwrite: start over whatever the folder holds, and once finished remove the runs that were there.
             resume: False to start an unfinished run of the same plan over.
@@ -242,7 +246,10 @@ class ImageClassificationRunner:
             OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
         how = {"overwrite": yes_or_no(overwrite, "overwrite"), "resume": yes_or_no(resume, "resume")}
-        return execute(self.plan(limit, shard), **how)
+        with log_shown() as shown_here:
+            result = execute(self.plan(limit, shard), **how)
+            report_end(result, shown_here=shown_here)
+        return result
 
 
 def _checked_folder(summary_dir: Any) -> Path:

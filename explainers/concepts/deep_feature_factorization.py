@@ -107,6 +107,8 @@ class DeepFeatureFactorization(ActivationMap):
             something else.
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,

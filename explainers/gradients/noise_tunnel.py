@@ -65,6 +65,7 @@ class NoiseTunnel(PixelAttribution):
             raise ValueError(f"nt_type must be one of {', '.join(map(repr, get_args(Kind)))}, got {nt_type!r}")
         super().__init__(explainer.network, name)
         self.explainer, self.nt_type = explainer, nt_type
+        self.signed = explainer.signed if nt_type == "smoothgrad" else False
         self.nt_samples = whole_number(nt_samples, "nt_samples")
         if nt_type == "vargrad" and self.nt_samples < _LEAST_FOR_VARIANCE:
             words = "the variance of one copy is 0; vargrad needs nt_samples of at least {least}, got {given}"

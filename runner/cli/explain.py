@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,15 +122,11 @@ def _show_or_write(figure: Figure, path: str | None, stem: str, block: bool) -> 
 
         pyplot.show(block=block)
         return
-    path = path or _free_name(stem)
+    from ...explainers.visual.notebook import free_name  # noqa: PLC0415
+
+    path = path or free_name(f"{stem or 'picture'}_explained", Path()).name
     try:
         figure.savefig(path, dpi=DOTS_AN_INCH, bbox_inches="tight", pad_inches=0.05)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     echo_after(f"written to {path}", f"{path} is written")
-
-
-def _free_name(stem: str) -> str:
-    """A file name in the working folder that is not taken."""
-    names = (f"{stem or 'picture'}_explained{'' if number == 1 else f'_{number}'}.png" for number in count(1))
-    return next(name for name in names if not os.path.lexists(name))

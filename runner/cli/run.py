@@ -58,12 +58,13 @@ def run(
     with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
+        from ..execution.engine import execute  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
         if shard is not None and "summary_dir" not in overrides:
             loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
         how = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
-        result = runner.run(limit=loaded.limit, shard=shard, **how)
+        result = execute(runner.plan(loaded.limit, shard), **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
     echo_after(shown, f"the run in {result.summary_dir} is finished")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes
-from explainrun.explainers import EXPLAINERS, AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
+from explainrun.explainers import EXPLAINERS, AblationCAM, GradCAM, Gradient, InputXGradient, NoiseTunnel, ScoreCAM
 from explainrun.runner import PlanError, explain
 from explainrun.runner.cli.main import main
 from explainrun.runner.config.build import network_of
@@ -89,9 +89,19 @@ def test_the_picture_and_its_maps(linear):
     panels = shown(explain(linear(WEIGHTS), IMAGE, ["InputXGradient", "gradient"], rows=1))
     assert list(panels) == ["class 1: 0.999", "InputXGradient", "Gradient"]
     assert panels["class 1: 0.999"][0, 2].tolist() == [8, 8, 8]  # of 0..255
-    # Pixel times weight is -2, 8, 4: sums 2, 6, 14 of the magnitudes, of which 98 % are reached at 8.
+    # Pixel times weight is -2, 8, 4: sums 2, 6, 14 of the magnitudes, of which 90 % are reached at 8.
     np.testing.assert_allclose(panels["InputXGradient"], [[0, -0.25, 1], [0, 0.5, 0]])
     np.testing.assert_allclose(panels["Gradient"], [[0, 0.25, 0.25], [0, 1, 0]])
+
+
+def test_zero_stays_in_the_middle_of_signed_methods_alone(linear):
+    network = linear(np.stack([np.array([[[1, 2, 8], [3, 1, 0]]]), np.ones((1, 2, 3))]))
+    methods = [InputXGradient(network), NoiseTunnel(InputXGradient(network), nt_type="vargrad", nt_samples=2)]
+    drawn = [axes.get_images()[-1] for axes in explain(network, IMAGE + 1, methods).axes[1:]]
+    assert [(picture.get_cmap().name, picture.get_clim()) for picture in drawn] == [
+        ("RdWhGn", (-1, 1)), ("inferno", (0, 1))
+    ]  # fmt: skip
+    assert drawn[0].get_array().min() == 0  # nothing speaks against the label here
 
 
 def test_a_class_by_name_by_index_or_one_a_picture(linear):
@@ -129,6 +139,21 @@ def test_maps_lie_over_the_picture_in_its_own_shape(folder):
     assert picture.get_extent() == over.get_extent()
     values = np.asarray(over.get_array())
     assert (values.min(), values.max()) == (0, 1)
+
+
+def test_colour_bars_stand_below_maps_and_panels_keep_their_shape(folder):
+    figure = explain(
+        DigitNetwork(), "scene.png", ["Gradient", "InputXGradient"], mean=0.5, std=0.25, show_colorbar=True
+    )
+    figure.canvas.draw()
+    panels, bars = figure.axes[:3], [bar for bar in figure.axes[3:] if bar.get_visible()]
+    assert len({round(axes.get_window_extent().width) for axes in panels}) == 1
+    assert [bar.get_xlim() for bar in bars] == [(0, 1), (-1, 1)]
+    for axes in panels:
+        box = axes.get_window_extent()
+        assert box.height / box.width == pytest.approx(90 / 112, abs=0.01)
+    for axes, bar in zip(panels[1:], bars, strict=True):
+        assert bar.get_window_extent().y1 < axes.get_window_extent().y0
 
 
 def test_pictures_of_several_shapes_are_equally_wide(tiny):
