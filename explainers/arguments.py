@@ -1,7 +1,8 @@
-"""Numbers that users give."""
+"""Numbers, words and texts that users give, as Python's own."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,27 @@ def whole_number(value: Any, name: str, least: int = 1) -> int:
     Raises:
         ValueError: if it is none, or below the least.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if not is_whole(value) or value < least:
         words = "{name} must be a whole number from {least}, got {given!r}"
         raise ValueError(Problem.of("not-a-whole-number", words, name=name, least=least, given=value))
     return int(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
+
+
+def plain_text(value: Any, name: str) -> str:
+    """A text; of a subclass, such as NumPy's or an Enum's member, the text that it is, whatever it shows itself as.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if not isinstance(value, str):
+        words = "{name} must be a text, got {kind}"
+        raise TypeError(Problem.of("not-a-text", words, name=name, kind=type(value).__name__))
+    return str.__str__(value)
 
 
 def yes_or_no(value: Any, name: str) -> bool:
@@ -61,7 +79,15 @@ def real_number(value: Any, name: str) -> float:
     Raises:
         ValueError: if it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+    if not (is_whole(value) or isinstance(value, (float, np.floating))) or not math.isfinite(_float(value)):
         words = "{name} must be a finite number, got {given!r}"
         raise ValueError(Problem.of("not-a-number", words, name=name, given=value))
     return float(value)
+
+
+def _float(value: Any) -> float:
+    """Infinity for whole numbers that are too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -28,6 +28,7 @@ class Control(Explainer):
     direct call takes one pass for them. Like every method without a layer it runs in graph mode too.
     """
 
+    signed = False
     control = True
 
     def attribute(self, view: View) -> FloatArray:

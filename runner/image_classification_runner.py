@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from mindspore import Tensor, nn
 
 from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
-from ..explainers.arguments import whole_number
+from ..explainers.arguments import plain_text, whole_number, yes_or_no
 from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
@@ -19,6 +20,7 @@ from .data.class_names import class_names_from
 from .data.direct import Data
 from .data.given import checked_data
 from .execution.engine import execute
+from .execution.reporting import log_shown, report_end
 from .execution.run_result import RunResult
 from .keyword_hints import checks_keywords
 from .plan.options import BLANK_FOLDER, RunOptions
@@ -91,11 +93,7 @@ class ImageClassificationRunner:
         output: Output = None,
     ) -> None:
         self._dataset, self._class_names = _checked_data(data)
-        if not isinstance(summary_dir, (str, Path)):
-            raise TypeError(f"summary_dir must be a path, got {type(summary_dir).__name__}")
-        if not str(summary_dir).strip():
-            raise ValueError(BLANK_FOLDER)
-        self._summary_dir = Path(summary_dir)
+        self._summary_dir = _checked_folder(summary_dir)
         self._network, self._activation_fn = checked_network(network), checked_activation(activation_fn)
         self._options = RunOptions.checked(
             mean=mean,
@@ -127,11 +125,12 @@ class ImageClassificationRunner:
             ValueError: if there is no explainer, or something was registered before.
         """
         if self._explainers:
-            raise ValueError("register_saliency was called before; give all explainers and benchmarkers in one call")
+            words = "register_saliency was called before; give all explainers and benchmarkers in one call"
+            raise ValueError(Problem.of("saliency-registered", words))
         explainers = checked_sequence(explainers, Explainer, "explainers")
-        self._metrics = checked_sequence(benchmarkers or (), Metric, "benchmarkers")
+        self._metrics = checked_sequence(() if benchmarkers is None else benchmarkers, Metric, "benchmarkers")
         if not explainers:
-            raise ValueError("explainers must hold at least one explainer")
+            raise ValueError(Problem.of("no-explainers", "explainers must hold at least one explainer"))
         self._explainers = explainers
 
     @checks_keywords
@@ -149,7 +148,7 @@ class ImageClassificationRunner:
             ValueError: if samples is not a whole number from 2, or uncertainty was registered before.
         """
         if self._dropout_samples:
-            raise ValueError("register_uncertainty was called before")
+            raise ValueError(Problem.of("uncertainty-registered", "register_uncertainty was called before"))
         self._dropout_samples = whole_number(samples, "samples", 2)
 
     @checks_keywords
@@ -172,7 +171,8 @@ class ImageClassificationRunner:
             ValueError: if an option lies outside its range, or it was registered before.
         """
         if self._hierarchical_occlusion is not None:
-            raise ValueError("register_hierarchical_occlusion was called before")
+            words = "register_hierarchical_occlusion was called before"
+            raise ValueError(Problem.of("hierarchical-occlusion-registered", words))
         self._hierarchical_occlusion = HierarchicalOcclusion(
             self._network, self._activation_fn, threshold, window_sides, strides, blur
         )
@@ -203,7 +203,7 @@ class ImageClassificationRunner:
             explainers=self._explainers,
             metrics=self._metrics,
             options=self._options,
-            limit=None if limit is None else whole_number(limit, "limit"),
+            limit=None if limit is None else min(whole_number(limit, "limit"), sys.maxsize),
             dropout_samples=self._dropout_samples,
             hierarchical_occlusion=self._hierarchical_occlusion,
             config=self.config,
@@ -218,6 +218,9 @@ class ImageClassificationRunner:
 
         If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
         interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
+
+        Its log, which ends with the scores, counts and the folder, goes to standard error unless the script has set up
+        logging (``logging.basicConfig()``, or a handler of the logger "explainrun").
 
         Args:
             overwrite: start over whatever the folder holds, and once finished remove the runs that were there.
@@ -234,7 +237,7 @@ class ImageClassificationRunner:
         Raises:
             PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
                 among that.
-            TypeError: as ``plan``, and so are ValueError and NotAWorker.
+            TypeError: as ``plan``, and so are ValueError, also for flags other than True and False, and NotAWorker.
             SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
                 boxes, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
@@ -242,11 +245,25 @@ class ImageClassificationRunner:
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
             OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
-        return execute(self.plan(limit, shard), overwrite=overwrite, resume=resume)
+        how = {"overwrite": yes_or_no(overwrite, "overwrite"), "resume": yes_or_no(resume, "resume")}
+        with log_shown() as shown_here:
+            result = execute(self.plan(limit, shard), **how)
+            report_end(result, shown_here=shown_here)
+        return result
+
+
+def _checked_folder(summary_dir: Any) -> Path:
+    if not isinstance(summary_dir, (str, Path)):
+        words = "summary_dir must be a path, got {kind}"
+        raise TypeError(Problem.of("folder-kind", words, kind=type(summary_dir).__name__))
+    folder = str(summary_dir) if isinstance(summary_dir, Path) else plain_text(summary_dir, "summary_dir")
+    if not folder.strip():
+        raise ValueError(BLANK_FOLDER)
+    return Path(folder)
 
 
 def _checked_data(data: Any) -> tuple[Data, tuple[str, ...]]:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError("data must be a pair (dataset, class names)")
+        raise TypeError(Problem.of("data-no-pair", "data must be a pair (dataset, class names)"))
     dataset, names = data
     return checked_data(dataset), class_names_from(names, "data[1]")

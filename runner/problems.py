@@ -110,15 +110,18 @@ def show_traceback(error: BaseException) -> None:
         traceback.print_exception(error)
 
 
-def checked_sequence(values: Any, kind: type[Any], name: str) -> tuple[Any, ...]:
+def checked_sequence(given: Any, kind: type[Any], name: str) -> tuple[Any, ...]:
     """A list or tuple of instances as a tuple.
 
     Raises:
         TypeError: if it is something else, naming the element.
     """
-    if not isinstance(values, (list, tuple)):
-        raise TypeError(f"{name} must be a list of {kind.__name__} objects, got {type(values).__name__}")
-    for i, value in enumerate(values):
+    if not isinstance(given, (list, tuple)):
+        words = "{name} must be a list of {kind} objects, got {given}"
+        raise TypeError(Problem.of("list-kind", words, name=name, kind=kind.__name__, given=type(given).__name__))
+    for place, value in enumerate(given):
         if not isinstance(value, kind):
-            raise TypeError(f"{name}[{i}] must be a {kind.__name__} object, got {type(value).__name__}")
-    return tuple(values)
+            words = "{place} must be a {kind} object, got {given}"
+            said = {"place": f"{name}[{place}]", "kind": kind.__name__, "given": type(value).__name__}
+            raise TypeError(Problem.of("list-element-kind", words, **said))
+    return tuple(given)

@@ -107,7 +107,7 @@ def looked_at(name: str, side: int) -> Line:
     window = {"window": side // WINDOWS, "stride": side // WINDOWS}
     try:
         asked: list[Any] = [*METHODS[:-1], {METHODS[-1]: window}]
-        question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[0])
+        question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[(0,)])
         [picture], explainers = explain_pictures(question, [image], [name])
     except PlanError as error:
         return Line(methods=dict.fromkeys(METHODS, word(str(error))))

@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it. Sets $root, and by `environment FOLDER REQUIREMENT...` makes or renews a virtual
-# environment in $root/FOLDER and sets $bin to its programs.
+# environment in $root/FOLDER and sets $bin to its programs. Where $below is set, to the site-packages of another, it sees
+# what is installed there too.
 
 root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
 
@@ -41,6 +42,10 @@ environment() {
     echo "Setting up $folder with $("$python" --version)" >&2
     rm -rf "$folder"
     "$python" -m venv "$folder"
-    (cd "$root" && "$bin/python" -m pip install --quiet --disable-pip-version-check "$@") >&2
+    if [ -n "${below:-}" ]; then
+        echo "import site; site.addsitedir('$below')" > "$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+    fi
+    # Byte code is made of what is imported, when it is: of everything it would take 40 seconds.
+    (cd "$root" && "$bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@") >&2
     echo "$wanted" > "$folder/made-for"
 }

@@ -1,10 +1,11 @@
 """Damage the files of a run in thousands of ways, and see that each reader reports or reads, and nothing worse.
 
-    python scripts/fuzz_readers.py [--cases N] [--seed N] [--only CASE]
+    python scripts/fuzz_readers.py [--cases N] [--seed N] [--only CASE] [--target WORD]
 
 Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
 that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
-HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. Readers run in a process of
+HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. So are checkpoints of PyTorch
+and of safetensors, whose pickles are also made to ask for things. Readers run in a process of
 their own, which may neither die, nor raise anything but what they document, nor compute for 2 seconds, nor take more
 memory than the file's size and 64 MiB.
 
@@ -26,11 +27,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fuzz_damage
 import numpy as np
+from fuzz_checkpoints import (
+    FOLDER,
+    asking,
+    other_header,
+    other_pickle,
+    read_pytorch,
+    read_safetensors,
+    write_checkpoints,
+)
 from fuzz_runs import write_runs
 from tabulate import tabulate
 
@@ -112,6 +123,12 @@ def read_state(run: RunFolder) -> Any:
     return [run.state(), [found.event_file.name for found in find_runs(run.root)], *read_results(run)]
 
 
+def write_all(folder: Path) -> None:
+    """Runs, and checkpoints in the folder of the finished one."""
+    write_runs(folder)
+    write_checkpoints(folder / "finished" / FOLDER)
+
+
 def take_lock(run: RunFolder) -> Any:
     """Whether the folder can be locked, whoever may be said to hold it."""
     try:
@@ -133,6 +150,8 @@ class Target:
     share: int
 
 
+read_stream, read_zip = (partial(read_pytorch, name=f"{form}.pth") for form in ("stream", "zip"))
+
 TARGETS = {
     "event file": Target(True, "events.summary.*", fuzz_damage.raw, read_events, 20),
     "event file, resealed": Target(True, "events.summary.*", fuzz_damage.resealed_frames, read_events, 14),
@@ -146,6 +165,12 @@ TARGETS = {
     "plan, other values": Target(False, "_explain_*/plan.json", fuzz_damage.other_json, read_state, 2),
     "manifest": Target(True, "_explain_*/manifest.json", fuzz_damage.raw, read_manifest, 1),
     "lock": Target(False, ".explainrun.lock", fuzz_damage.raw, take_lock, 1),
+    "checkpoint, stream": Target(True, f"{FOLDER}/stream.pth", fuzz_damage.raw, read_stream, 4),
+    "checkpoint, stream, asking": Target(True, f"{FOLDER}/stream.pth", asking, read_stream, 4),
+    "checkpoint, zip": Target(True, f"{FOLDER}/zip.pth", fuzz_damage.raw, read_zip, 3),
+    "checkpoint, other pickle": Target(True, f"{FOLDER}/zip.pth", other_pickle, read_zip, 5),
+    "safetensors": Target(True, f"{FOLDER}/*.safetensors", fuzz_damage.raw, read_safetensors, 3),
+    "safetensors, other header": Target(True, f"{FOLDER}/*.safetensors", other_header, read_safetensors, 4),
 }
 
 
@@ -247,10 +272,11 @@ class Worker:
     Args:
         folder: where ``write_runs`` wrote; copied for each process.
         seed: what all damage starts from.
+        target: a word that the targets' names have; None for all of them.
     """
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self._folder, self._seed = folder, seed
+    def __init__(self, folder: Path, seed: int, target: str | None = None) -> None:
+        self._folder, self._seed, self._only = folder, seed, [] if target is None else ["--target", target]
         self._start()
 
     def outcome(self, case: int) -> Outcome:
@@ -275,8 +301,8 @@ class Worker:
 
     def _start(self) -> None:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        write_runs(folder)
-        command = [sys.executable, __file__, "--work", str(folder), "--seed", str(self._seed)]
+        write_all(folder)
+        command = [sys.executable, __file__, "--work", str(folder), "--seed", str(self._seed), *self._only]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         assert self._process.stdout is not None
         self._answers = self._process.stdout
@@ -284,9 +310,9 @@ class Worker:
             raise SystemExit("what is whole cannot be read")
 
 
-def outcomes(cases: Iterable[int], folder: Path, seed: int) -> Iterator[Outcome]:
+def outcomes(cases: Iterable[int], folder: Path, seed: int, target: str | None = None) -> Iterator[Outcome]:
     """What comes of each case."""
-    worker = Worker(folder, seed)
+    worker = Worker(folder, seed, target)
     try:
         for case in cases:
             yield worker.outcome(case)
@@ -311,14 +337,18 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, metavar="CASE", help="One case, in full words.")
+    parser.add_argument("--target", metavar="WORD", help="Only files whose name among the targets has this word.")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.target is not None:
+        for name in [name for name in TARGETS if options.target not in name]:
+            del TARGETS[name]
     if options.work is not None:
         work(options.work, options.seed)
         return
     cases = range(options.cases) if options.only is None else [options.only]
     with tempfile.TemporaryDirectory() as folder:
-        found = list(outcomes(cases, Path(folder), options.seed))
+        found = list(outcomes(cases, Path(folder), options.seed, options.target))
     wrong = [one for one in found if one.came_to == "fault" or one.seconds > SECONDS]
     for one in wrong if options.only is None else found:
         print(f"case {one.case}, {one.target}: {one.came_to} after {one.seconds:.2f} s: {one.told}")

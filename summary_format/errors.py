@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from .exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from .problem import Problem
+
+_PLACES = 3  # in a hint
 
 
 class ExplainrunError(Exception):
@@ -58,6 +60,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
     return f"known: {', '.join(known)}" if known else "there are none"
+
+
+def nearest_or_place(name: str, known: Iterable[str], elsewhere: Mapping[str, Iterable[str]]) -> str:
+    """The same of a name that may belong to another place, which is then named.
+
+    Args:
+        name: what is not known here.
+        known: what is.
+        elsewhere: names by the place that they belong to.
+    """
+    places = [place for place, names in elsewhere.items() if name in names]
+    return f"it belongs to {' or '.join(places[:_PLACES])}" if places else nearest(name, known)
 
 
 class BrokenRecordError(ExplainrunError, ValueError):

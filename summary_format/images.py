@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .map_scale import holds_negatives, shown_values, unit_values
 from .problem import Problem
 
 Statistics = Sequence[float] | float
@@ -62,9 +63,20 @@ def original_picture(
     return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
 
 
-def heatmap_picture(saliency: npt.NDArray[np.floating[Any]]) -> Image.Image:
-    """A map (H, W) as 8-bit grey, smallest value black and largest white; a constant map is black."""
-    return Image.fromarray((unit_range(saliency.astype(np.float64)) * 255.0).round().astype(np.uint8))
+def heatmap_picture(saliency: npt.NDArray[np.floating[Any]], signed: bool | None = None) -> Image.Image:
+    """A map (H, W) as 8-bit grey for the viewer, which colours it, by the rule of ``map_scale``.
+
+    Args:
+        saliency: the map, finite.
+        signed: whether its method may give negative values, so that 0 is level 128; None to see that from the map. Of
+            others the smallest value is black.
+
+    Returns:
+        Outliers are white (and of signed maps black); a constant map is 0 everywhere.
+    """
+    signed = holds_negatives(saliency) if signed is None else signed
+    levels = unit_values(shown_values(saliency, signed), signed) * 255.0
+    return Image.fromarray(levels.round().astype(np.uint8))
 
 
 def unit_range(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from typing import Any
 
 from .plan_record import PlanRecord
@@ -11,7 +11,7 @@ from .plan_record import PlanRecord
 MAKING = ("versions", "device")  # how two runs differ in who made them, and not in what they do
 CHOSEN = ("chosen_layers", "chosen_reshapes")  # what follows from the rest, once a run has begun
 CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
-_SHOWN = 60  # characters of a value
+_SHOWN, _BEFORE = 60, 20  # characters of a value, and of those before the first that differs
 
 
 def plan_differences(before: PlanRecord, now: PlanRecord, ignored: Sequence[str] = ()) -> list[str]:
@@ -46,10 +46,23 @@ def shown(apart: Sequence[str], most: int = 8) -> str:
 
 def _words(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return [
-        "{} was {}, is {}".format(key, *_short(first, second, key))
+        _said(key, *(one.get(key, ...) for one in (first, second)))
         for key in [*first, *(key for key in second if key not in first)]
         if first.get(key, ...) != second.get(key, ...)
     ]
+
+
+def _said(key: str, before: Any, now: Any) -> str:
+    """How two values differ; of long lists the first of their elements that do."""
+    more = ""
+    while all(isinstance(value, list) for value in (before, now)) and max(len(repr(before)), len(repr(now))) > _SHOWN:
+        apart = [place for place, pair in enumerate(zip_longest(before, now, fillvalue=...)) if pair[0] != pair[1]]
+        more = f" (and {len(apart) - 1} more)" if len(apart) > 1 else more
+        key, place = f"{key}[{apart[0]}]", apart[0]
+        before, now = (value[place] if place < len(value) else ... for value in (before, now))
+        if all(isinstance(value, dict) for value in (before, now)):
+            return f"{'; '.join(_words(*(dict(_flat(value, key)) for value in (before, now))))}{more}"
+    return "{} was {}, is {}{}".format(key, *_short(before, now), more)
 
 
 def _without_structure(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,11 +98,11 @@ def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield where, value
 
 
-def _short(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> list[str]:
+def _short(before: Any, now: Any) -> list[str]:
     """Both values, of long ones the parts from shortly before where they differ."""
-    both = [repr(values[key]) if key in values else "not there" for values in (first, second)]
+    both = ["not there" if value is ... else repr(value) for value in (before, now)]
     alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*both, strict=False)))
-    start = max(alike - 20, 0) if max(map(len, both)) > _SHOWN and alike > _SHOWN - 10 else 0
+    start = max(alike - _BEFORE, 0) if max(map(len, both)) > _SHOWN else 0
     return [_cut(text, start) for text in both]
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from string import Formatter
 from typing import Any
 
-from .names import without_controls
+from .names import without_controls, without_login
 from .plural import plural, there_are
 
 _BETWEEN = {"list": ", ", "and": " and ", "or": " or ", "lines": "; "}
@@ -68,14 +68,27 @@ class Problem(str):
 class _Words(Formatter):
     """Writes lists and counts as ``Problem.of`` says."""
 
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        try:
+            return super().convert_field(value, conversion)
+        except Exception:  # of a number of thousands of digits, or what a user's class shows itself as
+            return object.__repr__(value)
+
     def format_field(self, value: Any, format_spec: str) -> str:
         *how, what = format_spec.split(" ")
         if what in _BETWEEN:
-            return _BETWEEN[what].join(without_controls(_AS_TEXT["".join(how)](one)) for one in value)
+            return _BETWEEN[what].join(_shown(_AS_TEXT["".join(how)](one)) for one in value)
         for written, start in ((plural, "plural "), (there_are, "there are ")):
             if format_spec.startswith(start):
                 return written(value, format_spec.removeprefix(start))
-        return without_controls(str(super().format_field(value, format_spec)))
+        try:
+            return _shown(str(super().format_field(value, format_spec)))
+        except Exception:  # as above
+            return object.__repr__(value)
+
+
+def _shown(text: str) -> str:
+    return without_controls(without_login(text))
 
 
 _FORMATTER = _Words()

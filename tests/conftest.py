@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,6 +110,14 @@ def dataset():
     return make_dataset
 
 
+@pytest.fixture(autouse=True)
+def no_figure_left():
+    """Closes what a test leaves in pyplot, which warns of too many."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 @pytest.fixture
 def repository():
     return Path(__file__).resolve().parent.parent
@@ -127,6 +136,14 @@ def schema_2(repository, tmp_path):
     """A folder with a run, whole and in parts, whose archives are of schema version 2."""
     folder = tmp_path / "schema_2"
     shutil.unpack_archive(repository / "tests" / "summary_format" / "data" / "schema_2" / "folders.zip", folder)
+    return folder
+
+
+@pytest.fixture
+def format_2(repository, tmp_path):
+    """A folder with an unfinished run and a finished shard of run format 2, whose maps were drawn otherwise."""
+    folder = tmp_path / "format_2"
+    shutil.unpack_archive(repository / "tests" / "summary_format" / "data" / "run_format_2" / "folders.zip", folder)
     return folder
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
-from ...explainers.arguments import whole_number
+from ...explainers.arguments import plain_text, whole_number
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View, asked_labels
@@ -54,7 +54,7 @@ class Metric(Configured, ABC):
 
     def __init__(self, num_labels: int | None = None, name: str | None = None) -> None:
         self.num_labels = None if num_labels is None else whole_number(num_labels, "num_labels")
-        self.name = name or type(self).__name__
+        self.name = (name is not None and plain_text(name, "name")) or type(self).__name__
 
     @abstractmethod
     def score(self, explanation: Explanation) -> Scores:
@@ -108,10 +108,10 @@ class Metric(Configured, ABC):
         if mask is None and self.needs_boxes:
             raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
         images = image_array(inputs)
-        explainer = explainer.for_images(images)
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
+        explainer = explainer.for_images(images)
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
         view = View(Network(explainer.network, output=output), images, rows, labels.reshape(-1), needs=explainer.needs)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from mindspore import nn
 
-from ...explainers.arguments import real_number, whole_number
+from ...explainers.arguments import real_number, whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ..core.explanation import CoveredImage, Covering, Explanation
 from ..core.family import MetricFamily
@@ -80,7 +80,7 @@ class _CurveAUC(_Perturbing):
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, activation_fn, steps, baseline, name)
-        self.normalized = normalized
+        self.normalized = yes_or_no(normalized, "normalized")
 
     def areas(self, explanation: Explanation) -> Scores:
         """Area (Q,) under each question's curve, by trapezoids; NaN for a map without order."""

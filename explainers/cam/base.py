@@ -13,10 +13,10 @@ from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import whole_number
-from ..core.explainer import Explainer, image_array, view_of_call
+from ..core.explainer import Explainer, image_array, view_of_labels
 from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.resize import resized
-from ..core.view import Needs, View
+from ..core.view import Needs, View, asked_labels
 from ..network import Output
 from ..network.layers import find_layer
 from ..network.tensors import FloatArray
@@ -110,8 +110,10 @@ class ActivationMap(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        reading = self.for_images(image_array(inputs))
-        view, place = view_of_call(reading, inputs, targets, output)
+        images = image_array(inputs)
+        labels = asked_labels(targets, len(images))
+        reading = self.for_images(images)
+        view, place = view_of_labels(reading, images, labels, output)
         return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in reading.maps(view).items()}
 
     @abstractmethod

@@ -41,6 +41,8 @@ class CAM(ActivationMap):
             if the network is built otherwise.
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,
@@ -85,6 +87,8 @@ class GradCAM(DifferentiatedMap):
     Selvaraju et al.: Grad-CAM (2017), equations 1 and 2. See ``ActivationMap`` for the arguments.
     """
 
+    signed = False
+
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         return weighed(gradient.mean(axis=(2, 3)), activation).clip(min=0)
 
@@ -98,6 +102,8 @@ class GradCAMpp(DifferentiatedMap):
     out, and sums over places what the paper does not. See ``ActivationMap`` for the arguments.
     """
 
+    signed = False
+
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         slope = gradient.astype(np.float64)  # its cube leaves the range of float32
         return weighed(second_order_weights(activation, slope, slope**2, slope**3), activation).clip(min=0)
@@ -109,6 +115,8 @@ class XGradCAM(DifferentiatedMap):
     Fu et al.: Axiom-based Grad-CAM (2020). A channel whose activations sum up to zero has no weight. See
     ``ActivationMap`` for the arguments.
     """
+
+    signed = False
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         whole = activation.sum(axis=(2, 3))
@@ -123,6 +131,8 @@ class LayerCAM(DifferentiatedMap):
     Jiang et al.: LayerCAM (2021). See ``ActivationMap`` for the arguments.
     """
 
+    signed = False
+
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         summed: FloatArray = (gradient.clip(min=0) * activation).sum(axis=1)
         return summed.clip(min=0)
@@ -134,6 +144,8 @@ class HiResCAM(DifferentiatedMap):
     Draelos, Carin: Use HiResCAM instead of Grad-CAM (2020). Where one dense layer follows, the map sums up
     to the logit less its bias. grad-cam cuts negative values to zero. See ``ActivationMap`` for the arguments.
     """
+
+    signed = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         summed: FloatArray = (gradient * activation).sum(axis=1)
@@ -153,6 +165,8 @@ class EigenCAM(ActivationMap):
         centered: subtract each channel's mean first, as grad-cam does (whose sign is arbitrary).
         reshape: see ``ActivationMap``.
     """
+
+    signed = True
 
     def __init__(
         self,

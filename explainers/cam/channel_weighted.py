@@ -20,6 +20,7 @@ class ChannelMap(ActivationMap):
     A subclass says what is asked and how the answers weigh. See ``ActivationMap`` for the arguments.
     """
 
+    signed = False
     kind: ClassVar[str]
     copies = 1  # how often each channel is asked about
 

@@ -36,6 +36,8 @@ class SmoothGradCAMpp(ActivationMap):
         ValueError: as ``ActivationMap``; or if num_samples is not a whole number from 1, or std is not above 0.
     """
 
+    signed = False
+
     def __init__(
         self,
         network: nn.Cell,

@@ -14,12 +14,12 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.images import Statistics
-from ..arguments import share
+from ..arguments import share, yes_or_no
 from ..core.resize import resized
 from ..hierarchical_occlusion.counterfactual import one_image
 from ..network.tensors import FloatArray, IntArray
 
-_INCHES = 4.0  # width of the picture beside its legend
+_INCHES = 4.0  # width of an image beside its legend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,7 @@ class Concepts:
         std: Statistics | None = None,
         *,
         legend: bool = True,
+        hstack: bool = False,
     ) -> Image.Image:
         """The image with every place in the colour of its strongest concept, the brighter the stronger.
 
@@ -100,14 +101,15 @@ class Concepts:
             mean: what was subtracted from the pixels, for each channel or for all.
             std: what the rest was divided by. Without both, the image's colours are stretched over its range.
             legend: enlarge the picture, and put ``labels`` beside it.
+            hstack: put the image itself at its left.
 
         Returns:
-            RGB; without a legend of the image's size.
+            RGB; without a legend of the image's size, or twice its width.
 
         Raises:
             TypeError: if the image is neither a Tensor nor an array.
-            ValueError: if it is not a single image of that size, image_weight lies outside 0..1, there are too few
-                class names or the statistics do not fit.
+            ValueError: if it is not a single image of that size, image_weight lies outside 0..1, legend or hstack is
+                neither True nor False, there are too few class names or the statistics do not fit.
         """
         share(image_weight, "image_weight")
         pixels = one_image(image)
@@ -115,8 +117,11 @@ class Concepts:
             raise ValueError(f"the concepts are those of an image of size {self.size}, this one has {pixels.shape[1:]}")
         below = np.asarray(original_picture(pixels, mean, std), np.float64)
         blend = image_weight * below + (1 - image_weight) * 255 * self._coloured()
-        picture = Image.fromarray(blend.round().astype(np.uint8))
-        return _beside(picture, self._colours(), self.labels(class_names)) if legend else picture
+        pictures = [below, blend] if yes_or_no(hstack, "hstack") else [blend]
+        picture = Image.fromarray(np.hstack(pictures).round().astype(np.uint8))
+        if not yes_or_no(legend, "legend"):
+            return picture
+        return _beside(picture, self._colours(), self.labels(class_names), _INCHES * len(pictures))
 
     def _coloured(self) -> npt.NDArray[np.float64]:
         """(H, W, 3) in 0..1."""
@@ -129,24 +134,27 @@ class Concepts:
 
     def _colours(self) -> npt.NDArray[np.float64]:
         """(k, 3) in 0..1, far apart."""
-        from matplotlib import colormaps  # noqa: PLC0415  (slow to import, and only pictures need it)
+        from ..visual.any_backend import matplotlib  # noqa: PLC0415  (slow to import, and only pictures need it)
 
-        colours: npt.NDArray[np.float64] = colormaps["gist_rainbow"](np.arange(len(self.maps)) / len(self.maps))[:, :3]
+        along = matplotlib.colormaps["gist_rainbow"]
+        colours: npt.NDArray[np.float64] = along(np.arange(len(self.maps)) / len(self.maps))[:, :3]
         return colours
 
 
-def _beside(picture: Image.Image, colours: npt.NDArray[np.float64], labels: Sequence[str]) -> Image.Image:
-    """A picture, enlarged, with a legend at its right."""
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
+def _beside(
+    picture: Image.Image, colours: npt.NDArray[np.float64], labels: Sequence[str], inches: float
+) -> Image.Image:
+    """A picture, enlarged to that width, with a legend at its right."""
+    from ..visual.any_backend import matplotlib  # noqa: PLC0415
+    from ..visual.figures import NotebookFigure  # noqa: PLC0415
 
-    figure = Figure((_INCHES, _INCHES * picture.height / picture.width), dpi=100)
+    figure = NotebookFigure((inches, inches * picture.height / picture.width), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(np.asarray(picture), interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     # Numbered, since matplotlib leaves out labels that begin with "_"; what stands between two $ would be a formula.
     texts = [f"{number}: {label}".replace("$", r"\$") for number, label in enumerate(labels, start=1)]
-    handles = [Patch(color=tuple(colour)) for colour in colours]
+    handles = [matplotlib.patches.Patch(color=tuple(colour)) for colour in colours]
     axes.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05)

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ...summary_format.problem import Problem
 from ..arguments import whole_number
-from ..cam.base import ActivationMap, Reshape
+from ..cam.base import ActivationMap, Number, Reshape
 from ..core.explainer import image_array
 from ..core.view import View
 from ..network import Network, Output, layer_outputs, logits_from
@@ -106,6 +107,8 @@ class DeepFeatureFactorization(ActivationMap):
             something else.
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,
@@ -124,6 +127,13 @@ class DeepFeatureFactorization(ActivationMap):
         self.n_components = whole_number(n_components, "n_components")
         self.top_k = whole_number(top_k, "top_k")
         self._told = False
+
+    def grid(self, values: npt.NDArray[Number], layer: str, size: tuple[int, int] | None = None) -> npt.NDArray[Number]:
+        laid_out = super().grid(values, layer, size)
+        if laid_out.shape[2:] == (1, 1):
+            words = "layer {layer!r} gives {shape}, a single place, where there are no concepts; name an earlier layer"
+            raise ValueError(Problem.of("layer-of-one-place", words, layer=layer, shape=values.shape))
+        return laid_out
 
     def maps(self, view: View) -> dict[str, FloatArray]:
         (layer,) = self.layer

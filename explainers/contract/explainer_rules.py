@@ -9,6 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
+from ...summary_format.map_scale import holds_negatives
 from ..core.explainer import Explainer
 from ..network import Network, half_training
 from ..network.tensors import FloatArray
@@ -39,6 +40,11 @@ def _maps(checked: Checked) -> Iterator[Finding]:
         yield Finding(expected, f"shape {maps.shape}", fix)
     if not np.isfinite(maps).all():
         yield Finding("finite numbers", f"{np.sum(~np.isfinite(maps))} that are not", "look for divisions by 0")
+    signless = explainer.signed is False and np.isfinite(maps).all()
+    if signless and any(holds_negatives(map_) for map_ in maps):
+        yield Finding(
+            "no negative values, as signed = False says", f"{maps.min():.3g}", "say signed = True in the class"
+        )
     if not explainer.control and not np.ptp(maps, axis=(1, 2)).any():
         yield Finding("some map that is not constant", "the same number in all pixels", "or say control = True")
 

@@ -13,12 +13,14 @@ from PIL import Image
 
 from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
+from ...summary_format.problem import Problem
+from ..arguments import plain_text
 from ..network import INPUT_LAYER, Network, Output
 from ..network.tensors import FloatArray, IntArray, checked_network
+from ..visual.notebook import display, has_picture, in_notebook
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
 from .construction import Configured
-from .notebook import display, has_picture, in_notebook
 from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
@@ -31,6 +33,8 @@ class Explainer(Configured, ABC):
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
+    ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
+    that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -39,10 +43,11 @@ class Explainer(Configured, ABC):
             configurations of a class side by side.
 
     Raises:
-        TypeError: if the network is not a ``mindspore.nn.Cell``.
+        TypeError: if the network is not a ``mindspore.nn.Cell``, or name not a text.
     """
 
     needs = Needs()
+    signed: bool | None = None
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
@@ -54,7 +59,7 @@ class Explainer(Configured, ABC):
 
     def __init__(self, network: nn.Cell, name: str | None = None) -> None:
         self.network = checked_network(network)
-        self.name = name or type(self).__name__
+        self.name = (name is not None and plain_text(name, "name")) or type(self).__name__
         self._automatic: dict[tuple[int, ...], ChosenLayer] = {}
 
     @property
@@ -186,33 +191,52 @@ class Explainer(Configured, ABC):
             inputs: (N, C, H, W), as the network takes them.
             targets: the labels to explain: an int for all images, (N,) for one per image, or (N, L) for several.
             ret: "tensor", or "image" for coloured overlays.
-            show: display the overlays; by default in notebooks only.
+            show: display the overlays; where there is no display they are written to the working folder (explained.png,
+                explained_2.png, ...), which is logged. By default in notebooks only.
             output: which part of what the network returns is its logits: an index, a key or attribute (dots lead
                 further in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default
                 what it returns, or the one part that may be logits: a Tensor (N, classes) of floats.
 
         Returns:
-            Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image. With ``ret="image"`` a list of N
-            pictures, of N lists of L pictures for targets (N, L).
+            Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image; NaN where a map could not be computed.
+            With ``ret="image"`` a list of N pictures, of N lists of L pictures for targets (N, L).
 
         Raises:
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, a target is out of range, ret is another word, or there is no such
-                output or a choice of them.
+                output or a choice of them; also if a picture is asked for of a map that could not be computed.
         """
         if ret not in ("tensor", "image"):
             raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
         maps = direct_maps(self, images, labels, output).reshape(*labels.shape, *images.shape[2:])
+        if ret == "image" or show:
+            self._check_drawable(labels, maps)
         if ret == "image" or show or (show is None and in_notebook() and has_picture(images, maps)):
-            overlays = [[saliency_to_image(one, original_picture(image)) for one in of_image]
+            overlays = [[saliency_to_image(one, original_picture(image), signed=self.signed) for one in of_image]
                         for image, of_image in zip(images, maps, strict=True)]  # fmt: skip
             if show or (show is None and in_notebook()):
                 display([picture for row in overlays for picture in row])
             if ret == "image":
                 return overlays if np.ndim(targets) == 2 else [row[0] for row in overlays]
         return Tensor(maps)
+
+    def _check_drawable(self, labels: IntArray, maps: FloatArray) -> None:
+        """Refuse to draw maps (N, L, H, W), if one could not be computed.
+
+        Raises:
+            ValueError: then.
+        """
+        unknown = np.argwhere(~np.isfinite(maps).all(axis=(2, 3)))
+        if len(unknown):
+            row, place = (int(at) for at in unknown[0])
+            words = (
+                "{explainer} could not compute {count:plural map}, the first of label {label} for image {image}: there "
+                "is NaN or infinity in it, and no picture of it; ret='tensor' with show=False gives all maps"
+            )
+            values = {"explainer": self.name, "count": len(unknown), "label": int(labels[row, place]), "image": row}
+            raise ValueError(Problem.of("map-no-picture", words, **values))
 
 
 def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, int] | None) -> Method:

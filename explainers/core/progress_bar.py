@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .notebook import in_notebook
+from ..visual.notebook import in_notebook
 
 
 def progress_bar(total: int | None, unit: str) -> tqdm[Any]:

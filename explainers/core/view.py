@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
-from ...summary_format.plural import plural
+from ...summary_format.problem import Problem
 from ..network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
 from ..network.tensors import FloatArray, IntArray
 
@@ -207,19 +207,44 @@ def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
         TypeError: if they are not integers.
         ValueError: if their shape does not fit or one is negative.
     """
-    labels = targets.asnumpy() if isinstance(targets, Tensor) else np.asarray(targets)
-    if not np.issubdtype(labels.dtype, np.integer):
-        what = "None; name the label to explain" if targets is None else str(labels.dtype)
-        raise TypeError(f"targets must be integers, got {what}")
+    labels = _label_array(targets, images)
+    if labels.dtype.kind not in "iu":
+        words = "targets must be integers, got {what}"
+        raise TypeError(Problem.of("targets-not-integers", words, what=_what_else(targets, labels)))
     if labels.ndim == 0:
         labels = np.full((images, 1), labels)
     elif labels.ndim == 1 and len(labels) == images:
         labels = labels[:, None]
     elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
-        raise ValueError(
-            f"targets must be an int, ({images},) or ({images}, labels) for {plural(images, 'image')}, "
-            f"got shape {labels.shape}"
-        )
+        raise ValueError(_misshapen(images, f"shape {labels.shape}"))
     if labels.min() < 0:
-        raise ValueError(f"targets must not be negative, got {labels.min()}")
-    return labels.astype(np.int64)
+        words = "targets must not be negative, got {given}"
+        raise ValueError(Problem.of("targets-negative", words, given=int(labels.min())))
+    return labels.clip(max=np.iinfo(np.int64).max).astype(np.int64)
+
+
+def _what_else(targets: Any, labels: npt.NDArray[Any]) -> str:
+    """What targets are that are not integers."""
+    if targets is None:
+        return "None; name the label to explain"
+    if isinstance(targets, int):
+        return "one of more than 64 bits"
+    holding = " of objects" if isinstance(targets, np.ndarray) else ""
+    return f"{type(targets).__name__}{holding}" if labels.dtype == object else str(labels.dtype)
+
+
+def _label_array(targets: Any, images: int) -> npt.NDArray[Any]:
+    if isinstance(targets, Tensor):
+        targets = targets.asnumpy()
+    try:
+        labels: npt.NDArray[Any] = np.asarray(targets)
+    except ValueError as error:  # of lists, NumPy says it at great length
+        raise ValueError(_misshapen(images, "rows of different lengths")) from error
+    if labels.dtype == object and any(np.ndim(one) for one in labels.flat):
+        raise ValueError(_misshapen(images, "rows of different lengths"))
+    return labels
+
+
+def _misshapen(images: int, given: str) -> Problem:
+    words = "targets must be an int, ({images},) or ({images}, labels) for {images:plural image}, got {given}"
+    return Problem.of("targets-shape", words, images=images, given=given)

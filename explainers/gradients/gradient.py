@@ -45,6 +45,7 @@ class PixelAttribution(Explainer):
 class GradientSize(PixelAttribution):
     """Largest absolute derivative over the channels of each pixel, by the rule of the class; never negative."""
 
+    signed = False
     rule: ClassVar[Rule] = "plain"
 
     def by_channel(self, view: View) -> FloatArray:
@@ -121,6 +122,7 @@ class InputXGradient(PixelAttribution):
     Shrikumar et al.: Not Just a Black Box (2016).
     """
 
+    signed = True
     needs = Needs.gradient()
 
     def by_channel(self, view: View) -> FloatArray:

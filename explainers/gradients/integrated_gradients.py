@@ -43,6 +43,7 @@ class IntegratedGradients(PixelAttribution):
             a baseline does not fit the images.
     """
 
+    signed = True
     error_format: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
 
     def __init__(

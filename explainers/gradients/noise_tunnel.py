@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ...summary_format.problem import Problem
 from ..arguments import positive_number, whole_number
 from ..core.explainer import Explainer
 from ..core.view import View
@@ -15,6 +16,7 @@ from ..network.tensors import FloatArray
 from .gradient import PixelAttribution
 from .noise import Moments, passes_of_copies
 
+_LEAST_FOR_VARIANCE = 2
 Kind = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 
 
@@ -38,7 +40,8 @@ class NoiseTunnel(PixelAttribution):
 
     Raises:
         TypeError: if explainer is none, or reads no gradients.
-        ValueError: if nt_type is another word, nt_samples no whole number from 1, or stdevs no number above 0.
+        ValueError: if nt_type is another word, nt_samples no whole number from 1 (from 2 for vargrad), or stdevs no
+            number above 0.
     """
 
     def __init__(
@@ -62,7 +65,12 @@ class NoiseTunnel(PixelAttribution):
             raise ValueError(f"nt_type must be one of {', '.join(map(repr, get_args(Kind)))}, got {nt_type!r}")
         super().__init__(explainer.network, name)
         self.explainer, self.nt_type = explainer, nt_type
+        self.signed = explainer.signed if nt_type == "smoothgrad" else False
         self.nt_samples = whole_number(nt_samples, "nt_samples")
+        if nt_type == "vargrad" and self.nt_samples < _LEAST_FOR_VARIANCE:
+            words = "the variance of one copy is 0; vargrad needs nt_samples of at least {least}, got {given}"
+            values = {"least": _LEAST_FOR_VARIANCE, "given": self.nt_samples}
+            raise ValueError(Problem.of("variance-of-one", words, **values))
         self.stdevs = positive_number(stdevs, "stdevs")
 
     def by_channel(self, view: View) -> FloatArray:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import mindspore as ms
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
-from ..arguments import real_number, whole_number
+from ..arguments import is_whole, real_number, whole_number
 from ..core.construction import Configured
 from ..core.explainer import image_array
 from ..network import Network, Output
@@ -81,14 +80,16 @@ class HierarchicalOcclusion(Configured):
         self.network = checked_network(network)
         self.activation_fn = checked_activation(activation_fn)
         if not 0 < real_number(threshold, "threshold") < 1:
-            raise ValueError(f"threshold must lie above 0 and below 1, got {threshold!r}; 0.5 is usual")
+            words = "threshold must lie above 0 and below 1, got {given!r}; 0.5 is usual"
+            raise ValueError(Problem.of("threshold-out-of-range", words, given=threshold))
         self.threshold = float(threshold)
         self.window_sides = None if window_sides is None else _pixels(window_sides, "window_sides")
         self.strides = None if strides is None else _pixels(strides, "strides")
         self.blur = None if blur is None else _pixels([blur], "blur")[0]
         sides = self.window_sides or ()
         if any(after >= before for before, after in pairwise(sides)):
-            raise ValueError(f"window_sides must fall from layer to layer, got {list(sides)}; begin with the largest")
+            words = "window_sides must fall from layer to layer, got {given}; begin with the largest"
+            raise ValueError(Problem.of("window-sides-rising", words, given=list(sides)))
         if self.window_sides is not None:
             self._layer_strides(sides)
 
@@ -116,10 +117,10 @@ class HierarchicalOcclusion(Configured):
             values = {"least": smallest, "height": shape[1], "width": shape[2]}
             raise ValueError(Problem.of("hierarchical-occlusion-size", words, **values))
         if self.window_sides and self.window_sides[0] > short:
-            raise ValueError(
-                f"window_sides must be at most the images' short side, which is {short}, got "
-                f"{list(self.window_sides)}; set smaller ones"
+            words = (
+                "window_sides must be at most the images' short side, which is {short}, got {given}; set smaller ones"
             )
+            raise ValueError(Problem.of("window-sides-too-large", words, short=short, given=list(self.window_sides)))
         self._layer_strides(self._sides(short))
 
     def sigma(self, size: tuple[int, int]) -> int:
@@ -225,10 +226,9 @@ class HierarchicalOcclusion(Configured):
         if self.strides is None:
             return tuple(max(1, side // STRIDES_PER_WINDOW) for side in sides)
         if len(self.strides) != len(sides):
-            raise ValueError(
-                f"strides must give one number per layer, got {list(self.strides)} for window sides {list(sides)}; "
-                f"give {len(sides)}"
-            )
+            words = "strides must give one number per layer, got {given} for window sides {sides}; give {count}"
+            values = {"given": list(self.strides), "sides": list(sides), "count": len(sides)}
+            raise ValueError(Problem.of("strides-count", words, **values))
         return self.strides
 
 
@@ -238,8 +238,11 @@ def _pixels(numbers: Sequence[Any], name: str) -> tuple[int, ...]:
     Raises:
         ValueError: if they are others, or there are none.
     """
-    if not np.iterable(numbers) or isinstance(numbers, str) or not len(numbers):
-        raise ValueError(f"{name} must be a list with one number per layer, got {numbers!r}")
-    if not all(isinstance(number, Integral) and int(number) >= 1 for number in numbers):
-        raise ValueError(f"{name} must be whole pixels, at least 1, got {list(numbers)}")
+    listed = isinstance(numbers, (list, tuple)) or (isinstance(numbers, np.ndarray) and numbers.ndim > 0)
+    if not listed or not len(numbers):
+        words = "{name} must be a list with one number per layer, got {given!r}"
+        raise ValueError(Problem.of("not-a-list-of-numbers", words, name=name, given=numbers))
+    if not all(is_whole(number) and number >= 1 for number in numbers):
+        words = "{name} must be whole pixels, at least 1, got {given!r}"
+        raise ValueError(Problem.of("not-whole-pixels", words, name=name, given=list(numbers)))
     return tuple(int(number) for number in numbers)

@@ -11,6 +11,7 @@ from mindspore import Tensor, ops
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
+from ..arguments import is_whole, plain_text
 from .tensors import FLOATING
 
 Output = int | str | Callable[[Any], Any] | None
@@ -26,8 +27,11 @@ def checked_output(output: Any) -> Output:
     Raises:
         ValueError: if it is something else.
     """
-    plain = isinstance(output, (int, str)) and not isinstance(output, bool)
-    if output is not None and not plain and not callable(output):
+    if is_whole(output):
+        return int(output)
+    if isinstance(output, str):
+        return plain_text(output, "output")
+    if output is not None and not callable(output):
         words = "output must be an index, a key or a function of what the network returns, got {given!r}"
         raise ValueError(Problem.of("output-unknown", words, given=output))
     found: Output = output

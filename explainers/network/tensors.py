@@ -29,7 +29,8 @@ def checked_network(network: Any) -> nn.Cell:
         TypeError: if it is not a ``mindspore.nn.Cell``.
     """
     if not isinstance(network, nn.Cell):
-        raise TypeError(f"network must be a mindspore.nn.Cell, got {type(network).__name__}")
+        words = "network must be a mindspore.nn.Cell, got {kind}"
+        raise TypeError(Problem.of("network-no-cell", words, kind=type(network).__name__))
     return network
 
 
@@ -40,9 +41,11 @@ def checked_activation(activation_fn: Any) -> Activation:
         TypeError: if it cannot be called, or is a class whose brackets were forgotten.
     """
     if isinstance(activation_fn, type):
-        raise TypeError(f"activation_fn must be an object, got the class; write {activation_fn.__name__}()")
+        words = "activation_fn must be an object, got the class; write {kind}()"
+        raise TypeError(Problem.of("activation-class", words, kind=activation_fn.__name__))
     if not callable(activation_fn):
-        raise TypeError(f"activation_fn must be a Cell or a function, got {type(activation_fn).__name__}")
+        words = "activation_fn must be a Cell or a function, got {kind}"
+        raise TypeError(Problem.of("activation-kind", words, kind=type(activation_fn).__name__))
     checked: Activation = activation_fn
     return checked
 

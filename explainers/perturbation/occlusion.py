@@ -59,6 +59,8 @@ class Occlusion(Explainer):
             or a stride exceeds its window (pixels between would never be covered).
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,

@@ -90,6 +90,8 @@ class RISE(Explainer):
             0 and below 1. Later, if the grid has more cells a side than the image has pixels.
     """
 
+    signed = False
+
     def __init__(
         self,
         network: nn.Cell,

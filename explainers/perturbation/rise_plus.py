@@ -15,6 +15,10 @@ from ..ood.ood_net import OoDNet
 from .rise import RISE, Weights
 
 _log = logging.getLogger("explainrun")
+_NO_MAP = (
+    "%s: the OoDNet scores %s no higher than %s, so it gets no map (NaN); train the OoDNet for more epochs, on images "
+    "such as these, or use RISE"
+)
 
 
 class RISEPlus(RISE):
@@ -23,8 +27,9 @@ class RISEPlus(RISE):
     Qiu et al.: Resisting Out-of-Distribution Data Problem in Perturbation of XAI (2021), section 4. A mask's weight is
     the inlier score of the masked image (the largest score that ``ood_net`` gives it), stretched so that the image
     behind a mask that hides everything has 0 and the untouched image 1, and cut to 0..1. The map is the weighted mean:
-    sum of weight times probability times mask, over p times the sum of weights. A map is not computed (NaN) where the
-    untouched image scores no higher than the hidden one. Costs the N images of ``RISE``, and N + 2 of the OoDNet.
+    sum of weight times probability times mask, over p times the sum of weights. A map is not computed (NaN, which is
+    logged with what to do) where the untouched image scores no higher than the hidden one, or no masked one does. Costs
+    the N images of ``RISE``, and N + 2 of the OoDNet.
 
     Args:
         ood_net: trained on what the network was trained on.
@@ -68,10 +73,16 @@ class RISEPlus(RISE):
         for of_image in by_image(scores, self.num_masks + 2):
             hidden, untouched, masked = of_image[0], of_image[1], of_image[2:].astype(np.float64)
             if untouched > hidden:
-                yield ((masked - hidden) / (untouched - hidden)).clip(0.0, 1.0)
+                yield self._counted(((masked - hidden) / (untouched - hidden)).clip(0.0, 1.0))
             else:
-                _log.warning("%s: the OoDNet scores an image no higher than a hidden one: it gets no map", self.name)
+                _log.warning(_NO_MAP, self.name, "an image", "a hidden one")
                 yield np.full(self.num_masks, np.nan)
+
+    def _counted(self, weights: Weights) -> Weights:
+        """The weights (N,) of an image's masks; if all of them are 0, that is said."""
+        if not weights.any():
+            _log.warning(_NO_MAP, self.name, "an image behind any of its masks", "the hidden one")
+        return weights
 
     def _with_ends(self, view: View, rows: Sequence[int]) -> Iterator[FloatArray]:
         """Every image (C, H, W) hidden, untouched, and behind each of its masks."""

@@ -72,6 +72,8 @@ class SuperpixelExplainer(Explainer):
             3 or 4 channels, hide_color does not fit them, or a segmentation function gives no integers (H, W).
     """
 
+    signed = True
+
     def __init__(
         self,
         network: nn.Cell,

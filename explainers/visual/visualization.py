@@ -13,6 +13,7 @@ from PIL import Image
 from ...summary_format import original_picture
 from ...summary_format.errors import nearest
 from ...summary_format.images import Statistics, check_together
+from ...summary_format.map_scale import OUTLIERS, Values, divided, outlier_scale
 from ...summary_format.problem import Problem
 from ..arguments import real_number, share
 from ..network.tensors import as_array
@@ -20,7 +21,6 @@ from ..network.tensors import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Values = npt.NDArray[np.float64]
 Colours = npt.NDArray[np.uint8]  # (H, W, 3)
 
 METHODS: Mapping[str, tuple[str, ...]] = {  # each with its short names
@@ -45,7 +45,7 @@ _NOTHING = {
     "negative": "nothing is negative",
 }
 _PANEL_INCHES = 2.6
-_BAR_INCHES = 0.4
+BAR_INCHES = 0.4
 
 
 class Panel(NamedTuple):
@@ -68,7 +68,7 @@ def visualize(  # noqa: PLR0913
     signs: str | Sequence[str] | None = None,
     *,
     titles: str | Sequence[str] | None = None,
-    outlier_perc: float = 2.0,
+    outlier_perc: float = OUTLIERS,
     cmap: Any = None,
     alpha: float = 0.5,
     colorbar: bool = False,
@@ -76,12 +76,14 @@ def visualize(  # noqa: PLR0913
     mean: Statistics | None = None,
     std: Statistics | None = None,
     channels: bool = False,
+    show_colorbar: bool = False,
 ) -> Figure:
     """Draw a map in several ways side by side, as captum's ``visualize_image_attr_multiple`` does.
 
     Values are divided by a scale and cut to -1..1 (0..1 for every sign but "all"). The scale is the smallest magnitude
     up to which the magnitudes, sorted and added up, reach 100 - outlier_perc percent of their total, so that a few
-    outliers do not leave the rest pale. A map that has nothing of a sign is drawn as zeros, and its title says so.
+    outliers do not leave the rest pale. (captum's default cuts 2 percent, after which many gradient maps of photographs
+    are still pale.) A map that has nothing of a sign is drawn as zeros, and its title says so.
 
     Args:
         saliency: (H, W), (1, H, W) or (1, 1, H, W) as explainers return it, or one map a channel, (C, H, W).
@@ -96,7 +98,7 @@ def visualize(  # noqa: PLR0913
             "absolute"); one for all panels, or one each. By default "all", and "positive" for masked_image and
             alpha_scaling, which cannot show two signs.
         titles: one a panel instead of the names of method and sign; "" for none.
-        outlier_perc: see above; from 0, below 100.
+        outlier_perc: see above; from 0, below 100. What overlays, ``explain`` and the viewer's pictures have.
         cmap: a matplotlib colour map or its name for all panels, by default red, white and green for "all", "Greens"
             for "positive", "Reds" for "negative" and "Blues" for "absolute_value".
         alpha: how opaque a blended map is.
@@ -105,10 +107,12 @@ def visualize(  # noqa: PLR0913
         mean: what was subtracted from the pixels, for each channel or for all; see ``original_picture``.
         std: what the rest was divided by.
         channels: show one row of panels a channel, all on one scale, instead of the sum over the channels.
+        show_colorbar: the same as ``colorbar``, as captum calls it.
 
     Returns:
-        A figure that pyplot does not know, so nothing needs closing. A notebook shows it where a cell ends with it;
-        ``figure.savefig(path)`` writes it.
+        A figure. A notebook shows it where a cell ends with it; ``figure.savefig(path)`` writes it, ``figure.show()``
+        opens a window. If the script has imported pyplot, it is one of pyplot's figures: ``pyplot.show()`` shows it,
+        and a loop should ``pyplot.close(figure)``. Otherwise nothing needs closing.
 
     Raises:
         TypeError: if the map or the image is of another type.
@@ -123,14 +127,15 @@ def visualize(  # noqa: PLR0913
     captions = _captions(titles, panels)
     colour_maps = [colour_map(cmap, panel.sign) for panel in panels]
     drawings = [scaled(rows, panel.sign, outlier_perc) for panel in panels]
+    colorbar = colorbar or show_colorbar
     written = [[_panel_title(panel, caption, row, len(rows), empty[row]) for panel, caption, (_, empty) in
                 zip(panels, captions, drawings, strict=True)] for row in range(len(rows))]  # fmt: skip
-    figure, grid = _grid(written, rows.shape[1:], figsize, _BAR_INCHES * colorbar)
+    figure, grid = _grid(written, rows.shape[1:], figsize, BAR_INCHES * colorbar)
     for column, (panel, (shown, _)) in enumerate(zip(panels, drawings, strict=True)):
         for row, axes in enumerate(grid[:, column]):
             drawn = draw_panel(axes, panel, shown[row], colours, colour_maps[column], alpha)
             if colorbar and drawn is not None:
-                _draw_bar(figure, axes, drawn)
+                draw_bar(axes, drawn)
     return figure
 
 
@@ -141,10 +146,11 @@ def _checked_outliers(per_cent: float) -> float:
     return per_cent
 
 
-def _draw_bar(figure: Figure, axes: Any, drawn: Any) -> None:
-    """A colour bar below a panel."""
-    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
+def draw_bar(axes: Any, drawn: Any) -> Any:
+    """A colour bar below a panel, of what ``draw_panel`` gave; its axes."""
+    bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02)
     bar.ax.tick_params(labelsize=7)
+    return bar.ax
 
 
 def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.NDArray[np.bool_]]:
@@ -157,11 +163,7 @@ def scaled(maps: Values, sign: str, outlier_perc: float) -> tuple[Values, npt.ND
         maps = np.abs(maps)
     elif sign != "all":
         maps = (maps if sign == "positive" else -maps).clip(min=0.0)
-    ascending = np.sort(np.abs(maps), axis=None)
-    sums = np.cumsum(ascending)
-    reached = np.searchsorted(sums, sums[-1] * (100.0 - outlier_perc) / 100.0)
-    scale = ascending[min(int(reached), len(ascending) - 1)]
-    shown = (maps / scale).clip(-1.0, 1.0) if scale > 0 else np.zeros_like(maps)
+    shown = divided(maps, outlier_scale(maps, outlier_perc))
     return shown, ~shown.any(axis=(1, 2))
 
 
@@ -210,20 +212,20 @@ def colour_map(cmap: Any, sign: str) -> Any:
         ValueError: if there is none of that name.
         TypeError: if it is neither a name nor a colour map.
     """
-    from matplotlib import colormaps  # noqa: PLC0415  (slow to import, and only figures need it)
-    from matplotlib.colors import Colormap, LinearSegmentedColormap  # noqa: PLC0415
+    from .any_backend import matplotlib  # noqa: PLC0415  (slow to import, and only figures need it)
 
+    known = matplotlib.colormaps
     if cmap is None and sign == "all":
-        return LinearSegmentedColormap.from_list("RdWhGn", ["red", "white", "green"])
+        return matplotlib.colors.LinearSegmentedColormap.from_list("RdWhGn", ["red", "white", "green"])
     cmap = _COLOURS[sign] if cmap is None else cmap
-    if isinstance(cmap, Colormap):
+    if isinstance(cmap, matplotlib.colors.Colormap):
         return cmap
     if not isinstance(cmap, str):
         raise TypeError(f"cmap must be a matplotlib colour map or its name, got {cmap!r}")
-    if cmap not in colormaps:
+    if cmap not in known:
         words = "no colour map {name!r}; {nearest}"
-        raise ValueError(Problem.of("colour-map-unknown", words, name=cmap, nearest=nearest(cmap, colormaps)))
-    return colormaps[cmap]
+        raise ValueError(Problem.of("colour-map-unknown", words, name=cmap, nearest=nearest(cmap, known)))
+    return known[cmap]
 
 
 def map_channels(saliency: Any) -> Values:

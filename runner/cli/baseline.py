@@ -9,8 +9,10 @@ import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.plural import plural
+from ...summary_format.storage.destinations import check_destination, is_standard_output, is_written_directly
+from ...summary_format.storage.whole_file import remove_leftovers
 from .errors import ended_by_signals, exit_with, reported_read_errors
-from .standard_streams import echo
+from .standard_streams import echo, echo_bytes, report
 
 if TYPE_CHECKING:
     from ..comparison import ScoredRun
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the scores to FILE.",
+    help="Write the scores to FILE, or to standard output: -.",
 )  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace the baseline that FILE holds, and show what changes.")
 def baseline(run: Path, output: Path, *, update: bool) -> None:
@@ -31,23 +33,54 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
     something else; 3 the disk or standard output failed, or it was stopped: run the same again once that is mended.
     """
     with ended_by_signals():
-        from ..comparison import write_baseline  # noqa: PLC0415
+        from .. import comparison  # noqa: F401, PLC0415
 
     with reported_read_errors():
-        new, old = _new(run), _old(output)
+        to_stdout = is_standard_output(output)
+        directly = to_stdout or is_written_directly(output)
+        new, old = _new(run), None if directly else _old(output)
         told = "" if old is None else _difference(old, new, output, update=update)
+    if directly:
+        _write_directly(new, None if to_stdout else output)
+        return
     if old is not None and not told:
+        remove_leftovers(output)
         _say(f"nothing changed, {output} stays as it is", f"{output} stays as it is")
         return
+    _write(new, output, told)
+
+
+def _write(new: ScoredRun, output: Path, told: str) -> None:
+    """Write a baseline file, and say so."""
+    from ..comparison import write_baseline  # noqa: PLC0415
+
     try:
         write_baseline(new, output)
         size = output.stat().st_size
     except OSError as error:
         exit_with(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
-    counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
-    counts = ", ".join(plural(count, what) for count, what in counted)
-    text = "\n\n".join([*[told] * bool(told), f"{output}: {counts} of scores, {size:,} bytes"])
+    text = "\n\n".join([*[told] * bool(told), f"{output}: {_counts(new)}, {size:,} bytes"])
     _say(text, f"{output} is written")
+
+
+def _write_directly(new: ScoredRun, output: Path | None) -> None:
+    """Write a baseline to standard output, or to what is open already, where there is no other one to replace."""
+    from ..comparison.baseline_file import baseline_text  # noqa: PLC0415
+
+    data = baseline_text(new).encode()
+    try:
+        if output is None:
+            echo_bytes(data)
+        else:
+            output.write_bytes(data)
+    except OSError as error:
+        exit_with(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
+    report(f"{output or 'standard output'}: {_counts(new)}, {len(data):,} bytes")
+
+
+def _counts(new: ScoredRun) -> str:
+    counted = ((len(new.samples), "sample"), (len(new.questions), "question"), (len(new.scores), "row"))
+    return f"{', '.join(plural(count, what) for count, what in counted)} of scores"
 
 
 def _say(text: str, done: str) -> None:
@@ -83,6 +116,7 @@ def _old(output: Path) -> ScoredRun | None:
     """
     from ..comparison import BaselineError, read_baseline  # noqa: PLC0415
 
+    check_destination(output, replaced=True)
     if not output.exists():
         if not output.resolve().parent.is_dir():
             raise ValueError(f"there is no folder {output.resolve().parent} to write {output.name} to")

@@ -17,6 +17,7 @@ from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..execution.signals import RunStopped
 from ..plan.sharding import NotAWorker
 from ..problems import show_traceback, unforeseen_line
+from ..yaml_loader import yaml_value
 from .standard_streams import report
 
 # MindSpore takes seconds to import, so what needs it is imported when there is something to do.
@@ -126,6 +127,8 @@ def setting(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
     try:
-        return key, yaml.safe_load(value)
+        return key, yaml_value(value)
     except yaml.YAMLError:
         raise click.BadParameter(f"the value of {text!r} is not YAML", param_hint="--set") from None
+    except ValueError as error:
+        raise click.BadParameter(f"the value of {key} cannot be read: {error}", param_hint="--set") from None

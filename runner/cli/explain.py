@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +24,14 @@ _WINDOW_PIXELS = 1600  # the widest window
 
 
 @click.command(short_help="Explain pictures, methods side by side.")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, metavar="IMAGE...")
+@click.option("--img", multiple=True, metavar="IMAGE", help="Explain this picture, as IMAGE does.")
 @click.option("--network", "--arch", metavar="NETWORK", help="Explain this classifier; see NETWORK above.")
 @click.option("--checkpoint", metavar="FILE", help="Load its weights from FILE; a config may name its own.")
+@click.option("--method", "methods", metavar="A,B", help="Use these explainers (`explainrun list`), else four.")
 @click.option(
-    "--method", "methods", metavar="A,B",
-    help="Use these explainers (`explainrun list`); by default four cheap ones.",
-)  # fmt: skip
-@click.option(
-    "--target", "--class-idx", metavar="CLASS",
-    help="Explain this class, an index or name, or top-K for the K most probable; by default each picture's first.",
+    "--target", "--class-idx", "targets", multiple=True, metavar="CLASS",
+    help="Explain this class: an index, a name, or top-K for the K most probable; repeatable. [default: predicted]",
 )  # fmt: skip
 @click.option("--layer", metavar="A,B", help="Have methods read these layers; by default the deepest feature maps.")
 @click.option(
@@ -62,7 +58,7 @@ _WINDOW_PIXELS = 1600  # the widest window
 @click.option("--cmap", metavar="NAME", help="Draw all maps in this matplotlib colour map.")
 @click.option("--savefig", metavar="FILE", help="Write the figure here instead of showing it.")
 @click.option("--noblock", is_flag=True, help="Do not wait until the window is closed.")
-def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:
+def explain(images: tuple[str, ...], img: tuple[str, ...], channels: str | None, noblock: bool, **given: Any) -> None:
     """Explain pictures by several methods, side by side.
 
     IMAGE is a path or an http(s) address; each gets a row. NETWORK is a config (.yaml), package.module:factory,
@@ -74,11 +70,12 @@ def explain(settings: tuple[str, ...], channels: str | None, noblock: bool, **gi
     2 bad input, nothing drawn, or a method named with --method has no map for a picture: its panel says why, and the
     others are drawn; 3 it failed or was stopped, or the figure cannot be written: run the same again.
     """
-    pairs = [setting(text) for text in settings]
+    given["settings"] = [setting(text) for text in given["settings"]]
     with reported_errors(committed=False):
         from ..figures.request import PictureRequest  # noqa: PLC0415
 
-        request = PictureRequest(**given, settings=pairs, channels=None if channels is None else int(channels))
+        taken = None if channels is None else int(channels)
+        request = PictureRequest(images=(*images, *img), channels=taken, **given)
         refused = _explain(request, block=not noblock)
     if request.methods is not None and refused:
         sys.exit(EXIT_BAD_INPUT)
@@ -125,15 +122,11 @@ def _show_or_write(figure: Figure, path: str | None, stem: str, block: bool) -> 
 
         pyplot.show(block=block)
         return
-    path = path or _free_name(stem)
+    from ...explainers.visual.notebook import free_name  # noqa: PLC0415
+
+    path = path or free_name(f"{stem or 'picture'}_explained", Path()).name
     try:
         figure.savefig(path, dpi=DOTS_AN_INCH, bbox_inches="tight", pad_inches=0.05)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     echo_after(f"written to {path}", f"{path} is written")
-
-
-def _free_name(stem: str) -> str:
-    """A file name in the working folder that is not taken."""
-    names = (f"{stem or 'picture'}_explained{'' if number == 1 else f'_{number}'}.png" for number in count(1))
-    return next(name for name in names if not os.path.lexists(name))

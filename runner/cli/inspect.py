@@ -61,8 +61,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
       unsupported               why this version cannot look into or resume an
                                 unfinished run, null if it can
       sizes                     bytes by kind of file, free, to_go
-      not_computed              outputs, unlabelled, beyond, maps and scores by
-                                explainer
+      not_computed              broken, outputs, unlabelled, beyond, maps and
+                                scores by explainer
       faults                    file, what, remedy of everything that is broken
       costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import click
 
-from ...summary_format.names import without_controls
+from ..execution.reporting import lines_on_stderr
 from .baseline import baseline
 from .command_group import CommandGroup
 from .compare import compare
@@ -23,13 +22,6 @@ from .scores import scores
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
 
-class _PlainLines(logging.Formatter):
-    """Messages alone, so that no terminal obeys the names in them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return without_controls(super().format(record), "\n\t")
-
-
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="explainrun")
 def main() -> None:
@@ -39,9 +31,7 @@ def main() -> None:
     cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
     also end with 3 where a run is unfinished.
     """
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(_PlainLines())
-    logging.basicConfig(level=logging.INFO, handlers=[shown])
+    logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
 for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):

@@ -60,6 +60,7 @@ def run(
     with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
+        from ..execution.engine import execute  # noqa: PLC0415
         from ..report.write import page_place  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
@@ -68,7 +69,7 @@ def run(
         how = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
-        result = runner.run(limit=loaded.limit, shard=shard, **how)
+        result = execute(runner.plan(loaded.limit, shard), **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
         if pages is not None:
             shown += f"\nreport: {result.report(pages)}"

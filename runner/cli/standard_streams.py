@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT
-from ...summary_format.names import without_controls
+from ...summary_format.names import without_controls, without_login
 
 _CLOSED = "it is closed"
 
@@ -168,10 +168,27 @@ def echo(text: str) -> None:
     Raises:
         OSError: if it, or something before it, could not be written.
     """
-    stream = sys.stdout
-    if stream is None:
+    stream = _standard_output()
+    _echo(encodable(without_controls(text, "\n\t"), stream), stream)
+
+
+def echo_bytes(data: bytes) -> None:
+    """Write what a file would hold to standard output, and flush.
+
+    Raises:
+        OSError: if it, or something before it, could not be written.
+    """
+    _echo(data, _standard_output())
+
+
+def _standard_output() -> TextIO:
+    if sys.stdout is None:
         raise OSError(_CLOSED)
-    click.echo(encodable(without_controls(text, "\n\t"), stream), file=stream)
+    return sys.stdout
+
+
+def _echo(content: str | bytes, stream: TextIO) -> None:
+    click.echo(content, file=stream, nl=isinstance(content, str))
     if isinstance(stream, TolerantStream) and stream.failure:
         stream.dealt_with = True
         raise stream.failure
@@ -181,7 +198,7 @@ def report(message: str) -> None:
     """Write a message to standard error, if that takes it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            shown = without_controls(f"explainrun: {message}", "\n\t")
+            shown = without_controls(without_login(f"explainrun: {message}"), "\n\t")
             click.echo(encodable(shown, sys.stderr), file=sys.stderr)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,13 @@ import numpy as np
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
-from ...summary_format.storage.durable import about, append, remove, replace
+from ...summary_format.storage.whole_file import write_whole
 from ...summary_format.untrusted.numpy_json import json_of
 from ...summary_format.untrusted.regular_files import read_regular
 from .baseline_content import COLUMNS, FORMAT, VERSION, BaselineContent
 from .scored_run import DESCRIBED, SIGNIFICANT, FloatArray, IntArray, ScoredRun, portable, rounded
 
 _MAKING = ("versions", "device")
-_MODE = 0o666  # less what the user's mask takes: the file is to be committed and edited as any other
 
 
 class BaselineError(ExplainrunError, ValueError):
@@ -70,18 +67,7 @@ def write_baseline(run: ScoredRun, path: str | Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    target, data = Path(path).resolve(), baseline_text(run).encode()  # resolved, since a link shall stay one
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        with about(target):
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        try:
-            append(handle, data, partial)
-        finally:
-            os.close(handle)
-        replace(partial, target)
-    finally:
-        remove(partial)
+    write_whole(path, baseline_text(run).encode())
 
 
 def read_baseline(path: str | Path) -> ScoredRun:

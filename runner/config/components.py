@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 from mindspore import nn
 
 from ...explainers import EXPLAINERS, OoDNet, Registry
-from ...summary_format.errors import nearest
+from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
+from ..plan.options import SETTINGS
 
 Entry = Any  # a name, or a mapping from one name to its options
 
@@ -38,7 +40,7 @@ def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any]
     parameters = signature(made).parameters
     for option in options or {}:
         if option not in parameters or option in given:
-            words, near = "{name} has no option {option!r}; {nearest}", nearest(option, set(parameters) - set(given))
+            words, near = "{name} has no option {option!r}; {nearest}", _hint(option, name, registry, given)
             raise ValueError(Problem.of("option-unknown", words, name=name, option=option, nearest=near))
     options = dict(options or {})
     lacking = [key for key, one in parameters.items() if one.default is one.empty and key not in {*given, *options}]
@@ -53,6 +55,15 @@ def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any]
         inner = component_factory(registry, options.pop("explainer"), given, folder)
         return partial(_around, made, inner, options, network=given["network"])
     return partial(made, **options)
+
+
+def _hint(option: str, name: str, registry: Registry, given: Mapping[str, Any]) -> str:
+    """To what an option belongs that something of a name has not, or which of its own are like it."""
+    known = {}
+    for one in registry:
+        with suppress(Exception):  # what another package registers may not be importable
+            known[one] = set(signature(registry[one]).parameters) - set(given)
+    return nearest_or_place(option, known.pop(name), {"the run": {*SETTINGS, "limit"}, **known})
 
 
 def _around(made: Any, inner: partial[Any], options: Mapping[str, Any], network: nn.Cell) -> Any:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mindspore import nn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ...summary_format.errors import nearest
+from ...explainers.arguments import whole_number
+from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
 from .components import Entry
 
-SOURCES = ("factory", "hdf5", "npz", "csv", "image_folder", "mindrecord")
+_OF_PICTURES = ("size", "channels")
+SOURCES: Mapping[str, Sequence[str]] = {  # with the options that each takes
+    "factory": ("options",),
+    "hdf5": (),
+    "npz": (),
+    "csv": ("folder", *_OF_PICTURES),
+    "image_folder": _OF_PICTURES,
+    "mindrecord": ("columns", *_OF_PICTURES),
+}
 ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+
+
+Whole = Annotated[int, BeforeValidator(lambda value, info: whole_number(value, info.field_name))]
 
 
 class _Section(BaseModel):
@@ -57,29 +70,38 @@ class DataSection(_Section):
     mindrecord: str | None = None
     folder: str | None = None
     columns: list[str] | None = None
-    size: tuple[int, int] | None = None
-    channels: int = 3
+    size: tuple[Whole, Whole] | None = None
+    channels: Whole = 3
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
-        if sum(getattr(self, source) is not None for source in SOURCES) != 1:
-            raise ValueError(f"name one source: {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
+        named = [source for source in SOURCES if getattr(self, source) is not None]
+        if len(named) != 1:
+            *others, last = SOURCES
+            raise ValueError(f"name one source: {', '.join(others)} or {last}")
+        given = [name for name in type(self).model_fields if name in self.model_fields_set and name not in SOURCES]
+        others = [name for name in given if getattr(self, name) is not None and name not in SOURCES[named[0]]]
+        if others:
+            words = "data: {source} takes no {options:repr or}; it takes {allowed}"
+            known = ", ".join(SOURCES[named[0]]) or "nothing else"
+            values = {"source": named[0], "options": others, "allowed": known}
+            raise ValueError(Problem.of("data-option-of-another", words, **values))
         return self
 
 
 class UncertaintySection(_Section):
     """Monte Carlo dropout."""
 
-    samples: int = Field(default=20, ge=2)
+    samples: Annotated[int, BeforeValidator(lambda value: whole_number(value, "samples", 2))] = 20
 
 
 class HierarchicalOcclusionSection(_Section):
     """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
 
     threshold: float = 0.5
-    window_sides: list[int] | None = None
-    strides: list[int] | None = None
-    blur: int | None = None
+    window_sides: list[Whole] | None = None
+    strides: list[Whole] | None = None
+    blur: Whole | None = None
 
 
 class RunConfig(RunOptions):
@@ -109,13 +131,27 @@ class RunConfig(RunOptions):
     metrics: list[Entry] = Field(default_factory=list)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
-    limit: int | None = Field(default=None, ge=1)
+    limit: Whole | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
         if not self.explainers and self.hierarchical_occlusion is None:
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        indices = value if isinstance(value, dict) else ()
+        if not isinstance(value, (list, dict, str)) or not all(re.fullmatch(r"-?\d+", str(one)) for one in indices):
+            words = "class_names must be a list of names, a mapping from index to name, or a file, got {given!r}"
+            raise ValueError(Problem.of("class-names-key-kind", words, given=value))
+        names = {"": value} if isinstance(value, str) else value.values() if isinstance(value, dict) else value
+        for name in names:
+            if isinstance(name, bool) or not isinstance(name, (str, int)):
+                words = "class_names holds {name!r}, which YAML does not take for a text; put it in quotes"
+                raise ValueError(Problem.of("class-name-no-text", words, name=name))
+        return value
 
     @field_validator("summary_dir")
     @classmethod
@@ -135,6 +171,14 @@ class RunConfig(RunOptions):
     def options(self) -> RunOptions:
         """The run's options alone."""
         return RunOptions(**{name: getattr(self, name) for name in SETTINGS})
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "network": NetworkSection,
+    "data": DataSection,
+    "uncertainty": UncertaintySection,
+    "hierarchical_occlusion": HierarchicalOcclusionSection,
+}
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[RunConfig, list[Problem]]:
@@ -201,14 +245,10 @@ def _said(problem: Any) -> Problem:
     """One sentence on one of pydantic's findings."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        sections: dict[Any, type[_Section]] = {
-            "network": NetworkSection,
-            "data": DataSection,
-            "uncertainty": UncertaintySection,
-            "hierarchical_occlusion": HierarchicalOcclusionSection,
-        }
-        section = RunConfig if len(problem["loc"]) == 1 else sections[problem["loc"][0]]
-        near = nearest(str(problem["loc"][-1]), section.model_fields)
+        *above, key = map(str, problem["loc"])
+        sections: dict[str, type[BaseModel]] = {"the top level": RunConfig, **_SECTIONS}
+        section = sections.pop(above[0] if above else "the top level")
+        near = nearest_or_place(key, section.model_fields, {at: one.model_fields for at, one in sections.items()})
         return Problem.of("key-unknown", "unknown key {key!r}; {nearest}", key=where, nearest=near)
     if problem["type"] == "missing":
         return Problem.of("key-missing", "the key {key!r} is missing", key=where)
@@ -216,7 +256,10 @@ def _said(problem: Any) -> Problem:
         words = "{key} must be a mapping of options, {{}} for the defaults, got {given!r}"
         return Problem.of("key-no-mapping", words, key=where, given=problem["input"])
     message = problem["msg"].removeprefix("Value error, ")
-    if where in SETTINGS and problem["type"] == "value_error":  # of our own, which says it all
-        return option_problem(problem)
+    if problem["type"] == "value_error" and (ours := option_problem(problem)).code != "other":  # which says it all
+        return ours if len(problem["loc"]) == 1 else ours.at(str(problem["loc"][0]))
     said = f"{message[0].lower()}{message[1:]}"
-    return Problem.of("key-refused", "{key}: {said}, got {given!r}", key=where, said=said, given=problem["input"])
+    values = {"key": where, "said": said, "given": problem["input"]}
+    if problem["type"] == "value_error" and (not where or problem["input"] is None):  # the whole config, or nothing
+        return Problem(f"{where}: {said}" if where else said, "key-refused", values)
+    return Problem.of("key-refused", "{key}: {said}, got {given!r}", **values)

@@ -39,6 +39,9 @@ class ArrayRows(Rows):
         if list(arrays) != list(NAMES[: len(arrays)]):
             raise ValueError(f"{path} has 'bboxes' without 'labels'")
         for name, values in arrays.items():
+            if values.dtype == object:
+                words = "{path}: {name} must hold rows of numbers, all of one length: pad labels with -1, boxes with 0"
+                raise ValueError(Problem.of("array-ragged", words, path=path, name=name))
             if values.dtype.kind not in "biuf" or not values.shape:
                 words = "{path}: {name} must hold rows of numbers, it is {kind} {shape}"
                 kind = {"kind": str(values.dtype), "shape": tuple(values.shape)}

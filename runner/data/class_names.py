@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...explainers.arguments import is_whole, plain_text
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 
@@ -31,11 +32,7 @@ def class_names_from(given: Any, what: str = "class names") -> tuple[str, ...]:
         TypeError: if they are something else.
         ValueError: if indices of a dictionary are not 0, 1, 2 and so on.
     """
-    names = _listed(given, what)
-    for place, name in enumerate(names):
-        if not isinstance(name, str):
-            raise TypeError(f"{what}[{place}] must be a text, got {type(name).__name__}")
-    plain = [str(name) for name in names]
+    plain = [plain_text(name, f"{what}[{place}]") for place, name in enumerate(_listed(given, what))]
     repeated = [name for name, count in Counter(plain).items() if count > 1 and name.strip()]
     found = tuple(f"{name} ({place})" if name in repeated else name for place, name in enumerate(plain))
     numbered = [name for name, before in zip(found, plain, strict=True) if name != before]
@@ -48,9 +45,9 @@ def class_names_from(given: Any, what: str = "class names") -> tuple[str, ...]:
 
 def _listed(given: Any, what: str) -> list[Any]:
     if isinstance(given, Mapping):
-        indices = [int(key) if isinstance(key, (int, np.integer)) else key for key in given]
+        indices = [int(key) if is_whole(key) else key for key in given]
         if sorted(map(str, indices)) != sorted(map(str, range(len(indices)))) or not all(
-            isinstance(index, int) for index in indices
+            type(index) is int for index in indices
         ):
             words = "{what} of a dictionary need every index from 0 to {last} once, got {given}"
             raise ValueError(Problem.of("class-indices", words, what=what, last=len(indices) - 1, given=indices[:20]))
@@ -58,7 +55,8 @@ def _listed(given: Any, what: str) -> list[Any]:
     if isinstance(given, np.ndarray) and given.ndim == 1:
         return list(given.tolist())
     if not isinstance(given, (list, tuple)):
-        raise TypeError(f"{what} must be a list, array or dictionary of texts, got {type(given).__name__}")
+        words = "{what} must be a list, array or dictionary of texts, got {kind}"
+        raise TypeError(Problem.of("class-names-kind", words, what=what, kind=type(given).__name__))
     return list(given)
 
 

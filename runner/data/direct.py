@@ -142,7 +142,12 @@ def plain_array(values: Any) -> Any:
     """An array of what is one, a Tensor or numbers."""
     if isinstance(values, Tensor):
         return (values.astype(ms.float32) if values.dtype == ms.bfloat16 else values).asnumpy()
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:  # of rows of different lengths, which are refused where it is known whose they are
+        rows = np.empty(len(values), object)
+        rows[:] = [np.asarray(one, object) for one in values]
+        return rows
 
 
 def _parts(batch: Any) -> list[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ...summary_format.errors import nearest
+from ...summary_format.names import without_login
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import open_regular
 from .class_names import ClassFinder
@@ -98,7 +99,8 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
         )
     missing = [str(picture) for picture in found if not picture.is_file()]
     if missing:
-        raise ValueError(f"{len(missing)} of {len(found)} pictures are missing, the first is {missing[0]}")
+        first = without_login(missing[0])  # somebody may list addresses
+        raise ValueError(f"{len(missing)} of {len(found)} pictures are missing, the first is {first}")
     columns = COLUMNS[: 3 if boxed else 1 + ("label" in header)]
     return PictureRows(list(found.values()), columns, pixels)
 

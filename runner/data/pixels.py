@@ -41,9 +41,15 @@ def normalized(images: npt.NDArray[Any], mean: Statistics | None, std: Statistic
         )
         extremes = {"lowest": int(images.min()), "highest": int(images.max())}
         raise ValueError(Problem.of("pixels-out-of-range", words, kind=str(kind), **extremes))
+    made = images.astype(np.float32)
     if mean is None or std is None:
-        return images.astype(np.float32) / np.float32(top)
+        made /= np.float32(top)
+        return made
     offset, scale = (np.atleast_1d(np.asarray(values, np.float32))[:, None, None] for values in (mean, std))
     unit = np.float32(top if max(offset.max(), scale.max()) <= 10 else top / 255)
-    made: FloatArray = (images.astype(np.float32) / unit - offset) / scale
+    if len(made) == 1 < max(len(offset), len(scale)):  # grey, and numbers for each of several channels
+        made = np.repeat(made, max(len(offset), len(scale)), axis=0)
+    made /= unit  # in place, since a large picture takes gigabytes
+    made -= offset
+    made /= scale
     return made

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...explainers.network.tensors import FloatArray
+from ...summary_format.archive.sample_labels import BROKEN_DIGEST
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..problems import error_line
@@ -60,7 +61,7 @@ class Sample:
     def digest(self) -> int:
         """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken."""
         if self.broken is not None:
-            return int(google_crc32c.value(b"broken"))
+            return BROKEN_DIGEST
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
         said = repr((self.image.shape, str(self.image.dtype), self.truth, self.labels_out_of_range, boxes)).encode()
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))

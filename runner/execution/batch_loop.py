@@ -34,6 +34,7 @@ from ...summary_format.archive.segments import BatchResults
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
+from ...summary_format.lifecycle.viewer_weights import has_overall_score, nearest_with_score
 from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from ..data.samples import Sample
@@ -255,7 +256,8 @@ class BatchLoop:
     ) -> Iterator[Picture]:
         for question in np.flatnonzero(computed):
             sample_id, label = batch.inference.questions[question].tolist()
-            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), partial(_heatmap, maps[question])
+            draw = partial(_heatmap, maps[question], explainer.signed)
+            yield self.segments.run.heatmap_path(explainer.name, sample_id, label), draw
 
     def _write_records(self, results: BatchResults) -> None:
         """Put a batch's records into the event file."""
@@ -274,6 +276,18 @@ def report_doubts(plan: Plan, doubts: Sequence[Problem]) -> None:
         raise PlanError(doubts)
     for doubt in doubts:
         _log.warning("%s", doubt)
+
+
+def report_viewer_limits(plan: Plan) -> None:
+    """Say what the viewer does not show of a plan."""
+    metrics = len(plan.metrics)
+    if metrics and not has_overall_score(metrics):
+        words = (
+            "MindInsight shows no comprehensive score of {metrics} metrics, since its own weights for as many do not "
+            "add up to exactly 1; with {fewer} or {more} it does"
+        )
+        fewer, more = nearest_with_score(metrics)
+        _log.warning("%s", Problem.of("viewer-no-overall-score", words, metrics=metrics, fewer=fewer, more=more))
 
 
 def check_outputs(plan: Plan, batch: Batch) -> None:
@@ -350,5 +364,5 @@ def _original(sample: Sample, plan: Plan) -> bytes:
     return jpeg(original_picture(sample.image, plan.options.mean, plan.options.std))
 
 
-def _heatmap(map_: FloatArray) -> bytes:
-    return png(heatmap_picture(map_))
+def _heatmap(map_: FloatArray, signed: bool | None) -> bytes:
+    return png(heatmap_picture(map_, signed))

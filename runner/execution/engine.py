@@ -27,7 +27,7 @@ from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from .batch import Batch, digests, read
-from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts
+from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts, report_viewer_limits
 from .commit_queue import Committer
 from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
@@ -239,6 +239,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repea
 def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
     """Do what is left of a run; gives what it came to."""
     plan, run = begun.plan, begun.run
+    report_viewer_limits(plan)
     run.sweep()
     segments = _segments(begun)
     with SummaryWriter(run, _records_so_far(plan, segments)) as writer:

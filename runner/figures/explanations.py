@@ -23,14 +23,12 @@ from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from ..config.components import component_factory
-from ..data.class_names import ClassFinder
 from ..execution.progress import RunProgress
-from ..plan.questions import PREDICTED, most_probable, top_count_of
 from ..problems import Problems, error_line
+from .targets import Target, labels_of
 
 CHEAP_METHODS = ("Gradient", "InputXGradient", "GuidedBackprop", "GradCAM")  # one pass forward and back each
 Method = str | Mapping[str, Any] | Explainer
-Target = int | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +39,8 @@ class Question:
         network: from images (N, C, H, W) to logits (N, classes).
         methods: names, one-entry mappings from a name to its options, or explainers of that network.
         activation_fn: from logits to probabilities.
-        targets: for each picture a class index, a class name, "top-K" for its K most probable classes, or None or
-            "predicted" for the most probable one.
+        targets: for each picture several of: a class index, a class name, "top-K" for its K most probable classes, None
+            or "predicted" for the most probable one.
         layers: for methods that read layers and whose options name none; without any, the deepest feature maps.
         class_names: in the order of the network's outputs; None leaves classes without names.
         seed: what randomness starts from.
@@ -52,7 +50,7 @@ class Question:
     network: nn.Cell
     methods: Sequence[Method]
     activation_fn: Activation
-    targets: Sequence[Target]
+    targets: Sequence[Sequence[Target]]
     layers: Sequence[str] = ()
     class_names: Sequence[str] | None = None
     seed: int = 0
@@ -81,21 +79,17 @@ class Question:
         for layer in self.layers:
             problems.attempt("", partial(find_layer, self.network, layer))
         if self.class_names is not None:
-            for target in dict.fromkeys(self.targets):
-                problems.attempt("", partial(self.labels, target, np.zeros(len(self.class_names), np.float32)))
+            for targets in {repr(targets): targets for targets in self.targets}.values():
+                problems.attempt("", partial(self.labels, targets, np.zeros(len(self.class_names), np.float32)))
         return problems
 
-    def labels(self, target: Target, logits: FloatArray) -> list[int]:
-        """The classes that a target means for a picture of these logits (classes,); a name is looked for first.
+    def labels(self, targets: Sequence[Target], logits: FloatArray) -> list[int]:
+        """The classes that targets mean for a picture of these logits (classes,).
 
         Raises:
             ValueError: if there are none.
         """
-        names = self.class_names or ()
-        count = None if target in names else top_count_of(PREDICTED if target is None else target, len(logits))
-        if count is None:
-            return [ClassFinder(names, len(logits)).index(target)]
-        return most_probable(logits, count)
+        return labels_of(targets, self.class_names or (), logits)
 
     def class_name(self, label: int) -> str:
         """What a class is called."""
@@ -189,8 +183,8 @@ def explain_pictures(
         problems.append(Problem.of("class-names-not-outputs", words, names=len(question.class_names), classes=classes))
         problems.raise_if_any()
     asked = [
-        problems.attempt("", partial(question.labels, target, of_image[0]))
-        for target, of_image in zip(question.targets, logits, strict=True)
+        problems.attempt("", partial(question.labels, targets, of_image[0]))
+        for targets, of_image in zip(question.targets, logits, strict=True)
     ]
     problems.raise_if_any()
     methods = question.explainers(images, network, classes)

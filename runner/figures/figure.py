@@ -22,21 +22,31 @@ from ...explainers.network import Output
 from ...explainers.network.input_channels import input_channels
 from ...explainers.network.outputs import checked_output
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation, checked_network
-from ...explainers.visual.visualization import Colours, Panel, colour_map, draw_panel, frame, image_colours, scaled
+from ...explainers.visual.visualization import (
+    BAR_INCHES,
+    Colours,
+    Panel,
+    colour_map,
+    draw_bar,
+    draw_panel,
+    frame,
+    image_colours,
+)
 from ...summary_format.images import Statistics
+from ...summary_format.map_scale import holds_negatives, shown_values
 from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.class_names import class_names_from
 from ..data.pictures import MODES, PictureError, Pixels
 from ..problems import Problems
-from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, Target, explain_pictures
-from .pictures import read_picture, seen
+from .explanations import CHEAP_METHODS, ExplainedPicture, Method, Question, explain_pictures
+from .pictures import picture_name, read_picture, seen
+from .targets import Target, targets_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_INCHES = 2.3
-_OUTLIERS = 2.0  # as ``visualize`` has it
 _UNSIGNED_COLOURS = "inferno"
 _log = logging.getLogger("explainrun")
 
@@ -48,7 +58,8 @@ class Look:
     Attributes:
         alpha: how opaque maps lie over the picture.
         rows: in how many rows the panels of a picture stand.
-        cmap: of all maps; by default "inferno", and red, white and green for methods with negative values.
+        cmap: of all maps; by default "inferno", and red, white and green for signed methods.
+        colorbar: whether a colour bar stands below each map.
 
     Raises:
         ValueError: if alpha lies outside 0..1, rows is not a whole number from 1, or there is no such colour map.
@@ -57,6 +68,7 @@ class Look:
     alpha: float = 0.5
     rows: int = 1
     cmap: Any = None
+    colorbar: bool = False
 
     def __post_init__(self) -> None:
         share(self.alpha, "alpha")
@@ -83,7 +95,7 @@ def explain(  # noqa: PLR0913
     network: nn.Cell,
     images: Any,
     methods: str | Explainer | Sequence[Method] = CHEAP_METHODS,
-    target: Target | Sequence[Target] = None,
+    target: Target | Sequence[Target | Sequence[Target]] = None,
     layer: str | Sequence[str] | None = None,
     *,
     class_names: Sequence[str] | Mapping[int, str] | None = None,
@@ -97,6 +109,7 @@ def explain(  # noqa: PLR0913
     cmap: Any = None,
     seed: int = 0,
     output: Output = None,
+    show_colorbar: bool = False,
 ) -> Figure:
     """Explain pictures by several methods, side by side; what ``explainrun explain`` does, in a notebook.
 
@@ -109,8 +122,9 @@ def explain(  # noqa: PLR0913
             std; or Tensors and arrays (C, H, W) or (N, C, H, W), taken as they are (mean and std then only restore
             their colours).
         methods: names ("GradCAM"; "GradCAM,RISE"), one-entry mappings from a name to its options, or explainers.
-        target: class index or name, one for all or one per picture; None for the network's first, "top-K" for its
-            first K, a row each.
+        target: class index or name, one for all or one per picture; None or "predicted" for the network's first,
+            "top-K" for its first K, a row each. Several of these are a list: in a list with one for each picture or one
+            for all, ``[["cat", "dog"]]``; of a single picture also by itself.
         layer: for methods named that read layers, several to have their maps fused; by default the deepest that gives
             feature maps.
         class_names: in the order of the network's outputs, or a dictionary by index.
@@ -122,9 +136,10 @@ def explain(  # noqa: PLR0913
         std: what the rest is divided by.
         alpha: how opaque maps lie over the picture.
         rows: in how many rows the panels of a picture stand.
-        cmap: a colour map for all maps; by default "inferno", and red, white, green for methods with negative values.
+        cmap: a colour map for all maps; by default "inferno", and red, white and green for signed methods.
         seed: what randomness starts from.
         output: which part of what the network returns is its logits, as for an explainer's direct call.
+        show_colorbar: draw a colour bar below each map; what it shows is divided by the map's scale.
 
     Returns:
         A figure, as ``visualize`` gives it.
@@ -139,15 +154,15 @@ def explain(  # noqa: PLR0913
         problems.attempt("", lambda: Pixels(size, channels or channels_taken(network, size), mean, std)) or Pixels()
     )
     shown = [problems.attempt("", partial(_shown, index, image, pixels)) for index, image in enumerate(listed)]
-    look = problems.attempt("", lambda: Look(alpha, rows, cmap))
+    look = problems.attempt("", lambda: Look(alpha, rows, cmap, show_colorbar))
     question = Question(
         network=network,
         methods=_methods(methods),
         activation_fn=problems.attempt("activation_fn", lambda: activation(activation_fn)),
-        targets=problems.attempt("", partial(_targets, target, len(listed))) or [],
+        targets=problems.attempt("", partial(targets_of, target, len(listed))) or [],
         layers=() if layer is None else (layer,) if isinstance(layer, str) else tuple(layer),
         class_names=problems.attempt("", partial(_names, class_names)),
-        seed=seed,
+        seed=problems.attempt("", partial(whole_number, seed, "seed", 0)) or 0,
         output=problems.attempt("", partial(checked_output, output)),
     )
     return _explained_figure(question, shown, look, problems)
@@ -212,7 +227,7 @@ def from_file(source: str | Path, pixels: Pixels) -> Shown:
         PictureError: if there is none.
     """
     picture = read_picture(source)
-    return Shown(str(source).rpartition("/")[2] or str(source), np.asarray(seen(picture)), pixels.of(picture))
+    return Shown(picture_name(source), np.asarray(seen(picture)), pixels.of(picture))
 
 
 def drawn(
@@ -238,18 +253,25 @@ def drawn(
     rows, pictures = min(look.rows, 1 + len(methods)), [shown[said.row] for said in found]
     columns = math.ceil((1 + len(methods)) / rows)
     captions = _captions(found, methods, question, rows * columns)
-    sides = [_PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in pictures for _ in range(rows)]
+    bar = BAR_INCHES * look.colorbar
+    sides = [bar + _PANEL_INCHES * min(max(_ratio(one), 0.3), 2.0) for one in pictures for _ in range(rows)]
     high = sum(sides) + sum(title_inches(captions[row * columns : (row + 1) * columns]) for row in range(len(sides)))
     figure = (make or new_figure)((_PANEL_INCHES * columns, high))
     grid = figure.subplots(len(sides), columns, squeeze=False, gridspec_kw={"height_ratios": sides})
     for axes, caption in zip(grid.flat, captions, strict=True):
         write_title(axes, caption)
         frame(axes)
-    signed = {name for said in found for name, map_ in said.maps.items() if map_.min() < 0}
-    signs = {method.name: "all" if method.name in signed else "positive" for method in methods}
+    signs = {method.name: "all" if _is_signed(method, found) else "positive" for method in methods}
     for panels, one, said in zip(grid.reshape(len(found), -1), pictures, found, strict=True):
         _draw_panels(panels, one, said, signs, look)
     return figure
+
+
+def _is_signed(method: Explainer, found: Sequence[ExplainedPicture]) -> bool:
+    """Whether a method's maps are drawn with 0 in the middle; one that does not say it shows it by any of them."""
+    if method.signed is not None:
+        return method.signed
+    return any(holds_negatives(said.maps[method.name]) for said in found if method.name in said.maps)
 
 
 def _captions(
@@ -268,7 +290,9 @@ def _captions(
 
 def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping[str, str], look: Look) -> None:
     """Draw a picture and its maps, by method with the sign to show; panels that are left over stay empty."""
-    panels[0].imshow(one.colours)
+    picture = panels[0].imshow(one.colours)
+    if look.colorbar:
+        draw_bar(panels[0], picture).set_visible(False)  # so that it is as large as the maps
     for axes, (name, sign) in zip(panels[1:], signs.items(), strict=False):
         if name in said.maps:
             _draw_map(axes, said.maps[name], one, sign, look)
@@ -279,11 +303,12 @@ def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping
 
 
 def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) -> None:
-    values = map_[None].astype(np.float64)
-    (values,), _ = scaled(values if sign == "all" else values - values.min(), sign, _OUTLIERS)
+    values = shown_values(map_, signed=sign == "all")
     cmap = colour_map(look.cmap or (_UNSIGNED_COLOURS if sign == "positive" else None), sign)
     aspect = _ratio(one) * map_.shape[1] / map_.shape[0]
-    draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+    drawn = draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+    if look.colorbar:
+        draw_bar(axes, drawn)
 
 
 def _write_reason(axes: Any, reason: str, ratio: float) -> None:
@@ -337,19 +362,6 @@ def _image_list(images: Any) -> list[Any]:
     if not listed:
         raise ValueError(Problem.of("no-images", "there are no images to explain"))
     return listed
-
-
-def _targets(target: Any, pictures: int) -> list[Target]:
-    """The class asked about for each picture.
-
-    Raises:
-        ValueError: if there is neither one for all nor one each.
-    """
-    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * pictures
-    if len(targets) != pictures:
-        words = "target must be one class for all pictures or one each, got {targets} for {pictures}"
-        raise ValueError(Problem.of("targets-not-pictures", words, targets=len(targets), pictures=pictures))
-    return targets
 
 
 def _shown(index: int, image: Any, pixels: Pixels) -> Shown:

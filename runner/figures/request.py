@@ -18,6 +18,7 @@ from ...explainers import EXPLAINERS
 from ...explainers.network import Output
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
+from ...summary_format.storage.destinations import check_destination
 from ..checkpoints.loading import located
 from ..config.build import choose_device, class_names_of, sample_shape
 from ..config.factories import FORMS, load_network
@@ -63,7 +64,7 @@ class PictureRequest:
     network: str | None = None
     checkpoint: str | None = None
     methods: str | None = None
-    target: str | None = None
+    targets: Sequence[str] = ()
     layer: str | None = None
     size: str | None = None
     channels: int | None = None
@@ -87,6 +88,8 @@ class PictureRequest:
             PlanError: with everything that is wrong.
         """
         problems = Problems()
+        if not self.images:
+            problems.append(Problem.of("no-picture-named", "name a picture: a path or an http(s) address"))
         classifier = problems.attempt("--network", self._classifier)
         given = {
             "size": problems.attempt("--size", partial(_size, self.size)),
@@ -107,7 +110,7 @@ class PictureRequest:
             network=classifier.network,
             methods=methods,
             activation_fn=activation(self.activation or classifier.activation),
-            targets=[self.target] * len(self.images),
+            targets=[tuple(self.targets) or (None,)] * len(self.images),
             layers=_comma_separated(self.layer),
             class_names=names,
             seed=self.seed,
@@ -232,6 +235,7 @@ def check_file(path: str | None) -> None:
         raise ValueError(Problem.of("figure-is-folder", "{file} is a folder", file=path))
     if not place.parent.is_dir():
         raise ValueError(Problem.of("figure-without-folder", "there is no folder {folder}", folder=place.parent))
+    check_destination(place)
 
 
 def _from_folder(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
-from ...explainers.arguments import real_number, whole_number, yes_or_no
+from ...explainers.arguments import plain_text, real_number, whole_number, yes_or_no
 from ...explainers.network import DEFAULT_PASS_SIZE, Output
 from ...explainers.network.outputs import checked_output
 from ...summary_format.problem import Problem
@@ -47,11 +47,12 @@ def _pass_size(value: Any) -> int:
 
 
 def _jit(value: Any) -> Any:
-    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off without quotes
-    if word not in _JIT:
+    if isinstance(value, (bool, np.bool_)):  # YAML's on and off without quotes
+        return "on" if value else "off"
+    if not isinstance(value, str) or value not in _JIT:
         words = "jit must be one of {known:list}, got {given!r}"
         raise ValueError(Problem.of("jit-unknown", words, known=_JIT, given=value))
-    return word
+    return plain_text(value, "jit")
 
 
 Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]

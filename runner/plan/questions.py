@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...explainers.arguments import is_whole, plain_text
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch
 from ...summary_format.archive.sample_labels import predicted, true_labels
@@ -25,16 +26,18 @@ def checked_labels(given: Any) -> str | list[str | int]:
         ValueError: if it is something else.
     """
     plain = given.tolist() if isinstance(given, np.ndarray) else given
-    if isinstance(plain, str) and (plain in (TRUTH_AND_CONFIDENT, TRUTH, PREDICTED) or _TOP.fullmatch(plain)):
-        return plain
+    if isinstance(plain, str):
+        plain = plain_text(plain, "labels")
+        if plain in (TRUTH_AND_CONFIDENT, TRUTH, PREDICTED) or _TOP.fullmatch(plain):
+            return plain
     if isinstance(plain, (list, tuple)) and plain and all(_names_class(one) for one in plain):
-        return [str(one) if isinstance(one, str) else int(one) for one in plain]
+        return [plain_text(one, "labels") if isinstance(one, str) else int(one) for one in plain]
     words = "labels must be one of {known:list}, got {given!r}"
     raise ValueError(Problem.of("labels-unknown", words, known=_FORMS, given=given))
 
 
 def _names_class(one: Any) -> bool:
-    return isinstance(one, (str, int, np.integer)) and not isinstance(one, bool)
+    return isinstance(one, str) or is_whole(one)
 
 
 def top_count(labels: Any) -> int | None:

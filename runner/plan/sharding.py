@@ -7,10 +7,15 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
+from ...summary_format.problem import Problem
+
 PLACE = "{shard}"  # in a summary_dir stands for the shard's name
-_FORM = re.compile(r"(\d+)/(\d+)")
+_FORM = re.compile(r"0*([0-9]{1,9})/0*([0-9]{1,9})")
+_MOST = 2**20  # plans with more are not read back
+_SHOWN = 40  # characters
 _log = logging.getLogger("explainrun")
 _SCHEDULER = "MS_SCHED"  # msrun starts the script once more under this role
 
@@ -33,7 +38,7 @@ class Shard:
         count: how many there are.
 
     Raises:
-        ValueError: if number is not in 1..count.
+        ValueError: if number is not in 1..count, or there are too many.
     """
 
     number: int
@@ -41,7 +46,11 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ValueError(f"shard must be i/n with i from 1 to n, got {self.number}/{self.count}")
+            words = "shard must be i/n with i from 1 to n, got {number!r}/{count!r}"
+            raise ValueError(Problem.of("shard-out-of-range", words, **vars(self)))
+        if self.count > _MOST:
+            words = "there may be at most {most} shards, got {count!r}"
+            raise ValueError(Problem.of("shards-too-many", words, most=_MOST, count=self.count))
 
     @property
     def name(self) -> str:
@@ -84,16 +93,26 @@ def shard_of(given: Any, environment: Mapping[str, str] = os.environ) -> Shard |
     """
     if given is None or isinstance(given, Shard):
         return given
-    if given == "auto":
-        return _launched(environment)
-    form = _FORM.fullmatch(given.strip()) if isinstance(given, str) else None
-    if form is not None:
-        given = (int(form[1]), int(form[2]))
     if isinstance(given, str):
-        raise ValueError(f"shard must be i/n, such as 2/8, or auto, got {given!r}")
-    if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(type(number) is int for number in given)):
-        raise TypeError(f"shard must be two whole numbers (i, n), 'i/n' or 'auto', got {given!r}")
-    return Shard(*given)
+        return _launched(environment) if given == "auto" else _written(given)
+    if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(map(_is_whole, given))):
+        words = "shard must be two whole numbers (i, n), 'i/n' or 'auto', got {given!r}"
+        raise TypeError(Problem.of("shard-kind", words, given=given))
+    return Shard(int(given[0]), int(given[1]))
+
+
+def _is_whole(number: Any) -> bool:
+    """As ``is_whole`` of explainers, which loads NumPy: a command that shows its help does without."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _written(given: str) -> Shard:
+    """The shard of a text."""
+    form = _FORM.fullmatch(given.strip())
+    if form is None:
+        words = "shard must be i/n, such as 2/8, or auto, got {given!r}"
+        raise ValueError(Problem.of("shard-malformed", words, given=given[:_SHOWN]))
+    return Shard(int(form[1]), int(form[2]))
 
 
 def _launched(environment: Mapping[str, str]) -> Shard:
@@ -109,13 +128,15 @@ def _launched(environment: Mapping[str, str]) -> Shard:
     found = {name: shard for name, look in launchers.items() if (shard := look(environment)) is not None}
     several = {name: shard for name, shard in found.items() if shard.count > 1} or found
     if len(several) > 1:
-        told = " and ".join(f"{name} ({shard})" for name, shard in several.items())
-        raise ValueError(f"shard is auto, and {told} each name one; give it as i/n")
+        words = "shard is auto, and {launchers:and} each name one; give it as i/n"
+        told = [f"{name} ({shard})" for name, shard in several.items()]
+        raise ValueError(Problem.of("shard-of-two-launchers", words, launchers=told))
     if not several:
-        raise ValueError(
+        words = (
             "shard is auto, and no launcher names one: msrun sets RANK_ID and RANK_SIZE, a Slurm array "
             "SLURM_ARRAY_TASK_ID and its kin, a Kubernetes indexed job JOB_COMPLETION_INDEX; give it as i/n"
         )
+        raise ValueError(Problem.of("shard-of-no-launcher", words))
     return next(iter(several.values()))
 
 
@@ -133,10 +154,11 @@ def _slurm_array(environment: Mapping[str, str]) -> Shard | None:
     given = {"SLURM_ARRAY_TASK_STEP": "1", **environment}
     task, first, last, count, step = (_environment_number(given, f"SLURM_ARRAY_TASK_{name}") for name in names)
     if len(range(first, last + 1, step)) != count:
-        raise ValueError(
-            f"shard is auto, and the Slurm array has {count} tasks between {first} and {last}, not all of them: which "
-            f"shard a task is cannot be known; submit the whole array (finished shards end at once), or give it as i/n"
+        words = (
+            "shard is auto, and the Slurm array has {count} tasks between {first} and {last}, not all of them: which "
+            "shard a task is cannot be known; submit the whole array (finished shards end at once), or give it as i/n"
         )
+        raise ValueError(Problem.of("shard-of-part-of-array", words, count=count, first=first, last=last))
     return _counted_from_0((task - first) // step, count, "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
 
 
@@ -144,10 +166,11 @@ def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
     if "JOB_COMPLETION_INDEX" not in environment:
         return None
     if "EXPLAINRUN_SHARDS" not in environment:
-        raise ValueError(
+        words = (
             "shard is auto, and Kubernetes gives an index (JOB_COMPLETION_INDEX), but not of how many: set "
             "EXPLAINRUN_SHARDS in the pod to the job's completions, or give it as i/n"
         )
+        raise ValueError(Problem.of("shard-of-unknown-count", words))
     index, count = (
         _environment_number(environment, "JOB_COMPLETION_INDEX"),
         _environment_number(environment, "EXPLAINRUN_SHARDS"),
@@ -157,13 +180,15 @@ def _kubernetes(environment: Mapping[str, str]) -> Shard | None:
 
 def _counted_from_0(index: int, count: int, says_index: str, says_count: str) -> Shard:
     if not 0 <= index < count:
-        raise ValueError(f"shard is auto, and {says_index} is {index}, which must be below the {count} of {says_count}")
+        words = "shard is auto, and {says_index} is {index}, which must be below the {count} of {says_count}"
+        values = {"says_index": says_index, "index": index, "count": count, "says_count": says_count}
+        raise ValueError(Problem.of("shard-index-too-large", words, **values))
     return Shard(index + 1, count)
 
 
 def _environment_number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name)
     if text is None or not text.isdecimal():
-        told = "not set" if text is None else repr(text)
-        raise ValueError(f"shard is auto, and {name} must be a whole number, it is {told}")
+        words, told = "shard is auto, and {name} must be a whole number, it is {given}", text and repr(text)
+        raise ValueError(Problem.of("shard-variable", words, name=name, given=told or "not set"))
     return int(text)

@@ -1,11 +1,14 @@
-"""Which labels of a sample count: the true ones and the predicted ones."""
+"""Which samples and which of their labels count: of labels the true ones and the predicted ones."""
 
 from __future__ import annotations
 
+import google_crc32c
 import numpy as np
 
 from ..event_file.records import PREDICTED_ABOVE
 from .segments import InferenceBatch
+
+BROKEN_DIGEST = int(google_crc32c.value(b"broken"))  # of every sample that was left out since it cannot be read
 
 
 def recorded(inference: InferenceBatch) -> list[int]:

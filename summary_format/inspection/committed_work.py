@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..archive.picture_checksums import pictures_of
+from ..archive.sample_labels import BROKEN_DIGEST
 from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
 from ..deprecated_names import Renamed, renamed_arguments
 from ..event_file.frames import read_frames
@@ -34,11 +35,12 @@ class NotComputed:
     """What a run has no numbers for.
 
     Attributes:
-        outputs: samples for which the network gave none.
+        outputs: samples for which the network gave none, beside the broken ones.
         unlabelled: samples without any label to explain.
         labels_out_of_range: labels of the dataset that are out of range.
         maps: by explainer, those that are not finite.
         scores: by explainer and metric, the questions that are not scored.
+        broken: samples that were left out, since they cannot be read.
     """
 
     outputs: int = 0
@@ -46,11 +48,14 @@ class NotComputed:
     labels_out_of_range: int = 0
     maps: dict[str, int] = field(default_factory=dict)
     scores: dict[str, dict[str, int]] = field(default_factory=dict)
+    broken: int = 0
     beyond = Renamed("labels_out_of_range")
 
-    def count_samples(self, computed: Any, questions: Any, labels_out_of_range: Any) -> None:
-        """Count samples (N,), questions (Q, 2) and labels (N,) of them."""
-        self.outputs += int((~computed).sum())
+    def count_samples(self, computed: Any, digests: Any, questions: Any, labels_out_of_range: Any) -> None:
+        """Count samples (N,), whose digests are (N,), questions (Q, 2) and labels (N,) of them."""
+        broken = int((~computed & (digests == BROKEN_DIGEST)).sum())
+        self.broken += broken
+        self.outputs += int((~computed).sum()) - broken
         self.unlabelled += int(computed.sum()) - len(np.unique(questions[:, 0]))
         self.labels_out_of_range += int(labels_out_of_range.sum())
 
@@ -216,7 +221,9 @@ class _SegmentScan:
         if isinstance(segment, InferenceBatch):
             self.batch_size = max(len(segment.ids), self.batch_size or 0)
             self.questions += len(segment.questions)
-            self.not_computed.count_samples(segment.computed, segment.questions, segment.labels_out_of_range)
+            self.not_computed.count_samples(
+                segment.computed, segment.digests, segment.questions, segment.labels_out_of_range
+            )
         elif isinstance(segment, ExplanationBatch):
             self.not_computed.count_maps(name, segment.computed)
             for metric, scores in zip(self._metrics, segment.scores, strict=True):

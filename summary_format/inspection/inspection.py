@@ -246,7 +246,7 @@ def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection
 def _with_results(begun: Inspection, results: Results) -> Inspection:
     """With what an archive says; columns of numbers are in memory, never maps."""
     lacking, questions = NotComputed(), results.questions
-    lacking.count_samples(results.computed, questions, results.labels_out_of_range)
+    lacking.count_samples(results.computed, results.digests, questions, results.labels_out_of_range)
     for explainer in results.explainers:
         lacking.count_maps(explainer, results.computed_maps(explainer))
         for metric in results.metrics:
@@ -268,7 +268,8 @@ def _record_faults(found: Inspection, run: RunFolder) -> Iterator[Fault]:
     yield from found.records.faults
     if found.not_computed is None or found.plan is None or found.samples is None or found.records.faults:
         return
-    ought = found.samples - found.not_computed.outputs - found.not_computed.unlabelled
+    lacking = found.not_computed
+    ought = found.samples - lacking.broken - lacking.outputs - lacking.unlabelled
     if found.records.samples != ought:
         yield Fault(run.event_file.name, f"it holds {plural(found.records.samples, 'sample')} of {ought}", ANEW)
     if found.plan.metrics and found.plan.explainers and not found.records.scores:

@@ -168,6 +168,7 @@ def _shard_differences(first: FinishedShard, shard: FinishedShard) -> Iterator[P
     apart = plan_differences(first.plan, shard.plan, _AMONG_SHARDS)
     if shard.count != first.count:
         apart.insert(0, f"it is one of {plural(first.count, 'shard')} there, one of {shard.count} here")
+    yield from _format_differences(first.run, shard.run)
     computes = None if first.probe is None or shard.probe is None else first.probe.difference(shard.probe)
     if apart:
         words = "{folder} is of another plan than {first}: {differences}"
@@ -192,6 +193,17 @@ def _shard_differences(first: FinishedShard, shard: FinishedShard) -> Iterator[P
             first=first.run.root,
             how=computes,
         )
+
+
+def _format_differences(first: RunFolder, run: RunFolder) -> Iterator[Problem]:
+    """That versions which draw maps by other rules made two runs."""
+    if run.format != first.format:
+        words = (
+            "{older} is of an earlier version of Explainrun than {newer}, whose pictures of maps are drawn otherwise; "
+            "recompute it with overwrite"
+        )
+        older, newer = sorted((first, run), key=lambda one: one.format)
+        yield Problem.of("shards-of-two-formats", words, older=older.root, newer=newer.root)
 
 
 def _missing(shards: Sequence[FinishedShard], unfinished: Sequence[_Unfinished]) -> list[Problem]:

@@ -41,7 +41,9 @@ _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
 INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"  # what to do where a folder holds another run
 _PLAN, _OLD_PARTIAL = "plan.json", "partial"
-RUN_FORMAT = 2  # of what an unfinished run's plan file and segments hold; earlier versions wrote 1, and did not say so
+RUN_FORMAT = (
+    3  # of what an unfinished run holds: its plan file, segments and pictures; the first did not say its number
+)
 
 
 @dataclass(frozen=True)
@@ -197,13 +199,18 @@ class RunFolder:
         content = {"format": RUN_FORMAT, "event_file": self.event_file.name, "state": state}
         return json.dumps(content, indent=1).encode()
 
+    @property
+    def format(self) -> int:
+        """The format number of the version that began the run; today's where that cannot be read."""
+        kept = _read_state(self.data)
+        return RUN_FORMAT if kept is None else int(kept.get("format", 1))
+
     def why_not_resumed(self) -> str | None:
         """Why this version cannot resume the run, though it is whole: another version began it. None if it can.
 
         A finished run, or one whose plan file cannot be read, is none of those.
         """
-        kept = None if self.finished else _read_state(self.data)
-        format_ = RUN_FORMAT if kept is None else kept.get("format", 1)
+        format_ = RUN_FORMAT if self.finished else self.format
         if format_ == RUN_FORMAT:
             return None
         return (

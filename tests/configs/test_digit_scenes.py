@@ -4,6 +4,7 @@ import h5py
 import mindspore as ms
 import numpy as np
 import pytest
+import yaml
 from mindspore import Tensor
 from sklearn.metrics import average_precision_score
 
@@ -92,3 +93,11 @@ def test_the_bundled_network_knows_digits_it_never_saw(repository, count):
     assert average_precision_score(truth, logits, average="macro") >= 0.97
     layers = {name for name, _ in network.cells_and_names()}
     assert {"block6.relu", "block1.norm", "dropout", "head"} <= layers
+
+
+@pytest.mark.parametrize("name", ["quickstart", "full", "explainers"])
+def test_what_a_config_shows_first_is_not_at_the_right_edge(repository, name):
+    """MindInsight's page cuts about a fifth of each map off there."""
+    config = yaml.safe_load((repository / "configs" / f"{name}.yaml").read_text("utf-8"))
+    for scene in DigitScenes(**{**config["data"]["options"], "count": 2}):
+        assert all(x + width < 0.75 * 112 for x, _, width, _ in scene.boxes)

@@ -48,6 +48,10 @@ class Flat(Sound):
         return super().attribute(view) * 0 + 1
 
 
+class SaysNeverNegative(Sound):
+    signed = False
+
+
 class ReturnsAList(Sound):
     def attribute(self, view):
         return list(super().attribute(view))
@@ -175,7 +179,7 @@ class CatchesAll(Sound):
 
 BROKEN = {
     "constructor": [NameLost, AnyNetwork],
-    "maps": [MapOfImages, SmallMaps, NotANumber, Flat, ReturnsAList],
+    "maps": [MapOfImages, SmallMaps, NotANumber, Flat, SaysNeverNegative, ReturnsAList],
     "direct call": [OwnCall],
     "labels": [AnyLabel, LabelByIndex],
     "random numbers": [GlobalNumbers, SeedsGlobally, FreshNumbers],

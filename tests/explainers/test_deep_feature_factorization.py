@@ -314,6 +314,14 @@ def test_a_place_has_the_colour_of_its_strongest_concept():
     ).all()
 
 
+def test_the_image_stands_at_its_left():
+    image = np.array([[[10, 20, 200]]], np.uint8)
+    beside = np.asarray(LITERAL.picture(image, legend=False, hstack=True))
+    assert beside[0, :3].tolist() == [[10] * 3, [20] * 3, [200] * 3]
+    assert np.array_equal(beside[:, 3:], np.asarray(LITERAL.picture(image, legend=False)))
+    assert LITERAL.picture(image, hstack=True).width > 850  # 400 are each image's
+
+
 def test_the_legend_names_the_top_classes():
     assert LITERAL.labels(["cat", "$dog", "_"]) == ["$dog 3.00, _ 1.00", "cat 2.00, $dog 2.00"]
     assert LITERAL.labels()[0] == "1 3.00, 2 1.00"
@@ -337,6 +345,7 @@ def test_the_legend_names_the_top_classes():
         ),
         (lambda: LITERAL.picture(np.zeros((3, 2, 3))), ValueError, r"of an image of size \(1, 3\)"),
         (lambda: LITERAL.picture(np.zeros((3, 1, 3)), image_weight=2), ValueError, "image_weight must lie in 0..1"),
+        (lambda: LITERAL.picture(np.zeros((3, 1, 3)), hstack="yes"), ValueError, "hstack must be True or False"),
         (lambda: LITERAL.labels(["cat"]), ValueError, "a name for each of 3 classes, got 1"),
     ],
 )  # fmt: skip

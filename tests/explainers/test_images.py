@@ -30,10 +30,30 @@ def test_alpha_normalising_and_shapes():
     with_alpha = np.asarray(saliency_to_image(Tensor(MAP[None, None].astype(np.float32)), with_alpha=True))
     assert with_alpha.shape == (2, 3, 4)
     assert with_alpha[..., 3].tolist() == [[0, 153, 255], [0, 76, 0]]
-    assert np.asarray(saliency_to_image(MAP * 10 - 3, with_alpha=True)).tolist() == with_alpha.tolist()
+    assert np.asarray(saliency_to_image(MAP * 10 - 3, with_alpha=True, signed=False)).tolist() == with_alpha.tolist()
     assert np.asarray(saliency_to_image(MAP - 0.5, normalize=False, with_alpha=True))[..., 3].max() == 153
     assert np.asarray(saliency_to_image(np.full((2, 3), 7.0), with_alpha=True))[..., 3].max() == 0
     assert saliency_to_image(MAP, Image.new("L", (30, 20))).size == (3, 2)
+
+
+def test_zero_of_a_signed_map_is_transparent_in_every_picture():
+    signed = np.array([[-2.0, 0.0, 4.0], [1.0, 0.0, 0.0]])
+    given = []
+    picture = np.asarray(
+        saliency_to_image(signed, cm=lambda map_: given.append(map_) or grey_map(map_), with_alpha=True)
+    )
+    assert given[0].tolist() == [[0.25, 0.5, 1.0], [0.625, 0.5, 0.5]]
+    assert picture[..., 3].tolist() == [[153, 0, 255], [76, 0, 0]]
+    against, _, speaks_for = np.asarray(saliency_to_image(signed, with_alpha=True))[0, :, :3].tolist()
+    assert against == [255, 128, 128]  # half of red
+    assert speaks_for == [0, 128, 0]
+    assert np.asarray(saliency_to_image(np.abs(signed), with_alpha=True, signed=True))[0, 2].tolist()[:3] == speaks_for
+
+
+def test_a_few_outliers_do_not_leave_the_rest_transparent():
+    map_ = np.ones((10, 10))
+    map_[0, 0], map_[0, 1:4] = 10, 0
+    assert np.asarray(saliency_to_image(map_, with_alpha=True))[0, :5, 3].tolist() == [255, 0, 0, 0, 255]
 
 
 def test_what_has_no_picture_is_refused():

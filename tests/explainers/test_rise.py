@@ -169,16 +169,46 @@ def test_masks_weigh_as_much_as_what_they_leave_looks_like_the_training_images()
     assert not network.output_features
 
 
-def test_without_any_inlier_score_there_is_no_map():
-    class Dark(Bright):
-        def construct(self, images):
-            return -super().construct(images)[:, :1]
+class Dark(Bright):
+    """Scores what is brighter lower."""
 
+    def construct(self, images):
+        return -super().construct(images)[:, :1]
+
+
+class Whole(OoDNet):
+    """Scores nothing but images of full brightness, which none behind a mask has."""
+
+    def construct(self, images):
+        full = float(np.abs(pictures(1)).mean())
+        return ops.relu(ops.abs(images).mean((1, 2, 3)) - 0.999 * full)[:, None]
+
+
+def test_without_any_inlier_score_there_is_no_map(caplog):
     network = Curved()
     explainer = RISEPlus(Dark(network, 2), network, nn.Softmax(), num_masks=20, grid=GRID)
     maps, errors = explainer.estimate(asked(network, pictures()))
     assert np.isnan(maps).all()
     assert np.isnan(errors).all()
+    assert "RISEPlus: the OoDNet scores an image no higher than a hidden one, so it gets no map" in caplog.text
+    assert "train the OoDNet for more epochs, on images such as these, or use RISE" in caplog.text
+
+
+def test_where_no_masked_image_has_a_score_that_is_said_too(caplog):
+    network = Curved()
+    explainer = RISEPlus(Whole(network, 2), network, nn.Softmax(), num_masks=5, grid=GRID)
+    maps = explainer(Tensor(pictures(1)), 0, show=False).asnumpy()
+    assert np.isnan(maps).all()
+    assert "scores an image behind any of its masks no higher than the hidden one, so it gets no map" in caplog.text
+
+
+def test_a_picture_of_no_map_is_refused_with_what_to_do(raising):
+    network, images = Curved(), Tensor(pictures())
+    explainer = RISEPlus(Dark(network, 2), network, nn.Softmax(), num_masks=2, grid=GRID)
+    for asked_for in ({"ret": "image"}, {"show": True}):
+        with raising(ValueError, "map-no-picture", explainer="RISEPlus", count=2, label=1, image=0):
+            explainer(images, 1, **asked_for)
+    assert np.isnan(explainer(images, 1).asnumpy()).all()
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_figure_of_its_own_that_a_notebook_shows_and_a_batch_job_writes(tmp_pa
     subprocess.run([sys.executable, "-W", "error", "-c", code, tmp_path / "a.png"], check=True, cwd=tmp_path)
     with Image.open(tmp_path / "a.png") as written:
         assert written.size == (400, 300)
-    figure = visualize(MAP, IMAGE, colorbar=True)
+    figure = visualize(MAP, IMAGE, show_colorbar=True)
     assert len(figure.axes) == 5 + 2  # bars below the two heat maps
     with Image.open(io.BytesIO(figure._repr_png_())) as shown:
         assert shown.width > 3 * shown.height

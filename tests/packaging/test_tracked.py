@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-MADE = ("build", "dist", "__pycache__", "*.egg-info", "*.pyc", "*.whl")
+MADE = ("build", "dist", "__pycache__", "*.egg-info", "*.pyc", "*.whl", "*.ir")
 
 
 def made(path):

@@ -1,6 +1,7 @@
 """``explainrun baseline``: what it writes, what it leaves, and its exit codes."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -137,6 +138,56 @@ def test_what_cannot_be_kept(make, tmp_path):
     assert code == 2
     assert f"there is no folder {tmp_path / 'missing'} to write kept.json to" in err
     assert called(tmp_path / "fine", "-o", tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize("update", [(), ("--update",)])
+def test_what_a_killed_one_left_goes_with_the_next(make, tmp_path, update):
+    run, file, left = make("run"), tmp_path / "kept.json", tmp_path / ".kept.json.explainrun-0123456789abcdef"
+    for _ in range(2):  # the second changes nothing
+        left.write_text("half")
+        assert called(run, "-o", file, *update)[0] == 0
+        assert sorted(os.listdir(tmp_path)) == ["kept.json", "run"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_to_standard_output(make, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    run = make("run", class_names=["\u00fc", "b"])
+    assert called(run, "-o", "kept.json")[0] == 0
+    code, out, err = called(run, "-o", name)
+    assert (code, out.encode()) == (0, (tmp_path / "kept.json").read_bytes())
+    assert err == f"explainrun: standard output: 3 samples, 3 questions, 1 row of scores, {len(out.encode()):,} bytes\n"
+    assert sorted(os.listdir(tmp_path)) == ["kept.json", "run"]
+
+
+def test_to_what_takes_it_whatever_was_there(make, tmp_path):
+    code, out, err = called(make("run"), "-o", os.devnull)
+    assert (code, out, err.startswith(f"explainrun: {os.devnull}: 3 samples")) == (0, "", True)
+    read, write = os.pipe()
+    try:
+        assert called(tmp_path / "run", "-o", f"/dev/fd/{write}")[0] == 0  # as a shell's >(...)
+        assert os.read(read, 100).startswith(b'{\n "format"')
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_to_what_may_never_take_it(make, tmp_path):
+    run, pipe, link, file = make("run"), tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    file.write_text("")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(tmp_path / "socket"))
+    sock.close()
+    for place, said in (
+        (pipe, "is a pipe; name a file"), (link, "is a pipe"),
+        ("/dev/zero", "is a device"), (tmp_path / "socket", "is a socket"),
+        (file / "kept.json", "cannot be written: Not a directory"), (tmp_path / ("n" * 256), "File name too long"),
+    ):  # fmt: skip
+        code, out, err = called(run, "-o", place)
+        assert (code, out, err.startswith(f"explainrun: {place} ")) == (2, "", True), err
+        assert said in err
 
 
 def test_a_full_disk(make, tmp_path, monkeypatch):

@@ -1,12 +1,13 @@
 """A bad picture, line or row is named with its file and why; skip_broken leaves it out without hiding that."""
 
+import json
 import re
 
 import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from mindspore import nn
+from mindspore import nn, ops
 from PIL import Image
 
 from explainrun.benchmarks import PointingGame
@@ -16,6 +17,7 @@ from explainrun.runner.cli.main import main
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
 from explainrun.runner.data.samples import read_samples
 from explainrun.summary_format import Results, find_runs, merge
+from explainrun.summary_format.inspection.committed_work import NotComputed
 
 NAMES = ["zero", "one"]
 NET = """
@@ -134,6 +136,40 @@ def test_a_broken_sample_is_left_out_and_named(listing, make_run, tmp_path, capl
     )
     again = make_run(listing({0: "cut", 4: "text"}), skip_broken=True, strict=True).run()
     assert (again.finished_before, again.skipped) == (True, result.skipped)
+
+
+class Failing(nn.Cell):
+    """Gives no numbers for a dark image, of three levels."""
+
+    def construct(self, x):
+        level = x.mean((1, 2, 3))
+        return ops.stack([level, level * 0], 1) / (level > 0.1).astype(x.dtype)[:, None]
+
+
+def test_inspect_counts_them_apart(dataset, tmp_path):
+    images = [np.full((1, 2, 4), value, np.float32) for value in (0.3, np.inf, 0.0, np.nan, 0.5)]
+    rows = [(image, np.int32([0])) for image in images]
+    network = Failing()
+    runner = ImageClassificationRunner(
+        tmp_path, (dataset(rows), NAMES), network, nn.Sigmoid(), pass_size=1, jit="off", skip_broken=True
+    )
+    runner.register_saliency([Gradient(network)])
+    runner.run()
+    done = CliRunner().invoke(main, ["inspect", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output  # the event file holds as many samples as it should
+    told = json.loads(done.stdout)["not_computed"]
+    assert (told["broken"], told["outputs"], told["unlabelled"]) == (2, 1, 0)
+    shown = " ".join(CliRunner().invoke(main, ["inspect", str(tmp_path)]).stdout.split())
+    assert "2 broken samples left out; 1 sample without numbers from the network" in shown
+
+
+def test_of_an_unfinished_run_they_are_known_by_their_digest(listing):
+    digests = np.array([sample.digest for sample in read_samples(listing({0: "cut", 4: "text"}), 2, tolerant=True)])
+    lacking = NotComputed()
+    lacking.count_samples(
+        np.array([False, True, True, False, False, True]), digests, np.array([[1, 0], [5, 0]]), np.zeros(6, int)
+    )
+    assert (lacking.broken, lacking.outputs, lacking.unlabelled) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("broken", [{0: "cut", 3: "empty"}, {0: "text", 1: "text", 2: "text"}])

@@ -71,7 +71,7 @@ def test_runs_everything_that_there_is(repository, tmp_path, size):
     path = repository / "configs" / "full.yaml"
     build_runner(*load_config(path, {"summary_dir": str(tmp_path), **fewer}), path.parent).run(limit=size["limit"])
     results = Results(tmp_path)
-    assert (len(results.explainers), len(results.metrics)) == (8, 7)
+    assert (len(results.explainers), len(results.metrics)) == (8, 8)
     assert results.costs["made"] == results.costs["needed"]
     assert "found" in results.outcomes
     assert results.uncertainty.shape == (3, size["limit"], 10)
@@ -116,6 +116,7 @@ def test_runs_a_config(quickstart, tmp_path):
     done = explainrun(*arguments)
     assert done.exit_code == 0, done.stderr
     assert "GradCAM" in done.stdout
+    assert done.output.count(f"summary: {tmp_path / 'out'}") == 1  # once, on standard output
     assert f"summary: {tmp_path / 'out'}" in done.stdout
     assert "3 samples" in done.stdout
     assert "Traceback" not in done.stderr

@@ -19,11 +19,12 @@ from PIL import Image
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import DigitScenes
-from explainrun.explainers import EXPLAINERS, AblationCAM, GradCAM, Gradient, InputXGradient, ScoreCAM
+from explainrun.explainers import EXPLAINERS, AblationCAM, GradCAM, Gradient, InputXGradient, NoiseTunnel, ScoreCAM
 from explainrun.runner import PlanError, explain
 from explainrun.runner.cli.main import main
 from explainrun.runner.config.build import network_of
 from explainrun.runner.figures.request import PictureRequest
+from explainrun.runner.figures.targets import labels_of, targets_of
 from explainrun.summary_format.errors import nearest
 
 WEIGHTS = np.array([[[[1, 0, 0], [0, 2, 0]]], [[[0, -1, 1], [0, 4, 0]]]], np.float32)  # two classes of (1, 2, 3)
@@ -88,9 +89,19 @@ def test_the_picture_and_its_maps(linear):
     panels = shown(explain(linear(WEIGHTS), IMAGE, ["InputXGradient", "gradient"], rows=1))
     assert list(panels) == ["class 1: 0.999", "InputXGradient", "Gradient"]
     assert panels["class 1: 0.999"][0, 2].tolist() == [8, 8, 8]  # of 0..255
-    # Pixel times weight is -2, 8, 4: sums 2, 6, 14 of the magnitudes, of which 98 % are reached at 8.
+    # Pixel times weight is -2, 8, 4: sums 2, 6, 14 of the magnitudes, of which 90 % are reached at 8.
     np.testing.assert_allclose(panels["InputXGradient"], [[0, -0.25, 1], [0, 0.5, 0]])
     np.testing.assert_allclose(panels["Gradient"], [[0, 0.25, 0.25], [0, 1, 0]])
+
+
+def test_zero_stays_in_the_middle_of_signed_methods_alone(linear):
+    network = linear(np.stack([np.array([[[1, 2, 8], [3, 1, 0]]]), np.ones((1, 2, 3))]))
+    methods = [InputXGradient(network), NoiseTunnel(InputXGradient(network), nt_type="vargrad", nt_samples=2)]
+    drawn = [axes.get_images()[-1] for axes in explain(network, IMAGE + 1, methods).axes[1:]]
+    assert [(picture.get_cmap().name, picture.get_clim()) for picture in drawn] == [
+        ("RdWhGn", (-1, 1)), ("inferno", (0, 1))
+    ]  # fmt: skip
+    assert drawn[0].get_array().min() == 0  # nothing speaks against the label here
 
 
 def test_a_class_by_name_by_index_or_one_a_picture(linear):
@@ -128,6 +139,21 @@ def test_maps_lie_over_the_picture_in_its_own_shape(folder):
     assert picture.get_extent() == over.get_extent()
     values = np.asarray(over.get_array())
     assert (values.min(), values.max()) == (0, 1)
+
+
+def test_colour_bars_stand_below_maps_and_panels_keep_their_shape(folder):
+    figure = explain(
+        DigitNetwork(), "scene.png", ["Gradient", "InputXGradient"], mean=0.5, std=0.25, show_colorbar=True
+    )
+    figure.canvas.draw()
+    panels, bars = figure.axes[:3], [bar for bar in figure.axes[3:] if bar.get_visible()]
+    assert len({round(axes.get_window_extent().width) for axes in panels}) == 1
+    assert [bar.get_xlim() for bar in bars] == [(0, 1), (-1, 1)]
+    for axes in panels:
+        box = axes.get_window_extent()
+        assert box.height / box.width == pytest.approx(90 / 112, abs=0.01)
+    for axes, bar in zip(panels[1:], bars, strict=True):
+        assert bar.get_window_extent().y1 < axes.get_window_extent().y0
 
 
 def test_pictures_of_several_shapes_are_equally_wide(tiny):
@@ -230,7 +256,7 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(linear, folder):
         ({"images": []}, "no-images", {}),
         ({"images": IMAGE[0]}, "image-shape", {"name": "image 0", "shape": (2, 3)}),
         ({"images": IMAGE * np.nan}, "image-not-finite", {}),
-        ({"target": [0, 1]}, "targets-not-pictures", {"targets": 2, "pictures": 1}),
+        ({"target": [[0], [1]]}, "targets-not-pictures", {"targets": 2, "pictures": 1}),
         ({"target": "owl"}, "class-unknown", {"name": "owl"}),
         ({"target": 2}, "class-out-of-range", {"index": 2, "last": 1}),
         ({"target": -1}, "class-unknown", {"name": -1}),
@@ -380,6 +406,8 @@ def test_all_that_is_wrong_with_a_command_is_told_at_once(folder):
         (("--network", "tiny.py:Tiny", "--mean", "1"), "mean and std go together: give both or neither"),
         (("--network", "tiny.py:Tiny", "--savefig", "out.doc"), "--savefig: out.doc must end in one of .png, "),
         (("--network", "tiny.py:Tiny", "--savefig", "d.png"), "--savefig: d.png is a folder"),
+        (("--network", "tiny.py:Tiny", "--savefig", "p.png"), "--savefig: p.png is a pipe; name a file"),
+        (("--network", "tiny.py:Tiny", "--savefig", "zero.png"), "--savefig: zero.png is a device; name a file"),
         (("--network", "tiny.py:Tiny", "--method", "rise,rise"), "method 'RISE' is named twice"),
         (("--network", "tiny.py:Tiny", "--set", "Gradient.size=3"), "Gradient has no option 'size'"),
         (
@@ -397,6 +425,8 @@ def test_what_the_command_refuses(folder, arguments, words):
     (folder / "two.txt").write_text("cat\nowl\n")
     (folder / "three.txt").write_text("cat\nowl\nemu\n")
     (folder / "d.png").mkdir()
+    os.mkfifo("p.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
     done = command("scene.png", *arguments)
     lines = [line for line in done.stderr.splitlines() if line.startswith("explainrun:")]
     assert (done.exit_code, len(lines)) == (2, 1), done.output
@@ -494,6 +524,68 @@ def test_the_most_probable_classes_have_a_row_each(linear):
         for drawn, by_itself in zip(axes.images, alone.images, strict=True):
             np.testing.assert_array_equal(drawn.get_array(), by_itself.get_array())
     assert max(network.calls) <= 16
+
+
+@pytest.mark.parametrize(
+    ("target", "pictures", "rows"),
+    [
+        (["ant, red", 2], 1, ["ant, red", "cow"]),
+        ([["cow", "ant, red"]], 2, ["cow", "ant, red"] * 2),
+        ([["top-2", 2, "bee"], "predicted"], 2, ["bee", "ant, red", "cow", "bee"]),
+        ([1, 0], 2, ["bee", "ant, red"]),
+        (np.array([[2, 0], [0, 0]]), 2, ["cow", "ant, red", "ant, red"]),
+        ((None, "0"), 1, ["bee", "ant, red"]),
+        ("truth", 1, ["truth"]),
+        (["top-1", "truth"], 1, ["bee", "truth"]),
+    ],
+)
+def test_several_classes_of_a_picture(target, pictures, rows):
+    names = ["ant, red", "bee", "truth" if "truth" in target else "cow"]
+    asked = targets_of(target, pictures)
+    labels = [labels_of(of_picture, names, np.float32([0.5, 1.0, 0.25])) for of_picture in asked]
+    assert (len(asked), [names[label] for of_picture in labels for label in of_picture]) == (pictures, rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "pictures", "code", "values"),
+    [
+        ("truth", 1, "target-is-truth", {"given": "truth"}),
+        (["predicted", "truth and confident"], 1, "target-is-truth", {"given": "truth and confident"}),
+        ("bee,2", 1, "targets-joined", {"given": "bee,2", "parts": ["bee", "2"]}),
+        ("bee,ant", 1, "class-unknown", {"name": "bee,ant"}),
+        (["bee"], 2, "targets-not-pictures", {"targets": 1, "pictures": 2}),
+        ([["bee"], [0], [1]], 2, "targets-not-pictures", {"targets": 3, "pictures": 2}),
+        ([], 1, "targets-empty", {}),
+        ([[], [1]], 2, "targets-empty", {}),
+        ([{}], 1, "class-unknown", {"name": {}}),
+    ],
+)
+def test_targets_that_mean_no_classes(linear, raising, target, pictures, code, values):
+    images = [np.zeros((1, 2, 4), np.float32)] * pictures
+    network = linear(np.ones((3, 1, 2, 4)))
+    with raising(PlanError, code, **values):
+        explain(network, images, "Gradient", target, class_names=["ant, red", "bee", "cow"])
+    assert network.calls == []
+
+
+@pytest.mark.parametrize(
+    ("target", "code"), [("truth", "target-is-truth"), ("1, 2", "targets-joined"), ("1, 3", "class-unknown")]
+)
+def test_targets_where_classes_have_no_names(linear, raising, target, code):
+    with raising(PlanError, code):
+        explain(linear(np.ones((3, 1, 2, 4))), np.zeros((1, 2, 4), np.float32), "Gradient", target)
+
+
+def test_classes_are_named_one_by_one_on_the_command_line(folder):
+    (folder / "two.txt").write_text("cat, grey\nowl\n")
+    given = ("scene.png", "--network", "tiny.py:Tiny", "--method", "Gradient", "--classes", "two.txt")
+    done = command(*given, "--target", "owl", "--class-idx", "cat, grey", "--savefig", "out.png")
+    assert done.exit_code == 0, done.output
+    assert [line.partition(", prob")[0] for line in done.stdout.splitlines()[:2]] == [
+        "scene.png: owl", "scene.png: cat, grey",
+    ]  # fmt: skip
+    done = command(*given, "--target", "truth")
+    assert (done.exit_code, "comes without a true label" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(("target", "code"), [("top-4", "labels-too-many"), ("ant", "class-ambiguous")])

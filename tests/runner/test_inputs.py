@@ -306,9 +306,10 @@ def test_configs_name_them(tmp_path, source):
         Image.new("L", (4, 2), level).save(tmp_path / "pictures" / f"{name}.png")
     np.savez(tmp_path / "a.npz", images=np.uint8([9, 99]).repeat(8).reshape(2, 1, 2, 4), labels=[0, 1])
     records(tmp_path / "a.mindrecord", [encoded(9), encoded(99)])
+    channels = "" if source == "npz: a.npz" else ", channels: 1"
     (tmp_path / "run.yaml").write_text(
         "summary_dir: x\nnetwork: {factory: 'net.py:make'}\nactivation: softmax\nclass_names: [zero, one]\n"
-        f"data: {{{source}, channels: 1}}\nexplainers: [Gradient]\nmean: 0.1\nstd: 0.5\n"
+        f"data: {{{source}{channels}}}\nexplainers: [Gradient]\nmean: 0.1\nstd: 0.5\n"
     )
     config, problems = load_config(tmp_path / "run.yaml", {"summary_dir": str(tmp_path / "out")})
     result = build_runner(config, problems, tmp_path).run()
@@ -324,3 +325,63 @@ def test_a_config_names_one_source(tmp_path, raising):
     )
     with raising(PlanError, "key-refused", said="name one source: factory, hdf5, npz, csv, image_folder or mindrecord"):
         load_config(tmp_path / "run.yaml")
+
+
+def config_with(tmp_path, data="{csv: a.csv}", class_names="[a, b]", more="explainers: [Gradient]"):
+    (tmp_path / "run.yaml").write_text(
+        "summary_dir: x\nnetwork: {factory: 'net.py:make'}\nactivation: softmax\n"
+        f"class_names: {class_names}\ndata: {data}\n{more}\n"
+    )
+    return tmp_path / "run.yaml"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "allowed"),
+    [
+        ("image_folder: x, folder: y", ["folder"], "size, channels"),
+        ("mindrecord: x, folder: y", ["folder"], "columns, size, channels"),
+        ("csv: x, columns: [a], options: {b: 1}", ["options", "columns"], "folder, size, channels"),
+        ("hdf5: x, size: [3, 4]", ["size"], "nothing else"),
+        ("npz: x, channels: 3", ["channels"], "nothing else"),  # also where it is the default
+        ("factory: a:b, size: [3, 4], channels: 1", ["size", "channels"], "options"),
+    ],
+)
+def test_options_of_another_source(tmp_path, raising, data, options, allowed):
+    values = {"source": data.split(":")[0], "options": options, "allowed": allowed}
+    with raising(PlanError, "data-option-of-another", **values):
+        load_config(config_with(tmp_path, f"{{{data}}}"))
+
+
+def test_options_without_a_value_are_none_of_any_source(tmp_path):
+    config, _ = load_config(config_with(tmp_path, "{image_folder: x, folder: null, size: [3, 4]}"))
+    assert (config.data.size, config.data.folder) == ((3, 4), None)
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "values"),
+    [
+        ("[yes, no]", "class-name-no-text", {"name": True}), ("{0: a, 1: null}", "class-name-no-text", {"name": None}),
+        ("[a, 1.5]", "class-name-no-text", {"name": 1.5}), ("3", "class-names-key-kind", {"given": 3}),
+        ("{a: b}", "class-names-key-kind", {"given": {"a": "b"}}),
+    ],
+)  # fmt: skip
+def test_class_names_that_are_no_texts(tmp_path, raising, names, code, values):
+    with raising(PlanError, code, **values):
+        load_config(config_with(tmp_path, class_names=names))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("explainers: [Gradient]\nsummary_dir: ' '", "summary_dir is blank; name a folder, such as runs/first"),
+        ("explainers: []", "name explainers, hierarchical_occlusion, or both"),
+        ("uncertainty:\nexplainers: [Gradient]", "uncertainty: the key has no value; write {} for the defaults, or"),
+    ],
+)
+def test_messages_say_things_once(tmp_path, more, said):
+    path = config_with(tmp_path, more=more)
+    path.write_text(path.read_text().replace("summary_dir: x\n", "summary_dir: x\n" * ("summary_dir" not in more)))
+    with pytest.raises(PlanError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(said)
+    assert ", got" not in str(caught.value)

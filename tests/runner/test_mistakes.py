@@ -178,6 +178,10 @@ def test_mistyped_keywords_are_answered_with_the_nearest(two_channels, dataset, 
     ):
         ImageClassificationRunner(tmp_path, data, network, activation=nn.Sigmoid())
     runner = ImageClassificationRunner(tmp_path, data, network, nn.Sigmoid())
+    with pytest.raises(TypeError, match=r"takes no keyword 'limit'; it belongs to ImageClassificationRunner\.run$"):
+        ImageClassificationRunner(tmp_path, limit=3)
+    with pytest.raises(TypeError, match=r"takes no keyword 'samples'; it belongs to .*register_uncertainty$"):
+        runner.run(samples=3)
     with pytest.raises(TypeError, match="register_saliency takes no keyword 'expaliners'; did you mean 'explainers'"):
         runner.register_saliency(expaliners=[Gradient(network)])
     with pytest.raises(TypeError, match="run takes no keyword 'overwite'; did you mean 'overwrite'"):

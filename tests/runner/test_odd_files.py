@@ -4,12 +4,15 @@ import logging
 import os
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from explainrun.runner import PlanError
 from explainrun.runner.cli.main import main
+from explainrun.runner.comparison.tolerances import rules_of
 from explainrun.runner.config.schema import load_config
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset, npz_dataset
+from explainrun.runner.yaml_loader import yaml_value
 from explainrun.summary_format import find_runs
 from explainrun.summary_format.names import without_controls
 from explainrun.summary_format.problem import Problem
@@ -119,6 +122,55 @@ def test_configs_that_take_minutes(tmp_path, text, words):
     path.write_text(text)
     with pytest.raises(PlanError, match=words):
         load_config(path)
+
+
+def lines_of_nine(first, line):
+    """Eight lines, each of nine times the one before."""
+    more = (f"a{i}: &a{i} {line(', '.join([f'*a{i - 1}'] * 9))}" for i in range(1, 9))
+    return "\n".join([f"a0: &a0 {first}", *more])
+
+
+MUCH_OF_LITTLE = {
+    "lists": lines_of_nine("lol", "[{}]".format),
+    "merged mappings": lines_of_nine("{x: 1}", "{{<<: [{}]}}".format),
+    "keys": "\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} {{? *a{i - 1} : *a{i - 1}}}" for i in range(1, 30))]),
+    "a long text": f"a: &a {'b' * 30000}\nc: [{'*a,' * 200}]",
+}
+
+
+@pytest.mark.parametrize("name", MUCH_OF_LITTLE)
+def test_aliases_that_stand_for_too_much(tmp_path, name):
+    path, text = tmp_path / "config.yaml", MUCH_OF_LITTLE[name]
+    path.write_text(text)
+    said = "its aliases written out make more than 4 MiB"
+    with pytest.raises(PlanError, match=said):
+        load_config(path)
+    with pytest.raises(ValueError, match=said):
+        rules_of(path)
+    done = CliRunner().invoke(main, ["run", str(path), "--set", f"data={{{text.replace(chr(10), ', ')}}}"])
+    assert (done.exit_code, said in " ".join(done.stderr.split())) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [*a]", "an alias stands for what it lies in"), ("a: &a {b: {c: *a}}", "an alias stands for what"),
+        ("- " * 200 + "a", "nests more than 100 deep"), ("- " * 1500 + "a", "nests more than 100 deep"),
+        ("\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 200))]), "nests more than 100 deep"),
+        ("a: 2020-99-99", "month must be in 1..12"),
+    ],
+)  # fmt: skip
+def test_yaml_that_goes_on(text, said):
+    with pytest.raises(ValueError, match=said):
+        yaml_value(text)
+
+
+def test_aliases_and_merges_that_are_meant():
+    text = "a: &a {x: [1, 2], z: 0}\nb: *a\nc: {<<: *a, x: 3}"
+    assert yaml_value(text) == {"a": {"x": [1, 2], "z": 0}, "b": {"x": [1, 2], "z": 0}, "c": {"x": 3, "z": 0}}
+    assert yaml_value("") is None
+    with pytest.raises(yaml.YAMLError, match="'x' stands twice"):
+        yaml_value("a: {x: 1, x: 2}")
 
 
 @pytest.mark.parametrize(

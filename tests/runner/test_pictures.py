@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from explainrun.runner import PlanError, explain
+from explainrun.runner.data import pictures
 from explainrun.runner.data.file_datasets import csv_dataset
-from explainrun.runner.data.pictures import PictureError, Pixels
+from explainrun.runner.data.pictures import PictureError, Pixels, converted
 from explainrun.runner.data.samples import SampleError, read_samples
 from explainrun.runner.figures.figure import from_file
 
@@ -78,6 +79,56 @@ def test_each_kind_of_picture_has_the_same_pixels_in_a_dataset_and_in_explain(tm
     listed = by_csv(tmp_path / name, channels)
     np.testing.assert_array_equal(listed, expected)
     np.testing.assert_array_equal(from_file(tmp_path / name, Pixels(channels=channels)).pixels, listed)
+
+
+def with_a_clear_colour():
+    picture = Image.fromarray(NOISE[:, :, :3] // 128 * 255)
+    picture.info["transparency"] = (255, 0, 255)
+    return picture
+
+
+NOISE = np.random.default_rng(7).integers(0, 256, (23, 11, 4), np.uint8)
+DEEP = NOISE[:, :, 0].astype(np.uint16) * 256 + NOISE[:, :, 1]
+WHOLE = {  # each with what it is in 8 bits
+    "RGBA": (Image.fromarray(NOISE), Image.fromarray(NOISE)),
+    "LA": (Image.fromarray(NOISE).convert("LA"), Image.fromarray(NOISE).convert("LA")),
+    "RGB with a clear colour": (with_a_clear_colour(), with_a_clear_colour()),
+    "I;16": (Image.fromarray(DEEP), Image.fromarray((DEEP * (255.0 / 65535)).round().astype(np.uint8))),
+    "I;16B": (
+        Image.frombytes("I;16B", (11, 23), DEEP.astype(">u2").tobytes()),
+        Image.fromarray((DEEP * (255.0 / 65535)).round().astype(np.uint8)),
+    ),
+    "F": (Image.fromarray(NOISE[:, :, 0] / np.float32(255)), Image.fromarray(NOISE[:, :, 0])),
+}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_takes_much_memory_is_done_in_bands_of_rows(monkeypatch, name, mode):
+    picture, whole = WHOLE[name]
+    if "A" in whole.mode or "transparency" in whole.info:
+        layer = whole.convert("RGBA")
+        whole = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    sizes, crop = [], Image.Image.crop
+    monkeypatch.setattr(pictures, "_BAND", 45)  # 4 rows
+    monkeypatch.setattr(Image.Image, "crop", lambda one, box: sizes.append(box) or crop(one, box))
+    np.testing.assert_array_equal(np.asarray(converted(picture, mode)), np.asarray(whole.convert(mode)))
+    assert max((right - left) * (bottom - top) for left, top, right, bottom in sizes) == 44
+    assert sorted({top for _, top, _, _ in sizes}) == [0, 4, 8, 12, 16, 20]
+
+
+def test_a_picture_of_the_callers_is_not_changed():
+    picture = RGB.copy()
+    for mode in ("RGB", "L"):
+        converted(picture, mode).putpixel((0, 0), 0)
+    assert (picture.getpixel((0, 0)), converted(picture, "RGB") is picture) == ((255, 0, 0), False)
+
+
+def test_too_many_pixels(tmp_path, monkeypatch, raising):
+    RGB.save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
+    with raising(PictureError, "picture-unreadable", said="it has more than 4 pixels; save it smaller"):
+        from_file(tmp_path / "a.png", Pixels())
 
 
 UPRIGHT = {

@@ -92,3 +92,8 @@ def test_a_dataset_of_the_users_gives_what_the_network_takes(dataset, kind):
 def test_pixels_that_a_network_cannot_take_are_refused(dataset, raising, image, code):
     with raising(SampleError, code, sample=0):
         list(read_samples(dataset([(image, np.int32([0]), np.int32([[0, 0, 1, 1]]))]), 1))
+
+
+def test_grey_images_with_numbers_for_each_of_three_channels():
+    made = normalized(np.full((1, 1, 2), 255, np.uint8), [0.5, 0.0, 1.0], 0.5)
+    assert made.tolist() == [[[1.0, 1.0]], [[2.0, 2.0]], [[0.0, 0.0]]]

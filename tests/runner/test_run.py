@@ -143,6 +143,21 @@ def test_scores_are_summed_up_by_label_with_what_was_not_scored(linear, dataset,
     assert "those that share a letter are ties" in page
 
 
+def test_a_number_of_metrics_of_which_the_viewer_has_no_score_is_reported(two_channels, dataset, tmp_path, caplog):
+    network = two_channels()
+    for metrics in (7, 8):
+        runner = ImageClassificationRunner(
+            tmp_path / str(metrics), (dataset(list(scenes(1))), NAMES), network, nn.Sigmoid()
+        )
+        games = [PointingGame(name=f"within {pixels}", tolerance=pixels) for pixels in range(1, metrics + 1)]
+        runner.register_saliency([Gradient(network)], games)
+        runner.run()
+    said = [record.args[0] for record in caplog.records if "comprehensive score" in str(record.args)]
+    assert [(problem.code, problem.values) for problem in said] == [
+        ("viewer-no-overall-score", {"metrics": 7, "fewer": 6, "more": 8})
+    ]
+
+
 def test_what_is_not_finite_is_counted_and_kept_out_of_the_records(linear, dataset, tmp_path):
     network = linear(np.ones((2, 1, 1, 2)))
     images = [[[[1, 1]]], [[[3e38, 3e38]]], [[[2, 1]]]]  # the sum of the second is infinite

@@ -2,7 +2,7 @@
 
 import pytest
 
-from explainrun.summary_format.errors import nearest
+from explainrun.summary_format.errors import nearest, nearest_or_place
 from explainrun.summary_format.plan_diff import mapping_differences, shown
 
 
@@ -31,3 +31,23 @@ def test_mappings():
 )
 def test_nearest_names(name, known, words):
     assert nearest(name, known) == words
+
+
+def test_long_values_show_where_they_differ():
+    names = [f"class {number}" for number in range(30)]
+    other = [*names[:20], "another", *names[21:25], "one more", *names[26:]]
+    assert mapping_differences({"names": names}, {"names": other}) == [
+        "names[20] was 'class 20', is 'another' (and 1 more)"
+    ]
+    assert mapping_differences({"names": names}, {"names": names[:-1]}) == ["names[29] was 'class 29', is not there"]
+    entries = [{"size": 1, "name": "x" * 80}, 2]
+    changed = [{"size": 3, "name": "x" * 80}, 2]
+    assert mapping_differences({"entries": entries}, {"entries": changed}) == ["entries[0].size was 1, is 3"]
+    (said,) = mapping_differences({"text": "a" * 45 + "bcd" + "e" * 90}, {"text": "a" * 45 + "xyz" + "e" * 90})
+    assert all(part in said for part in ("...aaaa", "abcde", "axyze"))
+
+
+def test_a_name_that_belongs_elsewhere():
+    elsewhere = {"run": ["limit"], "register": ["samples", "limit"]}
+    assert nearest_or_place("limit", ["jit"], elsewhere) == "it belongs to run or register"
+    assert nearest_or_place("jitt", ["jit"], elsewhere) == "did you mean 'jit'?"

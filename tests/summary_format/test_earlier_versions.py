@@ -89,10 +89,28 @@ def test_an_unfinished_shard_is_refused_at_a_merge(earlier, tmp_path):
     assert not refused.value.waiting
 
 
+def test_runs_whose_pictures_were_drawn_otherwise_are_neither_resumed_nor_merged_with_others(format_2, tmp_path):
+    assert inspect_run(format_2 / "unfinished").unsupported == f"an earlier {REFUSED}"
+    old = format_2 / "parts" / "shard-1-of-2"
+    assert (inspect_run(old).state, inspect_run(old).faults) == ("finished", ())
+    new = tmp_path / "new"
+    shutil.copytree(old, new)
+    plan = find_runs(new)[0].data / "plan.json"
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "format": run_folder.RUN_FORMAT}))
+    for shards in ([old, new], [new, old]):
+        with pytest.raises(MergeError) as refused:
+            merge(tmp_path / "merged", shards)
+        found = {problem.code: problem.values for problem in refused.value.problems}
+        assert found["shards-of-two-formats"] == {"older": str(old), "newer": str(new)}
+    with pytest.raises(MergeError) as refused:
+        merge(tmp_path / "merged", [old, old])
+    assert "shards-of-two-formats" not in [problem.code for problem in refused.value.problems]
+
+
 def test_an_unfinished_run_of_a_newer_version_is_refused_too(earlier):
     [run] = find_runs(earlier / "unfinished")
     plan = run.data / "plan.json"
-    content = {**json.loads(plan.read_text()), "format": 3}
+    content = {**json.loads(plan.read_text()), "format": 4}
     plan.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="a newer version of Explainrun began this run"):
         Results(run.root)

@@ -30,6 +30,7 @@ from explainrun.summary_format import (
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.inspection import inspection
 from explainrun.summary_format.plan_record import PlanRecord
+from explainrun.summary_format.storage.run_folder import RUN_FORMAT
 
 NAN = float("nan")
 PLAN = {
@@ -305,7 +306,7 @@ def test_an_event_file_cut_by_a_kill_is_no_damage_until_the_run_is_finished(run)
     assert (file, what[:11]) == (run.event_file.name, "record 1 at")
 
 
-def plan_file(run, state, number=2):
+def plan_file(run, state, number=RUN_FORMAT):
     return json.dumps({"format": number, "event_file": run.event_file.name, "state": state}).encode()
 
 

@@ -50,11 +50,34 @@ def test_grey_and_four_channels():
         original_picture(TRUE[:1], MEAN, 1.0)
 
 
-def test_maps_are_stretched_and_constant_ones_black():
-    map_ = np.array([[-2, 0, 2], [1, -2, -2]], np.float32)
-    assert np.asarray(heatmap_picture(map_)).tolist() == [[0, 128, 255], [191, 0, 0]]
-    assert heatmap_picture(map_).mode == "L"
-    assert np.asarray(heatmap_picture(np.full((2, 3), 5.0, np.float32))).max() == 0
+def levels(map_, signed=None):
+    picture = heatmap_picture(np.array(map_, np.float32), signed)
+    assert picture.mode == "L"
+    return np.asarray(picture).tolist()
+
+
+def test_the_smallest_value_of_a_map_of_one_sign_is_black():
+    assert levels([[1, 3, 5], [4, 1, 1]]) == [[0, 128, 255], [191, 0, 0]]
+    assert levels([[-2, 0, 2], [1, -2, -2]], signed=False) == [[0, 128, 255], [191, 0, 0]]
+    assert levels([[0, 0, 4, -4e-6]]) == [[0, 0, 255, 0]]  # less than rounding below zero
+    assert levels([[5, 5], [5, 5]]) == [[0, 0], [0, 0]]
+
+
+def test_zero_of_a_signed_map_is_the_same_grey_in_every_picture():
+    assert levels([[-2, 0, 4], [1, 0, 0]]) == [[64, 128, 255], [159, 128, 128]]
+    assert levels([[-8, 0, 2], [0, 0, 0]]) == [[0, 128, 159], [128, 128, 128]]
+    assert levels([[0, 2, 4]], signed=True) == [[128, 191, 255]]  # nothing is negative here, but might have been
+    assert levels([[0, 0]], signed=True) == levels([[5, 5]], signed=True) == [[128, 128]]
+
+
+def test_outliers_do_not_leave_the_rest_black():
+    map_ = np.ones((10, 10), np.float32)
+    map_[0, 0], map_[0, 1:4] = 10, 0  # 96 ones of a sum of 106 are more than nine tenths: they are the scale
+    assert levels(map_)[0][:5] == [255, 0, 0, 0, 255]
+    map_[1, :], map_[0, 0] = -1, -10
+    assert levels(map_)[:2] == [[0, 128, 128, 128] + [255] * 6, [0] * 10]
+    map_[1, :], map_[0, 0] = 1, 11  # of 107 they are less
+    assert levels(map_)[0][:5] == [255, 0, 0, 0, 23]
 
 
 def test_encodings():

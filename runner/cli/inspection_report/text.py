@@ -199,10 +199,9 @@ def _result_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     lacking = found.not_computed
     if lacking is None:
         return
-    broken = 0 if found.plan is None else len(found.plan.skipped)
     parts = [f"{plural(times, what)} {why}" for what, why, times in (
-        ("broken sample", "left out", broken),
-        ("sample", "without numbers from the network", lacking.outputs - broken),
+        ("broken sample", "left out", lacking.broken),
+        ("sample", "without numbers from the network", lacking.outputs),
         ("sample", "without any label to explain", lacking.unlabelled),
         ("label", "out of range", lacking.labels_out_of_range),
         *(("map", f"of {name} not finite", times) for name, times in lacking.maps.items()),

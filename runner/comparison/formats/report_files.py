@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....summary_format.storage.destinations import check_destination, is_standard_output
 from .findings import Findings
 from .json_report import comparison_as_json, refused_as_json
 from .junit import as_junit, refused_as_junit
@@ -55,9 +56,11 @@ class Output:
         """Write to the file, with a line break at the end; its folder is made.
 
         Raises:
+            ValueError: if it is a folder, or a pipe or device, which may never take it.
             OSError: if it cannot be written.
         """
         if self.file is not None:
+            check_destination(self.file)
             self.file.parent.mkdir(parents=True, exist_ok=True)
             # A path may hold bytes that are not text; backslashes stand for them.
             self.file.write_text(f"{text.rstrip()}\n", encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -79,7 +82,7 @@ def outputs_of(given: Sequence[str], inputs: Sequence[Path] = ()) -> list[Output
         kind, equals, file = text.partition("=")
         if kind not in (*REPORT, PAGE) or (equals and not file):
             raise ValueError(f"{text!r} is not FORMAT or FORMAT=FILE with a format of {', '.join((*REPORT, PAGE))}")
-        outputs.append(Output(kind, None if file in ("", "-") else Path(file)))
+        outputs.append(Output(kind, None if not file or is_standard_output(file) else Path(file)))
         if kind == PAGE and outputs[-1].file is None:
             raise ValueError(f"{PAGE} cannot go to standard output; name a file, as in html=report.html")
     places = [output.file for output in outputs]

@@ -172,6 +172,18 @@ def test_a_damaged_archive(runs, make_run):
     assert "nothing was compared: " in done.stderr
 
 
+def test_standard_output_by_its_path_and_a_pipe_that_nobody_reads(runs, tmp_path):
+    done = compare(runs["a"], runs["b"], "--format", "json=/dev/stdout")
+    assert (done.exit_code, json.loads(done.stdout)["exit_code"]) == (0, 0)
+    done = compare(runs["a"], runs["b"], "--format", "json=/dev/stdout", "--format", "table=-")
+    assert (done.exit_code, "cannot both go to standard output" in " ".join(done.stderr.split())) == (2, True)
+    os.mkfifo(tmp_path / "pipe")
+    done = compare(runs["a"], runs["b"], "--format", f"junit={tmp_path / 'pipe'}", "--format", f"markdown={os.devnull}")
+    assert done.exit_code == 2
+    said = f"explainrun: junit was not written to {tmp_path / 'pipe'}: {tmp_path / 'pipe'} is a pipe; name a file"
+    assert [line.startswith(said) for line in done.stderr.splitlines()] == [True]
+
+
 def test_files_that_cannot_be_written(runs, tmp_path):
     (tmp_path / "file").write_text("")
     blocked, fine = tmp_path / "file" / "report.xml", tmp_path / "comment.md"

@@ -1,0 +1,87 @@
+"""Files of the user's that are there whole or not at all: written beside their place, then renamed.
+
+A writer that is killed between the two leaves its file. Each locks the file that it writes; the kernel lets go of the
+lock however a process dies. So whoever writes to the same place next can see which files are left, and removes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .durable import about, append, remove, replace
+
+_MODE = 0o666  # less what the user's mask takes: such files are committed and edited as any other
+_NAME_KEPT = 40  # characters of the place's name, which may have 255 bytes
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file, durably; what stands there is replaced at once, or stays as it is.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    target = Path(path).resolve()  # since a link shall stay one
+    remove_leftovers(target)
+    with about(target):
+        handle, partial = _begun(target)
+    try:
+        append(handle, data, partial)
+        replace(partial, target)
+    finally:
+        remove(partial)
+        os.close(handle)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what writers of a file left that were killed, as far as that can be known and done."""
+    target = Path(path).resolve()
+    with suppress(OSError):
+        for left in list(_partials(target)):
+            with suppress(OSError):
+                _remove_unlocked(left)
+
+
+def _begun(target: Path) -> tuple[int, Path]:
+    """A new file beside a place, open and locked."""
+    while True:
+        partial = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}")
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        with suppress(OSError):  # a file system without locks: there its file stays, if it is killed
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_at(handle, partial):
+            return handle, partial
+        os.close(handle)  # another writer took it for a leftover before it was locked
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:_NAME_KEPT]}.explainrun-"
+
+
+def _partials(target: Path) -> Iterator[Path]:
+    ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{16}")
+    return (path for path in target.parent.iterdir() if ours.fullmatch(path.name))
+
+
+def _remove_unlocked(path: Path) -> None:
+    """Remove a file whose writer is dead."""
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        with suppress(OSError):  # its writer lives, or locks cannot say
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, path):
+                remove(path)
+    finally:
+        os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one of that name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle))
+    return False
