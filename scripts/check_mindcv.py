@@ -3,8 +3,9 @@
     python scripts/check_mindcv.py [--write] [NAME...]
 
 Prints a table, a line a network. Ends with 1 where something is worse than docs/mindcv.json has it: another layer or
-another grid, or a method that no longer gives a map. --write renews that file and the table of docs/mindcv.md; read the
-difference before you commit it.
+another grid, a method that no longer gives a map or is refused for another reason, or a network that has no line there.
+What is better is printed too. --write renews that file and the table of docs/mindcv.md; read the difference before you
+commit it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NAMES = {
     "xcit_tiny_12_p16_224": 224,
 }  # fmt: skip
 # What a refusal says, and the word for it.
-WORDS = {"no ReLU": "no ReLU", "NaN": "not finite", "not found": "not built"}
+WORDS = {"no ReLU": "no ReLU", "NaN": "not finite"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="networks to look at instead of all")
     parser.add_argument("--write", action="store_true", help="renew the expected result and the document")
     given = parser.parse_args()
+    if unknown := set(given.names) - set(NAMES):
+        parser.error(f"not among the networks of this script: {', '.join(sorted(unknown))}")
     warnings.simplefilter("ignore")
     found = {}
     print(head(), end="", flush=True)
@@ -78,11 +81,9 @@ def main() -> None:
     if given.write:
         write({**read_expected(), **found})
         return
-    expected = read_expected()
-    for name in found.keys() - expected.keys():
-        print(f"!!! NOT COMPARED: {name} is not in {EXPECTED.name}; look at its line, and add it with --write {name}")
-    worse = [said for name, line in found.items() if name in expected for said in losses(name, expected[name], line)]
-    print("\n".join(worse) or f"{len(found)} networks, none worse than {EXPECTED.name} has it")
+    worse, better = compared(read_expected(), found)
+    print("".join(f"worse: {one}\n" for one in worse) + "".join(f"better: {one}\n" for one in better), end="")
+    print(f"{len(worse)} worse" if worse else f"{len(found)} networks, none worse than {EXPECTED.name} has it")
     sys.exit(bool(worse))
 
 
@@ -94,28 +95,34 @@ def read_expected() -> dict[str, Line]:
 
 
 def looked_at(name: str, side: int) -> Line:
+    """What is chosen in a network and what explains it; why nothing does, if it fails."""
+    try:
+        return explained(name, side)
+    except Exception as error:  # the other networks are to be looked at all the same
+        said = next((line for line in map(str.strip, str(error).splitlines()) if line.strip("-")), "")
+        why = word(f"{type(error).__name__}: {said}")
+        return Line(methods=dict.fromkeys(METHODS, why))
+
+
+def explained(name: str, side: int) -> Line:
     """What is chosen in a network and what explains it."""
     import mindcv  # noqa: PLC0415  (slow, and not needed by tests of the rest)
 
     from explainrun.runner.figures.explanations import Question, explain_pictures  # noqa: PLC0415
-    from explainrun.runner.problems import PlanError  # noqa: PLC0415
 
     ms.set_seed(5)
     np.random.seed(5)
     network = mindcv.create_model(name, num_classes=CLASSES)
     image = np.random.default_rng(5).normal(size=(3, side, side)).astype(np.float32)
     window = {"window": side // WINDOWS, "stride": side // WINDOWS}
-    try:
-        asked: list[Any] = [*METHODS[:-1], {METHODS[-1]: window}]
-        question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[(0,)])
-        [picture], explainers = explain_pictures(question, [image], [name])
-    except PlanError as error:
-        return Line(methods=dict.fromkeys(METHODS, word(str(error))))
+    asked: list[Any] = [*METHODS[:-1], {METHODS[-1]: window}]
+    question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[(0,)])
+    [picture], explainers = explain_pictures(question, [image], [name])
     reading: Any = next(one for one in explainers if one.name == "GradCAM")
-    told = {method: word(why) for method, why in picture.refused.items()}
-    told |= {method: "runs" if np.ptp(map_) else "zero" for method, map_ in picture.maps.items()}
+    words = {method: word(why) for method, why in picture.refused.items()}
+    words |= {method: "runs" if np.ptp(map_) else "zero" for method, map_ in picture.maps.items()}
     reshape = None if reading.reshape is None else list(reading.reshape)
-    return Line(", ".join(reading.layer), reshape, {method: told[method] for method in METHODS})
+    return Line(", ".join(reading.layer), reshape, {method: words[method] for method in METHODS})
 
 
 def word(why: str) -> str:
@@ -123,16 +130,23 @@ def word(why: str) -> str:
     return next((short for said, short in WORDS.items() if said in why), why)
 
 
-def losses(name: str, before: Line, now: Line) -> list[str]:
-    """What is worse than before, a sentence each."""
-    told = []
-    if (before.layer, before.reshape) != (now.layer, now.reshape):
-        told.append(f"{name}: the layer was {before.layer} {before.reshape or ''}, is {now.layer} {now.reshape or ''}")
-    for method in METHODS:
-        was, is_ = before.methods.get(method, ""), now.methods.get(method, "")
-        if is_ not in (was, "runs"):
-            told.append(f"{name}: {method} was {was!r}, is {is_!r}")
-    return told
+def compared(expected: Mapping[str, Line], found: Mapping[str, Line]) -> tuple[list[str], list[str]]:
+    """What is worse than before, a sentence each, and what is better."""
+    worse: list[str] = []
+    better: list[str] = []
+    for name, now in found.items():
+        before = expected.get(name)
+        if before is None:
+            worse.append(f"{name} is not in {EXPECTED.name}; look at its line, and add it with --write {name}")
+            continue
+        was_read, is_read = (f"{line.layer} {line.reshape or ''}".rstrip() for line in (before, now))
+        if was_read != is_read:
+            worse.append(f"{name}: the layer was {was_read!r}, is {is_read!r}")
+        for method in METHODS:
+            was, is_ = before.methods.get(method, ""), now.methods.get(method, "")
+            if was != is_:
+                (better if is_ == "runs" else worse).append(f"{name}: {method} was {was!r}, is {is_!r}")
+    return worse, better
 
 
 def write(found: Mapping[str, Line]) -> None:

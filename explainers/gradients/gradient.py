@@ -96,8 +96,8 @@ class GuidedBackprop(GradientSize):
 
     Springenberg et al.: Striving for Simplicity (2014), section 3.4. Holds for ReLU and ReLU6, as cells or functions,
     also in blocks under ``mindspore.jit``. Hard-swish, hard-sigmoid, smooth and leaky activations keep their gradient.
-    A network without ReLU or ReLU6 is refused, and so is one that also rectifies in another way, such as by
-    ``ops.maximum(x, 0)`` or ``x * (x > 0)``.
+    A network without ReLU or ReLU6 between its images and its logits is refused, and so is one that also rectifies in
+    another way, such as by ``ops.maximum(x, 0)`` or ``x * (x > 0)``.
     """
 
     rule = "guided"

@@ -14,6 +14,7 @@ from explainrun.explainers.network.backward import rectifications
 IMAGE = np.array([[[[3.0, 2.5, -1.0, 0.5], [-2.0, -0.4, 1.5, -3.5]]]], np.float32)
 WEIGHTS = np.array([[[2, -3, 5, -7], [11, -13, 17, 19]]], np.float32)
 ZERO = Tensor(0.0)
+MASK = Tensor(np.where(IMAGE < 0, -300, 0).astype(np.float32))  # where floats of smooth functions are all the same
 
 watching = pytest.mark.skipif(not hasattr(ms, "MsDispatchMode"), reason="MindSpore 2.10 shows what runs")
 pytestmark = watching
@@ -113,6 +114,19 @@ KEPT = {
     "dropout": nn.Dropout(p=0.5),
     "fixed mask": lambda x: x * Tensor(np.array([1, 0, 0, 1], np.float32)),
     "softmax": lambda x: ops.softmax(x, -1),
+    "softmax of what a mask leaves": lambda x: ops.softmax(x + MASK, -1),
+    "sigmoid that is full": lambda x: ops.sigmoid(x + MASK),
+    "sigmoid of mint": lambda x: mint.sigmoid(x + MASK),
+    "tanh that is full": lambda x: ops.tanh(x + MASK),
+    "erf that is full": lambda x: ops.erf(x + MASK),
+    "exponential of nothing": lambda x: ops.exp(x + MASK),
+    "power of nothing": lambda x: 2.0 ** (x + MASK),
+    "GELU far out": lambda x: nn.GELU()(x + MASK),
+    "SiLU far out": lambda x: nn.SiLU()(x + MASK),
+    "ELU far out": lambda x: nn.ELU()(x + MASK),
+    "SELU far out": lambda x: nn.SeLU()(x + MASK),
+    "Mish far out": lambda x: nn.Mish()(x + MASK),
+    "softplus far out": lambda x: ops.softplus(x + MASK),
     "guard above zero": lambda x: ops.sqrt(ops.clamp(x * x, min=1e-6)),
     "generalised mean": lambda x: ops.relu(x).clamp(min=1e-6) ** 3.0,
     "own bprop that is smooth": None,

@@ -94,7 +94,28 @@ def test_the_rule_is_gone_afterwards(explainer, state):
     assert Gradient(network)(Tensor(IMAGE), 0).asnumpy().ravel().tolist() == [2, 2, 2, 3]
 
 
+class Aside(nn.Cell):
+    """Rectifies what does not lie between the images and the logits."""
+
+    def __init__(self, aside):
+        super().__init__()
+        self.dense, self.aside = nn.Dense(4, 4), aside
+
+    def construct(self, x):
+        return (x.reshape(-1, 4) + self.aside(self, x.reshape(-1, 4))).sum(1, keepdims=True)
+
+
+ASIDE = {
+    "none": lambda network, x: x,
+    "of parameters": lambda network, x: ops.relu(network.dense(Tensor([[1.0, 2.0, 3.0, 4.0]]))),  # as position tables
+    "of a constant": lambda network, x: ops.relu(Tensor([[1.0, -2.0, 3.0, 4.0]])),
+    "unused": lambda network, x: (ops.relu6(x), x)[1],
+    "detached": lambda network, x: ops.stop_gradient(ops.relu(x)),
+}
+
+
 @pytest.mark.parametrize("explainer", [GuidedBackprop, Deconvolution])
-def test_a_network_without_rectifiers_is_refused(explainer, linear):
-    with pytest.raises(ValueError, match=r"no ReLU or ReLU6 ran, so the .* rule would give the plain gradient"):
-        explainer(linear(np.ones((1, 1, 1, 4))))(Tensor(IMAGE), 0)
+@pytest.mark.parametrize("aside", ASIDE)
+def test_a_network_without_rectifiers_between_images_and_logits_is_refused(explainer, aside, raising):
+    with raising(ValueError, "rectifier-missing", rule=explainer.rule):
+        explainer(Aside(ASIDE[aside]))(Tensor(IMAGE), 0)

@@ -344,8 +344,8 @@ def test_a_method_without_a_map_is_told_and_has_an_exit_code(folder):
     done = command(*given, "--method", "Gradient,GuidedBackprop")
     assert done.exit_code == 2  # running it again would not help
     assert [line for line in done.stderr.splitlines() if line.startswith("explainrun")] == [
-        "explainrun: scene.png: no map by GuidedBackprop: no ReLU or ReLU6 ran, so the guided rule would give the "
-        "plain gradient; use Gradient"
+        "explainrun: scene.png: no map by GuidedBackprop: no ReLU or ReLU6 ran between the images and the logits, so "
+        "the guided rule would give the plain gradient; use Gradient"
     ]
     assert done.stdout.splitlines()[-1] == "written to out.png"
     assert command(*given).exit_code == 0  # nobody asked for that one

@@ -21,6 +21,9 @@ from .compiled import compiled_part
 from .recorder import records_gradients
 
 _KEPT = {"HSwish", "HSigmoid", "HShrink", "SoftShrink"}  # 0 on a half-line too, but not rectifiers in the field's sense
+# Their gradients are 0 nowhere, but floats may make them one value on a half-line, as of masked attention's softmax.
+_SMOOTH = {"celu", "elu", "erf", "erfc", "exp", "exp2", "expm1", "fastgelu", "gelu", "logsigmoid", "logsoftmax", "mish",
+           "pow", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"}  # fmt: skip
 _KEPT_CELLS = (nn.RReLU,)  # leaky, but made of two clamped halves
 _BOUNDING = {"Maximum", "Minimum", "Fmax", "Fmin", "ClampScalar", "ClampTensor", "Hardtanh"}
 _SLOPED = {"PReLU", "LeakyReLU", "LeakyReLUExt"}
@@ -75,7 +78,7 @@ class _Watch(_Dispatch):
 
     def __ms_dispatch__(self, func: Any, args: Any, kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.found is None and func.name not in _KEPT and self._rectifies(func.name, list(_leaves(args)), result):
+        if self.found is None and not _is_kept(func.name) and self._rectifies(func.name, list(_leaves(args)), result):
             callers = list(_calling_cells())
             if not isinstance(callers[0] if callers else None, (Treated, *_KEPT_CELLS)):
                 self.found = func.name, records_gradients(), callers
@@ -95,6 +98,10 @@ class _Watch(_Dispatch):
         if name in _SLOPED and any(_has_zero(one) for one in arguments if one is not tensors[0]):
             return True
         return any(_rectified(tensors, output) for output in _leaves([result]) if isinstance(output, Tensor))
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.removeprefix("Inplace").removesuffix("Ext").lower() in _SMOOTH
 
 
 def _leaves(arguments: Any) -> Iterator[Any]:

@@ -36,6 +36,7 @@ class _Rectifier(Treated):
         return self._forward(self._primitive, x)
 
     def bprop(self, x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
+        self.runs += 1  # here: one that does not stand between the images and the logits changes no gradient
         gradient = ops.maximum(dout, ops.zeros_like(dout))
         if self._guided:
             passing = out > 0
@@ -50,7 +51,7 @@ def backward_rule(rule: Rule) -> Iterator[None]:
     """Within, every ReLU and ReLU6 that runs gets the rule; "plain" and "loss" change nothing.
 
     Raises:
-        ValueError: if no rectifier ran within, since the gradient would be the plain one under another name.
+        ValueError: if the gradient went back through no rectifier, since it would be the plain one under another name.
     """
     if rule in ("plain", "loss"):
         yield
@@ -65,7 +66,10 @@ def backward_rule(rule: Rule) -> Iterator[None]:
         for primitive, call in found.items():
             primitive.__call__ = call
     if not any(rectifier.runs for rectifier in rectifiers.values()):
-        words = "no ReLU or ReLU6 ran, so the {rule} rule would give the plain gradient; use Gradient"
+        words = (
+            "no ReLU or ReLU6 ran between the images and the logits, so the {rule} rule would give the plain gradient; "
+            "use Gradient"
+        )
         raise ValueError(Problem.of("rectifier-missing", words, rule=rule))
 
 
@@ -82,7 +86,6 @@ def _calling(rectifier: _Rectifier, forward: Callable[[Any, Tensor], Tensor]) ->
     def call(primitive: Any, x: Tensor) -> Tensor:
         if not records_gradients():  # a cell's own bprop decides there, not the rule
             return forward(primitive, x)
-        rectifier.runs += 1
         result: Tensor = rectifier(x)
         return result
 
