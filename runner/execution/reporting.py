@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...summary_format.names import without_controls
 
 if TYPE_CHECKING:
-    from ..results.run_result import RunResult
+    from .run_result import RunResult
 
 _log = logging.getLogger("explainrun")
 

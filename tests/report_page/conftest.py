@@ -105,7 +105,7 @@ class Opened:
 
     @property
     def hash(self):
-        return self.page.evaluate("location.hash")
+        return self.page.evaluate("() => ER.state.address({})")  # the browser's own follows, less often than sliders move
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_the_slider_uncovers_the_baseline(compared):
     page.page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 30, steps=5)
     page.page.mouse.up()
     assert abs(int(slider.input_value()) - 25) <= 1
-    page.page.wait_for_function("location.hash.includes('swipe=2')")
+    page.page.wait_for_function("() => location.hash.includes('swipe=2')")
 
 
 def test_the_address_holds_what_is_seen(compared):

@@ -69,7 +69,7 @@ def test_a_bar_leads_to_its_samples(opened):
     bars.first.focus()
     page.page.keyboard.press("ArrowRight")
     page.page.keyboard.press("Enter")
-    assert page.hash.startswith("#range=1%2C0%2C")
+    assert page.hash.startswith("#view=samples&range=1%2C0%2C")
     assert 0 < int(count_shown(page).split(" of 40")[0]) <= counts[1]
     page.page.go_back()
     page.page.wait_for_selector("[data-name=scores]")
@@ -78,7 +78,7 @@ def test_a_bar_leads_to_its_samples(opened):
 def test_a_cell_of_the_confusion_matrix_leads_to_its_samples(opened):
     page = opened(state=SCORES + "&find=1")
     page.page.get_by_role("link", name="4 samples: true class 4, predicted class 5").click()
-    assert page.hash == "#cell=4%2C5"
+    assert page.hash == "#view=samples&cell=4%2C5"
     assert count_shown(page) == "4 of 40 samples, true label class 4, predicted class 5"
 
 
