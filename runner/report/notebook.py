@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...explainers.visual.visualization import Panel, colour_map, draw_panel, frame, scaled
+from ...explainers.visual.visualization import Panel, colour_map, draw_panel, frame
 from ...summary_format import Results, RunFolder
+from ...summary_format.map_scale import holds_negatives, shown_values
 from ...summary_format.problem import Problem
 from .encoded_arrays import Array
 from .sample_pictures import SamplePictures
 from .write import ReportError
 
 _PANEL_INCHES = 2.2
-_OUTLIERS = 2.0  # per cent, as ``explain`` clips
 _FIRST_SAMPLES, _FIRST_EXPLAINERS = 3, 5  # what a run shows of itself
 _OPACITY = 0.6
 
@@ -74,7 +74,8 @@ def _figure(results: Results, run: RunFolder, places: Array, explainers: Sequenc
     figure = new_figure((_PANEL_INCHES * (1 + len(explainers)), high))
     grid = figure.subplots(len(places), 1 + len(explainers), squeeze=False)
     pictures = SamplePictures(run, results)
-    signed = {name for name in explainers if any((results.maps(name, at, at + 1) < 0).any() for at in places.tolist())}
+    first, last = int(places.min()), int(places.max()) + 1
+    signed = {name for name in explainers if any(map(holds_negatives, results.maps(name, first, last)))}
     for panels, place, row in zip(grid, places, titles, strict=True):
         for axes, title in zip(panels, row, strict=True):
             write_title(axes, title)
@@ -123,7 +124,7 @@ def _draw_row(
 
 def _draw_map(axes: Any, map_: Array, colours: Array | None, *, signed: bool) -> None:
     sign = "all" if signed else "positive"
-    (shown,), _ = scaled(map_[None] if sign == "all" else map_[None] - map_.min(), sign, _OUTLIERS)
+    shown = shown_values(map_, signed)
     cmap = colour_map("viridis" if sign == "positive" else "RdBu_r", sign)
     draw_panel(axes, Panel("blended_heat_map", sign), shown, colours, cmap, _OPACITY)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...summary_format import Inspection, Results, RunFolder
+from ...summary_format.map_scale import holds_negatives
 from ...summary_format.inspection.integrity import ANEW, REMOVED
 from .agreement import SIDE, Agreement
 from .encoded_arrays import Array, base64_of, map_codes, reduced
@@ -90,7 +91,7 @@ class RunFiles:
         agreement.add(maps, len(samples))
         for place, of in zip(map(self.results.explainers.index, self.pictured), maps, strict=True):
             self.size = (of.shape[1], of.shape[2]) if len(of) else self.size
-            if (of < 0).any():
+            if any(map(holds_negatives, of)):
                 self.signed.add(place)
             self._put(f"maps-{place}-{group}", _coded(reduced(of, THUMBNAIL)))
         if self._are_larger(shown, maps):

@@ -105,7 +105,8 @@ class Opened:
 
     @property
     def hash(self):
-        return self.page.evaluate("() => ER.state.address({})")  # the browser's own follows, less often than sliders move
+        """The address of what is shown; the browser's own follows it, less often than sliders move."""
+        return self.page.evaluate("() => ER.state.address({})")
 
 
 @pytest.fixture
