@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...summary_format import Inspection, Results, RunFolder
-from ...summary_format.map_scale import holds_negatives
 from ...summary_format.inspection.integrity import ANEW, REMOVED
+from ...summary_format.map_scale import holds_negatives
 from .agreement import SIDE, Agreement
 from .encoded_arrays import Array, base64_of, map_codes, reduced
 from .files import DataFiles
