@@ -21,7 +21,7 @@ from .run_files import RunFiles
 from .run_summary import VERSION
 from .write import Choice, check_merged, check_output, check_single_file, folder_written, single_file_written
 
-MAILED_BYTES = 20_000_000  # of the maps that a page of one file shows, where nobody says how many samples it shall show
+MAILED_BYTES = 20_000_000  # of the maps that a page of one file shows, where no limit is given
 MAILED_SAMPLES = (10, 200)  # at least, at most
 
 
@@ -228,6 +228,6 @@ def _title(baseline: str, candidate: str, words: str = "compared with") -> str:
 
 
 def _bytes_of_maps(results: Results, explainers: Sequence[str]) -> int:
-    """What a run's maps take in a page, a little above a byte a pixel for base64."""
+    """What a run's maps take in a page, a little above a byte per pixel for base64."""
     shapes = [results.maps(name, 0, 1).shape[1:] for name in explainers if name in results.explainers]
     return sum(4 * height * width // 3 for height, width in shapes) * len(results.questions)
