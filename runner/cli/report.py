@@ -13,7 +13,7 @@ from .standard_streams import echo_after
 from .standard_streams import report as report_line
 
 
-@click.command(short_help="Write a page that shows a run, or compares two.")
+@click.command(short_help="Write a page that shows a run, or two.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.argument("candidate", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write the page to this folder.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -58,7 +59,9 @@ def first_samples(results: Results, run: RunFolder) -> str:
         return ""
     figure = _figure(results, run, places, results.explainers[:_FIRST_EXPLAINERS], scores=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name that the font lacks stands in the table too
+        figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="The first samples and their maps" src="data:image/png;base64,{data}">'
 

@@ -22,7 +22,7 @@ from .sample_pictures import THUMBNAIL, SamplePicture, SamplePictures
 GROUP = 32  # samples whose pictures, or whose maps by one explainer, are a file
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunFiles:
     """Writes what the page shows of a run.
 

@@ -18,6 +18,7 @@ from explainrun.runner.data.pictures import PictureError
 from explainrun.runner.plan.fingerprint import UndescribedError
 from explainrun.runner.plan.sharding import NotAWorker
 from explainrun.runner.problems import DamagedRunError, DatasetChangedError
+from explainrun.runner.report.write import ReportError
 from explainrun.runner.up_to_date_run import RunFailedError
 from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
 from explainrun.summary_format.errors import NotRegularError, SeveralProblemsError
@@ -39,6 +40,7 @@ ERRORS = {
     OutOfMemoryError: (RuntimeError, 3),
     PictureError: (ValueError, 2),
     PlanError: (ValueError, 2),
+    ReportError: (ValueError, 2),
     RulesError: (ValueError, 2),
     RunFailedError: (RuntimeError, 2),
     SampleError: (ValueError, 2),

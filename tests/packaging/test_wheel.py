@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = ("summary_format", "explainers", "benchmarks", "runner", "configs")
-SUFFIXES = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".txt", ".typed"}
+SUFFIXES = {".py", ".pyi", ".proto", ".yaml", ".ckpt", ".txt", ".typed", ".js", ".css", ".j2"}
 
 
 def sources(repository):
@@ -41,8 +41,8 @@ def test_setup_cfg_names_every_source_file_and_nothing_else(repository):
         patterns = ["*.py", *setup["options.package_data"].get(package, "").replace(",", " ").split()]
         inside = Path(*package.split(".")[1:])
         for pattern in patterns:
-            found = (repository / folder_of(package, folders)).glob(pattern)
-            named += [(inside / path.name).as_posix() for path in found]
+            folder = repository / folder_of(package, folders)
+            named += [(inside / path.relative_to(folder)).as_posix() for path in folder.glob(pattern)]
     assert sorted(named) == sorted(sources(repository))
 
 

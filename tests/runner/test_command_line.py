@@ -255,7 +255,7 @@ def test_values_are_set_by_dotted_key(quickstart):
     config, unknown = load_config(quickstart(), overrides)
     assert unknown == []
     assert config.metrics[0] == {"InsertionAUC": {"steps": 5}}
-    assert config.data.options == {"split": "test", "count": 9}
+    assert config.data.options == {"split": "test", "first": 1, "count": 9}
     assert (config.explainers[1], config.seed) == ("Gradient", 3)
 
 
@@ -325,7 +325,7 @@ def test_the_lines_of_help_are_whole_phrases():
         assert command.short_help.endswith(".")
     lines = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.splitlines()
     listed = lines[lines.index("Commands:") + 1 :]
-    assert len(listed) == len(main.commands) == 9
+    assert len(listed) == len(main.commands) == 10
     assert not [line for line in listed if "..." in line]
 
 
