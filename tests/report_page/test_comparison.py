@@ -113,11 +113,3 @@ def test_runs_that_were_not_compared(browser, tmp_path):
     assert page.locator("h1").inner_text() == "Not compared"
     assert page.locator(".problems li").all_inner_texts() == ["other <i>class</i> names"]
     page.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_it(compared, axe, scheme):
-    page = compared(state="pairMode=swipe", scheme=scheme).settled(".both .map").page
-    page.evaluate(axe)
-    found = page.evaluate("async () => (await axe.run(document, {preload: false})).violations.map((one) => one.id)")
-    assert found == []

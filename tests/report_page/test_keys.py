@@ -22,9 +22,9 @@ def test_rows(opened):
     expect(image(page, 10)).to_be_focused()
 
 
-@pytest.mark.parametrize(
-    ("key", "times", "state"),
-    [
+def test_keys_that_change_the_state(opened):
+    page = opened()
+    for key, times, state in [
         ("m", 1, "mode=alone"),
         ("[", 2, "opacity=0.4"),
         ("]", 1, "opacity=0.7"),
@@ -33,13 +33,11 @@ def test_rows(opened):
         ("s", 3, "sign=absolute"),
         ("2", 1, "view=scores"),
         ("?", 1, "help=1"),
-    ],
-)
-def test_keys_that_change_the_state(opened, key, times, state):
-    page = opened()
-    for _ in range(times):
-        page.page.keyboard.press(key)
-    assert page.hash == f"#{state}"
+    ]:
+        page.go()
+        for _ in range(times):
+            page.page.keyboard.press(key)
+        assert page.hash == f"#{state}"
 
 
 def test_keys_of_the_list(opened):

@@ -90,14 +90,3 @@ def test_from_a_step_to_all_methods(opened):
     page.page.get_by_role("button", name="All methods side by side").last.click()
     expect(page.page.locator("#enlarged-title")).to_have_text("Sample 4")
     assert "layer" not in page.hash
-
-
-@pytest.mark.parametrize("state", ["view=counterfactual", "view=counterfactual&sample=4&layer=1&blur=1"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessibility(opened, axe, state, scheme):
-    page = opened(**OPTIONS, form="single", state=state, scheme=scheme).settled(COVERED)
-    page.page.evaluate(axe)
-    found = page.page.evaluate(
-        "axe.run({preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-    )
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []

@@ -126,41 +126,25 @@ def test_scores_and_their_places(opened):
     assert [float(text) for text in bold] == [max(found)[0]]
 
 
-@pytest.mark.parametrize(
-    ("values", "value", "flip", "words"),
-    [
+def test_where_a_score_stands(opened):
+    page = opened()
+    for values, value, flip, words in [
         ("[1, 2, 3, NaN, 2]", 2, "false", "better than 33 % of the other 3 scores, equal to 33 %"),
         ("[1, 2, 3, NaN, 2]", 1, "true", "better than 100 % of the other 3 scores"),
         ("[5, NaN]", 5, "false", ""),
-    ],
-)
-def test_where_a_score_stands(opened, values, value, flip, words):
+    ]:
+        found = page.page.evaluate(f"ER.distribution.comparedWords({values}, {value}, {{ flip: {flip} }})")
+        assert found == words
+
+
+def test_texts_are_filled_in_as_python_does(opened):
     page = opened()
-    assert page.page.evaluate(f"ER.distribution.comparedWords({values}, {value}, {{ flip: {flip} }})") == words
-
-
-@pytest.mark.parametrize("error", [0.0, 1.234e-05, 0.0996, 0.5, 12.3, 123.4, 1e6])
-@pytest.mark.parametrize(
-    "text",
-    [
+    for text in [
         "{name} misses completeness by {error:.2g} of a logit",
         "{name} maps off by {error:.0%} of their range",
         "{{{error:.3f}}} {error:.1e} {error:g}",
-    ],
-)
-def test_texts_are_filled_in_as_python_does(opened, text, error):
-    page = opened()
-    filled = page.page.evaluate(
-        "([text, values]) => ER.pythonFormat(text, values)", [text, {"name": "N", "error": error}]
-    )
-    assert filled == text.format(name="N", error=error)
-
-
-@pytest.mark.parametrize("state", ["sample=4&at=3,4", "help=1"])
-@pytest.mark.parametrize(("scheme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
-def test_nothing_keeps_people_out(opened, axe, state, scheme, size):
-    page = opened(state=state, scheme=scheme, size=size)
-    page.page.evaluate(axe)
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
-    found = page.page.evaluate("tags => axe.run(document, { runOnly: tags, preload: false })", tags)
-    assert [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]] == []
+    ]:
+        for error in [0.0, 1.234e-05, 0.0996, 0.5, 12.3, 123.4, 1e6]:
+            values = {"name": "N", "error": error}
+            filled = page.page.evaluate("([text, values]) => ER.pythonFormat(text, values)", [text, values])
+            assert filled == text.format(**values)
