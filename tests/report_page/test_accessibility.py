@@ -23,8 +23,8 @@ def violations(page, axe):
 @pytest.mark.parametrize(
     ("scheme", "size"),
     [
-        ("light", (1440, 900)),
         ("dark", (390, 844)),
+        pytest.param("light", (1440, 900), marks=pytest.mark.long),
         pytest.param("dark", (1440, 900), marks=pytest.mark.long),
         pytest.param("light", (390, 844), marks=pytest.mark.long),
         pytest.param("light", (1024, 768), marks=pytest.mark.long),
@@ -37,9 +37,14 @@ def test_every_view_of_a_run(opened, axe, scheme, size):
     assert found == {state: [] for state in STATES}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_two_runs(opened, runs, axe, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "mode"),
+    [
+        ("light", "swipe"),
+        *(pytest.param(*of, marks=pytest.mark.long) for of in [("light", "beside"), ("dark", "swipe")]),
+    ],
+)
+def test_two_runs(opened, runs, axe, scheme, mode):
     pair = (runs("usual"), runs("worse", worse=True))
-    for mode in ("beside", "swipe"):
-        page = opened("compared", "folder", f"pairMode={mode}", pair=pair, scheme=scheme).settled(".both .map")
-        assert violations(page, axe) == []
+    page = opened("compared", "folder", f"pairMode={mode}", pair=pair, scheme=scheme).settled(".both .map")
+    assert violations(page, axe) == []

@@ -28,7 +28,7 @@ def titled(page):
     return page.locator("#pair-title").inner_text()
 
 
-@pytest.mark.parametrize("form", ["folder", "single"])
+@pytest.mark.parametrize("form", ["folder", pytest.param("single", marks=pytest.mark.long)])
 def test_the_verdict_and_what_changed_first(compared, form):
     page = compared(form).page
     assert page.locator("h1").inner_text() == "The candidate is worse"

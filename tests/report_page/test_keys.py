@@ -34,7 +34,7 @@ def test_keys_that_change_the_state(opened):
         ("2", 1, "view=scores"),
         ("?", 1, "help=1"),
     ]:
-        page.go()
+        page.page.evaluate("() => ER.state.set(ER.state.DEFAULTS)")
         for _ in range(times):
             page.page.keyboard.press(key)
         assert page.hash == f"#{state}"
@@ -77,7 +77,7 @@ def test_keys_are_turned_off(opened):
     expect(page.page.get_by_role("heading", name="Sample 2")).to_be_visible()
 
 
-@pytest.mark.parametrize("samples", [40, 60])
+@pytest.mark.parametrize("samples", [40, pytest.param(60, marks=pytest.mark.long)])
 def test_the_chosen_rows_are_printed(opened, samples):
     """Up to 50, as soon as all are drawn, and gone afterwards."""
     page = opened("usual" if samples == 40 else "sixty", samples=samples)

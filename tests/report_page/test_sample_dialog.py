@@ -48,7 +48,7 @@ def test_opens_and_closes(opened):
     expect(dialog(page)).to_have_count(1)
 
 
-@pytest.mark.parametrize("form", ["folder", "single"])
+@pytest.mark.parametrize("form", ["folder", pytest.param("single", marks=pytest.mark.long)])
 def test_values_are_read_in_all_maps_at_once(opened, form):
     """Maps are 1 at their hottest pixel; the signed one is -1 at its mirror image."""
     page = opened(form=form, state="sample=3").settled("dialog .map")

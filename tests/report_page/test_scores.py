@@ -17,7 +17,7 @@ def count_shown(page):
     return page.page.locator(".count").inner_text().removesuffix(" Show all").strip()
 
 
-@pytest.mark.parametrize("form", ["folder", "single"])
+@pytest.mark.parametrize("form", ["folder", pytest.param("single", marks=pytest.mark.long)])
 def test_means_places_and_intervals(opened, form):
     """The explainers' scores are about 0.9, 0.8 and 0.7, which 40 samples tell apart."""
     found = rows(opened(form=form, state=SCORES), "scores")

@@ -157,6 +157,7 @@ READING = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_says_which_layer_it_chose(run, tmp_path, caplog):
     caplog.set_level(logging.INFO, "explainrun")
     chosen, named = run("chosen", [*LACKING, Gradient]), run("named", [*READING, Gradient])

@@ -226,6 +226,7 @@ def test_all_that_is_wrong_in_a_config_is_listed_at_once(quickstart):
     assert (network["name"], network["option"]) == ("PointingGame", "network")
 
 
+@pytest.mark.slow
 def test_layers_options_and_values_are_checked(quickstart):
     (told,) = problems(quickstart(explainers=[{"GradCAM": {"layer": "blck6"}}]))
     nearest_blocks = nearest("blck6", ["block6", "block5", "block4"])

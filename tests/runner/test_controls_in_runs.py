@@ -64,6 +64,7 @@ def test_what_a_run_with_controls_writes(runner, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_controls_take_no_pass_and_change_nothing_for_others(runner, tmp_path):
     robust = [PointingGame(2), Robustness(2, nn.Sigmoid(), samples=2), ClassSensitivity()]
     alone = runner("alone", [Gradient, GradCAM], robust, samples=3).run()

@@ -194,7 +194,7 @@ def test_strange_class_names_come_back(two_channels, dataset, tmp_path, scenes):
         assert results.maps("maps").tobytes() == results.maps("scores <i>&'").tobytes()
         with h5py.File(find_runs(folder)[0].archive) as file:
             assert file["class_names"].asstr()[:].tolist() == names
-        assert "<b>" not in result._repr_html_()
+    assert "<b>" not in result._repr_html_()
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 

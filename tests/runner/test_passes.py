@@ -168,6 +168,7 @@ def test_the_source_is_read_once(two_channels, tmp_path):
     assert reads == list(range(10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [7, *(pytest.param(batch, marks=pytest.mark.long) for batch in (1, 32))])
 def test_the_reading_batch_changes_nothing(two_channels, dataset, tmp_path, how_runs_differ, batch):
     network = two_channels()

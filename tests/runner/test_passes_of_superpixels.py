@@ -86,6 +86,7 @@ def test_they_make_the_passes_that_they_tell(dataset, tmp_path, sensitive):
     assert network.runs == sum(made.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [(LIME,), (KernelSHAP,), (Gradient, KernelSHAP, Occlusion, LIME)])
 def test_noisy_images_have_segments_of_their_own(dataset, tmp_path, kinds):
     network = Classifier()

@@ -82,6 +82,7 @@ def parts(finished, tmp_path):
     return sorted(shutil.copytree(finished / "parts", tmp_path / "parts").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count",
     [

@@ -179,6 +179,7 @@ def taken_over_at_each(watched, how_runs_differ, tmp_path, every):
     return taken_over
 
 
+@pytest.mark.slow
 def test_a_run_that_was_taken_over(taken_over_at_each, make_run, tmp_path):
     make_run("whole")
     calls, lost = taken_over_at_each(tmp_path / "run", make_run, make_run, step=7)

@@ -97,6 +97,7 @@ def test_how_many_are_wrong_is_told(make_runner, tmp_path):
     assert faults == {"this picture is missing", f"{WRONG}, as are {others} others"}
 
 
+@pytest.mark.slow
 def test_of_an_unfinished_run_it_is_named_and_computed_again(
     make_runner, whole, kill, tmp_path, how_runs_differ, caplog
 ):

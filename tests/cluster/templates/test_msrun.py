@@ -41,6 +41,7 @@ def test_bad_input_is_not_tried_again(templates, script):
     assert len(templates.calls()) <= 2
 
 
+@pytest.mark.slow
 def test_stopped_with_its_workers(templates, script):
     templates.ends_with("1/2", "hang")
     templates.ends_with("2/2", "hang")
