@@ -273,6 +273,7 @@ def is_report(page: Path) -> bool:
 @contextmanager
 def _replacing(output: Path) -> Iterator[Path]:
     """A folder to fill, which takes the output's name once it is complete, and goes where that fails."""
+    output = output.absolute()  # "." has no name of its own
     output.parent.mkdir(parents=True, exist_ok=True)
     made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     made.mkdir()

@@ -115,6 +115,14 @@ def test_refusals(make_run, report, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_the_folder_where_one_is(make_run, report, tmp_path, monkeypatch):
+    folder = make_run()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert report(folder, "-o", ".") == (0, "index.html\n")
+    assert (tmp_path / "here" / "index.html").is_file()
+
+
 def test_a_report_is_replaced_and_mixed_ones_are_not(make_run, report, tmp_path):
     folder = make_run()
     assert report(folder, "-o", tmp_path / "page", "--limit", 2)[0] == 0
