@@ -99,5 +99,5 @@
     }
   }
 
-  ER.maps = { limits, sharedLimits, coloursOf, drawMap, drawPicture, drawTable };
+  ER.maps = { limits, sharedLimits, drawMap, drawPicture, drawTable };
 })();

@@ -129,5 +129,5 @@
 
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-  ER.model = { loadRun, FLAGS, mean };
+  ER.model = { loadRun, mean };
 })();
