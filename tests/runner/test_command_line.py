@@ -361,7 +361,7 @@ def test_help_comes_without_what_takes_long_to_import(command):
 
 @pytest.mark.slow
 def test_files_named_in_a_config(quickstart, tmp_path):
-    DigitScenes("test", 2).write_hdf5(tmp_path / "scenes.h5")
+    DigitScenes("test", 2, first=1).write_hdf5(tmp_path / "scenes.h5")
     (tmp_path / "names.txt").write_text("\n".join("0123456789"))
     (tmp_path / "nets.py").write_text("from explainrun.configs.digit_network import DigitNetwork\n")
     few = {"explainers": ["Gradient", "InputXGradient", "GuidedBackprop"]}

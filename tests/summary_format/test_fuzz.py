@@ -19,7 +19,7 @@ def test_damage_is_told_or_read_and_nothing_worse(harness, tmp_path, every):
     assert [one for one in found if one.came_to == "fault"] == []
     assert {one.target for one in found} == set(harness.TARGETS)
     raw = [one for one in found if one.target in ("event file", "archive", "segment")]
-    assert {one.came_to for one in raw} == {"refused", "as before"}  # with checksums, nothing passes for other values
+    assert {one.came_to for one in raw} <= {"refused", "as before"}  # with checksums, nothing passes for other values
     assert sum(one.came_to == "refused" for one in raw) > 0.8 * len(raw)
 
 
