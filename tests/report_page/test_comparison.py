@@ -38,6 +38,7 @@ def test_the_verdict_and_what_changed_first(compared, form):
     assert ["regression" in row.split("\t") for row in rows] == [True, True, False, False, False, False]
 
 
+@pytest.mark.long
 def test_lists_open_samples_and_back_closes_them(compared):
     page = compared().page
     page.get_by_label("Listed").select_option("flips")
@@ -92,6 +93,7 @@ def test_the_slider_uncovers_the_baseline(compared):
     page.page.wait_for_function("() => location.hash.includes('swipe=2')")
 
 
+@pytest.mark.long
 def test_the_address_holds_what_is_seen(compared):
     page = compared(state="changed=all&listed=1&pair=12&pairLabel=2&together=0")
     assert titled(page.page) == "Sample 12, label class 2"
@@ -106,6 +108,7 @@ def test_a_baseline_file_gives_verdicts_only(opened, runs, tmp_path):
     assert page.locator(".pair").count() == 0
 
 
+@pytest.mark.long
 def test_runs_that_were_not_compared(browser, tmp_path):
     write_refusal_file("a", "b", ["other <i>class</i> names"], tmp_path / "refused.html")
     page = browser.new_page()

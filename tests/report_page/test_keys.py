@@ -8,6 +8,7 @@ def image(page, sample):
     return page.page.get_by_role("button", name=f"Sample {sample}: all methods side by side")
 
 
+@pytest.mark.long
 def test_rows(opened):
     """Rows out of sight are scrolled to and drawn before they get the focus."""
     page = opened()
@@ -57,6 +58,7 @@ def test_keys_of_the_list(opened):
     assert page.hash == "#pick=4%3A4"
 
 
+@pytest.mark.long
 def test_no_key_with_a_modifier(opened):
     page = opened()
     for keys in ("Alt+m", "Control+m", "Shift+M", "Meta+m", "Control+["):
@@ -64,6 +66,7 @@ def test_no_key_with_a_modifier(opened):
     assert page.hash == "#"
 
 
+@pytest.mark.long
 def test_keys_are_turned_off(opened):
     """Keys of a character can be turned off; arrows go on to work."""
     page = opened(state="sample=1&help=1")
@@ -101,6 +104,7 @@ def test_the_chosen_rows_are_printed(opened, samples):
     expect(printed).to_have_count(0)
 
 
+@pytest.mark.long
 def test_an_open_dialog_is_printed_alone(opened):
     page = opened(state="sample=1")
     page.page.emulate_media(media="print")

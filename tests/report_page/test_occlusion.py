@@ -39,6 +39,7 @@ def test_what_the_steps_show(page):
     assert np.abs(second[:3] - grey[:3, :, None]).max() < 1
 
 
+@pytest.mark.long
 def test_the_blur_in_colour(page):
     """On demand, as the run blurs, and called approximate."""
     expect(page.page.get_by_text("Approximate:")).to_have_count(0)
@@ -84,6 +85,7 @@ def test_an_enlarged_step_by_keys(page):
     assert page.hash == "#view=counterfactual"
 
 
+@pytest.mark.long
 def test_from_a_step_to_all_methods(opened):
     page = opened(**OPTIONS, state="view=counterfactual&sample=4&label=5&layer=2")
     expect(page.page.locator("#step-dialog-title")).to_have_text("Sample 4, label class 5: layer 2")

@@ -30,6 +30,7 @@ def test_a_sound_run(opened):
     expect(page.page.get_by_text("all that was asked for has been computed")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_configuration_is_copied(opened):
     page = opened(state="view=run")
     assert yaml.safe_load(copied(page, "Copy as YAML")) == {
@@ -64,6 +65,7 @@ def test_a_run_that_cannot_be_read(opened, runs, tmp_path):
     expect(page.page.get_by_text("What the run was asked to do could not be read.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_missing_pictures_are_listed(opened, runs, tmp_path):
     run = shutil.copytree(runs("usual"), tmp_path / "lacking")
     next(run.rglob("origin_images/0/2.jpg")).unlink()

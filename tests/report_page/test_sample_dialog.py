@@ -67,6 +67,7 @@ def test_values_are_read_in_all_maps_at_once(opened, form):
     assert kept in readings(page)
 
 
+@pytest.mark.long
 def test_arrow_keys_read_a_map(opened):
     """Home goes to the first of the largest values, the upper left corner of the square."""
     page = opened(state="sample=3").settled("dialog .map")
@@ -83,6 +84,7 @@ def test_arrow_keys_read_a_map(opened):
     expect(frame(page, "Second")).to_be_focused()
 
 
+@pytest.mark.long
 def test_next_and_previous_of_those_chosen(opened):
     page = opened(state="flag=FN&sample=4")
     steps = dialog(page).locator(".steps")
@@ -126,6 +128,7 @@ def test_scores_and_their_places(opened):
     assert [float(text) for text in bold] == [max(found)[0]]
 
 
+@pytest.mark.long
 def test_where_a_score_stands(opened):
     page = opened()
     for values, value, flip, words in [
@@ -137,6 +140,7 @@ def test_where_a_score_stands(opened):
         assert found == words
 
 
+@pytest.mark.long
 def test_texts_are_filled_in_as_python_does(opened):
     page = opened()
     for text in [

@@ -82,6 +82,7 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_samples(opened):
     assert count_shown(page) == "4 of 40 samples, true label class 4, predicted class 5"
 
 
+@pytest.mark.long
 def test_labels_are_sorted_by_a_heading_and_found_by_name(opened):
     page = opened(state=SCORES)
     heading = page.page.locator("[data-name=labels] thead button", has_text="Questions")
@@ -97,6 +98,7 @@ def test_labels_are_sorted_by_a_heading_and_found_by_name(opened):
     assert [round(float(mean), 1) for mean in found[0][2:]] == [0.9, 0.8, 0.7]
 
 
+@pytest.mark.long
 def test_differences_and_agreement(opened):
     page = opened(state=SCORES)
     assert {(row[0], row[-1]) for row in rows(page, "differences")} == {
@@ -118,6 +120,7 @@ def test_tables_copy_as_csv(opened):
     assert [line.split(",")[0] for line in lines] == ["explainer", "First", "Second", "Signed"]
 
 
+@pytest.mark.long
 def test_a_link_opens_the_part_that_was_chosen(opened):
     page = opened(state=SCORES)
     page.page.get_by_role("link", name="Agreement of metrics").click()
@@ -127,6 +130,7 @@ def test_a_link_opens_the_part_that_was_chosen(opened):
     assert again.evaluate("document.activeElement.textContent") == "Agreement of metrics"
 
 
+@pytest.mark.long
 def test_without_metrics_there_are_agreement_and_confusions(opened):
     page = opened("no metrics", metrics=(), state=SCORES).page
     assert [title.inner_text() for title in page.locator("h2").all()] == [
@@ -136,6 +140,7 @@ def test_without_metrics_there_are_agreement_and_confusions(opened):
     assert page.get_by_text("This run has no metrics").count() == 1
 
 
+@pytest.mark.long
 def test_a_single_sample_has_no_intervals(opened):
     page = opened("one", samples=1, explainers=("First",), state=SCORES)
     assert re.fullmatch(r"[\d.]+", rows(page, "scores")[0][1])
