@@ -187,10 +187,14 @@ def _agree(found, values):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is slow or takes long, unless a marker, a name or ``scripts/test --long`` asks for it."""
-    asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
+    """Leave out what is slow or takes long, unless its marker, a name or ``scripts/test --long`` asks for it.
+
+    What is marked both is asked for by ``-m long``, not by ``-m slow``.
+    """
+    asked = config.option.keyword or any("::" in argument for argument in config.args)
     if not asked and not {"EXPLAINRUN_LONG", "EXPLAINRUN_EVERY_CALL"} & os.environ.keys():
-        left_out = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")]
+        marks = [next(filter(item.get_closest_marker, ("long", "slow")), "") for item in items]
+        left_out = [item for item, mark in zip(items, marks, strict=True) if mark not in config.option.markexpr]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
