@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from ..json_values import finite
 
@@ -16,55 +16,36 @@ _IN_SCRIPTS = {ord("<"): "\\u003c", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 class DataFiles(Protocol):
     """Where data of the page go, each under a name that the page asks for."""
 
-    bytes: int
-
     def put(self, name: str, value: Any) -> None:
         """Write a value that JSON can hold; what is not finite becomes null."""
         ...
 
 
 class FolderFiles:
-    """Data as scripts in a folder, which a page opened from a file may load where it may not fetch.
-
-    Attributes:
-        bytes: written so far.
-    """
+    """Data as scripts in a folder, which a page opened from a file may load where it may not fetch."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.bytes = folder, 0
+        self._folder = folder
 
     def put(self, name: str, value: Any) -> None:
         text = f"explainrunData({json.dumps(name)},{script_json(value)});\n"
         path = self._folder / f"{name}.js"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-        self.bytes += len(text)
 
 
 class SingleFile:
-    """Data as blocks of an HTML file that browsers keep as text until they are asked for.
+    """Data as blocks of an HTML file that browsers keep as text until they are asked for."""
 
-    Attributes:
-        bytes: written so far.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self._file, self.bytes = file, 0
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
 
     def put(self, name: str, value: Any) -> None:
         text = f'<script type="application/json" data-name="{name}">{script_json(value)}</script>\n'
-        self._file.write(text)
-        self.bytes += len(text)
+        self._write(text.encode())
 
 
 def script_json(value: Any) -> str:
     """A value as JSON that may stand in a script of an HTML page."""
     text = json.dumps(finite(value), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return text.translate(_IN_SCRIPTS)
-
-
-def named_assets(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name and text of each file in a folder and those in it, sorted."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix(), path.read_text("utf-8")

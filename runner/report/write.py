@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,9 @@ import numpy as np
 from ...summary_format import Inspection, Results, RunFolder, inspect_run
 from ...summary_format.errors import BrokenRecordError, ExplainrunError, nearest
 from ...summary_format.event_file.records import PREDICTED_ABOVE
-from ...summary_format.inspection.inspection import runs_below
+from ...summary_format.inspection.inspection import FINISHED, runs_below
 from ...summary_format.problem import Problem
+from ...summary_format.storage.whole_file import written_whole
 from .encoded_arrays import Array
 from .files import DataFiles, FolderFiles, SingleFile
 from .page_html import GENERATOR, LICENCES, SCRIPTS, STYLES, asset, folder_page, single_page
@@ -152,16 +152,11 @@ def single_file_written(output: Path, title: str) -> Iterator[DataFiles]:
         title: of the page.
     """
     before, after = single_page(title, _DATA_HERE).split(_DATA_HERE)
-    made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with made.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(before)
-            yield SingleFile(file)
-            file.write(after)
-        os.replace(made, output)
-    finally:
-        made.unlink(missing_ok=True)
+    with written_whole(output) as write:
+        write(before.encode())
+        yield SingleFile(write)
+        write(after.encode())
 
 
 def write_run(name: str, found: Inspection, files: DataFiles, choice: Choice) -> None:
@@ -174,7 +169,7 @@ def write_run(name: str, found: Inspection, files: DataFiles, choice: Choice) ->
         choice: what to show.
     """
     run = found.run
-    results = None if run is None else _results(run)
+    results = None if run is None else _results(found, run)
     files.put("contents", {"runs": [name], "comparison": False})
     if run is None or isinstance(results, Exception) or results is None:
         files.put(f"{name}/summary", {**state_of(found), "unreadable": str(results)})
@@ -290,8 +285,10 @@ def _replacing(output: Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _results(run: RunFolder) -> Results | Exception:
+def _results(found: Inspection, run: RunFolder) -> Results | Exception:
     try:
+        if found.state == FINISHED:
+            return Results(run.archive, check=False)  # which was checked when the folder was looked at
         return Results(run.data)
     except (BrokenRecordError, ValueError) as error:  # a damaged run, which the page then says
         return error

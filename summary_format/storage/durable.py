@@ -73,11 +73,16 @@ def open_new(path: Path) -> int:
 
 def append(handle: int, data: bytes, path: Path) -> None:
     """Write at a handle's place and make everything durable that was written through it."""
+    write(handle, data, path)
+    sync(handle, path)
+
+
+def write(handle: int, data: bytes, path: Path) -> None:
+    """Write at a handle's place; ``sync`` makes it durable."""
     with about(path):
         left = memoryview(data)
         while left:
             left = left[os.write(handle, left) :]
-        os.fsync(handle)
 
 
 def write_at(handle: int, data: bytes | memoryview, offset: int, path: Path) -> None:

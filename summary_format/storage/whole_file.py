@@ -10,11 +10,11 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .durable import about, append, remove, replace
+from .durable import about, remove, replace, sync, write
 
 _MODE = 0o666  # less what the user's mask takes: such files are committed and edited as any other
 _NAME_KEPT = 40  # characters of the place's name, which may have 255 bytes
@@ -26,12 +26,24 @@ def write_whole(path: str | Path, data: bytes) -> None:
     Raises:
         OSError: if it cannot be written.
     """
+    with written_whole(path) as write_on:
+        write_on(data)
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Callable[[bytes], None]]:
+    """What writes a file part by part, which takes the place of what stands there once it is complete, or goes.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     target = Path(path).resolve()  # since a link shall stay one
     remove_leftovers(target)
     with about(target):
         handle, partial = _begun(target)
     try:
-        append(handle, data, partial)
+        yield lambda data: write(handle, data, partial)
+        sync(handle, partial)
         replace(partial, target)
     finally:
         remove(partial)
