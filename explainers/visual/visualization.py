@@ -13,7 +13,7 @@ from PIL import Image
 from ...summary_format import original_picture
 from ...summary_format.errors import nearest
 from ...summary_format.images import Statistics, check_together
-from ...summary_format.map_scale import OUTLIERS, Values, divided, outlier_scale
+from ...summary_format.map_scale import OUTLIERS, Values, divided, outlier_scale, shown_values
 from ...summary_format.problem import Problem
 from ..arguments import real_number, share
 from ..network.tensors import as_array
@@ -197,6 +197,24 @@ def draw_panel(
         drawn = np.dstack([colours, (shown * 255.0).round().astype(np.uint8)])
     axes.imshow(drawn, **place)
     return None
+
+
+def draw_blended(
+    axes: Any, saliency: Any, colours: Colours | None, cmap: Any, alpha: float, *, signed: bool, aspect: float = 1.0
+) -> Any:
+    """A map (H, W), by the one rule of what pictures show, over its image in grey; what a colour bar describes.
+
+    Args:
+        axes: see ``draw_panel``.
+        saliency: as it was computed.
+        colours: the image; None for the map alone.
+        cmap: see ``colour_map``.
+        alpha: how opaque the map is.
+        signed: whether 0 is in the middle.
+        aspect: see ``draw_panel``.
+    """
+    panel = Panel("blended_heat_map", "all" if signed else "positive")
+    return draw_panel(axes, panel, shown_values(saliency, signed), colours, colour_map(cmap, panel.sign), alpha, aspect)
 
 
 def frame(axes: Any) -> None:

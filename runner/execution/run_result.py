@@ -119,6 +119,7 @@ class RunResult:
 
         Raises:
             ReportError: if the run did not ask about that sample, or that label of it.
+            ValueError: if there is no such class, or its name stands for several.
         """
         from ..report.notebook import sample_figure  # noqa: PLC0415 - matplotlib is slow
 
@@ -127,7 +128,7 @@ class RunResult:
 
     def _archive(self) -> tuple[Results, RunFolder]:
         run = find_runs(self.summary_dir)[-1]
-        return Results(run.data, check=False), run
+        return Results(run.data), run
 
     def summary_line(self) -> str:
         """The run in one line."""

@@ -25,15 +25,14 @@ from ...explainers.network.tensors import Activation, FloatArray, checked_activa
 from ...explainers.visual.visualization import (
     BAR_INCHES,
     Colours,
-    Panel,
     colour_map,
     draw_bar,
-    draw_panel,
+    draw_blended,
     frame,
     image_colours,
 )
 from ...summary_format.images import Statistics
-from ...summary_format.map_scale import holds_negatives, shown_values
+from ...summary_format.map_scale import holds_negatives
 from ...summary_format.problem import Problem
 from ..config.schema import ACTIVATIONS
 from ..data.class_names import class_names_from
@@ -303,10 +302,9 @@ def _draw_panels(panels: Any, one: Shown, said: ExplainedPicture, signs: Mapping
 
 
 def _draw_map(axes: Any, map_: FloatArray, one: Shown, sign: str, look: Look) -> None:
-    values = shown_values(map_, signed=sign == "all")
-    cmap = colour_map(look.cmap or (_UNSIGNED_COLOURS if sign == "positive" else None), sign)
-    aspect = _ratio(one) * map_.shape[1] / map_.shape[0]
-    drawn = draw_panel(axes, Panel("blended_heat_map", sign), values, one.colours, cmap, look.alpha, aspect)
+    signed, aspect = sign == "all", _ratio(one) * map_.shape[1] / map_.shape[0]
+    cmap = look.cmap or (None if signed else _UNSIGNED_COLOURS)
+    drawn = draw_blended(axes, map_, one.colours, cmap, look.alpha, signed=signed, aspect=aspect)
     if look.colorbar:
         draw_bar(axes, drawn)
 

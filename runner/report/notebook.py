@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ...explainers.visual.visualization import Panel, colour_map, draw_panel, frame
+from ...explainers.visual.visualization import draw_blended, frame
 from ...summary_format import Results, RunFolder
-from ...summary_format.map_scale import holds_negatives, shown_values
+from ...summary_format.map_scale import holds_negatives
 from ...summary_format.problem import Problem
+from ..data.class_names import ClassFinder
 from .encoded_arrays import Array
 from .sample_pictures import SamplePictures
 from .write import ReportError
@@ -38,12 +39,12 @@ def sample_figure(results: Results, run: RunFolder, sample: int, label: int | st
 
     Raises:
         ReportError: if the run did not ask about that sample, or that label of it.
+        ValueError: if there is no such class, or its name stands for several.
     """
     asked = results.questions
     places = np.flatnonzero(asked[:, 0] == sample)
     if label is not None:
-        index = results.class_names.index(label) if label in results.class_names else label
-        places = places[[asked[place, 1] == index for place in places]]
+        places = places[asked[places, 1] == ClassFinder(results.class_names).index(label)]
     if not len(places):
         others = [results.class_names[one] for one in asked[asked[:, 0] == sample, 1]]
         words = "the run did not ask about {what}; of this sample it asked about {asked}"
@@ -70,8 +71,8 @@ def _figure(results: Results, run: RunFolder, places: Array, explainers: Sequenc
     from ...explainers.visual.figures import new_figure, title_inches, wrap_title, write_title  # noqa: PLC0415  (slow)
 
     titles = [
-        [wrap_title(title, _PANEL_INCHES) for title in _titles(results, int(place), explainers, scores)]
-        for place in places
+        [wrap_title(title, _PANEL_INCHES) for title in row]
+        for row in _titles(results, places, explainers, results.metrics if scores else ())
     ]
     high = sum(_PANEL_INCHES + title_inches(row) for row in titles)
     figure = new_figure((_PANEL_INCHES * (1 + len(explainers)), high))
@@ -87,15 +88,17 @@ def _figure(results: Results, run: RunFolder, places: Array, explainers: Sequenc
     return figure
 
 
-def _titles(results: Results, place: int, explainers: Sequence[str], scores: bool) -> list[str]:
-    sample, label = (int(part) for part in results.questions[place])
-    row = int(np.searchsorted(results.samples, sample))
-    known = f"sample {sample}\n{results.class_names[label]}: {results.probabilities[row, label]:.3f}"
-    said = {
-        name: [f"{metric} {_score(results.scores(name, metric)[place])}" for metric in results.metrics if scores]
-        for name in explainers
-    }
-    return [known, *("\n".join([name, *said[name]]) for name in explainers)]
+def _titles(results: Results, places: Array, explainers: Sequence[str], metrics: Sequence[str]) -> Iterator[list[str]]:
+    """What stands above each panel, question by question; every table is read once."""
+    asked, samples, probabilities = results.questions, results.samples, results.probabilities
+    scores = {name: {metric: results.scores(name, metric) for metric in metrics} for name in explainers}
+    for place in places:
+        sample, label = asked[place]
+        chance = probabilities[np.searchsorted(samples, sample), label]
+        lines = {
+            name: [name, *(f"{metric} {_score(of[place])}" for metric, of in scores[name].items())] for name in scores
+        }
+        yield [f"sample {sample}\n{results.class_names[label]}: {chance:.3f}", *map("\n".join, lines.values())]
 
 
 def _score(value: float) -> str:
@@ -120,16 +123,10 @@ def _draw_row(
     for axes, name in zip(panels[1:], explainers, strict=True):
         map_ = results.maps(name, place, place + 1)[0].astype(np.float64)
         if np.isfinite(map_).all():
-            _draw_map(axes, map_, colours, signed=name in signed)
+            cmap = "RdBu_r" if name in signed else "viridis"
+            draw_blended(axes, map_, colours, cmap, _OPACITY, signed=name in signed)
         else:
             axes.text(0.5, 0.5, "not computed", ha="center", va="center", transform=axes.transAxes)
-
-
-def _draw_map(axes: Any, map_: Array, colours: Array | None, *, signed: bool) -> None:
-    sign = "all" if signed else "positive"
-    shown = shown_values(map_, signed)
-    cmap = colour_map("viridis" if sign == "positive" else "RdBu_r", sign)
-    draw_panel(axes, Panel("blended_heat_map", sign), shown, colours, cmap, _OPACITY)
 
 
 def _colours(file: str) -> Array:
