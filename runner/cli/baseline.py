@@ -39,18 +39,18 @@ def baseline(run: Path, output: Path, *, update: bool) -> None:
         to_stdout = is_standard_output(output)
         directly = to_stdout or is_written_directly(output)
         new, old = _new(run), None if directly else _old(output)
-        told = "" if old is None else _difference(old, new, output, update=update)
+        changed = "" if old is None else _difference(old, new, output, update=update)
     if directly:
         _write_directly(new, None if to_stdout else output)
         return
-    if old is not None and not told:
+    if old is not None and not changed:
         remove_leftovers(output)
         _say(f"nothing changed, {output} stays as it is", f"{output} stays as it is")
         return
-    _write(new, output, told)
+    _write(new, output, changed)
 
 
-def _write(new: ScoredRun, output: Path, told: str) -> None:
+def _write(new: ScoredRun, output: Path, changed: str) -> None:
     """Write a baseline file, and say so."""
     from ..comparison import write_baseline  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def _write(new: ScoredRun, output: Path, told: str) -> None:
         size = output.stat().st_size
     except OSError as error:
         exit_with(f"the baseline is not written: {error}; run it again", EXIT_RESUMABLE)
-    text = "\n\n".join([*[told] * bool(told), f"{output}: {_counts(new)}, {size:,} bytes"])
+    text = "\n\n".join([*[changed] * bool(changed), f"{output}: {_counts(new)}, {size:,} bytes"])
     _say(text, f"{output} is written")
 
 

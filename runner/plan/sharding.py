@@ -129,8 +129,8 @@ def _launched(environment: Mapping[str, str]) -> Shard:
     several = {name: shard for name, shard in found.items() if shard.count > 1} or found
     if len(several) > 1:
         words = "shard is auto, and {launchers:and} each name one; give it as i/n"
-        told = [f"{name} ({shard})" for name, shard in several.items()]
-        raise ValueError(Problem.of("shard-of-two-launchers", words, launchers=told))
+        named = [f"{name} ({shard})" for name, shard in several.items()]
+        raise ValueError(Problem.of("shard-of-two-launchers", words, launchers=named))
     if not several:
         words = (
             "shard is auto, and no launcher names one: msrun sets RANK_ID and RANK_SIZE, a Slurm array "
@@ -189,6 +189,6 @@ def _counted_from_0(index: int, count: int, says_index: str, says_count: str) ->
 def _environment_number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name)
     if text is None or not text.isdecimal():
-        words, told = "shard is auto, and {name} must be a whole number, it is {given}", text and repr(text)
-        raise ValueError(Problem.of("shard-variable", words, name=name, given=told or "not set"))
+        words = "shard is auto, and {name} must be a whole number, it is {given}"
+        raise ValueError(Problem.of("shard-variable", words, name=name, given=(text and repr(text)) or "not set"))
     return int(text)

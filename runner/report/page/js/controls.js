@@ -52,7 +52,7 @@
     const { label, label_flags } = run.columns;
     const found = new Set();
     label.forEach((one, row) => label_flags[row] & bit && found.add(one));
-    const named = Array.from(found, (one) => [one, run.classes[one]]).sort((one, two) => one[1].localeCompare(two[1], undefined, { numeric: true }));
+    const named = Array.from(found, (one) => [one, run.classes[one]]).sort(ER.parts.byName);
     return [["", "any"], ...named];
   }
 

@@ -28,7 +28,7 @@
     ["clip outliers", "Leaves so many of a map's largest values in the last colour, so that a few of them do not make all others pale."],
     ["question", "A sample and a label: where does this sample look like this label? Each explainer answers it with a map, and each metric gives that map a score."],
     ["metric, score", "Measures how good a map is. The view Scores says what each metric measures."],
-    ["control", "A map that knows nothing of the network, such as noise. A method that does not score better than a control tells you nothing by that metric."],
+    ["control", "A map that knows nothing of the network, such as noise. Where a method does not score better than a control, its score says nothing about the network."],
     ["disagreement", "1 less the mean rank correlation of the explainers' maps for a question: 0 where all put the pixels in the same order, 1 where their orders have no relation."],
     ["how far off", "For methods that estimate: how much a map would change if the method took more time, or what the map misses."],
   ];

@@ -115,7 +115,7 @@
 
   function labelOptions(run) {
     const found = Array.from(new Set(run.labelOfQuestion), (label) => [label, run.classes[label]]);
-    return [["", "any"], ...found.sort((one, two) => one[1].localeCompare(two[1], undefined, { numeric: true }))];
+    return [["", "any"], ...found.sort(ER.parts.byName)];
   }
 
   function Row({ run, sample, state, labels, picked }) {
