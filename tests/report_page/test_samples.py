@@ -30,6 +30,14 @@ def test_opacity_and_colours_in_pixels(opened, form):
     assert np.abs(seen - [0xFD, 0xE7, 0x25]).max() < 30
 
 
+def test_a_sample_of_a_later_group_has_its_own_maps(opened):
+    """Sample 39, the last, has two questions, as have seven before it; 32 samples are a file."""
+    page = opened(state="find=39").settled()
+    for explainer in (0, 1):
+        heat = page.canvas(f".row >> nth=0 >> .map >> nth={explainer} >> canvas.heat")
+        assert heat[hottest(39, explainer, 24, 32)].tolist() == [0xFD, 0xE7, 0x25]
+
+
 def test_zero_of_a_signed_map_is_the_middle_of_its_table(opened):
     page = opened().settled()
     signed = page.canvas(".row >> nth=2 >> .map >> nth=2 >> canvas.heat")

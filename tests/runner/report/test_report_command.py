@@ -9,7 +9,7 @@ import pytest
 
 from explainrun.runner.report.page_html import ASSETS, SCRIPTS, STYLES
 from explainrun.runner.report.write import ReportError, write_report
-from explainrun.summary_format import find_runs
+from explainrun.summary_format import Results, find_runs
 
 HOSTILE = ["<script>alert(1)</script>", "قطة", "e\u0301\u2028", "</script><!--", '"quoted"', "a,b", "c", "d", "e", "f"]
 
@@ -53,6 +53,39 @@ def test_maps_are_those_of_the_run(made_up, make_run, report, tmp_path, data_of)
     assert codes[3].argmax() in [16 * (row + i) + column + j for i in (-1, 0, 1) for j in (-1, 0, 1)]
     assert codes[3].min() == -127
     assert maps["scales"][3] == pytest.approx(1.0, abs=0.02)
+
+
+def map_codes(page, data_of, explainer, group, size):
+    maps = data_of(page, f"run/maps-{explainer}-{group}")
+    return np.frombuffer(base64.b64decode(maps["codes"]), np.int8).reshape(-1, *size)
+
+
+def largest(codes):
+    """The middle of the 3 x 3 pixels that are largest."""
+    rows, columns = np.nonzero(codes == 127)
+    return int(np.median(rows)), int(np.median(columns))
+
+
+def test_maps_of_later_groups(made_up, make_run, report, tmp_path, data_of):
+    """32 samples are a group; of the eight in the second, 34 and 39 are mistaken and have two questions."""
+    report(make_run(samples=40), "-o", tmp_path / "page")
+    codes = map_codes(tmp_path / "page", data_of, 1, 1, (12, 16))
+    asked = (32, 33, 34, 34, *range(35, 40), 39)
+    assert [largest(of) for of in codes] == [made_up.hottest(of, 1, 12, 16) for of in asked]
+    pictures = [base64.b64encode(made_up.picture(of, 12, 16)).decode() for of in range(32, 40)]
+    assert data_of(tmp_path / "page", "run/pictures-1") == pictures
+
+
+def test_maps_and_scores_of_samples_apart(made_up, make_run, report, tmp_path, data_of):
+    """Of those alone that are mistaken, the fifth and the tenth: questions 4, 5, 10 and 11."""
+    folder = make_run()
+    report(folder, "-o", tmp_path / "page", "--only", "failures")
+    codes = map_codes(tmp_path / "page", data_of, 0, 0, (12, 16))
+    assert [largest(of) for of in codes] == [made_up.hottest(of, 0, 12, 16) for of in (4, 4, 9, 9)]
+    packed = data_of(tmp_path / "page", "run/index")["scores"][2][1]
+    scores = np.frombuffer(base64.b64decode(packed["data"]), "<f4")
+    whole = Results(folder).scores("Signed", "PointingGame").astype(np.float32)
+    assert scores.tolist() == whole[[4, 5, 10, 11]].tolist()
 
 
 def test_larger_pictures_lie_in_files_of_their_own(make_run, report, tmp_path, data_of):
