@@ -11,10 +11,11 @@ from mindspore import Tensor, nn
 from scipy.special import roots_legendre
 
 from ..arguments import whole_number
+from ..core.call_options import CallOptions
 from ..core.explainer import view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import Output, by_image
+from ..network import DEFAULT_PASS_SIZE, Jit, Output, by_image
 from ..network.tensors import FloatArray, check_labels
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .gradient import PixelAttribution, summed_over_channels
@@ -75,7 +76,13 @@ class IntegratedGradients(PixelAttribution):
         return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view))
 
     def completeness_error(
-        self, inputs: Tensor, targets: Any, *, output: Output = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> tuple[Tensor, npt.NDArray[np.float64]]:
         """Maps and their completeness errors.
 
@@ -83,6 +90,8 @@ class IntegratedGradients(PixelAttribution):
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
@@ -92,7 +101,7 @@ class IntegratedGradients(PixelAttribution):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         maps, errors = self.estimate(view)
         return Tensor(maps[place]), np.asarray(errors)[place]
 

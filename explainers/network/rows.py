@@ -50,6 +50,26 @@ def check_agreement(expected: FloatArray, found: FloatArray, how: str, kind: Any
         raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
 
 
+def check_same_values(expected: FloatArray, found: FloatArray, what: str, kind: Any = ms.float32) -> None:
+    """Make sure that a graph gives the same numbers, up to rounding in a type, as a share of the largest of them.
+
+    Args:
+        expected: from a pass that runs as it is.
+        found: from the graph.
+        what: they are, in words.
+        kind: the type.
+
+    Raises:
+        ValueError: if they are others.
+    """
+    finite = np.isfinite(expected)
+    if not np.array_equal(np.isfinite(found), finite):
+        raise ValueError(f"compiled, the {what} are not finite in the same places")
+    apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
+    if apart > tolerance(kind) * largest:
+        raise ValueError(f"compiled, the {what} are {apart:.2g} apart, of {largest:.2g} at most")
+
+
 def agree(expected: FloatArray, found: FloatArray, kind: Any = ms.float32, times: float = 1.0) -> bool:
     """Whether logits are the same up to so many times rounding in a type, and finite in the same places."""
     finite = np.isfinite(expected)

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ..arguments import real_number, whole_number
+from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import Output, by_image
+from ..network import DEFAULT_PASS_SIZE, Jit, Output, by_image
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
@@ -123,13 +124,23 @@ class RISE(Explainer):
         shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
         return Estimate(maps, shares)
 
-    def standard_error(self, inputs: Tensor, targets: Any, *, output: Output = None) -> tuple[Tensor, Tensor]:
+    def standard_error(
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
+    ) -> tuple[Tensor, Tensor]:
         """Maps and their standard errors, pixel by pixel.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             Twice (N, L, H, W): the maps, as the direct call gives them, and the standard error of each value.
@@ -138,7 +149,7 @@ class RISE(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         maps, errors = self._maps_and_errors(view)
         return Tensor(maps[place]), Tensor(errors[place])
 

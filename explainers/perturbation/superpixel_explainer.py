@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
-from ..network import Output
+from ..network import DEFAULT_PASS_SIZE, Jit, Output
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .superpixel_explanation import SuperpixelExplanation, Weights
@@ -105,7 +106,13 @@ class SuperpixelExplainer(Explainer):
         return maps
 
     def explain(
-        self, inputs: Tensor, targets: Any, *, output: Output = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> list[SuperpixelExplanation] | list[list[SuperpixelExplanation]]:
         """Explain images in full: segments, weights, and how well the linear model fits.
 
@@ -113,6 +120,8 @@ class SuperpixelExplainer(Explainer):
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             A list of N explanations; of N lists of L explanations for targets (N, L).
@@ -121,7 +130,7 @@ class SuperpixelExplainer(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         found = dict(self._answers(view))
         rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]

@@ -75,7 +75,8 @@ class Plan:
     def opened(self) -> Network:
         """The network as the run asks it."""
         size, output = self.options.pass_size, self.options.output
-        return Network(self.network, size, fill=True, output=output, classes=len(self.class_names))
+        classes, jit = len(self.class_names), self.options.jit
+        return Network(self.network, size, fill=True, output=output, classes=classes, jit=jit, own_graphs=True)
 
     @property
     def sample_count(self) -> int | None:

@@ -1,0 +1,1 @@
+"""Monte Carlo dropout: where it acts, its masks, and the passes under them."""
