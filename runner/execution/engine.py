@@ -115,6 +115,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         raise DatasetChangedError([other_data(plan)])
     check_same(begins, reading.first_pass_samples)
     if reading.first_pass_samples:
+        network.trial = np.stack([sample.pixels for sample in reading.first_pass_samples])  # as when it began
         apart = _network_apart(plan, network, reading.first_pass_samples, state)
         if apart is not None:
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"

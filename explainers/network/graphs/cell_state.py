@@ -39,7 +39,8 @@ def _attributes(cell: nn.Cell) -> Iterator[tuple[str, Any]]:
     yield from sorted((name, repr(value)) for name, value in flags.items() if name != "training")
     for name, value in vars(cell).items():
         if name.endswith(("_forward_hook", "_forward_pre_hook")):
-            yield name, len(value)
+            if value:
+                yield name, len(value)
         elif name not in _OF_EVERY_CELL and name not in _IN_EVERY_PASS:
             yield name, _known(value)
 

@@ -189,7 +189,7 @@ class TailProgram(_Program):
 
 
 def _taps(cell: nn.Cell, layers: Mapping[str, LayerRun]) -> dict[str, TappedLayer]:
-    return {name: TappedLayer(find_layer(cell, name), of.shape, of.type) for name, of in layers.items()}
+    return {name: TappedLayer(find_layer(cell, name), name, of.shape, of.type) for name, of in layers.items()}
 
 
 def _made(cell: nn.Cell, instead: Mapping[str, nn.Cell], method: Any, *arguments: Tensor) -> Graph:

@@ -18,15 +18,16 @@ class TappedLayer(nn.Cell):
 
     Args:
         layer: the user's.
+        name: its own.
         shape: of its output.
         kind: its type.
     """
 
-    def __init__(self, layer: nn.Cell, shape: Sequence[int], kind: Any) -> None:
+    def __init__(self, layer: nn.Cell, name: str, shape: Sequence[int], kind: Any) -> None:
         super().__init__(auto_prefix=False)
         self._cells["layer"] = layer  # as an attribute it would be marked as this cell's
-        self.zeros = _variable(shape, kind, "added")
-        self.kept = _variable(shape, kind, "kept")
+        self.zeros = _variable(shape, kind, f"{name}.added")
+        self.kept = _variable(shape, kind, f"{name}.kept")
 
     def construct(self, *inputs: Any) -> Tensor:
         output = self.layer(*inputs) + self.zeros
@@ -88,4 +89,4 @@ def _holds(held: Any, taking: Mapping[int, nn.Cell]) -> bool:
 
 def _variable(shape: Sequence[int], kind: Any, name: str) -> Parameter:
     values = Tensor(np.zeros(tuple(shape), np.float32)).astype(kind or ms.float32)
-    return Parameter(values, name=f"explainrun.{name}", requires_grad=name != "kept")
+    return Parameter(values, name=f"explainrun.{name}", requires_grad=not name.endswith(".kept"))
