@@ -284,6 +284,6 @@ def test_parameters_that_passes_write_are_not_left_to_graphs():
 
 @pytest.mark.parametrize(("option", "code"), [({"jit": "fast"}, "jit-unknown"), ({"pass_size": 70_000}, "too-large")])
 def test_options_of_a_direct_call_are_checked(option, code):
-    with pytest.raises(ValueError, match="jit must be|pass_size must be") as raised:
+    with pytest.raises(ValueError, match=r"jit must be|pass_size must be") as raised:
         Gradient(Branching())(Tensor(images()), 0, **option)
     assert code in raised.value.args[0].code

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import google_crc32c
+import mindspore as ms
 from mindspore import Tensor, nn
 
 from ..tensors import exact_bytes
@@ -30,8 +31,13 @@ def cell_state(network: nn.Cell) -> int:
         checksum = google_crc32c.extend(checksum, repr((name, id(cell), *_attributes(cell))).encode())
     for name, values in network.parameters_and_names():
         checksum = google_crc32c.extend(checksum, f"{name} {values.shape} {values.dtype}".encode())
-        checksum = google_crc32c.extend(checksum, exact_bytes(values))
+        checksum = google_crc32c.extend(checksum, _content(values))
     return checksum
+
+
+def _content(values: Tensor) -> bytes:
+    """The values of a parameter, copied once only, since this is done at every call."""
+    return values.asnumpy().tobytes() if values.dtype != ms.bfloat16 else exact_bytes(values)
 
 
 def _attributes(cell: nn.Cell) -> Iterator[tuple[str, Any]]:
