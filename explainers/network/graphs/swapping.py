@@ -1,4 +1,8 @@
-"""Other cells in the place of a network's layers, while a graph is made of it."""
+"""Other cells in the place of a network's layers, while a graph is made of it.
+
+They take one input, since graphs lose count of any number of them in cells that hold parameters; a layer that takes
+several does not compile so.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ class TappedLayer(nn.Cell):
         self.zeros = _variable(shape, kind, f"{name}.added")
         self.kept = _variable(shape, kind, f"{name}.kept")
 
-    def construct(self, *inputs: Any) -> Tensor:
-        output = self.layer(*inputs) + self.zeros
+    def construct(self, inputs: Tensor) -> Tensor:
+        output = self.layer(inputs) + self.zeros
         ops.assign(self.kept, output)
         return output
 
@@ -47,7 +51,7 @@ class GivingLayer(nn.Cell):
         super().__init__(auto_prefix=False)
         self.given = _variable(shape, kind, "given")
 
-    def construct(self, *inputs: Any) -> Tensor:
+    def construct(self, inputs: Tensor) -> Tensor:
         return self.given + 0
 
 
