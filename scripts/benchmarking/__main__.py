@@ -23,11 +23,11 @@ from typing import Any
 
 from .command import Session
 from .measuring import Effort
-from .page import write_page
 from .results import merged, read, write
 from .rows import chosen_rows
+from .shown.page import write_page
+from .shown.tables import compared, tables
 from .subjects import SUBJECTS
-from .tables import compared, tables
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--row-seconds", type=float, default=40, metavar="S", help="after which a row is not repeated again (40)")
     add("--minutes", type=float, default=38, metavar="M", help="after which no further row begins (38)")
     add("--quick", action="store_true", help="six rows with hardly any work, to see that all of it works")
-    add("--fresh", action="store_true", help="a process for each row of a run, so that memory is that row's own; slower")
+    add(
+        "--fresh", action="store_true", help="a process for each row of a run, so that memory is that row's own; slower"
+    )
     add("--device", default="CPU", choices=["CPU", "GPU"], help="MindSpore's device_target, and PyTorch's")
     add("--json", type=Path, metavar="FILE", help="write there; rows that it has and that were not measured again stay")
     add("--compare", type=Path, metavar="OLD.json", help="print how this result stands to that one")

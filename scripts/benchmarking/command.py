@@ -15,9 +15,9 @@ from .measuring import BatchSizes, Effort, Found, beside, overhead
 from .processes import RowError, Worker
 from .results import FORMAT
 from .rows import BESIDE, GRAD_CAM, TORCHCAM, Row
+from .shown.tables import call_cells, run_cells
 from .sizes import BATCHES
 from .subjects import SUBJECTS
-from .tables import call_cells, run_cells
 
 _MODULES = {"captum": "captum", GRAD_CAM: "pytorch_grad_cam", TORCHCAM: "torchcam"}
 

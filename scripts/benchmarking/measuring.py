@@ -63,7 +63,8 @@ class BatchSizes:
         if len(self.tried) == 1:
             return self.tried[0]
         if (side, what) not in self.known:
-            began, found = clock(), []
+            began = clock()
+            found: list[tuple[float, int]] = []
             for batch in self.tried:
                 if not found or clock() - began < _TRIED_FOR:
                     found.append((per_image(batch), batch))

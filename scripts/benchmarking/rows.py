@@ -87,7 +87,8 @@ class Row:
     def usual(self) -> bool:
         """Whether it is measured where no row is named."""
         chosen = _BY_DEFAULT.get((self.network, self.section))
-        return chosen is None or (self.method in chosen and self.library in ("", LIBRARIES[self.method][0]))
+        first = not self.library or self.library == LIBRARIES[self.method][0]
+        return first and (chosen is None or self.method in chosen)
 
     @property
     def quick(self) -> bool:

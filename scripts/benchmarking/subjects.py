@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isqrt
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,12 +54,12 @@ class Subject:
     @property
     def windows_a_side(self) -> int:
         """So many windows a side make ``copies`` images."""
-        return round(self.copies**0.5)
+        return isqrt(self.copies)
 
     def quick(self) -> Subject:
         """The same network, with hardly any work."""
-        small = {"few": 2, "copies": 16, "many": 4, "labels": 2, "pair": 4, "window": self.shape[1] // 4}
-        return replace(self, is_quick=True, **small)
+        window = self.shape[1] // 4
+        return replace(self, is_quick=True, few=2, copies=16, many=4, labels=2, pair=4, window=window)
 
 
 SUBJECTS = {

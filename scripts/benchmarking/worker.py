@@ -1,6 +1,6 @@
 """A process that answers requests: a line of JSON each on standard input, and a line of JSON back.
 
-    python -m benchmarking.worker ours|theirs NETWORK DEVICE [--quick]
+python -m benchmarking.worker ours|theirs NETWORK DEVICE [--quick]
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def main() -> None:
 
 def _side(side: str, name: str, device: str, *, quick: bool) -> Any:
     if side == "ours":
-        from .ours import Ours  # noqa: PLC0415 - a process loads one framework
+        from .sides.ours import Ours  # noqa: PLC0415 - a process loads one framework
 
         return Ours(SUBJECTS[name], device, quick=quick)
-    from .theirs import Theirs  # noqa: PLC0415
+    from .sides.theirs import Theirs  # noqa: PLC0415
 
     return Theirs(SUBJECTS[name], device, quick=quick)
 

@@ -12,11 +12,11 @@ from typing import Any
 import captum.attr as captum  # type: ignore[import-not-found]
 import torch  # type: ignore[import-not-found]
 
-from .images import images_of, squares
-from .memory import watched_memory
-from .rows import CAPTUM, GRAD_CAM, Row, row_of
-from .sizes import called_images
-from .subjects import Subject
+from ..images import images_of, squares
+from ..memory import watched_memory
+from ..rows import CAPTUM, GRAD_CAM, Row, row_of
+from ..sizes import called_images
+from ..subjects import Subject
 from .torch_networks import torch_network_of
 
 Answer = dict[str, Any]
@@ -158,7 +158,10 @@ def _noised(tunnel: Any, image: Any, label: Any, batch: int) -> Any:
 def _hidden(method: str, said: Any, subject: Subject, image: Any, label: Any, batch: int) -> Any:
     side = subject.window
     if method == "Occlusion":
-        window = {"sliding_window_shapes": (image.shape[1], side, side), "strides": (image.shape[1], side // 2, side // 2)}
+        window = {
+            "sliding_window_shapes": (image.shape[1], side, side),
+            "strides": (image.shape[1], side // 2, side // 2),
+        }
         return captum.Occlusion(said).attribute(image, target=label, perturbations_per_eval=batch, **window)
     parts = torch.tensor(squares(image[0].permute(1, 2, 0).cpu().numpy()), device=image.device)
     found = {"LIME": captum.Lime, "KernelSHAP": captum.KernelShap}[method](said)

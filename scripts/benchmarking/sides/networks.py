@@ -13,7 +13,7 @@ from mindspore import Tensor, nn, ops
 from explainrun.configs.photo_network import PhotoNetwork
 from explainrun.runner.config.factories import load_network
 
-from .subjects import CONFIGS, DATA, Subject
+from ..subjects import CONFIGS, DATA, Subject
 
 STAGES = ((16, 1), (32, 2), (64, 2))
 _PARTS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}

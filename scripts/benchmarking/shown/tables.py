@@ -7,8 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from .results import bare_ratio, beside_bare, figure_of, middle, outright, overhead_of, ratio
-from .rows import BESIDE, OVERHEAD, WHOLE
+from ..results import bare_ratio, beside_bare, figure_of, middle, outright, overhead_of, ratio
+from ..rows import BESIDE, OVERHEAD, WHOLE
 
 RUN_TITLES = ["what", "passes made (needed), by kind", "run, s", "bare, s", "run / bare", "compiled in, s", "MiB",
               "repeats"]  # fmt: skip

@@ -16,8 +16,8 @@ from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.config.build import build_runner
 from explainrun.runner.config.schema import load_config
 
-from .images import Array
-from .subjects import CONFIGS, DATA
+from ..images import Array
+from ..subjects import CONFIGS, DATA
 
 SIDE, SAMPLES = 64, 32
 _LIMITS = {"full.yaml": 8, "photos.yaml": 4}
@@ -42,7 +42,12 @@ def _old_job(network: nn.Cell, folder: Path) -> ImageClassificationRunner:
         folder, ((images, labels, boxes), names), network, nn.Sigmoid(), mean=0.5, std=0.25
     )
     runner.register_saliency(
-        [Gradient(network), GuidedBackprop(network), GradCAM(network, layer="block6"), Occlusion(network, nn.Sigmoid())],
+        [
+            Gradient(network),
+            GuidedBackprop(network),
+            GradCAM(network, layer="block6"),
+            Occlusion(network, nn.Sigmoid()),
+        ],
         [InsertionAUC(len(names), nn.Sigmoid()), DeletionAUC(len(names), nn.Sigmoid()), PointingGame()],
     )
     runner.register_uncertainty(10)
@@ -63,7 +68,7 @@ def _small_scenes() -> tuple[Array, Array, Array]:
 
 
 def _safetensors(path: Path) -> Path:
-    """The weights of EfficientNet-Lite0 in a file that configs name; ``configs/photos.yaml`` gets them from a package."""
+    """The weights of EfficientNet-Lite0 in a file that configs can name; ``configs/photos.yaml`` names a package's."""
     header: dict[str, object] = {}
     content = bytearray()
     with np.load(DATA / "lite0" / "lite0.npz") as weights:

@@ -6,7 +6,7 @@ import inspect
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from mindspore import Tensor
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
 
+from ..images import Array, boxes_of, images_of
+from ..memory import watched_memory
+from ..rows import OVERHEAD, WHOLE, Row, row_of
+from ..sizes import called_images
+from ..subjects import PASS_SIZE, Subject
 from .bare import BarePasses, grouped, is_compiling, taps_of
-from .images import Array, boxes_of, images_of
-from .memory import watched_memory
 from .methods import Job, explainer_of, job_of
 from .networks import activation_of, network_of
-from .rows import OVERHEAD, WHOLE, Row, row_of
-from .sizes import called_images
-from .subjects import PASS_SIZE, Subject
 from .whole import SIDE, whole_run
 
 BARE_LIMIT = 15.0  # seconds of bare passes of a kind, for each repeat
@@ -68,7 +68,9 @@ class Ours:
                 result = runner.run(limit=limit or count)
                 seconds = time.perf_counter() - began
         compiling = sum(took for kind, took in result.costs["pass_seconds"].items() if is_compiling(kind))
-        costs = {what: {kind: int(of) for kind, of in result.costs[what].items()} for what in ("made", "images", "needed")}
+        costs = {
+            what: {kind: int(of) for kind, of in result.costs[what].items()} for what in ("made", "images", "needed")
+        }
         return {"seconds": seconds - compiling, "compiling": compiling, "peak_mib": peak.mib, **costs}
 
     def bare_of(self, row: str, made: Mapping[str, float]) -> Answer:
@@ -84,7 +86,7 @@ class Ours:
         one = row_of(row)
         images, labels = images_of(self._subject, called_images(one, self._subject, trial=trial))
         explainer = self._explainers.setdefault(row, explainer_of(one, self._subject, self._network))
-        options = {"jit": "auto", "pass_size": batch} if takes_pass_size() else {}
+        options: dict[str, Any] = {"jit": "auto", "pass_size": batch} if takes_pass_size() else {}
         given = Tensor(images), Tensor(labels.astype("int32"))
         with watched_memory() as peak:
             began = time.perf_counter()
@@ -115,7 +117,7 @@ class Ours:
             return images[:, :, :SIDE, :SIDE].copy()
         return images
 
-    def _runner(self, row: Row, folder: Path) -> tuple[ImageClassificationRunner, int, list[Explainer]]:
+    def _runner(self, row: Row, folder: Path) -> tuple[ImageClassificationRunner, int, Sequence[Explainer]]:
         """The runner of a row, how many samples it works on, and its explainers."""
         if row.section == WHOLE:
             runner, count = whole_run(row.method, self._network, folder, quick=self._quick)
@@ -142,4 +144,3 @@ class Ours:
 def takes_pass_size() -> bool:
     """Whether direct calls take the size of their passes."""
     return {"jit", "pass_size"} <= set(inspect.signature(Explainer.__call__).parameters)
-

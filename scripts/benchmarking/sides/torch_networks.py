@@ -9,9 +9,9 @@ import numpy as np
 import torch  # type: ignore[import-not-found]
 import torch.nn.functional as F  # type: ignore[import-not-found]  # noqa: N812
 
-from .subjects import DATA, Subject
+from ..subjects import DATA, Subject
 
-# torchvision's compiled operations do not load into CPU PyTorch; it imports where these are defined, and none is called.
+# torchvision's compiled operations do not load into CPU PyTorch. It imports where these are defined; none is called.
 OPERATIONS = torch.library.Library("torchvision", "DEF")
 OPERATIONS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 OPERATIONS.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

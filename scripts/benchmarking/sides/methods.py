@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mindspore import nn
 
-from explainrun.benchmarks import METRICS
+from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
-from .images import squares
+from ..images import squares
+from ..rows import BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, Row
+from ..rows import METRICS as METRIC_NAMES
+from ..sizes import samples_of_channels
+from ..subjects import CONFIGS, Subject
 from .networks import activation_of
-from .rows import BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, Row
-from .rows import METRICS as METRIC_NAMES
-from .sizes import samples_of_channels
-from .subjects import CONFIGS, Subject
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Job:
 
     samples: int
     labels: str = "truth"
-    explainers: list[Explainer] = field(default_factory=list)
-    metrics: list[Any] = field(default_factory=list)
+    explainers: Sequence[Explainer] = ()
+    metrics: Sequence[Metric] = ()
     dropout: int = 0
     hierarchical_occlusion: bool = False
 
@@ -44,16 +45,21 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     name, activation = row.method, activation_of(subject)
     options: dict[str, Any] = {"layer": subject.layer} if name in (*LAYERS, *CHANNELS) else {}
     if name in ("LIME", "KernelSHAP"):
-        return EXPLAINERS[name](network, activation, num_samples=subject.copies, segmentation=squares)
+        return _made(name, network, activation, num_samples=subject.copies, segmentation=squares)
     if name in PERTURBATIONS:
         return _hiding(row, subject, network)
     if name == "NoiseTunnel":
-        return EXPLAINERS[name](Gradient(network), nt_samples=16, stdevs=0.1)
+        return _made(name, Gradient(network), nt_samples=16, stdevs=0.1)
     if name == "IntegratedGradients":
         options = {"steps": 32 if row.section == BESIDE else subject.copies}
     if name in ("SSCAM", "ISCAM"):
         options["num_samples"] = 2
-    return EXPLAINERS[name](network, **options)
+    return _made(name, network, **options)
+
+
+def _made(name: str, *arguments: Any, **options: Any) -> Explainer:
+    found: Explainer = EXPLAINERS[name](*arguments, **options)
+    return found
 
 
 def _hiding(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
@@ -61,13 +67,13 @@ def _hiding(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     if row.method == "RISEPlus":
         ood_net = OoDNet(network, subject.classes)
         ood_net.load_head(CONFIGS / "digit_ood_net.ckpt")
-        return EXPLAINERS[row.method](ood_net, network, activation, num_masks=masks)
+        return _made(row.method, ood_net, network, activation, num_masks=masks)
     if row.method == "RISE":
-        return EXPLAINERS[row.method](network, activation, num_masks=masks)
+        return _made(row.method, network, activation, num_masks=masks)
     if row.section == BESIDE:
-        return EXPLAINERS[row.method](network, activation, window=subject.window, stride=subject.window // 2)
+        return _made(row.method, network, activation, window=subject.window, stride=subject.window // 2)
     side = -(-subject.shape[1] // subject.windows_a_side)
-    return EXPLAINERS[row.method](network, activation, window=side)
+    return _made(row.method, network, activation, window=side)
 
 
 def job_of(row: Row, subject: Subject, network: nn.Cell) -> Job:
@@ -78,16 +84,20 @@ def job_of(row: Row, subject: Subject, network: nn.Cell) -> Job:
         return Job(2 * subject.few, hierarchical_occlusion=True)
     if row.method in METRIC_NAMES:
         return _scored(row, subject, network)
-    explainers = [explainer_of(row, subject, network)]
-    if row.method in CHANNELS:
-        return Job(samples_of_channels(row.method, subject), explainers=explainers)
-    if row.method in (*PERTURBATIONS, "IntegratedGradients"):
-        return Job(subject.few, "predicted", explainers=explainers)
-    if row.method in CONTROLS:
-        return Job(subject.many, explainers=explainers)
-    most = f"top-{subject.labels}"
-    shared = {"NoiseTunnel": 16, "SmoothGradCAMpp": 4}.get(row.method, 1)
-    return Job(max(1, subject.many // shared), most, explainers=explainers)
+    samples, labels = _asked(row.method, subject)
+    return Job(samples, labels, explainers=[explainer_of(row, subject, network)])
+
+
+def _asked(method: str, subject: Subject) -> tuple[int, str]:
+    """How many samples an explainer is asked about, and for which labels of each."""
+    if method in CHANNELS:
+        return samples_of_channels(method, subject), "truth"
+    if method in (*PERTURBATIONS, "IntegratedGradients"):
+        return subject.few, "predicted"
+    if method in CONTROLS:
+        return subject.many, "truth"
+    copies = {"NoiseTunnel": 16, "SmoothGradCAMpp": 4}.get(method, 1)
+    return max(1, subject.many // copies), f"top-{subject.labels}"
 
 
 def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
@@ -99,6 +109,7 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         metric = METRICS[row.method](subject.classes, activation_of(subject), samples=3)
         return Job(max(1, subject.many // 4), f"top-{subject.labels}", explainers, [metric])
     if row.method == "ClassSensitivity":
-        return Job(max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)])
+        return Job(
+            max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
+        )
     return Job(subject.many, "truth", explainers, [METRICS[row.method]()])
-

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..results import beside_bare, middle, overhead_of
+from ..rows import BESIDE, OVERHEAD, WHOLE
+from ..subjects import ROOT, SUBJECTS
 from .plot import draw
-from .results import beside_bare, middle, overhead_of
-from .rows import BESIDE, OVERHEAD, WHOLE
-from .subjects import ROOT, SUBJECTS
 from .tables import tables
 
 PAGE, PLOT = ROOT / "docs" / "costs.md", ROOT / "docs" / "costs.png"
@@ -77,8 +77,9 @@ def _measured(result: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {of}" for name, of in machine["versions"].items())
     first, last = min(row["at"] for row in result["rows"]), max(row["at"] for row in result["rows"])
     when = first if first == last else f"{first} to {last}"
+    trial = "**A trial of the script with hardly any work: these numbers say nothing.** " if result["quick"] else ""
     load = f"The machine's load was {machine['load'][0]} when the last row ended."
-    return f"Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
+    return f"{trial}Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
 
 
 def _worst(rows: list[Mapping[str, Any]]) -> str:

@@ -12,8 +12,8 @@ from mindspore import nn
 
 from explainrun.explainers import Explainer, Network, Rule
 
-from .images import Array
-from .subjects import PASS_SIZE
+from ..images import Array
+from ..subjects import PASS_SIZE
 
 RULES: Mapping[str, Rule] = {
     "differentiate": "plain", "integrate": "plain", "smooth": "plain",

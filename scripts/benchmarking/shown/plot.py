@@ -10,9 +10,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from .results import beside_bare, overhead_of
-from .rows import BESIDE, EXPLAINERS, METRICS, OTHERS, OVERHEAD
-from .subjects import SUBJECTS
+from ..results import beside_bare, overhead_of
+from ..rows import BESIDE, EXPLAINERS, METRICS, OTHERS, OVERHEAD
+from ..subjects import SUBJECTS
 from .tables import name_of
 
 COLOURS = {"digits": "#1b6ca8", "resnet20": "#d1652a", "lite0": "#3a7d44", "resnet50": "#7b4b94"}
@@ -32,8 +32,10 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     panels = [panel for panel in panels if any(panel[1](row) for row in panel[0])]
     heights = [max(_LEAST_HEIGHT, 0.9 + _ROW_HEIGHT * len({name_of(row) for row in of})) for of, _, _ in panels]
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        options = {"gridspec_kw": {"height_ratios": heights}, "squeeze": False}
-        figure, axes = plt.subplots(len(panels), 1, figsize=(_WIDTH, sum(heights)), layout="constrained", **options)
+        size = (_WIDTH, sum(heights))
+        figure, axes = plt.subplots(
+            len(panels), 1, figsize=size, layout="constrained", height_ratios=heights, squeeze=False
+        )
         for axis, (of, value, title) in zip(axes[:, 0], panels, strict=True):
             _panel(axis, of, [value(row) for row in of], title)
         figure.savefig(path, dpi=100, facecolor="white")
@@ -48,7 +50,13 @@ def _panel(axis: Axes, rows: Sequence[Mapping[str, Any]], values: Sequence[float
                  if row["network"] == network and value]  # fmt: skip
         if shown:
             heights, lengths = zip(*shown, strict=True)
-            look = {"color": COLOURS[network], "marker": _MARKS[network], "s": 34, "label": subject.title, "zorder": 3}
+            look: dict[str, Any] = {
+                "color": COLOURS[network],
+                "marker": _MARKS[network],
+                "s": 34,
+                "label": subject.title,
+                "zorder": 3,
+            }
             axis.scatter(lengths, heights, **look)
     axis.axvline(1, color="0.35", linewidth=1)
     axis.set_yticks(range(len(names)), names[::-1])
