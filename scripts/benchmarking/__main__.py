@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.page:
-        print(*write_page(read(options.page)), sep="\n")
+        print(*write_page(_read(parser, options.page)), sep="\n")
         return
     rows = chosen_rows(options.network, options.rows, quick=options.quick)
     if options.list:
@@ -42,22 +41,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if not rows:
         parser.error(f"no row is named {options.rows}; --list --rows '*' names all")
-    effort = Effort(1 if options.quick else options.repeats, options.row_seconds)
-    session = Session(
-        options.device, effort, time.perf_counter() + 60 * options.minutes, quick=options.quick, fresh=options.fresh
-    )
-    _say(session.measure(rows), options)
-
-
-def _say(result: dict[str, Any], options: argparse.Namespace) -> None:
-    for network, section, device, table in tables(result):
-        print(f"\n{SUBJECTS[network].title}: {section}, on {device}\n{table}")
-    if options.compare:
-        print(f"\n{compared(read(options.compare), result)}")
+    before = _read(parser, options.json) if options.json and options.json.exists() else None
+    if before and before["quick"] != options.quick:
+        parser.error(f"{options.json} holds rows of --quick, or is to hold them beside others; name another file")
+    then = _read(parser, options.compare) if options.compare else None
+    result = _session(options).measure(rows)
+    _show(result, then)
     if options.json:
-        before = read(options.json) if options.json.exists() else None
         write(options.json, merged(before, result))
     sys.exit(0 if result["rows"] else 1)
+
+
+def _session(options: argparse.Namespace) -> Session:
+    effort = Effort(1 if options.quick else options.repeats, options.row_seconds)
+    ends = effort.clock() + 60 * options.minutes
+    return Session(options.device, effort, ends, quick=options.quick, fresh=options.fresh)
+
+
+def _read(parser: argparse.ArgumentParser, path: Path) -> dict[str, Any]:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+def _show(result: dict[str, Any], then: dict[str, Any] | None) -> None:
+    for network, section, device, table in tables(result):
+        print(f"\n{SUBJECTS[network].title}: {section}, on {device}\n{table}")
+    if then:
+        print(f"\n{compared(then, result)}")
+
+
+def _count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", default="", metavar="PATTERN", help="rows whose name matches, such as '*/overhead/RISE*' or GradCAM; "
         "by default those that answer most in 40 minutes")  # fmt: skip
     add("--list", action="store_true", help="name the rows, and measure nothing")
-    add("--repeats", type=int, default=3, metavar="N", help="of each row, at most (3)")
-    add("--row-seconds", type=float, default=40, metavar="S", help="after which a row is not repeated again (40)")
-    add("--minutes", type=float, default=38, metavar="M", help="after which no further row begins (38)")
+    add("--repeats", type=_count, default=3, metavar="N", help="of each row, at most (3)")
+    add("--row-seconds", type=float, default=20, metavar="S", help="after which a row is not repeated again (20)")
+    add("--minutes", type=float, default=37, metavar="M", help="after which no further row begins (37)")
     add("--quick", action="store_true", help="six rows with hardly any work, to see that all of it works")
     add(
         "--fresh", action="store_true", help="a process for each row of a run, so that memory is that row's own; slower"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .processes import RowError, Worker
+from .processes import Worker
 from .rows import CHANNELS, PERTURBATIONS, Row
 from .sizes import BATCHES
 
 Found = dict[str, Any]
 _BARE_SECONDS = 2.0  # of bare passes beside each repeat
-_TRIED_FOR = 40.0  # seconds after which no further batch size is tried
+_TRIED_FOR = 25.0  # seconds after which no further batch size is tried
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Effort:
     """
 
     repeats: int = 3
-    seconds: float = 40.0
+    seconds: float = 20.0
     clock: Callable[[], float] = time.perf_counter
 
     def repeated(self, once: Callable[[], None]) -> int:
@@ -124,14 +124,16 @@ def beside(row: Row, ours: Worker, theirs: Worker, effort: Effort, sizes: BatchS
 
 
 def _best_batch(row: Row, side: Worker, sizes: BatchSizes, effort: Effort) -> int:
-    """Of the row's own work; each size is tried a second time, since it may compile or allocate at first."""
+    """Of the row's own work. Ours compiles for each size, so that each is tried a second time."""
+    side.ask("direct", row=row.key, batch=sizes.tried[0], trial=True)
     if side.side == "ours" and not side.ask("sized")["sized"]:
-        side.ask("direct", row=row.key, batch=16, trial=True)
-        return 16
+        return sizes.tried[0]
 
     def per_image(batch: int) -> float:
-        tried = [side.ask("direct", row=row.key, batch=batch, trial=True) for _ in range(2)]
-        return float(tried[-1]["seconds"]) / float(tried[-1]["images"])
+        if side.side == "ours":
+            side.ask("direct", row=row.key, batch=batch, trial=True)
+        tried = side.ask("direct", row=row.key, batch=batch, trial=True)
+        return float(tried["seconds"]) / float(tried["images"])
 
     return sizes.best(side.side, row.key, per_image, effort.clock)
 
@@ -147,6 +149,3 @@ def _best_bare(kind: str, side: Worker, sizes: BatchSizes, effort: Effort) -> in
 def _largest(answers: list[Found]) -> float | None:
     known = [answer["peak_mib"] for answer in answers if answer["peak_mib"] is not None]
     return max(known, default=None)
-
-
-__all__ = ["BatchSizes", "Effort", "Found", "RowError", "beside", "overhead"]

@@ -79,7 +79,9 @@ def _measured(result: Mapping[str, Any]) -> str:
     when = first if first == last else f"{first} to {last}"
     trial = "**A trial of the script with hardly any work: these numbers say nothing.** " if result["quick"] else ""
     load = f"The machine's load was {machine['load'][0]} when the last row ended."
-    return f"{trial}Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
+    return (
+        f"{trial}Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
+    )
 
 
 def _worst(rows: list[Mapping[str, Any]]) -> str:

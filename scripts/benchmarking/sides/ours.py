@@ -26,7 +26,7 @@ from .methods import Job, explainer_of, job_of
 from .networks import activation_of, network_of
 from .whole import SIDE, whole_run
 
-BARE_LIMIT = 15.0  # seconds of bare passes of a kind, for each repeat
+BARE_LIMIT = 10.0  # seconds of bare passes of a kind, for each repeat
 Answer = dict[str, Any]
 
 
