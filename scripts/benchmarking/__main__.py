@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if before and before["quick"] != options.quick:
         parser.error(f"{options.json} holds rows of --quick, or is to hold them beside others; name another file")
     then = _read(parser, options.compare) if options.compare else None
-    result = _session(options).measure(rows)
+
+    def keep(found: dict[str, Any]) -> None:
+        if options.json:
+            write(options.json, merged(before, found))
+
+    result = _session(options, keep).measure(rows)
+    keep(result)
     _show(result, then)
-    if options.json:
-        write(options.json, merged(before, result))
     sys.exit(0 if result["rows"] else 1)
 
 
-def _session(options: argparse.Namespace) -> Session:
+def _session(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> Session:
     effort = Effort(1 if options.quick else options.repeats, options.row_seconds)
     ends = effort.clock() + 60 * options.minutes
-    return Session(options.device, effort, ends, quick=options.quick, fresh=options.fresh)
+    return Session(options.device, effort, ends, quick=options.quick, fresh=options.fresh, keep=keep)
 
 
 def _read(parser: argparse.ArgumentParser, path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import groupby
@@ -32,6 +32,7 @@ class Session:
         ends: when no further row begins, by ``effort.clock``.
         quick: whether jobs are small ones.
         fresh: whether each row of a run gets a process of its own, so that its memory is its own too.
+        keep: given the result after each row, so that what is measured outlives an interruption.
         rows: what was found.
         not_measured: why not, by row.
     """
@@ -41,6 +42,7 @@ class Session:
     ends: float
     quick: bool = False
     fresh: bool = False
+    keep: Callable[[dict[str, Any]], None] = lambda _: None
     rows: list[Found] = field(default_factory=list)
     not_measured: dict[str, str] = field(default_factory=dict)
 
@@ -48,10 +50,12 @@ class Session:
         """Measure all rows, network by network as they stand, and give the result."""
         for _, of_network in groupby(self._possible(rows), key=lambda row: (row.network, row.section == BESIDE)):
             self._measure_together(list(of_network))
-        return {
-            "format": FORMAT, "machine": machine(), "quick": self.quick, "rows": self.rows,
-            "not_measured": self.not_measured,
-        }  # fmt: skip
+        return self.result()
+
+    def result(self) -> dict[str, Any]:
+        """What is found so far."""
+        found = {"rows": list(self.rows), "not_measured": dict(self.not_measured)}
+        return {"format": FORMAT, "machine": machine(), "quick": self.quick, **found}
 
     def _possible(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:
@@ -97,6 +101,7 @@ class Session:
         about = {"key": row.key, "network": row.network, "section": row.section, "method": row.method}
         found |= {**about, "library": row.library, "device": device_name(self.device), "at": now()}
         self.rows.append(found)
+        self.keep(self.result())
         cells = (call_cells if row.section == BESIDE else run_cells)(found)
         print(f"{row.key}: {' | '.join(cells[1:])} [{time.perf_counter() - began:.0f} s]", file=sys.stderr, flush=True)
 

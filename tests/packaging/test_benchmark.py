@@ -151,7 +151,9 @@ def test_a_row_that_fails_or_comes_too_late_is_reported_and_the_others_measured(
     monkeypatch.setattr(command, "Worker", lambda *_, **__: next(made))
     clock = count(0, 10).__next__
     chosen = [Row("digits", "overhead", name) for name in ("RISE", "Gradient", "GradCAM", "CAM")]
-    found = Session("CPU", Effort(1, 40.0, clock), ends=35.0).measure(chosen)
+    kept = []
+    found = Session("CPU", Effort(1, 40.0, clock), ends=35.0, keep=kept.append).measure(chosen)
+    assert [one["key"] for one in kept[0]["rows"]] == ["digits/overhead/Gradient"]
     assert [one["key"] for one in found["rows"]] == ["digits/overhead/Gradient"]
     assert found["not_measured"]["digits/overhead/RISE"] == "ours: no memory"
     assert "--minutes" in found["not_measured"]["digits/overhead/GradCAM"]
