@@ -42,6 +42,7 @@ def machine() -> dict[str, Any]:
         "at": now(),
         "system": platform.platform(),
         "commit": _said("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD").strip(),
+        "cores": len(os.sched_getaffinity(0)),
         "load": [round(load, 1) for load in os.getloadavg()],
         "versions": versions,
     }

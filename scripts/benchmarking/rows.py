@@ -21,6 +21,7 @@ OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
+    ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",
     **{(name, "RISEPlus"): "there is no OoDNet of it" for name in SUBJECTS if name != "digits"},
 }
 
@@ -50,7 +51,7 @@ _BY_DEFAULT = {  # on networks where all of them would take hours
     ("lite0", OVERHEAD): ("Occlusion", "Gradient", "InsertionAUC"),
     ("resnet50", OVERHEAD): ("Occlusion",),
     ("resnet20", OVERHEAD): ("Occlusion", "LIME", "RISE", "Gradient", "IntegratedGradients", "GradCAM", "AblationCAM",
-                             "InsertionAUC", "Robustness", "uncertainty", "hierarchical occlusion"),
+                             "InsertionAUC", "Robustness", "uncertainty"),
     ("lite0", BESIDE): ("Occlusion", "Gradient", "IntegratedGradients", "GradCAM", "LayerCAM"),
     ("resnet20", BESIDE): ("Occlusion", "LIME", "KernelSHAP", "Gradient", "IntegratedGradients", "NoiseTunnel",
                            "ScoreCAM", "GradCAM", "LayerCAM", "AblationCAM"),

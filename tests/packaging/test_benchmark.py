@@ -67,7 +67,10 @@ def of_call():
 
 
 def result(*found, not_measured=()):
-    machine = {"at": "2026-11-27 20:00 UTC", "commit": "abc", "load": [0.5, 0, 0], "versions": {"mindspore": "2.10.0"}}
+    machine = {
+        "at": "2026-11-27 20:00 UTC", "commit": "abc", "cores": 2, "load": [0.5, 0, 0],
+        "versions": {"mindspore": "2.10.0"},
+    }  # fmt: skip
     return {"format": 1, "machine": machine, "quick": False, "rows": list(found), "not_measured": dict(not_measured)}
 
 
@@ -231,6 +234,14 @@ def test_the_page_and_plot_of_a_result(tmp_path, monkeypatch):
     assert "Of 1 rows the median is 1.25, the largest 1.25." in text
     assert "- `resnet50/overhead/RISE`: MindCV is not installed" in text
     assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_says_where_the_machine_was_busy_or_the_work_a_trial():
+    found = result(of_run())
+    assert "measure again" not in page.page(found)
+    found["machine"]["load"] = [3.5, 0, 0]
+    assert "measure again" in page.page(found)
+    assert "hardly any work" in page.page({**found, "quick": True})
 
 
 @pytest.mark.parametrize(

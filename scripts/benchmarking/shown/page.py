@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from ..results import beside_bare, middle, overhead_of
@@ -79,9 +80,12 @@ def _measured(result: Mapping[str, Any]) -> str:
     when = first if first == last else f"{first} to {last}"
     trial = "**A trial of the script with hardly any work: these numbers say nothing.** " if result["quick"] else ""
     load = f"The machine's load was {machine['load'][0]} when the last row ended."
-    return (
+    if machine["load"][0] > machine["cores"] + 1:
+        load += " **Other work ran beside it: measure again before relying on these numbers.**"
+    said = (
         f"{trial}Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
     )
+    return fill(said, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _worst(rows: list[Mapping[str, Any]]) -> str:

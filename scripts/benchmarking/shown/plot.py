@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from ..results import beside_bare, overhead_of
 from ..rows import BESIDE, EXPLAINERS, METRICS, OTHERS, OVERHEAD
@@ -18,6 +19,7 @@ from .tables import name_of
 COLOURS = {"digits": "#1b6ca8", "resnet20": "#d1652a", "lite0": "#3a7d44", "resnet50": "#7b4b94"}
 _MARKS = {"digits": "o", "resnet20": "s", "lite0": "^", "resnet50": "D"}
 _WIDTH, _ROW_HEIGHT, _LEAST_HEIGHT = 9.0, 0.24, 2.0
+_TICKS = (0.125, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4, 6, 8, 16, 32, 64)
 _ORDER = {method: place for place, method in enumerate((*EXPLAINERS, *METRICS, *OTHERS))}
 
 
@@ -62,7 +64,11 @@ def _panel(axis: Axes, rows: Sequence[Mapping[str, Any]], values: Sequence[float
     axis.set_yticks(range(len(names)), names[::-1])
     axis.set_ylim(-0.7, len(names) - 0.3)
     axis.set_xscale("log", base=2)
+    known = [value for value in values if value]
+    axis.set_xlim(min(0.45, *known) * 0.95, max(2.2, *known) * 1.05)
+    axis.set_xticks([tick for tick in _TICKS if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]], minor=False)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(axis="both", color="0.9")
     axis.set_title(title, loc="left", fontsize=11)
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)

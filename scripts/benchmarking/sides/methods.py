@@ -79,7 +79,8 @@ def _hiding(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
 def job_of(row: Row, subject: Subject, network: nn.Cell) -> Job:
     """What the run of an overhead row does."""
     if row.method == "uncertainty":
-        return Job(subject.many * subject.labels, dropout=20)
+        beside = [_made("ConstantMap", network)]  # a run has none without an explainer; this one makes no passes
+        return Job(subject.many * subject.labels, "predicted", beside, dropout=20)
     if row.method == "hierarchical occlusion":
         return Job(2 * subject.few, hierarchical_occlusion=True)
     if row.method in METRIC_NAMES:
