@@ -64,7 +64,7 @@ class RunOptions(BaseModel):
         pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error, and a network that is not a function
             of its image.
-        jit: "auto", "on" or "off": whether forward passes run compiled.
+        jit: "auto", "on" or "off": whether passes run compiled.
         labels: which labels of a sample are explained: a rule, or the classes.
         skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
         output: which part of what the network returns is its logits: an index, a key, or in scripts a function; None
