@@ -12,7 +12,7 @@ from .modes import evaluating, half_training, keeping_flags, keeping_random_stat
 from .outputs import NetworkRefusedError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
-from .rows import by_image, gathered
+from .rows import Block, asked_columns, by_image, gathered, in_passes
 from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
 from .taps import Derivatives
 
@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_PASS_SIZE",
     "INPUT_LAYER",
     "PROBED",
+    "Block",
     "Derivatives",
     "DropoutPlaces",
     "Network",
@@ -30,6 +31,7 @@ __all__ = [
     "Rule",
     "UnsharedDropoutError",
     "agreeing",
+    "asked_columns",
     "both_classes",
     "by_image",
     "channel_answers",
@@ -38,6 +40,7 @@ __all__ = [
     "evaluating",
     "gathered",
     "half_training",
+    "in_passes",
     "keeping_flags",
     "keeping_random_state",
     "layer_outputs",

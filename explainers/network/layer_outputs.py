@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import tee
 from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
 
 from .layers import IN_GRAPHS, find_layer
+from .rows import Block, in_passes
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, require_pynative
 
@@ -42,7 +43,7 @@ def layer_outputs(
 
 
 def logits_from(
-    network: Network, layer: str, rows: Iterable[tuple[FloatArray, FloatArray]], kind: str
+    network: Network, layer: str, rows: Iterable[tuple[FloatArray | Block, FloatArray | Block]], kind: str
 ) -> Iterator[FloatArray]:
     """Logits (up to a pass, classes) where a layer gives something else than it would.
 
@@ -50,7 +51,8 @@ def logits_from(
         network: where passes run, and ``layer_outputs`` has read the layer before. What comes before the layer runs
             too, and what goes round it is kept. Of a layer that runs several times, the last run gives something else.
         layer: its dotted name; "" is the image itself.
-        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes.
+        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes; or blocks of
+            as many of both.
         kind: what the passes count as.
 
     Raises:
@@ -60,9 +62,10 @@ def logits_from(
     require_pynative("changing what a layer gives")
     if layer != INPUT_LAYER and layer not in network.layer_runs:
         raise ValueError(f"layer {layer!r} must be read before it can give something else")
-    rows = iter(rows)
-    while chunk := list(islice(rows, network.pass_size)):
-        images, outputs = (network.filled(np.stack(part)) for part in zip(*chunk, strict=True))
+    of_image, given = tee(rows)  # which holds what is drawn of one and not yet of the other: a pass at most
+    parts = ((one for one, _ in of_image), (one for _, one in given))
+    for chunk, instead in zip(*(in_passes(part, network.pass_size) for part in parts), strict=True):
+        images, outputs = network.filled(chunk), network.filled(instead)
         if layer == INPUT_LAYER:
             images = outputs
         with network.running(kind, len(chunk)), _giving(network, layer, Tensor(outputs)):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from .mc_dropout import (
 from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import Passes, device_error, pass_kind
-from .rows import ACTIVATED_TOGETHER, agree, check_agreement, gathered
+from .rows import ACTIVATED_TOGETHER, Block, agree, check_agreement, gathered, in_passes
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import (
     Activation,
@@ -102,8 +102,8 @@ class Network:
         """Logits (N, classes) of images (N, C, H, W)."""
         return self.pooled_logits(images, kind)
 
-    def pooled_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> FloatArray:
-        """Logits (M, classes) of single images (C, H, W), drawn one by one into full passes.
+    def pooled_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> FloatArray:
+        """Logits (M, classes) of images (C, H, W), drawn one by one, or a block at a time, into full passes.
 
         Raises:
             ValueError: if there are no rows, or the network does not return (N, classes).
@@ -113,23 +113,22 @@ class Network:
             raise ValueError("no images to run the network on")
         return np.concatenate(parts)
 
-    def streamed_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> Iterator[FloatArray]:
+    def streamed_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> Iterator[FloatArray]:
         """The same, pass by pass (up to ``pass_size``, classes), so that memory holds one pass however many rows.
 
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        rows = iter(rows)
-        while chunk := list(islice(rows, self.pass_size)):
-            full = self.filled(np.stack(chunk))
+        for chunk in in_passes(rows, self.pass_size):
+            full = self.filled(chunk)
             with self.running(kind, len(chunk), in_graphs=True):
                 logits = as_array(self._logits(self._forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
 
     def streamed_probabilities(
-        self, rows: Iterable[FloatArray], activation_fn: Activation, kind: str = "perturb"
+        self, rows: Iterable[FloatArray | Block], activation_fn: Activation, kind: str = "perturb"
     ) -> Iterator[FloatArray]:
-        """Probabilities (up to 256, classes) of single images (C, H, W), drawn one by one into full passes.
+        """Probabilities (up to 256, classes) of images (C, H, W), drawn as for ``streamed_logits`` into full passes.
 
         Raises:
             ValueError: if the network does not return (N, classes).
