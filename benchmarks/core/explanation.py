@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ...explainers import Explainer
 from ...explainers.core.view import View
+from ...explainers.core.windows import choose
 from ...explainers.network import Block, gathered
 from ...explainers.network.tensors import Activation, FloatArray, IntArray
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
@@ -202,5 +203,4 @@ def _cover(
 ) -> None:
     """Make some covered images, of which each covers pixels from its first rank to its last (excluded)."""
     first, last, baseline = (of_images[which, None, None] for of_images in (firsts, lasts, baselines))
-    np.copyto(out, untouched)
-    np.copyto(out, baseline[:, None], where=((ranks >= first) & (ranks < last))[:, None])
+    choose((ranks >= first) & (ranks < last), baseline[:, None], untouched, out)

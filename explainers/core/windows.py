@@ -1,4 +1,4 @@
-"""Windows of an image put over others, many at once."""
+"""Parts of an image put into others, many at once: windows, or whatever a mask shows."""
 
 from __future__ import annotations
 
@@ -25,3 +25,21 @@ def copy_windows(source: FloatArray, starts: Places, extents: Places, out: Float
         corners = tuple(starts[rows].T)
         into = sliding_window_view(out, tuple(extent), axis=(1, 2, 3), writeable=True)
         into[(rows, *corners)] = sliding_window_view(source, tuple(extent))[corners]
+
+
+def choose(shown: npt.NDArray[np.bool_], source: FloatArray, otherwise: FloatArray, out: FloatArray) -> None:
+    """Make images of one where masks show it, and of another elsewhere.
+
+    As ``np.where``, several times as fast where masks are torn: no pixel is branched on.
+
+    Args:
+        shown: (N, H, W).
+        source: float32, broadcasts to (N, C, H, W).
+        otherwise: float32, does too.
+        out: (N, C, H, W).
+    """
+    one, other, bits = (values.view(np.uint32) for values in (source, otherwise, out))
+    all_bits = np.negative(shown[:, None].view(np.int8), dtype=np.int32).view(np.uint32)
+    np.bitwise_xor(one, other, out=bits)
+    bits &= all_bits
+    bits ^= other

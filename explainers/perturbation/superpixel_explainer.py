@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
+from ..core.windows import choose
 from ..network import Block, Output, asked_columns
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
@@ -185,8 +186,7 @@ def _hide(
     out: FloatArray,
 ) -> None:
     """Make an image with each of some coalitions shown."""
-    np.copyto(out, cover)
-    np.copyto(out, image, where=np.take(shown[which], segments, axis=1)[:, None])
+    choose(np.take(shown[which], segments, axis=1), image, cover, out)
 
 
 def number_of(segments: IntArray) -> int:
