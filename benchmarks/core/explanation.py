@@ -202,5 +202,5 @@ def _cover(
     out: FloatArray,
 ) -> None:
     """Make some covered images, of which each covers pixels from its first rank to its last (excluded)."""
-    first, last, baseline = (of_images[which, None, None] for of_images in (firsts, lasts, baselines))
-    choose((ranks >= first) & (ranks < last), baseline[:, None], untouched, out)
+    first, last = (of_images[which, None, None] for of_images in (firsts, lasts))
+    choose((ranks >= first) & (ranks < last), baselines[which, None, None, None], untouched, out)

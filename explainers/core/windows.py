@@ -23,8 +23,8 @@ def copy_windows(source: FloatArray, starts: Places, extents: Places, out: Float
     for extent in np.unique(extents, axis=0):
         rows = np.flatnonzero((extents == extent).all(axis=1))
         corners = tuple(starts[rows].T)
-        into = sliding_window_view(out, tuple(extent), axis=(1, 2, 3), writeable=True)
-        into[(rows, *corners)] = sliding_window_view(source, tuple(extent))[corners]
+        into = sliding_window_view(out, (1, *extent), writeable=True)
+        into[(rows, *corners, 0)] = sliding_window_view(source, tuple(extent))[corners]
 
 
 def choose(shown: npt.NDArray[np.bool_], source: FloatArray, otherwise: FloatArray, out: FloatArray) -> None:
