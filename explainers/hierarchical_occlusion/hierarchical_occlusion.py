@@ -18,7 +18,7 @@ from ..arguments import is_whole, real_number, whole_number
 from ..core.call_options import CallOptions
 from ..core.construction import Configured
 from ..core.explainer import image_array
-from ..network import DEFAULT_PASS_SIZE, Jit, Network, Output
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Network, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation, checked_network
 from ..perturbation.baselines import blur_sigma, blurred
 from .batched_search import passes_needed, search_together
@@ -217,7 +217,7 @@ class HierarchicalOcclusion(Configured):
         needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (first_answers, found))
         return Searches(answers, sum(needed))
 
-    def _ask(self, network: Network, images: list[FloatArray]) -> FloatArray:
+    def _ask(self, network: Network, images: list[FloatArray | Block]) -> FloatArray:
         """Probabilities (images, classes)."""
         return network.activated(network.pooled_logits(images, "search"), self.activation_fn)
 

@@ -14,13 +14,14 @@ from .modes import evaluating, half_training, keeping_flags, keeping_random_stat
 from .outputs import NetworkRefusedError, Output, both_classes
 from .passes import OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
-from .rows import by_image, gathered
+from .rows import Block, asked_columns, by_image, gathered, in_passes
 from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
 
 __all__ = [
     "DEFAULT_PASS_SIZE",
     "INPUT_LAYER",
     "PROBED",
+    "Block",
     "Derivatives",
     "DropoutPlaces",
     "Jit",
@@ -32,6 +33,7 @@ __all__ = [
     "Rule",
     "UnsharedDropoutError",
     "agreeing",
+    "asked_columns",
     "both_classes",
     "by_image",
     "channel_answers",
@@ -40,6 +42,7 @@ __all__ = [
     "evaluating",
     "gathered",
     "half_training",
+    "in_passes",
     "keeping_flags",
     "keeping_random_state",
     "layer_outputs",

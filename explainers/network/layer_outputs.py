@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import tee
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mindspore import Tensor, nn
 from .graphs.programs import OutputProgram, TailProgram
 from .layers import IN_GRAPHS, LayerRun, check_single_runs, find_layer
 from .passes import GRAPH_TRIAL
-from .rows import check_same_values
+from .rows import Block, check_same_values, in_passes
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, require_pynative
 
@@ -86,7 +86,7 @@ def _tried_outputs(network: Network, images: FloatArray, names: tuple[str, ...])
 
 
 def logits_from(
-    network: Network, layer: str, rows: Iterable[tuple[FloatArray, FloatArray]], kind: str
+    network: Network, layer: str, rows: Iterable[tuple[FloatArray | Block, FloatArray | Block]], kind: str
 ) -> Iterator[FloatArray]:
     """Logits (up to a pass, classes) where a layer gives something else than it would.
 
@@ -94,7 +94,8 @@ def logits_from(
         network: where passes run, and ``layer_outputs`` has read the layer before. What comes before the layer runs
             too, and what goes round it is kept. Of a layer that runs several times, the last run gives something else.
         layer: its dotted name; "" is the image itself.
-        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes.
+        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes; or blocks of
+            as many of both.
         kind: what the passes count as.
 
     Raises:
@@ -104,9 +105,10 @@ def logits_from(
     require_pynative("changing what a layer gives")
     if layer != INPUT_LAYER and layer not in network.layer_runs:
         raise ValueError(f"layer {layer!r} must be read before it can give something else")
-    rows, ragged = iter(rows), False
-    while chunk := list(islice(rows, network.pass_size)):
-        images, outputs = (np.stack(part) for part in zip(*chunk, strict=True))
+    of_image, given = tee(rows)  # which holds what is drawn of one and not yet of the other: a pass at most
+    parts = ((one for one, _ in of_image), (one for _, one in given))
+    ragged = False
+    for images, outputs in zip(*(in_passes(part, network.pass_size) for part in parts), strict=True):
         yield _logits_of(network, layer, images, outputs, kind, ragged=ragged)
         ragged = True
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from .layers import LayerRun
 from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
-from .rows import ACTIVATED_TOGETHER, check_agreement, gathered
+from .rows import ACTIVATED_TOGETHER, Block, check_agreement, gathered, in_passes
 from .tensors import (
     Activation,
     FloatArray,
@@ -107,8 +106,8 @@ class Network:
         """Logits (N, classes) of images (N, C, H, W)."""
         return self.pooled_logits(images, kind)
 
-    def pooled_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> FloatArray:
-        """Logits (M, classes) of single images (C, H, W), drawn one by one into full passes.
+    def pooled_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> FloatArray:
+        """Logits (M, classes) of images (C, H, W), drawn one by one, or a block at a time, into full passes.
 
         Raises:
             ValueError: if there are no rows, or the network does not return (N, classes).
@@ -118,15 +117,15 @@ class Network:
             raise ValueError("no images to run the network on")
         return np.concatenate(parts)
 
-    def streamed_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> Iterator[FloatArray]:
+    def streamed_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> Iterator[FloatArray]:
         """The same, pass by pass (up to ``pass_size``, classes), so that memory holds one pass however many rows.
 
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        rows, ragged = iter(rows), False
-        while chunk := list(islice(rows, self.pass_size)):
-            full, forward = self._prepared(np.stack(chunk), ragged=ragged)
+        ragged = False
+        for chunk in in_passes(rows, self.pass_size):
+            full, forward = self._prepared(chunk, ragged=ragged)
             with self.running(kind, len(chunk), in_graphs=True):
                 logits = as_array(self._logits(forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
@@ -179,9 +178,9 @@ class Network:
         return Reading(self.cell, self.type, self._logits.place, self._logits.doubled)
 
     def streamed_probabilities(
-        self, rows: Iterable[FloatArray], activation_fn: Activation, kind: str = "perturb"
+        self, rows: Iterable[FloatArray | Block], activation_fn: Activation, kind: str = "perturb"
     ) -> Iterator[FloatArray]:
-        """Probabilities (up to 256, classes) of single images (C, H, W), drawn one by one into full passes.
+        """Probabilities (up to 256, classes) of images (C, H, W), drawn as for ``streamed_logits`` into full passes.
 
         Raises:
             ValueError: if the network does not return (N, classes).
