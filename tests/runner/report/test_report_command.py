@@ -225,9 +225,12 @@ def test_runs_of_all_kinds(make_run, report, tmp_path, options, data_of):
     occlusion = (tmp_path / "page/data/run/occlusion.js").exists()
     assert occlusion == options.get("searching", False)
     if occlusion:
-        layers = data_of(tmp_path / "page", "run/occlusion")[0]
-        assert (layers["outcome"], layers["sigma"], len(layers["layers"])) == ("found", 3, 2)
-        assert layers["layers"][1] == {"probability": 0.75, "boxes": [[2, 1, 4, 3]]}
+        found = data_of(tmp_path / "page", "run/occlusion")
+        assert found["outcomes"] == ["found"]
+        first = {key: unpacked(found[key])[:2].tolist() for key in ("outcome", "sigma", "first_layer", "first_box")}
+        assert first == {"outcome": [0, 0], "sigma": [3, 3], "first_layer": [0, 2], "first_box": [0, 1]}
+        assert unpacked(found["probability"])[1] == 0.75
+        assert unpacked(found["boxes"])[1].tolist() == [2, 1, 4, 3]
 
 
 def test_results_write_and_show_pages(make_runner, tmp_path):
