@@ -15,7 +15,10 @@ HOSTILE = ["<script>alert(1)</script>", "قطة", "e\u0301\u2028", "</script><!-
 
 
 def column(data, name):
-    found = data["columns"][name]
+    return values_of(data["columns"][name])
+
+
+def values_of(found):
     return np.frombuffer(base64.b64decode(found["data"]), f"<{found['type']}").reshape(found["shape"])
 
 
@@ -227,10 +230,10 @@ def test_runs_of_all_kinds(make_run, report, tmp_path, options, data_of):
     if occlusion:
         found = data_of(tmp_path / "page", "run/occlusion")
         assert found["outcomes"] == ["found"]
-        first = {key: unpacked(found[key])[:2].tolist() for key in ("outcome", "sigma", "first_layer", "first_box")}
+        first = {key: values_of(found[key])[:2].tolist() for key in ("outcome", "sigma", "first_layer", "first_box")}
         assert first == {"outcome": [0, 0], "sigma": [3, 3], "first_layer": [0, 2], "first_box": [0, 1]}
-        assert unpacked(found["probability"])[1] == 0.75
-        assert unpacked(found["boxes"])[1].tolist() == [2, 1, 4, 3]
+        assert values_of(found["probability"])[1] == 0.75
+        assert values_of(found["boxes"])[1].tolist() == [2, 1, 4, 3]
 
 
 def test_results_write_and_show_pages(make_runner, tmp_path):
