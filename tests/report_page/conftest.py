@@ -50,7 +50,7 @@ def full_run(tmp_path_factory):
         return Path(given)
     config = Path(__file__).parents[2] / "configs" / "full.yaml"
     folder = tmp_path_factory.mktemp("full") / "run"
-    command = [sys.executable, "-m", "explainrun", "run", config, "--limit", "8", "--summary-dir", folder]
+    command = [sys.executable, "-m", "explainrun", "run", config, "--limit", "12", "--summary-dir", folder]
     subprocess.run(command, check=True)
     return folder
 

@@ -2,9 +2,9 @@
 
     python tests/report_page/measure_page.py REPORT/index.html [--view counterfactual] [--repeats 5]
 
-Prints medians of: seconds until the first maps are drawn; the longest task of the main thread while that view, if one is
-named, is opened by a click, and while all its rows are scrolled through; the most DOM nodes meanwhile; megabytes of the JavaScript heap afterwards; megabytes of the index;
-kilobytes of all scripts and styles, compressed.
+Prints medians of: seconds until the first maps are drawn; the longest task of the main thread while that view, if one
+is named, is opened by a click, and while all rows are scrolled through; the most DOM nodes meanwhile; megabytes of the
+JavaScript heap afterwards; megabytes of the index; kilobytes of all scripts and styles, compressed.
 """
 
 from __future__ import annotations
