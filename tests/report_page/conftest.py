@@ -132,8 +132,9 @@ class Opened:
 
     def drag(self, selector, start, end):
         """Move the mouse over an element with its button down, between two shares of the width."""
+        self.page.locator(selector).first.scroll_into_view_if_needed()
         box = self.page.locator(selector).first.bounding_box()
-        middle = box["y"] + box["height"] / 2
+        middle = box["y"] + min(20, box["height"] / 2)
         self.page.mouse.move(box["x"] + start * box["width"], middle)
         self.page.mouse.down()
         self.page.mouse.move(box["x"] + end * box["width"], middle, steps=5)

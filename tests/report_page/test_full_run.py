@@ -1,6 +1,7 @@
 """The report of ``configs/full.yaml``, used as a person does, as a folder and as a single file; ``-m long`` alone.
 
-EXPLAINRUN_REPORT_RUN names a run of it that is there already; otherwise twelve samples of it are run first: fewer than eleven cannot be compared.
+EXPLAINRUN_REPORT_RUN names a run of it that is there already; otherwise twelve samples of it are run first, since fewer
+than eleven cannot be compared.
 """
 
 import io
