@@ -28,7 +28,7 @@ from explainrun.explainers.core.windows import choose, copy_windows
 from explainrun.explainers.hierarchical_occlusion.counterfactual import Box, composite
 from explainrun.explainers.hierarchical_occlusion.greedy_search import SharedFirstLayer
 from explainrun.explainers.network import Block, asked_columns, by_image, in_passes, logits_from
-from explainrun.explainers.network.mc_dropout import Draws, _Dropout
+from explainrun.explainers.network.dropout.mc_dropout import Draws, _Dropout
 from explainrun.explainers.perturbation.baselines import baseline_image
 
 SHAPE = (3, 7, 5)
