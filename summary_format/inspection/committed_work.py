@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..archive.costs import Costs, settled
 from ..archive.picture_checksums import pictures_of
 from ..archive.sample_labels import BROKEN_DIGEST
 from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
@@ -25,8 +25,6 @@ from .integrity import REMOVED, Fault, PictureTally, fault_of
 SAMPLES, SEARCH = "samples", "hierarchical occlusion"
 _SAMPLES, _SEARCHED = "samples", "searched"
 _SEGMENT = re.compile(r"(\d{6,})\.(samples|searched|.+\.maps)")
-
-Costs = Mapping[str, Mapping[str, float]]
 
 
 @renamed_arguments(beyond="labels_out_of_range")
@@ -143,7 +141,8 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
     scan = _SegmentScan(run, plan, through=through)
     for batch, kinds in sorted(_files(run).items()):
         scan.add_batch(batch, kinds)
-    costs = {what: dict(of) for what, of in scan.costs.items()}
+    scan.add_parts()
+    costs = settled(scan.costs, plan.pass_size) if scan.costs else {}
     parts = tuple(scan.parts.values())
     pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(
@@ -203,6 +202,16 @@ class _SegmentScan:
             except Exception as error:  # whatever a foreign file makes of a reader
                 self.faults.append(fault_of(self._run, path, error, REMOVED))
 
+    def add_parts(self) -> None:
+        """Look at the finished parts of segments that are not there."""
+        for name in self._segments.parts.all():
+            if (self._run.segments / name.segment).is_file():
+                continue
+            try:
+                self._add_costs(self._segments.parts.costs(name))
+            except Exception as error:  # whatever a foreign file makes of a reader
+                self.faults.append(fault_of(self._run, self._segments.parts.path(name), error, REMOVED))
+
     def _look_through(self, path: Path, name: str, samples: InferenceBatch | None, segment: AnyPart) -> None:
         """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""
         for _ in read_frames(path):
@@ -228,5 +237,8 @@ class _SegmentScan:
             self.not_computed.count_maps(name, segment.computed)
             for metric, scores in zip(self._metrics, segment.scores, strict=True):
                 self.not_computed.count_scores(name, metric, scores)
-        for what, by_kind in segment.costs.items():
+        self._add_costs(segment.costs)
+
+    def _add_costs(self, costs: Costs) -> None:
+        for what, by_kind in costs.items():
             self.costs.setdefault(what, Counter()).update(by_kind)
