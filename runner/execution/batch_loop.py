@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -205,7 +206,8 @@ class BatchLoop:
         asked = {"questions": batch.inference.questions}
         kept = checkpoints and checkpoints.kept(None, "searched", part, asked["questions"])
         if kept:
-            return replace(SearchBatch.nothing(), **{table: kept[table] for table in SEARCHED})
+            answers: dict[str, Any] = {table: kept[table] for table in SEARCHED}
+            return SearchBatch(**answers)
         with self._profile.timed("hierarchical occlusion"), _failure_logged("hierarchical occlusion", batch):
             found, passes = searched(batch, search, self.network)
         self._profile.need_passes("search", passes)

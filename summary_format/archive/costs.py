@@ -27,6 +27,8 @@ def settled(costs: Costs, pass_size: int) -> dict[str, dict[str, float]]:
         pass_size: images a pass.
     """
     found = {what: dict(by_kind) for what, by_kind in costs.items() if what != _NEEDED_IMAGES}
-    needed = Counter(found.get("needed", {}))
-    needed.update({kind: -(-images // pass_size) for kind, images in costs.get(_NEEDED_IMAGES, {}).items()})
-    return {**found, "needed": dict(needed)}
+    if images := costs.get(_NEEDED_IMAGES):
+        needed = Counter(found.get("needed", {}))
+        needed.update({kind: -(-count // pass_size) for kind, count in images.items()})
+        found["needed"] = dict(needed)
+    return found

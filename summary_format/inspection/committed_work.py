@@ -142,7 +142,7 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
     for batch, kinds in sorted(_files(run).items()):
         scan.add_batch(batch, kinds)
     scan.add_parts()
-    costs = settled(scan.costs, plan.pass_size) if scan.costs else {}
+    costs = settled(scan.costs, plan.pass_size)
     parts = tuple(scan.parts.values())
     pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(

@@ -317,7 +317,7 @@ def test_a_job_of_the_old_package_makes_as_many_passes_as_its_images_fill(datase
     """Four explainers, of which Occlusion takes 2,048 passes, three metrics, uncertainty, hierarchical occlusion."""
     network = Small()
     data = dataset(list(noise_images(32))), list("abc")
-    runner = ImageClassificationRunner(tmp_path, data, network, nn.Softmax(), asked="true", jit="off")
+    runner = ImageClassificationRunner(tmp_path, data, network, nn.Softmax(), labels="top-2", jit="off")
     explainers = [GradCAM(network, "relu"), GuidedBackprop(network), Gradient(network)]
     metrics = [InsertionAUC(3, nn.Softmax(), steps=32), DeletionAUC(3, nn.Softmax(), steps=32), PointingGame(3)]
     runner.register_saliency([*explainers, Occlusion(network, nn.Softmax())], metrics)
