@@ -105,7 +105,7 @@ def test_killed_after_any_commit_it_ends_as_if_it_had_not_been(run, whole, kill,
         kill(lambda folder=folder: run(folder), 0, number)
         result = run(folder)
         assert how_runs_differ(tmp_path / "whole", tmp_path / folder) == [], number
-        for kind in ("occlude", "refine", "perturb", "infer"):  # what is committed is neither made nor needed again
+        for kind in ("occlude", "perturb", "infer"):  # what is committed is neither made nor needed again
             assert result.costs["images"][kind] == whole.costs["images"][kind], (number, kind)
             assert result.costs["needed"][kind] == whole.costs["needed"][kind], (number, kind)
 
