@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..archive.costs import Costs, settled
+from ..archive.parts import PartName
 from ..archive.picture_checksums import pictures_of
 from ..archive.sample_labels import BROKEN_DIGEST
 from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
@@ -77,6 +78,7 @@ class Part:
         samples: of those batches.
         seconds: what they took.
         bytes: of their segments.
+        begun: share of a batch that is committed in parts of segments which are not finished.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Part:
     samples: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    begun: float = 0.0
     _first: tuple[int, float] = field(default=(0, 0.0), repr=False)  # samples and seconds of the first batch
 
     def count(self, samples: int, seconds: float, size: int) -> None:
@@ -209,8 +212,16 @@ class _SegmentScan:
                 continue
             try:
                 self._add_costs(self._segments.parts.costs(name))
+                self._count_begun(name)
             except Exception as error:  # whatever a foreign file makes of a reader
                 self.faults.append(fault_of(self._run, self._segments.parts.path(name), error, REMOVED))
+
+    def _count_begun(self, name: PartName) -> None:
+        """Count a part of a batch; of what is to be made and scored, each is taken for half of the work."""
+        part = self.parts.get(name.segment.partition(".")[2])
+        if part is not None and self.batch_size:
+            whole = self.batch_size * (1 if name.what == _SEARCHED else 2)
+            part.begun = min(part.begun + (name.last - name.first) / whole, 1.0)
 
     def _look_through(self, path: Path, name: str, samples: InferenceBatch | None, segment: AnyPart) -> None:
         """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""

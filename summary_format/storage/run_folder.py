@@ -282,7 +282,7 @@ def remove_runs(
         kept = keep is not None and run.event_file.name == keep.event_file.name
         if not kept and not run.data.is_symlink() and run.state() is not None and (finished or not run.finished):
             run.discard(run.event_file)
-            for folder in ("segments", _OLD_PARTIAL, "heatmap", "origin_images"):
+            for folder in ("segments", "parts", _OLD_PARTIAL, "heatmap", "origin_images"):
                 run.discard(run.data / folder)
             for path in (run.manifest, run.archive, run.data / _PLAN):  # the last says that it is ours
                 run.discard(path)

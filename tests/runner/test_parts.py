@@ -14,7 +14,7 @@ from explainrun.runner import ImageClassificationRunner, NotComputedError, RunSt
 from explainrun.runner.execution import part_sizes
 from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.runner.execution.part_sizes import cut
-from explainrun.summary_format import Results, find_runs, inspect_run
+from explainrun.summary_format import Results, find_runs, inspect_run, remove_runs
 from explainrun.summary_format.archive.parts import PartName, Parts
 
 OCCLUSION = "000000.Occlusion.maps"
@@ -118,6 +118,7 @@ def test_an_unfinished_run_shows_its_whole_segments_and_counts_its_parts(run, ki
     assert parts_of(tmp_path / "run")
     assert (found.state, found.faults) == ("unfinished", ())
     assert sum(found.costs["made"].values()) > sum(before.costs["made"].values())
+    assert found.progress.share > before.progress.share > 0
     so_far = Results(tmp_path / "run")
     assert (len(so_far.samples), so_far.costs["made"]) == (0, found.costs["made"])
 
@@ -167,6 +168,14 @@ def test_a_part_that_does_not_belong_is_reported_and_made_again(
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert result.costs["needed"]["perturb"] == whole.costs["needed"]["perturb"]
     assert fault is None or "run again to recompute it" in str(fault)
+
+
+def test_a_run_in_parts_is_replaced_with_all_that_it_holds(run, kill, tmp_path):
+    kill(run, 0, 6)
+    [before] = find_runs(tmp_path / "run")
+    assert before.parts.exists()
+    remove_runs(tmp_path / "run")
+    assert not before.data.exists()
 
 
 @pytest.mark.slow
