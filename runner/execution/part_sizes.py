@@ -26,7 +26,7 @@ def cut(images: Sequence[Mapping[str, int]], pass_size: int, least: int = 1) -> 
 
     Args:
         images: that each sample of a batch needs, by kind of pass.
-        pass_size: images a pass.
+        pass_size: images per pass.
         least: samples that a part has at least, whatever they take.
     """
     parts, first = list[Range](), 0

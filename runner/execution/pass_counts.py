@@ -20,7 +20,7 @@ class Profile:
     """Counts what is done and what would have to be done, until it is handed on with a commit.
 
     Passes needed are the fewest that the images of a kind fill, over the whole run (``archive.costs.settled``): with P
-    images a pass, the sum of these divided by P and rounded up.
+    images per pass, the sum of these divided by P and rounded up.
 
     ===============  ==================================================================================================
     infer            N samples

@@ -24,7 +24,7 @@ def settled(costs: Costs, pass_size: int) -> dict[str, dict[str, float]]:
 
     Args:
         costs: of all its segments, added up.
-        pass_size: images a pass.
+        pass_size: images per pass.
     """
     found = {what: dict(by_kind) for what, by_kind in costs.items() if what != _NEEDED_IMAGES}
     if images := costs.get(_NEEDED_IMAGES):

@@ -126,7 +126,7 @@ class Parts:
         self.run.discard(self.run.parts / segment)
 
     def _plan_checksum(self) -> int:
-        """What tells the plan of the run, and the run itself, from others."""
+        """By which the plan of the run, and the run itself, are known."""
         if self._plan is None:
             state = json.dumps(self.run.state(), sort_keys=True)
             self._plan = int(google_crc32c.value(state.encode()))

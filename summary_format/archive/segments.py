@@ -191,7 +191,7 @@ class Segments:
         run: whose they are.
         explainers: its explainers, by whose names the files go.
         searching: whether it has hierarchical occlusion.
-        pass_size: images a pass.
+        pass_size: images per pass.
 
     Attributes:
         parts: of segments that are not finished.

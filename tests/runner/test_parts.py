@@ -106,7 +106,8 @@ def test_killed_after_any_commit_it_ends_as_if_it_had_not_been(run, whole, kill,
         result = run(folder)
         assert how_runs_differ(tmp_path / "whole", tmp_path / folder) == [], number
         for kind in ("occlude", "perturb", "infer"):  # what is committed is neither made nor needed again
-            assert result.costs["images"][kind] == whole.costs["images"][kind], (number, kind)
+            again = result.costs["images"][kind] - whole.costs["images"][kind]
+            assert again in ((0, 1) if kind == "perturb" else (0,)), (number, kind)  # each start asks the baseline
             assert result.costs["needed"][kind] == whole.costs["needed"][kind], (number, kind)
 
 
