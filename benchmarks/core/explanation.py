@@ -48,6 +48,18 @@ class Covering:
         return {image for image in self.images if 0 < image.last - image.first < pixels}
 
 
+class WholeBatch(NamedTuple):
+    """The batch of which explanations may be parts.
+
+    Attributes:
+        view: all its questions.
+        memory: what metrics keep for all explanations of the batch.
+    """
+
+    view: View
+    memory: dict[Any, Any]
+
+
 @renamed_arguments(need="count_passes")
 class Explanation:
     """An explainer's maps for the questions of a view.
@@ -66,7 +78,8 @@ class Explanation:
 
     Attributes:
         peers: the explanations whose maps came from the same passes, this one among them.
-        memory: what metrics keep for other explanations of the same batch.
+        memory: what metrics keep for other explanations of the same questions.
+        whole: the batch that the questions are part of, if they are.
     """
 
     need, let_go = Renamed("count_passes"), Renamed("release")
@@ -84,6 +97,7 @@ class Explanation:
         self.explainer, self.view, self.maps, self.masks, self.count_passes = explainer, view, maps, masks, count_passes
         self.peers: tuple[Explanation, ...] = (self,)
         self.memory: dict[Any, Any] = {}
+        self.whole: WholeBatch | None = None
         self._extra = dict(extra or {})
         self._coverings, self._kept = list(coverings), list(coverings)
         self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
@@ -110,7 +124,7 @@ class Explanation:
 
     def release(self) -> None:
         """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
-        self.peers, self.memory = (), {}
+        self.peers, self.memory, self.whole = (), {}, None
 
     def order(self, question: int) -> npt.NDArray[np.intp]:
         """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""

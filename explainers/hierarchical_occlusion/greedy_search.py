@@ -166,6 +166,11 @@ def _windows(parent: Box, side: int, stride: int, number: int) -> list[Box]:
     ]
 
 
+def windows_within(height: int, width: int, side: int, stride: int) -> int:
+    """How many windows of a layer lie inside a box."""
+    return len(_starts(height, side, stride)) * len(_starts(width, side, stride))
+
+
 def _starts(extent: int, side: int, stride: int) -> list[int]:
     flush = extent - side
     return [*range(0, flush, stride), flush]

@@ -23,7 +23,7 @@ from ..network.tensors import Activation, FloatArray, IntArray, checked_activati
 from ..perturbation.baselines import blur_sigma, blurred
 from .batched_search import passes_needed, search_together
 from .counterfactual import Counterfactual, one_image
-from .greedy_search import GreedyRevealSearch, SharedFirstLayer
+from .greedy_search import GreedyRevealSearch, SharedFirstLayer, windows_within
 
 CHANNELS = 3
 SHORTEST_WINDOW = 28
@@ -122,6 +122,20 @@ class HierarchicalOcclusion(Configured):
             )
             raise ValueError(Problem.of("window-sides-too-large", words, short=short, given=list(self.window_sides)))
         self._layer_strides(self._sides(short))
+
+    def images_of_layers(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """How many images (C, H, W) the first layer takes for all labels of an image; and for each label, where a
+        single window of each layer is revealed, the others. Most searches take more.
+
+        Raises:
+            ValueError: if such images cannot be searched.
+        """
+        self.check(shape)
+        _, height, width = shape
+        layers = self._layers(min(height, width))
+        within = [(height, width), *((side, side) for side, _ in layers[:-1])]
+        first, *others = [windows_within(*size, *layer) for size, layer in zip(within, layers, strict=True)]
+        return 1 + first, sum(others)
 
     def sigma(self, size: tuple[int, int]) -> int:
         """Sigma in pixels of the blur of images of a (height, width)."""
