@@ -19,8 +19,8 @@ from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.resize import resized
 from ..core.view import Needs, View, asked_labels
 from ..network import DEFAULT_PASS_SIZE, Jit, Output
-from ..network.layers import find_layer
 from ..network.tensors import FloatArray
+from ..network.tensors.layers import find_layer
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
 Number = TypeVar("Number", bound=np.generic)

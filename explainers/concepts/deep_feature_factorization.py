@@ -19,8 +19,8 @@ from ..core.call_options import CallOptions
 from ..core.explainer import image_array
 from ..core.view import View
 from ..network import DEFAULT_PASS_SIZE, Jit, Output, layer_outputs, logits_from
-from ..network.layers import find_layer
 from ..network.tensors import Activation, FloatArray, checked_activation, checked_network
+from ..network.tensors.layers import find_layer
 from .concepts import Concepts
 
 _STEPS = 1000  # of 24 scenes the slowest took 640 with 5 concepts

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .backward.rectified import Rule, backward_rule
-from .backward.taps import Derivatives, differentiated
 from .graphs.library import Graphs
 from .graphs.programs import GradientProgram, Reading
-from .layers import LayerRun, check_single_runs
 from .passes import GRAPH_TRIAL
 from .rows import check_same_values
+from .taps import Derivatives, differentiated
 from .tensors import FloatArray, IntArray
+from .tensors.layers import LayerRun, check_single_runs
 
 
 class Service(Protocol):

@@ -13,11 +13,11 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from .graphs.programs import OutputProgram, TailProgram
-from .layers import IN_GRAPHS, LayerRun, check_single_runs, find_layer
 from .passes import GRAPH_TRIAL
 from .rows import Block, check_same_values, in_passes
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, require_pynative
+from .tensors.layers import IN_GRAPHS, LayerRun, check_single_runs, find_layer
 
 
 def layer_outputs(

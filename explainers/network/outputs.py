@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import mindspore as ms
-from mindspore import Tensor, ops
+from mindspore import Tensor
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, plain_text
-from .tensors import FLOATING
+from .tensors import FLOATING, both_classes
 
 Output = int | str | Callable[[Any], Any] | None
 
@@ -36,15 +36,6 @@ def checked_output(output: Any) -> Output:
         raise ValueError(Problem.of("output-unknown", words, given=output))
     found: Output = output
     return found
-
-
-def both_classes(output: Tensor) -> Tensor:
-    """Logits (N, 2) of the one logit z (N, 1) of two classes: (-z, z), whose sigmoids are 1 - p and p.
-
-    A run does so itself where the network gives one logit and there are two class names; the first is that of the class
-    which a negative logit says. A direct call does with ``output=both_classes``.
-    """
-    return ops.cat([-output, output], 1)
 
 
 class Logits:

@@ -15,18 +15,17 @@ from mindspore import Tensor, nn
 from .activations import check_activation, check_no_probabilities
 from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
-from .backward.taps import Derivatives, joined_derivatives
 from .differentiation import Asked, derivatives_by_pass
-from .dropout.mc_dropout import DropoutPlaces
-from .dropout.sampling import dropped_logits, find_places
+from .dropout_passes import dropped_logits, find_places
 from .graphs.compiling import Forward, Graph, uncompiled
 from .graphs.library import Graphs, Jit
 from .graphs.programs import Reading
-from .layers import LayerRun
+from .mc_dropout import DropoutPlaces
 from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
 from .rows import ACTIVATED_TOGETHER, Block, check_agreement, gathered, in_passes
+from .taps import Derivatives, joined_derivatives
 from .tensors import (
     Activation,
     FloatArray,
@@ -37,6 +36,7 @@ from .tensors import (
     input_type,
     require_pynative,
 )
+from .tensors.layers import LayerRun
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16

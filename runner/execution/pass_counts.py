@@ -11,7 +11,7 @@ import numpy as np
 
 from ...benchmarks import Covering
 from ...explainers import Explainer, View
-from ...explainers.network import Network, pass_kind, probe_rows
+from ...explainers.network import GRAPH_TRIAL, Network, pass_kind, probe_rows
 
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -42,6 +42,7 @@ class Profile:
     ===============  ==================================================================================================
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
+    graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
     place trial      1, once, by a shard
     repeat trial     1, once, where an image's logits were others beside other images
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
@@ -124,6 +125,7 @@ class Profile:
     def drained(self) -> Costs:
         """Everything counted since the last call."""
         passes = self._network.passes.drained()
+        self._needed[GRAPH_TRIAL] += passes.made[GRAPH_TRIAL]  # which the network decides
         costs: dict[str, Mapping[str, float]] = {
             "made": dict(passes.made),
             "images": dict(passes.images),

@@ -215,7 +215,7 @@ def test_dropout_whose_output_cannot_be_repeated_takes_full_passes(raising, tail
 
 
 def test_what_would_take_too_much_memory_takes_full_passes(monkeypatch, raising):
-    monkeypatch.setattr("explainrun.explainers.network.dropout.mc_dropout._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
+    monkeypatch.setattr("explainrun.explainers.network.mc_dropout._REPEATED_BYTES", 4 * 6 * 4 * 5 - 1)
     network = Network(Head(nn.Dropout(p=0.5)), 4, fill=True)
     with raising(UnsharedDropoutError, "dropout-too-large", times=5, size=480):
         network.prepare_dropout(pictures(4), 5)
@@ -413,7 +413,7 @@ def test_what_does_not_fit_into_memory_together_is_not_shared(monkeypatch, raisi
             raise RuntimeError("Allocate memory failed: device memory is not enough")
         return repeated(values, times, axis)
 
-    monkeypatch.setattr("explainrun.explainers.network.dropout.mc_dropout.ops.repeat_interleave", full)
+    monkeypatch.setattr("explainrun.explainers.network.mc_dropout.ops.repeat_interleave", full)
     with raising(UnsharedDropoutError, "dropout-out-of-memory"):
         network.prepare_dropout(pictures(4), 5)
 

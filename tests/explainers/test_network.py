@@ -14,7 +14,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from explainrun.explainers import GradCAM, Gradient, Network
-from explainrun.explainers.network.backward import taps
+from explainrun.explainers.network import taps
 
 
 def images(count, seed=0):

@@ -28,7 +28,7 @@ from explainrun.explainers.core.windows import choose, copy_windows
 from explainrun.explainers.hierarchical_occlusion.counterfactual import Box, composite
 from explainrun.explainers.hierarchical_occlusion.greedy_search import SharedFirstLayer
 from explainrun.explainers.network import Block, asked_columns, by_image, in_passes, logits_from
-from explainrun.explainers.network.dropout.mc_dropout import Draws, _Dropout
+from explainrun.explainers.network.mc_dropout import Draws, _Dropout
 from explainrun.explainers.perturbation.baselines import baseline_image
 
 SHAPE = (3, 7, 5)
@@ -235,7 +235,7 @@ class Differentiates(Network):
         super().__init__(Sees(), pass_size=PASS)
         self.images, self.labels = [], []
 
-    def differentiate(self, images, labels, taps=(), rule="plain", kind=None):
+    def differentiate(self, images, labels, taps=(), rule="plain", kind=None, *, image=True):
         self.images.append(images.copy())
         self.labels += labels.tolist()
         return Derivatives(np.zeros((len(images), 3), np.float32), images * np.float32(0.1), {}, {})

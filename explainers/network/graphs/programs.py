@@ -11,9 +11,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ..layers import LayerRun, find_layer
-from ..outputs import both_classes
-from ..tensors import FloatArray, as_array, one_hot
+from ..tensors import FloatArray, as_array, both_classes, one_hot
+from ..tensors.layers import LayerRun, find_layer
 from .compiling import Graph
 from .swapping import GivingLayer, TappedLayer, hand_over, swapped
 

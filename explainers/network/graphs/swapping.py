@@ -14,7 +14,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from ..layers import find_layer
+from ..tensors.layers import find_layer
 
 
 class TappedLayer(nn.Cell):

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ....summary_format.problem import Problem
-from ..rows import agree
-from ..tensors import FloatArray, as_array
+from ...summary_format.problem import Problem
 from .mc_dropout import (
     MIXED_IMAGES,
     Draws,
@@ -25,6 +23,8 @@ from .mc_dropout import (
     unshared_errors,
     watching_dropout,
 )
+from .rows import agree
+from .tensors import FloatArray, as_array
 
 Generators = Sequence[Sequence[np.random.Generator]]
 

@@ -11,9 +11,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from ..layers import IN_GRAPHS, LayerRun, find_layer
-from ..tensors import FloatArray, IntArray, as_array, one_hot
-from .rectified import Rule
+from .backward.rectified import Rule
+from .tensors import FloatArray, IntArray, as_array, one_hot
+from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
 
 @dataclass(frozen=True)

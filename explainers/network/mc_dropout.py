@@ -15,10 +15,10 @@ import numpy as np
 from mindspore import Tensor, mint, nn, ops
 from mindspore.ops import Primitive
 
-from ....summary_format.errors import ExplainrunError
-from ....summary_format.exit_codes import EXIT_RESUMABLE
-from ....summary_format.problem import Problem
-from ..passes import OutOfMemoryError
+from ...summary_format.errors import ExplainrunError
+from ...summary_format.exit_codes import EXIT_RESUMABLE
+from ...summary_format.problem import Problem
+from .passes import OutOfMemoryError
 
 RATE_WITHOUT_LAYER = 0.5  # of the dropout put before the last dense layer of a network that has none
 _BY_CHANNEL = (nn.Dropout2d, nn.Dropout3d)

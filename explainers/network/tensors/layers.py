@@ -7,8 +7,8 @@ from typing import Any
 
 from mindspore import Tensor, nn
 
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
+from ....summary_format.errors import nearest
+from ....summary_format.problem import Problem
 
 IN_GRAPHS = "; what mindspore.jit compiles by capture_mode 'bytecode' or 'trace' runs no hooks, use 'ast'"
 
