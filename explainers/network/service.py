@@ -97,7 +97,7 @@ class Network:
         self._activations: list[Activation] = []  # that were checked
         self.written = Written(cell)
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
-        self._forward: Callable[[Tensor], Any] | None = None  # where it is known how it runs
+        self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
         self.graphs = Graphs(cell, jit, own=own_graphs)
         self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
@@ -191,6 +191,7 @@ class Network:
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
         other = Network(cell, self.pass_size, fill=self._fill, jit=self.graphs.mode, own_graphs=self.graphs.own)
+        other._forward = None
         other.passes, other.after_pass = self.passes, self.after_pass
         return other
 
