@@ -55,7 +55,7 @@ class ImageClassificationRunner:
         pass_size: images per pass; results depend on no other size.
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed, and
             a network whose outputs are not of their image alone, instead of reporting it.
-        jit: whether forward passes run compiled: "auto" where the network compiles and gives the same logits, "on",
+        jit: whether passes run compiled: "auto" where the network compiles and gives the same logits, "on",
             which makes it an error if it does not, or "off".
         labels: which labels of a sample are explained: "truth and confident", its true ones and those of a probability
             above 0.5; "truth"; "predicted", the most probable one; "top-K", such as "top-3", the K most probable ones;

@@ -2,9 +2,13 @@
 
     python scripts/measure_memory.py merge                       20 shards of 20 samples, and 200
     python scripts/measure_memory.py samples [--set KEY=VALUE]   runs of 200 scenes, and of 2,000
-    python scripts/measure_memory.py masks                       RISE with 100 masks at 224 x 224, and with 8,000
+    python scripts/measure_memory.py masks                       RISE with 100 masks, and with 8,000
+    python scripts/measure_memory.py channels                    AblationCAM of 10 channels, and of 1,280
+    python scripts/measure_memory.py steps                       IntegratedGradients of 100 steps, and of 1,000
+    python scripts/measure_memory.py copies                      NoiseTunnel of 20 copies, and of 500
 
-Exit code 1 if much takes more than the limit: 16 MiB, 10 % and 400 MB more than little.
+Those from masks on are direct calls, at 224 x 224 and with 1,000 classes. Exit code 1 if much takes more than the
+limit: 16 MiB for merge, 10 % for samples, and 400 MB more than little for the others.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +35,16 @@ _RUN = """
 explainers: [Gradient, InputXGradient, GuidedBackprop, Deconvolution, {GradCAM: {layer: block6}}]
 metrics: [{InsertionAUC: {steps: 8}}]
 """
-_RISE = """
+_CALL = """
 import sys
 import numpy as np
 from mindspore import Tensor, nn
-from explainrun.explainers import RISE
-convolution, head = nn.Conv2d(3, 4, 7, stride=8), nn.Dense(4, 3)
+from explainrun.explainers import RISE, AblationCAM, Gradient, IntegratedGradients, NoiseTunnel
+count, channels = int(sys.argv[1]), int(sys.argv[2])
+convolution, head = nn.Conv2d(3, channels, 7, stride=32), nn.Dense(channels, 1000)
 network = nn.SequentialCell([convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head])
 images = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
-RISE(network, nn.Softmax(), num_masks=int(sys.argv[1]))(Tensor(images), targets=[[0, 2]])
+{explainer}(Tensor(images), targets=[[0, 2]])
 """
 
 
@@ -130,16 +136,44 @@ def runs(folder: Path, settings: list[str]) -> tuple[str, float, float]:
     return "runs of 200 and 2,000 scenes", found[0], found[1]
 
 
-def masks(_: Path, __: list[str]) -> tuple[str, float, float]:
-    """What RISE takes."""
-    found = [largest_set([sys.executable, "-c", _RISE, str(count)]) for count in (100, 8000)]
-    return "RISE with 100 and 8,000 masks at 224 x 224", found[0], found[1]
+@dataclass(frozen=True)
+class _Calls:
+    """Direct calls of an explainer that do little and much.
+
+    Attributes:
+        explainer: as it is written, of ``count``.
+        what: is counted.
+        little: how many there are.
+        much: the same, or more.
+        grows: whether the network has so many channels, else 4.
+    """
+
+    explainer: str
+    what: str
+    little: int
+    much: int
+    grows: bool = False
+
+    def __call__(self, _: Path, __: list[str]) -> tuple[str, float, float]:
+        code = _CALL.format(explainer=self.explainer)
+        little, much = (
+            largest_set([sys.executable, "-c", code, str(count), str(count if self.grows else 4)])
+            for count in (self.little, self.much)
+        )
+        return f"{self.explainer}, {self.what} {self.little} and {self.much:,}", little, much
+
+
+def _and_400_mb(little: float) -> float:
+    return little + 400e6 / 2**20
 
 
 _KINDS: dict[str, tuple[Callable[[Path, list[str]], tuple[str, float, float]], Callable[[float], float]]] = {
     "merge": (merges, lambda little: little + 16),
     "samples": (runs, lambda little: 1.1 * little),
-    "masks": (masks, lambda little: little + 400e6 / 2**20),
+    "masks": (_Calls("RISE(network, nn.Softmax(), num_masks=count)", "masks", 100, 8000), _and_400_mb),
+    "channels": (_Calls("AblationCAM(network, '1')", "channels", 10, 1280, grows=True), _and_400_mb),
+    "steps": (_Calls("IntegratedGradients(network, steps=count)", "steps", 100, 1000), _and_400_mb),
+    "copies": (_Calls("NoiseTunnel(Gradient(network), nt_samples=count)", "copies", 20, 500), _and_400_mb),
 }
 
 

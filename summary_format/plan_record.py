@@ -106,6 +106,7 @@ class PlanRecord(BaseModel):
         limit: how many of them at most.
         shard: which of how many, from 1; None for a whole run.
         dropout_samples: how many dropout masks uncertainty is estimated from; 0 for none.
+        pass_size: images per pass.
         hierarchical_occlusion: its options; None without it.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
         chosen_reshapes: by explainer the grid that brings what that layer gives to (N, channels, h, w), if one does.
@@ -134,6 +135,7 @@ class PlanRecord(BaseModel):
     limit: Count | None = None
     shard: Place = None
     dropout_samples: Count = 0
+    pass_size: Annotated[StrictInt, Field(ge=1)] = 16
     hierarchical_occlusion: Options | None = None
     chosen_layers: Words = {}
     chosen_reshapes: Grids = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from ...explainers import Explainer
 from ...explainers.core.view import View
-from ...explainers.network import gathered
-from ...explainers.network.tensors import Activation, FloatArray
+from ...explainers.core.windows import choose
+from ...explainers.network import Block, gathered
+from ...explainers.network.tensors import Activation, FloatArray, IntArray
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
 
 Masks = npt.NDArray[np.bool_]
-Pairs = list[tuple[int, "CoveredImage"]]
 
 
 class CoveredImage(NamedTuple):
@@ -48,6 +48,18 @@ class Covering:
         return {image for image in self.images if 0 < image.last - image.first < pixels}
 
 
+class WholeBatch(NamedTuple):
+    """The batch of which explanations may be parts.
+
+    Attributes:
+        view: all its questions.
+        memory: what metrics keep for all explanations of the batch.
+    """
+
+    view: View
+    memory: dict[Any, Any]
+
+
 @renamed_arguments(need="count_passes")
 class Explanation:
     """An explainer's maps for the questions of a view.
@@ -66,7 +78,8 @@ class Explanation:
 
     Attributes:
         peers: the explanations whose maps came from the same passes, this one among them.
-        memory: what metrics keep for other explanations of the same batch.
+        memory: what metrics keep for other explanations of the same questions.
+        whole: the batch that the questions are part of, if they are.
     """
 
     need, let_go = Renamed("count_passes"), Renamed("release")
@@ -84,6 +97,7 @@ class Explanation:
         self.explainer, self.view, self.maps, self.masks, self.count_passes = explainer, view, maps, masks, count_passes
         self.peers: tuple[Explanation, ...] = (self,)
         self.memory: dict[Any, Any] = {}
+        self.whole: WholeBatch | None = None
         self._extra = dict(extra or {})
         self._coverings, self._kept = list(coverings), list(coverings)
         self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
@@ -110,13 +124,17 @@ class Explanation:
 
     def release(self) -> None:
         """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
-        self.peers, self.memory = (), {}
+        self.peers, self.memory, self.whole = (), {}, None
 
     def order(self, question: int) -> npt.NDArray[np.intp]:
         """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
-        saliency = self.maps[question].reshape(-1)
-        chance = self.view.generator(int(self.view.rows[question]), "pixel order").random(saliency.size)
-        order: npt.NDArray[np.intp] = np.lexsort((chance, -saliency))
+        rising = -self.maps[question].reshape(-1)
+        chance = self.view.generator(int(self.view.rows[question]), "pixel order").random(rising.size)
+        order = np.argsort(rising, kind="stable")
+        new = np.append(True, rising[order[1:]] != rising[order[:-1]])
+        tied = np.flatnonzero(~new | ~np.append(new[1:], True))
+        equal = order[tied]
+        order[tied] = equal[np.lexsort((chance[equal], np.cumsum(new)[tied]))]
         return order
 
     def prepare(self) -> None:
@@ -143,23 +161,28 @@ class Explanation:
             for image in images:
                 self._found[key, image] = np.full(len(self.maps), np.nan, np.float32)
         passing = sorted(set().union(*(covering.passing(pixels) for covering in coverings)))
-        pairs: Pairs = [(question, image) for question in scored for image in passing]
-        place = 0
-        for logits in gathered(self.view.network.streamed_logits(self._covered(scored, passing))):
-            self._keep(logits, pairs[place : place + len(logits)], activations)
-            place += len(logits)
+        if passing and scored:
+            logits = gathered(self.view.network.streamed_logits(self._covered(scored, passing)))
+            found = self._of_labels(logits, np.repeat(self.view.labels[scored], len(passing)), activations)
+            for key, values in found.items():
+                for image, of_image in zip(passing, values.reshape(len(scored), -1).T, strict=True):
+                    self._found[key, image][scored] = of_image
         for image in images.difference(passing) if scored else ():
-            self._keep(self._known(image, scored), [(question, image) for question in scored], activations)
+            known = self._of_labels([self._known(image, scored)], self.view.labels[scored], activations)
+            for key, values in known.items():
+                self._found[key, image][scored] = values
 
-    def _covered(self, questions: list[int], images: list[CoveredImage]) -> Iterator[FloatArray]:
+    def _covered(self, questions: list[int], images: list[CoveredImage]) -> Iterator[Block]:
         """The covered images (C, H, W) of each question in turn."""
+        firsts, lasts = np.array([image[:2] for image in images], np.int32).T
+        baselines = np.array([image.baseline for image in images], np.float32)
         for question in questions:
             untouched = self.view.images[self.view.rows[question]]
             ranks = np.empty(untouched[0].size, np.int32)
             ranks[self.order(question)] = np.arange(ranks.size, dtype=np.int32)
             ranks = ranks.reshape(untouched.shape[1:])
-            for first, last, baseline in images:
-                yield np.where((ranks >= first) & (ranks < last), np.float32(baseline), untouched)
+            write = partial(_cover, untouched, ranks, firsts, lasts, baselines)
+            yield Block((len(images), *untouched.shape), write)
 
     def _known(self, image: CoveredImage, questions: list[int]) -> FloatArray:
         """Logits (questions, classes) of images that need not run again: untouched, or covered throughout."""
@@ -169,9 +192,29 @@ class Explanation:
         logits = self.view.network.uniform_logits(image.baseline, self.view.images.shape[1:])
         return np.broadcast_to(logits, (len(questions), len(logits)))
 
-    def _keep(self, logits: FloatArray, pairs: Pairs, activations: Mapping[int, Activation]) -> None:
-        """Keep the probability of each pair's label."""
-        for key, activation_fn in activations.items():
-            probabilities = self.view.network.activated(logits, activation_fn)
-            for row, (question, image) in enumerate(pairs):
-                self._found[key, image][question] = probabilities[row, self.view.labels[question]]
+    def _of_labels(
+        self, parts: Iterable[FloatArray], labels: IntArray, activations: Mapping[int, Activation]
+    ) -> dict[int, FloatArray]:
+        """The probability (rows,) of each row's label, by activation, from parts of the rows' logits."""
+        found, first = {key: np.empty(len(labels), np.float32) for key in activations}, 0
+        for logits in parts:
+            rows = slice(first, first + len(logits))
+            for key, activation_fn in activations.items():
+                probabilities = self.view.network.activated(logits, activation_fn)
+                found[key][rows] = probabilities[np.arange(len(logits)), labels[rows]]
+            first = rows.stop
+        return found
+
+
+def _cover(
+    untouched: FloatArray,
+    ranks: npt.NDArray[np.int32],
+    firsts: npt.NDArray[np.int32],
+    lasts: npt.NDArray[np.int32],
+    baselines: FloatArray,
+    which: slice,
+    out: FloatArray,
+) -> None:
+    """Make some covered images, of which each covers pixels from its first rank to its last (excluded)."""
+    first, last = (of_images[which, None, None] for of_images in (firsts, lasts))
+    choose((ranks >= first) & (ranks < last), baselines[which, None, None, None], untouched, out)

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from ...explainers.arguments import plain_text, whole_number
+from ...explainers.core.call_options import CallOptions
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View, asked_labels
-from ...explainers.network import Network, Output
+from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...summary_format.deprecated_names import Renamed, take_over
 from .explanation import Covering, Explanation
 
@@ -85,6 +86,8 @@ class Metric(Configured, ABC):
         mask: Tensor | npt.NDArray[Any] | None = None,
         *,
         output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -95,6 +98,8 @@ class Metric(Configured, ABC):
             saliency: its maps (N, 1, H, W) or (N, L, H, W), where they are there already.
             mask: where the targets are, shaped as the maps, true or above 0 inside; localization needs it.
             output: which part of what the network returns is its logits, as an explainer's direct call takes it.
+            jit: as an explainer's direct call takes it.
+            pass_size: as an explainer's direct call takes it.
 
         Returns:
             Scores (N,), or (N, L) for targets (N, L); NaN where a question cannot be scored.
@@ -107,16 +112,16 @@ class Metric(Configured, ABC):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
         if mask is None and self.needs_boxes:
             raise ValueError(f"{self.name} needs a mask of where the targets are, of shape (N, 1, H, W)")
-        images = image_array(inputs)
+        options, images = CallOptions(output, jit, pass_size), image_array(inputs)
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         explainer = explainer.for_images(images)
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
-        view = View(Network(explainer.network, output=output), images, rows, labels.reshape(-1), needs=explainer.needs)
+        view = View(options.network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
         maps = (
-            direct_maps(explainer, images, labels, output) if saliency is None else shaped(saliency, shape, "saliency")
+            direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
         scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))

@@ -148,7 +148,7 @@ class NaiveFaithfulness(_Perturbing):
         drops = found[:, :1] - found[:, 1:]
         scores = np.full(len(drops), np.nan)
         for question in np.flatnonzero(explanation.rankable):
-            falling = explanation.maps[question].reshape(-1)[explanation.order(question)].astype(np.float64)
+            falling = -np.sort(-explanation.maps[question].reshape(-1)).astype(np.float64)
             means = np.array([group.mean() for group in np.split(falling, edges[1:-1])])
             scores[question] = (1.0 + pearson(means, drops[question])) / 2.0
         return scores

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor
 
+from ...explainers.core.call_options import CallOptions
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.view import View
-from ...explainers.network import Network, Output
+from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores, shaped
@@ -55,6 +56,8 @@ class ClassSensitivity(Metric):
         mask: Tensor | npt.NDArray[Any] | None = None,
         *,
         output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -65,6 +68,8 @@ class ClassSensitivity(Metric):
             saliency: maps (N, 2, H, W) of the most and the least likely class, where they are there already.
             mask: without effect.
             output: as for other metrics.
+            jit: as for other metrics.
+            pass_size: as for other metrics.
 
         Returns:
             Scores (N,).
@@ -75,12 +80,12 @@ class ClassSensitivity(Metric):
         """
         if not isinstance(explainer, Explainer):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
-        images = image_array(inputs)
+        options, images = CallOptions(output, jit, pass_size), image_array(inputs)
         everyone = np.arange(len(images))
-        labels = _extremes(View(Network(explainer.network, output=output), images, everyone, everyone))
+        labels = _extremes(View(options.network(explainer.network), images, everyone, everyone))
         shape = (*labels.shape, *images.shape[2:])
         maps = (
-            direct_maps(explainer, images, labels, output) if saliency is None else shaped(saliency, shape, "saliency")
+            direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )
         scores = np.array([_dissimilarity(of_image) for of_image in maps.reshape(shape)])
         return np.where(labels[:, 0] == labels[:, 1], np.nan, scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +64,11 @@ class Robustness(Metric):
     def score(self, explanation: Explanation) -> Scores:
         mine = (id(self), explanation.explainer.name)
         if mine not in explanation.memory:
-            near = explanation.memory.get((id(self), "noisy images"))
+            view, memory = explanation.whole or (explanation.view, explanation.memory)
+            near = memory.get((id(self), "noisy images"))
             if near is None:
-                near = explanation.memory[id(self), "noisy images"] = self._noisy(explanation)
-            for name, moved in _moved(explanation.peers, near).items():
+                near = memory[id(self), "noisy images"] = self._noisy(view, explanation.count_passes)
+            for name, moved in _moved(explanation.peers, near.of(explanation.view)).items():
                 explanation.memory[id(self), name] = moved
         moved = explanation.memory.pop(mine)
         if isinstance(moved, ValueError):
@@ -83,9 +84,8 @@ class Robustness(Metric):
         noise: FloatArray = generator.uniform(-reach, reach, image.shape).astype(np.float32)
         return noise
 
-    def _noisy(self, explanation: Explanation) -> NoisyImages:
+    def _noisy(self, view: View, count_passes: Callable[[str, int], None]) -> NoisyImages:
         """Draw noise until predictions stay where they are."""
-        view = explanation.view
         rows = np.unique(view.rows)
         copies = np.array([(row, draw) for draw in range(self.samples) for row in rows])
         attempts, logits = np.zeros(len(copies), int), np.zeros((len(copies), view.logits.shape[1]), np.float32)
@@ -93,7 +93,7 @@ class Robustness(Metric):
         near, left = NoisyImages(self, view, copies, attempts, logits), np.arange(len(copies))
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
-            explanation.count_passes("noise", len(left))
+            count_passes("noise", len(left))
             logits[left] = view.network.pooled_logits((near.image(copy) for copy in left), "noise")
             after = view.network.activated(logits[left], self.activation_fn)
             far = np.linalg.norm(after - before[copies[left, 0]], axis=1) > self.threshold
@@ -120,6 +120,11 @@ class NoisyImages:
     copies: IntArray
     attempts: npt.NDArray[np.int_]
     logits: FloatArray
+
+    def of(self, view: View) -> NoisyImages:
+        """Those of the images that another view of the same batch asks about."""
+        asked = np.isin(self.copies[:, 0], view.rows)
+        return NoisyImages(self.metric, view, self.copies[asked], self.attempts[asked], self.logits[asked])
 
     def image(self, copy: int) -> FloatArray:
         """A noisy image (C, H, W)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..core.view import View
-from ..network import logits_from
+from ..network import Block, logits_from
 from ..network.tensors import FloatArray, IntArray
 from .channel_weighted import ChannelMap
 
@@ -27,7 +28,8 @@ class AblationCAM(ChannelMap):
         outputs = view.outputs[layer]
         numbered = np.arange(outputs[0].size).reshape(1, *outputs.shape[1:])
         channels = self.grid(numbered, layer, view.size)[0]  # which of the output's values each channel is made of
-        ablated = ((view.images[row], one) for row in rows for one in _without_each(outputs[row], channels))
+        flat = channels.reshape(len(channels), -1)
+        ablated = ((Block.of(view.images[row], len(flat)), _without_each(outputs[row], flat)) for row in rows)
         return logits_from(view.network, layer, ablated, self.kind)
 
     def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
@@ -37,9 +39,11 @@ class AblationCAM(ChannelMap):
         return np.where(np.isfinite(shares), shares, np.float32(np.nan))
 
 
-def _without_each(output: FloatArray, channels: IntArray) -> Iterator[FloatArray]:
-    """An output with the values of each channel in turn put to zero, (channels, h, w) of their flat places."""
-    for channel in channels:
-        ablated = output.copy()
-        ablated.reshape(-1)[channel.reshape(-1)] = 0
-        yield ablated
+def _without_each(output: FloatArray, channels: IntArray) -> Block:
+    """An output with the values of each channel in turn put to zero, by their flat places (channels, h w)."""
+    return Block((len(channels), *output.shape), partial(_ablate, output, channels))
+
+
+def _ablate(output: FloatArray, channels: IntArray, which: slice, out: FloatArray) -> None:
+    np.copyto(out, output)
+    np.put_along_axis(out.reshape(len(out), -1), channels[which], 0, axis=1)

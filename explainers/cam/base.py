@@ -13,13 +13,14 @@ from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import whole_number
+from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, image_array, view_of_labels
 from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.resize import resized
 from ..core.view import Needs, View, asked_labels
-from ..network import Output
-from ..network.layers import find_layer
+from ..network import DEFAULT_PASS_SIZE, Jit, Output
 from ..network.tensors import FloatArray
+from ..network.tensors.layers import find_layer
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
 Number = TypeVar("Number", bound=np.generic)
@@ -98,22 +99,32 @@ class ActivationMap(Explainer):
             self.grid(view.outputs[layer][:1], layer, view.size)  # refuses what is not a grid
         return super().images_needed_for(view)
 
-    def layer_maps(self, inputs: Tensor, targets: Any, *, output: Output = None) -> dict[str, Tensor]:
+    def layer_maps(
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
+    ) -> dict[str, Tensor]:
         """The maps (N, L, h, w) of each layer at its own size, by the layer's name.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Raises:
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
         images = image_array(inputs)
-        labels = asked_labels(targets, len(images))
+        labels, options = asked_labels(targets, len(images)), CallOptions(output, jit, pass_size)
         reading = self.for_images(images)
-        view, place = view_of_labels(reading, images, labels, output)
+        view, place = view_of_labels(reading, images, labels, options)
         return {layer: Tensor(maps[place].astype(np.float32)) for layer, maps in reading.maps(view).items()}
 
     @abstractmethod
@@ -161,7 +172,7 @@ class ActivationMap(Explainer):
 
     def _needed(self) -> Needs:
         """What it reads of the shared passes."""
-        return Needs.gradient(*self.layer)
+        return Needs.gradient(*self.layer, image=False)
 
 
 class DifferentiatedMap(ActivationMap):

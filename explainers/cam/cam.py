@@ -10,9 +10,9 @@ from mindspore import mint, nn
 
 from ..arguments import yes_or_no
 from ..core.view import View
-from ..network.layers import find_layer
 from ..network.rows import tolerance
 from ..network.tensors import FloatArray, as_array
+from ..network.tensors.layers import find_layer
 from .base import ActivationMap, DifferentiatedMap, Reshape, weighed
 
 Powers = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.view import Needs, View
-from ..network import by_image
-from ..network.tensors import FloatArray, check_labels
+from ..network import asked_columns
+from ..network.tensors import FloatArray
 from .base import ActivationMap, weighed
 
 
@@ -46,12 +46,12 @@ class ChannelMap(ActivationMap):
         activation = self.grid(view.outputs[layer], layer, view.size)
         channels, rows = activation.shape[1], [int(row) for row in np.unique(view.rows)]
         maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
-        found = by_image(self.answers(view, rows, layer), channels * self.copies)
-        for row, logits in zip(rows, found, strict=True):
-            check_labels(view.labels, logits.shape[1])
+        questions = [np.flatnonzero(view.rows == row) for row in rows]
+        labels = [view.labels[places] for places in questions]
+        found = asked_columns(self.answers(view, rows, layer), [channels * self.copies] * len(rows), labels)
+        for row, places, logits in zip(rows, questions, found, strict=True):
             by_channel = logits.reshape(channels, self.copies, -1)
-            for question in np.flatnonzero(view.rows == row):
-                label = int(view.labels[question])
-                weights = self.weights(view, row, label, by_channel[:, :, label])
+            for column, question in enumerate(places):
+                weights = self.weights(view, row, int(view.labels[question]), by_channel[:, :, column])
                 maps[question] = weighed(weights[None], activation[row : row + 1])[0].clip(min=0)
         return maps

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from mindspore import nn
@@ -11,9 +12,12 @@ from scipy.special import softmax
 from ..arguments import positive_number, whole_number
 from ..core.resize import resized, stretched
 from ..core.view import View
+from ..network import Block
 from ..network.tensors import FloatArray
 from .base import Reshape
 from .channel_weighted import ChannelMap
+
+_ENLARGED_PIXELS = 1 << 21  # of feature maps that memory holds at a time
 
 
 class ScoreCAM(ChannelMap):
@@ -31,25 +35,23 @@ class ScoreCAM(ChannelMap):
 
     def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
         activation = self.grid(view.outputs[layer], layer, view.size)
-        images = (
-            image for row in rows for image in self.behind(view, row, stretched(resized(activation[row], view.size)))
-        )
+        images = (image for row in rows for image in self.behind(view, row, _enlarged(activation[row], view.size)))
         return view.network.streamed_logits(images, self.kind)
 
     def weights(self, view: View, row: int, label: int, logits: FloatArray) -> FloatArray:
         weights: FloatArray = softmax(logits.mean(axis=1, dtype=np.float64)).astype(np.float32)
         return weights
 
-    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
+    def behind(self, view: View, row: int, parts: Iterable[FloatArray]) -> Iterator[Block]:
         """The images (C, H, W) to ask about, ``copies`` a channel, one channel after the other.
 
         Args:
             view: whose image it is.
             row: which.
-            channels: (channels, H, W) its feature maps in 0..1.
+            parts: its feature maps (any number, H, W) in 0..1, some channels after the other.
         """
-        for channel in channels:
-            yield view.images[row] * channel
+        for channels in parts:
+            yield Block((len(channels), *view.images.shape[1:]), partial(_multiply, view.images[row], channels))
 
 
 class SSCAM(ScoreCAM):
@@ -84,12 +86,18 @@ class SSCAM(ScoreCAM):
         self.num_samples = self.copies = whole_number(num_samples, "num_samples")
         self.std = positive_number(std, "std")
 
-    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
-        generator = view.generator(row, "SSCAM")
-        for channel in channels:
-            noise = generator.standard_normal((self.num_samples, *channel.shape), np.float32)
-            for noisy in channel + np.float32(self.std) * noise:
-                yield view.images[row] * noisy
+    def behind(self, view: View, row: int, parts: Iterable[FloatArray]) -> Iterator[Block]:
+        image, generator = view.images[row], view.generator(row, "SSCAM")
+
+        def write(channel: FloatArray, which: slice, out: FloatArray) -> None:
+            noise = generator.standard_normal((len(out), *channel.shape), np.float32)
+            noise *= np.float32(self.std)
+            noise += channel
+            _multiply(image, noise, slice(None), out)
+
+        for channels in parts:
+            for channel in channels:
+                yield Block((self.num_samples, *image.shape), partial(write, channel))
 
 
 class ISCAM(ScoreCAM):
@@ -122,9 +130,22 @@ class ISCAM(ScoreCAM):
         super().__init__(network, layer, name, reshape=reshape)
         self.num_samples = self.copies = whole_number(num_samples, "num_samples")
 
-    def behind(self, view: View, row: int, channels: FloatArray) -> Iterator[FloatArray]:
+    def behind(self, view: View, row: int, parts: Iterable[FloatArray]) -> Iterator[Block]:
         shares = np.cumsum(np.arange(1, self.num_samples + 1) / self.num_samples).astype(np.float32)
-        for channel in channels:
-            behind = view.images[row] * channel
-            for share in shares:
-                yield share * behind
+        image = view.images[row]
+        for channels in parts:
+            for channel in channels:
+                write = partial(_multiply, image * channel, shares[:, None, None])
+                yield Block((self.num_samples, *image.shape), write)
+
+
+def _enlarged(activation: FloatArray, size: tuple[int, int]) -> Iterator[FloatArray]:
+    """Feature maps (channels, h, w) at the image's size and in 0..1, so many at a time."""
+    together = max(1, _ENLARGED_PIXELS // (size[0] * size[1]))
+    for first in range(0, len(activation), together):
+        yield stretched(resized(activation[first : first + together], size))
+
+
+def _multiply(image: FloatArray, factors: FloatArray, which: slice, out: FloatArray) -> None:
+    """Make the image (C, H, W) times some of the factors (N, H, W), or (N, 1, 1)."""
+    np.multiply(image, factors[which, None], out=out)

@@ -66,7 +66,8 @@ class SmoothGradCAMpp(ActivationMap):
         """Maps of a few questions, whose images' outputs are known."""
         moments = {layer: Moments(len(view.rows), self.num_samples) for layer in self.layer}
         for asked, images in passes_of_copies(view, "SmoothGradCAMpp", self.num_samples, self.std):
-            found = view.network.differentiate(images, view.labels[asked], self.layer, kind="smooth")
+            labels = view.labels[asked]
+            found = view.network.differentiate(images, labels, self.layer, kind="smooth", image=False)
             for layer in self.layer:
                 moments[layer].add(asked, self.grid(found.gradients[layer], layer, view.size), (1, 2, 3))
         maps = {}

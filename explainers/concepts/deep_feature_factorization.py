@@ -15,11 +15,12 @@ from mindspore import Tensor, nn
 from ...summary_format.problem import Problem
 from ..arguments import whole_number
 from ..cam.base import ActivationMap, Number, Reshape
+from ..core.call_options import CallOptions
 from ..core.explainer import image_array
 from ..core.view import View
-from ..network import Network, Output, layer_outputs, logits_from
-from ..network.layers import find_layer
+from ..network import DEFAULT_PASS_SIZE, Jit, Output, layer_outputs, logits_from
 from ..network.tensors import Activation, FloatArray, checked_activation, checked_network
+from ..network.tensors.layers import find_layer
 from .concepts import Concepts
 
 _STEPS = 1000  # of 24 scenes the slowest took 640 with 5 concepts
@@ -153,6 +154,8 @@ class DeepFeatureFactorization(ActivationMap):
         classifier: nn.Cell | str | None = None,
         *,
         output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> list[Concepts]:
         """The concepts of images, each with what the network says of it alone.
 
@@ -167,6 +170,8 @@ class DeepFeatureFactorization(ActivationMap):
             classifier: what takes vectors (N, channels) to logits instead of the network: a Cell, or the dotted name of
                 a layer of the network, such as its dense layer.
             output: which part of what the network returns is its logits, as for the direct call.
+            jit: as an explainer's direct call takes it.
+            pass_size: as an explainer's direct call takes it.
 
         Returns:
             One per image.
@@ -178,7 +183,9 @@ class DeepFeatureFactorization(ActivationMap):
         """
         images = image_array(inputs)
         if self.lacks_layer:
-            return self.for_images(images).factorize(inputs, activation_fn, classifier, output=output)
+            return self.for_images(images).factorize(
+                inputs, activation_fn, classifier, output=output, jit=jit, pass_size=pass_size
+            )
         says = None if activation_fn is None else checked_activation(activation_fn)
         cell = find_layer(self.network, classifier) if isinstance(classifier, str) else classifier
         if cell is None and callable(self.reshape):
@@ -186,7 +193,7 @@ class DeepFeatureFactorization(ActivationMap):
                 "a reshape function cannot be undone, so the network cannot be asked about concepts; give reshape as "
                 "the grid (height, width), or a classifier that takes (N, channels)"
             )
-        network, (layer,) = Network(self.network, output=output), self.layer
+        network, (layer,) = CallOptions(output, jit, pass_size).network(self.network), self.layer
         outputs = layer_outputs(network, images, self.layer)[layer]
         found = [self._factors(one) for one in self.grid(outputs, layer, (images.shape[2], images.shape[3]))]
         vectors = [(factors.vectors + factors.offset).astype(np.float32) for factors in found]

@@ -21,8 +21,8 @@ from ..core.resize import resized
 from ..core.view import keyed_generator
 from ..hierarchical_occlusion.counterfactual import one_image
 from ..network import DEFAULT_PASS_SIZE, Network, channel_answers, check_channels, layer_outputs
-from ..network.layers import find_layer
 from ..network.tensors import FloatArray, IntArray, checked_network
+from ..network.tensors.layers import find_layer
 from ..perturbation.baselines import blurred
 
 Limits = tuple[float | Sequence[float], float | Sequence[float]]

@@ -69,7 +69,9 @@ def shared_arrays(explainer: Explainer, view: View) -> Arrays:
     }
     for rule in explainer.needs.layers:
         derivatives, where = view.derivatives(rule), f"view.derivatives({rule!r})"
-        found |= {f"{where}.input_gradient": derivatives.input_gradient, f"{where}.logits": derivatives.logits}
+        found[f"{where}.logits"] = derivatives.logits
+        if derivatives.image_gradient is not None:
+            found[f"{where}.input_gradient"] = derivatives.image_gradient
         found |= {f"{where}.activations[{name!r}]": array for name, array in derivatives.activations.items()}
         found |= {f"{where}.gradients[{name!r}]": array for name, array in derivatives.gradients.items()}
     outputs = view.outputs if explainer.needs.outputs else {}

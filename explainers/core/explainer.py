@@ -15,15 +15,17 @@ from ...summary_format import original_picture
 from ...summary_format.deprecated_names import Renamed, take_over
 from ...summary_format.problem import Problem
 from ..arguments import plain_text
-from ..network import INPUT_LAYER, Network, Output
+from ..network import DEFAULT_PASS_SIZE, INPUT_LAYER, Jit, Network, Output
 from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.notebook import display, has_picture, in_notebook
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
+from .call_options import CallOptions
 from .construction import Configured
 from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
+_DEFAULT = CallOptions()
 Method = TypeVar("Method", bound="Explainer")
 
 
@@ -169,11 +171,21 @@ class Explainer(Configured, ABC):
         show: bool | None = None,
         *,
         output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> Tensor: ...
 
     @overload
     def __call__(
-        self, inputs: Tensor, targets: Any, ret: Literal["image"], show: bool | None = None, *, output: Output = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        ret: Literal["image"],
+        show: bool | None = None,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> list[list[Image.Image]] | list[Image.Image]: ...
 
     def __call__(
@@ -184,6 +196,8 @@ class Explainer(Configured, ABC):
         show: bool | None = None,
         *,
         output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> Any:
         """Explain images.
 
@@ -196,6 +210,9 @@ class Explainer(Configured, ABC):
             output: which part of what the network returns is its logits: an index, a key or attribute (dots lead
                 further in, as in "heads.0"), or a function of what is returned that gives (N, classes). By default
                 what it returns, or the one part that may be logits: a Tensor (N, classes) of floats.
+            jit: "auto" compiles passes where that pays, which one map of one image does not, and keeps the graph for
+                later calls as long as the network stays as it is; "on" compiles all that can be, "off" nothing.
+            pass_size: images per pass, from 1.
 
         Returns:
             Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image; NaN where a map could not be computed.
@@ -210,7 +227,8 @@ class Explainer(Configured, ABC):
             raise ValueError(f"ret must be 'tensor' or 'image', got {ret!r}")
         images = image_array(inputs)
         labels = asked_labels(targets, len(images))
-        maps = direct_maps(self, images, labels, output).reshape(*labels.shape, *images.shape[2:])
+        options = CallOptions(output, jit, pass_size)
+        maps = direct_maps(self, images, labels, options).reshape(*labels.shape, *images.shape[2:])
         if ret == "image" or show:
             self._check_drawable(labels, maps)
         if ret == "image" or show or (show is None and in_notebook() and has_picture(images, maps)):
@@ -245,14 +263,16 @@ def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, 
     return explainer.with_layer(layer, reshape)
 
 
-def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray, output: Output = None) -> FloatArray:
+def direct_maps(
+    explainer: Explainer, images: FloatArray, labels: IntArray, options: CallOptions = _DEFAULT
+) -> FloatArray:
     """An explainer's maps (N * L, H, W) for labels (N, L) of images; a label that stands twice is asked once.
 
     Raises:
         ValueError: if it gives maps of another shape, or refuses.
     """
     explainer = explainer.for_images(images)
-    view, place = view_of_labels(explainer, images, labels, output)
+    view, place = view_of_labels(explainer, images, labels, options)
     found, refused = attribute_together([explainer], view)
     if refused:
         raise refused[explainer.name]
@@ -260,25 +280,27 @@ def direct_maps(explainer: Explainer, images: FloatArray, labels: IntArray, outp
     return asked
 
 
-def view_of_call(explainer: Explainer, inputs: Any, targets: Any, output: Output = None) -> tuple[View, IntArray]:
+def view_of_call(
+    explainer: Explainer, inputs: Any, targets: Any, options: CallOptions = _DEFAULT
+) -> tuple[View, IntArray]:
     """A view of what a direct call asks of an explainer, and the place in it of each label (N, L) of the images.
 
     Args:
         explainer: to be asked.
         inputs: images (N, C, H, W) as a Tensor or array.
         targets: an int, (N,) or (N, L) labels.
-        output: which part of what the network returns is its logits.
+        options: how the network is asked.
 
     Raises:
         TypeError: if inputs or targets are of another type.
         ValueError: if their shapes do not fit each other or the explainer's options.
     """
     images = image_array(inputs)
-    return view_of_labels(explainer, images, asked_labels(targets, len(images)), output)
+    return view_of_labels(explainer, images, asked_labels(targets, len(images)), options)
 
 
 def view_of_labels(
-    explainer: Explainer, images: FloatArray, labels: IntArray, output: Output = None
+    explainer: Explainer, images: FloatArray, labels: IntArray, options: CallOptions = _DEFAULT
 ) -> tuple[View, IntArray]:
     """A view of labels (N, L) of images, each asked once, and the place (N, L) in it of each of them.
 
@@ -288,7 +310,7 @@ def view_of_labels(
     rows = np.repeat(np.arange(len(images)), labels.shape[1])
     pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
     explainer.images_needed(len(images), len(pairs), images.shape[1:])
-    view = View(Network(explainer.network, output=output), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    view = View(options.network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
     return view, place.reshape(labels.shape)
 
 

@@ -26,15 +26,25 @@ class Needs:
         layers: for each backward rule whose differentiated pass it reads, the layers to tap in that pass; "" is the
             image itself.
         outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
+        layers_alone: the rules whose pass it reads at those layers only; the pass need not go back to the image then.
     """
 
     layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
     outputs: frozenset[str] = frozenset()
+    layers_alone: frozenset[Rule] = frozenset()
 
     @classmethod
-    def gradient(cls, *layers: str, rule: Rule = "plain") -> Needs:
-        """One differentiated pass, with these layers tapped."""
-        return cls({rule: frozenset(layers)})
+    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True) -> Needs:
+        """One differentiated pass, with these layers tapped.
+
+        Args:
+            layers: dotted names; "" is the image itself.
+            rule: how gradients go back.
+            image: whether it reads the image's gradient. Where no explainer does, the pass back ends at the lowest of
+                the layers that are tapped.
+        """
+        alone = bool(layers) and not image and INPUT_LAYER not in layers
+        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()))
 
     @classmethod
     def output(cls, *layers: str) -> Needs:
@@ -46,10 +56,11 @@ class Needs:
         """What serves all of them: one pass a rule, and one without gradient."""
         union: dict[Rule, frozenset[str]] = {}
         needs = list(needs)
+        to_image = {rule for need in needs for rule in need.layers.keys() - need.layers_alone}
         for need in needs:
             for rule, layers in need.layers.items():
                 union[rule] = union.get(rule, frozenset()) | layers
-        return cls(union, frozenset().union(*(need.outputs for need in needs)))
+        return cls(union, frozenset().union(*(need.outputs for need in needs)), frozenset(union.keys() - to_image))
 
 
 class View:
@@ -108,8 +119,9 @@ class View:
     def derivatives(self, rule: Rule = "plain") -> Derivatives:
         """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
         if rule not in self._derivatives:
-            layers = self._needs.layers.get(rule, frozenset())
-            self._derivatives[rule] = self.network.differentiate(self.asked_images, self.labels, layers, rule)
+            layers, image = self._needs.layers.get(rule, frozenset()), rule not in self._needs.layers_alone
+            found = self.network.differentiate(self.asked_images, self.labels, layers, rule, image=image)
+            self._derivatives[rule] = found
         return self._derivatives[rule]
 
     def chunks(self, size: int) -> Iterator[View]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial, reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,15 +12,18 @@ from mindspore import Tensor, nn
 from scipy.special import roots_legendre
 
 from ..arguments import whole_number
+from ..core.call_options import CallOptions
 from ..core.explainer import view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import Output, by_image
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, by_image, in_passes
 from ..network.tensors import FloatArray, check_labels
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .gradient import PixelAttribution, summed_over_channels
 
 Values = npt.NDArray[np.float64]
+Covers = Mapping[int, Sequence[FloatArray]]  # what stands for each baseline of an image
+_SUMMED_TOGETHER = 64  # steps, whose gradients memory holds at a time
 
 
 class IntegratedGradients(PixelAttribution):
@@ -63,19 +67,26 @@ class IntegratedGradients(PixelAttribution):
         self._places, self._weights = ((nodes + 1) / 2).astype(np.float32), weights / 2
 
     def by_channel(self, view: View) -> FloatArray:
-        return self._attributed(view).astype(np.float32)
+        return self._attributed(view, self._covers(view)).astype(np.float32)
 
     def reduced(self, values: FloatArray) -> FloatArray:
         return summed_over_channels(values)
 
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each its sum less what it should be: the fall of the logit from the image to the baselines."""
-        attributed = self._attributed(view)
+        covers = self._covers(view)
+        attributed = self._attributed(view, covers)
         maps = self.reduced(attributed.astype(np.float32))
-        return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view))
+        return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view, covers))
 
     def completeness_error(
-        self, inputs: Tensor, targets: Any, *, output: Output = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> tuple[Tensor, npt.NDArray[np.float64]]:
         """Maps and their completeness errors.
 
@@ -83,6 +94,8 @@ class IntegratedGradients(PixelAttribution):
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
@@ -92,7 +105,7 @@ class IntegratedGradients(PixelAttribution):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         maps, errors = self.estimate(view)
         return Tensor(maps[place]), np.asarray(errors)[place]
 
@@ -104,45 +117,51 @@ class IntegratedGradients(PixelAttribution):
             check_baseline_fits(baseline, shape)
         return {"integrate": questions * self.steps * len(self.baselines)}
 
-    def _attributed(self, view: View) -> Values:
+    def _attributed(self, view: View, covers: Covers) -> Values:
         """(Q, C, H, W)."""
-        several = len(self.baselines)
-        gradients = by_image(self._gradients(view), self.steps * several)
+        several, edges = len(self.baselines), [*range(0, self.steps, _SUMMED_TOGETHER), self.steps]
+        lengths = np.diff(edges).tolist() * several * len(view.rows)
+        gradients = by_image(self._gradients(view, covers), lengths)
         attributed = np.empty((len(view.rows), *view.images.shape[1:]))
-        for question, of_question in enumerate(gradients):
-            image = view.images[view.rows[question]]
-            means = (np.tensordot(self._weights, part, 1) for part in np.split(of_question, several))
-            parts = [(image - cover) * mean for cover, mean in zip(self._covers(image), means, strict=True)]
+        for question, row in enumerate(view.rows.tolist()):
+            parts = []
+            for cover in covers[row]:
+                weights = np.split(self._weights, edges[1:-1])
+                mean = reduce(np.add, (np.tensordot(some, next(gradients), 1) for some in weights))
+                parts.append((view.images[row] - cover) * mean)
             attributed[question] = sum(parts) / several
         return attributed
 
-    def _gradients(self, view: View) -> Iterator[FloatArray]:
+    def _gradients(self, view: View, covers: Covers) -> Iterator[FloatArray]:
         """Gradients at all places on all ways of all questions, pass by pass."""
-        size, each = view.network.pass_size, self.steps * len(self.baselines)
-        rows = self._ways(view)
-        for first in range(0, len(view.rows) * each, size):
-            places = range(first, min(first + size, len(view.rows) * each))
-            images = np.stack([next(rows) for _ in places])
-            labels = view.labels[[place // each for place in places]]
+        each, first = self.steps * len(self.baselines), 0
+        ways = (self._way(view.images[row], cover) for row in view.rows.tolist() for cover in covers[row])
+        for images in in_passes(ways, view.network.pass_size):
+            labels = view.labels[np.arange(first, first + len(images)) // each]
             yield view.network.differentiate(images, labels, kind="integrate").input_gradient
+            first += len(images)
 
-    def _ways(self, view: View) -> Iterator[FloatArray]:
-        """The images (C, H, W) on all ways of all questions."""
-        for row in view.rows:
-            image = view.images[row]
-            for cover in self._covers(image):
-                for place in self._places:
-                    yield cover + place * (image - cover)
+    def _way(self, image: FloatArray, cover: FloatArray) -> Block:
+        """The images (C, H, W) on the way from a baseline."""
+        write = partial(_between, cover, image - cover, self._places[:, None, None, None])
+        return Block((self.steps, *image.shape), write)
 
-    def _covers(self, image: FloatArray) -> list[FloatArray]:
-        return [baseline_image(baseline, image) for baseline in self.baselines]
+    def _covers(self, view: View) -> Covers:
+        rows = np.unique(view.rows).tolist()
+        return {row: [baseline_image(baseline, view.images[row]) for baseline in self.baselines] for row in rows}
 
-    def _falls(self, view: View) -> Values:
+    def _falls(self, view: View, covers: Covers) -> Values:
         """(Q,) the logit of each question's image less the mean of its baselines'."""
         check_labels(view.labels, view.logits.shape[1])
         rows, places = np.unique(view.rows, return_inverse=True)
-        covers = (cover for row in rows for cover in self._covers(view.images[row]))
-        logits = view.network.pooled_logits(covers, "baseline").astype(np.float64)
+        asked = (cover for row in rows.tolist() for cover in covers[row])
+        logits = view.network.pooled_logits(asked, "baseline").astype(np.float64)
         means = logits.reshape(len(rows), len(self.baselines), -1).mean(axis=1)
         falls: Values = view.logits[view.rows, view.labels] - means[places.reshape(-1), view.labels]
         return falls
+
+
+def _between(cover: FloatArray, whole: FloatArray, places: FloatArray, which: slice, out: FloatArray) -> None:
+    """Make images at some places on the way from the cover, which lies a whole away from its end."""
+    np.multiply(places[which], whole, out=out)
+    out += cover

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from ..network import Block
 from ..network.tensors import FloatArray, IntArray
 
 Result = TypeVar("Result")
 
 
 class Request(Protocol):
-    """Images (C, H, W) that a search wants answered before it continues; each is built when its pass comes."""
+    """Images (C, H, W), or blocks of them, that a search wants answered before it continues; built for their pass."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, place: int, /) -> FloatArray: ...
+    def __getitem__(self, places: slice, /) -> Iterable[FloatArray | Block]: ...
 
 
 # A search yields requests of one image or more, is sent the answers (a number per image, or a row of them), and returns
@@ -29,7 +32,7 @@ Search = Generator[Request, FloatArray, Result]
 def search_together(
     searches: Sequence[Search[Result]],
     columns: Sequence[int | IntArray],
-    ask: Callable[[list[FloatArray]], FloatArray],
+    ask: Callable[[list[FloatArray | Block]], FloatArray],
     pass_size: int,
 ) -> list[tuple[Result, tuple[int, ...]]]:
     """Run searches to their ends, with images of any of them side by side in a pass.
@@ -54,7 +57,7 @@ def search_together(
     queue = deque(image for search in running for image in search.begun())
     while queue:
         taken = [queue.popleft() for _ in range(min(pass_size, len(queue)))]
-        rows = ask([search.request[place] for search, place in taken])
+        rows = ask([image for search, places in _spans(taken) for image in search.request[places]])
         for (search, place), row in zip(taken, rows, strict=True):
             queue.extend(search.answered(place, row))
     return [(search.result, tuple(search.rounds)) for search in running]
@@ -84,6 +87,13 @@ def passes_needed(rounds: Sequence[Sequence[int]], pass_size: int) -> int:
         waiting.extend((later, later.popleft()) for later in answered if later)
         passes += 1
     return passes
+
+
+def _spans(taken: Iterable[tuple[_Running[Result], int]]) -> Iterator[tuple[_Running[Result], slice]]:
+    """The places of each search, which follow one another."""
+    for search, of_search in groupby(taken, itemgetter(0)):
+        places = [place for _, place in of_search]
+        yield search, slice(places[0], places[-1] + 1)
 
 
 class _Running(Generic[Result]):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from ..network.tensors import FloatArray
+from ..core.windows import copy_windows
+from ..network import Block
+from ..network.tensors import FloatArray, IntArray
 from .batched_search import Request, Search
 from .counterfactual import NO_PARENT, Box, Counterfactual, Layer, Outcome, composite
 
@@ -31,15 +34,15 @@ class SharedFirstLayer:
         """Probabilities (1 + windows, labels): blurred, then with each window; of the blurred image alone, (1, labels),
         where that suffices for all labels.
         """
-        blurred = yield self.composites([()])
+        blurred = yield self.composites(())
         if all(self.reached(float(probability)) for probability in blurred[0]):
             return blurred
-        alone = yield self.composites([(window,) for window in self.windows])
+        alone = yield self.composites((), self.windows)
         return np.concatenate([blurred, alone])
 
-    def composites(self, shown: Sequence[Sequence[Box]]) -> Request:
-        """Images to ask about: the blurred one with these boxes revealed, then those."""
-        return _Composites(self.image, self.blurred, shown)
+    def composites(self, shown: Sequence[Box], windows: Sequence[Box] | None = None) -> Request:
+        """Images to ask about: the blurred one with these boxes revealed; or with each window in turn as well."""
+        return _Composites(self.image, self.blurred, shown, windows)
 
     def reached(self, probability: float) -> bool:
         """Whether a probability suffices."""
@@ -106,7 +109,7 @@ class GreedyRevealSearch:
     ) -> Search[float]:
         """Move windows from the hidden ones to the children until they suffice; the probability that is reached."""
         while hidden and not self.first_layer.reached(probability):
-            found = yield self.first_layer.composites([(*children, *whole, window) for window in hidden])
+            found = yield self.first_layer.composites((*children, *whole), tuple(hidden))
             best = _best(found)
             probability = float(found[best])
             children.append(hidden.pop(best))
@@ -116,7 +119,7 @@ class GreedyRevealSearch:
         """Of the label with these boxes shown."""
         if not shown:
             return self._blurred_probability
-        (answer,) = yield self.first_layer.composites([shown])
+        (answer,) = yield self.first_layer.composites(shown)
         return float(answer)
 
 
@@ -126,16 +129,32 @@ def _best(found: FloatArray) -> int:
 
 
 class _Composites:
-    """The image with these and those boxes shown, each built when it is looked at."""
+    """The image with some boxes shown, and with each of the windows in turn; built when it is looked at."""
 
-    def __init__(self, image: FloatArray, blurred: FloatArray, shown: Sequence[Sequence[Box]]) -> None:
-        self.image, self.blurred, self.shown = image, blurred, shown
+    def __init__(
+        self, image: FloatArray, blurred: FloatArray, shown: Sequence[Box], windows: Sequence[Box] | None
+    ) -> None:
+        self.image, self.blurred, self.shown, self.windows = image, blurred, shown, windows
 
     def __len__(self) -> int:
-        return len(self.shown)
+        return 1 if self.windows is None else len(self.windows)
 
-    def __getitem__(self, place: int, /) -> FloatArray:
-        return composite(self.image, self.blurred, self.shown[place])
+    def __getitem__(self, places: slice, /) -> list[FloatArray | Block]:
+        shown = composite(self.image, self.blurred, self.shown)
+        if self.windows is None:
+            return [shown]
+        windows = self.windows[places]
+        starts = np.array([(0, box.y, box.x) for box in windows])
+        extents = np.array([(len(shown), box.height, box.width) for box in windows])
+        return [Block((len(windows), *shown.shape), partial(_reveal, self.image, shown, starts, extents))]
+
+
+def _reveal(
+    image: FloatArray, shown: FloatArray, starts: IntArray, extents: IntArray, which: slice, out: FloatArray
+) -> None:
+    """Make what is shown, with each of some windows of the image."""
+    np.copyto(out, shown)
+    copy_windows(image, starts[which], extents[which], out)
 
 
 def _windows(parent: Box, side: int, stride: int, number: int) -> list[Box]:
@@ -145,6 +164,11 @@ def _windows(parent: Box, side: int, stride: int, number: int) -> list[Box]:
         for top in _starts(parent.height, side, stride)
         for left in _starts(parent.width, side, stride)
     ]
+
+
+def windows_within(height: int, width: int, side: int, stride: int) -> int:
+    """How many windows of a layer lie inside a box."""
+    return len(_starts(height, side, stride)) * len(_starts(width, side, stride))
 
 
 def _starts(extent: int, side: int, stride: int) -> list[int]:

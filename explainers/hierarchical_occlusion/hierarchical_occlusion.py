@@ -9,21 +9,21 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import mindspore as ms
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, real_number, whole_number
+from ..core.call_options import CallOptions
 from ..core.construction import Configured
 from ..core.explainer import image_array
-from ..network import Network, Output
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Network, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation, checked_network
 from ..perturbation.baselines import blur_sigma, blurred
 from .batched_search import passes_needed, search_together
 from .counterfactual import Counterfactual, one_image
-from .greedy_search import GreedyRevealSearch, SharedFirstLayer
+from .greedy_search import GreedyRevealSearch, SharedFirstLayer, windows_within
 
 CHANNELS = 3
 SHORTEST_WINDOW = 28
@@ -123,17 +123,41 @@ class HierarchicalOcclusion(Configured):
             raise ValueError(Problem.of("window-sides-too-large", words, short=short, given=list(self.window_sides)))
         self._layer_strides(self._sides(short))
 
+    def images_of_layers(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """How many images (C, H, W) the first layer takes for all labels of an image; and for each label, where a
+        single window of each layer is revealed, the others. Most searches take more.
+
+        Raises:
+            ValueError: if such images cannot be searched.
+        """
+        self.check(shape)
+        _, height, width = shape
+        layers = self._layers(min(height, width))
+        within = [(height, width), *((side, side) for side, _ in layers[:-1])]
+        first, *others = [windows_within(*size, *layer) for size, layer in zip(within, layers, strict=True)]
+        return 1 + first, sum(others)
+
     def sigma(self, size: tuple[int, int]) -> int:
         """Sigma in pixels of the blur of images of a (height, width)."""
         return self.blur or blur_sigma(size)
 
-    def search(self, image: Tensor | npt.NDArray[Any], label: int | Tensor, *, output: Output = None) -> Counterfactual:
+    def search(
+        self,
+        image: Tensor | npt.NDArray[Any],
+        label: int | Tensor,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
+    ) -> Counterfactual:
         """Search one image.
 
         Args:
             image: (3, H, W) or (1, 3, H, W), as the network takes it.
             label: the class to explain.
             output: which part of what the network returns is its logits, as an explainer's direct call takes it.
+            jit: as an explainer's direct call takes it.
+            pass_size: as an explainer's direct call takes it.
 
         Returns:
             What was found, or that the blur alone suffices, or that no choice of windows reaches the threshold.
@@ -146,7 +170,7 @@ class HierarchicalOcclusion(Configured):
         images = image_array(one_image(image)[None])
         self.check(images.shape[1:])
         # Graph mode compiles every new number of images, so there all passes are filled up to one.
-        network = Network(self.network, fill=ms.get_context("mode") == ms.GRAPH_MODE, output=output)
+        network = CallOptions(output, jit, pass_size).network(self.network)
         probabilities = network.activated(network.logits(images), self.activation_fn)[0]
         label = whole_number(label.asnumpy()[()] if isinstance(label, Tensor) else label, "label", 0)
         if label >= len(probabilities):
@@ -207,7 +231,7 @@ class HierarchicalOcclusion(Configured):
         needed = (passes_needed([rounds for _, rounds in part], network.pass_size) for part in (first_answers, found))
         return Searches(answers, sum(needed))
 
-    def _ask(self, network: Network, images: list[FloatArray]) -> FloatArray:
+    def _ask(self, network: Network, images: list[FloatArray | Block]) -> FloatArray:
         """Probabilities (images, classes)."""
         return network.activated(network.pooled_logits(images, "search"), self.activation_fn)
 

@@ -6,22 +6,27 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 
 from .ascent import channel_answers, check_channels
 from .backward.rectified import Rule
+from .graphs.library import Jit
 from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, half_training, keeping_flags, keeping_random_state
-from .outputs import NetworkRefusedError, Output, both_classes
-from .passes import OutOfMemoryError, Passes, pass_kind
+from .outputs import NetworkRefusedError, Output
+from .passes import GRAPH_TRIAL, OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
-from .rows import by_image, gathered
+from .rows import Block, asked_columns, by_image, gathered, in_passes
 from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
 from .taps import Derivatives
+from .tensors import both_classes
 
 __all__ = [
     "DEFAULT_PASS_SIZE",
+    "GRAPH_TRIAL",
     "INPUT_LAYER",
     "PROBED",
+    "Block",
     "Derivatives",
     "DropoutPlaces",
+    "Jit",
     "Network",
     "NetworkRefusedError",
     "OutOfMemoryError",
@@ -30,6 +35,7 @@ __all__ = [
     "Rule",
     "UnsharedDropoutError",
     "agreeing",
+    "asked_columns",
     "both_classes",
     "by_image",
     "channel_answers",
@@ -38,6 +44,7 @@ __all__ = [
     "evaluating",
     "gathered",
     "half_training",
+    "in_passes",
     "keeping_flags",
     "keeping_random_state",
     "layer_outputs",

@@ -9,9 +9,9 @@ import numpy as np
 from mindspore import Tensor
 
 from .backward.rectified import Rule, backward_rule, rectified_output
-from .layers import IN_GRAPHS, find_layer
 from .service import Network
 from .tensors import FloatArray, IntArray, as_array, require_pynative
+from .tensors.layers import IN_GRAPHS, find_layer
 
 
 def channel_answers(

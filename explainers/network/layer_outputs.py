@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import tee
 from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
 
-from .layers import IN_GRAPHS, find_layer
+from .graphs.programs import OutputProgram, TailProgram
+from .passes import GRAPH_TRIAL
+from .rows import Block, check_same_values, in_passes
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, require_pynative
+from .tensors.layers import IN_GRAPHS, LayerRun, check_single_runs, find_layer
 
 
 def layer_outputs(
@@ -30,19 +34,59 @@ def layer_outputs(
     require_pynative("reading a layer")
     if not len(images):
         raise ValueError("no images to run the network on")
-    names = sorted(set(layers) - {INPUT_LAYER})
-    parts: list[dict[str, FloatArray]] = []
-    for first in range(0, len(images) if names else 0, network.pass_size):
-        chunk = images[first : first + network.pass_size]
-        with network.running(kind, len(chunk)), _noting(network.cell, names) as noted:
-            network.through(Tensor(network.filled(chunk)))
-            parts.append({name: _array(name, noted[name].output)[: len(chunk)] for name in names})
-            network.layer_runs.update({name: noted[name].runs for name in names})
+    names = tuple(sorted(set(layers) - {INPUT_LAYER}))
+    passes = range(0, len(images) if names else 0, network.pass_size)
+    parts = [
+        _outputs(network, images[first : first + network.pass_size], names, kind, ragged=first > 0) for first in passes
+    ]
     return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
 
 
+def _outputs(
+    network: Network, images: FloatArray, names: tuple[str, ...], kind: str, *, ragged: bool
+) -> dict[str, FloatArray]:
+    """What layers give in one pass."""
+    whole = network.filled(images, always=ragged)
+    make = partial(_tried_outputs, network, whole, names)
+    program = network.graphs.program(("outputs", names, whole.shape), whole.size, make)
+    if program is None:
+        found, layers = _outputs_as_they_are(network, network.filled(images), names, kind, len(images))
+    else:
+        with network.running(kind, len(images), in_graphs=True):
+            found, layers = program(whole), program.layers
+    network.layer_runs.update(layers)
+    return {name: output[: len(images)] for name, output in found.items()}
+
+
+def _outputs_as_they_are(
+    network: Network, full: FloatArray, names: Iterable[str], kind: str, rows: int
+) -> tuple[dict[str, FloatArray], dict[str, LayerRun]]:
+    """The same from a pass that runs operation by operation; also what the layers did."""
+    with network.running(kind, rows), _noting(network.cell, names) as noted:
+        network.through(Tensor(full))
+        found = {name: _array(name, of.output) for name, of in noted.items()}
+        return found, {name: LayerRun.of(of.output, of.runs) for name, of in noted.items()}
+
+
+def _tried_outputs(network: Network, images: FloatArray, names: tuple[str, ...]) -> OutputProgram:
+    """A graph that ends at layers, and gives what they give.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    images = network.trial_images(images)
+    expected, layers = _outputs_as_they_are(network, images, names, GRAPH_TRIAL, len(images))
+    check_single_runs(layers)
+    with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
+        program = OutputProgram(network.reading(), layers, images)
+        found = program(images)
+    for name in names:
+        check_same_values(expected[name], found[name], f"outputs of {name!r}", network.type)
+    return program
+
+
 def logits_from(
-    network: Network, layer: str, rows: Iterable[tuple[FloatArray, FloatArray]], kind: str
+    network: Network, layer: str, rows: Iterable[tuple[FloatArray | Block, FloatArray | Block]], kind: str
 ) -> Iterator[FloatArray]:
     """Logits (up to a pass, classes) where a layer gives something else than it would.
 
@@ -50,7 +94,8 @@ def logits_from(
         network: where passes run, and ``layer_outputs`` has read the layer before. What comes before the layer runs
             too, and what goes round it is kept. Of a layer that runs several times, the last run gives something else.
         layer: its dotted name; "" is the image itself.
-        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes.
+        rows: an image (C, H, W) and what the layer shall give for it, drawn one by one into full passes; or blocks of
+            as many of both.
         kind: what the passes count as.
 
     Raises:
@@ -60,14 +105,56 @@ def logits_from(
     require_pynative("changing what a layer gives")
     if layer != INPUT_LAYER and layer not in network.layer_runs:
         raise ValueError(f"layer {layer!r} must be read before it can give something else")
-    rows = iter(rows)
-    while chunk := list(islice(rows, network.pass_size)):
-        images, outputs = (network.filled(np.stack(part)) for part in zip(*chunk, strict=True))
-        if layer == INPUT_LAYER:
-            images = outputs
-        with network.running(kind, len(chunk)), _giving(network, layer, Tensor(outputs)):
-            logits = as_array(network.through(Tensor(images)))
-        yield logits[: len(chunk)]
+    of_image, given = tee(rows)  # which holds what is drawn of one and not yet of the other: a pass at most
+    parts = ((one for one, _ in of_image), (one for _, one in given))
+    ragged = False
+    for images, outputs in zip(*(in_passes(part, network.pass_size) for part in parts), strict=True):
+        yield _logits_of(network, layer, images, outputs, kind, ragged=ragged)
+        ragged = True
+
+
+def _logits_of(
+    network: Network, layer: str, images: FloatArray, outputs: FloatArray, kind: str, *, ragged: bool
+) -> FloatArray:
+    """Logits of one pass."""
+    count, whole = len(images), network.filled(images, always=ragged)
+    program = None
+    if layer != INPUT_LAYER:
+        make = partial(_tried_tail, network, layer, whole, network.filled(outputs, always=ragged))
+        program = network.graphs.program(("tail", layer, whole.shape), whole.size, make)
+    if program is None:
+        return _full_pass(network, layer, network.filled(images), network.filled(outputs), kind, count)[:count]
+    with network.running(kind, count, in_graphs=True):
+        logits: FloatArray = program(whole, network.filled(outputs, always=ragged))[:count]
+        return logits
+
+
+def _full_pass(
+    network: Network, layer: str, images: FloatArray, outputs: FloatArray, kind: str, count: int
+) -> FloatArray:
+    """The same from a whole pass, in which the layer gives something else."""
+    images = outputs if layer == INPUT_LAYER else images
+    with network.running(kind, count), _giving(network, layer, Tensor(outputs)):
+        return as_array(network.through(Tensor(images)))
+
+
+def _tried_tail(network: Network, layer: str, images: FloatArray, outputs: FloatArray) -> TailProgram:
+    """What comes after a layer as a graph, tried on what the layer shall give, and on a changed half of that.
+
+    Raises:
+        ValueError: if there is none, or it gives other logits than whole passes.
+    """
+    changed = np.where(np.arange(outputs.shape[-1]) % 2, outputs, np.float32(0.5) * outputs)
+    expected = [_full_pass(network, layer, images, one, GRAPH_TRIAL, len(images)) for one in (outputs, changed)]
+    if network.layer_runs[layer].runs != 1:
+        raise ValueError(f"layer {layer!r} runs several times in a pass")
+    with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
+        program = TailProgram(network.reading(), layer, replace(network.layer_runs[layer], shape=outputs.shape), images)
+        found = [program(images, one) for one in (outputs, changed)]
+        program.alone = np.array_equal(program(np.zeros_like(images), changed), found[1], equal_nan=True)
+    for one, other in zip(expected, found, strict=True):
+        check_same_values(one, other, f"logits after {layer!r}", network.type)
+    return program
 
 
 @dataclass
@@ -99,7 +186,7 @@ def _giving(network: Network, layer: str, instead: Tensor) -> Iterator[None]:
     if layer == INPUT_LAYER:
         yield
         return
-    runs, last = 0, network.layer_runs[layer]
+    runs, last = 0, network.layer_runs[layer].runs
 
     def give(_cell: nn.Cell, _inputs: Any, output: Any) -> Tensor | None:
         nonlocal runs

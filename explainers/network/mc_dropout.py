@@ -113,7 +113,9 @@ class Draws:
         axes = values.shape[1:2] + (1,) * (values.ndim - 2) if dropout.by_channel else values.shape[1:]
         masks = np.ones((owners, rows // owners, *axes), np.float32)  # an image's rows, such as its tokens, follow it
         for mask, generator in zip(masks, self.generators, strict=False):
-            mask[...] = (generator.random(mask.shape, np.float32) >= dropout.rate) / max(1.0 - dropout.rate, 1e-12)
+            generator.random(out=mask, dtype=np.float32)
+        drawn = masks[: len(self.generators)]
+        np.multiply(drawn >= dropout.rate, np.float32(1.0 / max(1.0 - dropout.rate, 1e-12)), out=drawn)
         return values * Tensor(masks.reshape(rows, *axes)).astype(values.dtype)
 
     def chunked_dense(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import mindspore as ms
-from mindspore import Tensor, ops
+from mindspore import Tensor
 
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, plain_text
-from .tensors import FLOATING
+from .tensors import FLOATING, both_classes
 
 Output = int | str | Callable[[Any], Any] | None
 
@@ -38,15 +38,6 @@ def checked_output(output: Any) -> Output:
     return found
 
 
-def both_classes(output: Tensor) -> Tensor:
-    """Logits (N, 2) of the one logit z (N, 1) of two classes: (-z, z), whose sigmoids are 1 - p and p.
-
-    A run does so itself where the network gives one logit and there are two class names; the first is that of the class
-    which a negative logit says. A direct call does with ``output=both_classes``.
-    """
-    return ops.cat([-output, output], 1)
-
-
 class Logits:
     """Takes a network's logits out of what it returns; alike in every pass.
 
@@ -58,6 +49,8 @@ class Logits:
 
     Attributes:
         doubled: whether the last ones were one logit.
+        place: where in tuples, lists and dictionaries the last ones lay, () if they were all that was returned; None
+            if they were made of what was returned, or lay in something else.
 
     Raises:
         ValueError: if output is something else.
@@ -67,6 +60,7 @@ class Logits:
         self._network, self._output, self._classes = network, checked_output(output), classes
         self._known: tuple[str, ...] | None = None
         self.doubled = False
+        self.place: tuple[int | str, ...] | None = None
 
     def __call__(self, returned: Any, images: int | None = None) -> Tensor:
         """Float32 logits (N, classes).
@@ -78,7 +72,9 @@ class Logits:
         Raises:
             NetworkRefusedError: if what is returned has no logits, or nothing says which part they are.
         """
-        logits = self._float32(self._picked(returned, images))
+        picked = self._picked(returned, images)
+        self.place = _place(returned, picked)
+        logits = self._float32(picked)
         self.doubled = self._classes == 2 and logits.shape[1] == 1
         return both_classes(logits) if self.doubled else logits
 
@@ -173,6 +169,21 @@ def _leaves(
     elif not any(value is one for one in around):
         for name, inner in _parts(value):
             yield from _leaves(inner, (*place, name), (*around, value))
+
+
+def _place(returned: Any, wanted: Tensor) -> tuple[int | str, ...] | None:
+    """Where in tuples, lists and dictionaries a Tensor lies; None if nowhere."""
+    if returned is wanted:
+        return ()
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(returned, (tuple, list)):
+        inner = list(enumerate(returned))
+    elif isinstance(returned, dict):
+        inner = [(key, value) for key, value in returned.items() if isinstance(key, (int, str))]
+    for key, value in inner:
+        if (place := _place(value, wanted)) is not None:
+            return (key, *place)
+    return None
 
 
 def _part(returned: Any, wanted: int | str) -> Any:

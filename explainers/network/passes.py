@@ -22,6 +22,7 @@ from .modes import evaluating
 from .outputs import NetworkRefusedError
 from .tensors import exact_bytes
 
+GRAPH_TRIAL = "graph trial"
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
 )
@@ -108,9 +109,9 @@ def _ends(running: list[str], _cell: nn.Cell, _inputs: Any, output: Any) -> None
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
-    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "dropout trial", "place
-    trial" and "repeat trial" (which try how the network may run), "ascend" (a forward and a backward from a layer's
-    channels), and what explainers run themselves ("mask", "occlude", ...).
+    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
+    "place trial" and "repeat trial" (which try how the network may run), "ascend" (a forward and a backward from a
+    layer's channels), and what explainers run themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.

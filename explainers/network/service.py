@@ -5,34 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ...summary_format.problem import Problem
 from .activations import check_activation, check_no_probabilities
-from .backward.compiled import compiled, uncompiled
 from .backward.recorder import forgetting_errors
-from .backward.rectified import Rule, backward_rule, rectified_output
-from .mc_dropout import (
-    MIXED_IMAGES,
-    Draws,
-    DropoutPlaces,
-    UnsharedDropoutError,
-    dropout_hooks,
-    unshared_errors,
-    watching_dropout,
-)
+from .backward.rectified import Rule, rectified_output
+from .differentiation import Asked, derivatives_by_pass
+from .dropout_passes import dropped_logits, find_places
+from .graphs.compiling import Forward, Graph, uncompiled
+from .graphs.library import Graphs, Jit
+from .graphs.programs import Reading
+from .mc_dropout import DropoutPlaces
 from .modes import Written, evaluating
 from .outputs import Logits, Output
-from .passes import Passes, device_error, pass_kind
-from .rows import ACTIVATED_TOGETHER, agree, check_agreement, gathered
-from .taps import Derivatives, differentiated, joined_derivatives
+from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
+from .rows import ACTIVATED_TOGETHER, Block, check_agreement, gathered, in_passes
+from .taps import Derivatives, joined_derivatives
 from .tensors import (
     Activation,
     FloatArray,
@@ -43,6 +36,7 @@ from .tensors import (
     input_type,
     require_pynative,
 )
+from .tensors.layers import LayerRun
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
@@ -61,11 +55,17 @@ class Network:
             one shape. Runs do; direct calls on a few images do not.
         output: which part of what the cell returns is its logits; see ``Logits``.
         classes: how many there are, if known; see ``Logits``.
+        jit: "off" for passes that run operation by operation, "on" for graphs of all that compiles and gives the same
+            numbers, "auto" where that pays.
+        own_graphs: whether graphs are made for this object alone, by a rule that knows nothing of passes that ran
+            before, as runs need it; otherwise all that ask the network share them.
 
     Attributes:
+        graphs: the passes that run compiled.
+        trial: images (N, C, H, W) on which graphs are tried; None for those of the pass at hand.
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
         after_pass: called after each pass.
-        layer_runs: how often each layer that was read ran in a pass.
+        layer_runs: what each layer that was read did in a pass.
         type: in which the cell takes images.
         written: the parameters that its passes write, which are put back after each.
 
@@ -82,6 +82,8 @@ class Network:
         fill: bool = False,
         output: Output = None,
         classes: int | None = None,
+        jit: Jit = "off",
+        own_graphs: bool = False,
     ) -> None:
         if pass_size < 1:
             raise ValueError(f"pass_size must be at least 1, got {pass_size}")
@@ -89,21 +91,23 @@ class Network:
         self.cell, self.pass_size = checked_network(cell), pass_size
         self.passes, self.dropout = Passes(), DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
-        self.layer_runs: dict[str, int] = {}
+        self.layer_runs: dict[str, LayerRun] = {}
         self._fill = fill
         self._latest: Tensor | None = None
         self._activations: list[Activation] = []  # that were checked
         self.written = Written(cell)
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
-        self._forward: Callable[[Tensor], Any] = cell
+        self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
+        self.graphs = Graphs(cell, jit, own=own_graphs)
+        self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
     def logits(self, images: FloatArray, kind: str = "infer") -> FloatArray:
         """Logits (N, classes) of images (N, C, H, W)."""
         return self.pooled_logits(images, kind)
 
-    def pooled_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> FloatArray:
-        """Logits (M, classes) of single images (C, H, W), drawn one by one into full passes.
+    def pooled_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> FloatArray:
+        """Logits (M, classes) of images (C, H, W), drawn one by one, or a block at a time, into full passes.
 
         Raises:
             ValueError: if there are no rows, or the network does not return (N, classes).
@@ -113,23 +117,70 @@ class Network:
             raise ValueError("no images to run the network on")
         return np.concatenate(parts)
 
-    def streamed_logits(self, rows: Iterable[FloatArray], kind: str = "perturb") -> Iterator[FloatArray]:
+    def streamed_logits(self, rows: Iterable[FloatArray | Block], kind: str = "perturb") -> Iterator[FloatArray]:
         """The same, pass by pass (up to ``pass_size``, classes), so that memory holds one pass however many rows.
 
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        rows = iter(rows)
-        while chunk := list(islice(rows, self.pass_size)):
-            full = self.filled(np.stack(chunk))
+        ragged = False
+        for chunk in in_passes(rows, self.pass_size):
+            full, forward = self._prepared(chunk, ragged=ragged)
             with self.running(kind, len(chunk), in_graphs=True):
-                logits = as_array(self._logits(self._forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
+                logits = as_array(self._logits(forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
+            ragged = True
+
+    def _prepared(self, rows: FloatArray, *, ragged: bool) -> tuple[FloatArray, Callable[[Tensor], Any]]:
+        """The images of a pass, and how it runs.
+
+        Args:
+            rows: the images.
+            ragged: whether full passes went before, so that fewer images may be filled up to the shape of a graph.
+        """
+        if self._forward is not None:
+            return self.filled(rows), self._forward
+        whole = self.filled(rows, always=ragged)
+        graph = self.graphs.program(("forward", whole.shape), whole.size, partial(self._forward_graph, whole))
+        return (self.filled(rows), self.cell) if graph is None else (whole, graph)
+
+    def _forward_graph(self, images: FloatArray, kind: str = GRAPH_TRIAL) -> Graph:
+        """The forward pass as a graph, for images of this shape; takes two passes to see.
+
+        Raises:
+            ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
+                where that is less).
+        """
+        with self.running(kind, len(images), in_graphs=True):
+            plain = as_array(self._logits(self.cell(self.input(Tensor(images))), len(images)))
+        with self.running(kind, len(images), in_graphs=True):
+            graph = Graph(Forward(self.cell), self.input(Tensor(images)))
+            found = as_array(self._logits(graph.first, len(images)))
+        check_agreement(plain, found, "compiled", self.type)
+        return graph
+
+    def trial_images(self, images: FloatArray) -> FloatArray:
+        """The images on which graphs are tried, of the shape of these."""
+        if self.trial is None or self.trial.shape[1:] != images.shape[1:]:
+            return images
+        return np.resize(self.trial, images.shape)
+
+    def reading(self) -> Reading:
+        """How the network is asked in a graph, after a pass.
+
+        Raises:
+            ValueError: if it cannot be asked there.
+        """
+        if self._logits.place is None:
+            raise ValueError("only Python finds the logits in what the network returns")
+        if self.written.names:
+            raise ValueError("its passes write parameters")
+        return Reading(self.cell, self.type, self._logits.place, self._logits.doubled)
 
     def streamed_probabilities(
-        self, rows: Iterable[FloatArray], activation_fn: Activation, kind: str = "perturb"
+        self, rows: Iterable[FloatArray | Block], activation_fn: Activation, kind: str = "perturb"
     ) -> Iterator[FloatArray]:
-        """Probabilities (up to 256, classes) of single images (C, H, W), drawn one by one into full passes.
+        """Probabilities (up to 256, classes) of images (C, H, W), drawn as for ``streamed_logits`` into full passes.
 
         Raises:
             ValueError: if the network does not return (N, classes).
@@ -139,7 +190,8 @@ class Network:
 
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
-        other = Network(cell, self.pass_size, fill=self._fill)
+        other = Network(cell, self.pass_size, fill=self._fill, jit=self.graphs.mode, own_graphs=self.graphs.own)
+        other._forward = None
         other.passes, other.after_pass = self.passes, self.after_pass
         return other
 
@@ -152,8 +204,8 @@ class Network:
     def compile(self, images: FloatArray) -> None:
         """Run forward passes compiled from now on, where they give the same numbers; takes two passes to see.
 
-        Passes with hooks or gradients stay as they are, since compiled ones ignore hooks. The graph holds the values
-        that the parameters have now, and stays in memory as long as the process.
+        Gradients and what reads layers are compiled apart, by ``jit``; everything else with hooks stays as it is, since
+        graphs ignore hooks. The graph holds the values that the parameters have now.
 
         Args:
             images: (N, C, H, W), of which the first pass is tried; all later ones must have its shape.
@@ -162,14 +214,10 @@ class Network:
             ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
                 where that is less); says so. Nothing has changed then.
         """
-        first = images[: self.pass_size]
-        plain = self.pooled_logits(first, "compile")
-        with self.running("compile", len(first), in_graphs=True):
-            full = self.input(Tensor(self.filled(first)))
-            forward, output = compiled(self.cell, full)
-            found = as_array(self._logits(output, len(full)))[: len(first)]
-        check_agreement(plain, found, "compiled", self.type)
-        self._forward = forward
+        self._forward, first = self.cell, images[: self.pass_size]  # unless that succeeds
+        graph = self._forward_graph(self.filled(first), "compile")
+        graph.release_with(self)
+        self._forward = graph
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
@@ -202,6 +250,8 @@ class Network:
         taps: Iterable[str] = (),
         rule: Rule = "plain",
         kind: str | None = None,
+        *,
+        image: bool = True,
     ) -> Derivatives:
         """Differentiate the logit of each image's label, one forward and one backward a pass.
 
@@ -213,6 +263,7 @@ class Network:
             rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or "loss", which
                 is plain, but of the cross entropy of softmax with the label instead of its logit.
             kind: what the passes count as; by default what their rule does.
+            image: whether the image's gradient is wanted; where it is not, passes end at the lowest of the layers.
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
@@ -223,17 +274,9 @@ class Network:
         if not len(images):
             raise ValueError("no images to differentiate")
         taps = set(taps)
-        layers = sorted(taps - {INPUT_LAYER})
-        parts: list[Derivatives] = []
-        for first in range(0, len(images), self.pass_size):
-            chunk = slice(first, first + self.pass_size)
-            full, asked = self.filled(images[chunk]), self.filled(labels[chunk])
-            rows = len(images[chunk])
-            with self.running(kind or pass_kind(rule), rows), backward_rule(rule):
-                parts.append(
-                    differentiated(self.cell, partial(self.through, rule=rule), full, asked, layers, rows, rule)
-                )
-        found = joined_derivatives(parts)
+        layers = tuple(sorted(taps - {INPUT_LAYER}))
+        asked = Asked(layers, rule, image or not layers or INPUT_LAYER in taps, kind or pass_kind(rule))
+        found = joined_derivatives(list(derivatives_by_pass(self, images, labels, asked)))
         if INPUT_LAYER in taps:
             found.activations[INPUT_LAYER] = images
             found.gradients[INPUT_LAYER] = found.input_gradient
@@ -256,27 +299,7 @@ class Network:
                 three.
         """
         require_pynative("uncertainty")
-        first = images[: self.pass_size]
-        full = Tensor(self.filled(first))
-        with self.running("dropout trial", len(first)), watching_dropout(self.cell) as found:
-            self.through(full)
-        (self.dropout,) = found
-        tried = partial(self._dropped, full=full, images=len(first), kind="dropout trial")
-        alone = tried([_trial(row, 0) for row in range(len(full))])
-        beside = tried([_trial(0, 1), *(_trial(row, 0) for row in range(1, len(full)))])
-        if not agree(alone[1:], beside[1:], self.type):
-            raise ValueError(MIXED_IMAGES)
-        with unshared_errors():
-            flat = [_trial(row, sample) for row in range(len(full)) for sample in range(samples)]
-            together = tried(flat, repeats=samples)
-            if together.shape != (len(full) * samples, alone.shape[1]):
-                words = "repeated, what is dropped gives logits {shape}"
-                raise UnsharedDropoutError(Problem.of("dropout-logits-shape", words, shape=together.shape))
-            together = together.reshape(len(full), samples, -1)
-            if not (agree(alone, together[:, 0], self.type) and agree(beside[:1], together[:1, 1], self.type)):
-                words = "with the dropout's output repeated, the network gives other logits"
-                raise UnsharedDropoutError(Problem.of("dropout-other-logits", words))
-        self.dropout = replace(self.dropout, shared=True)
+        find_places(self, images[: self.pass_size], samples)
 
     def dropout_logits(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
         """Logits (samples, N, classes) under Monte Carlo dropout: only dropout acts, batch norm stays frozen.
@@ -293,30 +316,8 @@ class Network:
             ValueError: in graph mode, or if the network has neither a dropout layer that is understood nor a dense one.
         """
         require_pynative("uncertainty")
-        draw = self._dropped_together if self.dropout.shared else self._dropped_one_by_one
         chunks = [slice(first, first + self.pass_size) for first in range(0, len(images), self.pass_size)]
-        return np.concatenate([draw(images[chunk], generators[chunk]) for chunk in chunks], axis=1)
-
-    def _dropped_together(self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]) -> FloatArray:
-        """Logits (samples, N, classes) of a pass of images, each sample's from one row of many."""
-        full, samples = Tensor(self.filled(images)), len(generators[0])
-        logits = self._dropped([*chain(*generators)], full, len(images), "dropout", samples)
-        return logits.reshape(len(full), samples, -1)[: len(images)].swapaxes(0, 1)
-
-    def _dropped_one_by_one(
-        self, images: FloatArray, generators: Sequence[Sequence[np.random.Generator]]
-    ) -> FloatArray:
-        """The same, each sample's from a pass of its own."""
-        full, count = Tensor(self.filled(images)), len(images)
-        drawn = (self._dropped(of_sample, full, count, "dropout") for of_sample in zip(*generators, strict=True))
-        return np.stack([of_sample[:count] for of_sample in drawn])
-
-    def _dropped(
-        self, generators: Sequence[np.random.Generator], full: Tensor, images: int, kind: str, repeats: int = 1
-    ) -> FloatArray:
-        """Logits (rows of the pass, each so often repeated, classes) under these masks."""
-        with self.running(kind, images), dropout_hooks(self.cell, self.dropout, Draws(generators, len(full), repeats)):
-            return as_array(self.through(full, together=repeats == 1))
+        return np.concatenate([dropped_logits(self, images[chunk], generators[chunk]) for chunk in chunks], axis=1)
 
     def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
         """Float32 logits (N, classes) of float32 images, within a pass; not compiled, so hooks and gradients act.
@@ -388,13 +389,9 @@ class Network:
                 raise clearer from error
             raise
 
-    def filled(self, rows: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
-        """Rows of a pass, filled up with copies of the last one where passes shall have one shape."""
+    def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
+        """Rows of a pass, filled up with copies of the last one where passes shall have one shape, or always."""
         lacking = (size or self.pass_size) - len(rows)
-        if not self._fill or lacking == 0:
+        if not (self._fill or always) or lacking == 0:
             return np.ascontiguousarray(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
-
-
-def _trial(row: int, sample: int) -> np.random.Generator:
-    return np.random.default_rng((row, sample))

@@ -9,11 +9,11 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from .backward.rectified import Rule
-from .layers import IN_GRAPHS, find_layer
 from .tensors import FloatArray, IntArray, as_array, one_hot
+from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,27 @@ class Derivatives:
 
     Attributes:
         logits: (Q, classes).
-        input_gradient: (Q, C, H, W), of the chosen logit with respect to the image.
+        image_gradient: (Q, C, H, W), of the chosen logit with respect to the image; None where layers alone were asked.
         activations: for each tapped layer its output (Q, ...).
         gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
     """
 
     logits: FloatArray
-    input_gradient: FloatArray
+    image_gradient: FloatArray | None
     activations: dict[str, FloatArray]
     gradients: dict[str, FloatArray]
+
+    @property
+    def input_gradient(self) -> FloatArray:
+        """(Q, C, H, W), the gradient of the chosen logit with respect to the image.
+
+        Raises:
+            ValueError: if the pass ended at layers, since nothing asked for more.
+        """
+        if self.image_gradient is None:
+            words = "the pass ended at its layers; needs = Needs.gradient(..., image=True) has it go back to the image"
+            raise ValueError(words)
+        return self.image_gradient
 
 
 class _Tap:
@@ -38,21 +50,38 @@ class _Tap:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.zero: Parameter | None = None
         self.output: Tensor | None = None
         self.gradients: list[Tensor | None] = []
 
-    def __call__(self, cell: nn.Cell, inputs: Any, output: Any) -> None:
+    def end_here(self) -> Parameter:
+        """Have the layer add a zero; a pass back that is asked for the zeros' gradients alone goes no further."""
+        self.zero = Parameter(Tensor(np.zeros(1, np.float32)), name=f"explainrun.zero.{self.name}")
+        return self.zero
+
+    def __call__(self, cell: nn.Cell, inputs: Any, output: Any) -> Tensor | None:
         if not isinstance(output, Tensor):
             raise ValueError(f"layer {self.name!r} returns a {type(output).__name__}, only a Tensor can be tapped")
         run = len(self.gradients)
         self.gradients.append(None)
-        self.output = output
+        self.output = output = output if self.zero is None else output + self.zero.astype(output.dtype)
 
         def keep(gradient: Tensor) -> Tensor:
             self.gradients[run] = gradient
             return gradient
 
         output.register_hook(keep)
+        return None if self.zero is None else output
+
+    def run(self) -> LayerRun:
+        """What the layer did.
+
+        Raises:
+            ValueError: if it did not run.
+        """
+        if self.output is None:
+            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped{IN_GRAPHS}")
+        return LayerRun.of(self.output, len(self.gradients))
 
     def release(self) -> None:
         """Forget the tensors: the output holds its hook and the hook this tap, a ring that no one would find unused."""
@@ -65,8 +94,7 @@ class _Tap:
         Raises:
             ValueError: if the layer did not run, or nothing flowed back to it.
         """
-        if self.output is None:
-            raise ValueError(f"layer {self.name!r} did not run in the forward pass, so it cannot be tapped{IN_GRAPHS}")
+        self.run()
         gradient = self.gradients[-1]
         if gradient is None:
             raise ValueError(f"the logits do not depend on layer {self.name!r}, so it has no gradient{IN_GRAPHS}")
@@ -91,8 +119,13 @@ def differentiated(
     layers: Sequence[str],
     rows: int,
     rule: Rule,
-) -> Derivatives:
-    """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up."""
+    *,
+    image: bool = True,
+) -> tuple[Derivatives, dict[str, LayerRun]]:
+    """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up.
+
+    Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers.
+    """
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
         logits = through(batch)
@@ -102,14 +135,17 @@ def differentiated(
         return asked, logits
 
     with _tapped(cell, layers) as taps:
-        (_, logits), gradient = ms.value_and_grad(chosen, 0, None, has_aux=True)(Tensor(images))
+        zeros = None if image else [tap.end_here() for tap in taps]
+        (_, logits), gradient = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
-    return Derivatives(
+        runs = {tap.name: tap.run() for tap in taps}
+    derivatives = Derivatives(
         as_array(logits)[:rows],
-        as_array(gradient)[:rows],
+        as_array(gradient)[:rows] if image else None,
         {name: activation for name, (activation, _) in kept.items()},
         {name: slope for name, (_, slope) in kept.items()},
     )
+    return derivatives, runs
 
 
 def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
@@ -120,7 +156,7 @@ def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
 
     return Derivatives(
         np.concatenate([part.logits for part in parts]),
-        np.concatenate([part.input_gradient for part in parts]),
+        None if parts[0].image_gradient is None else np.concatenate([part.input_gradient for part in parts]),
         join(lambda part: part.activations),
         join(lambda part: part.gradients),
     )

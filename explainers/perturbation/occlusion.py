@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from mindspore import nn
 
 from ..core.explainer import Explainer
 from ..core.view import View
-from ..network import by_image
-from ..network.tensors import Activation, FloatArray, check_labels, checked_activation
+from ..core.windows import copy_windows
+from ..network import Block, asked_columns
+from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 
 Extent = int | Sequence[int] | None
@@ -82,18 +84,17 @@ class Occlusion(Explainer):
         rows = np.unique(view.rows)
         shape = view.images.shape[1:]
         axes = self._axes(shape)
-        windows = list(product(*(zip(*axis, strict=True) for axis in axes)))
+        windows = np.array(list(product(*(zip(*axis, strict=True) for axis in axes))))
         check_labels(view.labels, view.logits.shape[1])
         asked = view.network.activated(view.logits[rows], self.activation_fn)
-        covered = view.network.streamed_probabilities(
-            (image for row in rows for image in self._covered(view.images[row], windows)), self.activation_fn, "occlude"
-        )
-        found = by_image(covered, len(windows))
+        covered = (self._covered(view.images[row], windows) for row in rows)
+        said = view.network.streamed_probabilities(covered, self.activation_fn, "occlude")
+        questions = [np.flatnonzero(view.rows == row) for row in rows]
+        labels = [view.labels[of_image] for of_image in questions]
+        found = asked_columns(said, [len(windows)] * len(rows), labels)
         maps = np.empty((len(view.rows), *view.size), np.float32)
-        for row, whole, probabilities in zip(rows, asked, found, strict=True):
-            questions = np.flatnonzero(view.rows == row)
-            labels = view.labels[questions]
-            maps[questions] = _means((whole[labels] - probabilities[:, labels]).T, axes, shape)
+        for places, asked_about, whole, probabilities in zip(questions, labels, asked, found, strict=True):
+            maps[places] = _means((whole[asked_about] - probabilities).T, axes, shape)
         return maps
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
@@ -114,14 +115,11 @@ class Occlusion(Explainer):
         channels, height, width = map(_stepped, _AXES, window, stride, shape)
         return channels, height, width
 
-    def _covered(self, image: FloatArray, windows: list[tuple[tuple[int, int], ...]]) -> Iterator[FloatArray]:
-        """The image (C, H, W) with each window covered in turn."""
-        cover = baseline_image(self.baseline, image)
-        for window in windows:
-            where = tuple(slice(*ends) for ends in window)
-            covered = image.copy()
-            covered[where] = cover[where]
-            yield covered
+    def _covered(self, image: FloatArray, windows: IntArray) -> Block:
+        """The image (C, H, W) with each window covered in turn; windows (N, 3, 2), from and to along each axis."""
+        return Block(
+            (len(windows), *image.shape), partial(_cover, image, baseline_image(self.baseline, image), windows)
+        )
 
 
 def _extent(value: Extent, name: str) -> tuple[int, ...] | None:
@@ -161,6 +159,13 @@ def _stepped(axis: str, window: int, stride: int, length: int) -> Windows:
     steps = -(-(length - window) // stride)
     starts = tuple(step * stride for step in range(steps + 1))
     return Windows(starts, tuple(min(start + window, length) for start in starts))
+
+
+def _cover(image: FloatArray, cover: FloatArray, windows: IntArray, which: slice, out: FloatArray) -> None:
+    """Make the image with each of some windows covered."""
+    np.copyto(out, image)
+    starts, stops = windows[which].swapaxes(0, 2).swapaxes(1, 2)
+    copy_windows(cover, starts, stops - starts, out)
 
 
 def _means(falls: FloatArray, axes: tuple[Windows, Windows, Windows], shape: tuple[int, ...]) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ..arguments import real_number, whole_number
+from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import Output, by_image
-from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, asked_columns
+from ..network.tensors import Activation, FloatArray, IntArray, checked_activation
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
 _BLOCK_MASKS = 64
@@ -123,13 +125,23 @@ class RISE(Explainer):
         shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
         return Estimate(maps, shares)
 
-    def standard_error(self, inputs: Tensor, targets: Any, *, output: Output = None) -> tuple[Tensor, Tensor]:
+    def standard_error(
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
+    ) -> tuple[Tensor, Tensor]:
         """Maps and their standard errors, pixel by pixel.
 
         Args:
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             Twice (N, L, H, W): the maps, as the direct call gives them, and the standard error of each value.
@@ -138,7 +150,7 @@ class RISE(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         maps, errors = self._maps_and_errors(view)
         return Tensor(maps[place]), Tensor(errors[place])
 
@@ -152,30 +164,38 @@ class RISE(Explainer):
         """(Q, H, W) each."""
         maps, errors = (np.empty((len(view.rows), *view.size), np.float32) for _ in range(2))
         rows = [int(row) for row in np.unique(view.rows)]
-        masked = (image for row in rows for image in self._masked(view, row))
+        masked = (block for row in rows for block in self._masked(view, row))
         says = view.network.streamed_probabilities(masked, self.activation_fn, "mask")
-        weights = self._weights(view, rows)
-        for row, probabilities, weight in zip(rows, by_image(says, self.num_masks), weights, strict=True):
-            check_labels(view.labels, probabilities.shape[1])
-            questions = np.flatnonzero(view.rows == row)
-            asked = probabilities[:, view.labels[questions]].astype(np.float64)
-            maps[questions], errors[questions] = _weighted(self._masks(view, row), asked, weight, self.probability)
+        questions = [np.flatnonzero(view.rows == row) for row in rows]
+        asked = asked_columns(says, [self.num_masks] * len(rows), [view.labels[places] for places in questions])
+        for row, places, probabilities, weight in zip(rows, questions, asked, self._weights(view, rows), strict=True):
+            maps[places], errors[places] = _weighted(
+                self._masks(view, row), probabilities.astype(np.float64), weight, self.probability
+            )
         return maps, errors
 
     def _masks(self, view: View, row: int) -> Masks:
         return Masks.drawn(view.generator(row, "RISE"), self.num_masks, self.grid, self.probability, view.size)
 
-    def _masked(self, view: View, row: int) -> Iterator[FloatArray]:
+    def _masked(self, view: View, row: int) -> Iterator[Block]:
         """An image (C, H, W) behind each of its masks."""
-        masks = self._masks(view, row)
+        image, masks = view.images[row], self._masks(view, row)
         for block in masks.blocks():
-            for mask in masks.pictures(block):
-                yield view.images[row] * mask
+            yield behind(image, masks.pictures(block))
 
     def _weights(self, view: View, rows: Sequence[int]) -> Iterator[Weights]:
         """How much each mask of each image counts (N,)."""
         for _ in rows:
             yield np.ones(self.num_masks)
+
+
+def behind(image: FloatArray, masks: FloatArray) -> Block:
+    """An image (C, H, W) times each mask (N, H, W)."""
+    return Block((len(masks), *image.shape), partial(_multiply, image, masks))
+
+
+def _multiply(image: FloatArray, masks: FloatArray, which: slice, out: FloatArray) -> None:
+    np.multiply(image, masks[which, None], out=out)
 
 
 def _weighted(

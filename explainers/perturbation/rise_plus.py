@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import nn
 
 from ..core.view import View
-from ..network import by_image
+from ..network import Block, by_image
 from ..network.tensors import Activation, FloatArray
 from ..ood.ood_net import OoDNet
 from .rise import RISE, Weights
@@ -70,7 +70,7 @@ class RISEPlus(RISE):
     def _weights(self, view: View, rows: Sequence[int]) -> Iterator[Weights]:
         detector = view.network.beside(self.ood_net)
         scores = _largest(detector.streamed_logits(self._with_ends(view, rows), "ood"))
-        for of_image in by_image(scores, self.num_masks + 2):
+        for of_image in by_image(scores, [self.num_masks + 2] * len(rows)):
             hidden, untouched, masked = of_image[0], of_image[1], of_image[2:].astype(np.float64)
             if untouched > hidden:
                 yield self._counted(((masked - hidden) / (untouched - hidden)).clip(0.0, 1.0))
@@ -84,7 +84,7 @@ class RISEPlus(RISE):
             _log.warning(_NO_MAP, self.name, "an image behind any of its masks", "the hidden one")
         return weights
 
-    def _with_ends(self, view: View, rows: Sequence[int]) -> Iterator[FloatArray]:
+    def _with_ends(self, view: View, rows: Sequence[int]) -> Iterator[FloatArray | Block]:
         """Every image (C, H, W) hidden, untouched, and behind each of its masks."""
         for row in rows:
             yield np.zeros_like(view.images[row])

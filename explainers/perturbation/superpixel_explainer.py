@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, islice
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
+from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
-from ..network import Output
-from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
+from ..core.windows import choose
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, asked_columns
+from ..network.tensors import Activation, FloatArray, IntArray, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .superpixel_explanation import SuperpixelExplanation, Weights
 from .superpixels import Segmentation, SegmentationFunction, segment_means
@@ -105,7 +107,13 @@ class SuperpixelExplainer(Explainer):
         return maps
 
     def explain(
-        self, inputs: Tensor, targets: Any, *, output: Output = None
+        self,
+        inputs: Tensor,
+        targets: Any,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: int = DEFAULT_PASS_SIZE,
     ) -> list[SuperpixelExplanation] | list[list[SuperpixelExplanation]]:
         """Explain images in full: segments, weights, and how well the linear model fits.
 
@@ -113,6 +121,8 @@ class SuperpixelExplainer(Explainer):
             inputs: (N, C, H, W), as the network takes them.
             targets: as for the direct call.
             output: as for the direct call.
+            jit: as for the direct call.
+            pass_size: as for the direct call.
 
         Returns:
             A list of N explanations; of N lists of L explanations for targets (N, L).
@@ -121,7 +131,7 @@ class SuperpixelExplainer(Explainer):
             TypeError: if inputs or targets are of another type.
             ValueError: if their shapes do not fit, or a target is out of range.
         """
-        view, place = view_of_call(self, inputs, targets, output)
+        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         found = dict(self._answers(view))
         rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]
@@ -146,16 +156,18 @@ class SuperpixelExplainer(Explainer):
     def _answers(self, view: View) -> Iterator[tuple[int, SuperpixelExplanation]]:
         """Each question with its answer, image by image."""
         rows = [int(row) for row in np.unique(view.rows)]
-        hidden = (image for row in rows for image in self._hidden(view, row))
-        said = chain.from_iterable(view.network.streamed_probabilities(hidden, self.activation_fn, PASS_KIND))
-        for row in rows:
+        said = view.network.streamed_probabilities(
+            (self._hidden(view, row) for row in rows), self.activation_fn, PASS_KIND
+        )
+        questions = [np.flatnonzero(view.rows == row) for row in rows]
+        counts = (len(self._drawn(view, row).shown) for row in rows)
+        asked = asked_columns(said, counts, [view.labels[places] for places in questions])
+        for row, places, probabilities in zip(rows, questions, asked, strict=True):
             segments, coalitions = self.segments(view, row), self._drawn(view, row)
-            probabilities = np.stack(list(islice(said, len(coalitions.shown)))).astype(np.float64)
-            check_labels(view.labels, probabilities.shape[1])
             fit = self.fitted(coalitions)
-            for question in np.flatnonzero(view.rows == row).tolist():  # one by one: see ``fitted``
+            for column, question in enumerate(places.tolist()):  # one by one: see ``fitted``
                 label = int(view.labels[question])
-                values = probabilities[:, label].copy()
+                values = probabilities[:, column].astype(np.float64)
                 known = np.isfinite(values).all()
                 model = fit(values) if known else Surrogate.unknown(coalitions.shown.shape[1])
                 yield question, SuperpixelExplanation(
@@ -166,12 +178,24 @@ class SuperpixelExplainer(Explainer):
     def _drawn(self, view: View, row: int) -> Coalitions:
         return self.coalitions(view.generator(row, type(self).__name__), number_of(self.segments(view, row)))
 
-    def _hidden(self, view: View, row: int) -> Iterator[FloatArray]:
+    def _hidden(self, view: View, row: int) -> Block:
         """An image (C, H, W) with each coalition of its segments shown in turn."""
         image, segments = view.images[row], self.segments(view, row)
         cover = segment_means(image, segments) if self.hide_color is None else baseline_image(self.hide_color, image)
-        for shown in self._drawn(view, row).shown:
-            yield np.where(shown[segments], image, cover)
+        shown = self._drawn(view, row).shown
+        return Block((len(shown), *image.shape), partial(_hide, image, cover, segments, shown))
+
+
+def _hide(
+    image: FloatArray,
+    cover: FloatArray,
+    segments: IntArray,
+    shown: npt.NDArray[np.bool_],
+    which: slice,
+    out: FloatArray,
+) -> None:
+    """Make an image with each of some coalitions shown."""
+    choose(np.take(shown[which], segments, axis=1), image, cover, out)
 
 
 def number_of(segments: IntArray) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from ...summary_format.problem import Problem
 from ..data.samples import Sample, SampleError, read_samples
 from ..plan.plan import Plan
 from ..plan.questions import questions
+from ..problems import DatasetChangedError
 
 _SOUGHT = 64  # first samples that all shards look at for one that is not broken
 _log = logging.getLogger("explainrun")
@@ -65,17 +67,36 @@ class Batch:
         """(Q, H, W) where the asked labels are."""
         return np.stack([self.samples[row].mask(int(label)) for row, label in zip(self.rows, self.labels, strict=True)])
 
+    def part(self, first: int, last: int) -> Batch:
+        """Some of its samples, as a batch of their own."""
+        inference, rows = self.inference, slice(first, last)
+        asked = (self.rows >= first) & (self.rows < last)
+        return Batch(
+            self.samples[rows],
+            InferenceBatch(
+                ids=inference.ids[rows],
+                digests=inference.digests[rows],
+                truth=inference.truth[rows],
+                logits=inference.logits[rows],
+                probabilities=inference.probabilities[rows],
+                spread=inference.spread[:, rows],
+                questions=inference.questions[asked],
+                labels_out_of_range=inference.labels_out_of_range[rows],
+            ),
+        )
+
     def view(self, plan: Plan, network: Network) -> View:
         """The view that all explainers share: the batch's questions, and after them those that metrics add."""
-        asked = self._view(plan, network, self.rows, self.labels)
+        asked = self.view_of(plan, network, self.rows, self.labels)
         known = set(zip(self.rows.tolist(), self.labels.tolist(), strict=True))
         extra = {pair for metric in plan.metrics for pair in metric.extra_questions(asked)} - known
         if not extra:
             return asked
         rows, labels = np.array(sorted(extra)).T
-        return self._view(plan, network, np.append(self.rows, rows), np.append(self.labels, labels))
+        return self.view_of(plan, network, np.append(self.rows, rows), np.append(self.labels, labels))
 
-    def _view(self, plan: Plan, network: Network, rows: IntArray, labels: IntArray) -> View:
+    def view_of(self, plan: Plan, network: Network, rows: IntArray, labels: IntArray) -> View:
+        """The view of some questions (Q,) on the batch's images."""
         return View(
             network,
             self.images,
@@ -118,13 +139,12 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     shard, first_pass, tolerant = plan.shard, plan.options.pass_size, plan.options.skip_broken
     shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
     wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
-    ahead, classes = plan.largest_batch, len(plan.class_names)
-    samples = read_samples(plan.dataset, classes, plan.limit, ahead, wanted, tolerant=tolerant)
+    size, classes = plan.batch_size, len(plan.class_names)
+    samples = read_samples(plan.dataset, classes, plan.limit, size, wanted, tolerant=tolerant)
     samples = _alike(_stood_in_for(samples), check)
     check()
     first_pass_samples, skipped = list(islice(samples, first_pass)), dict[str, str]()
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
-    size = plan.batch_size(first_pass_samples[0].image.shape) if first_pass_samples else 1
     return Reading(first_pass_samples, _grouped(_noted(own, skipped), size), skipped)
 
 
@@ -215,6 +235,32 @@ def _dropped(samples: list[Sample], outputs: FloatArray) -> FloatArray:
 def digests(samples: list[Sample]) -> npt.NDArray[np.uint32]:
     """(N,) by which samples are known again."""
     return np.array([sample.digest for sample in samples], np.uint32)
+
+
+def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
+    """Refuse to resume with other samples than those that the run began with.
+
+    Args:
+        kept: digests of those.
+        samples: what the dataset gives now.
+
+    Raises:
+        DatasetChangedError: if they differ.
+    """
+    given = digests(samples)
+    same = given[: len(kept)] == kept[: len(given)]
+    if len(given) != len(kept) or not same.all():
+        which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
+        raise DatasetChangedError(
+            [
+                Problem.of(
+                    "dataset-changed",
+                    "the dataset does not give what it gave when the run began, from sample {sample} on; build it with "
+                    "shuffle=False and without random transforms, or start over with overwrite",
+                    sample=which,
+                )
+            ]
+        )
 
 
 def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> tuple[SearchBatch, int]:

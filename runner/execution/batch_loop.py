@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...benchmarks.core.explanation import Covering, Explanation
-from ...explainers import Explainer
+from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.network import DropoutPlaces, Network
-from ...explainers.network.tensors import FloatArray
+from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import (
     ExplanationBatch,
     InferenceBatch,
@@ -37,12 +37,15 @@ from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.lifecycle.viewer_weights import has_overall_score, nearest_with_score
 from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
+from ...summary_format.untrusted.array_schema import SEARCHED
 from ..data.samples import Sample
 from ..plan.plan import Plan
 from ..problems import DatasetChangedError, PlanError
-from .batch import Batch, digests, inferred, searched
+from .batch import Batch, check_same, inferred, searched
+from .checkpoints import Checkpoints
 from .commit_queue import Committer, Picture, Step
 from .explanation_scheduler import ExplanationScheduler
+from .part_sizes import Range, cut, images_of_search
 from .pass_counts import Profile
 from .progress import RunProgress
 
@@ -135,7 +138,8 @@ class BatchLoop:
         every = self.plan.explainers
         done = [explainer for explainer in every if explainer.name not in missing]
         for explainer in done:
-            self._check_computed(explainer, batch, self.segments.explained(index, explainer.name).computed)
+            computed = self.segments.explained(index, explainer.name).computed
+            self._check_computed(explainer.name, batch.inference.questions, computed)
         self._progress.advance(len(samples) * len(done) / self.plan.parts)
         revealed = None
         if self.segments.lacks_search(index):
@@ -183,13 +187,32 @@ class BatchLoop:
         search = self.plan.hierarchical_occlusion
         if search is None:
             return None
-        self._progress.doing("hierarchical occlusion")
+        checkpoints, asked = self._checkpoints(index), np.bincount(batch.rows, minlength=len(batch.samples))
+        size = self.plan.options.pass_size
+        parts = cut(images_of_search(search, batch.images.shape[1:], asked.tolist()), size, least=size)
+        answers = []
+        for part in parts:
+            self._doing("hierarchical occlusion", batch, part, parts)
+            answers.append(self._searched(search, batch.part(*part), part, checkpoints if len(parts) > 1 else None))
+        found = replace(SearchBatch.joined(answers), costs=checkpoints.costs(None))
+        self._commit([], lambda _: self.segments.write_searched(index, found))
+        self._progress.advance(len(batch.samples) / self.plan.parts)
+        return found
+
+    def _searched(
+        self, search: HierarchicalOcclusion, batch: Batch, part: Range, checkpoints: Checkpoints | None
+    ) -> SearchBatch:
+        """What hierarchical occlusion finds on some samples, committed where that is a part of a batch."""
+        asked = {"questions": batch.inference.questions}
+        kept = checkpoints and checkpoints.kept(None, "searched", part, asked["questions"])
+        if kept:
+            answers: dict[str, Any] = {table: kept[table] for table in SEARCHED}
+            return SearchBatch(**answers)
         with self._profile.timed("hierarchical occlusion"), _failure_logged("hierarchical occlusion", batch):
             found, passes = searched(batch, search, self.network)
         self._profile.need_passes("search", passes)
-        found = replace(found, costs=self._profile.drained())
-        self._commit([], lambda _: self.segments.write_searched(index, found))
-        self._progress.advance(len(batch.samples) / self.plan.parts)
+        if checkpoints:
+            checkpoints.keep(None, "searched", part, asked | {table: getattr(found, table) for table in SEARCHED})
         return found
 
     def _explain(self, index: int, batch: Batch, explainers: list[Explainer]) -> dict[str, ExplanationBatch]:
@@ -197,18 +220,21 @@ class BatchLoop:
         if not explainers:
             return {}
         given = {}
-        scheduler = ExplanationScheduler(batch, self.plan, self.network, self._profile)
+        checkpoints = self._checkpoints(index)
+        scheduler = ExplanationScheduler(
+            batch, self.plan, self.network, self._profile, checkpoints, doing=self._doing, check=self._check_computed
+        )
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
             with _failure_logged(explainer.name, batch):
-                explanation, errors = scheduler.explanation(explainer, explainers[place:])
-            maps = explanation.maps
+                maps, errors = scheduler.maps(explainer, explainers[place:])
             computed = np.isfinite(maps).all(axis=(1, 2))
-            self._check_computed(explainer, batch, computed)
+            self._check_computed(explainer.name, batch.inference.questions, computed)
             with _failure_logged(f"the scores of {explainer.name}", batch):
-                scores = self._scores(explanation, scheduler.coverings)
-            explanation.release()
-            explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=self._profile.drained())
+                scores = self._scores_of_all(explainer, scheduler, checkpoints)
+            scheduler.release(explainer)
+            costs = checkpoints.costs(explainer.name)
+            explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=costs)
             write = partial(self._write_explained, index, explainer.name, explained, maps)
             self._commit(self._heatmaps(explainer, batch, maps, computed), write)
             self._progress.advance(len(batch.samples) / self.plan.parts)
@@ -220,11 +246,11 @@ class BatchLoop:
     ) -> None:
         self.segments.write_explained(index, name, explained.pictured(checksums), maps)
 
-    def _check_computed(self, explainer: Explainer, batch: Batch, computed: npt.NDArray[np.bool_]) -> None:
+    def _check_computed(self, name: str, questions: IntArray, computed: npt.NDArray[np.bool_]) -> None:
         if self.plan.options.strict and not computed.all():
-            sample_id, label = batch.inference.questions[~computed][0]
+            sample_id, label = questions[~computed][0]
             words = "{explainer}'s map for label {label} of sample {sample} is not finite, and the run is strict"
-            values = {"explainer": explainer.name, "label": int(label), "sample": int(sample_id)}
+            values = {"explainer": name, "label": int(label), "sample": int(sample_id)}
             raise NotComputedError(Problem.of("map-not-finite", words, **values))
 
     def _commit(self, pictures: Iterable[Picture], then: Step) -> None:
@@ -232,6 +258,33 @@ class BatchLoop:
         with self._profile.timed("waiting for the disk"):
             self._committer.commit(pictures, then)
         self._stop()
+
+    def _checkpoints(self, index: int) -> Checkpoints:
+        return Checkpoints(self.segments, index, lambda write: self._commit([], lambda _: write()), self._profile)
+
+    def _doing(self, what: str, batch: Batch, part: Range, parts: Sequence[Range]) -> None:
+        """Name what is at work, and on which samples where it goes part by part."""
+        ids = batch.inference.ids
+        where = f", samples {ids[part[0]]} to {ids[part[1] - 1]}" if len(parts) > 1 else ""
+        self._progress.doing(f"{what}{where}")
+
+    def _scores_of_all(
+        self, explainer: Explainer, scheduler: ExplanationScheduler, checkpoints: Checkpoints
+    ) -> npt.NDArray[np.float64]:
+        """(metrics, Q) what every metric says of an explainer, each part committed where there are several."""
+        parts, found = scheduler.score_parts(explainer), []
+        for part in parts:
+            asked = scheduler.questions(part)
+            kept = checkpoints.kept(explainer.name, "scores", part, asked) if len(parts) > 1 else None
+            if kept is not None:
+                found.append(kept["scores"])
+                continue
+            explanation = scheduler.explanation(explainer, part)
+            found.append(self._scores(explanation, scheduler.coverings))
+            explanation.release()
+            if len(parts) > 1:
+                checkpoints.keep(explainer.name, "scores", part, {"questions": asked, "scores": found[-1]})
+        return np.concatenate(found, axis=1)
 
     def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:
         """(metrics, Q) what every metric says."""
@@ -332,32 +385,6 @@ def _failure_logged(what: str, batch: Batch | None = None) -> Iterator[None]:
         ids = "" if batch is None else f" of samples {batch.inference.ids[0]} to {batch.inference.ids[-1]}"
         _log.error("failed at %s%s", what, ids)
         raise
-
-
-def check_same(kept: npt.NDArray[Any], samples: list[Sample]) -> None:
-    """Refuse to resume with other samples than those that the run began with.
-
-    Args:
-        kept: digests of those.
-        samples: what the dataset gives now.
-
-    Raises:
-        DatasetChangedError: if they differ.
-    """
-    given = digests(samples)
-    same = given[: len(kept)] == kept[: len(given)]
-    if len(given) != len(kept) or not same.all():
-        which = int(samples[int(np.argmin(same)) if not same.all() else -1].id) if samples else 0
-        raise DatasetChangedError(
-            [
-                Problem.of(
-                    "dataset-changed",
-                    "the dataset does not give what it gave when the run began, from sample {sample} on; build it with "
-                    "shuffle=False and without random transforms, or start over with overwrite",
-                    sample=which,
-                )
-            ]
-        )
 
 
 def _original(sample: Sample, plan: Plan) -> bytes:

@@ -26,8 +26,8 @@ from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
-from .batch import Batch, digests, read
-from .batch_loop import BatchLoop, check_results, check_same, need_inference, report_doubts, report_viewer_limits
+from .batch import Batch, check_same, digests, read
+from .batch_loop import BatchLoop, check_results, need_inference, report_doubts, report_viewer_limits
 from .commit_queue import Committer
 from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
@@ -115,6 +115,7 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         raise DatasetChangedError([other_data(plan)])
     check_same(begins, reading.first_pass_samples)
     if reading.first_pass_samples:
+        network.trial = np.stack([sample.pixels for sample in reading.first_pass_samples])  # as when it began
         apart = _network_apart(plan, network, reading.first_pass_samples, state)
         if apart is not None:
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
@@ -269,7 +270,8 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
 
 def _segments(begun: _Begun) -> Segments:
     names = tuple(explainer.name for explainer in begun.plan.explainers)
-    return Segments(begun.run, names, searching=begun.plan.hierarchical_occlusion is not None)
+    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.options.pass_size
+    return Segments(begun.run, names, searching=searching, pass_size=pass_size)
 
 
 def _seconds(costs: Costs) -> float:

@@ -1,4 +1,4 @@
-"""What a run costs: passes made and needed, and where the time goes."""
+"""What a run costs: passes made, images that have to pass, and where the time goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ...benchmarks import Covering
 from ...explainers import Explainer, View
-from ...explainers.network import Network, pass_kind, probe_rows
+from ...explainers.network import GRAPH_TRIAL, Network, pass_kind, probe_rows
 
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -19,23 +19,30 @@ Costs = Mapping[str, Mapping[str, float]]
 class Profile:
     """Counts what is done and what would have to be done, until it is handed on with a commit.
 
-    Passes needed, by kind, in passes of P images, ragged ones filled up:
+    Passes needed are the fewest that the images of a kind fill, over the whole run (``archive.costs.settled``): with P
+    images per pass, the sum of these divided by P and rounded up.
 
     ===============  ==================================================================================================
-    infer            ceil(N / P) for each batch of N samples
-    differentiate,   ceil(Q / P) for a batch's Q questions, those among them that metrics add (ClassSensitivity), by
-    guided, ...      backward rule, where any explainer reads that pass; Robustness adds ceil(S Q / P) for S samples
-    activate         ceil(R / P) for each batch's R images with questions, where any explainer reads outputs alone
-    occlude, mask,   an explainer's own: ceil(``images_needed_for`` / P), for each explainer and batch; Robustness adds
-    ood, ...         the same for each pass of noisy images
-    noise            ceil(T / P) for the T noisy images that Robustness looks at, for each batch and attempt
-    perturb          ceil(R K / P) for each explainer and batch, R being the questions whose map has an order and K the
-                     covered images that differ among all metrics' ``covering``; and 1 for each baseline, once
-    dropout          ceil(N / P) where all masks share what comes before them, else ``samples`` times that
-    network probe    ceil(max(2, P // I) I / P), once, for two fixed images and up to two of the dataset, I in all;
-                     later starts make it again
+    infer            N samples
+    differentiate,   Q questions, those among them that metrics add (ClassSensitivity), by backward rule, where any
+    guided, ...      explainer reads that pass; Robustness adds S Q for S samples
+    activate         R images with questions, where any explainer reads outputs alone
+    occlude, mask,   an explainer's own: its ``images_needed_for``; Robustness adds those of noisy images
+    ood, ...
+    noise            the noisy images that Robustness looks at, those that it draws again among them
+    perturb          R K for each explainer, R being the questions whose map has an order and K the covered images that
+                     differ among all metrics' ``covering``; and each baseline, once
+    dropout          N where all masks share what comes before them, else ``samples`` times that
+    network probe    max(2, P // I) I, once, for two fixed images and up to two of the dataset, I in all; later starts
+                     make it again
+    ===============  ==================================================================================================
+
+    Of others, whose images follow from each other or are trials, passes are counted:
+
+    ===============  ==================================================================================================
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
+    graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
     place trial      1, once, by a shard
     repeat trial     1, once, where an image's logits were others beside other images
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
@@ -52,6 +59,7 @@ class Profile:
         self._network = network
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._needed: Counter[str] = Counter()
+        self._needed_images: Counter[str] = Counter()
         self._baselines: set[float] = set()
         made = earlier.get("made", {})
         self._resumed, self._bare = "infer" in made, "perturb" in made
@@ -65,10 +73,9 @@ class Profile:
         finally:
             self._seconds[part] += time.perf_counter() - began
 
-    def need(self, kind: str, images: int, times: int = 1) -> None:
-        """Count passes that these images need."""
-        if images:
-            self._needed[kind] += times * self._passes(images)
+    def need(self, kind: str, images: int) -> None:
+        """Count images that have to pass."""
+        self._needed_images[kind] += images
 
     def need_passes(self, kind: str, passes: int) -> None:
         """Count passes."""
@@ -95,7 +102,7 @@ class Profile:
     def need_dropout(self, images: int, masks: int) -> None:
         """Count the passes that so many masks for each image need."""
         if masks:
-            self.need("dropout", images, 1 if self._network.dropout.shared else masks)
+            self.need("dropout", images if self._network.dropout.shared else images * masks)
 
     def need_maps(self, explainer: Explainer, view: View, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""
@@ -112,22 +119,22 @@ class Profile:
         self.need("perturb", rankable * len(set().union(*(covering.passing(pixels) for covering in coverings))))
         throughout = {image.baseline for c in coverings for image in c.images if image.last - image.first == pixels}
         if rankable and not self._bare:
-            self._needed["perturb"] += len(throughout - self._baselines)
+            self.need("perturb", len(throughout - self._baselines))
             self._baselines |= throughout
 
     def drained(self) -> Costs:
         """Everything counted since the last call."""
         passes = self._network.passes.drained()
+        self._needed[GRAPH_TRIAL] += passes.made[GRAPH_TRIAL]  # which the network decides
         costs: dict[str, Mapping[str, float]] = {
             "made": dict(passes.made),
             "images": dict(passes.images),
             "pass_seconds": dict(passes.seconds),
             "needed": {kind: times for kind, times in self._needed.items() if times},
+            "needed_images": {kind: images for kind, images in self._needed_images.items() if images},
             "seconds": dict(self._seconds),
         }
         self._seconds.clear()
         self._needed.clear()
+        self._needed_images.clear()
         return costs
-
-    def _passes(self, images: int) -> int:
-        return -(-images // self._network.pass_size)

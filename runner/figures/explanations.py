@@ -18,8 +18,8 @@ from ...explainers.core.automatic_layer import automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network import NetworkRefusedError, Output
-from ...explainers.network.layers import find_layer
 from ...explainers.network.tensors import Activation, FloatArray
+from ...explainers.network.tensors.layers import find_layer
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from ..config.components import component_factory

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
-from ...explainers.arguments import plain_text, real_number, whole_number, yes_or_no
-from ...explainers.network import DEFAULT_PASS_SIZE, Output
+from ...explainers.arguments import real_number, whole_number, yes_or_no
+from ...explainers.core.call_options import checked_pass_size
+from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
+from ...explainers.network.graphs.library import checked_jit
 from ...explainers.network.outputs import checked_output
 from ...summary_format.problem import Problem
 from ..data.class_names import ClassFinder
 from .questions import TRUTH_AND_CONFIDENT, checked_labels, top_count_of
 
-_JIT = ("auto", "on", "off")
-_LARGEST_PASS = 65_536
 BLANK_FOLDER = Problem.of(
     "folder-blank", "summary_dir is blank; name a folder, such as runs/first, or . for the working folder"
 )
@@ -38,28 +38,17 @@ def _divisors(value: Any, info: ValidationInfo) -> Any:
     return plain
 
 
-def _pass_size(value: Any) -> int:
-    size = whole_number(value, "pass_size")
-    if size > _LARGEST_PASS:
-        words = "pass_size must be at most {most}, got {given}"
-        raise ValueError(Problem.of("pass-size-too-large", words, most=_LARGEST_PASS, given=size))
-    return size
-
-
 def _jit(value: Any) -> Any:
     if isinstance(value, (bool, np.bool_)):  # YAML's on and off without quotes
         return "on" if value else "off"
-    if not isinstance(value, str) or value not in _JIT:
-        words = "jit must be one of {known:list}, got {given!r}"
-        raise ValueError(Problem.of("jit-unknown", words, known=_JIT, given=value))
-    return plain_text(value, "jit")
+    return checked_jit(value)
 
 
 Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]
 Divisors = Annotated[list[float] | float | None, BeforeValidator(_divisors)]
 Labels = Annotated[str | list[int | str], BeforeValidator(checked_labels)]
 Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
-PassSize = Annotated[int, BeforeValidator(_pass_size)]
+PassSize = Annotated[int, BeforeValidator(checked_pass_size)]
 YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
 
 
@@ -75,7 +64,7 @@ class RunOptions(BaseModel):
         pass_size: images per pass, from 1.
         strict: whether a network output or a map that is not finite is an error, and a network that is not a function
             of its image.
-        jit: "auto", "on" or "off": whether forward passes run compiled.
+        jit: "auto", "on" or "off": whether passes run compiled.
         labels: which labels of a sample are explained: a rule, or the classes.
         skip_broken: whether samples that cannot be read are left out, named and counted, instead of ending the run.
         output: which part of what the network returns is its logits: an index, a key, or in scripts a function; None
@@ -89,7 +78,7 @@ class RunOptions(BaseModel):
     seed: Seed = 0
     pass_size: PassSize = DEFAULT_PASS_SIZE
     strict: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
-    jit: Annotated[str, BeforeValidator(_jit)] = "auto"
+    jit: Annotated[Jit, BeforeValidator(_jit)] = "auto"
     labels: Labels = TRUTH_AND_CONFIDENT
     skip_broken: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
     output: Annotated[Output, PlainValidator(checked_output)] = None

@@ -29,9 +29,8 @@ from .options import SETTINGS, UNCOMPARED, RunOptions
 from .sharding import Shard
 
 _PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
-PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged
+PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged, and few maps are held
 _DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
-PASSES_A_COMMIT = 256  # what a kill may cost; a batch that takes more is made smaller: ragged passes hardly count then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,8 @@ class Plan:
     def opened(self) -> Network:
         """The network as the run asks it."""
         size, output = self.options.pass_size, self.options.output
-        return Network(self.network, size, fill=True, output=output, classes=len(self.class_names))
+        classes, jit = len(self.class_names), self.options.jit
+        return Network(self.network, size, fill=True, output=output, classes=classes, jit=jit, own_graphs=True)
 
     @property
     def sample_count(self) -> int | None:
@@ -84,31 +84,9 @@ class Plan:
         return total if total is None or self.shard is None else self.shard.size(total)
 
     @property
-    def largest_batch(self) -> int:
-        """Samples that a work batch may hold."""
+    def batch_size(self) -> int:
+        """Samples of a work batch, whatever batches the dataset is read in and whatever is done with them."""
         return self.options.pass_size * PASSES_A_BATCH
-
-    def batch_size(self, shape: tuple[int, ...]) -> int:
-        """Samples a work batch of images (C, H, W), whatever batches the dataset is read in.
-
-        An explainer's part of a batch is committed as a whole, so batches are as small as explainers and metrics with
-        many passes want; as far as that is known without looking at the images.
-        """
-        images = max((self._images_a_question(explainer, shape) for explainer in self.explainers), default=1)
-        size = self.largest_batch
-        while size > 1 and size * images > PASSES_A_COMMIT * self.options.pass_size:
-            size //= 2
-        return size
-
-    def _images_a_question(self, explainer: Explainer, shape: tuple[int, ...]) -> int:
-        """How many images an explainer's map for one label of one image takes, and its scores."""
-        try:
-            own = sum(explainer.images_needed(1, 1, shape).values())
-        except ValueError:  # its options do not fit, which is reported elsewhere
-            return 1
-        coverings = (metric.covering((shape[1], shape[2])) for metric in self.metrics)
-        covered = {image for covering in coverings if covering is not None for image in covering.images}
-        return (1 + own) * (1 + sum(metric.map_recomputations for metric in self.metrics)) + len(covered)
 
     @property
     def parts(self) -> int:

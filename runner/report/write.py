@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from ...summary_format.event_file.records import PREDICTED_ABOVE
 from ...summary_format.inspection.inspection import FINISHED, runs_below
 from ...summary_format.problem import Problem
 from ...summary_format.storage.whole_file import written_whole
+from ...summary_format.storage.whole_folder import written_folder
 from .encoded_arrays import Array
 from .files import DataFiles, FolderFiles, SingleFile
 from .page_html import GENERATOR, LICENCES, SCRIPTS, STYLES, asset, folder_page, single_page
@@ -134,7 +133,7 @@ def folder_written(output: Path, title: str) -> Iterator[DataFiles]:
         output: a folder that ``check_output`` lets pass.
         title: of the page.
     """
-    with _replacing(output) as made:
+    with written_folder(output, _CONTENT) as made:
         for name in (*SCRIPTS, *STYLES, *LICENCES):
             path = made / "assets" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,26 +262,6 @@ def is_report(page: Path) -> bool:
         return False
     with page.open("rb") as file:
         return f'<meta name="generator" content="{GENERATOR}">'.encode() in file.read(4096)
-
-
-@contextmanager
-def _replacing(output: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the output's name once it is complete, and goes where that fails."""
-    output = output.absolute()  # "." has no name of its own
-    output.parent.mkdir(parents=True, exist_ok=True)
-    made = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
-    made.mkdir()
-    try:
-        yield made
-        if output.exists():
-            old = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
-            output.rename(old)
-            made.rename(output)
-            shutil.rmtree(old)
-        else:
-            made.rename(output)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _results(found: Inspection, run: RunFolder) -> Results | Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from ...summary_format.inspection.committed_work import Costs
+from ...summary_format.archive.costs import Costs
 
 
 def profile_table(costs: Costs, style: str = "simple") -> str:

@@ -26,8 +26,9 @@ from ..untrusted.array_schema import (
 from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
 from ..untrusted.variable_text import text_of_any_length
+from .packing import stored
 from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
-from .segments import OUTCOMES, Array, SearchBatch, Segments, stored
+from .segments import OUTCOMES, Array, SearchBatch, Segments
 from .tables import SPREAD, joined_arrays, nothing, tables
 
 
@@ -311,7 +312,7 @@ class _Unfinished:
 
     def __init__(self, run: RunFolder, plan: PlanRecord) -> None:
         self.plan = plan
-        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching)
+        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching, pass_size=plan.pass_size)
         self._batches = list(self._segments.batches())
         try:
             self._check()

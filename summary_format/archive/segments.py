@@ -8,14 +8,11 @@ an ``npy`` of its maps. It is written aside, made durable and given its name, so
 from __future__ import annotations
 
 import io
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +23,13 @@ from ..event_file.frames import framed, read_frames
 from ..event_file.records import Revealed, RevealedLayer
 from ..plural import plural
 from ..storage.run_folder import RunFolder
-from ..untrusted.array_schema import check_arrays, check_questions, checked_costs, segment_specs
-from ..untrusted.numpy_json import array_of, arrays_of, json_of
+from ..untrusted.array_schema import check_arrays, check_questions
+from ..untrusted.numpy_json import array_of
+from .costs import added_up, settled
+from .packing import about_file, packed, unpacked
+from .parts import Parts
 
 Array = npt.NDArray[Any]
-COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
-_FIELDS = {"beyond": "labels_out_of_range"}  # whose names in files are others
 OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
@@ -126,6 +124,12 @@ class SearchBatch:
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
+    def joined(cls, parts: Sequence[SearchBatch]) -> SearchBatch:
+        """Parts of a batch as one, without what they took."""
+        tables = (field_.name for field_ in fields(cls) if field_.name != "costs")
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in tables})
+
+    @classmethod
     def nothing(cls) -> SearchBatch:
         """Of no questions."""
         none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
@@ -162,7 +166,6 @@ def _rows_by_question(table: Array) -> dict[tuple[int, int], list[int]]:
     return found
 
 
-Part = TypeVar("Part", InferenceBatch, ExplanationBatch, SearchBatch)
 AnyPart = InferenceBatch | ExplanationBatch | SearchBatch
 
 
@@ -188,10 +191,17 @@ class Segments:
         run: whose they are.
         explainers: its explainers, by whose names the files go.
         searching: whether it has hierarchical occlusion.
+        pass_size: images per pass.
+
+    Attributes:
+        parts: of segments that are not finished.
     """
 
-    def __init__(self, run: RunFolder, explainers: tuple[str, ...], *, searching: bool = False) -> None:
-        self.run, self.explainers, self.searching = run, explainers, searching
+    def __init__(
+        self, run: RunFolder, explainers: tuple[str, ...], *, searching: bool = False, pass_size: int = 16
+    ) -> None:
+        self.run, self.explainers, self.searching, self._pass_size = run, explainers, searching, pass_size
+        self.parts = Parts(run)
 
     def has_samples(self, batch: int) -> bool:
         """Whether that batch's samples are committed."""
@@ -203,7 +213,7 @@ class Segments:
 
     def lacks_search(self, batch: int) -> bool:
         """Whether hierarchical occlusion of that batch is wanted and not committed."""
-        return self.searching and not self._searched_path(batch).is_file()
+        return self.searching and not self.searched_path(batch).is_file()
 
     def lacks(self, batch: int) -> bool:
         """Whether anything of that batch is not committed."""
@@ -219,7 +229,7 @@ class Segments:
         Raises:
             OSError: if the disk refuses.
         """
-        self.run.write_file(self.samples_path(batch), framed(_packed(samples)))
+        self.run.write_file(self.samples_path(batch), framed(packed(samples)))
 
     def write_explained(self, batch: int, name: str, explained: ExplanationBatch, maps: Array) -> None:
         """Commit an explainer's part of a batch: its maps (Q, H, W) and what else is said of them.
@@ -229,7 +239,7 @@ class Segments:
         """
         buffer = io.BytesIO()
         np.save(buffer, maps, allow_pickle=False)
-        self.run.write_file(self.explained_path(batch, name), framed(_packed(explained)) + framed(buffer.getvalue()))
+        self._write(self.explained_path(batch, name), framed(packed(explained)) + framed(buffer.getvalue()))
 
     def write_searched(self, batch: int, searched: SearchBatch) -> None:
         """Commit what hierarchical occlusion found on a batch.
@@ -237,7 +247,12 @@ class Segments:
         Raises:
             OSError: if the disk refuses.
         """
-        self.run.write_file(self._searched_path(batch), framed(_packed(searched)))
+        self._write(self.searched_path(batch), framed(packed(searched)))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Write a segment, which takes the place of its parts."""
+        self.run.write_file(path, data)
+        self.parts.discard(path.name)
 
     def samples(self, batch: int) -> InferenceBatch:
         """A batch's samples.
@@ -246,8 +261,8 @@ class Segments:
             BrokenRecordError: if the file is damaged.
         """
         path = self.samples_path(batch)
-        samples = _unpacked(path, InferenceBatch)
-        with _about(path):
+        samples = unpacked(path, InferenceBatch)
+        with about_file(path):
             check_questions(samples.ids, samples.questions, samples.probabilities.shape[1])
         return samples
 
@@ -257,7 +272,7 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return _unpacked(self.explained_path(batch, name), ExplanationBatch)
+        return unpacked(self.explained_path(batch, name), ExplanationBatch)
 
     def maps(self, batch: int, name: str) -> Array:
         """An explainer's maps (Q, H, W) of a batch.
@@ -269,7 +284,7 @@ class Segments:
         frame = next(islice(read_frames(path), 1, None), None)
         if frame is None:
             raise BrokenRecordError(path, 1, path.stat().st_size, "the maps are missing")
-        with _about(path):
+        with about_file(path):
             maps = array_of(frame.payload)
             check_arrays({"maps": maps}, {"maps": ("f", ("Q", "H", "W"))}, {})
         return maps
@@ -280,8 +295,8 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        path = self._searched_path(batch)
-        searched = _unpacked(path, SearchBatch)
+        path = self.searched_path(batch)
+        searched = unpacked(path, SearchBatch)
         if (searched.outcomes >= len(OUTCOMES)).any():
             raise BrokenRecordError(path, 0, 0, "an outcome of hierarchical occlusion is none of ours")
         return searched
@@ -296,7 +311,7 @@ class Segments:
         explained = {name: self.explained(batch, name) for name in self.explainers}
         searched = self.searched(batch) if self.searching else None
         answers = [(self.explained_path(batch, name), said.computed) for name, said in explained.items()]
-        answers += [(self._searched_path(batch), searched.outcomes)] if searched else []
+        answers += [(self.searched_path(batch), searched.outcomes)] if searched else []
         for path, answer in answers:
             if len(answer) != len(samples.questions):
                 answers_there = plural(len(answer), "answer")
@@ -321,11 +336,17 @@ class Segments:
         return (self.maps(batch, name) for batch in range(self.complete()))
 
     def costs(self) -> dict[str, dict[str, float]]:
-        """What everything that is committed took, added up."""
-        return added_up(part.costs for part in self._parts())
+        """What everything that is committed took, added up.
 
-    def _parts(self) -> Iterator[AnyPart]:
-        """All that is committed, batch by batch."""
+        Raises:
+            BrokenRecordError: if a file is damaged.
+        """
+        unfinished = (part for part in self.parts.all() if not (self.run.segments / part.segment).is_file())
+        of_parts = (self.parts.costs(part) for part in unfinished)
+        return settled(added_up(chain((segment.costs for segment in self._all()), of_parts)), self._pass_size)
+
+    def _all(self) -> Iterator[AnyPart]:
+        """All segments, batch by batch."""
         for batch in count():
             if not self.has_samples(batch):
                 break
@@ -343,17 +364,9 @@ class Segments:
         """Where an explainer's part of a batch is committed."""
         return self.run.segments / f"{batch:06d}.{name}.maps"
 
-    def _searched_path(self, batch: int) -> Path:
+    def searched_path(self, batch: int) -> Path:
+        """Where what hierarchical occlusion found on a batch is committed."""
         return self.run.segments / f"{batch:06d}.searched"
-
-
-def added_up(costs: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """Costs of several parts as those of one, each of ``COSTS`` among them."""
-    total: dict[str, Counter[str]] = {what: Counter() for what in COSTS}
-    for of_part in costs:
-        for what, by_kind in of_part.items():
-            total.setdefault(what, Counter()).update(by_kind)
-    return {what: dict(by_kind) for what, by_kind in total.items()}
 
 
 def _placed(checksums: Sequence[int], places: Sequence[int] | Array, count: int) -> Array:
@@ -361,39 +374,3 @@ def _placed(checksums: Sequence[int], places: Sequence[int] | Array, count: int)
     placed = np.zeros(count, np.uint32)
     placed[places] = checksums
     return placed
-
-
-def stored(part: AnyPart) -> dict[str, Any]:
-    """What a part holds, by the names that files have for it."""
-    names = {field_: name for name, field_ in _FIELDS.items()}
-    return {names.get(name, name): value for name, value in vars(part).items()}
-
-
-def _packed(part: AnyPart) -> bytes:
-    """A dataclass of arrays and plain values as an ``npz``."""
-    values = {name: value for name, value in stored(part).items() if value is not None}
-    arrays = {name: value if isinstance(value, np.ndarray) else json.dumps(value) for name, value in values.items()}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-@contextmanager
-def _about(path: Path) -> Iterator[None]:
-    """Name the file in what is said of its content."""
-    try:
-        yield
-    except ValueError as error:
-        raise BrokenRecordError(path, 0, 0, str(error)) from error
-
-
-def _unpacked(path: Path, kind: type[Part]) -> Part:
-    frame = next(read_frames(path), None)
-    if frame is None:
-        raise BrokenRecordError(path, 0, 0, "the file is empty")
-    with _about(path):
-        arrays = arrays_of(frame.payload)
-        specs = segment_specs(kind.__name__, arrays)
-        check_arrays(arrays, {**specs, "costs": ("U", ())}, {})
-        costs = checked_costs(json_of(arrays["costs"].tobytes().decode("utf-32-le").rstrip("\0")))
-        return kind(**{_FIELDS.get(name, name): arrays[name] for name in specs}, costs=costs)

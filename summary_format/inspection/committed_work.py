@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..archive.costs import Costs, settled
+from ..archive.parts import PartName
 from ..archive.picture_checksums import pictures_of
 from ..archive.sample_labels import BROKEN_DIGEST
 from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
@@ -25,8 +26,6 @@ from .integrity import REMOVED, Fault, PictureTally, fault_of
 SAMPLES, SEARCH = "samples", "hierarchical occlusion"
 _SAMPLES, _SEARCHED = "samples", "searched"
 _SEGMENT = re.compile(r"(\d{6,})\.(samples|searched|.+\.maps)")
-
-Costs = Mapping[str, Mapping[str, float]]
 
 
 @renamed_arguments(beyond="labels_out_of_range")
@@ -79,6 +78,7 @@ class Part:
         samples: of those batches.
         seconds: what they took.
         bytes: of their segments.
+        begun: share of a batch that is committed in parts of segments which are not finished.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Part:
     samples: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    begun: float = 0.0
     _first: tuple[int, float] = field(default=(0, 0.0), repr=False)  # samples and seconds of the first batch
 
     def count(self, samples: int, seconds: float, size: int) -> None:
@@ -143,7 +144,8 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
     scan = _SegmentScan(run, plan, through=through)
     for batch, kinds in sorted(_files(run).items()):
         scan.add_batch(batch, kinds)
-    costs = {what: dict(of) for what, of in scan.costs.items()}
+    scan.add_parts()
+    costs = settled(scan.costs, plan.pass_size)
     parts = tuple(scan.parts.values())
     pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(
@@ -203,6 +205,24 @@ class _SegmentScan:
             except Exception as error:  # whatever a foreign file makes of a reader
                 self.faults.append(fault_of(self._run, path, error, REMOVED))
 
+    def add_parts(self) -> None:
+        """Look at the finished parts of segments that are not there."""
+        for name in self._segments.parts.all():
+            if (self._run.segments / name.segment).is_file():
+                continue
+            try:
+                self._add_costs(self._segments.parts.costs(name))
+                self._count_begun(name)
+            except Exception as error:  # whatever a foreign file makes of a reader
+                self.faults.append(fault_of(self._run, self._segments.parts.path(name), error, REMOVED))
+
+    def _count_begun(self, name: PartName) -> None:
+        """Count a part of a batch; of what is to be made and scored, each is taken for half of the work."""
+        part = self.parts.get(name.segment.partition(".")[2])
+        if part is not None and self.batch_size:
+            whole = self.batch_size * (1 if name.what == _SEARCHED else 2)
+            part.begun = min(part.begun + (name.last - name.first) / whole, 1.0)
+
     def _look_through(self, path: Path, name: str, samples: InferenceBatch | None, segment: AnyPart) -> None:
         """Read a segment's maps, which are not parsed, and verify the pictures that belong to it."""
         for _ in read_frames(path):
@@ -228,5 +248,8 @@ class _SegmentScan:
             self.not_computed.count_maps(name, segment.computed)
             for metric, scores in zip(self._metrics, segment.scores, strict=True):
                 self.not_computed.count_scores(name, metric, scores)
-        for what, by_kind in segment.costs.items():
+        self._add_costs(segment.costs)
+
+    def _add_costs(self, costs: Costs) -> None:
+        for what, by_kind in costs.items():
             self.costs.setdefault(what, Counter()).update(by_kind)

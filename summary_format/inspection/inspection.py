@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..archive.costs import Costs
 from ..archive.picture_checksums import KnownPictures
 from ..archive.results import Results
 from ..plan_record import PlanRecord
@@ -20,7 +21,7 @@ from ..storage.lock_holder import Holder, holder_of
 from ..storage.run_folder import RunFolder, find_runs
 from ..storage.sizes import Sizes, measured
 from ..untrusted.regular_files import read_regular
-from .committed_work import Costs, NotComputed, committed
+from .committed_work import NotComputed, committed
 from .integrity import ANEW, Fault, Records, checked_records, fault_of, manifest_faults
 from .progress import Progress
 

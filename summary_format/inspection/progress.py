@@ -48,9 +48,9 @@ class Progress:
 
     @property
     def share(self) -> float | None:
-        """Committed parts, of all; None where it is unknown how many there will be."""
+        """Committed parts, or shares of them, of all; None where it is unknown how many there will be."""
         if self.parts_total:
-            return self.parts_committed / self.parts_total
+            return (self.parts_committed + sum(part.begun for part in self.parts)) / self.parts_total
         return None if self.samples_total is None else 0.0
 
     def left(self, part: Part) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from ..archive.picture_checksums import Picture, pictures_of
 from ..archive.segments import Segments
 from ..errors import BrokenRecordError
@@ -17,7 +19,7 @@ def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[s
     part of a batch is computed again; with damaged samples the whole batch.
 
     Every segment is read through, one record in memory at a time, and every picture: damage that is not seen now would
-    be met only when all is joined, or by whoever looks at the picture.
+    be met only when all is joined, or by whoever looks at the picture. Parts of unfinished segments are read too.
 
     Args:
         segments: of the run.
@@ -30,13 +32,19 @@ def mend(segments: Segments, check: Callable[[], None] = lambda: None) -> list[s
         FolderInUseError: if the lock is lost.
         OSError: if one cannot be read or removed.
     """
+    for name in {part.segment for part in segments.parts.all()}:
+        if (segments.run.segments / name).is_file():  # which has been put in their place
+            segments.parts.discard(name)
     damaged = dict(_damaged(segments, check))
     for path in damaged:
         segments.run.discard(path)
     without_pictures = dict(_with_missing_pictures(segments, check))
     for path in without_pictures:
         segments.run.discard(path)
-    return [*damaged.values(), *without_pictures.values()]
+    broken_parts = dict(_broken_parts(segments, check))
+    for path in broken_parts:
+        segments.run.discard(path)
+    return [*damaged.values(), *without_pictures.values(), *broken_parts.values()]
 
 
 def _damaged(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
@@ -62,6 +70,27 @@ def _with_missing_pictures(segments: Segments, check: Callable[[], None]) -> Ite
                 kinds = " or ".join(sorted({how for _, how in wrong}))
                 which = f"{plural(len(wrong), 'picture')} that {'is' if len(wrong) == 1 else 'are'} {kinds}"
                 yield path, f"{path} belongs to {which}, such as {wrong[0][0]}"
+
+
+def _broken_parts(segments: Segments, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
+    """Parts of unfinished segments that are damaged, or are not about the samples of their batch."""
+    for name in segments.parts.all():
+        check()
+        path = segments.parts.path(name)
+        try:
+            asked = segments.parts.read(name).arrays["questions"]
+        except BrokenRecordError as error:
+            yield path, str(error)
+            continue
+        number = name.segment.partition(".")[0]
+        batch = int(number) if number.isdecimal() else -1
+        if not segments.has_samples(batch):
+            yield path, f"{path} is without the samples that it is about"
+            continue
+        samples = segments.samples(batch)
+        own = samples.questions[np.isin(samples.questions[:, 0], samples.ids[name.first : name.last])]
+        if not np.array_equal(asked[: len(own)], own):
+            yield path, f"{path} is about other questions than those of its batch"
 
 
 def _by_batch(folder: Path) -> dict[int, list[Path]]:

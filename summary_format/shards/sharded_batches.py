@@ -9,8 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..archive.costs import added_up
 from ..archive.results import Results
-from ..archive.segments import Array, BatchResults, added_up
+from ..archive.segments import Array, BatchResults
 from ..archive.tables import batch_of, joined_arrays, nothing, sample_column, tables
 from ..errors import SeveralProblemsError
 from ..exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE

@@ -5,6 +5,7 @@
 ``_explain_<seconds>/heatmap/<explainer>/<thousand>/<id>_<label>.png``
 ``_explain_<seconds>/plan.json``                        there from the start: what the run does, and its format number
 ``_explain_<seconds>/segments/``                        finished work, while the run is not
+``_explain_<seconds>/parts/``                           finished parts of unfinished segments (see ``archive/parts``)
 ``_explain_<seconds>/results.h5``                       maps and scores, at the end
 ``_explain_<seconds>/manifest.json``                    written last: the run is finished
 ``.explainrun.lock``                                    whose folder it is, while a run is at work (see ``lock``)
@@ -42,7 +43,7 @@ _BUCKET = 1000
 INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"  # what to do where a folder holds another run
 _PLAN, _OLD_PARTIAL = "plan.json", "partial"
 RUN_FORMAT = (
-    3  # of what an unfinished run holds: its plan file, segments and pictures; the first did not say its number
+    4  # of what an unfinished run holds: its plan file, segments and pictures; the first did not say its number
 )
 
 
@@ -107,6 +108,11 @@ class RunFolder:
     def segments(self) -> Path:
         """Where finished work lies while the run is not."""
         return self.data / "segments"
+
+    @property
+    def parts(self) -> Path:
+        """Where finished parts of segments lie that are not finished."""
+        return self.data / "parts"
 
     @property
     def archive(self) -> Path:
@@ -230,6 +236,7 @@ class RunFolder:
             self._own.clear()
         if self.finished:
             self.discard(self.segments)
+            self.discard(self.parts)
 
 
 def find_runs(root: str | Path, lock: FolderLock | None = None) -> list[RunFolder]:
@@ -275,7 +282,7 @@ def remove_runs(
         kept = keep is not None and run.event_file.name == keep.event_file.name
         if not kept and not run.data.is_symlink() and run.state() is not None and (finished or not run.finished):
             run.discard(run.event_file)
-            for folder in ("segments", _OLD_PARTIAL, "heatmap", "origin_images"):
+            for folder in ("segments", "parts", _OLD_PARTIAL, "heatmap", "origin_images"):
                 run.discard(run.data / folder)
             for path in (run.manifest, run.archive, run.data / _PLAN):  # the last says that it is ours
                 run.discard(path)

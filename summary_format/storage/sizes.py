@@ -24,7 +24,7 @@ class Sizes:
         pictures: originals and maps.
         picture_files: how many those are.
         archive: ``results.h5``.
-        segments: finished work of an unfinished run.
+        segments: finished work of an unfinished run, with finished parts of unfinished segments.
         other: the rest of the data folder.
         free: what the disk has left for this user; None where it does not say.
     """
@@ -51,7 +51,7 @@ def measured(run: RunFolder) -> Sizes:
         kind = path.relative_to(run.data).parts[0]
         taken[kind] += size
         files[kind] += 1
-    archive, segments = taken.pop(run.archive.name, 0), taken.pop(run.segments.name, 0)
+    archive, segments = taken.pop(run.archive.name, 0), sum(taken.pop(one.name, 0) for one in (run.segments, run.parts))
     pictures = sum(taken.pop(kind, 0) for kind in _PICTURES)
     free = None
     with suppress(OSError):

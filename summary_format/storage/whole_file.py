@@ -54,7 +54,7 @@ def remove_leftovers(path: str | Path) -> None:
     """Remove what writers of a file left that were killed, as far as that can be known and done."""
     target = Path(path).resolve()
     with suppress(OSError):
-        for left in list(_partials(target)):
+        for left in list(partials(target)):
             with suppress(OSError):
                 _remove_unlocked(left)
 
@@ -62,20 +62,26 @@ def remove_leftovers(path: str | Path) -> None:
 def _begun(target: Path) -> tuple[int, Path]:
     """A new file beside a place, open and locked."""
     while True:
-        partial = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}")
+        partial = new_partial(target)
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
         with suppress(OSError):  # a file system without locks: there its file stays, if it is killed
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if _is_at(handle, partial):
+        if is_at(handle, partial):
             return handle, partial
         os.close(handle)  # another writer took it for a leftover before it was locked
+
+
+def new_partial(target: Path) -> Path:
+    """A path beside a place that is not there yet, where what takes the place is made."""
+    return target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}")
 
 
 def _prefix(target: Path) -> str:
     return f".{target.name[:_NAME_KEPT]}.explainrun-"
 
 
-def _partials(target: Path) -> Iterator[Path]:
+def partials(target: Path) -> Iterator[Path]:
+    """Paths beside a place that are named as ``new_partial`` names them."""
     ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{16}")
     return (path for path in target.parent.iterdir() if ours.fullmatch(path.name))
 
@@ -86,14 +92,14 @@ def _remove_unlocked(path: Path) -> None:
     try:
         with suppress(OSError):  # its writer lives, or locks cannot say
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(handle, path):
+            if is_at(handle, path):
                 remove(path)
     finally:
         os.close(handle)
 
 
-def _is_at(handle: int, path: Path) -> bool:
-    """Whether an open file is the one of that name."""
+def is_at(handle: int, path: Path) -> bool:
+    """Whether an open file or folder is the one of that name."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle))
     return False

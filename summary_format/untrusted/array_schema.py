@@ -46,6 +46,13 @@ SEGMENTS: Mapping[str, Mapping[str, ArraySpec]] = {
     "SearchBatch": SEARCHED,
 }
 
+_QUESTIONS: Mapping[str, ArraySpec] = {"questions": ("i", ("Q", 2))}
+PARTS: Mapping[str, Mapping[str, ArraySpec]] = {
+    "maps": {**_QUESTIONS, "maps": ("f", ("Q", "H", "W")), "errors": ("f", ("Q",))},
+    "scores": {**_QUESTIONS, "scores": ("f", ("M", "Q"))},
+    "searched": {**_QUESTIONS, **SEARCHED},
+}
+
 
 def segment_specs(kind: str, found: Mapping[str, Any]) -> dict[str, ArraySpec]:
     """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none."""

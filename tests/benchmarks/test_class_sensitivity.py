@@ -58,7 +58,8 @@ def test_in_a_run_it_takes_the_maps_and_masks_that_are_there(linear, dataset, tm
     assert result.costs["images"]["differentiate"] == 5 + 1
     assert result.costs["images"]["mask"] == 2 * 33
     assert result.costs["images"]["occlude"] == 2 * 6
-    assert result.costs["made"] == result.costs["needed"]
+    assert result.costs["images"]["perturb"] == 4 * 5 + 1  # each explainer's by themselves, and the baseline
+    assert result.costs["made"] == {**result.costs["needed"], "perturb": 5}
     for explainer in explainers:
         alone = ClassSensitivity().evaluate(explainer, Tensor(PICTURES))
         of_run = results.scores(explainer.name, "ClassSensitivity")

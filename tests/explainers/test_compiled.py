@@ -8,6 +8,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from explainrun.explainers import Gradient, Network
+from explainrun.explainers.network.graphs.compiling import Graph
 from explainrun.runner import ImageClassificationRunner, PlanError
 
 NAMES = ["zero", "one"]
@@ -94,10 +95,12 @@ def test_other_numbers_are_refused(two_channels, monkeypatch):
     network = Network(two_channels(), fill=True)
     apart = 1e-3
 
-    def shifted(cell, batch):
-        return cell, cell(batch) + apart
+    class Shifted(Graph):
+        def __init__(self, method, batch):
+            super().__init__(method, batch)
+            self.first = self.first + apart
 
-    monkeypatch.setattr("explainrun.explainers.network.service.compiled", shifted)
+    monkeypatch.setattr("explainrun.explainers.network.service.Graph", Shifted)
     with pytest.raises(ValueError, match=r"compiled, the network gives logits that are 0\.001 apart"):
         network.compile(images(4))
     assert network._forward is network.cell

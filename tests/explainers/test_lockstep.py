@@ -19,9 +19,9 @@ class Lazy:
     def __len__(self):
         return len(self.numbers)
 
-    def __getitem__(self, place):
-        self.built.append(self.numbers[place])
-        return image(self.numbers[place])
+    def __getitem__(self, places):
+        self.built += self.numbers[places]
+        return map(image, self.numbers[places])
 
 
 def asking(sizes, first, built=None):

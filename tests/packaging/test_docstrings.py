@@ -17,7 +17,7 @@ from explainrun.runner.data.pictures import Pixels
 from explainrun.runner.plan.sharding import NotAWorker, shard_of
 from explainrun.runner.results.ranking import Ranking
 from explainrun.summary_format import Results, original_picture
-from explainrun.summary_format.archive.segments import COSTS
+from explainrun.summary_format.archive.costs import COSTS
 from explainrun.summary_format.plan_diff import plan_differences
 from explainrun.summary_format.plan_record import PlanRecord
 from explainrun.summary_format.untrusted import array_schema

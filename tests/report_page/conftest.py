@@ -3,6 +3,8 @@
 import io
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +43,21 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def addresses(runs, tmp_path_factory):
-    """The address of a run's report, as a folder or as a single file; each is written once."""
+def full_run(tmp_path_factory):
+    """A run of ``configs/full.yaml``: that of EXPLAINRUN_REPORT_RUN, or of the first samples, made here in minutes."""
+    given = os.environ.get("EXPLAINRUN_REPORT_RUN")
+    if given:
+        return Path(given)
+    config = Path(__file__).parents[2] / "configs" / "full.yaml"
+    folder = tmp_path_factory.mktemp("full") / "run"
+    command = [sys.executable, "-m", "explainrun", "run", config, "--limit", "12", "--summary-dir", folder]
+    subprocess.run(command, check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def addresses(runs, request, tmp_path_factory):
+    """The address of a run's report, as a folder or as a single file; each is written once. ``full`` is that run."""
     root, written = tmp_path_factory.mktemp("reports"), {}
 
     def address(name="usual", form="folder", **options):
@@ -52,7 +67,8 @@ def addresses(runs, tmp_path_factory):
             if pair:
                 (write_comparison if form == "folder" else write_comparison_file)(*pair, path)
             else:
-                run = options.pop("run", None) or runs(name, **options)
+                full = request.getfixturevalue("full_run") if name == "full" else None
+                run = options.pop("run", None) or full or runs(name, **options)
                 (write_report if form == "folder" else write_single_file)(run, path)
             path = path / "index.html" if form == "folder" else path
             written[name, form] = path
@@ -102,6 +118,27 @@ class Opened:
             " Array.from(one.getContext('2d').getImageData(0, 0, one.width, one.height).data)]"
         )
         return np.array(values).reshape(height, width, 4)[:, :, :3]
+
+    def bare(self, row):
+        """Make maps transparent, and see that the first of a row then shows what its original does."""
+        self.page.locator("[name=opacity]").fill("0")
+        original = self.pixels(f"{row} >> .original canvas")
+        shown = self.pixels(f"{row} >> .map >> nth=0")
+        side = min(*original.shape[:2], *shown.shape[:2]) // 4 * 4
+        assert side >= 84
+        # Both may lie between pixels of the screen, otherwise than one another, so means of 4 x 4 are compared.
+        coarse = [one[:side, :side].reshape(side // 4, 4, side // 4, 4, 3).mean((1, 3)) for one in (original, shown)]
+        assert np.abs(coarse[0] - coarse[1])[1:-1, 1:-1].mean() < 2
+
+    def drag(self, selector, start, end):
+        """Move the mouse over an element with its button down, between two shares of the width."""
+        self.page.locator(selector).first.scroll_into_view_if_needed()
+        box = self.page.locator(selector).first.bounding_box()
+        middle = box["y"] + min(20, box["height"] / 2)
+        self.page.mouse.move(box["x"] + start * box["width"], middle)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+        self.page.mouse.up()
 
     @property
     def hash(self):

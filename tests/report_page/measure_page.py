@@ -1,10 +1,10 @@
 """How fast a report opens and scrolls in headless Chromium, and what it takes.
 
-    python tests/report_page/measure_page.py REPORT/index.html [--repeats 5]
+    python tests/report_page/measure_page.py REPORT/index.html [--view counterfactual] [--repeats 5]
 
-Prints medians of: seconds until the first maps are drawn; the longest task of the main thread while all rows are
-scrolled through; the most DOM nodes meanwhile; megabytes of the JavaScript heap afterwards; megabytes of the index;
-kilobytes of all scripts and styles, compressed.
+Prints medians of: seconds until the first maps are drawn; the longest task of the main thread while that view, if one
+is named, is opened by a click, and while all rows are scrolled through; the most DOM nodes meanwhile; megabytes of the
+JavaScript heap afterwards; megabytes of the index; kilobytes of all scripts and styles, compressed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WATCH = """() => {
   }).observe({ type: "longtask", buffered: false });
 }"""
 DRAWN = """() => {
-  const all = [...document.querySelectorAll(".map")];
+  const all = [...document.querySelectorAll(".map, .covered")];
   return all.length && all.every((one) => one.dataset.ready === "1");
 }"""
 SCROLL = """async (steps) => {
@@ -42,7 +42,7 @@ SCROLL = """async (steps) => {
 }"""
 
 
-def measured(browser, page_path: Path) -> dict[str, float]:
+def measured(browser, page_path: Path, view: str | None) -> dict[str, float]:
     """What one visit takes."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     began = time.perf_counter()
@@ -50,6 +50,13 @@ def measured(browser, page_path: Path) -> dict[str, float]:
     page.wait_for_function(DRAWN)
     opened = time.perf_counter() - began
     page.evaluate(WATCH)
+    of_view = {}
+    if view:
+        page.click(f'nav a[href*="view={view}"]')
+        page.wait_for_function(DRAWN)
+        page.wait_for_timeout(300)
+        of_view = {"longest task on opening the view, ms": page.evaluate("() => window.longest")}
+        page.evaluate("() => { window.longest = 0; }")
     nodes = page.evaluate(SCROLL, STEPS)
     page.wait_for_timeout(300)
     longest = page.evaluate("() => window.longest")
@@ -58,20 +65,21 @@ def measured(browser, page_path: Path) -> dict[str, float]:
     heap = session.send("Runtime.getHeapUsage")
     page.close()
     size = (heap["usedSize"] + heap.get("backingStorageSize", 0)) / 1e6
-    return {"opened, s": opened, "longest task, ms": longest, "DOM nodes": nodes, "heap, MB": size}
+    return {"opened, s": opened, **of_view, "longest task, ms": longest, "DOM nodes": nodes, "heap, MB": size}
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
+    parser.add_argument("--view", help="a view to open first, such as counterfactual")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     chromium = os.environ.get("EXPLAINRUN_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as driver:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = driver.chromium.launch(executable_path=chromium, args=sandbox)
-        found = [measured(browser, given.page) for _ in range(given.repeats)]
+        found = [measured(browser, given.page, given.view) for _ in range(given.repeats)]
         browser.close()
     for what in found[0]:
         print(f"{what}: {statistics.median(one[what] for one in found):.2f} {[round(one[what], 2) for one in found]}")

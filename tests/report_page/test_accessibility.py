@@ -37,6 +37,14 @@ def test_every_view_of_a_run(opened, axe, scheme, size):
     assert found == {state: [] for state in STATES}
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(("scheme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
+def test_every_view_of_the_full_run(opened, axe, scheme, size):
+    page = opened("full", scheme=scheme, size=size)
+    found = {state: violations(page.go(state), axe) for state in STATES}
+    assert found == {state: [] for state in STATES}
+
+
 @pytest.mark.parametrize(
     ("scheme", "mode"),
     [

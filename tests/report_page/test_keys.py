@@ -23,8 +23,9 @@ def test_rows(opened):
     expect(image(page, 10)).to_be_focused()
 
 
-def test_keys_that_change_the_state(opened):
-    page = opened()
+@pytest.mark.parametrize("name", ["usual", pytest.param("full", marks=pytest.mark.long)])
+def test_keys_that_change_the_state(opened, name):
+    page = opened(name)
     for key, times, state in [
         ("m", 1, "mode=alone"),
         ("[", 2, "opacity=0.4"),

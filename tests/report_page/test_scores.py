@@ -99,6 +99,28 @@ def test_labels_are_sorted_by_a_heading_and_found_by_name(opened):
 
 
 @pytest.mark.long
+def test_columns_by_label_are_chosen(opened):
+    page = opened(state=SCORES)
+    page.page.get_by_label("InsertionAUC", exact=True).last.uncheck()
+    heads = page.page.locator("[data-name=labels] thead th").all_inner_texts()
+    assert [head.split()[0] for head in heads] == ["Label", "Questions", "PointingGame"]
+    assert page.hash == "#view=scores&labelShow=1"
+
+
+@pytest.mark.long
+def test_explainers_are_sorted_by_a_metric(opened):
+    page = opened(state=SCORES)
+    button = page.page.locator("button[name=sort-1]")
+    orders = []
+    for _ in range(3):
+        button.click()
+        orders.append([row[0] for row in rows(page, "scores")])
+    usual = ["First", "Second", "Signed"]
+    assert orders == [usual, usual[::-1], usual]
+    assert page.hash == "#view=scores"
+
+
+@pytest.mark.long
 def test_differences_and_agreement(opened):
     page = opened(state=SCORES)
     assert {(row[0], row[-1]) for row in rows(page, "differences")} == {

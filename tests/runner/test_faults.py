@@ -62,10 +62,17 @@ class Pixels(Explainer):
         return view.asked_images[:, 0]
 
 
+class InParts(Pixels):
+    """The same, which says that it takes more passes than are committed at once."""
+
+    def images_needed(self, images, questions, shape):
+        return {"none": 200 * images}
+
+
 def small_runner(folder, data, network):
-    """Two explainers without passes, one metric."""
+    """Two explainers without passes, of which one is committed in parts, one metric."""
     runner = ImageClassificationRunner(folder, (data, ["zero", "one"]), network, nn.Sigmoid(), pass_size=1, jit="off")
-    runner.register_saliency([Pixels(network), Pixels(network, name="again")], [PointingGame(2, tolerance=1)])
+    runner.register_saliency([Pixels(network), InParts(network)], [PointingGame(2, tolerance=1)])
     return runner
 
 

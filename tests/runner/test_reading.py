@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from explainrun.benchmarks import InsertionAUC, Robustness
+from explainrun.benchmarks import Robustness
 from explainrun.explainers import RISE, Gradient
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.data.samples import read_samples
@@ -86,32 +86,9 @@ def test_waiting_can_be_ended_at_every_sample(linear, tmp_path):
         next(read(runner.plan(), check).batches)
 
 
-@pytest.mark.parametrize(
-    ("masks", "robust", "size"),
-    [
-        (60, 0, 64),  # 61 images a sample are 244 passes of 16 for 64 samples
-        (100, 0, 32),
-        (100, 2, 8),  # Robustness makes every map twice again
-        (8000, 0, 1),
-    ],
-)
-def test_batches_are_as_small_as_many_passes_want(linear, tmp_path, masks, robust, size):
+def test_batches_are_as_large_whatever_is_done_with_them(linear, tmp_path):
     network = linear(np.ones((2, 1, 2, 3)))
     runner = ImageClassificationRunner(tmp_path, (Source(70).dataset(), ["a", "b"]), network, nn.Sigmoid())
-    metrics = [Robustness(2, nn.Sigmoid(), samples=robust)] if robust else []
-    runner.register_saliency([Gradient(network), RISE(network, nn.Sigmoid(), num_masks=masks, grid=2)], metrics)
-    assert len(next(read(runner.plan()).batches)) == size
-
-
-def test_covered_images_count_among_the_passes_of_a_batch(linear, tmp_path):
-    network = linear(np.ones((2, 1, 20, 30)))
-    runner = ImageClassificationRunner(tmp_path, (Source(70).dataset(), ["a", "b"]), network, nn.Sigmoid())
-    runner.register_saliency([Gradient(network)], [InsertionAUC(2, nn.Sigmoid(), steps=300)])
-    assert runner.plan().batch_size((1, 20, 30)) == 8  # about 300 images a sample: 152 passes for 8
-
-
-def test_options_that_do_not_fit_leave_the_batch_alone(linear, tmp_path):
-    network = linear(np.ones((2, 1, 2, 3)))
-    runner = ImageClassificationRunner(tmp_path, (Source(70).dataset(), ["a", "b"]), network, nn.Sigmoid())
-    runner.register_saliency([RISE(network, nn.Sigmoid(), num_masks=9000, grid=7)])
-    assert runner.plan().batch_size((1, 2, 3)) == 64
+    metrics = [Robustness(2, nn.Sigmoid(), samples=9)]
+    runner.register_saliency([Gradient(network), RISE(network, nn.Sigmoid(), num_masks=8000, grid=2)], metrics)
+    assert [len(batch) for batch in read(runner.plan()).batches] == [64, 6]

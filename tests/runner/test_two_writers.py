@@ -33,6 +33,13 @@ class Pixels(Explainer):
         return view.asked_images[:, 0]
 
 
+class InParts(Pixels):
+    """The same, which says that it takes more passes than are committed at once."""
+
+    def images_needed(self, images, questions, shape):
+        return {"none": 200 * images}
+
+
 class Inline:
     """An executor without threads, so that a run makes its calls in the same order each time."""
 
@@ -136,13 +143,13 @@ def is_whole(root):
 def make_run(linear, dataset, scenes, tmp_path):
     """Makes a function that runs a tiny plan, with a network of its own, as in another process."""
 
-    def run(folder="run", samples=2, shard=None, **options):
+    def run(folder="run", samples=2, shard=None, explainer=Pixels, **options):
         network = linear(np.ones((2, 1, 2, 4)))
         data = dataset(list(scenes(samples)))
         runner = ImageClassificationRunner(
             tmp_path / folder, (data, ["zero", "one"]), network, nn.Sigmoid(), pass_size=1, jit="off"
         )
-        runner.register_saliency([Pixels(network)], [PointingGame(2, tolerance=1)])
+        runner.register_saliency([explainer(network)], [PointingGame(2, tolerance=1)])
         return runner.run(shard=shard, **options)
 
     return run
@@ -181,8 +188,9 @@ def taken_over_at_each(watched, how_runs_differ, tmp_path, every):
 
 @pytest.mark.slow
 def test_a_run_that_was_taken_over(taken_over_at_each, make_run, tmp_path):
-    make_run("whole")
-    calls, lost = taken_over_at_each(tmp_path / "run", make_run, make_run, step=7)
+    run = partial(make_run, explainer=InParts)
+    run("whole")
+    calls, lost = taken_over_at_each(tmp_path / "run", run, run, step=7)
     assert calls > 40
     assert lost >= (calls - 10) // 12  # before it has the lock and once it is done, a run ends as ever
 

@@ -110,7 +110,7 @@ def test_runs_whose_pictures_were_drawn_otherwise_are_neither_resumed_nor_merged
 def test_an_unfinished_run_of_a_newer_version_is_refused_too(earlier):
     [run] = find_runs(earlier / "unfinished")
     plan = run.data / "plan.json"
-    content = {**json.loads(plan.read_text()), "format": 4}
+    content = {**json.loads(plan.read_text()), "format": run_folder.RUN_FORMAT + 1}
     plan.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="a newer version of Explainrun began this run"):
         Results(run.root)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from ....summary_format.problem import Problem
-from .compiled import compiled_part
+from ..graphs.compiling import compiled_part
 from .recorder import records_gradients
 
 _KEPT = {"HSwish", "HSigmoid", "HShrink", "SoftShrink"}  # 0 on a half-line too, but not rectifiers in the field's sense

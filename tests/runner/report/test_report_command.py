@@ -15,7 +15,10 @@ HOSTILE = ["<script>alert(1)</script>", "قطة", "e\u0301\u2028", "</script><!-
 
 
 def column(data, name):
-    found = data["columns"][name]
+    return values_of(data["columns"][name])
+
+
+def values_of(found):
     return np.frombuffer(base64.b64decode(found["data"]), f"<{found['type']}").reshape(found["shape"])
 
 
@@ -225,9 +228,12 @@ def test_runs_of_all_kinds(make_run, report, tmp_path, options, data_of):
     occlusion = (tmp_path / "page/data/run/occlusion.js").exists()
     assert occlusion == options.get("searching", False)
     if occlusion:
-        layers = data_of(tmp_path / "page", "run/occlusion")[0]
-        assert (layers["outcome"], layers["sigma"], len(layers["layers"])) == ("found", 3, 2)
-        assert layers["layers"][1] == {"probability": 0.75, "boxes": [[2, 1, 4, 3]]}
+        found = data_of(tmp_path / "page", "run/occlusion")
+        assert found["outcomes"] == ["found"]
+        first = {key: values_of(found[key])[:2].tolist() for key in ("outcome", "sigma", "first_layer", "first_box")}
+        assert first == {"outcome": [0, 0], "sigma": [3, 3], "first_layer": [0, 2], "first_box": [0, 1]}
+        assert values_of(found["probability"])[1] == 0.75
+        assert values_of(found["boxes"])[1].tolist() == [2, 1, 4, 3]
 
 
 def test_results_write_and_show_pages(make_runner, tmp_path):

@@ -42,10 +42,9 @@
     return html`<fieldset class="chips">
       <legend>Explainers</legend>
       ${run.pictured.map((place) => html`<label class="chip"><input type="checkbox" name=${`explainer-${place}`} checked=${chosen.includes(place)} onChange=${() => flip(place)} />${run.explainers[place].name}</label>`)}
+      ${chosen.length || !run.pictured.length ? null : html`<span class="soft" role="status">None is chosen, so no maps are shown.</span>`}
     </fieldset>`;
   }
-
-  const orNull = (text) => (text === "" ? null : Number(text));
 
   /** Labels that are true or predicted for some sample, by name. */
   function labelOptions(run, bit) {
@@ -53,17 +52,40 @@
     const found = new Set();
     label.forEach((one, row) => label_flags[row] & bit && found.add(one));
     const named = Array.from(found, (one) => [one, run.classes[one]]).sort(ER.parts.byName);
-    return [["", "any"], ...named];
+    return named;
+  }
+
+  /** Labels of which a sample has one. Each that is chosen is added, and goes by a click on it. */
+  function Labels({ label, name, chosen, options }) {
+    const labels = ER.selection.numbers(chosen);
+    const to = (next) => set({ [name]: next.length ? next.join(",") : null });
+    const others = options.filter(([one]) => !labels.includes(one));
+    const words = Object.fromEntries(options);
+    return html`<div class="several">
+      <${Choice} label=${label} name=${name} value="" options=${[["", labels.length ? "or another" : "any"], ...others]} onChange=${(text) => text !== "" && to([...labels, Number(text)])} />
+      ${labels.map((one) => html`<button type="button" class="chosen" key=${one} aria-label=${`${label} ${words[one] ?? one}: choose it no longer`} onClick=${() => to(labels.filter((other) => other !== one))}>${words[one] ?? one} <span aria-hidden="true">×</span></button>`)}
+    </div>`;
+  }
+
+  const FLAGS = { TP: "right", FN: "missed", FP: "wrong" };
+
+  /** Flags of which a sample's labels have one; without any all samples are listed, as with all. */
+  function Flags({ state }) {
+    const chosen = ER.selection.flagsOf(state);
+    const flip = (flag) => Object.keys(FLAGS).filter((one) => chosen.includes(one) !== (one === flag)).join(",") || null;
+    return html`<fieldset class="chips flags">
+      <legend>Flags</legend>
+      ${Object.entries(FLAGS).map(([flag, words]) => html`<label class="chip" key=${flag}><input type="checkbox" name=${`flag-${flag}`} checked=${chosen.includes(flag)} onChange=${() => set({ flag: flip(flag) })} /><${ER.parts.Flag} flag=${flag} /> ${words}</label>`)}
+    </fieldset>`;
   }
 
   function Filters({ run, state }) {
     const options = preactHooks.useMemo(() => [labelOptions(run, 1), labelOptions(run, 2)], [run]);
-    const flags = [["", "any"], ["TP", "TP: right"], ["FN", "FN: missed"], ["FP", "FP: wrong"]];
     return html`<div class="controls" role="search" aria-label="Which samples">
       <label class="control"><span>Sample id</span><input type="search" name="find" size="8" value=${state.find} onInput=${(event) => set({ find: event.currentTarget.value })} /></label>
-      <${Choice} label="True label" name="true" value=${state.true ?? ""} options=${options[0]} onChange=${(text) => set({ true: orNull(text) })} />
-      <${Choice} label="Predicted label" name="predicted" value=${state.predicted ?? ""} options=${options[1]} onChange=${(text) => set({ predicted: orNull(text) })} />
-      <${Choice} label="Flag" name="flag" value=${state.flag ?? ""} options=${flags} onChange=${(flag) => set({ flag: flag || null })} />
+      <${Labels} label="True label" name="true" chosen=${state.true} options=${options[0]} />
+      <${Labels} label="Predicted label" name="predicted" chosen=${state.predicted} options=${options[1]} />
+      <${Flags} state=${state} />
       ${run.metrics.length ? html`<${RangeFilter} run=${run} state=${state} />` : null}
       <${Choice} label="Sort by" name="sort" value=${state.sort} options=${sortOptions(run)} onChange=${(sort) => set({ sort, down: sort !== "id" && !sort.startsWith("score.") })} />
       <label class="chip"><input type="checkbox" name="down" checked=${state.down} onChange=${() => set({ down: !state.down })} />largest first</label>

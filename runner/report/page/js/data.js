@@ -72,7 +72,7 @@ const ER = (window.ER = {});
     return bytes;
   }
 
-  const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array, i1: Int8Array };
+  const TYPES = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Array, i1: Int8Array };
 
   /** A typed array from its type, shape and base64. */
   function array({ type, data }) {

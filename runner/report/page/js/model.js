@@ -6,10 +6,41 @@
   const PREDICTED = 2;
   const FLAGS = ["", "FN", "FP", "TP"]; // by the bits of a label: true, predicted
 
+  /** What hierarchical occlusion found, by the places of questions. */
+  class Searched {
+    constructor({ outcomes, ...columns }) {
+      Object.assign(this, { outcomes, columns: decoded(columns), kept: new Map() });
+    }
+
+    outcome(question) {
+      return this.outcomes[this.columns.outcome[question]];
+    }
+
+    /** How far the search blurs, in pixels; 0 where nothing was found. */
+    sigma(question) {
+      return this.columns.sigma[question];
+    }
+
+    /** Layers in their order: {probability, boxes}; the same objects each time. */
+    layers(question) {
+      if (!this.kept.has(question)) this.kept.set(question, this.made(question));
+      return this.kept.get(question);
+    }
+
+    made(question) {
+      const { first_layer, probability, first_box, boxes } = this.columns;
+      const range = (first, place) => Array.from({ length: first[place + 1] - first[place] }, (_, at) => first[place] + at);
+      const box = (place) => Array.from(boxes.subarray(4 * place, 4 * place + 4));
+      return range(first_layer, question).map((layer) => ({ probability: probability[layer], boxes: range(first_box, layer).map(box) }));
+    }
+  }
+
+  const decoded = (columns) => Object.fromEntries(Object.entries(columns).map(([key, value]) => [key, ER.data.array(value)]));
+
   class Run {
     constructor(name, summary, index, occlusion) {
-      Object.assign(this, { name, summary, occlusion });
-      const columns = Object.fromEntries(Object.entries(index.columns).map(([key, value]) => [key, ER.data.array(value)]));
+      Object.assign(this, { name, summary, occlusion: occlusion && new Searched(occlusion) });
+      const columns = decoded(index.columns);
       Object.assign(this, { columns, ids: columns.sample_id });
       this.scores = index.scores.map((of) => of.map(ER.data.array)); // [explainer][metric][question]
       this.errors = index.errors.map((of) => of && ER.data.array(of)); // [explainer][question], where known

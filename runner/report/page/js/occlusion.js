@@ -18,24 +18,29 @@
   };
   const known = (outcome) => (outcome in FITS ? outcome : "all");
 
-  /** Places of the samples listed for an outcome: those with a question that fits. */
-  function listed(run, { find, asked }, outcome) {
+  /** Places of samples by the outcomes that list them: those with a question that fits. One pass for all outcomes. */
+  function listed(run, { find, asked }) {
     const first = run.columns.first_question;
     const wanted = find.trim();
-    // A sample of which no label was asked about has no result either.
-    const unasked = asked === null && (outcome === "all" || outcome === "without");
-    return Array.from(run.ids.keys()).filter((sample) => {
-      if (wanted && !String(run.ids[sample]).includes(wanted)) return false;
-      if (first[sample] === first[sample + 1]) return unasked;
-      return run.questions(sample).some((question) => fits(run, question, outcome, asked));
-    });
+    const fitting = run.occlusion.outcomes.map((outcome) => Object.keys(FITS).filter((one) => FITS[one](outcome)));
+    const found = Object.fromEntries(Object.keys(FITS).map((one) => [one, []]));
+    const list = (sample, outcomes) => outcomes.forEach((one) => found[one].at(-1) !== sample && found[one].push(sample));
+    for (let sample = 0; sample < run.count; sample++) {
+      if (wanted && !String(run.ids[sample]).includes(wanted)) continue;
+      // A sample of which no label was asked about has no result either.
+      if (first[sample] === first[sample + 1] && asked === null) list(sample, ["all", "without"]);
+      for (let question = first[sample]; question < first[sample + 1]; question++) {
+        if (asked === null || run.labelOfQuestion[question] === asked) list(sample, fitting[run.occlusion.columns.outcome[question]]);
+      }
+    }
+    return found;
   }
 
   const fits = (run, question, outcome, asked) =>
-    FITS[outcome](run.occlusion[question].outcome) && (asked === null || run.labelOfQuestion[question] === asked);
+    FITS[outcome](run.occlusion.outcome(question)) && (asked === null || run.labelOfQuestion[question] === asked);
 
   function sorted(run, { asked, sort, down }, outcome, places) {
-    if (sort !== "probability") return down ? places.reverse() : places;
+    if (sort !== "probability") return down ? places.toReversed() : places;
     const likeliest = (sample) => {
       const questions = run.questions(sample).filter((question) => fits(run, question, outcome, asked));
       return Math.max(...questions.map((question) => run.probabilityOfQuestion[question]));
@@ -43,14 +48,16 @@
     const values = new Map(places.map((sample) => [sample, likeliest(sample)]));
     // Samples without a label come last, whichever way one sorts.
     const order = (one, two) => (Number.isFinite(one) && Number.isFinite(two) ? (down ? two - one : one - two) : Number.isFinite(two) - Number.isFinite(one));
-    return places.sort((one, two) => order(values.get(one), values.get(two)) || one - two);
+    return places.toSorted((one, two) => order(values.get(one), values.get(two)) || one - two);
   }
 
   function OcclusionView({ run, state }) {
     const outcome = known(state.outcome);
     const { find, asked, sort, down } = state;
-    const counts = useMemo(() => Object.fromEntries(Object.keys(FITS).map((one) => [one, listed(run, state, one).length])), [run, find, asked]);
-    const places = useMemo(() => sorted(run, state, outcome, listed(run, state, outcome)), [run, outcome, find, asked, sort, down]);
+    const question = useMemo(() => onlySigma(run), [run]);
+    const all = useMemo(() => listed(run, state), [run, find, asked]);
+    const counts = Object.fromEntries(Object.keys(FITS).map((one) => [one, all[one].length]));
+    const places = useMemo(() => sorted(run, state, outcome, all[outcome]), [all, outcome, sort, down]);
     const labelsOf = (sample) => run.labels(sample).filter((one) => one.question >= 0 && fits(run, one.question, outcome, asked));
     const labelOf = (sample) => pickedOf(labelsOf(sample), ER.samples.picks(state.pick).get(run.ids[sample]));
     const row = (sample) => html`<${Row} run=${run} sample=${sample} state=${state} labels=${labelsOf(sample)} picked=${labelOf(sample)} />`;
@@ -58,7 +65,7 @@
       <h1 id="occlusion-title">Counterfactual: what the network needs to see</h1>
       <${Words} run=${run} />
       <${Controls} run=${run} state=${state} outcome=${outcome} counts=${counts} />
-      <${CoverNote} run=${run} question=${onlySigma(run)} blur=${state.blur} />
+      <${CoverNote} run=${run} question=${question} blur=${state.blur} />
       <p class="count" role="status">${counted(places.length, "sample")}</p>
       ${places.length ? html`<${ER.LongList} places=${places} height=${rowHeight} row=${row} label="Samples" kind="counterfactual" />` : html`<p class="empty">No sample fits all filters.</p>`}
       ${state.layer !== null && run.places.has(state.sample) ? html`<${StepDialog} run=${run} state=${state} places=${places} labelOf=${labelOf} />` : null}
@@ -69,14 +76,22 @@
 
   /** A question whose sigma is that of all; null where they differ, or there is none. */
   function onlySigma(run) {
-    const first = run.occlusion.findIndex(({ sigma }) => sigma);
-    return first >= 0 && run.occlusion.every(({ sigma }) => !sigma || sigma === run.occlusion[first].sigma) ? first : null;
+    const { sigma } = run.occlusion.columns;
+    const first = sigma.findIndex((one) => one > 0);
+    return first >= 0 && sigma.every((one) => !one || one === sigma[first]) ? first : null;
+  }
+
+  /** How many questions have which outcome. */
+  function timesOf(run) {
+    const times = new Map();
+    for (const place of run.occlusion.columns.outcome) times.set(run.occlusion.outcomes[place], (times.get(run.occlusion.outcomes[place]) ?? 0) + 1);
+    return times;
   }
 
   function Words({ run }) {
     const threshold = thresholdOf(run);
     const reach = threshold === null ? "the threshold" : `${percent(threshold)}, the threshold`;
-    const times = (outcome) => run.occlusion.filter((one) => one.outcome === outcome).length;
+    const times = useMemo(() => timesOf(run), [run]);
     return html`<p class="lead">
         Hierarchical occlusion blurs the whole image, then reveals as few square regions as bring the label's probability
         back to ${reach}. Each layer looks inside the regions of the layer before it, with smaller squares.
@@ -84,7 +99,7 @@
       <details class="words"
         ><summary>What can come of it</summary>
         <dl>
-          ${Object.entries(OUTCOMES).map(([outcome, [name, words]]) => html`<dt>${name} <span class="times">(${counted(times(outcome), "label")})</span></dt><dd>${words}</dd>`)}
+          ${Object.entries(OUTCOMES).map(([outcome, [name, words]]) => html`<dt>${name} <span class="times">(${counted(times.get(outcome) ?? 0, "label")})</span></dt><dd>${words}</dd>`)}
         </dl>
       </details>`;
   }
@@ -136,14 +151,14 @@
   }
 
   function Asked({ run, sample, one, picked }) {
-    const { outcome } = run.occlusion[one.question];
+    const outcome = run.occlusion.outcome(one.question);
     return html`<button type="button" class="label" aria-pressed=${picked.label === one.label} onClick=${() => ER.samples.pickLabel(run, sample, one.label)}>
       <${Flag} flag=${one.flag} /><span class="name">${one.name}${outcome === "found" ? null : html` <span class="none">${OUTCOMES[outcome]?.[0] ?? outcome}</span>`}</span><span class="chance">${percent(one.probability)}</span>
     </button>`;
   }
 
   function WhyNone({ run, question }) {
-    const { outcome } = run.occlusion[question];
+    const outcome = run.occlusion.outcome(question);
     return outcome === "found" ? null : html`<p class="why">${OUTCOMES[outcome]?.[1] ?? outcome}</p>`;
   }
 

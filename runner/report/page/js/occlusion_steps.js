@@ -16,7 +16,7 @@
   /** What was found for a question: [{title, probability, boxes}], the original first. */
   function stepsOf(run, question) {
     const original = { title: "Original", probability: run.probabilityOfQuestion[question], boxes: null };
-    const layers = run.occlusion[question].layers ?? [];
+    const layers = run.occlusion.layers(question);
     return [original, ...layers.map(({ probability, boxes }, place) => ({ title: `Layer ${place + 1}`, probability, boxes }))];
   }
 
@@ -27,7 +27,7 @@
   function Covered({ run, question, step, blur, full = false, alt }) {
     const canvas = useRef(null);
     const sample = run.sampleOf(question);
-    const { sigma } = run.occlusion[question];
+    const sigma = run.occlusion.sigma(question);
     const drawn = useRef(false); // what was drawn stays until its cover of the other kind is there
     const found = useAsync(async () => (await ER.covered.sources(run, sample, full, sigma, blur)) ?? false, [run, sample, full, sigma, blur]);
     useEffect(() => {
@@ -76,7 +76,7 @@
 
   /** How covered parts are drawn, in words. */
   function CoverNote({ run, question, blur }) {
-    const { sigma } = question === null ? {} : run.occlusion[question];
+    const sigma = question === null ? 0 : run.occlusion.sigma(question);
     const blurred = `blurred here, from the stored JPEG${sigma ? `, with the run's sigma of ${sigma} pixels` : ", with the run's sigma"}`;
     return html`<p class="note">
       ${blur
@@ -154,7 +154,7 @@
 
   function Facts({ run, asked, label, steps, layer, state }) {
     const step = steps[layer];
-    const outcome = run.occlusion[label.question].outcome;
+    const outcome = run.occlusion.outcome(label.question);
     const size = run.summary.map_size;
     const area = useMemo(() => (step.boxes && size ? ER.covered.coveredShare(step.boxes, size[1], size[0]) : null), [step.boxes]);
     const threshold = thresholdOf(run);

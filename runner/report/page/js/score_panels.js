@@ -15,7 +15,7 @@
     return html`<p>In each metric the worst explainer gets 0 and the best 1, whichever way the metric goes; the others lie between as their means do. The combined score is the weighted mean of those. It depends on which explainers there are, and no test was made of it: small differences may be noise.</p>
       <fieldset class="chips weights">
         <legend>Weights</legend>
-        ${run.metrics.map(({ name }, place) => html`<${Slider} label=${name} name=${`weight-${place}`} value=${weights[place]} step=${0.05} words=${weights[place].toFixed(2)} onInput=${(weight) => turn(place, weight)} />`)}
+        ${run.metrics.map(({ name }, place) => html`<${Slider} label=${name} name=${`weight-${place}`} value=${weights[place]} step=${0.01} words=${weights[place].toFixed(2)} onInput=${(weight) => turn(place, weight)} />`)}
         <button type="button" onClick=${() => ER.state.set({ weights: "" })} disabled=${state.weights === ""}>Reset weights</button>
       </fieldset>
       ${used.length ? html`<${CombinedTable} run=${run} used=${used} scores=${scores} />` : html`<p>${noneUsed(run, weights)}</p>`}

@@ -22,32 +22,54 @@
     </span>`;
   }
 
-  function metricHead(run, place) {
+  /** The explainers' places: as in the run, or by their means in the metric that sorts; those without one last. */
+  function orderOf(run, { scoreSort: sort, scoreWorst: worst }) {
+    const places = Array.from(run.explainers.keys());
+    if (!run.metrics[sort]) return places;
+    const sign = run.metrics[sort].higher_is_better === worst ? 1 : -1;
+    const mean = (row) => run.summary.scores[row][sort].mean;
+    return places.sort((one, two) => known(mean(two)) - known(mean(one)) || (known(mean(one)) ? sign * (mean(one) - mean(two)) : 0) || one - two);
+  }
+
+  /** The button that sorts by a metric: the best first, then the worst, then as in the run. */
+  function SortButton({ name, place, state }) {
+    const { scoreSort: sort, scoreWorst: worst } = state;
+    const active = sort === place;
+    const next = !active ? [place, false] : worst ? [null, false] : [place, true];
+    const words = !active ? "the best first" : worst ? "as in the run" : "the worst first";
+    const set = () => ER.state.set({ scoreSort: next[0], scoreWorst: next[1] });
+    return html`<button type="button" class="sort" name=${`sort-${place}`} title=${`Sort: ${words}`} aria-label=${`${name}, sort: ${words}`} onClick=${set}><span class=${active ? "" : "idle"} aria-hidden="true">${active ? (worst ? "▲" : "▼") : "↕"}</span></button>`;
+  }
+
+  const sortOf = ({ higher_is_better: higher }, place, { scoreSort, scoreWorst }) =>
+    scoreSort !== place ? null : higher === scoreWorst ? "ascending" : "descending";
+
+  function metricHead(run, place, state) {
     const metric = run.metrics[place];
     const ends = endsOf(run, place);
     const shown = html`<span class="metric-head"
-      ><${MetricName} metric=${metric} id=${`about-${place}`} />
+      ><span class="named"><${MetricName} metric=${metric} id=${`about-${place}`} />${run.explainers.length > 1 ? html`<${SortButton} name=${metric.name} place=${place} state=${state} />` : null}</span>
       <span class="soft">${metric.higher_is_better ? "↑ higher is better" : "↓ lower is better"}</span>
       ${ends ? html`<span class="scale soft" aria-hidden="true"><span>${number(ends[0], ends[1] - ends[0])}</span><span>${number(ends[1], ends[1] - ends[0])}</span></span>` : null}</span
     >`;
-    return { text: metric.name, shown };
+    return { text: metric.name, shown, sort: sortOf(metric, place, state) };
   }
 
   const nameCell = ({ name, control }) => ({ text: name, shown: control ? html`${name} <span class="control-mark">control</span>` : name });
 
-  function ScoreTable({ run }) {
-    const rows = run.explainers.map((explainer, row) => [
-      nameCell(explainer),
+  function ScoreTable({ run, state }) {
+    const rows = orderOf(run, state).map((row) => [
+      nameCell(run.explainers[row]),
       ...run.metrics.map((_, column) => {
         const ranking = run.summary.rankings[column];
         const found = run.summary.scores[row][column];
-        const place = run.explainers.length > 1 ? ER.scores.placeOf(ranking, explainer.name) : null;
-        return { text: found.mean, shown: html`<${Score} found=${found} ends=${endsOf(run, column)} place=${place} unbeaten=${ranking.unbeaten[explainer.name]} />`, kind: "scored" };
+        const place = run.explainers.length > 1 ? ER.scores.placeOf(ranking, run.explainers[row].name) : null;
+        return { text: found.mean, shown: html`<${Score} found=${found} ends=${endsOf(run, column)} place=${place} unbeaten=${ranking.unbeaten[run.explainers[row].name]} />`, kind: "scored" };
       }),
     ]);
     const { samples_total: samples, questions_total: questions } = run.summary;
     const caption = `Means over ${counted(questions, "question")} (a sample and a label each) of ${counted(samples, "sample")}`;
-    return html`<${Table} name="scores" caption=${caption} columns=${["Explainer", ...run.metrics.map((_, place) => metricHead(run, place))]} rows=${rows} csv=${csvOf(run)} />
+    return html`<${Table} name="scores" caption=${caption} columns=${["Explainer", ...run.metrics.map((_, place) => metricHead(run, place, state))]} rows=${rows} csv=${csvOf(run)} />
       <${Reading} run=${run} />`;
   }
 
@@ -86,7 +108,7 @@
         ? html`<li>${controls.join(", ")} ${controls.length === 1 ? "is a control: it knows" : "are controls: they know"} nothing of the network. What does not beat a control beyond noise says so: its score is no evidence for it.</li>`
         : html`<li>The run has no control, such as a random map, that shows what score means nothing.</li>`}
       ${controls.length && insensitive.length ? html`<li>Nothing is marked in ${insensitive.join(", ")}: a map that ignores the image does best there.</li>` : null}
-      <li>A click on a metric's name says what it measures.</li>
+      <li>A click on a metric's name says what it measures; the arrows beside it sort.</li>
     </ul>`;
   }
 

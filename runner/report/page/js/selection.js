@@ -24,15 +24,18 @@
   }
 
   function byLabel(run, state) {
-    if (state.true === null && state.predicted === null && state.flag === null) return null;
+    if (!state.true && !state.predicted && !state.flag) return null;
+    const [wantedTrue, wantedPredicted, flags] = [numbers(state.true), numbers(state.predicted), flagsOf(state)];
     return (place) => {
       const labels = run.labels(place);
-      const isTrue = state.true === null || labels.some((one) => one.isTrue && one.label === state.true);
-      const isPredicted =
-        state.predicted === null || labels.some((one) => one.isPredicted && one.label === state.predicted);
-      return isTrue && isPredicted && (state.flag === null || labels.some((one) => one.flag === state.flag));
+      const isTrue = !wantedTrue.length || labels.some((one) => one.isTrue && wantedTrue.includes(one.label));
+      const isPredicted = !wantedPredicted.length || labels.some((one) => one.isPredicted && wantedPredicted.includes(one.label));
+      return isTrue && isPredicted && (!flags.length || labels.some((one) => flags.includes(one.flag)));
     };
   }
+
+  const numbers = (text) => (text ?? "").split(",").filter(Boolean).map(Number);
+  const flagsOf = ({ flag }) => (flag ?? "").split(",").filter(Boolean);
 
   /** True and predicted labels of a sample as the confusion matrix counts them: [true, predicted] pairs; of several
    * labels those that were right pair with themselves, and the others with one another; -1 is none. A sample without a
@@ -101,5 +104,5 @@
 
   const known = (values) => values.filter((value) => !Number.isNaN(value));
 
-  ER.selection = { chosen, cells, rangeOf };
+  ER.selection = { chosen, cells, rangeOf, numbers, flagsOf };
 })();

@@ -20,9 +20,9 @@
     sign: "both",
     clip: 99,
     find: "",
-    true: null,
-    predicted: null,
-    flag: null,
+    true: null, // labels of which one is true: 3,5
+    predicted: null, // and of which one is predicted
+    flag: null, // of which a label has one: FN,FP
     cell: null, // true and predicted label: 3,5; the latter -1 where none was predicted
     range: "", // explainer, metric, least and greatest score: 0,1,0.2,0.8
     sort: "id",
@@ -32,7 +32,10 @@
     explainer: 0,
     metric: 0,
     section: "", // of the view of scores
+    scoreSort: null, // the metric by which the table of scores is sorted, the best first
+    scoreWorst: false, // or the worst
     labelFind: "", // of the table by label
+    labelShow: null, // its columns, by their places: 0,2
     labelSort: "label", // "label", "questions", or a column's place
     labelDown: false,
     outcome: "all", // of hierarchical occlusion: "with" or "without" a result, or one outcome
@@ -51,7 +54,7 @@
     keys: true, // whether keys of a single character do something
   };
 
-  const NUMBERS = new Set(["sample", "label", "true", "predicted", "asked", "layer", "pair", "pairLabel"]); // that may be null
+  const NUMBERS = new Set(["sample", "label", "asked", "layer", "pair", "pairLabel"]); // that may be null
   const listeners = new Set();
   let state = parsed(location.hash);
 

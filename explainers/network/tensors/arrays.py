@@ -10,9 +10,9 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
-from ...summary_format.problem import Problem
+from ....summary_format.problem import Problem
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -124,3 +124,12 @@ def one_hot(labels: IntArray, classes: int) -> FloatArray:
 def input_type(cell: nn.Cell) -> Any:
     """The type in which a network takes images: that of its first parameter of floats, float32 without any."""
     return next((one.dtype for one in cell.get_parameters() if one.dtype in FLOATING), ms.float32)
+
+
+def both_classes(output: Tensor) -> Tensor:
+    """Logits (N, 2) of the one logit z (N, 1) of two classes: (-z, z), whose sigmoids are 1 - p and p.
+
+    A run does so itself where the network gives one logit and there are two class names; the first is that of the class
+    which a negative logit says. A direct call does with ``output=both_classes``.
+    """
+    return ops.cat([-output, output], 1)

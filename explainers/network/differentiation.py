@@ -1,0 +1,150 @@
+"""Gradients of a network's logits, pass by pass: as they are, or in a graph where that pays and gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from mindspore import Tensor, nn
+
+from .backward.rectified import Rule, backward_rule
+from .graphs.library import Graphs
+from .graphs.programs import GradientProgram, Reading
+from .passes import GRAPH_TRIAL
+from .rows import check_same_values
+from .taps import Derivatives, differentiated
+from .tensors import FloatArray, IntArray
+from .tensors.layers import LayerRun, check_single_runs
+
+
+class Service(Protocol):
+    """What is asked of the network here."""
+
+    cell: nn.Cell
+    pass_size: int
+    type: Any
+    graphs: Graphs
+
+    def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
+        """Rows of a pass."""
+
+    def trial_images(self, images: FloatArray) -> FloatArray:
+        """The images on which graphs are tried, of the shape of these."""
+
+    def reading(self) -> Reading:
+        """How it is asked."""
+
+    def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
+        """Logits, within a pass."""
+
+    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> AbstractContextManager[None]:
+        """One pass runs within."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a differentiated pass.
+
+    Attributes:
+        layers: to tap.
+        rule: how gradients go back.
+        image: whether back to the image; else to the lowest of the layers.
+        kind: what its passes count as.
+    """
+
+    layers: tuple[str, ...]
+    rule: Rule
+    image: bool
+    kind: str
+
+
+def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> Iterator[Derivatives]:
+    """The derivatives of images (Q, C, H, W), pass by pass."""
+    for first in range(0, len(images), network.pass_size):
+        chunk = slice(first, first + network.pass_size)
+        rows = len(images[chunk])
+        full, program = _prepared(network, images[chunk], labels[chunk], asked, ragged=first > 0)
+        if program is None:
+            yield _as_it_is(network, full, network.filled(labels[chunk]), asked, rows)[0]
+            continue
+        with network.running(asked.kind, rows, in_graphs=True):
+            found = program(full, np.resize(labels[chunk], len(full)))
+        yield _cut(Derivatives(*found), rows)
+
+
+def _prepared(
+    network: Service, images: FloatArray, labels: IntArray, asked: Asked, *, ragged: bool
+) -> tuple[FloatArray, GradientProgram | None]:
+    """The images of a pass, and the graph for their shape, if there is one."""
+    if asked.rule not in ("plain", "loss"):
+        return network.filled(images), None
+    whole = network.filled(images, always=ragged)
+    key = ("gradient", asked.layers, asked.rule, asked.image, whole.shape)
+    make = partial(_tried, network, whole, labels, asked)
+    program = network.graphs.program(key, whole.size, make)
+    return (whole if program is not None else network.filled(images)), program
+
+
+def _as_it_is(
+    network: Service, full: FloatArray, labels: IntArray, asked: Asked, rows: int, kind: str | None = None
+) -> tuple[Derivatives, dict[str, LayerRun]]:
+    """A pass that runs operation by operation."""
+    through = partial(network.through, rule=asked.rule)
+    # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
+    image = asked.image or asked.rule not in ("plain", "loss")
+    with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
+        return differentiated(network.cell, through, full, labels, asked.layers, rows, asked.rule, image=image)
+
+
+def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> GradientProgram:
+    """A graph of such passes, whose numbers are those of a pass as it is.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    images = network.trial_images(images)
+    labels = np.resize(labels, len(images))
+    expected, layers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
+    check_single_runs(layers)
+    reading = network.reading()
+    with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
+        program = GradientProgram(
+            reading,
+            layers,
+            image=asked.image,
+            loss=asked.rule == "loss",
+            images=images,
+            classes=expected.logits.shape[1],
+        )
+        found = Derivatives(*program(images, labels))
+    for name, (one, other) in _pairs(expected, found).items():
+        check_same_values(one, other, name, network.type)
+    return program
+
+
+def _pairs(expected: Derivatives, found: Derivatives) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """The arrays of both, by what they are in words."""
+    pairs = {"logits": (expected.logits, found.logits)}
+    if expected.image_gradient is not None:
+        pairs["gradients of the image"] = (expected.input_gradient, found.input_gradient)
+    for name in expected.activations:
+        pairs[f"outputs of {name!r}"] = (expected.activations[name], found.activations[name])
+        pairs[f"gradients of {name!r}"] = (expected.gradients[name], found.gradients[name])
+    return pairs
+
+
+def _cut(found: Derivatives, rows: int) -> Derivatives:
+    """Without what only filled up the pass."""
+    if len(found.logits) == rows:
+        return found
+    return Derivatives(
+        found.logits[:rows],
+        None if found.image_gradient is None else found.image_gradient[:rows],
+        {name: one[:rows] for name, one in found.activations.items()},
+        {name: one[:rows] for name, one in found.gradients.items()},
+    )

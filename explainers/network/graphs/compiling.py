@@ -1,0 +1,162 @@
+"""What MindSpore compiles: graphs made of methods that call a network, and code that must not be compiled."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import mindspore as ms
+from mindspore import Tensor, nn
+
+_unused: deque[frozenset[str]] = deque()  # of graphs whose owners are gone
+
+
+class Forward:
+    """A cell's call as a method: of functions MindSpore warns when another one from the same line is compiled."""
+
+    def __init__(self, cell: nn.Cell) -> None:
+        self.cell: nn.Cell | None = cell
+
+    def run(self, images: Tensor) -> Any:
+        """What the cell gives for images (N, C, H, W)."""
+        return self.cell(images)  # type: ignore[misc]  # only read while the graph is made
+
+    def detach(self) -> None:
+        """Forget the cell, which the graph does not need any more."""
+        self.cell = None
+
+
+class Compilable(Protocol):
+    """What becomes a graph."""
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """The method that is compiled."""
+
+    def detach(self) -> None:
+        """Forget the user's cells."""
+
+
+class Graph:
+    """A method as a compiled graph, for arguments of the shapes and types with which it is made.
+
+    The graph reads the parameters that the cells have now, and holds no cell, so that a network is not kept alive by
+    what was compiled of it.
+
+    Args:
+        method: what to compile.
+        arguments: of its first call, whose answer is ``first``.
+
+    Attributes:
+        first: what the first call gave.
+
+    Raises:
+        ValueError: if it does not compile.
+    """
+
+    def __init__(self, method: Compilable, *arguments: Tensor) -> None:
+        free_graphs()
+        before = set(_phases())
+        self._call: Callable[..., Any] = ms.jit(method.run)
+        try:
+            with _reports_aside():
+                self.first: Any = self._call(*arguments)
+        except Exception as error:
+            words = f"the network does not compile ({type(error).__name__}: {_first_words(error)})"
+            raise ValueError(words) from error
+        finally:
+            self._phases = frozenset(set(_phases()) - before)
+            method.detach()
+
+    def __call__(self, *arguments: Tensor) -> Any:
+        """What the method gives for other arguments."""
+        return self._call(*arguments)
+
+    def release_with(self, owner: object) -> None:
+        """Have the graph's memory freed, at the next compilation, once nothing refers to the owner any more."""
+        weakref.finalize(owner, _unused.append, self._phases).atexit = False
+
+
+def free_graphs() -> None:
+    """Free the memory of graphs whose owners are gone; on the thread that calls MindSpore, hence not in a finalizer."""
+    while _unused:
+        phases = set(_unused.popleft())
+        for executor in _executors():
+            executor.del_net_res(None, phases)
+        _phases().difference_update(phases)
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Within, what the network's author compiled by ``mindspore.jit`` runs as it is written, since graphs skip hooks.
+
+    Of the capture modes "bytecode" and "trace" stay compiled.
+    """
+    before = os.environ.get("MS_JIT")
+    os.environ["MS_JIT"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["MS_JIT"]
+        if before is not None:
+            os.environ["MS_JIT"] = before
+
+
+def compiled_part(output: Tensor) -> bool:
+    """Whether compiled code made a part of what an output comes from, as far as MindSpore shows it (from 2.10 on)."""
+    waiting, seen = [getattr(output, "_grad_node", None)], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node._unique_id() in seen:
+            continue
+        if "bprop_builder" in node.name():
+            return True
+        seen.add(node._unique_id())
+        waiting += [following for following, *_ in node.next_functions]
+    return False
+
+
+def _interface() -> Any:
+    """The module in which MindSpore keeps what it has compiled; in 2.10 it moved."""
+    for name in ("mindspore.graph.api", "mindspore.common.api"):
+        try:
+            found = import_module(name)
+        except ImportError:
+            continue
+        if hasattr(found, "ms_compile_cache"):
+            return found
+    return None
+
+
+def _phases() -> set[str]:
+    """The names of all graphs in memory; empty where MindSpore does not show them, so that they are never freed."""
+    return getattr(_interface(), "ms_compile_cache", set())
+
+
+def _executors() -> list[Any]:
+    jit = getattr(_interface(), "JitExecutor_", None)
+    return [one for one in (getattr(_interface(), "_cell_graph_executor", None), jit and jit.get_instance()) if one]
+
+
+@contextmanager
+def _reports_aside() -> Iterator[None]:
+    """Have the compiler write its reports of failure, which else go to the working folder, where they vanish."""
+    before = os.environ.get("MS_OM_PATH")
+    with TemporaryDirectory() as folder:
+        os.environ["MS_OM_PATH"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MS_OM_PATH"]
+            if before is not None:
+                os.environ["MS_OM_PATH"] = before
+
+
+def _first_words(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

@@ -1,0 +1,61 @@
+"""Layers by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mindspore import Tensor, nn
+
+from ....summary_format.errors import nearest
+from ....summary_format.problem import Problem
+
+IN_GRAPHS = "; what mindspore.jit compiles by capture_mode 'bytecode' or 'trace' runs no hooks, use 'ast'"
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """What a layer did in a pass.
+
+    Attributes:
+        shape: of what it gave.
+        type: of that.
+        runs: how often it ran.
+    """
+
+    shape: tuple[int, ...]
+    type: Any
+    runs: int
+
+    @classmethod
+    def of(cls, output: Tensor, runs: int) -> LayerRun:
+        """A layer that ran so often, and gave this at last."""
+        return cls(tuple(output.shape), output.dtype, runs)
+
+
+def check_single_runs(layers: dict[str, LayerRun]) -> None:
+    """Refuse to compile a pass that reads layers which run several times, since a graph does not keep runs apart.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    for name, layer in layers.items():
+        if layer.runs != 1:
+            raise ValueError(f"layer {name!r} runs {layer.runs} times in a pass")
+
+
+def find_layer(network: nn.Cell, name: str) -> nn.Cell:
+    """The cell of that dotted name, such as "layer4.0.conv1".
+
+    Raises:
+        ValueError: if there is none; it offers the nearest names.
+    """
+    cell: Any = network
+    for part in name.split("."):
+        cell = getattr(cell, part, None)
+        if not isinstance(cell, nn.Cell):
+            known = [known for known, _ in network.cells_and_names() if known]
+            words = "{network} has no layer {layer!r}; {nearest}"
+            values = {"network": type(network).__name__, "layer": name, "nearest": nearest(name, known)}
+            raise ValueError(Problem.of("layer-unknown", words, **values))
+    return cell

@@ -1,0 +1,1 @@
+"""The two sides that are measured: ours, and other libraries'."""

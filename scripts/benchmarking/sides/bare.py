@@ -1,0 +1,102 @@
+"""The passes of a network alone: same network, same shape, compiled alike, same process."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+import numpy as np
+from mindspore import nn
+
+from explainrun.explainers import Explainer, Network, Rule
+
+from ..images import Array
+from ..subjects import PASS_SIZE
+
+RULES: Mapping[str, Rule] = {
+    "differentiate": "plain", "integrate": "plain", "smooth": "plain",
+    "guided": "guided", "deconvolution": "deconvolution", "loss": "loss",
+}  # fmt: skip
+UNCOMPILED = ("activate", "ablate", "concept", "dropout", "dropout trial", "layer choice", "layer check", "place trial",
+              "repeat trial")  # fmt: skip
+FORWARD, PLAIN_FORWARD = "forward", "forward as written"
+_LEAST_PASSES = 2
+
+
+def is_compiling(kind: str) -> bool:
+    """Whether passes of a kind belong to compilation, which is timed apart."""
+    return "compile" in kind
+
+
+def grouped(made: Mapping[str, float]) -> Counter[str]:
+    """Passes by how they are made bare: by their backward rule, or forward, compiled or as the network is written."""
+    found: Counter[str] = Counter()
+    for kind, times in made.items():
+        if not is_compiling(kind):
+            found[RULES.get(kind) or (PLAIN_FORWARD if kind in UNCOMPILED else FORWARD)] += int(times)
+    return found
+
+
+def taps_of(explainers: Iterable[Explainer]) -> dict[str, set[str]]:
+    """The layers that explainers read in differentiated passes, those inside others included, by rule."""
+    found: dict[str, set[str]] = {}
+    for explainer in explainers:
+        inside = [value for value in vars(explainer).values() if isinstance(value, Explainer)]
+        for one in (explainer, *inside):
+            for rule, layers in one.needs.layers.items():
+                found.setdefault(rule, set()).update(layers)
+        if type(explainer).__name__ == "SmoothGradCAMpp":  # its passes are its own
+            found.setdefault("plain", set()).update(_layers_of(explainer))
+    return found
+
+
+def _layers_of(explainer: Explainer) -> list[str]:
+    layer = getattr(explainer, "layer", ())
+    return [layer] if isinstance(layer, str) else list(layer)
+
+
+class BarePasses:
+    """Times passes of one shape.
+
+    Args:
+        cell: the network.
+        images: (N, C, H, W), repeated to fill a pass.
+        pass_size: images per pass.
+        compiled: whether forward passes run compiled where the network compiles.
+    """
+
+    def __init__(self, cell: nn.Cell, images: Array, pass_size: int = PASS_SIZE, *, compiled: bool = True) -> None:
+        self.images = np.resize(images, (pass_size, *images.shape[1:]))
+        self._labels = np.zeros(pass_size, np.int64)
+        self._service, self._plain = (Network(cell, pass_size, fill=True) for _ in range(2))
+        if compiled:
+            with suppress(ValueError):  # it runs as it is written then, as in a run
+                self._service.compile(self.images)
+
+    def seconds(self, passes: Mapping[str, int], taps: Mapping[str, Iterable[str]], limit: float) -> float:
+        """Seconds of so many passes by group; where they would take longer than the limit, reckoned from fewer.
+
+        Args:
+            passes: how many, as ``grouped`` has them.
+            taps: layers that are read in passes of a rule.
+            limit: seconds, for each group.
+        """
+        return sum(times * self.each(group, times, limit, taps.get(group, ())) for group, times in passes.items())
+
+    def each(self, group: str, times: int, limit: float, taps: Iterable[str] = ()) -> float:
+        """Seconds of one pass of a group, the mean of up to so many."""
+        one, began, made = self._pass_of(group, taps), time.perf_counter(), 0
+        while made < times and (made < _LEAST_PASSES or time.perf_counter() - began < limit):
+            one()
+            made += 1
+        return (time.perf_counter() - began) / max(made, 1)
+
+    def _pass_of(self, group: str, taps: Iterable[str]) -> Callable[[], object]:
+        if group == FORWARD:
+            return lambda: self._service.logits(self.images)
+        if group == PLAIN_FORWARD:
+            return lambda: self._plain.logits(self.images)
+        rule = RULES[group if group in RULES else "differentiate"]
+        return lambda: self._service.differentiate(self.images, self._labels, taps, rule)

@@ -1,0 +1,289 @@
+"""Gradients, layers' outputs and tails as graphs: the numbers of passes as they are, the network as it was."""
+
+import gc
+import weakref
+from contextlib import nullcontext
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn, ops
+
+from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, Network
+from explainrun.explainers.core.view import Needs, View
+from explainrun.explainers.network import layer_outputs, logits_from
+from explainrun.explainers.network.graphs import compiling, library
+from explainrun.explainers.network.graphs.cell_state import cell_state
+from explainrun.explainers.network.graphs.swapping import TappedLayer, swapped
+
+LABELS = np.array([0, 2, 1, 2])
+
+
+class Branching(nn.Cell):
+    """A convolution, a block with a way round it, and a dense layer; height differs from width."""
+
+    def __init__(self, returns="tensor"):
+        super().__init__()
+        self.first = nn.Conv2d(2, 3, 3, weight_init=_values(3, 2, 3, 3))
+        self.block = nn.SequentialCell(nn.Conv2d(3, 3, 3, weight_init=_values(3, 3, 3, 3)), nn.ReLU())
+        self.fc = nn.Dense(3, 3, weight_init=_values(3, 3), bias_init=_values(3))
+        self.held = (self.first, self.block)
+        self.scale, self.returns = 1.5, returns
+
+    def construct(self, x):
+        x = ops.tanh(self.first(x))
+        x = x + self.scale * self.block(x)
+        logits = self.fc(x.mean((2, 3)))
+        return (x, {"logits": logits}) if self.returns == "parts" else logits
+
+
+def _values(*shape):
+    return Tensor(np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32))
+
+
+def images(count=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 2, 5, 7)).astype(np.float32)
+
+
+def both(cell, **options):
+    """The same network as it is and with graphs."""
+    return Network(cell, 4, **options), Network(cell, 4, jit="on", **options)
+
+
+def assert_close(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("rule", "layers", "returns"), [("plain", [], "parts"), ("loss", ["block", "block.1", "first"], "tensor")]
+)
+def test_gradients_are_those_of_passes_as_they_are(rule, layers, returns, state):
+    cell = Branching(returns)
+    before, held = state(cell), cell.held
+    plain, graphs = both(cell, output=None if returns == "tensor" else "1.logits")
+    rows, labels = images(6), np.array([0, 2, 1, 2, 1, 1])
+    for image in (True, False):
+        expected = plain.differentiate(rows, labels, layers, rule, image=image)
+        found = graphs.differentiate(rows, labels, layers, rule, image=image)
+        assert (found.image_gradient is None) == (expected.image_gradient is None) == bool(layers and not image)
+        if found.image_gradient is not None:
+            assert_close(found.input_gradient, expected.input_gradient)
+        assert found.gradients.keys() == set(layers)
+        for name in layers:
+            assert_close(found.gradients[name], expected.gradients[name])
+            assert_close(found.activations[name], expected.activations[name])
+        assert_close(found.logits, expected.logits)
+    assert graphs.graphs.refused == {}
+    assert graphs.passes.made["graph trial"] == (2 if not layers else 4)
+    assert state(cell) == before
+    assert cell.held is held
+    assert held[1] is cell.block
+
+
+def test_only_tensors_of_layers_below_are_not_differentiated():
+    """Of a pass that ends at a layer, nothing below it is asked for its gradient."""
+    cell, asked = Branching(), []
+
+    class Watched(nn.Cell):
+        def construct(self, x):
+            return x * 1
+
+        def bprop(self, x, out, dout):
+            asked.append(1)
+            return (dout,)
+
+    cell.first = nn.SequentialCell(cell.first, Watched())
+    for image, times in ((True, 1), (False, 0)):
+        asked.clear()
+        Network(cell).differentiate(images(), LABELS, ["block"], image=image)
+        assert len(asked) == times
+
+
+def test_layers_alone_where_nobody_reads_the_image():
+    alone, whole = Needs.gradient("block", image=False), Needs.gradient("first")
+    assert alone.layers_alone == {"plain"}
+    assert Needs.together([alone, alone]).layers_alone == {"plain"}
+    assert Needs.together([alone, whole]).layers_alone == frozenset()
+    assert Needs.together([alone, Needs.gradient(rule="guided")]).layers_alone == {"plain"}
+    assert Needs.gradient("block", "", image=False).layers_alone == frozenset()
+    cell = Branching()
+    view = View(Network(cell), images(), np.arange(4), LABELS, needs=alone)
+    with pytest.raises(ValueError, match="image=True"):
+        _ = view.derivatives().input_gradient
+    together = View(Network(cell), images(), np.arange(4), LABELS, needs=Needs.together([alone, whole]))
+    np.testing.assert_array_equal(together.derivatives().gradients["block"], view.derivatives().gradients["block"])
+    assert together.derivatives().input_gradient.shape == (4, 2, 5, 7)
+
+
+def test_outputs_and_tails_are_those_of_whole_passes(state):
+    cell = Branching()
+    before = state(cell)
+    plain, graphs = both(cell)
+    rows = images(6)
+    expected, found = (layer_outputs(one, rows, ["block", "first"]) for one in (plain, graphs))
+    for name in ("block", "first"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-6)
+    changed = expected["block"][::-1] * 2
+    for layer in ("block", "first"):
+        pairs = list(zip(rows, changed, strict=True))
+        one, other = (np.concatenate(list(logits_from(each, layer, pairs, "ablate"))) for each in (plain, graphs))
+        assert_close(other, one)
+    assert graphs.graphs.refused == {}
+    assert graphs.passes.made == {"activate": 2, "ablate": 4, "graph trial": 2 + 3 + 3}
+    assert state(cell) == before
+
+
+def test_a_tail_knows_whether_something_goes_round_its_layer():
+    network = Network(Branching(), 4, jit="on")
+    outputs = layer_outputs(network, images(), ["block", "first"])
+    for layer in ("block", "first"):
+        list(logits_from(network, layer, list(zip(images(), outputs[layer], strict=True)), "ablate"))
+    programs = {key[1]: program for key, program in network.graphs._library.programs.items() if key[0] == "tail"}
+    assert not programs["block"].alone  # the image reaches the logits beside it
+    assert programs["first"].alone
+
+
+class Twice(Branching):
+    def construct(self, x):
+        x = self.block(self.block(ops.tanh(self.first(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+class Unparsable(Branching):
+    def construct(self, x):
+        try:
+            return super().construct(x)
+        finally:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [(Twice, "runs 2 times"), (Branching, "outputs of 'block' are"), (Unparsable, "does not compile")]
+)
+def test_what_a_graph_would_get_wrong_runs_as_it_is(kind, why, monkeypatch):
+    cell = kind()
+    if kind is Branching:  # a layer that is called in a way that no cell shows, so that nothing takes its place
+        monkeypatch.setattr("explainrun.explainers.network.graphs.programs.swapped", lambda *_: nullcontext())
+    plain, graphs = both(cell)
+    expected, found = (one.differentiate(images(), LABELS, ["block"]) for one in (plain, graphs))
+    np.testing.assert_array_equal(found.gradients["block"], expected.gradients["block"])
+    np.testing.assert_array_equal(found.input_gradient, expected.input_gradient)
+    assert why in graphs.graphs.refused["gradient"]
+
+
+def test_a_graph_is_made_where_it_pays_and_no_earlier(monkeypatch):
+    cell, values = Branching(), images().size
+    monkeypatch.setattr(library, "PAYS_BACK", 3 * values)
+    made = []
+    for _ in range(4):
+        network = Network(cell, jit="auto")
+        network.differentiate(images(), LABELS)
+        made.append(network.passes.made["graph trial"])
+    assert made == [0, 0, 2, 0]  # the third paid, and the fourth found the graph
+    off = Network(cell, jit="off")
+    off.differentiate(images(), LABELS)
+    assert off.passes.made == {"differentiate": 1}
+
+
+def test_a_graph_lives_as_long_as_the_network_stays_the_same():
+    cell = Branching()
+    maps = Gradient(cell)(Tensor(images()), LABELS, jit="on").asnumpy()
+    cell.fc.weight.set_data(cell.fc.weight + 1)  # a graph would go on reading what was there before
+    changed = Gradient(cell)(Tensor(images()), LABELS, jit="on").asnumpy()
+    assert_close(changed, Gradient(cell)(Tensor(images()), LABELS, jit="off").asnumpy())
+    assert np.abs(changed - maps).max() > 1e-3
+
+
+def _in_place(cell):
+    ops.assign(cell.fc.weight, cell.fc.weight + 1)
+
+
+def _another_layer(cell):
+    cell.fc = nn.Dense(3, 3, weight_init=_values(3, 3) + 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _in_place,
+        _another_layer,
+        lambda cell: cell.fc.bias.set_data(cell.fc.bias + 1),
+        lambda cell: setattr(cell, "scale", 3.0),
+        lambda cell: setattr(cell, "held", ()),
+        lambda cell: cell.block.register_forward_hook(_another_layer),
+        lambda cell: cell.block.register_forward_pre_hook(_another_layer),
+        lambda cell: cell.block.to_float(ms.float16),
+        lambda cell: cell.add_flags(fast=True),
+    ],
+)
+def test_what_changes_a_network_changes_its_state(change):
+    cell = Branching()
+    Network(cell).differentiate(images(), LABELS, ["block"])  # what a first pass leaves is nobody's change
+    before = cell_state(cell)
+    Network(cell).logits(images())
+    cell.set_train(True)
+    assert cell_state(cell) == before
+    change(cell)
+    assert cell_state(cell) != before
+
+
+def test_a_graph_does_not_keep_a_network_alive():
+    cell = Branching()
+    Gradient(cell)(Tensor(images()), LABELS, jit="on")
+    GradCAM(cell, "block")(Tensor(images()), LABELS, jit="on")
+    seen, phases = weakref.ref(cell), set(compiling._phases())
+    del cell
+    gc.collect()
+    assert seen() is None
+    compiling.free_graphs()
+    assert len(phases - compiling._phases()) >= 2
+
+
+def test_errors_of_compilation_leave_the_network(state, monkeypatch):
+    cell = Branching()
+    before = state(cell)
+
+    def failing(self, *inputs):
+        raise RuntimeError("not in graphs")
+
+    monkeypatch.setattr(TappedLayer, "construct", failing)
+    maps = GradCAM(cell, "block")(Tensor(images()), LABELS, jit="on").asnumpy()
+    np.testing.assert_array_equal(maps, GradCAM(cell, "block")(Tensor(images()), LABELS, jit="off").asnumpy())
+    assert state(cell) == before
+    with pytest.raises(KeyError), swapped(cell, {"block": nn.ReLU()}):
+        raise KeyError
+    assert state(cell) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("explainer", [GradCAM, AblationCAM, InputXGradient])
+def test_direct_calls_agree_with_and_without_graphs(explainer):
+    cell = Branching()
+    built = explainer(cell) if explainer is InputXGradient else explainer(cell, "block")
+    found = built(Tensor(images(5)), 1, jit="on", pass_size=3).asnumpy()
+    assert_close(found, built(Tensor(images(5)), 1, jit="off", pass_size=3).asnumpy())
+
+
+def test_parameters_that_passes_write_are_not_left_to_graphs():
+    class Counting(Branching):
+        def __init__(self):
+            super().__init__()
+            self.count = Parameter(Tensor(np.float32([0])), name="count", requires_grad=False)
+
+        def construct(self, x):
+            ops.assign(self.count, self.count + 1)
+            return super().construct(x)
+
+    cell = Counting()
+    network = Network(cell, jit="on")
+    network.differentiate(images(), LABELS)
+    assert "its passes write parameters" in network.graphs.refused["gradient"]
+    assert cell.count.asnumpy() == [0]
+
+
+@pytest.mark.parametrize(("option", "code"), [({"jit": "fast"}, "jit-unknown"), ({"pass_size": 70_000}, "too-large")])
+def test_options_of_a_direct_call_are_checked(option, code):
+    with pytest.raises(ValueError, match=r"jit must be|pass_size must be") as raised:
+        Gradient(Branching())(Tensor(images()), 0, **option)
+    assert code in raised.value.args[0].code
