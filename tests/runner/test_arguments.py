@@ -613,6 +613,8 @@ def test_an_explainer_shows_how_it_is_called(two_channels):
         "ret",
         "show",
         "output",
+        "jit",
+        "pass_size",
     ]
 
 
