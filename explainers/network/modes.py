@@ -27,16 +27,20 @@ def keeping_flags(network: nn.Cell) -> Iterator[list[nn.Cell]]:
     cells = [cell for _, cell in network.cells_and_names()]
     unasked = [cell for cell in cells if _FLAGS not in vars(cell)]  # asking for flags makes an empty set of them
     found = [(cell, cell.training, cell.requires_grad, cell.phase, dict(cell.get_flags())) for cell in cells]
-    by_batch = [cell for cell in cells if getattr(cell, "use_batch_statistics", None)]
+    by_batch = [cell for cell in cells if vars(cell).get("use_batch_statistics")]
     try:
         yield cells
     finally:
-        for cell, training, requires_grad, phase, flags in found:
-            cell.add_flags(training=training)
-            cell.get_flags().clear()
-            cell.get_flags().update(flags)
-            cell.requires_grad = requires_grad
-            cell.phase = phase
+        for cell, training, requires_grad, phase, flags in found:  # written only where changed: a cell writes slowly
+            if cell.training != training:
+                cell.add_flags(training=training)
+            if cell.get_flags() != flags:
+                cell.get_flags().clear()
+                cell.get_flags().update(flags)
+            if cell.requires_grad != requires_grad:
+                cell.requires_grad = requires_grad
+            if cell.phase != phase:
+                cell.phase = phase
         for cell in unasked:
             vars(cell).pop(_FLAGS, None)
         for cell in by_batch:
@@ -54,8 +58,9 @@ def evaluating(network: nn.Cell) -> Iterator[None]:
         if any(cell.training for cell in cells):
             network.set_train(False)
         for cell in cells:
-            cell.requires_grad = False
-            if getattr(cell, "use_batch_statistics", None):
+            if cell.requires_grad:
+                cell.requires_grad = False
+            if vars(cell).get("use_batch_statistics"):
                 cell.use_batch_statistics = False
         yield
 
@@ -99,7 +104,9 @@ class Written:
         if self._found is None:
             self._found = self._remembered()
         first = self._found is None
-        watched = self._found or [(one, exact_array(one)) for one in self._cell.get_parameters() if first]
+        watched = self._found
+        if watched is None:
+            watched = [(one, exact_array(one)) for one in self._cell.get_parameters()]
         try:
             yield
         finally:
