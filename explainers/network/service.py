@@ -19,7 +19,7 @@ from .differentiation import Asked, derivatives_by_pass
 from .dropout_passes import dropped_logits, find_places
 from .graphs.compiling import Forward, Graph, uncompiled
 from .graphs.library import Graphs, Jit
-from .graphs.programs import Reading
+from .graphs.programs import Reading, other_images
 from .mc_dropout import DropoutPlaces
 from .modes import Written, evaluating
 from .outputs import Logits, Output
@@ -154,8 +154,8 @@ class Network:
         with self.running(kind, len(images), in_graphs=True):
             plain = as_array(self._logits(self.cell(self.input(Tensor(images))), len(images)))
         with self.running(kind, len(images), in_graphs=True):
-            graph = Graph(Forward(self.cell), self.input(Tensor(images)))
-            found = as_array(self._logits(graph.first, len(images)))
+            graph = Graph(Forward(self.cell), self.input(Tensor(other_images(images))))
+            found = as_array(self._logits(graph(self.input(Tensor(images))), len(images)))
         check_agreement(plain, found, "compiled", self.type)
         return graph
 

@@ -158,8 +158,21 @@ class Unparsable(Branching):
             pass
 
 
+class Padded(Branching):
+    """Its gradient is wrong in all calls of a graph but the first, in MindSpore 2.10: no call may show that."""
+
+    def construct(self, x):
+        return super().construct(ops.pad(x, (1, 1, 0, 0)))
+
+
 @pytest.mark.parametrize(
-    ("kind", "why"), [(Twice, "runs 2 times"), (Branching, "outputs of 'block' are"), (Unparsable, "does not compile")]
+    ("kind", "why"),
+    [
+        (Twice, "runs 2 times"),
+        (Branching, "outputs of 'block' are"),
+        (Unparsable, "does not compile"),
+        (Padded, "gradients of the image are"),
+    ],
 )
 def test_what_a_graph_would_get_wrong_runs_as_it_is(kind, why, monkeypatch):
     cell = kind()
@@ -169,7 +182,7 @@ def test_what_a_graph_would_get_wrong_runs_as_it_is(kind, why, monkeypatch):
     expected, found = (one.differentiate(images(), LABELS, ["block"]) for one in (plain, graphs))
     np.testing.assert_array_equal(found.gradients["block"], expected.gradients["block"])
     np.testing.assert_array_equal(found.input_gradient, expected.input_gradient)
-    assert why in graphs.graphs.refused["gradient"]
+    assert kind is Padded or why in graphs.graphs.refused["gradient"]  # a later MindSpore may get it right
 
 
 def test_a_graph_is_made_where_it_pays_and_no_earlier(monkeypatch):

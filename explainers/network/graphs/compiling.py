@@ -51,10 +51,7 @@ class Graph:
 
     Args:
         method: what to compile.
-        arguments: of its first call, whose answer is ``first``.
-
-    Attributes:
-        first: what the first call gave.
+        arguments: of its first call, whose answer nobody needs.
 
     Raises:
         ValueError: if it does not compile.
@@ -66,7 +63,7 @@ class Graph:
         self._call: Callable[..., Any] = ms.jit(method.run)
         try:
             with _reports_aside():
-                self.first: Any = self._call(*arguments)
+                self._call(*arguments)
         except Exception as error:
             words = f"the network does not compile ({type(error).__name__}: {_first_words(error)})"
             raise ValueError(words) from error

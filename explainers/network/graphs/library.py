@@ -22,6 +22,8 @@ Key = tuple[Hashable, ...]
 # Values of images in the passes after which a graph has paid for its compilation: four passes of 16 photos of 224
 # pixels (a gradient of EfficientNet-Lite0 costs 1.2 seconds less there, and 3 to compile), or 160 of CIFAR's.
 PAYS_BACK = 8_000_000
+# How many times as much a pass of a kind saves as a gradient does: of a tail, most of it.
+WORTH = {"tail": 8}
 # Values of images in one pass from which on a run compiles what it asks for more than logits; it must not matter there
 # how many samples there are, since runs grow and are sharded.
 PAYS_IN_RUNS = 100_000
@@ -93,8 +95,9 @@ class Graphs:
         if self.mode == "off" or ms.get_context("mode") == ms.GRAPH_MODE:
             return None
         library = self._library or _libraries.setdefault(self._cell, Library())
-        library.seen[key] += values
-        if not self._pays(library.seen[key], values):
+        worth = WORTH.get(str(key[0]), 1)
+        library.seen[key] += worth * values
+        if not self._pays(library.seen[key], worth * values):
             return None
         library = self._library = self._verified(library)
         if key not in library.programs:
