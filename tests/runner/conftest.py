@@ -92,3 +92,16 @@ def kill(monkeypatch):
                 run()
 
     return kill_run
+
+
+@pytest.fixture
+def nearly_fewest():
+    """Makes sure that a run made the passes that it needed, by kind, and of each so many ragged ones more at most."""
+
+    def check(costs, ragged):
+        made, needed = costs["made"], costs["needed"]
+        assert made.keys() == needed.keys()
+        more = {kind: made[kind] - needed[kind] for kind in made}
+        assert all(0 <= one <= ragged for one in more.values()), more
+
+    return check

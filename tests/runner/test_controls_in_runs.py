@@ -65,12 +65,13 @@ def test_what_a_run_with_controls_writes(runner, tmp_path):
 
 
 @pytest.mark.slow
-def test_controls_take_no_pass_and_change_nothing_for_others(runner, tmp_path):
+def test_controls_take_no_pass_and_change_nothing_for_others(runner, tmp_path, nearly_fewest):
     robust = [PointingGame(2), Robustness(2, nn.Sigmoid(), samples=2), ClassSensitivity()]
     alone = runner("alone", [Gradient, GradCAM], robust, samples=3).run()
     beside = runner("beside", [RandomMap, Gradient, *controls()[1:], GradCAM], robust, samples=3).run()
     only = runner("only", controls()).run()
-    assert beside.costs["made"] == beside.costs["needed"] == alone.costs["made"]
+    assert beside.costs["made"] == alone.costs["made"]
+    nearly_fewest(beside.costs, ragged=1)
     assert only.costs["made"] == only.costs["needed"] == {"network probe": 4, "infer": 6}
     first, second = (Results(tmp_path / folder) for folder in ("alone", "beside"))
     np.testing.assert_array_equal(first.uncertainty, second.uncertainty)
@@ -175,7 +176,7 @@ def configured(repository, tmp_path, config, **changes):
 
 @pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.slow
-def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path, limit):
+def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path, limit, nearly_fewest):
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}
     made = configured(repository, tmp_path, "ranking.yaml", **fewer, **steps)
@@ -183,7 +184,7 @@ def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(reposi
     assert made.plan().sample_count == 200
     result = made.run(limit=limit)
     assert len(result.scores.explainers) == 13
-    assert result.costs["made"] == result.costs["needed"]
+    nearly_fewest(result.costs, ragged=len(result.scores.explainers))
     unscored = {name for name in result.scores.explainers if not result.scores.aggregate(name, "InsertionAUC").count}
     assert unscored == {"ConstantMap"}
 

@@ -134,10 +134,10 @@ def test_explainers_metrics_and_runner(old_script, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_perturbing_explainers_uncertainty_and_hierarchical_occlusion(old_script, capsys):
+def test_perturbing_explainers_uncertainty_and_hierarchical_occlusion(old_script, capsys, nearly_fewest):
     exec(compile(PERTURBING, "old_script.py", "exec"), old_script)
     assert capsys.readouterr().out.split("\n")[:2] == ["(1, 1, 56, 60) (1, 2, 56, 60)", "(1,) (1,)"]
     result = old_script["result"]
     assert result.outcomes["found"] > 0
     assert result.scores.aggregate("Gradient", "Robustness").unscored == 0
-    assert result.costs["made"] == result.costs["needed"]
+    nearly_fewest(result.costs, ragged=1)

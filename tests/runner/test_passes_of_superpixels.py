@@ -88,7 +88,7 @@ def test_they_make_the_passes_that_they_tell(dataset, tmp_path, sensitive):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kinds", [(LIME,), (KernelSHAP,), (Gradient, KernelSHAP, Occlusion, LIME)])
-def test_noisy_images_have_segments_of_their_own(dataset, tmp_path, kinds):
+def test_noisy_images_have_segments_of_their_own(dataset, tmp_path, kinds, nearly_fewest):
     network = Classifier()
     runner = ImageClassificationRunner(
         tmp_path, (dataset(list(scenes())), list("abc")), network, nn.Sigmoid(), pass_size=SIZE, jit="off"
@@ -105,7 +105,7 @@ def test_noisy_images_have_segments_of_their_own(dataset, tmp_path, kinds):
     ]
     runner.register_saliency([made[kind]() for kind in kinds], metrics)
     costs = runner.run().costs
-    assert costs["made"] == costs["needed"]
+    nearly_fewest(costs, ragged=2 * (1 + NOISY))  # one a noisy image and attempt, at most
     assert network.runs == sum(costs["made"].values())
     asked = len({sample for sample, _ in Results(tmp_path).questions.tolist()}) * (1 + NOISY)
     ran = costs["images"]["superpixel"] - (9 * asked if LIME in kinds else 0)
@@ -130,7 +130,7 @@ def test_a_run_gives_what_the_view_gives(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_config_names_them_and_their_options(repository, tmp_path):
+def test_a_config_names_them_and_their_options(repository, tmp_path, nearly_fewest):
     config = repository / "configs" / "quickstart.yaml"
     entries = [
         {"LIME": {"num_samples": 20, "segmentation_options": {"max_dist": 20}, "num_features": 8}},
@@ -139,7 +139,7 @@ def test_a_config_names_them_and_their_options(repository, tmp_path):
     overrides = {"summary_dir": str(tmp_path / "run"), "explainers": entries, "metrics": [], "data.options.count": 2}
     runner = build_runner(*load_config(config, overrides), Path(config).parent)
     costs = runner.run().costs
-    assert costs["made"] == costs["needed"]
+    nearly_fewest(costs, ragged=1)
     plan = Results(tmp_path / "run").plan["explainers"]
     assert plan["LIME"]["segmentation_options"] == {"max_dist": 20}
     assert plan["KernelSHAP"]["segmentation"] == "slic"
