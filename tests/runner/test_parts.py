@@ -100,7 +100,7 @@ def commits_of(run, folder):
 def test_killed_after_any_commit_it_ends_as_if_it_had_not_been(run, whole, kill, tmp_path, how_runs_differ, every):
     commits = commits_of(run, "counted")
     assert commits[0] > 15  # samples, records, four explainers, and the rest are parts
-    for number in range(1, commits[0] + 1, every(3)):
+    for number in range(1, commits[0] + 1, every(9)):
         folder = f"run {number}"
         kill(lambda folder=folder: run(folder), 0, number)
         result = run(folder)
