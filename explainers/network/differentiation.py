@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .backward.rectified import Rule, backward_rule
-from .graphs.library import Graphs
-from .graphs.programs import GradientProgram, Reading
+from .graphs.library import Key
+from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL
 from .rows import check_same_values
 from .taps import Derivatives, differentiated
 from .tensors import FloatArray, IntArray
-from .tensors.layers import LayerRun, check_single_runs
+from .tensors.layers import LayerRun
 
 
 class Service(Protocol):
@@ -28,13 +28,21 @@ class Service(Protocol):
     cell: nn.Cell
     pass_size: int
     type: Any
-    graphs: Graphs
 
     def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
         """Rows of a pass."""
 
+    def fitted(self, images: FloatArray, kind: Key) -> FloatArray:
+        """Images of a pass in the shape of a graph."""
+
+    def graph(self, kind: Key, images: FloatArray, make: Callable[[], Any]) -> Any:
+        """The graph of a kind of pass, if there is one."""
+
     def trial_images(self, images: FloatArray) -> FloatArray:
         """The images on which graphs are tried, of the shape of these."""
+
+    def trial_labels(self, labels: IntArray, count: int) -> IntArray:
+        """The labels by which graphs are tried."""
 
     def reading(self) -> Reading:
         """How it is asked."""
@@ -68,7 +76,7 @@ def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, 
     for first in range(0, len(images), network.pass_size):
         chunk = slice(first, first + network.pass_size)
         rows = len(images[chunk])
-        full, program = _prepared(network, images[chunk], labels[chunk], asked, ragged=first > 0)
+        full, program = _prepared(network, images[chunk], labels[chunk], asked)
         if program is None:
             yield _as_it_is(network, full, network.filled(labels[chunk]), asked, rows)[0]
             continue
@@ -78,15 +86,14 @@ def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, 
 
 
 def _prepared(
-    network: Service, images: FloatArray, labels: IntArray, asked: Asked, *, ragged: bool
+    network: Service, images: FloatArray, labels: IntArray, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
     if asked.rule not in ("plain", "loss"):
         return network.filled(images), None
-    whole = network.filled(images, always=ragged)
-    key = ("gradient", asked.layers, asked.rule, asked.image, whole.shape)
-    make = partial(_tried, network, whole, labels, asked)
-    program = network.graphs.program(key, whole.size, make)
+    kind = ("gradient", asked.layers, asked.rule, asked.image)
+    whole = network.fitted(images, kind)
+    program = network.graph(kind, whole, partial(_tried, network, whole, labels, asked))
     return (whole if program is not None else network.filled(images)), program
 
 
@@ -105,10 +112,10 @@ def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked)
     """A graph of such passes, whose numbers are those of a pass as it is.
 
     Raises:
-        ValueError: if there is none.
+        GraphRefusedError: if there is none.
     """
     images = network.trial_images(images)
-    labels = np.resize(labels, len(images))
+    labels = network.trial_labels(labels, len(images))
     expected, layers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
     check_single_runs(layers)
     reading = network.reading()
@@ -119,6 +126,7 @@ def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked)
             image=asked.image,
             loss=asked.rule == "loss",
             images=images,
+            labels=(labels + 1) % expected.logits.shape[1],
             classes=expected.logits.shape[1],
         )
         found = Derivatives(*program(images, labels))

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from .graphs.programs import OutputProgram, TailProgram
+from .graphs.programs import OutputProgram, TailProgram, check_single_runs
 from .passes import GRAPH_TRIAL
 from .rows import Block, check_same_values, in_passes
 from .service import INPUT_LAYER, Network
 from .tensors import FloatArray, as_array, require_pynative
-from .tensors.layers import IN_GRAPHS, LayerRun, check_single_runs, find_layer
+from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
 
 def layer_outputs(
@@ -36,19 +36,14 @@ def layer_outputs(
         raise ValueError("no images to run the network on")
     names = tuple(sorted(set(layers) - {INPUT_LAYER}))
     passes = range(0, len(images) if names else 0, network.pass_size)
-    parts = [
-        _outputs(network, images[first : first + network.pass_size], names, kind, ragged=first > 0) for first in passes
-    ]
+    parts = [_outputs(network, images[first : first + network.pass_size], names, kind) for first in passes]
     return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
 
 
-def _outputs(
-    network: Network, images: FloatArray, names: tuple[str, ...], kind: str, *, ragged: bool
-) -> dict[str, FloatArray]:
+def _outputs(network: Network, images: FloatArray, names: tuple[str, ...], kind: str) -> dict[str, FloatArray]:
     """What layers give in one pass."""
-    whole = network.filled(images, always=ragged)
-    make = partial(_tried_outputs, network, whole, names)
-    program = network.graphs.program(("outputs", names, whole.shape), whole.size, make)
+    whole = network.fitted(images, ("outputs", names))
+    program = network.graph(("outputs", names), whole, partial(_tried_outputs, network, whole, names))
     if program is None:
         found, layers = _outputs_as_they_are(network, network.filled(images), names, kind, len(images))
     else:
@@ -72,7 +67,7 @@ def _tried_outputs(network: Network, images: FloatArray, names: tuple[str, ...])
     """A graph that ends at layers, and gives what they give.
 
     Raises:
-        ValueError: if there is none.
+        GraphRefusedError: if there is none.
     """
     images = network.trial_images(images)
     expected, layers = _outputs_as_they_are(network, images, names, GRAPH_TRIAL, len(images))
@@ -107,25 +102,20 @@ def logits_from(
         raise ValueError(f"layer {layer!r} must be read before it can give something else")
     of_image, given = tee(rows)  # which holds what is drawn of one and not yet of the other: a pass at most
     parts = ((one for one, _ in of_image), (one for _, one in given))
-    ragged = False
     for images, outputs in zip(*(in_passes(part, network.pass_size) for part in parts), strict=True):
-        yield _logits_of(network, layer, images, outputs, kind, ragged=ragged)
-        ragged = True
+        yield _logits_of(network, layer, images, outputs, kind)
 
 
-def _logits_of(
-    network: Network, layer: str, images: FloatArray, outputs: FloatArray, kind: str, *, ragged: bool
-) -> FloatArray:
+def _logits_of(network: Network, layer: str, images: FloatArray, outputs: FloatArray, kind: str) -> FloatArray:
     """Logits of one pass."""
-    count, whole = len(images), network.filled(images, always=ragged)
-    program = None
+    count, whole, program = len(images), network.fitted(images, ("tail", layer)), None
+    given = network.filled(outputs, len(whole), always=True)
     if layer != INPUT_LAYER:
-        make = partial(_tried_tail, network, layer, whole, network.filled(outputs, always=ragged))
-        program = network.graphs.program(("tail", layer, whole.shape), whole.size, make)
+        program = network.graph(("tail", layer), whole, partial(_tried_tail, network, layer, whole, given))
     if program is None:
         return _full_pass(network, layer, network.filled(images), network.filled(outputs), kind, count)[:count]
     with network.running(kind, count, in_graphs=True):
-        logits: FloatArray = program(whole, network.filled(outputs, always=ragged))[:count]
+        logits: FloatArray = program(whole, given)[:count]
         return logits
 
 
@@ -139,19 +129,21 @@ def _full_pass(
 
 
 def _tried_tail(network: Network, layer: str, images: FloatArray, outputs: FloatArray) -> TailProgram:
-    """What comes after a layer as a graph, tried on what the layer shall give, and on a changed half of that.
+    """What comes after a layer as a graph, tried on what the layer gives, and on a changed half of that.
 
     Raises:
-        ValueError: if there is none, or it gives other logits than whole passes.
+        GraphRefusedError: if there is none, or it gives other logits than whole passes.
+        ValueError: if what the layer shall give has another shape.
     """
+    if network.trial is not None:
+        images = network.trial_images(images)
+        outputs = _outputs_as_they_are(network, images, [layer], GRAPH_TRIAL, len(images))[0][layer]
     changed = np.where(np.arange(outputs.shape[-1]) % 2, outputs, np.float32(0.5) * outputs)
     expected = [_full_pass(network, layer, images, one, GRAPH_TRIAL, len(images)) for one in (outputs, changed)]
-    if network.layer_runs[layer].runs != 1:
-        raise ValueError(f"layer {layer!r} runs several times in a pass")
+    check_single_runs({layer: network.layer_runs[layer]})
     with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
         program = TailProgram(network.reading(), layer, replace(network.layer_runs[layer], shape=outputs.shape), images)
         found = [program(images, one) for one in (outputs, changed)]
-        program.alone = np.array_equal(program(np.zeros_like(images), changed), found[1], equal_nan=True)
     for one, other in zip(expected, found, strict=True):
         check_same_values(one, other, f"logits after {layer!r}", network.type)
     return program

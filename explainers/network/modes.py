@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import mindspore as ms
 import numpy as np
@@ -16,7 +15,6 @@ from mindspore import Parameter, Tensor, nn
 from .tensors import exact_array, exact_bytes
 
 _FLAGS = "_func_graph_flags"
-_WRITTEN: WeakKeyDictionary[nn.Cell, tuple[list[int], set[int]]] = WeakKeyDictionary()  # parameters, and those written
 # By kernel and seed, how far MindSpore's random operations are after set_seed; a function has the module's name.
 _OPERATION_SEEDS: dict[Any, Any] = getattr(import_module("mindspore.common.seed"), "_KERNEL_SEED", {})
 
@@ -85,8 +83,7 @@ class Written:
     """The parameters that a network writes in its passes: its first pass shows them, and all are put back after each.
 
     So every pass starts from what the user has, and leaves it. A pass that writes others than the first one did is not
-    noticed. What the first one showed is remembered for as long as the network has the same parameters, since a direct
-    call should not have to copy them all.
+    noticed.
     """
 
     def __init__(self, cell: nn.Cell) -> None:
@@ -101,8 +98,6 @@ class Written:
     @contextmanager
     def put_back(self) -> Iterator[None]:
         """A pass runs within; afterwards parameters are as they were before, also if it raised."""
-        if self._found is None:
-            self._found = self._remembered()
         first = self._found is None
         watched = self._found
         if watched is None:
@@ -115,19 +110,6 @@ class Written:
             for parameter, values in watched:
                 parameter.set_data(Tensor(values.copy(), parameter.dtype))
             self._found = watched
-        if first:  # and came to its end: what an error cuts off may not have written yet
-            _WRITTEN[self._cell] = _identities(self._cell), {id(parameter) for parameter, _ in watched}
-
-    def _remembered(self) -> list[tuple[Parameter, npt.NDArray[Any]]] | None:
-        """Those that earlier passes of the network wrote, with their values; None where there were none."""
-        identities, written = _WRITTEN.get(self._cell, (None, set()))
-        if identities != _identities(self._cell):
-            return None
-        return [(one, exact_array(one)) for one in self._cell.get_parameters() if id(one) in written]
-
-
-def _identities(cell: nn.Cell) -> list[int]:
-    return [id(parameter) for parameter in cell.get_parameters()]
 
 
 @contextmanager

@@ -18,14 +18,12 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
 from .backward.rectified import Rule
+from .graphs.compiling import OUT_OF_MEMORY
 from .modes import evaluating
 from .outputs import NetworkRefusedError
 from .tensors import exact_bytes
 
 GRAPH_TRIAL = "graph trial"
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
-)
 _NO_KERNEL = re.compile(r"operator\[(\w+)\] fail|kernel (\w+) unregistered|kernelmod for op (\w+) fail", re.IGNORECASE)
 
 
@@ -56,7 +54,7 @@ def device_error(error: Exception, cell: nn.Cell, images: Tensor | None, pass_si
         images: what it was given; None if it was not reached.
         pass_size: images per pass.
     """
-    if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)):
+    if isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)):
         return OutOfMemoryError(pass_size)
     found = _NO_KERNEL.search(str(error))
     return _no_kernel(cell, images, next(filter(None, found.groups()))) if found and images is not None else None

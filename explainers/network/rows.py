@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 
 from ...summary_format.probe import AGREES
+from .graphs.compiling import GraphRefusedError
 from .tensors import FloatArray, IntArray, check_labels
 
 ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
@@ -126,12 +127,12 @@ def check_agreement(expected: FloatArray, found: FloatArray, how: str, kind: Any
     """Make sure that logits made in another way are the same, up to rounding in a type.
 
     Raises:
-        ValueError: if they are not.
+        GraphRefusedError: if they are not.
     """
     if not agree(expected, found, kind):
         finite = np.isfinite(expected)
         apart = np.abs(found[finite] - expected[finite]).max(initial=0.0)
-        raise ValueError(f"{how}, the network gives logits that are {apart:.2g} apart")
+        raise GraphRefusedError(f"{how}, the network gives logits that are {apart:.2g} apart")
 
 
 def check_same_values(expected: FloatArray, found: FloatArray, what: str, kind: Any = ms.float32) -> None:
@@ -144,14 +145,14 @@ def check_same_values(expected: FloatArray, found: FloatArray, what: str, kind: 
         kind: the type.
 
     Raises:
-        ValueError: if they are others.
+        GraphRefusedError: if they are others, or there is no finite one that would show it.
     """
     finite = np.isfinite(expected)
-    if not np.array_equal(np.isfinite(found), finite):
-        raise ValueError(f"compiled, the {what} are not finite in the same places")
+    if not np.array_equal(np.isfinite(found), finite) or not finite.any():
+        raise GraphRefusedError(f"compiled, the {what} are not finite in the same places, or nowhere")
     apart, largest = (np.abs(of).max(initial=0.0) for of in (found[finite] - expected[finite], expected[finite]))
     if apart > tolerance(kind) * largest:
-        raise ValueError(f"compiled, the {what} are {apart:.2g} apart, of {largest:.2g} at most")
+        raise GraphRefusedError(f"compiled, the {what} are {apart:.2g} apart, of {largest:.2g} at most")
 
 
 def agree(expected: FloatArray, found: FloatArray, kind: Any = ms.float32, times: float = 1.0) -> bool:

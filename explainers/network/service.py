@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -17,8 +16,8 @@ from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
 from .differentiation import Asked, derivatives_by_pass
 from .dropout_passes import dropped_logits, find_places
-from .graphs.compiling import Forward, Graph, uncompiled
-from .graphs.library import Graphs, Jit
+from .graphs.compiling import ONE_AT_A_TIME, Forward, Graph, GraphRefusedError, uncompiled
+from .graphs.library import Graphs, Jit, Key
 from .graphs.programs import Reading, other_images
 from .mc_dropout import DropoutPlaces
 from .modes import Written, evaluating
@@ -40,7 +39,6 @@ from .tensors.layers import LayerRun
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
-_one_at_a_time = threading.RLock()  # two threads running forwards give silent garbage
 
 
 class Network:
@@ -57,8 +55,7 @@ class Network:
         classes: how many there are, if known; see ``Logits``.
         jit: "off" for passes that run operation by operation, "on" for graphs of all that compiles and gives the same
             numbers, "auto" where that pays.
-        own_graphs: whether graphs are made for this object alone, by a rule that knows nothing of passes that ran
-            before, as runs need it; otherwise all that ask the network share them.
+        own_graphs: whether graphs are this object's own, by a rule that knows nothing of earlier passes, as in runs.
 
     Attributes:
         graphs: the passes that run compiled.
@@ -98,7 +95,8 @@ class Network:
         self.written = Written(cell)
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
-        self.graphs = Graphs(cell, jit, own=own_graphs)
+        self.graphs = Graphs(cell, jit, own=own_graphs, shared=not callable(output))  # a function may be another later
+        self._asks, self._beside = (output, classes), dict[int, Network]()
         self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -123,33 +121,34 @@ class Network:
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        ragged = False
         for chunk in in_passes(rows, self.pass_size):
-            full, forward = self._prepared(chunk, ragged=ragged)
+            full, forward = self._prepared(chunk)
             with self.running(kind, len(chunk), in_graphs=True):
                 logits = as_array(self._logits(forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
             yield logits
-            ragged = True
 
-    def _prepared(self, rows: FloatArray, *, ragged: bool) -> tuple[FloatArray, Callable[[Tensor], Any]]:
-        """The images of a pass, and how it runs.
-
-        Args:
-            rows: the images.
-            ragged: whether full passes went before, so that fewer images may be filled up to the shape of a graph.
-        """
+    def _prepared(self, rows: FloatArray) -> tuple[FloatArray, Callable[[Tensor], Any]]:
+        """The images of a pass, and how it runs."""
         if self._forward is not None:
             return self.filled(rows), self._forward
-        whole = self.filled(rows, always=ragged)
-        graph = self.graphs.program(("forward", whole.shape), whole.size, partial(self._forward_graph, whole))
+        whole = self.fitted(rows, ("forward",))
+        graph = self.graph(("forward",), whole, partial(self._forward_graph, whole))
         return (self.filled(rows), self.cell) if graph is None else (whole, graph)
+
+    def graph(self, kind: Key, images: FloatArray, make: Callable[[], Any]) -> Any:
+        """The graph of a kind of pass for images of this shape, if any; see ``Graphs.program``."""
+        return self.graphs.program((*kind, *self._asks, images.shape), images.size, make)
+
+    def fitted(self, images: FloatArray, kind: Key) -> FloatArray:
+        """Images of a pass, filled up where a graph is there for full ones; as it is, a pass takes about thrice."""
+        shape = (self.pass_size, *images.shape[1:])
+        return self.filled(images, always=3 * len(images) >= shape[0] and self.graphs.has((*kind, *self._asks, shape)))
 
     def _forward_graph(self, images: FloatArray, kind: str = GRAPH_TRIAL) -> Graph:
         """The forward pass as a graph, for images of this shape; takes two passes to see.
 
         Raises:
-            ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
-                where that is less).
+            GraphRefusedError: if it does not compile, or gives other logits.
         """
         with self.running(kind, len(images), in_graphs=True):
             plain = as_array(self._logits(self.cell(self.input(Tensor(images))), len(images)))
@@ -161,20 +160,24 @@ class Network:
 
     def trial_images(self, images: FloatArray) -> FloatArray:
         """The images on which graphs are tried, of the shape of these."""
-        if self.trial is None or self.trial.shape[1:] != images.shape[1:]:
-            return images
-        return np.resize(self.trial, images.shape)
+        fits = self.trial is not None and self.trial.shape[1:] == images.shape[1:]
+        return np.resize(self.trial, images.shape) if fits else images  # type: ignore[arg-type]  # not None there
+
+    def trial_labels(self, labels: IntArray, count: int) -> IntArray:
+        """The labels by which graphs are tried: in a run always the same."""
+        classes = self.trial is not None and self._asks[1]
+        return np.arange(count) % classes if classes else np.resize(labels, count)
 
     def reading(self) -> Reading:
         """How the network is asked in a graph, after a pass.
 
         Raises:
-            ValueError: if it cannot be asked there.
+            GraphRefusedError: if it cannot be asked there.
         """
         if self._logits.place is None:
-            raise ValueError("only Python finds the logits in what the network returns")
+            raise GraphRefusedError("only Python finds the logits in what the network returns")
         if self.written.names:
-            raise ValueError("its passes write parameters")
+            raise GraphRefusedError("its passes write parameters")
         return Reading(self.cell, self.type, self._logits.place, self._logits.doubled)
 
     def streamed_probabilities(
@@ -190,8 +193,10 @@ class Network:
 
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
-        other = Network(cell, self.pass_size, fill=self._fill, jit=self.graphs.mode, own_graphs=self.graphs.own)
-        other._forward = None
+        if (other := self._beside.get(id(cell))) is None:
+            jit, own = self.graphs.mode, self.graphs.own
+            other = self._beside[id(cell)] = Network(cell, self.pass_size, fill=self._fill, jit=jit, own_graphs=own)
+            other._forward, other.trial = None, self.trial
         other.passes, other.after_pass = self.passes, self.after_pass
         return other
 
@@ -214,10 +219,8 @@ class Network:
             ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
                 where that is less); says so. Nothing has changed then.
         """
-        self._forward, first = self.cell, images[: self.pass_size]  # unless that succeeds
-        graph = self._forward_graph(self.filled(first), "compile")
-        graph.release_with(self)
-        self._forward = graph
+        self._forward = self.cell  # unless that succeeds
+        self._forward = self._forward_graph(self.filled(images[: self.pass_size]), "compile")
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
@@ -236,7 +239,7 @@ class Network:
 
     def _activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         parts = []
-        with _one_at_a_time, forgetting_errors():
+        with ONE_AT_A_TIME, forgetting_errors():
             for first in range(0, len(logits), ACTIVATED_TOGETHER):
                 chunk = logits[first : first + ACTIVATED_TOGETHER]
                 full = self.filled(chunk, ACTIVATED_TOGETHER)
@@ -375,7 +378,7 @@ class Network:
         """
         try:
             with (
-                _one_at_a_time,
+                ONE_AT_A_TIME,
                 self.passes.counted(kind, images),
                 self.written.put_back(),
                 evaluating(self.cell),

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import mindspore as ms
 import numpy as np
@@ -134,14 +135,68 @@ def test_outputs_and_tails_are_those_of_whole_passes(state):
     assert state(cell) == before
 
 
-def test_a_tail_knows_whether_something_goes_round_its_layer():
+class Gated(Branching):
+    """A way round the block that is shut for dark images."""
+
+    def construct(self, x):
+        gate = ops.relu(x.mean((1, 2, 3)) - 1).reshape(-1, 1, 1, 1)
+        return self.fc((self.block(ops.tanh(self.first(x))) * (1 + gate)).mean((2, 3)))
+
+
+def test_a_tail_sees_what_goes_round_its_layer():
+    cell = Gated()
+    plain, graphs = both(cell)
+    outputs = layer_outputs(plain, images(), ["block"])["block"]
+    for network in (plain, graphs):
+        network.layer_runs = plain.layer_runs
+    for rows in (images(), images() + 5):  # a gate that opens once the graph is there
+        pairs = list(zip(rows, outputs, strict=True))
+        one, other = (np.concatenate(list(logits_from(each, "block", pairs, "ablate"))) for each in (plain, graphs))
+        assert_close(other, one)
+    with pytest.raises(ValueError, match=r"layer 'block' gives shape .* cannot give shape"):
+        list(logits_from(graphs, "block", [(image, output[:1]) for image, output in pairs], "ablate"))
+
+
+class TwoHeads(Branching):
+    def construct(self, x):
+        logits = super().construct(x)
+        return logits, logits * logits
+
+
+def test_a_graph_is_of_one_output():
+    cell = TwoHeads()
+    for output in (0, 1, lambda returned: returned[0], lambda returned: returned[1]):
+        found, expected = (
+            Gradient(cell)(Tensor(images()), LABELS, jit=jit, output=output).asnumpy() for jit in ("on", "off")
+        )
+        assert_close(found, expected)
+
+
+def test_a_wrong_label_refuses_nothing_but_itself():
+    network = Network(Branching(), jit="on")
+    with pytest.raises(ValueError, match=r"targets must lie in 0\.\.2"):
+        network.differentiate(images(), LABELS + 5)
+    network.differentiate(images(), LABELS)
+    assert network.graphs.refused == {}
+    assert network.passes.made["graph trial"] == 2
+
+
+def test_nothing_is_compiled_where_the_environment_forbids_it(monkeypatch):
+    network = Network(Branching(), jit="on")
+    network.logits(images())
+    monkeypatch.setenv("MS_JIT", "0")
+    network.logits(images())
+    network.differentiate(images(), LABELS)
+    with pytest.raises(ValueError, match="MS_JIT=0"):
+        network.compile(images())
+    assert network.passes.made == {"graph trial": 2, "infer": 2, "differentiate": 1, "compile": 1}
+
+
+def test_a_pass_that_is_nearly_full_takes_the_graph_of_a_full_one():
     network = Network(Branching(), 4, jit="on")
-    outputs = layer_outputs(network, images(), ["block", "first"])
-    for layer in ("block", "first"):
-        list(logits_from(network, layer, list(zip(images(), outputs[layer], strict=True)), "ablate"))
-    programs = {key[1]: program for key, program in network.graphs._library.programs.items() if key[0] == "tail"}
-    assert not programs["block"].alone  # the image reaches the logits beside it
-    assert programs["first"].alone
+    for count, trials in ((4, 2), (3, 2), (2, 2), (1, 4)):
+        network.differentiate(images(count), LABELS[:count])
+        assert network.passes.made["graph trial"] == trials
 
 
 class Twice(Branching):
@@ -208,8 +263,27 @@ def test_a_graph_lives_as_long_as_the_network_stays_the_same():
     assert np.abs(changed - maps).max() > 1e-3
 
 
-def _in_place(cell):
-    ops.assign(cell.fc.weight, cell.fc.weight + 1)
+def _in_place(cell, *_):
+    if isinstance(cell, Branching):
+        ops.assign(cell.fc.weight, cell.fc.weight + 1)
+
+
+class Holding(Branching):
+    """Holds what a graph may take over in many ways."""
+
+    everyone = 1
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.array, self.plain = {"scale": 1}, np.zeros(3), SimpleNamespace(values=[])
+        self.hidden = [nn.Dense(2, 2)]
+        self.register_buffer("shift", Tensor(np.float32([1])))
+        self.hook = self.first.register_forward_hook(_in_place)
+
+
+def _another_hook(cell):
+    cell.hook.remove()
+    cell.first.register_forward_hook(_another_layer)
 
 
 def _another_layer(cell):
@@ -226,12 +300,20 @@ def _another_layer(cell):
         lambda cell: setattr(cell, "held", ()),
         lambda cell: cell.block.register_forward_hook(_another_layer),
         lambda cell: cell.block.register_forward_pre_hook(_another_layer),
+        lambda cell: cell.block.register_backward_hook(_another_layer),
+        _another_hook,
+        lambda cell: cell.table.update(scale=2),
+        lambda cell: cell.array.fill(7),
+        lambda cell: cell.plain.values.append(1),
+        lambda cell: cell.hidden[0].weight.set_data(cell.hidden[0].weight + 1),
+        lambda cell: cell._buffers["shift"].assign_value(Tensor(np.float32([2]))),
+        lambda cell: setattr(type(cell), "everyone", 2),
         lambda cell: cell.block.to_float(ms.float16),
         lambda cell: cell.add_flags(fast=True),
     ],
 )
 def test_what_changes_a_network_changes_its_state(change):
-    cell = Branching()
+    cell = Holding()
     Network(cell).differentiate(images(), LABELS, ["block"])  # what a first pass leaves is nobody's change
     before = cell_state(cell)
     Network(cell).logits(images())
@@ -251,6 +333,12 @@ def test_a_graph_does_not_keep_a_network_alive():
     assert seen() is None
     compiling.free_graphs()
     assert len(phases - compiling._phases()) >= 2
+    before = set(compiling._phases())
+    refused = Padded()
+    Gradient(refused)(Tensor(images()), LABELS, jit="on")
+    gc.collect()
+    compiling.free_graphs()
+    assert compiling._phases() == before
 
 
 def test_errors_of_compilation_leave_the_network(state, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,7 +16,15 @@ from typing import Any, Protocol
 import mindspore as ms
 from mindspore import Tensor, nn
 
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
+)
+ONE_AT_A_TIME = threading.RLock()  # two threads running forwards give silent garbage
 _unused: deque[frozenset[str]] = deque()  # of graphs whose owners are gone
+
+
+class GraphRefusedError(ValueError):
+    """A network does not compile, or its graph gives other numbers; says so."""
 
 
 class Forward:
@@ -46,8 +56,9 @@ class Compilable(Protocol):
 class Graph:
     """A method as a compiled graph, for arguments of the shapes and types with which it is made.
 
-    The graph reads the parameters that the cells have now, and holds no cell, so that a network is not kept alive by
-    what was compiled of it.
+    The graph reads the memory of the parameters that the cells have now, so that it sees what is written into them, and
+    not what takes their place. It holds no cell: a network is not kept alive by what was compiled of it. Its own memory
+    is freed at the next compilation once nothing refers to it any more.
 
     Args:
         method: what to compile.
@@ -58,6 +69,9 @@ class Graph:
     """
 
     def __init__(self, method: Compilable, *arguments: Tensor) -> None:
+        if not may_compile():
+            method.detach()
+            raise GraphRefusedError("MS_JIT=0 in the environment has nothing compiled")
         free_graphs()
         before = set(_phases())
         self._call: Callable[..., Any] = ms.jit(method.run)
@@ -65,19 +79,18 @@ class Graph:
             with _reports_aside():
                 self._call(*arguments)
         except Exception as error:
-            words = f"the network does not compile ({type(error).__name__}: {_first_words(error)})"
-            raise ValueError(words) from error
+            if isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)):
+                raise
+            words = f"the network does not compile ({type(error).__name__}: {first_words(error)})"
+            raise GraphRefusedError(words) from error
         finally:
-            self._phases = frozenset(set(_phases()) - before)
+            weakref.finalize(self, _unused.append, frozenset(set(_phases()) - before)).atexit = False
             method.detach()
 
     def __call__(self, *arguments: Tensor) -> Any:
         """What the method gives for other arguments."""
-        return self._call(*arguments)
-
-    def release_with(self, owner: object) -> None:
-        """Have the graph's memory freed, at the next compilation, once nothing refers to the owner any more."""
-        weakref.finalize(owner, _unused.append, self._phases).atexit = False
+        with _set_environment("MS_JIT", None):  # else MindSpore would run the method, whose network is gone
+            return self._call(*arguments)
 
 
 def free_graphs() -> None:
@@ -95,14 +108,27 @@ def uncompiled() -> Iterator[None]:
 
     Of the capture modes "bytecode" and "trace" stay compiled.
     """
-    before = os.environ.get("MS_JIT")
-    os.environ["MS_JIT"] = "0"
+    with _set_environment("MS_JIT", "0"):
+        yield
+
+
+def may_compile() -> bool:
+    """Whether MindSpore compiles what ``mindspore.jit`` is given; its users can forbid that."""
+    return os.environ.get("MS_JIT") != "0"
+
+
+@contextmanager
+def _set_environment(name: str, value: str | None) -> Iterator[None]:
+    """Within, a variable has another value, or None; afterwards it is as it was."""
+    before = os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
     try:
         yield
     finally:
-        del os.environ["MS_JIT"]
+        os.environ.pop(name, None)
         if before is not None:
-            os.environ["MS_JIT"] = before
+            os.environ[name] = before
 
 
 def compiled_part(output: Tensor) -> bool:
@@ -144,16 +170,10 @@ def _executors() -> list[Any]:
 @contextmanager
 def _reports_aside() -> Iterator[None]:
     """Have the compiler write its reports of failure, which else go to the working folder, where they vanish."""
-    before = os.environ.get("MS_OM_PATH")
-    with TemporaryDirectory() as folder:
-        os.environ["MS_OM_PATH"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["MS_OM_PATH"]
-            if before is not None:
-                os.environ["MS_OM_PATH"] = before
+    with TemporaryDirectory() as folder, _set_environment("MS_OM_PATH", folder):
+        yield
 
 
-def _first_words(error: Exception) -> str:
+def first_words(error: Exception) -> str:
+    """The first line of an error of MindSpore."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

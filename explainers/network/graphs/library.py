@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import mindspore as ms
 from mindspore import nn
 
+from ....summary_format.errors import ExplainrunError
 from ....summary_format.problem import Problem
 from ...arguments import plain_text
 from .cell_state import cell_state
+from .compiling import ONE_AT_A_TIME, GraphRefusedError, first_words, may_compile
 
 Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
@@ -61,7 +64,8 @@ class Library:
     seen: Counter[Key] = field(default_factory=Counter)
 
 
-_libraries: WeakKeyDictionary[nn.Cell, Library] = WeakKeyDictionary()
+# By id, since a cell may define equality; the reference says whose id it is.
+_libraries: dict[int, tuple[weakref.ref[nn.Cell], Library]] = {}
 
 
 class Graphs:
@@ -71,18 +75,19 @@ class Graphs:
         cell: the network.
         mode: "off" for none, "on" for all that compile, "auto" for those that pay.
         own: whether they are made for this user alone, by a rule that depends on the size of a pass alone, so that a
-            run takes the same decisions whenever it starts; otherwise all users of the network share them as long as
-            its parameters and layers stay the same.
+            run takes the same decisions whenever it starts.
+        shared: whether all users of the network share them otherwise, for as long as the network stays the same.
 
     Attributes:
         refused: why passes of a kind are not compiled, by kind.
     """
 
-    def __init__(self, cell: nn.Cell, mode: Jit = "off", *, own: bool = False) -> None:
+    def __init__(self, cell: nn.Cell, mode: Jit = "off", *, own: bool = False, shared: bool = True) -> None:
         self.mode: Jit = mode
         self.refused: dict[str, str] = {}
         self.own, self._cell = own, cell
-        self._library = Library() if own else None
+        self._library = None if shared and not own else Library()
+        self._verified = not shared or own
 
     def program(self, key: Key, values: int, make: Callable[[], Any]) -> Any:
         """The graph of a kind of pass; None where its passes run as they are.
@@ -90,42 +95,77 @@ class Graphs:
         Args:
             key: what it computes, for which shape.
             values: how many values the images of the pass at hand hold.
-            make: makes it and makes sure of its numbers; raises a ValueError to refuse.
+            make: makes it and makes sure of its numbers; raises ``GraphRefusedError`` where they are others.
         """
-        if self.mode == "off" or ms.get_context("mode") == ms.GRAPH_MODE:
+        if not self._possible:
             return None
-        library = self._library or _libraries.setdefault(self._cell, Library())
-        worth = WORTH.get(str(key[0]), 1)
-        library.seen[key] += worth * values
-        if not self._pays(library.seen[key], worth * values):
-            return None
-        library = self._library = self._verified(library)
-        if key not in library.programs:
-            library.programs[key] = self._made(key, make)
-        return library.programs[key]
+        with ONE_AT_A_TIME:  # another thread's pass may just change what a state is made of
+            library = self._opened()
+            if key in library.programs:
+                return library.programs[key]
+            worth = WORTH.get(str(key[0]), 1)
+            library.seen[key] += worth * values
+            if not self._pays(library.seen[key], worth * values):
+                return None
+            if library.state is None:
+                library.state = None if self._verified else cell_state(self._cell)
+            library.programs[key] = self._made(str(key[0]), make)
+            return library.programs[key]
+
+    def has(self, key: Key) -> bool:
+        """Whether there is a graph of a kind of pass."""
+        with ONE_AT_A_TIME:
+            return self._possible and self._opened().programs.get(key) is not None
+
+    @property
+    def _possible(self) -> bool:
+        """Whether MindSpore compiles now, and only what it is asked to."""
+        return self.mode != "off" and ms.get_context("mode") != ms.GRAPH_MODE and may_compile()
 
     def _pays(self, seen: int, values: int) -> bool:
         if self.mode == "on":
             return True
         return values >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
 
-    def _verified(self, library: Library) -> Library:
-        """The library, or an empty one where the network is not the one any more that it was made for."""
-        if library is self._library:
-            return library
-        state = cell_state(self._cell)
-        if library.state != state:
-            seen = library.seen if library.state is None else Counter[Key]()  # what changes must pay again
-            library = _libraries[self._cell] = Library(state, seen=seen)
-        return library
+    def _opened(self) -> Library:
+        """The library, empty where the network is not the one any more that it was made for: that must pay again."""
+        if self._library is None:
+            self._library = _library_of(self._cell)
+        if self._library.programs and not self._verified:
+            self._verified, state = True, cell_state(self._cell)
+            if state != self._library.state:
+                self._library.programs.clear()
+                self._library.seen.clear()
+                self._library.state = state
+        return self._library
 
-    def _made(self, key: Key, make: Callable[[], Any]) -> Any:
-        what = str(key[0])
+    def _made(self, what: str, make: Callable[[], Any]) -> Any:
+        """A graph; None where it is refused, or fails.
+
+        Raises:
+            OutOfMemoryError: in a run, whose decisions must not depend on how much memory is free.
+        """
         try:
-            program = make()
-        except ValueError as error:
-            self.refused[what] = str(error)
-            _log.info("%s passes are not compiled: %s", what, error)
-            return None
-        program.release_with(self._library)
-        return program
+            return make()
+        except GraphRefusedError as error:
+            said = str(error)
+        except (RuntimeError, TypeError) as error:
+            if self.own and isinstance(error, ExplainrunError):
+                raise
+            said = f"{type(error).__name__}: {first_words(error)}"
+        self.refused[what] = said
+        _log.info("%s passes are not compiled: %s", what, said)
+        return None
+
+
+def _library_of(cell: nn.Cell) -> Library:
+    """The library that all direct calls on a network share."""
+    number = id(cell)
+    if number not in _libraries or _libraries[number][0]() is not cell:
+        _libraries[number] = weakref.ref(cell, partial(_forget, number)), Library()
+    return _libraries[number][1]
+
+
+def _forget(number: int, reference: weakref.ref[nn.Cell]) -> None:
+    if number in _libraries and _libraries[number][0] is reference:
+        del _libraries[number]

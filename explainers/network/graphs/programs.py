@@ -11,9 +11,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ..tensors import FloatArray, as_array, both_classes, one_hot
+from ..tensors import FloatArray, IntArray, as_array, both_classes, one_hot
 from ..tensors.layers import LayerRun, find_layer
-from .compiling import Graph
+from .compiling import Graph, GraphRefusedError
 from .swapping import GivingLayer, TappedLayer, hand_over, swapped
 
 Arrays = dict[str, FloatArray]
@@ -91,17 +91,7 @@ class _Logits(_Method):
         return self.logits(images)
 
 
-class _Program:
-    """A pass as a graph."""
-
-    graph: Graph
-
-    def release_with(self, owner: object) -> None:
-        """Have its memory freed once nothing refers to the owner any more."""
-        self.graph.release_with(owner)
-
-
-class GradientProgram(_Program):
+class GradientProgram:
     """One logit of each image differentiated, with the outputs and gradients of layers.
 
     Args:
@@ -110,10 +100,11 @@ class GradientProgram(_Program):
         image: whether the image's gradient is wanted; else the pass back ends at the lowest of the layers.
         loss: whether it is the cross entropy that is differentiated.
         images: (N, C, H, W), of the shape of all passes.
+        labels: (N,), for the first call; others than the next one's.
         classes: how many there are.
 
     Raises:
-        ValueError: if it does not compile.
+        GraphRefusedError: if it does not compile.
     """
 
     def __init__(
@@ -124,16 +115,17 @@ class GradientProgram(_Program):
         image: bool,
         loss: bool,
         images: FloatArray,
+        labels: IntArray,
         classes: int,
     ) -> None:
         taps = _taps(reading.cell, layers)
         self._kept = {name: tap.kept for name, tap in taps.items()}
         self._names, self._image, self._classes = list(taps), image, classes
         method = _Gradient(reading, [tap.zeros for tap in taps.values()], image=image, loss=loss)
-        asked = one_hot(np.zeros(len(images), np.int64), classes)
+        asked = one_hot(labels, classes)
         self.graph = _made(reading.cell, taps, method, Tensor(other_images(images)), Tensor(asked))
 
-    def __call__(self, images: FloatArray, labels: Any) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
+    def __call__(self, images: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
         """Logits, the image's gradient, and for each layer output and gradient."""
         (_, logits), gradients = self.graph(Tensor(images), Tensor(one_hot(labels, self._classes)))
         by_image, by_layer = gradients if self._image and self._names else (gradients, gradients)
@@ -142,7 +134,7 @@ class GradientProgram(_Program):
         return _copy(logits), _copy(by_image) if self._image else None, activations, slopes
 
 
-class OutputProgram(_Program):
+class OutputProgram:
     """What layers give, without what comes after the last of them.
 
     Attributes:
@@ -159,8 +151,8 @@ class OutputProgram(_Program):
         return {name: _copy(kept) for name, kept in self._kept.items()}
 
 
-class TailProgram(_Program):
-    """Logits from what a layer gives; of what comes before it only what goes round it runs.
+class TailProgram:
+    """Logits from what a layer gives; of what comes before it, only what reaches the logits in another way runs.
 
     Args:
         reading: how the network is asked.
@@ -168,23 +160,26 @@ class TailProgram(_Program):
         given: what it gives.
         images: (N, C, H, W), of the shape of all passes.
 
-    Attributes:
-        alone: whether logits depend on the layer alone, so that any images will do.
-
     Raises:
-        ValueError: if it does not compile.
+        GraphRefusedError: if it does not compile.
     """
 
     def __init__(self, reading: Reading, layer: str, given: LayerRun, images: FloatArray) -> None:
         giving = GivingLayer(given.shape, given.type)
-        self._given = giving.given
+        self._layer, self._shape, self._given = layer, given.shape, giving.given
         self.graph = _made(reading.cell, {layer: giving}, _Logits(reading), Tensor(other_images(images)))
-        self._images = Tensor(np.zeros_like(images))
-        self.alone = False
 
     def __call__(self, images: FloatArray, outputs: FloatArray) -> FloatArray:
+        """Logits (N, classes).
+
+        Raises:
+            ValueError: if outputs are not of the layer's shape.
+        """
+        if outputs.shape != self._shape:
+            words = f"layer {self._layer!r} gives shape {self._shape}, it cannot give shape {outputs.shape} instead"
+            raise ValueError(words)
         hand_over(self._given, Tensor(outputs))
-        return _copy(self.graph(self._images if self.alone else Tensor(images)))
+        return _copy(self.graph(Tensor(images)))
 
 
 def _taps(cell: nn.Cell, layers: Mapping[str, LayerRun]) -> dict[str, TappedLayer]:
@@ -199,6 +194,17 @@ def _made(cell: nn.Cell, instead: Mapping[str, nn.Cell], method: Any, *arguments
         finally:
             for one in instead.values():
                 one._cells.clear()
+
+
+def check_single_runs(layers: Mapping[str, LayerRun]) -> None:
+    """Refuse to compile a pass that reads layers which run several times, since a graph does not keep runs apart.
+
+    Raises:
+        GraphRefusedError: if there is one.
+    """
+    for name, layer in layers.items():
+        if layer.runs != 1:
+            raise GraphRefusedError(f"layer {name!r} runs {layer.runs} times in a pass")
 
 
 def other_images(images: FloatArray) -> FloatArray:

@@ -33,17 +33,6 @@ class LayerRun:
         return cls(tuple(output.shape), output.dtype, runs)
 
 
-def check_single_runs(layers: dict[str, LayerRun]) -> None:
-    """Refuse to compile a pass that reads layers which run several times, since a graph does not keep runs apart.
-
-    Raises:
-        ValueError: if there is one.
-    """
-    for name, layer in layers.items():
-        if layer.runs != 1:
-            raise ValueError(f"layer {name!r} runs {layer.runs} times in a pass")
-
-
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:
     """The cell of that dotted name, such as "layer4.0.conv1".
 

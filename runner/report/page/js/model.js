@@ -121,10 +121,10 @@
 
     full(sample) {
       return ER.data.group(`${this.name}/full-${sample}`, ({ picture, maps }) => {
-        const decoded = maps.map(ER.data.maps);
+        const drawn = maps.map(ER.data.maps);
         const file = picture === null ? null : ER.data.bytesOf(picture);
-        const bytes = decoded.reduce((sum, of) => sum + of.bytes, file?.length ?? 0);
-        return { picture: file, maps: decoded, bytes };
+        const bytes = drawn.reduce((sum, of) => sum + of.bytes, file?.length ?? 0);
+        return { picture: file, maps: drawn, bytes };
       });
     }
   }
