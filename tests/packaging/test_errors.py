@@ -12,6 +12,7 @@ from explainrun import ExplainrunError, benchmarks, explainers, runner, summary_
 from explainrun.explainers.contract.bundled import NetworkError
 from explainrun.explainers.contract.rules import ContractError
 from explainrun.explainers.network import NetworkRefusedError, OutOfMemoryError, UnsharedDropoutError
+from explainrun.explainers.network.graphs.compiling import GraphRefusedError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
 from explainrun.runner.comparison import BaselineError, NoRunError, NotComparableError, RulesError, UnfinishedRunError
 from explainrun.runner.data.pictures import PictureError
@@ -32,6 +33,7 @@ ERRORS = {
     DamagedRunError: (PlanError, 2),
     DatasetChangedError: (PlanError, 2),
     FolderInUseError: (OSError, 3),
+    GraphRefusedError: (ValueError, 2),
     MergeError: (ValueError, 2),
     NetworkRefusedError: (ValueError, 2),
     NoRunError: (ValueError, 2),

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import mindspore as ms
 from mindspore import Tensor, nn
 
+from ....summary_format.errors import ExplainrunError
+
 OUT_OF_MEMORY = re.compile(
     r"out of memory|memory (is )?not enough|alloc\w* .*memory.* fail|device memory", re.IGNORECASE
 )
@@ -23,7 +25,7 @@ ONE_AT_A_TIME = threading.RLock()  # two threads running forwards give silent ga
 _unused: deque[frozenset[str]] = deque()  # of graphs whose owners are gone
 
 
-class GraphRefusedError(ValueError):
+class GraphRefusedError(ExplainrunError, ValueError):
     """A network does not compile, or its graph gives other numbers; says so."""
 
 
