@@ -64,7 +64,7 @@ class Graph:
 
     Args:
         method: what to compile.
-        arguments: of its first call, whose answer nobody needs.
+        arguments: of its first call, whose answer is not needed.
 
     Raises:
         ValueError: if it does not compile.
