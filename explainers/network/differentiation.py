@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
-from mindspore import Tensor, nn
 
 from .backward.rectified import Rule, backward_rule
 from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
-from .passes import GRAPH_TRIAL
+from .passes import GRAPH_TRIAL, PassMaker
 from .rows import check_same_values
 from .taps import Derivatives, differentiated
 from .tensors import FloatArray, IntArray
 from .tensors.layers import LayerRun
 
 
-class Service(Protocol):
+class Service(PassMaker, Protocol):
     """What is asked of the network here."""
 
-    cell: nn.Cell
     pass_size: int
-    type: Any
 
-    def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
-        """Rows of a pass."""
-
-    def fitted(self, images: FloatArray, kind: Key) -> FloatArray:
-        """Images of a pass in the shape of a graph."""
-
-    def graph(self, kind: Key, images: FloatArray, make: Callable[[], Any]) -> Any:
-        """The graph of a kind of pass, if there is one."""
+    def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
+        """The images of a pass, and its graph, if there is one."""
 
     def trial_images(self, images: FloatArray) -> FloatArray:
         """The images on which graphs are tried, of the shape of these."""
@@ -46,12 +35,6 @@ class Service(Protocol):
 
     def reading(self) -> Reading:
         """How it is asked."""
-
-    def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
-        """Logits, within a pass."""
-
-    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> AbstractContextManager[None]:
-        """One pass runs within."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +75,7 @@ def _prepared(
     if asked.rule not in ("plain", "loss"):
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
-    whole = network.fitted(images, kind)
-    program = network.graph(kind, whole, partial(_tried, network, whole, labels, asked))
-    return (whole if program is not None else network.filled(images)), program
+    return network.prepared(images, kind, lambda full: _tried(network, full, labels, asked))
 
 
 def _as_it_is(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from ...summary_format.problem import Problem
 from .mc_dropout import (
@@ -23,27 +21,17 @@ from .mc_dropout import (
     unshared_errors,
     watching_dropout,
 )
+from .passes import PassMaker
 from .rows import agree
 from .tensors import FloatArray, as_array
 
 Generators = Sequence[Sequence[np.random.Generator]]
 
 
-class Service(Protocol):
+class Service(PassMaker, Protocol):
     """What is asked of the network here."""
 
-    cell: nn.Cell
-    type: Any
     dropout: DropoutPlaces
-
-    def filled(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Rows of a pass."""
-
-    def through(self, images: Tensor, *, together: bool = True) -> Tensor:
-        """Logits, within a pass."""
-
-    def running(self, kind: str, images: int) -> AbstractContextManager[None]:
-        """One pass runs within."""
 
 
 def find_places(network: Service, first: FloatArray, samples: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import tee
 from typing import Any
 
@@ -42,13 +41,12 @@ def layer_outputs(
 
 def _outputs(network: Network, images: FloatArray, names: tuple[str, ...], kind: str) -> dict[str, FloatArray]:
     """What layers give in one pass."""
-    whole = network.fitted(images, ("outputs", names))
-    program = network.graph(("outputs", names), whole, partial(_tried_outputs, network, whole, names))
+    full, program = network.prepared(images, ("outputs", names), lambda full: _tried_outputs(network, full, names))
     if program is None:
-        found, layers = _outputs_as_they_are(network, network.filled(images), names, kind, len(images))
+        found, layers = _outputs_as_they_are(network, full, names, kind, len(images))
     else:
         with network.running(kind, len(images), in_graphs=True):
-            found, layers = program(whole), program.layers
+            found, layers = program(full), program.layers
     network.layer_runs.update(layers)
     return {name: output[: len(images)] for name, output in found.items()}
 
@@ -108,14 +106,18 @@ def logits_from(
 
 def _logits_of(network: Network, layer: str, images: FloatArray, outputs: FloatArray, kind: str) -> FloatArray:
     """Logits of one pass."""
-    count, whole, program = len(images), network.fitted(images, ("tail", layer)), None
-    given = network.filled(outputs, len(whole), always=True)
-    if layer != INPUT_LAYER:
-        program = network.graph(("tail", layer), whole, partial(_tried_tail, network, layer, whole, given))
+
+    def as_full(full: FloatArray) -> FloatArray:
+        return network.filled(outputs, len(full), always=True)
+
+    if layer == INPUT_LAYER:
+        return _full_pass(network, layer, network.filled(images), network.filled(outputs), kind, len(images))
+    tail = ("tail", layer)
+    full, program = network.prepared(images, tail, lambda full: _tried_tail(network, layer, full, as_full(full)))
     if program is None:
-        return _full_pass(network, layer, network.filled(images), network.filled(outputs), kind, count)[:count]
-    with network.running(kind, count, in_graphs=True):
-        logits: FloatArray = program(whole, given)[:count]
+        return _full_pass(network, layer, full, as_full(full), kind, len(images))
+    with network.running(kind, len(images), in_graphs=True):
+        logits: FloatArray = program(full, as_full(full))[: len(images)]
         return logits
 
 
@@ -125,7 +127,7 @@ def _full_pass(
     """The same from a whole pass, in which the layer gives something else."""
     images = outputs if layer == INPUT_LAYER else images
     with network.running(kind, count), _giving(network, layer, Tensor(outputs)):
-        return as_array(network.through(Tensor(images)))
+        return as_array(network.through(Tensor(images)))[:count]
 
 
 def _tried_tail(network: Network, layer: str, images: FloatArray, outputs: FloatArray) -> TailProgram:

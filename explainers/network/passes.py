@@ -6,12 +6,13 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import mindspore as ms
+import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...summary_format.errors import ExplainrunError
@@ -25,6 +26,22 @@ from .tensors import exact_bytes
 
 GRAPH_TRIAL = "graph trial"
 _NO_KERNEL = re.compile(r"operator\[(\w+)\] fail|kernel (\w+) unregistered|kernelmod for op (\w+) fail", re.IGNORECASE)
+
+
+class PassMaker(Protocol):
+    """What modules that make passes ask of the network."""
+
+    cell: nn.Cell
+    type: Any
+
+    def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
+        """Rows of a pass, filled up where passes shall have one shape."""
+
+    def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
+        """Logits, within a pass."""
+
+    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> AbstractContextManager[None]:
+        """One pass runs within."""
 
 
 class OutOfMemoryError(ExplainrunError, RuntimeError):

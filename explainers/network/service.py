@@ -122,27 +122,27 @@ class Network:
             ValueError: if the network does not return (N, classes).
         """
         for chunk in in_passes(rows, self.pass_size):
-            full, forward = self._prepared(chunk)
+            full, forward = self.filled(chunk), self._forward
+            if forward is None:
+                full, forward = self.prepared(chunk, ("forward",), self._forward_graph)
             with self.running(kind, len(chunk), in_graphs=True):
-                logits = as_array(self._logits(forward(self.input(Tensor(full))), len(full)))[: len(chunk)]
+                returned = (forward or self.cell)(self.input(Tensor(full)))
+                logits = as_array(self._logits(returned, len(full)))[: len(chunk)]
             yield logits
 
-    def _prepared(self, rows: FloatArray) -> tuple[FloatArray, Callable[[Tensor], Any]]:
-        """The images of a pass, and how it runs."""
-        if self._forward is not None:
-            return self.filled(rows), self._forward
-        whole = self.fitted(rows, ("forward",))
-        graph = self.graph(("forward",), whole, partial(self._forward_graph, whole))
-        return (self.filled(rows), self.cell) if graph is None else (whole, graph)
+    def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
+        """The images of a pass in the shape in which it runs, and its graph; None where it runs as it is.
 
-    def graph(self, kind: Key, images: FloatArray, make: Callable[[], Any]) -> Any:
-        """The graph of a kind of pass for images of this shape, if any; see ``Graphs.program``."""
-        return self.graphs.program((*kind, *self._asks, images.shape), images.size, make)
+        They are filled up where a graph of full passes runs them sooner: as it is, a pass takes about thrice.
 
-    def fitted(self, images: FloatArray, kind: Key) -> FloatArray:
-        """Images of a pass, filled up where a graph is there for full ones; as it is, a pass takes about thrice."""
-        shape = (self.pass_size, *images.shape[1:])
-        return self.filled(images, always=3 * len(images) >= shape[0] and self.graphs.has((*kind, *self._asks, shape)))
+        Args:
+            images: (N, C, H, W).
+            kind: what such passes compute.
+            make: makes the graph for images of a shape; see ``Graphs.program``.
+        """
+        kind, shape = (*kind, *self._asks), (self.pass_size, *images.shape[1:])
+        full = self.filled(images, always=3 * len(images) >= shape[0] and self.graphs.has((*kind, shape)))
+        return full, self.graphs.program((*kind, full.shape), full.size, partial(make, full))
 
     def _forward_graph(self, images: FloatArray, kind: str = GRAPH_TRIAL) -> Graph:
         """The forward pass as a graph, for images of this shape; takes two passes to see.
@@ -150,6 +150,7 @@ class Network:
         Raises:
             GraphRefusedError: if it does not compile, or gives other logits.
         """
+        images = self.trial_images(images)
         with self.running(kind, len(images), in_graphs=True):
             plain = as_array(self._logits(self.cell(self.input(Tensor(images))), len(images)))
         with self.running(kind, len(images), in_graphs=True):
@@ -209,15 +210,14 @@ class Network:
     def compile(self, images: FloatArray) -> None:
         """Run forward passes compiled from now on, where they give the same numbers; takes two passes to see.
 
-        Gradients and what reads layers are compiled apart, by ``jit``; everything else with hooks stays as it is, since
-        graphs ignore hooks. The graph holds the values that the parameters have now.
+        Gradients and what reads layers are compiled apart, by ``jit``. The graph holds the parameters of now.
 
         Args:
             images: (N, C, H, W), of which the first pass is tried; all later ones must have its shape.
 
         Raises:
-            ValueError: if the network does not compile, or gives other logits by more than 1e-5 of the largest (of 1,
-                where that is less); says so. Nothing has changed then.
+            GraphRefusedError: if the network does not compile, or gives other logits by more than 1e-5 of the largest
+                (of 1, where that is less); passes run as they are then.
         """
         self._forward = self.cell  # unless that succeeds
         self._forward = self._forward_graph(self.filled(images[: self.pass_size]), "compile")

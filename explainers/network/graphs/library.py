@@ -87,7 +87,7 @@ class Graphs:
         self.refused: dict[str, str] = {}
         self.own, self._cell = own, cell
         self._library = None if shared and not own else Library()
-        self._verified = not shared or own
+        self._alone = self._verified = self._library is not None
 
     def program(self, key: Key, values: int, make: Callable[[], Any]) -> Any:
         """The graph of a kind of pass; None where its passes run as they are.
@@ -107,8 +107,8 @@ class Graphs:
             library.seen[key] += worth * values
             if not self._pays(library.seen[key], worth * values):
                 return None
-            if library.state is None:
-                library.state = None if self._verified else cell_state(self._cell)
+            if not self._alone:
+                self._verify(library)
             library.programs[key] = self._made(str(key[0]), make)
             return library.programs[key]
 
@@ -132,12 +132,16 @@ class Graphs:
         if self._library is None:
             self._library = _library_of(self._cell)
         if self._library.programs and not self._verified:
-            self._verified, state = True, cell_state(self._cell)
-            if state != self._library.state:
-                self._library.programs.clear()
-                self._library.seen.clear()
-                self._library.state = state
+            self._verify(self._library)
         return self._library
+
+    def _verify(self, library: Library) -> None:
+        """Empty a library that was made for the network as it was."""
+        self._verified, state = True, cell_state(self._cell)
+        if library.state not in (None, state):
+            library.programs.clear()
+            library.seen.clear()
+        library.state = state
 
     def _made(self, what: str, make: Callable[[], Any]) -> Any:
         """A graph; None where it is refused, or fails.
