@@ -6,9 +6,20 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..network import Block
 from ..network.tensors import FloatArray
 
 Places = npt.NDArray[np.integer]  # type: ignore[type-arg]
+
+
+def with_windows(image: FloatArray, source: FloatArray, starts: Places, extents: Places) -> Block:
+    """The image (C, H, W) with each of some windows of another in turn; see ``copy_windows``."""
+
+    def write(which: slice, out: FloatArray) -> None:
+        np.copyto(out, image)
+        copy_windows(source, starts[which], extents[which], out)
+
+    return Block((len(starts), *image.shape), write)
 
 
 def copy_windows(source: FloatArray, starts: Places, extents: Places, out: FloatArray) -> None:

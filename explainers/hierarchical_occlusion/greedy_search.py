@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
-from ..core.windows import copy_windows
+from ..core.windows import with_windows
 from ..network import Block
-from ..network.tensors import FloatArray, IntArray
+from ..network.tensors import FloatArray
 from .batched_search import Request, Search
 from .counterfactual import NO_PARENT, Box, Counterfactual, Layer, Outcome, composite
 
@@ -146,15 +145,7 @@ class _Composites:
         windows = self.windows[places]
         starts = np.array([(0, box.y, box.x) for box in windows])
         extents = np.array([(len(shown), box.height, box.width) for box in windows])
-        return [Block((len(windows), *shown.shape), partial(_reveal, self.image, shown, starts, extents))]
-
-
-def _reveal(
-    image: FloatArray, shown: FloatArray, starts: IntArray, extents: IntArray, which: slice, out: FloatArray
-) -> None:
-    """Make what is shown, with each of some windows of the image."""
-    np.copyto(out, shown)
-    copy_windows(image, starts[which], extents[which], out)
+        return [with_windows(shown, self.image, starts, extents)]
 
 
 def _windows(parent: Box, side: int, stride: int, number: int) -> list[Box]:

@@ -169,7 +169,6 @@ class HierarchicalOcclusion(Configured):
         """
         images = image_array(one_image(image)[None])
         self.check(images.shape[1:])
-        # Graph mode compiles every new number of images, so there all passes are filled up to one.
         network = CallOptions(output, jit, pass_size).network(self.network)
         probabilities = network.activated(network.logits(images), self.activation_fn)[0]
         label = whole_number(label.asnumpy()[()] if isinstance(label, Tensor) else label, "label", 0)

@@ -84,17 +84,7 @@ def asked_columns(parts: Iterable[FloatArray], rows: Iterable[int], labels: Iter
     Raises:
         ValueError: if a label is out of range.
     """
-    parts = iter(parts)
-    left = np.zeros((0, 0), np.float32)
-    for many, asked in zip(rows, labels, strict=True):
-        found, filled = np.empty((many, len(asked)), np.float32), 0
-        while filled < many:
-            left = left if len(left) else next(parts)
-            check_labels(asked, left.shape[1])
-            taken = left[: many - filled]
-            found[filled : filled + len(taken)] = taken[:, asked]
-            filled, left = filled + len(taken), left[len(taken) :]
-        yield found
+    return _cut_again(parts, zip(rows, labels, strict=True))
 
 
 def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
@@ -111,15 +101,25 @@ def gathered(parts: Iterable[FloatArray]) -> Iterator[FloatArray]:
 
 def by_image(parts: Iterable[FloatArray], rows: Iterable[int]) -> Iterator[FloatArray]:
     """Parts of any length, drawn as they are needed, cut again into so many rows, then so many, and so on."""
+    return _cut_again(parts, ((many, None) for many in rows))
+
+
+def _cut_again(parts: Iterable[FloatArray], wanted: Iterable[tuple[int, IntArray | None]]) -> Iterator[FloatArray]:
+    """Parts cut again into so many rows each time, of which these columns are kept, or all."""
     parts = iter(parts)
-    left = next(parts, np.zeros(0, np.float32))
-    for many in rows:
-        found, filled = np.empty((many, *left.shape[1:]), left.dtype), 0
+    left = np.zeros(0, np.float32)
+    for many, columns in wanted:
+        found, filled = left[:0], 0
         while filled < many:
             left = left if len(left) else next(parts)
-            taken = left[: many - filled]
+            taken, left = left[: many - filled], left[many - filled :]
+            if columns is not None:
+                check_labels(columns, taken.shape[1])
+                taken = taken[:, columns]
+            if not filled:
+                found = np.empty((many, *taken.shape[1:]), taken.dtype)
             found[filled : filled + len(taken)] = taken
-            filled, left = filled + len(taken), left[len(taken) :]
+            filled += len(taken)
         yield found
 
 

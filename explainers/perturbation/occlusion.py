@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from mindspore import nn
 
 from ..core.explainer import Explainer
 from ..core.view import View
-from ..core.windows import copy_windows
+from ..core.windows import with_windows
 from ..network import Block, asked_columns
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
@@ -117,9 +116,8 @@ class Occlusion(Explainer):
 
     def _covered(self, image: FloatArray, windows: IntArray) -> Block:
         """The image (C, H, W) with each window covered in turn; windows (N, 3, 2), from and to along each axis."""
-        return Block(
-            (len(windows), *image.shape), partial(_cover, image, baseline_image(self.baseline, image), windows)
-        )
+        starts, stops = windows[..., 0], windows[..., 1]
+        return with_windows(image, baseline_image(self.baseline, image), starts, stops - starts)
 
 
 def _extent(value: Extent, name: str) -> tuple[int, ...] | None:
@@ -159,13 +157,6 @@ def _stepped(axis: str, window: int, stride: int, length: int) -> Windows:
     steps = -(-(length - window) // stride)
     starts = tuple(step * stride for step in range(steps + 1))
     return Windows(starts, tuple(min(start + window, length) for start in starts))
-
-
-def _cover(image: FloatArray, cover: FloatArray, windows: IntArray, which: slice, out: FloatArray) -> None:
-    """Make the image with each of some windows covered."""
-    np.copyto(out, image)
-    starts, stops = windows[which].swapaxes(0, 2).swapaxes(1, 2)
-    copy_windows(cover, starts, stops - starts, out)
 
 
 def _means(falls: FloatArray, axes: tuple[Windows, Windows, Windows], shape: tuple[int, ...]) -> FloatArray:

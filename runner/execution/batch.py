@@ -125,6 +125,11 @@ class Reading:
     batches: Iterator[list[Sample]]
     skipped: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def first_pass_images(self) -> FloatArray:
+        """(N, C, H, W), as the network takes them; there must be some."""
+        return np.stack([sample.pixels for sample in self.first_pass_samples])
+
 
 def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     """Begin to read a dataset, all images of one shape; one batch is read ahead.

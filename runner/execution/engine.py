@@ -13,6 +13,7 @@ import numpy as np
 
 from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.network import PROBED, Network, keeping_random_state, probe
+from ...explainers.network.tensors import FloatArray
 from ...summary_format import BrokenRecordError, FolderLock, Results, RunFolder, Segments, SummaryWriter, remove_runs
 from ...summary_format.event_file.records import Record
 from ...summary_format.lifecycle.finish import finish, metadata
@@ -115,8 +116,8 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
         raise DatasetChangedError([other_data(plan)])
     check_same(begins, reading.first_pass_samples)
     if reading.first_pass_samples:
-        network.trial = np.stack([sample.pixels for sample in reading.first_pass_samples])  # as when it began
-        apart = _network_apart(plan, network, reading.first_pass_samples, state)
+        network.trial = reading.first_pass_images  # as when it began
+        apart = _network_apart(plan, network, reading.first_pass_images[:PROBED], state)
         if apart is not None:
             words = "summary_dir {folder} holds {kind} run of a network that computes something else: {how}; {instead}"
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
@@ -133,15 +134,12 @@ def _chosen_layers(plan: PlanRecord) -> dict[str, ChosenLayer]:
 
 
 @keeping_random_state()
-def _network_apart(
-    plan: Plan, network: Network, first_pass_samples: list[Sample], state: Mapping[str, Any]
-) -> str | None:
+def _network_apart(plan: Plan, network: Network, images: FloatArray, state: Mapping[str, Any]) -> str | None:
     """How a plan's network differs from the one that answered a run's probe, if it does."""
     try:
         kept = Probe.of(state.get("probe"))
     except ValueError as error:
         return str(error)
-    images = np.stack([sample.pixels for sample in first_pass_samples[:PROBED]])
     found = probe(network, images, plan.activation_fn)
     if kept.answers is None and found.difference(probe(network, images, plan.activation_fn)):
         found = replace(found, answers=None)  # which one pass need not show

@@ -89,8 +89,7 @@ def preflight_check(
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
     groups = chain([samples], reading.batches) if samples else iter(())
-    first_pass_images = np.stack([sample.pixels for sample in reading.first_pass_samples])
-    network.trial = first_pass_images
+    first_pass_images = network.trial = reading.first_pass_images
     try:
         answers = probe(network, first_pass_images, plan.activation_fn)
         plan = _with_layers(plan, network, first_pass_images[0], problems)
