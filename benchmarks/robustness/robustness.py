@@ -137,7 +137,9 @@ class NoisyImages:
 
         With each the places (Q,) of its questions in the untouched view.
         """
-        asked = [(copy, place) for copy, (row, _) in enumerate(self.copies) for place in _places(self.view, int(row))]
+        asked = [
+            (copy, place) for copy, (row, _) in enumerate(self.copies) for place in self.view.questions_about(int(row))
+        ]
         pairs, size = np.array(asked), self.view.network.pass_size
         edges = range(0, len(pairs), size) if needs.layers else _edges(pairs[:, 0], size)
         for part in np.split(pairs, list(edges)[1:]):
@@ -183,11 +185,6 @@ def _count_map_passes(explanations: Sequence[Explanation], noisy: View) -> None:
     for explanation in explanations:
         for kind, images in explanation.explainer.images_needed_for(noisy).items():
             count_passes(kind, images)
-
-
-def _places(view: View, row: int) -> IntArray:
-    """Which questions are about an image."""
-    return np.flatnonzero(view.rows == row)
 
 
 def _edges(copies: IntArray, size: int) -> list[int]:

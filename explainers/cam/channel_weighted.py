@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.view import Needs, View
-from ..network import asked_columns
 from ..network.tensors import FloatArray
 from .base import ActivationMap, weighed
 
@@ -46,10 +45,8 @@ class ChannelMap(ActivationMap):
         activation = self.grid(view.outputs[layer], layer, view.size)
         channels, rows = activation.shape[1], [int(row) for row in np.unique(view.rows)]
         maps = np.empty((len(view.rows), *activation.shape[2:]), np.float32)
-        questions = [np.flatnonzero(view.rows == row) for row in rows]
-        labels = [view.labels[places] for places in questions]
-        found = asked_columns(self.answers(view, rows, layer), [channels * self.copies] * len(rows), labels)
-        for row, places, logits in zip(rows, questions, found, strict=True):
+        answers = self.answers(view, rows, layer)
+        for row, places, logits in view.answered(answers, [channels * self.copies] * len(rows)):
             by_channel = logits.reshape(channels, self.copies, -1)
             for column, question in enumerate(places):
                 weights = self.weights(view, row, int(view.labels[question]), by_channel[:, :, column])

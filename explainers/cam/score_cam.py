@@ -12,6 +12,7 @@ from scipy.special import softmax
 from ..arguments import positive_number, whole_number
 from ..core.resize import resized, stretched
 from ..core.view import View
+from ..core.windows import behind
 from ..network import Block
 from ..network.tensors import FloatArray
 from .base import Reshape
@@ -51,7 +52,7 @@ class ScoreCAM(ChannelMap):
             parts: its feature maps (any number, H, W) in 0..1, some channels after the other.
         """
         for channels in parts:
-            yield Block((len(channels), *view.images.shape[1:]), partial(_multiply, view.images[row], channels))
+            yield behind(view.images[row], channels)
 
 
 class SSCAM(ScoreCAM):
@@ -93,7 +94,7 @@ class SSCAM(ScoreCAM):
             noise = generator.standard_normal((len(out), *channel.shape), np.float32)
             noise *= np.float32(self.std)
             noise += channel
-            _multiply(image, noise, slice(None), out)
+            np.multiply(image, noise[:, None], out=out)
 
         for channels in parts:
             for channel in channels:
@@ -135,8 +136,7 @@ class ISCAM(ScoreCAM):
         image = view.images[row]
         for channels in parts:
             for channel in channels:
-                write = partial(_multiply, image * channel, shares[:, None, None])
-                yield Block((self.num_samples, *image.shape), write)
+                yield behind(image * channel, shares[:, None, None])
 
 
 def _enlarged(activation: FloatArray, size: tuple[int, int]) -> Iterator[FloatArray]:
@@ -144,8 +144,3 @@ def _enlarged(activation: FloatArray, size: tuple[int, int]) -> Iterator[FloatAr
     together = max(1, _ENLARGED_PIXELS // (size[0] * size[1]))
     for first in range(0, len(activation), together):
         yield stretched(resized(activation[first : first + together], size))
-
-
-def _multiply(image: FloatArray, factors: FloatArray, which: slice, out: FloatArray) -> None:
-    """Make the image (C, H, W) times some of the factors (N, H, W), or (N, 1, 1)."""
-    np.multiply(image, factors[which, None], out=out)

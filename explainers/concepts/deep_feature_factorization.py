@@ -141,7 +141,7 @@ class DeepFeatureFactorization(ActivationMap):
         activation, gradient = self.read(view, layer)
         maps = np.empty((len(activation), *activation.shape[2:]), np.float32)
         for row in np.unique(view.rows):
-            questions = np.flatnonzero(view.rows == row)
+            questions = view.questions_about(row)
             factors = self._factors(activation[questions[0]])
             for question in questions:
                 maps[question] = factors.attributed(gradient[question])

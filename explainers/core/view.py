@@ -14,7 +14,7 @@ from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
-from ..network import INPUT_LAYER, Derivatives, Network, Rule, layer_outputs
+from ..network import INPUT_LAYER, Derivatives, Network, Rule, asked_columns, layer_outputs
 from ..network.tensors import FloatArray, IntArray
 
 
@@ -185,6 +185,31 @@ class View:
         rows = np.unique(self.rows)
         found = layer_outputs(self.network, self.images[rows], self._needs.outputs)
         return {name: _placed(output, rows, len(self.images)) for name, output in found.items()}
+
+    def questions_about(self, row: int) -> IntArray:
+        """Which of the questions are about an image."""
+        return np.flatnonzero(self.rows == row)
+
+    def answered(
+        self, parts: Iterable[FloatArray], counts: Iterable[int]
+    ) -> Iterator[tuple[int, IntArray, FloatArray]]:
+        """What was said of the copies of each image, for the labels that are asked about it.
+
+        Args:
+            parts: (any number, classes), of all copies of the first image that is asked about, then of the next; drawn
+                as they are needed.
+            counts: how many copies of each image there are.
+
+        Yields:
+            An image, which L of the questions are about it, and (copies, L) what was said of their labels.
+
+        Raises:
+            ValueError: if a label is out of range.
+        """
+        rows = np.unique(self.rows).tolist()
+        places = [self.questions_about(row) for row in rows]
+        found = asked_columns(parts, counts, [self.labels[of_image] for of_image in places])
+        yield from zip(rows, places, found, strict=True)
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""

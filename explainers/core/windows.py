@@ -1,4 +1,4 @@
-"""Parts of an image put into others, many at once: windows, or whatever a mask shows."""
+"""Changed copies of an image, many at once: windows put into it, what a mask shows, its product with factors."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def with_windows(image: FloatArray, source: FloatArray, starts: Places, extents:
         copy_windows(source, starts[which], extents[which], out)
 
     return Block((len(starts), *image.shape), write)
+
+
+def behind(image: FloatArray, factors: FloatArray) -> Block:
+    """An image (C, H, W) times each of some masks (N, H, W), or numbers (N, 1, 1)."""
+
+    def write(which: slice, out: FloatArray) -> None:
+        np.multiply(image, factors[which, None], out=out)
+
+    return Block((len(factors), *image.shape), write)
 
 
 def copy_windows(source: FloatArray, starts: Places, extents: Places, out: FloatArray) -> None:

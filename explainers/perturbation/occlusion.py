@@ -12,7 +12,7 @@ from mindspore import nn
 from ..core.explainer import Explainer
 from ..core.view import View
 from ..core.windows import with_windows
-from ..network import Block, asked_columns
+from ..network import Block
 from ..network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 
@@ -88,12 +88,10 @@ class Occlusion(Explainer):
         asked = view.network.activated(view.logits[rows], self.activation_fn)
         covered = (self._covered(view.images[row], windows) for row in rows)
         said = view.network.streamed_probabilities(covered, self.activation_fn, "occlude")
-        questions = [np.flatnonzero(view.rows == row) for row in rows]
-        labels = [view.labels[of_image] for of_image in questions]
-        found = asked_columns(said, [len(windows)] * len(rows), labels)
         maps = np.empty((len(view.rows), *view.size), np.float32)
-        for places, asked_about, whole, probabilities in zip(questions, labels, asked, found, strict=True):
-            maps[places] = _means((whole[asked_about] - probabilities).T, axes, shape)
+        found = view.answered(said, [len(windows)] * len(rows))
+        for (_, places, probabilities), whole in zip(found, asked, strict=True):
+            maps[places] = _means((whole[view.labels[places]] - probabilities).T, axes, shape)
         return maps
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:

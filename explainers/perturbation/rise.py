@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, asked_columns
+from ..core.windows import behind
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation
 
 _BLOCK_PIXELS = 1 << 21  # of masks that memory holds at a time
@@ -166,9 +166,8 @@ class RISE(Explainer):
         rows = [int(row) for row in np.unique(view.rows)]
         masked = (block for row in rows for block in self._masked(view, row))
         says = view.network.streamed_probabilities(masked, self.activation_fn, "mask")
-        questions = [np.flatnonzero(view.rows == row) for row in rows]
-        asked = asked_columns(says, [self.num_masks] * len(rows), [view.labels[places] for places in questions])
-        for row, places, probabilities, weight in zip(rows, questions, asked, self._weights(view, rows), strict=True):
+        found = view.answered(says, [self.num_masks] * len(rows))
+        for (row, places, probabilities), weight in zip(found, self._weights(view, rows), strict=True):
             maps[places], errors[places] = _weighted(
                 self._masks(view, row), probabilities.astype(np.float64), weight, self.probability
             )
@@ -187,15 +186,6 @@ class RISE(Explainer):
         """How much each mask of each image counts (N,)."""
         for _ in rows:
             yield np.ones(self.num_masks)
-
-
-def behind(image: FloatArray, masks: FloatArray) -> Block:
-    """An image (C, H, W) times each mask (N, H, W)."""
-    return Block((len(masks), *image.shape), partial(_multiply, image, masks))
-
-
-def _multiply(image: FloatArray, masks: FloatArray, which: slice, out: FloatArray) -> None:
-    np.multiply(image, masks[which, None], out=out)
 
 
 def _weighted(

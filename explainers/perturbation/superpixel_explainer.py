@@ -16,7 +16,7 @@ from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.view import View
 from ..core.windows import choose
-from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, asked_columns
+from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation
 from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .superpixel_explanation import SuperpixelExplanation, Weights
@@ -159,10 +159,8 @@ class SuperpixelExplainer(Explainer):
         said = view.network.streamed_probabilities(
             (self._hidden(view, row) for row in rows), self.activation_fn, PASS_KIND
         )
-        questions = [np.flatnonzero(view.rows == row) for row in rows]
         counts = (len(self._drawn(view, row).shown) for row in rows)
-        asked = asked_columns(said, counts, [view.labels[places] for places in questions])
-        for row, places, probabilities in zip(rows, questions, asked, strict=True):
+        for row, places, probabilities in view.answered(said, counts):
             segments, coalitions = self.segments(view, row), self._drawn(view, row)
             fit = self.fitted(coalitions)
             for column, question in enumerate(places.tolist()):  # one by one: see ``fitted``
