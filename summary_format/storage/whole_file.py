@@ -52,11 +52,7 @@ def written_whole(path: str | Path) -> Iterator[Callable[[bytes], None]]:
 
 def remove_leftovers(path: str | Path) -> None:
     """Remove what writers of a file left that were killed, as far as that can be known and done."""
-    target = Path(path).resolve()
-    with suppress(OSError):
-        for left in list(partials(target)):
-            with suppress(OSError):
-                _remove_unlocked(left)
+    remove_unlocked(Path(path).resolve(), os.O_WRONLY | os.O_NONBLOCK, lambda _, left: remove(left))
 
 
 def _begun(target: Path) -> tuple[int, Path]:
@@ -64,11 +60,16 @@ def _begun(target: Path) -> tuple[int, Path]:
     while True:
         partial = new_partial(target)
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with suppress(OSError):  # a file system without locks: there its file stays, if it is killed
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if is_at(handle, partial):
+        if lock_new(handle, partial):
             return handle, partial
-        os.close(handle)  # another writer took it for a leftover before it was locked
+        os.close(handle)
+
+
+def lock_new(handle: int, partial: Path) -> bool:
+    """Lock a new file or folder; False if another writer took it for a leftover before."""
+    with suppress(OSError):  # a file system without locks: there it stays, if its writer is killed
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return _is_at(handle, partial)
 
 
 def new_partial(target: Path) -> Path:
@@ -80,25 +81,28 @@ def _prefix(target: Path) -> str:
     return f".{target.name[:_NAME_KEPT]}.explainrun-"
 
 
-def partials(target: Path) -> Iterator[Path]:
-    """Paths beside a place that are named as ``new_partial`` names them."""
+def remove_unlocked(target: Path, flags: int, remove_one: Callable[[int, Path], None]) -> None:
+    """Remove what writers left beside a place that were killed, as far as that can be known and done.
+
+    Args:
+        target: the place.
+        flags: with which it is opened.
+        remove_one: removes one that is open, and whose writer is dead.
+    """
     ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{16}")
-    return (path for path in target.parent.iterdir() if ours.fullmatch(path.name))
+    with suppress(OSError):
+        for left in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
+            with suppress(OSError):
+                handle = os.open(left, flags | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its writer lives
+                    if _is_at(handle, left):
+                        remove_one(handle, left)
+                finally:
+                    os.close(handle)
 
 
-def _remove_unlocked(path: Path) -> None:
-    """Remove a file whose writer is dead."""
-    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        with suppress(OSError):  # its writer lives, or locks cannot say
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(handle, path):
-                remove(path)
-    finally:
-        os.close(handle)
-
-
-def is_at(handle: int, path: Path) -> bool:
+def _is_at(handle: int, path: Path) -> bool:
     """Whether an open file or folder is the one of that name."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle))

@@ -6,14 +6,15 @@ one that writes to the same place can see which are left, and removes them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .durable import about, move_aside, remove_tree
-from .whole_file import is_at, new_partial, partials
+from .whole_file import lock_new, new_partial, remove_unlocked
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY
 
 
 @contextmanager
@@ -29,7 +30,12 @@ def written_folder(path: str | Path, inside: Collection[str]) -> Iterator[Path]:
     """
     target = Path(path).absolute()  # "." has no name of its own
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(target, inside)
+
+    def remove_left(handle: int, left: Path) -> None:
+        if set(os.listdir(handle)) <= set(inside):
+            remove_tree(left)
+
+    remove_unlocked(target, _OPEN, remove_left)
     with about(target):
         handle, partial = _begun(target)
     try:
@@ -47,10 +53,8 @@ def _begun(target: Path) -> tuple[int, Path]:
         partial = new_partial(target)
         partial.mkdir()
         with suppress(FileNotFoundError):  # another writer took it for a leftover before it was locked
-            handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            with suppress(OSError):  # a file system without locks: there its folder stays, if it is killed
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            if is_at(handle, partial):
+            handle = os.open(partial, _OPEN | os.O_NOFOLLOW)
+            if lock_new(handle, partial):
                 return handle, partial
             os.close(handle)
 
@@ -63,22 +67,3 @@ def _take_place(partial: Path, target: Path) -> None:
     move_aside(target, old)
     partial.rename(target)
     remove_tree(old)
-
-
-def _remove_leftovers(target: Path, inside: Collection[str]) -> None:
-    """Remove what writers of a folder left that were killed, as far as that can be known and done."""
-    with suppress(OSError):
-        for left in list(partials(target)):
-            with suppress(OSError):
-                _remove_unlocked(left, inside)
-
-
-def _remove_unlocked(folder: Path, inside: Collection[str]) -> None:
-    """Remove a folder whose writer is dead."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its writer lives, or locks cannot say
-        if is_at(handle, folder) and set(os.listdir(handle)) <= set(inside):
-            remove_tree(folder)
-    finally:
-        os.close(handle)

@@ -163,9 +163,9 @@ def test_a_part_that_does_not_belong_is_reported_and_made_again(
     change(made.parts / name)
     [fault] = inspect_run(tmp_path / "run").faults if change is not of_other_samples else [None]
     result = run()
-    told = [message for message in caplog.messages if message.endswith("; it is computed again")]
-    assert len(told) == 1
-    assert name.rpartition("/")[0] in told[0]
+    reported = [message for message in caplog.messages if message.endswith("; it is computed again")]
+    assert len(reported) == 1
+    assert name.rpartition("/")[0] in reported[0]
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
     assert result.costs["needed"]["perturb"] == whole.costs["needed"]["perturb"]
     assert fault is None or "run again to recompute it" in str(fault)

@@ -76,15 +76,7 @@ def test_what_only_looks_like_it_stays(tmp_path):
     assert set(os.listdir(tmp_path)) == before | {"page"}
 
 
-def test_a_folder_that_is_taken_for_a_leftover_before_it_is_locked_is_begun_again(tmp_path, monkeypatch):
-    locked, taken = whole_folder.fcntl.flock, []
-
-    def too_late(handle, how):
-        if not taken:
-            taken.extend(os.listdir(tmp_path))
-            os.rmdir(tmp_path / taken[0])
-        locked(handle, how)
-
-    monkeypatch.setattr(whole_folder.fcntl, "flock", too_late)
+def test_a_folder_that_is_taken_for_a_leftover_before_it_is_locked_is_begun_again(tmp_path, taken_before_locked):
+    taken = taken_before_locked(tmp_path, os.rmdir)
     assert write(tmp_path / "page") == "new"
     assert (os.listdir(tmp_path), len(taken)) == (["page"], 1)
