@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import sys
 from pathlib import Path
 
 import h5py
-import mindspore as ms
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
-from mindspore import Tensor, nn, ops
+from mindspore import nn, ops
 from tabulate import tabulate
 
 from explainrun.explainers.core.view import keyed_generator
 
-# grad-cam and torchcam import torchvision, whose compiled operations do not load into CPU PyTorch; nobody calls them.
-OPERATIONS = torch.library.Library("torchvision", "DEF")
-OPERATIONS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-OPERATIONS.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from benchmarking.sides.networks import resnet20
+from benchmarking.sides.torch_networks import RectifiedLinear6, torch_resnet20
 
 HEIGHT, WIDTH = 32, 26
-STAGES = ((16, 1), (32, 2), (64, 2))
 MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
@@ -36,93 +33,9 @@ RECTIFIERS = {  # how a variant of the network makes its ReLUs
 }
 
 
-class Block(nn.Cell):
-    def __init__(self, inside, outside, stride, rectifier):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, pad_mode="pad", padding=1)
-        self.bn1 = nn.BatchNorm2d(outside)
-        self.relu1 = rectifier()
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, pad_mode="pad", padding=1)
-        self.bn2 = nn.BatchNorm2d(outside)
-        self.relu2 = rectifier()
-        self.stride, self.added = stride, outside - inside
-
-    def construct(self, x):
-        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        if self.added:  # every second pixel, channels padded with zeros; strided slices have no gradient on CPU
-            x = ops.pad(ops.max_pool2d(x, 1, self.stride), (0, 0, 0, 0, self.added // 2, self.added // 2))
-        return self.relu2(out + x)
-
-
-class ResNet20(nn.Cell):
-    def __init__(self, rectifier=nn.ReLU):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, pad_mode="pad", padding=1)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.relu = rectifier()
-        inside, stages = 16, []
-        for outside, stride in STAGES:
-            blocks = [
-                Block(inside if i == 0 else outside, outside, stride if i == 0 else 1, rectifier) for i in range(3)
-            ]
-            stages.append(nn.SequentialCell(blocks))
-            inside = outside
-        self.layer1, self.layer2, self.layer3 = stages
-        self.linear = nn.Dense(64, 10)
-
-    def construct(self, x):
-        x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
-        return self.linear(x.mean((2, 3)))
-
-
-class TorchReLU6(torch.nn.ReLU):
-    """ReLU6 that captum takes for a ReLU: it overrides the rule of that class alone."""
-
-    def forward(self, x):
-        return F.relu6(x)
-
-
-class TorchBlock(torch.nn.Module):
-    def __init__(self, inside, outside, stride, rectifier):
-        super().__init__()
-        self.conv1 = torch.nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(outside)
-        self.relu1 = rectifier()
-        self.conv2 = torch.nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.bn2 = torch.nn.BatchNorm2d(outside)
-        self.relu2 = rectifier()
-        self.stride, self.added = stride, outside - inside
-
-    def forward(self, x):
-        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        if self.added:
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.added // 2, self.added // 2))
-        return self.relu2(out + x)
-
-
-class TorchResNet20(torch.nn.Module):
-    def __init__(self, rectifier=torch.nn.ReLU):
-        super().__init__()
-        self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(16)
-        self.relu = rectifier()
-        inside = 16
-        for index, (outside, stride) in enumerate(STAGES, start=1):
-            blocks = [
-                TorchBlock(inside if i == 0 else outside, outside, stride if i == 0 else 1, rectifier) for i in range(3)
-            ]
-            setattr(self, f"layer{index}", torch.nn.Sequential(*blocks))
-            inside = outside
-        self.linear = torch.nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
-        return self.linear(x.mean((2, 3)))
-
-
 @pytest.fixture(scope="session")
 def torch_relu6():
-    return TorchReLU6
+    return RectifiedLinear6
 
 
 AGREEMENTS = pytest.StashKey()
@@ -199,19 +112,11 @@ def weights(data):
 
 
 def torch_with(weights, rectifier):
-    made = TorchResNet20(rectifier)
-    made.load_state_dict(OrderedDict((name, torch.tensor(value)) for name, value in weights.items()), strict=False)
-    return made.eval()
+    return torch_resnet20(weights, rectifier).eval()
 
 
 def mindspore_with(weights, rectifier):
-    names = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-    made = ResNet20(rectifier)
-    for parameter in made.get_parameters():
-        owner, _, kind = parameter.name.rpartition(".")
-        parameter.set_data(Tensor(weights[f"{owner}.{names.get(kind, kind)}"], ms.float32))
-    made.set_train(False)
-    return made
+    return resnet20(weights, rectifier).set_train(False)
 
 
 @pytest.fixture(scope="session")
@@ -227,7 +132,7 @@ def network(weights):
 @pytest.fixture(scope="session", params=RECTIFIERS)
 def variant(request, weights, data):
     """The network with its ReLUs made in one of four ways, its like in PyTorch, and photos away from their kinks."""
-    theirs = torch_with(weights, TorchReLU6 if request.param == "relu6" else torch.nn.ReLU)
+    theirs = torch_with(weights, RectifiedLinear6 if request.param == "relu6" else torch.nn.ReLU)
     kinks = (0.0, 6.0) if request.param == "relu6" else (0.0,)
     return mindspore_with(weights, RECTIFIERS[request.param]), theirs, *photos_off_kinks(data, theirs, kinks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mindspore as ms
@@ -22,13 +22,13 @@ _PARTS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "mov
 class Block(nn.Cell):
     """Two convolutions and a shortcut without parameters (option A)."""
 
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
+    def __init__(self, inside: int, outside: int, stride: int, rectifier: Callable[[], Any]) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inside, outside, 3, stride, pad_mode="pad", padding=1)
         self.bn1 = nn.BatchNorm2d(outside)
         self.conv2 = nn.Conv2d(outside, outside, 3, 1, pad_mode="pad", padding=1)
         self.bn2 = nn.BatchNorm2d(outside)
-        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
+        self.relu1, self.relu2 = rectifier(), rectifier()
         self.stride, self.added = stride, outside - inside
 
     def construct(self, x: Tensor) -> Tensor:
@@ -39,16 +39,16 @@ class Block(nn.Cell):
 
 
 class ResNet20(nn.Cell):
-    """He et al. 2016, for CIFAR."""
+    """He et al. 2016, for CIFAR; ``rectifier`` makes its ReLUs."""
 
-    def __init__(self) -> None:
+    def __init__(self, rectifier: Callable[[], Any] = nn.ReLU) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, 1, pad_mode="pad", padding=1)
-        self.bn1, self.relu = nn.BatchNorm2d(16), nn.ReLU()
+        self.bn1, self.relu = nn.BatchNorm2d(16), rectifier()
         inside, stages = 16, []
         for outside, stride in STAGES:
-            first = Block(inside, outside, stride)
-            stages.append(nn.SequentialCell([first, *(Block(outside, outside, 1) for _ in range(2))]))
+            first, others = Block(inside, outside, stride, rectifier), (outside, outside, 1, rectifier)
+            stages.append(nn.SequentialCell([first, *(Block(*others) for _ in range(2))]))
             inside = outside
         self.layer1, self.layer2, self.layer3 = stages
         self.linear = nn.Dense(64, 10)
@@ -74,11 +74,15 @@ def _digits() -> nn.Cell:
     return load_network("explainrun.configs.digit_network:DigitNetwork", CONFIGS / "digit_network.ckpt")
 
 
+def resnet20(weights: Mapping[str, npt.NDArray[Any]], rectifier: Callable[[], Any] = nn.ReLU) -> nn.Cell:
+    """The network with weights that are named as in PyTorch."""
+    made = ResNet20(rectifier)
+    return _given(made, {one.name: weights[_in_pytorch(one.name)] for one in made.get_parameters()})
+
+
 def _resnet20() -> nn.Cell:
-    made = ResNet20()
     with np.load(DATA / "cifar10_resnet20.npz") as weights:
-        names = {one.name: _in_pytorch(one.name) for one in made.get_parameters()}
-        return _given(made, {name: weights[theirs] for name, theirs in names.items()})
+        return resnet20(weights)
 
 
 def _lite0() -> nn.Cell:

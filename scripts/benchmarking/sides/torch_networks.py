@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch  # type: ignore[import-not-found]
 import torch.nn.functional as F  # type: ignore[import-not-found]  # noqa: N812
 
@@ -22,13 +24,13 @@ STAGES = ((16, 1), (32, 2), (64, 2))
 class Block(torch.nn.Module):
     """As that of ``networks``."""
 
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
+    def __init__(self, inside: int, outside: int, stride: int, rectifier: Callable[[], Any]) -> None:
         super().__init__()
         self.conv1 = torch.nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
         self.bn1 = torch.nn.BatchNorm2d(outside)
         self.conv2 = torch.nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.bn2 = torch.nn.BatchNorm2d(outside)
-        self.relu1, self.relu2 = torch.nn.ReLU(), torch.nn.ReLU()
+        self.relu1, self.relu2 = rectifier(), rectifier()
         self.stride, self.added = stride, outside - inside
 
     def forward(self, x: Any) -> Any:
@@ -41,14 +43,14 @@ class Block(torch.nn.Module):
 class ResNet20(torch.nn.Module):
     """As that of ``networks``."""
 
-    def __init__(self) -> None:
+    def __init__(self, rectifier: Callable[[], Any] = torch.nn.ReLU) -> None:
         super().__init__()
         self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1, self.relu = torch.nn.BatchNorm2d(16), torch.nn.ReLU()
+        self.bn1, self.relu = torch.nn.BatchNorm2d(16), rectifier()
         inside = 16
         for index, (outside, stride) in enumerate(STAGES, start=1):
-            first = Block(inside, outside, stride)
-            setattr(self, f"layer{index}", torch.nn.Sequential(first, *(Block(outside, outside, 1) for _ in range(2))))
+            first, others = Block(inside, outside, stride, rectifier), (outside, outside, 1, rectifier)
+            setattr(self, f"layer{index}", torch.nn.Sequential(first, *(Block(*others) for _ in range(2))))
             inside = outside
         self.linear = torch.nn.Linear(64, 10)
 
@@ -69,11 +71,16 @@ def torch_network_of(subject: Subject) -> Any:
     return _MAKERS[subject.name]().eval()
 
 
-def _resnet20() -> Any:
-    made = ResNet20()
-    with np.load(DATA / "cifar10_resnet20.npz") as weights:
-        made.load_state_dict({name: torch.tensor(weights[name]) for name in weights.files}, strict=False)
+def torch_resnet20(weights: Mapping[str, npt.NDArray[Any]], rectifier: Callable[[], Any] = torch.nn.ReLU) -> Any:
+    """The network with these weights."""
+    made = ResNet20(rectifier)
+    made.load_state_dict({name: torch.tensor(values) for name, values in weights.items()}, strict=False)
     return made
+
+
+def _resnet20() -> Any:
+    with np.load(DATA / "cifar10_resnet20.npz") as weights:
+        return torch_resnet20(weights)
 
 
 def _lite0() -> Any:
