@@ -7,7 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import mindspore as ms
@@ -22,13 +22,17 @@ from .compiling import ONE_AT_A_TIME, GraphRefusedError, first_words, may_compil
 Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
 
-# Values of images in the passes after which a graph has paid for its compilation: four passes of 16 photos of 224
-# pixels (a gradient of EfficientNet-Lite0 costs 1.2 seconds less there, and 3 to compile), or 160 of CIFAR's.
+# What a graph saves in a pass goes by the values of its images, and by the cells that Python no longer calls: one of
+# those is worth so many values.
+VALUES_A_CELL = 6_000
+# Worth of the passes after which a graph has paid for its compilation: three passes of 16 photos of 224 pixels through
+# EfficientNet-Lite0 (a gradient costs 1.2 seconds less there, and 3 to compile), or 19 of CIFAR's through a ResNet-20
+# (where a forward pass costs 0.05 seconds less, and 0.7 to compile).
 PAYS_BACK = 8_000_000
 # How many times as much a pass of a kind saves as a gradient does: of a tail, most of it.
 WORTH = {"tail": 8}
-# Values of images in one pass from which on a run compiles what it asks for more than logits; it must not matter there
-# how many samples there are, since runs grow and are sharded.
+# Worth of one pass from which on a run compiles what it asks for more than logits; it must not matter there how many
+# samples there are, since runs grow and are sharded.
 PAYS_IN_RUNS = 100_000
 
 _log = logging.getLogger("explainrun")
@@ -56,7 +60,7 @@ class Library:
     Attributes:
         state: of the network for which they hold.
         programs: by what they compute; None where the network does not compile or gives other numbers.
-        seen: how many values of images passes of each kind have held.
+        seen: what graphs would have saved in the passes of each kind so far, in values of images.
     """
 
     state: int | None = None
@@ -103,9 +107,9 @@ class Graphs:
             library = self._opened()
             if key in library.programs:
                 return library.programs[key]
-            worth = WORTH.get(str(key[0]), 1)
-            library.seen[key] += worth * values
-            if not self._pays(library.seen[key], worth * values):
+            worth = WORTH.get(str(key[0]), 1) * (values + self._in_cells)
+            library.seen[key] += worth
+            if not self._pays(library.seen[key], worth):
                 return None
             if not self._alone:
                 self._verify(library)
@@ -122,10 +126,15 @@ class Graphs:
         """Whether MindSpore compiles now, and only what it is asked to."""
         return self.mode != "off" and ms.get_context("mode") != ms.GRAPH_MODE and may_compile()
 
-    def _pays(self, seen: int, values: int) -> bool:
+    @cached_property
+    def _in_cells(self) -> int:
+        """What the network's cells are worth, in values of images."""
+        return VALUES_A_CELL * sum(1 for _ in self._cell.cells_and_names())
+
+    def _pays(self, seen: int, worth: int) -> bool:
         if self.mode == "on":
             return True
-        return values >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
+        return worth >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
 
     def _opened(self) -> Library:
         """The library, empty where the network is not the one any more that it was made for: that must pay again."""
