@@ -26,6 +26,7 @@ from ...summary_format.storage.run_folder import INSTEAD, sweep
 from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
+from ..plan.size_measurement import with_measured_size
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from .batch import Batch, check_same, digests, read
 from .batch_loop import BatchLoop, check_results, need_inference, report_doubts, report_viewer_limits
@@ -61,12 +62,12 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = plan.opened()
     if folder_problems(plan.summary_dir) or plan.undescribed:
-        raise PlanError(preflight_check(plan, network).problems)
+        raise PlanError(preflight_check(plan, plan.opened()).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
         sweep(plan.summary_dir, lock)
         decision = resume_decision(plan, overwrite=overwrite, resume=resume, lock=lock)
+        plan, network = decision.plan, decision.plan.opened()
         begun = None if decision.run is None else _known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
             return _finished_before(begun, replaces=decision.replaces)
@@ -123,6 +124,8 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
         report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
+    if plan.measured_size is not None:
+        _log.info("pass_size %d, as when the run began", plan.measured_size)
     if chosen:
         named = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
         _log.info("layers that were chosen when the run began: %s", named)
@@ -196,6 +199,10 @@ def _begun(
     if decision.problems:
         raise PlanError([*decision.problems, *plan_problems(plan)])
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
+    if plan.measures_size:
+        with profile.timed("measuring pass sizes"):
+            plan = with_measured_size(plan, network.passes, stopping.check)
+        network.pass_size = plan.pass_size
     with profile.timed("first batch: inference and maps"):
         preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
     if preflight.problems:
@@ -268,7 +275,7 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
 
 def _segments(begun: _Begun) -> Segments:
     names = tuple(explainer.name for explainer in begun.plan.explainers)
-    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.options.pass_size
+    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.pass_size
     return Segments(begun.run, names, searching=searching, pass_size=pass_size)
 
 

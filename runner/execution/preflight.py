@@ -204,12 +204,12 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
 
     Merged shards may then differ from an unsharded run in the last bits.
     """
-    logits = network.pooled_logits(repeat(image, plan.options.pass_size), "place trial")
+    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
     if (logits != logits[0]).any():
         _log.warning(
             "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
-            plan.options.pass_size,
+            plan.pass_size,
         )
     first: FloatArray = logits[0]
     return first
