@@ -166,7 +166,7 @@ class SizeSearch:
         return f"pass_size {chosen}, as measured: an image takes {', '.join(times) or '?'}{''.join(reasons)}; {memory}"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Measurement:
     """Passes of several sizes through a network.
 
@@ -245,8 +245,8 @@ def remembered_size(cell: nn.Cell, images: FloatArray, output: Output, jit: Jit)
         known, key = _sizes[cell], (images.shape[1:], output, jit, target, mode)
         if key not in known:
             known[key] = Measurement(
-                images,
-                lambda size: Network(cell, size, fill=True, output=output, jit=jit, own_graphs=True),
+                images=images,
+                opened=lambda size: Network(cell, size, fill=True, output=output, jit=jit, own_graphs=True),
                 compiles=jit != "off" and mode != ms.GRAPH_MODE,
             ).best_size()
         return known[key]

@@ -189,8 +189,7 @@ class Network:
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        for logits in gathered(self.streamed_logits(rows, kind)):
-            yield self.activated(logits, activation_fn)
+        yield from (self.activated(logits, activation_fn) for logits in gathered(self.streamed_logits(rows, kind)))
 
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
@@ -227,11 +226,10 @@ class Network:
     @property
     def refused(self) -> dict[str, str]:
         """Why passes are not compiled, by what they compute; of networks beside this one their class is named too."""
-        beside = {type(other.cell).__name__: other.graphs for other in self._beside.values()}
-        of_others = {
-            f"{what} of {name}": why for name, graphs in beside.items() for what, why in graphs.refused.items()
-        }
-        return {**self.graphs.refused, **of_others}
+        found = dict(self.graphs.refused)
+        for other in self._beside.values():
+            found |= {f"{what} of {type(other.cell).__name__}": why for what, why in other.graphs.refused.items()}
+        return found
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.

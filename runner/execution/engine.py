@@ -26,14 +26,13 @@ from ...summary_format.storage.run_folder import INSTEAD, sweep
 from ..data.samples import Sample
 from ..plan.checks import folder_problems, plan_problems
 from ..plan.plan import Plan
-from ..plan.size_measurement import with_measured_size
 from ..problems import DamagedRunError, DatasetChangedError, PlanError
 from .batch import Batch, check_same, digests, read
 from .batch_loop import BatchLoop, check_results, need_inference, report_doubts, report_viewer_limits
 from .commit_queue import Committer
 from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
-from .preflight import PreflightResult, preflight_check
+from .preflight import PreflightResult, preflight_check, with_measured_size
 from .progress import RunProgress
 from .resume import ResumeDecision, other_data, resume_decision
 from .run_result import RunResult

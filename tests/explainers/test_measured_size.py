@@ -1,4 +1,4 @@
-"""The pass size that a measurement chooses: from tables of times, then by passes of networks with a clock of their own."""
+"""The pass size that a measurement chooses: from tables of times, then from passes of networks with their own clock."""
 
 import gc
 import math
@@ -92,7 +92,7 @@ class Memory:
 
 
 class Timed(nn.Cell):
-    """Two logits of images (N, 1, 2, 3); a pass of N images takes ``seconds(N)``, and its place counts at some sizes."""
+    """Two logits of images (N, 1, 2, 3); N of them take ``seconds(N)``, and at some sizes an image's place counts."""
 
     def __init__(self, seconds, placed=(), fails=()):
         super().__init__()
@@ -119,13 +119,11 @@ def opened(cell):
 
 def measurement(cell, **options):
     given = {"compiles": False, "memory": cell.memory, "clock": cell.clock, **options}
-    return Measurement(IMAGES, opened(cell), **given)
+    return Measurement(images=IMAGES, opened=opened(cell), **given)
 
 
 def test_real_images_are_timed_and_one_image_shows_whether_its_place_counts(state):
-    cell = Timed(
-        lambda many: 0.1 + 0.01 * many, placed=(32,)
-    )  # an image takes 16 ms, 22 by 8, 13 by 32, 11.6 by 64, ...
+    cell = Timed(lambda many: 0.1 + 0.01 * many, placed=(32,))  # ms an image: 16 (at 16), 22, 13, 11.6, ...
     before = state(cell)
     measured = measurement(cell)
     assert measured.best_size() == 128
@@ -162,24 +160,25 @@ def test_a_network_that_takes_one_size_alone_gets_it():
 
 
 def test_the_wait_can_be_ended():
-    class Ended(Exception):
+    class EndedError(Exception):
         pass
 
     cell = Timed(lambda many: 1.0)
 
     def check():
         if len(cell.asked) > 4:
-            raise Ended
+            raise EndedError
 
-    with pytest.raises(Ended):
+    with pytest.raises(EndedError):
         measurement(cell, check=check).best_size()
     assert len(cell.asked) == 5
 
 
 def test_passes_run_as_a_run_would_have_them(two_channels, monkeypatch):
     monkeypatch.setattr(measured_size, "_LARGEST_TRIED", 16)
-    images, opens = two_channels.IMAGE, opened(two_channels())
-    measured = Measurement(images, opens, compiles=True, memory=Memory(), clock=Clock())
+    cell = two_channels()
+    given = {"images": two_channels.IMAGE, "opened": opened(cell), "memory": Memory(), "clock": Clock()}
+    measured = Measurement(compiles=True, **given)
     measured.best_size()
     # The first pass, and for each of 16 and 8 one as it is, one that tries the graph, and four of the graph.
     assert measured.passes.made == {SIZE_TRIAL: 1 + 2 * 6}

@@ -14,7 +14,7 @@ from explainrun.summary_format import Results, merge
 # Each kind of pass is tried once in a run, by one pass as it is and one of the graph; a tail by two of each, after one
 # that reads its layer.
 TRIALS = {"shared gradient": 2, "gradient of the image alone": 2, "outputs": 2, "tail": 4}
-COMPILED = ("differentiate", "integrate", "activate", "ablate")
+COMPILED = ("infer", "differentiate", "integrate", "baseline", "activate", "ablate")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def graph_passes(monkeypatch):
 
 def test_a_run_with_graphs_gives_what_one_without_gives(run, graph_passes, tmp_path):
     plain, graphs = run("plain", jit="off"), run("graphs")
-    compiled = {kind: graphs.costs["made"][kind] for kind in ("infer", *COMPILED)}
+    compiled = {kind: graphs.costs["made"][kind] for kind in COMPILED}
     # Of the passes that try a graph one is the graph's.
     assert graphs.costs["compiled"] == {**compiled, "compile": 1, "graph trial": len(TRIALS)}
     assert (plain.costs["compiled"], plain.costs["refused"], graphs.costs["refused"]) == ({}, {}, {})

@@ -43,7 +43,7 @@ def runner(two_channels, dataset, scenes, tmp_path):
     return make
 
 
-def test_it_is_fixed_in_the_plan_and_measured_passes_are_needed(runner, seconds, caplog, tmp_path, how_runs_differ):
+def test_it_is_fixed_in_the_plan_and_measured_passes_are_needed(runner, seconds, caplog, tmp_path):
     caplog.set_level("INFO", "explainrun")
     result = runner().run()
     assert seconds == [16] * 3 + [8] * 3 + [32] * 3
@@ -96,7 +96,7 @@ def test_nothing_is_measured_where_the_plan_is_refused(runner, seconds, scenes, 
     elif what == "another mistake":
         made._class_names, code = ("zero", " "), "name-blank"
     else:
-        rows = [(image[:, :1] if at == 1 else image, *more) for at, (image, *more) in enumerate(scenes(4))]
+        rows = [(image[:, :1] if at == 1 else image, labels) for at, (image, labels, _) in enumerate(scenes(4))]
         made, code = runner(rows=rows), "sample-of-other-size"
     with raising(PlanError, code):
         made.run(shard=shard)
@@ -118,12 +118,15 @@ def test_samples_left_out_are_not_measured_with(runner, seconds, scenes):
     assert (list(result.skipped), result.plan["pass_size"]) == ([0], 8)
 
 
+@pytest.mark.slow
 def test_the_command_takes_it(seconds, repository, tmp_path):
     config = repository / "configs" / "quickstart.yaml"
     given = ["--summary-dir", str(tmp_path), "--limit", "2", "--set", "pass_size=auto", "--set", "jit=off"]
     given += ["--set", "explainers=[GradCAM]", "--set", "metrics=[]"]
     found = CliRunner().invoke(main, ["run", str(config), *given])
     assert found.exit_code == 0, found.output
-    assert Results(tmp_path).plan["pass_size"] == 8
+    plan = Results(tmp_path).plan
+    assert plan["measured_pass_size"]
+    assert plan["pass_size"] in (8, 16)  # by whether an image's place counts in passes of 8, as on some processors
     shown = CliRunner().invoke(main, ["inspect", str(tmp_path)])
     assert "size trial" in shown.output
