@@ -41,7 +41,7 @@ _LARGEST_TRIED = 256
 _SMALLER = (8, 4, 2, 1)
 _FASTER = 0.95  # of an image's time in passes of another size
 _TIMED = 3  # passes, of which the median counts
-_LONGEST = 4.0  # seconds of a pass; none is tried that would take longer
+_LONGEST = 2.0  # seconds of a pass; none is tried that would take longer
 _MEMORY_SHARE = 0.5  # of what is available
 _BACKWARD = 3  # times what a forward pass holds
 
