@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal, Protocol
 
 import mindspore as ms
@@ -40,7 +41,7 @@ SIZE_TRIAL = "size trial"
 _LARGEST_TRIED = 256
 _SMALLER = (8, 4, 2, 1)
 _FASTER = 0.95  # of an image's time in passes of another size
-_TIMED = 3  # passes, of which the median counts
+_TIMED = 3  # passes of each size
 _LONGEST = 2.0  # seconds of a pass; none is tried that would take longer
 _MEMORY_SHARE = 0.5  # of what is available
 _BACKWARD = 3  # times what a forward pass holds
@@ -188,6 +189,7 @@ class Measurement:
     memory: Memory = field(default_factory=pass_memory)
     clock: Callable[[], float] = time.perf_counter
     _before: float = field(default=0.0, init=False)
+    _first: tuple[Network, FloatArray, float] | None = field(default=None, init=False)
 
     @keeping_random_state()
     def best_size(self) -> int:
@@ -215,19 +217,32 @@ class Measurement:
         try:
             self._compile(network, images)
             rows = network.logits(np.repeat(self.images[:1], size, axis=0), SIZE_TRIAL)
-            seconds = sorted(self._timed(network, images) for _ in range(_TIMED))[_TIMED // 2]
+            seconds = self._seconds(network, images)
         except OutOfMemoryError:
             return Trial(size, math.inf, math.inf, "too much memory")
         except (ValueError, TypeError, RuntimeError) as error:  # of the user's code
             return Trial(size, math.inf, math.nan, first_words(error))
         memory = _BACKWARD * max(self.memory.used() - self._before, images.nbytes)
         alike = np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape), equal_nan=True)
-        return Trial(size, seconds / size, memory, "" if alike else "an image's outputs depend on its place")
+        return Trial(size, seconds, memory, "" if alike else "an image's outputs depend on its place")
 
     def _compile(self, network: Network, images: FloatArray) -> None:
         if self.compiles:
             with suppress(GraphRefusedError):  # as a run of that size would find too
                 network.compile(images, SIZE_TRIAL)
+
+    def _seconds(self, network: Network, images: FloatArray) -> float:
+        """What an image takes, by medians; passes of another size take turns with the first one's.
+
+        So a machine that is busier now than at first counts for both.
+        """
+        if self._first is None:
+            each = median(self._timed(network, images) for _ in range(_TIMED)) / len(images)
+            self._first = network, images, each
+            return each
+        first, its_images, each = self._first
+        turns = [(self._timed(first, its_images), self._timed(network, images)) for _ in range(_TIMED)]
+        return each * median(own / its for its, own in turns) * len(its_images) / len(images)
 
     def _timed(self, network: Network, images: FloatArray) -> float:
         began = self.clock()

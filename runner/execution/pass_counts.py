@@ -44,7 +44,7 @@ class Profile:
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
-    size trial       as many as were made: some 7 for each pass size that was tried
+    size trial       as many as were made: some 9 for each pass size that was tried
     place trial      1, once, by a shard
     repeat trial     1, once, where an image's logits were others beside other images
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty

@@ -2,6 +2,7 @@
 
 import gc
 import math
+from itertools import count
 
 import numpy as np
 import pytest
@@ -128,13 +129,21 @@ def test_real_images_are_timed_and_one_image_shows_whether_its_place_counts(stat
     measured = measurement(cell)
     assert measured.best_size() == 128
     sizes = [16, 8, 32, 64, 128]  # a pass of 256 would take 2.8 seconds
-    assert [len(images) for images in cell.asked] == [1, *np.repeat(sizes, 4)]
+    turns = [size for other in sizes[1:] for size in (other, *[16, other] * 3)]
+    assert [len(images) for images in cell.asked] == [1, *[16] * 4, *turns]
     repeated, timed = cell.asked[1], cell.asked[2]
     assert (repeated == IMAGES[0]).all()
     np.testing.assert_array_equal(timed[:6], np.concatenate([IMAGES, IMAGES]))
-    assert measured.passes.made == {SIZE_TRIAL: 1 + 4 * len(sizes)}
-    assert measured.passes.images == {SIZE_TRIAL: 1 + 4 * sum(sizes)}
+    assert measured.passes.made == {SIZE_TRIAL: len(cell.asked)}
+    assert measured.passes.images == {SIZE_TRIAL: sum(map(len, cell.asked))}
     assert state(cell) == before
+
+
+def test_a_machine_that_becomes_busy_does_not_make_other_sizes_slower():
+    cell = Timed(lambda many: many * (0.01 if len(cell.asked) <= 5 else 0.05))  # from the pass after those of 16 on
+    measured = measurement(cell)
+    measured._begin()
+    assert [measured._tried(size).seconds for size in (16, 8, 32)] == pytest.approx([0.01] * 3)
 
 
 def test_a_size_at_which_places_count_is_left_out(caplog):
@@ -177,12 +186,13 @@ def test_the_wait_can_be_ended():
 def test_passes_run_as_a_run_would_have_them(two_channels, monkeypatch):
     monkeypatch.setattr(measured_size, "_LARGEST_TRIED", 16)
     cell = two_channels()
-    given = {"images": two_channels.IMAGE, "opened": opened(cell), "memory": Memory(), "clock": Clock()}
+    given = {"images": two_channels.IMAGE, "opened": opened(cell), "memory": Memory(), "clock": count().__next__}
     measured = Measurement(compiles=True, **given)
     measured.best_size()
-    # The first pass, and for each of 16 and 8 one as it is, one that tries the graph, and four of the graph.
-    assert measured.passes.made == {SIZE_TRIAL: 1 + 2 * 6}
-    assert measured.passes.compiled == {SIZE_TRIAL: 2 * 5}
+    # The first pass, and for each of 16 and 8 one as it is, one that tries the graph, and four of the graph; three of
+    # 16 take turns with those of 8.
+    assert measured.passes.made == {SIZE_TRIAL: 1 + 2 * 6 + 3}
+    assert measured.passes.compiled == {SIZE_TRIAL: 2 * 5 + 3}
 
 
 @pytest.fixture

@@ -46,9 +46,9 @@ def runner(two_channels, dataset, scenes, tmp_path):
 def test_it_is_fixed_in_the_plan_and_measured_passes_are_needed(runner, seconds, caplog, tmp_path):
     caplog.set_level("INFO", "explainrun")
     result = runner().run()
-    assert seconds == [16] * 3 + [8] * 3 + [32] * 3
+    assert seconds == [16] * 3 + [16, 8] * 3 + [16, 32] * 3
     assert (result.plan["pass_size"], result.plan["measured_pass_size"]) == (8, True)
-    assert result.costs["made"][SIZE_TRIAL] == result.costs["needed"][SIZE_TRIAL] == 1 + 3 * 4
+    assert result.costs["made"][SIZE_TRIAL] == result.costs["needed"][SIZE_TRIAL] == 1 + 3 * 4 + 2 * 3
     assert result.costs["made"] == result.costs["needed"]
     assert result.costs["made"]["infer"] == 40 / 8
     assert "measuring pass sizes" in result.costs["seconds"]
