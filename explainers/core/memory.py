@@ -11,7 +11,6 @@ from pathlib import Path
 
 import mindspore as ms
 
-_UNLIMITED = 1 << 60  # bytes; version 1 of control groups says about 2^63 where there is no limit
 # By the controllers that /proc/self/cgroup names ("" in version 2): the folder, and in it the files of the limit and of
 # what is used, and the line of memory.stat with the file cache that goes when memory is short.
 _GROUPS = {
@@ -45,11 +44,11 @@ class HostMemory:
         return min((left for left in (machine, *self._left_by_groups()) if not math.isnan(left)), default=math.nan)
 
     def _left_by_groups(self) -> Iterator[float]:
+        """What each control group leaves; NaN where it has no limit, or much more than the machine has."""
         for folder, limit, usage, cache in self._groups():
             most, used = (_number(folder / name) for name in (limit, usage))
-            if most < _UNLIMITED:
-                dropped = _named_number(folder / "memory.stat", cache)
-                yield max(most - used + (0.0 if math.isnan(dropped) else dropped), 0.0)
+            dropped = _named_number(folder / "memory.stat", cache)
+            yield max(most - used + (0.0 if math.isnan(dropped) else dropped), 0.0)
 
     def _groups(self) -> Iterator[tuple[Path, str, str, str]]:
         """The folder of each control group that the process is in, up to the outermost, with the names of its files."""
