@@ -14,10 +14,12 @@ import numpy as np
 from ...benchmarks import Metric
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import automatic_layers, log_choices
+from ...explainers.core.measured_size import Measurement
 from ...explainers.core.together import attribute_together
 from ...explainers.network import (
     Network,
     NetworkRefusedError,
+    Passes,
     UnsharedDropoutError,
     keeping_random_state,
     layer_outputs,
@@ -119,6 +121,33 @@ def preflight_check(
     )
 
 
+@keeping_random_state()
+def with_measured_size(plan: Plan, passes: Passes, check: Callable[[], None]) -> Plan:
+    """A plan that leaves its pass size to a measurement, with the one that suits its network and first images.
+
+    Nothing is measured where something is wrong with the plan or its first samples, which ``preflight_check`` reports.
+
+    Args:
+        plan: what is to run.
+        passes: what the passes of the measurement are counted in.
+        check: called before each sample and each pass size; raises to end the wait.
+    """
+    try:
+        samples = [] if plan_problems(plan) else read(plan, check).first_pass_samples
+    except SampleError:
+        samples = []
+    if not samples:
+        return plan
+    measurement = Measurement(
+        images=np.stack([sample.pixels for sample in samples]),
+        opened=lambda size: replace(plan, measured_size=size).opened(),
+        compiles=plan.tries_compiling,
+        passes=passes,
+        check=check,
+    )
+    return plan.with_measured_size(measurement.best_size())
+
+
 def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
     """The first batch with its maps; what is wrong with them is noted."""
     first, refused = _with_maps(plan, network, first)
@@ -204,12 +233,12 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
 
     Merged shards may then differ from an unsharded run in the last bits.
     """
-    logits = network.pooled_logits(repeat(image, plan.options.pass_size), "place trial")
+    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
     if (logits != logits[0]).any():
         _log.warning(
             "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
-            plan.options.pass_size,
+            plan.pass_size,
         )
     first: FloatArray = logits[0]
     return first

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import mindspore as ms
@@ -17,7 +17,8 @@ from ....summary_format.errors import ExplainrunError
 from ....summary_format.problem import Problem
 from ...arguments import plain_text
 from .cell_state import cell_state
-from .compiling import ONE_AT_A_TIME, GraphRefusedError, first_words, may_compile
+from .compiling import ONE_AT_A_TIME, Graph, GraphRefusedError, first_words, may_compile
+from .for_each_network import ForEachNetwork
 
 Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
@@ -68,8 +69,7 @@ class Library:
     seen: Counter[Key] = field(default_factory=Counter)
 
 
-# By id, since a cell may define equality; the reference says whose id it is.
-_libraries: dict[int, tuple[weakref.ref[nn.Cell], Library]] = {}
+_libraries = ForEachNetwork(Library)  # that all direct calls on a network share
 
 
 class Graphs:
@@ -121,6 +121,10 @@ class Graphs:
         with ONE_AT_A_TIME:
             return self._possible and self._opened().programs.get(key) is not None
 
+    def compiles(self, forward: object) -> bool:
+        """Whether a forward pass runs compiled: as a graph, or since MindSpore compiles every cell that is called."""
+        return isinstance(forward, Graph) or ms.get_context("mode") == ms.GRAPH_MODE
+
     @property
     def _possible(self) -> bool:
         """Whether MindSpore compiles now, and only what it is asked to."""
@@ -139,7 +143,7 @@ class Graphs:
     def _opened(self) -> Library:
         """The library, empty where the network is not the one any more that it was made for: that must pay again."""
         if self._library is None:
-            self._library = _library_of(self._cell)
+            self._library = _libraries[self._cell]
         if self._library.programs and not self._verified:
             self._verify(self._library)
         return self._library
@@ -159,26 +163,22 @@ class Graphs:
             OutOfMemoryError: in a run, whose decisions must not depend on how much memory is free.
         """
         try:
-            return make()
-        except GraphRefusedError as error:
-            said = str(error)
+            with self.noting_refusal(what):
+                return make()
+        except GraphRefusedError:
+            pass
         except (RuntimeError, TypeError) as error:
             if self.own and isinstance(error, ExplainrunError):
                 raise
-            said = f"{type(error).__name__}: {first_words(error)}"
-        self.refused[what] = said
-        _log.info("%s passes are not compiled: %s", what, said)
+            self.refused[what] = f"{type(error).__name__}: {first_words(error)}"
+        _log.info("%s passes are not compiled: %s", what, self.refused[what])
         return None
 
-
-def _library_of(cell: nn.Cell) -> Library:
-    """The library that all direct calls on a network share."""
-    number = id(cell)
-    if number not in _libraries or _libraries[number][0]() is not cell:
-        _libraries[number] = weakref.ref(cell, partial(_forget, number)), Library()
-    return _libraries[number][1]
-
-
-def _forget(number: int, reference: weakref.ref[nn.Cell]) -> None:
-    if number in _libraries and _libraries[number][0] is reference:
-        del _libraries[number]
+    @contextmanager
+    def noting_refusal(self, what: str) -> Iterator[None]:
+        """Keep why passes of a kind are not compiled, if that is what is found within."""
+        try:
+            yield
+        except GraphRefusedError as error:
+            self.refused[what] = str(error)
+            raise
