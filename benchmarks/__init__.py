@@ -6,6 +6,12 @@ from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization.box_metrics import IoSR, Localization, PointingGame
 from .randomization.class_sensitivity import ClassSensitivity
+from .robustness.map_stability import Continuity, LocalLipschitz, SensitivityAvg, SensitivityMax
+from .robustness.relative_stability import (
+    RelativeInputStability,
+    RelativeOutputStability,
+    RelativeRepresentationStability,
+)
 from .robustness.robustness import Robustness
 
 METRICS = Registry(
@@ -18,6 +24,13 @@ METRICS = Registry(
         PointingGame,
         IoSR,
         Robustness,
+        SensitivityMax,
+        SensitivityAvg,
+        LocalLipschitz,
+        Continuity,
+        RelativeInputStability,
+        RelativeOutputStability,
+        RelativeRepresentationStability,
         ClassSensitivity,
     ],
 )
@@ -25,6 +38,7 @@ METRICS = Registry(
 __all__ = [
     "METRICS",
     "ClassSensitivity",
+    "Continuity",
     "CoveredImage",
     "Covering",
     "DeletionAUC",
@@ -32,11 +46,17 @@ __all__ = [
     "Faithfulness",
     "InsertionAUC",
     "IoSR",
+    "LocalLipschitz",
     "Localization",
     "Masks",
     "Metric",
     "NaiveFaithfulness",
     "PointingGame",
+    "RelativeInputStability",
+    "RelativeOutputStability",
+    "RelativeRepresentationStability",
     "Robustness",
     "Scores",
+    "SensitivityAvg",
+    "SensitivityMax",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import Any, ClassVar
 
+from mindspore import nn
+
 from ...explainers.core.construction import Configuration
 from ...explainers.core.view import View
 from ...summary_format.errors import nearest
@@ -38,12 +40,19 @@ class MetricFamily(Metric):
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
         self.control_sensitive, self.map_recomputations = self.member.control_sensitive, self.member.map_recomputations
+        self.recomputed_together = self.member.recomputed_together
 
     def configuration(self) -> Configuration:
         return self.member.configuration()
 
     def score(self, explanation: Explanation) -> Scores:
         return self.member.score(explanation)
+
+    def recomputations_on(self, network: nn.Cell) -> int:
+        return self.member.recomputations_on(network)
+
+    def check_network(self, network: nn.Cell) -> None:
+        self.member.check_network(network)
 
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
         return self.member.extra_questions(view)

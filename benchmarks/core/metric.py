@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from ...explainers.arguments import plain_text, whole_number
 from ...explainers.core.call_options import CallOptions
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.measured_size import PassSize
+from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View, asked_labels
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
+from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, take_over
 from .explanation import Covering, Explanation
 
@@ -35,7 +37,9 @@ class Metric(Configured, ABC):
     Attributes:
         higher_is_better: which way scores go.
         needs_boxes: whether it asks where labels are.
-        map_recomputations: how often it has every map made again.
+        map_recomputations: how often it has every map made again, as far as that is known without the network.
+        recomputed_together: metrics with an equal one look at the same maps, which are made again once for all of them;
+            None for one that shares with none.
         control_sensitive: whether beating control maps says anything; not where a map that ignores the image scores
             best.
 
@@ -46,6 +50,7 @@ class Metric(Configured, ABC):
     higher_is_better: bool = True
     needs_boxes: bool = False
     map_recomputations: int = 0
+    recomputed_together: Hashable = None
     control_sensitive: bool = True
     maps_again: Any = Renamed("map_recomputations")
     controlled: Any = Renamed("control_sensitive")
@@ -61,6 +66,17 @@ class Metric(Configured, ABC):
     @abstractmethod
     def score(self, explanation: Explanation) -> Scores:
         """Scores (Q,) of an explainer's maps, one for each question of ``explanation.view``."""
+
+    def recomputations_on(self, network: nn.Cell) -> int:
+        """How often it has every map of a network made again."""
+        return self.map_recomputations
+
+    def check_network(self, network: nn.Cell) -> None:
+        """Refuse a network of whose maps it can say nothing; asked before the first pass.
+
+        Raises:
+            ValueError: if it cannot.
+        """
 
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
         """The (image, label) pairs whose maps it needs beside those that the view asks for, if any.
@@ -118,6 +134,7 @@ class Metric(Configured, ABC):
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
         explainer = explainer.for_images(images)
+        self.check_network(explainer.network)
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
         view = View(options.network(explainer.network, images), images, rows, labels.reshape(-1), needs=explainer.needs)
@@ -125,8 +142,25 @@ class Metric(Configured, ABC):
             direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
-        scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks))
+        extra = self._extra_maps(explainer, view)
+        scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks, extra=extra))
         return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
+
+    def _extra_maps(self, explainer: Explainer, view: View) -> Mapping[tuple[int, int], FloatArray]:
+        """The maps (H, W) of ``extra_questions`` that a view does not ask for, by image and label.
+
+        Raises:
+            ValueError: if the explainer refuses.
+        """
+        asked = set(zip(view.rows.tolist(), view.labels.tolist(), strict=True))
+        extra = sorted(set(self.extra_questions(view)) - asked)
+        if not extra:
+            return {}
+        rows, labels = np.array(extra).T
+        found, refused = attribute_together([explainer], view.asking(rows, labels))
+        if refused:
+            raise refused[explainer.name]
+        return dict(zip(extra, found[explainer.name].maps, strict=True))
 
 
 def shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:

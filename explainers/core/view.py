@@ -131,11 +131,20 @@ class View:
 
     def subset(self, questions: slice) -> View:
         """A view of some of the questions, which shares nothing but the images."""
+        return self.asking(self.rows[questions], self.labels[questions])
+
+    def asking(self, rows: IntArray, labels: IntArray) -> View:
+        """A view of other questions about the same images, which shares nothing but these.
+
+        Args:
+            rows: (Q,) which image each question is about.
+            labels: (Q,) which label it asks about.
+        """
         return View(
             self.network,
             self.images,
-            self.rows[questions],
-            self.labels[questions],
+            rows,
+            labels,
             needs=self._needs,
             sample_ids=self.sample_ids,
             seed=self._seed,

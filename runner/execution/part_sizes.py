@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from mindspore import nn
 
 from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion, View
@@ -73,21 +74,32 @@ def images_of_maps(explainers: Iterable[Explainer], view: View) -> list[Images]:
 
 
 def images_of_scores(
-    metrics: Iterable[Metric], covered: int, of_maps: Sequence[Images], questions: Sequence[int]
+    metrics: Iterable[Metric], network: nn.Cell, covered: int, of_maps: Sequence[Images], questions: Sequence[int]
 ) -> list[Images]:
     """How many images the scores of an explainer take, for each sample of a batch.
 
     Args:
         metrics: all of them.
+        network: whose maps they score.
         covered: covered images of a question, beside the untouched one and the one that is covered throughout.
         of_maps: what the maps take that are made again, for each sample.
         questions: asked about each sample.
     """
-    again = sum(metric.map_recomputations for metric in metrics)
+    again = recomputations(metrics, network)
     return [
         Images({"perturb": covered * asked}) + Images({kind: again * count for kind, count in images.items()})
         for images, asked in zip(of_maps, questions, strict=True)
     ]
+
+
+def recomputations(metrics: Iterable[Metric], network: nn.Cell) -> int:
+    """How often metrics have every map made again, together: once for those that look at the same maps."""
+    found: dict[object, int] = {}
+    for place, metric in enumerate(metrics):
+        shared = metric.recomputed_together
+        key = (place,) if shared is None else shared
+        found[key] = max(found.get(key, 0), metric.recomputations_on(network))
+    return sum(found.values())
 
 
 def images_of_search(search: HierarchicalOcclusion, shape: tuple[int, ...], questions: Sequence[int]) -> list[Images]:

@@ -159,9 +159,9 @@ def _network_problems(plan: Plan) -> Problems:
     return problems
 
 
-def _metric_problems(plan: Plan) -> list[Problem]:
+def _metric_problems(plan: Plan) -> Problems:
     classes = len(plan.class_names)
-    return [
+    problems = Problems(
         Problem.of(
             "metric-for-other-classes",
             "{metric} was made for {labels:plural label}, {classes:there are class name}",
@@ -171,7 +171,10 @@ def _metric_problems(plan: Plan) -> list[Problem]:
         )
         for metric in plan.metrics
         if metric.num_labels not in (None, classes)
-    ]
+    )
+    for metric in plan.metrics:
+        problems.attempt("", partial(metric.check_network, plan.network))
+    return problems
 
 
 def folder_problems(folder: Path) -> list[Problem]:
