@@ -6,6 +6,8 @@ from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization.box_metrics import IoSR, Localization, PointingGame
 from .randomization.class_sensitivity import ClassSensitivity
+from .randomization.parameter_randomization import EfficientMPRT, ModelParameterRandomization, SmoothMPRT
+from .randomization.random_logit import RandomLogit
 from .robustness.map_stability import Continuity, LocalLipschitz, SensitivityAvg, SensitivityMax
 from .robustness.relative_stability import (
     RelativeInputStability,
@@ -32,6 +34,10 @@ METRICS = Registry(
         RelativeOutputStability,
         RelativeRepresentationStability,
         ClassSensitivity,
+        RandomLogit,
+        ModelParameterRandomization,
+        SmoothMPRT,
+        EfficientMPRT,
     ],
 )
 
@@ -42,6 +48,7 @@ __all__ = [
     "CoveredImage",
     "Covering",
     "DeletionAUC",
+    "EfficientMPRT",
     "Explanation",
     "Faithfulness",
     "InsertionAUC",
@@ -50,8 +57,10 @@ __all__ = [
     "Localization",
     "Masks",
     "Metric",
+    "ModelParameterRandomization",
     "NaiveFaithfulness",
     "PointingGame",
+    "RandomLogit",
     "RelativeInputStability",
     "RelativeOutputStability",
     "RelativeRepresentationStability",
@@ -59,4 +68,5 @@ __all__ = [
     "Scores",
     "SensitivityAvg",
     "SensitivityMax",
+    "SmoothMPRT",
 ]

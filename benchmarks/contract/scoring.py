@@ -15,6 +15,7 @@ from ...explainers.contract.asking import viewed
 from ...explainers.contract.construction import PASS, Checked
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
+from ...explainers.network import WEIGHT_ORDER
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Covering, Explanation, Masks
 from ..core.metric import Metric
@@ -65,8 +66,9 @@ def scored(metric: Metric, explanation: Explanation) -> Scored:
     covering = metric.covering(explanation.view.size)
     if covering is not None:
         needed["perturb"] += _covered_passes(covering, explanation)
-    scores = metric.score(explanation)
-    return Scored(scores, +needed, explanation.view.network.passes.made)
+    scores, made = metric.score(explanation), explanation.view.network.passes.made
+    needed[WEIGHT_ORDER] += made[WEIGHT_ORDER]  # made once for each network
+    return Scored(scores, +needed, +made)
 
 
 def checked_explanation(

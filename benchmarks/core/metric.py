@@ -125,6 +125,25 @@ class Metric(Configured, ABC):
             TypeError: if something is of another type.
             ValueError: if shapes do not fit, a target is out of range, or the mask is needed and missing.
         """
+        explanation = self.explained(
+            explainer, inputs, targets, saliency, mask, output=output, jit=jit, pass_size=pass_size
+        )
+        scores = self.score(explanation)
+        return scores.reshape((len(inputs), -1) if np.ndim(targets) == 2 else -1)
+
+    def explained(
+        self,
+        explainer: Explainer,
+        inputs: Tensor,
+        targets: Any,
+        saliency: Tensor | npt.NDArray[Any] | None = None,
+        mask: Tensor | npt.NDArray[Any] | None = None,
+        *,
+        output: Output = None,
+        jit: Jit = "auto",
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
+    ) -> Explanation:
+        """What ``evaluate`` scores: an explainer's maps of images, one for each label of each; takes the same."""
         if not isinstance(explainer, Explainer):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
         if mask is None and self.needs_boxes:
@@ -142,9 +161,8 @@ class Metric(Configured, ABC):
             direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )
         masks = None if mask is None else shaped(mask, shape, "mask") > 0
-        extra = self._extra_maps(explainer, view)
-        scores = self.score(Explanation(explainer, view, maps.astype(np.float32, copy=False), masks, extra=extra))
-        return scores.reshape(labels.shape if np.ndim(targets) == 2 else -1)
+        maps = maps.astype(np.float32, copy=False)
+        return Explanation(explainer, view, maps, masks, extra=self._extra_maps(explainer, view))
 
     def _extra_maps(self, explainer: Explainer, view: View) -> Mapping[tuple[int, int], FloatArray]:
         """The maps (H, W) of ``extra_questions`` that a view does not ask for, by image and label.

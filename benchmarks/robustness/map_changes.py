@@ -1,4 +1,4 @@
-"""How maps, images, answers and layers change under noise, measured once for all metrics that ask for the same noise."""
+"""How maps, images, answers and layers change under noise, measured once for all metrics of the same noise."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class NoisyQuestions:
         return self._asked((after == before[self._whole.copies[:, 0]]).astype(np.float64)) == 1
 
     def relative_layer_distances(self, layer: str) -> Changes:
-        """(Q, draws) as ``relative_image_distances``, of what a layer gives; takes passes over all images, noisy or not.
+        """(Q, draws) as ``relative_image_distances``, of what a layer gives; takes passes over all images.
 
         Raises:
             ValueError: if there is no such layer, or what it gives does not hold the images along the first axis.
@@ -149,9 +149,7 @@ def _map_changes(explanation: Explanation, near: NoisyImages, noise: Noise) -> d
     return {**changes, **make_noisy_maps(explanation.peers, near, note)}
 
 
-def _layer_distances(
-    view: View, near: NoisyImages, layer: str, count_passes: Callable[[str, int], None]
-) -> Changes:
+def _layer_distances(view: View, near: NoisyImages, layer: str, count_passes: Callable[[str, int], None]) -> Changes:
     """Of each copy (K,); the untouched images go along in passes of their own, so that memory holds few outputs."""
     found, rows = np.zeros(len(near.copies)), np.unique(near.copies[:, 0])
     for first in range(0, len(rows), view.network.pass_size):

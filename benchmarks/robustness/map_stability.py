@@ -61,10 +61,10 @@ class _Sensitivity(MapStability):
 class SensitivityMax(_Sensitivity):
     """Largest ``|s(x + noise) - s(x)| / |s(x)|`` over several draws of noise; from 0, lower is better.
 
-    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), definition 2, on captum's scale, which divides
-    by the map's Euclidean length. Noise is uniform in plus and minus ``radius`` times the image's range; captum's is in
-    plus and minus a number. ``Robustness`` is exp of minus this, of noise that leaves the prediction in place. NaN where
-    the map is zero or a map is not finite.
+    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), definition 2, on captum's scale, which
+    divides by the map's Euclidean length. Noise is uniform in plus and minus ``radius`` times the image's range;
+    captum's is in plus and minus a number. ``Robustness`` is exp of minus this, of noise that leaves the prediction in
+    place. NaN where the map is zero or a map is not finite.
 
     It says how far a map can be moved by what hardly changes the image. It does not say that the map is right: one that
     ignores the image scores 0, and where the network itself changes abruptly a right map must move.
@@ -106,9 +106,9 @@ class SensitivityAvg(_Sensitivity):
 class LocalLipschitz(MapStability):
     """Largest ``|s(x + noise) - s(x)| / |noise|`` over several draws, Euclidean; from 0, lower is better.
 
-    Alvarez-Melis, Jaakkola: On the Robustness of Interpretability Methods (2018), over draws where the paper
-    searches. NaN where a map is not finite, or the image is of one value, whose noise is 0. The score has the unit of the
-    map over that of the image, so explainers compare only where maps have one scale.
+    Alvarez-Melis, Jaakkola: On the Robustness of Interpretability Methods (2018), over draws where the paper searches.
+    NaN where a map is not finite, or the image is of one value, whose noise is 0. The score has the unit of the map
+    over that of the image, so explainers compare only where maps have one scale.
 
     It says how steeply a map changes beside an image. It does not say that the map is right: one that ignores the image
     scores 0, and a map that is made half as large scores half.
@@ -130,8 +130,9 @@ class Continuity(MapStability):
     """Largest sum of a map's absolute changes over the Euclidean length of the noise; from 0, lower is better.
 
     Montavon, Samek, Müller: Methods for Interpreting and Understanding Deep Neural Networks (2018), section 7.1: the
-    strongest ``|R(x) - R(x')|_1 / |x - x'|_2``, here over noisy copies x' of the image in place of the whole domain. NaN
-    where a map is not finite, or the image is of one value. The score has the unit of the map over that of the image.
+    strongest ``|R(x) - R(x')|_1 / |x - x'|_2``, here over noisy copies x' of the image in place of the whole domain.
+    NaN where a map is not finite, or the image is of one value. The score has the unit of the map over that of the
+    image.
 
     It says whether relevance jumps between nearly equal images. It does not say that the map is right: one that ignores
     the image scores 0, and a map that is made half as large scores half.

@@ -17,7 +17,6 @@ from ..core.explanation import Explanation
 from ..core.map_passes import count_map_passes
 
 
-
 @dataclass(frozen=True)
 class Noise:
     """Noise that is uniform in plus and minus a share of an image's range. Equal ones give the same images.

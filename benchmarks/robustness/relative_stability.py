@@ -31,11 +31,10 @@ class _RelativeStability(MapStability):
 class RelativeInputStability(_RelativeStability):
     """Largest relative change of the map over that of the image, over draws of noise; from 0, lower is better.
 
-    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022):
-    ``|(s(x) - s(x')) / s(x)| / max(|(x - x') / x|, eps)``, quotients by pixel, Euclidean lengths, over those noisy
-    copies x' that the network puts into the same class as x. A divisor of 0 counts as eps, 1e-6, so a map with zeros
-    that move scores by millions. NaN where a map is not finite, or all draws change the class. Costs one forward pass of
-    the noisy images beside their maps.
+    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022): ``|(s(x) - s(x')) / s(x)| / max(|(x
+    - x') / x|, eps)``, quotients by pixel, Euclidean lengths, over those noisy copies x' that the network puts into the
+    same class as x. A divisor of 0 counts as eps, 1e-6, so a map with zeros that move scores by millions. NaN where a
+    map is not finite, or all draws change the class. Costs one forward pass of the noisy images beside their maps.
 
     It says whether a map moves more than its image does. It does not say that the map is right: one that ignores the
     image scores 0. As each pixel counts relative to what it was, the least salient ones decide.
@@ -56,10 +55,9 @@ class RelativeInputStability(_RelativeStability):
 class RelativeOutputStability(_RelativeStability):
     """Largest relative change of the map over the distance of the logits, over draws of noise; from 0, lower is better.
 
-    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022):
-    ``|(s(x) - s(x')) / s(x)| / max(|h(x) - h(x')|, eps)``, with logits h, else as ``RelativeInputStability``. It forgives
-    a map that moves where the network's answer does. It does not say that the map is right: one that ignores the image
-    scores 0.
+    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022): ``|(s(x) - s(x')) / s(x)| /
+    max(|h(x) - h(x')|, eps)``, with logits h, else as ``RelativeInputStability``. It forgives a map that moves where
+    the network's answer does. It does not say that the map is right: one that ignores the image scores 0.
 
     Args:
         samples: see ``MapStability``.
@@ -77,11 +75,11 @@ class RelativeOutputStability(_RelativeStability):
 class RelativeRepresentationStability(_RelativeStability):
     """Largest relative change of the map over that of what a layer gives, over draws of noise; from 0, lower is better.
 
-    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022):
-    ``|(s(x) - s(x')) / s(x)| / max(|(L(x) - L(x')) / L(x)|, eps)``, with the outputs L of a layer, else as
-    ``RelativeInputStability``. Behind a ReLU many outputs are 0 before noise, and each that then is not weighs 1e6 times;
-    name a layer without, such as a convolution. Costs passes that read the layer, of the images and of their noisy
-    copies. It does not say that the map is right: one that ignores the image scores 0.
+    Agarwal et al.: Rethinking Stability for Attribution-based Explanations (2022): ``|(s(x) - s(x')) / s(x)| /
+    max(|(L(x) - L(x')) / L(x)|, eps)``, with the outputs L of a layer, else as ``RelativeInputStability``. Behind a
+    ReLU many outputs are 0 before noise, and each that then is not weighs 1e6 times; name a layer without, such as a
+    convolution. Costs passes that read the layer, of the images and of their noisy copies. It does not say that the map
+    is right: one that ignores the image scores 0.
 
     Args:
         layer: dotted name of the layer to read; its output must hold the images along the first axis.

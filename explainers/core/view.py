@@ -63,6 +63,9 @@ class Needs:
         return cls(union, frozenset().union(*(need.outputs for need in needs)), frozenset(union.keys() - to_image))
 
 
+_NO_SAMPLE = 2**64 - 1  # ids of samples are smaller
+
+
 class View:
     """A batch of images and the (image, label) questions asked of them.
 
@@ -128,6 +131,17 @@ class View:
         """Views of so many of the questions each, in order, which share nothing but the images."""
         for first in range(0, len(self.rows), size):
             yield self.subset(slice(first, first + size))
+
+    def with_network(self, network: Network, logits: Callable[[], FloatArray], needs: Needs) -> View:
+        """A view of the same questions, asked of another network.
+
+        Args:
+            network: where passes run.
+            logits: gives (N, classes), what that network says of the images; asked if something needs them.
+            needs: of all explainers that shall look at it.
+        """
+        asked = (self.images, self.rows, self.labels)
+        return View(network, *asked, needs=needs, sample_ids=self.sample_ids, seed=self._seed, logits=logits)
 
     def subset(self, questions: slice) -> View:
         """A view of some of the questions, which shares nothing but the images."""
@@ -223,6 +237,10 @@ class View:
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""
         return keyed_generator(self._seed, int(self.sample_ids[row]), purpose)
+
+    def common_generator(self, purpose: str) -> np.random.Generator:
+        """The random numbers of no image, but of all of them: the same in every batch and shard."""
+        return keyed_generator(self._seed, _NO_SAMPLE, purpose)
 
 
 def _placed(values: FloatArray, rows: IntArray, length: int) -> FloatArray:

@@ -25,6 +25,7 @@ from .outputs import NetworkRefusedError
 from .tensors import exact_bytes
 
 GRAPH_TRIAL = "graph trial"
+WEIGHT_ORDER = "weight order"
 _NO_KERNEL = re.compile(r"operator\[(\w+)\] fail|kernel (\w+) unregistered|kernelmod for op (\w+) fail", re.IGNORECASE)
 
 
@@ -126,7 +127,8 @@ def _ends(running: list[str], _cell: nn.Cell, _inputs: Any, output: Any) -> None
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
-    "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
+    "perturb", "noise" (of metrics of robustness), "random weights" and "weight order" (of those of randomization),
+    "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
     "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a forward and a
     backward from a layer's channels), and what explainers run themselves ("mask", "occlude", ...).
 

@@ -89,10 +89,9 @@ class Network:
         self.passes, self.dropout = Passes(), DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
         self.layer_runs: dict[str, LayerRun] = {}
-        self._fill = fill
+        self._fill, self.written = fill, Written(cell)
         self._latest: Tensor | None = None
         self._activations: list[Activation] = []  # that were checked
-        self.written = Written(cell)
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
         self.graphs = Graphs(cell, jit, own=own_graphs, shared=not callable(output))  # a function may be another later
@@ -184,11 +183,7 @@ class Network:
     def streamed_probabilities(
         self, rows: Iterable[FloatArray | Block], activation_fn: Activation, kind: str = "perturb"
     ) -> Iterator[FloatArray]:
-        """Probabilities (up to 256, classes) of images (C, H, W), drawn as for ``streamed_logits`` into full passes.
-
-        Raises:
-            ValueError: if the network does not return (N, classes).
-        """
+        """Probabilities (up to 256, classes) of images (C, H, W), drawn as for ``streamed_logits`` into full passes."""
         yield from (self.activated(logits, activation_fn) for logits in gathered(self.streamed_logits(rows, kind)))
 
     def beside(self, cell: nn.Cell) -> Network:
@@ -198,6 +193,12 @@ class Network:
             other = self._beside[id(cell)] = Network(cell, self.pass_size, fill=self._fill, jit=jit, own_graphs=own)
             other._forward, other.trial = None, self.trial
         other.passes, other.after_pass = self.passes, self.after_pass
+        return other
+
+    def with_other_weights(self) -> Network:
+        """This network while its parameters are others: nothing that graphs or memory hold of it now is used there."""
+        other = Network(self.cell, self.pass_size, fill=self._fill, output=self._asks[0], classes=self._asks[1])
+        other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
         return other
 
     def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
@@ -290,8 +291,7 @@ class Network:
         asked = Asked(layers, rule, image or not layers or INPUT_LAYER in taps, kind or pass_kind(rule))
         found = joined_derivatives(list(derivatives_by_pass(self, images, labels, asked)))
         if INPUT_LAYER in taps:
-            found.activations[INPUT_LAYER] = images
-            found.gradients[INPUT_LAYER] = found.input_gradient
+            found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
         return found
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
@@ -343,8 +343,7 @@ class Network:
             NetworkRefusedError: if the network returns nothing that is its logits.
             ValueError: if the rule does not hold for all that rectifies in the network.
         """
-        returned = rectified_output(self.cell, self.input(images), rule)
-        return self._logits(returned, len(images) if together else None)
+        return self._logits(rectified_output(self.cell, self.input(images), rule), len(images) if together else None)
 
     def input(self, images: Tensor) -> Tensor:
         """Float32 images as the network takes them: in the type of its parameters."""

@@ -90,9 +90,7 @@ class ExplanationScheduler:
         pixels = self._view.size[0] * self._view.size[1]
         covered = set().union(*(covering.passing(pixels) for covering in self.coverings))
         asked = np.bincount(self._view.rows, minlength=len(self._batch.samples)).tolist()
-        images = images_of_scores(
-            self._plan.metrics, self._network.cell, len(covered), self._images(explainer), asked
-        )
+        images = images_of_scores(self._plan.metrics, self._network.cell, len(covered), self._images(explainer), asked)
         return cut(images, self._network.pass_size)
 
     def questions(self, part: Range) -> IntArray:

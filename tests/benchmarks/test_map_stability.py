@@ -1,4 +1,4 @@
-"""How far maps move under noise, by hand on linear networks, where a map of input times gradient is weights times image."""
+"""How far maps move under noise, by hand on linear networks, where input times gradient is weights times image."""
 
 import numpy as np
 import pytest
@@ -271,5 +271,3 @@ def test_parts_are_cut_by_maps_that_are_made_once(linear):
     assert recomputations(same, network) == 10
     assert recomputations([*same, other], network) == 14
     assert recomputations([*same, Robustness(3, nn.Softmax(), samples=7), Robustness(3, nn.Softmax())], network) == 27
-
-
