@@ -65,8 +65,8 @@ class NoisyQuestions:
         """
         memory, mine = self._explanation.memory, (self._noise, self._explanation.explainer.name)
         if mine not in memory:
-            for name, found in _map_changes(self._explanation, self._near, self._noise).items():
-                memory[self._noise, name] = found
+            for name, of_explainer in _map_changes(self._explanation, self._near, self._noise).items():
+                memory[self._noise, name] = of_explainer
         changes = memory[mine]
         if isinstance(changes, ValueError):
             raise changes
@@ -93,7 +93,9 @@ class NoisyQuestions:
     def same_class(self) -> npt.NDArray[np.bool_]:
         """(Q, draws) whether the likeliest class stays the same; takes the same pass."""
         before, after = self._view.logits.argmax(axis=1), self._whole.logits.argmax(axis=1)
-        return self._asked((after == before[self._whole.copies[:, 0]]).astype(np.float64)) == 1
+        same = (after == before[self._whole.copies[:, 0]]).astype(np.float64)
+        kept: npt.NDArray[np.bool_] = self._asked(same) == 1
+        return kept
 
     def relative_layer_distances(self, layer: str) -> Changes:
         """(Q, draws) as ``relative_image_distances``, of what a layer gives; takes passes over all images.

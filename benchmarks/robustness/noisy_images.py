@@ -85,12 +85,6 @@ class NoisyImages:
         noisy: FloatArray = self.view.images[row] + self._noise(self.view, row, draw, int(self.attempts[copy]))
         return noisy
 
-    def by_question(self, of_copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """What is known of each copy (K,), as (Q, draws) of the copies of each question's image."""
-        table = np.full((len(self.view.images), int(self.copies[:, 1].max()) + 1), np.nan)
-        table[self.copies[:, 0], self.copies[:, 1]] = of_copies
-        return table[self.view.rows]
-
     def chunks(self, needs: Needs) -> Iterator[tuple[IntArray, IntArray, View]]:
         """Views of a pass of copies, or of a pass of questions on them where ``needs`` has passes of its own to share.
 

@@ -171,7 +171,7 @@ class View:
         images: FloatArray,
         asked: IntArray,
         labels: IntArray,
-        logits: FloatArray | None,
+        logits: FloatArray | Callable[[], FloatArray] | None,
         needs: Needs,
     ) -> View:
         """A view of changed copies of the images, which draw the random numbers of those that they are made of.
@@ -181,7 +181,7 @@ class View:
             images: (N, C, H, W) the copies.
             asked: (Q,) which copy each question is about.
             labels: (Q,) which label it asks about.
-            logits: (N, classes) of the copies, where they are known already.
+            logits: (N, classes) of the copies, where they are known already, or what gives them when asked for.
             needs: of all explainers that shall look at it.
         """
         ids = self.sample_ids[rows]
