@@ -1,6 +1,9 @@
 """Metrics that score explainers: maps in, one number per question out."""
 
 from ..explainers.core.registry import Registry
+from .axiomatic.completeness import Completeness
+from .axiomatic.input_invariance import InputInvariance
+from .axiomatic.non_sensitivity import NonSensitivity
 from .core.explanation import CoveredImage, Covering, Explanation, Masks
 from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
@@ -38,12 +41,16 @@ METRICS = Registry(
         ModelParameterRandomization,
         SmoothMPRT,
         EfficientMPRT,
+        Completeness,
+        InputInvariance,
+        NonSensitivity,
     ],
 )
 
 __all__ = [
     "METRICS",
     "ClassSensitivity",
+    "Completeness",
     "Continuity",
     "CoveredImage",
     "Covering",
@@ -51,6 +58,7 @@ __all__ = [
     "EfficientMPRT",
     "Explanation",
     "Faithfulness",
+    "InputInvariance",
     "InsertionAUC",
     "IoSR",
     "LocalLipschitz",
@@ -59,6 +67,7 @@ __all__ = [
     "Metric",
     "ModelParameterRandomization",
     "NaiveFaithfulness",
+    "NonSensitivity",
     "PointingGame",
     "RandomLogit",
     "RelativeInputStability",

@@ -15,7 +15,7 @@ from ...explainers.contract.asking import viewed
 from ...explainers.contract.construction import PASS, Checked
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
-from ...explainers.network import WEIGHT_ORDER
+from ...explainers.network import SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Covering, Explanation, Masks
 from ..core.metric import Metric
@@ -67,7 +67,7 @@ def scored(metric: Metric, explanation: Explanation) -> Scored:
     if covering is not None:
         needed["perturb"] += _covered_passes(covering, explanation)
     scores, made = metric.score(explanation), explanation.view.network.passes.made
-    needed[WEIGHT_ORDER] += made[WEIGHT_ORDER]  # made once for each network
+    needed += Counter({kind: made[kind] for kind in (WEIGHT_ORDER, SHIFT_TRIAL, UNIFORM)})  # once for each network
     return Scored(scores, +needed, +made)
 
 

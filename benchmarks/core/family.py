@@ -10,6 +10,8 @@ from mindspore import nn
 
 from ...explainers.core.construction import Configuration
 from ...explainers.core.view import View
+from ...explainers.network import Network
+from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import nearest
 from .explanation import Covering, Explanation
 from .metric import Metric, Scores
@@ -53,6 +55,9 @@ class MetricFamily(Metric):
 
     def check_network(self, network: nn.Cell) -> None:
         self.member.check_network(network)
+
+    def try_on(self, network: Network, image: FloatArray) -> None:
+        self.member.try_on(network, image)
 
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
         return self.member.extra_questions(view)

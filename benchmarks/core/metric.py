@@ -17,7 +17,7 @@ from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.measured_size import PassSize
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View, asked_labels
-from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
+from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Network, Output
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, take_over
 from .explanation import Covering, Explanation
@@ -73,6 +73,13 @@ class Metric(Configured, ABC):
 
     def check_network(self, network: nn.Cell) -> None:
         """Refuse a network of whose maps it can say nothing; asked before the first pass.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+
+    def try_on(self, network: Network, image: FloatArray) -> None:
+        """The same where it takes passes to see; asked once, of an image (C, H, W), before any map is made.
 
         Raises:
             ValueError: if it cannot.
@@ -157,6 +164,7 @@ class Metric(Configured, ABC):
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
         view = View(options.network(explainer.network, images), images, rows, labels.reshape(-1), needs=explainer.needs)
+        self.try_on(view.network, images[0])
         maps = (
             direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )

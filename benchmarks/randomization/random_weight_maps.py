@@ -9,8 +9,7 @@ import numpy as np
 from mindspore import nn
 
 from ...explainers.core.together import attribute_together
-from ...explainers.core.view import Needs, View
-from ...explainers.network import Network
+from ...explainers.core.view import View
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...explainers.network.variants.random_weights import (
     WeightLayer,
@@ -18,6 +17,7 @@ from ...explainers.network.variants.random_weights import (
     random_weights,
     weight_layers,
 )
+from ..core.changed_network import asked_of
 from ..core.explanation import Explanation
 from ..core.map_passes import count_map_passes
 from ..core.metric import Scores
@@ -88,7 +88,7 @@ class Randomization:
             if not able:
                 break
             with random_weights(view.network, step.layers, _generators(view)) as network:
-                after, refused = self._maps(able, _asked_of(network, able))
+                after, refused = self._maps(able, asked_of(network, able, view.images, "random weights"))
             errors |= refused
             for name, maps in after.items():
                 found[name][place] = measure(before[name], maps)
@@ -123,18 +123,3 @@ def _smoothed(explanations: Sequence[Explanation], noise: Noise, view: View) -> 
 
 def _generators(view: View) -> Callable[[str], np.random.Generator]:
     return lambda layer: view.common_generator(f"random weights {layer}")
-
-
-def _asked_of(network: Network, explanations: Sequence[Explanation]) -> View:
-    """The explanations' questions, asked of a network with other weights."""
-    view, needs = explanations[0].view, Needs.together(one.explainer.needs for one in explanations)
-
-    def logits() -> FloatArray:
-        rows = np.unique(view.rows)
-        explanations[0].count_passes("random weights", len(rows))
-        asked = network.pooled_logits((view.images[row] for row in rows), "random weights")
-        found = np.zeros((len(view.images), asked.shape[1]), np.float32)
-        found[rows] = asked
-        return found
-
-    return view.with_network(network, logits, needs)

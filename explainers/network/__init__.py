@@ -11,7 +11,7 @@ from .layer_outputs import layer_outputs, logits_from
 from .mc_dropout import DropoutPlaces, UnsharedDropoutError, check_droppable
 from .modes import evaluating, half_training, keeping_flags, keeping_random_state
 from .outputs import NetworkRefusedError, Output
-from .passes import GRAPH_TRIAL, WEIGHT_ORDER, OutOfMemoryError, Passes, pass_kind
+from .passes import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
 from .rows import Block, asked_columns, by_image, gathered, in_passes
 from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
@@ -23,6 +23,8 @@ __all__ = [
     "GRAPH_TRIAL",
     "INPUT_LAYER",
     "PROBED",
+    "SHIFT_TRIAL",
+    "UNIFORM",
     "WEIGHT_ORDER",
     "Block",
     "Derivatives",

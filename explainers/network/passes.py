@@ -25,7 +25,7 @@ from .outputs import NetworkRefusedError
 from .tensors import exact_bytes
 
 GRAPH_TRIAL = "graph trial"
-WEIGHT_ORDER = "weight order"
+WEIGHT_ORDER, SHIFT_TRIAL, UNIFORM = "weight order", "shift trial", "uniform"
 _NO_KERNEL = re.compile(r"operator\[(\w+)\] fail|kernel (\w+) unregistered|kernelmod for op (\w+) fail", re.IGNORECASE)
 
 
@@ -128,6 +128,7 @@ class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
     "perturb", "noise" (of metrics of robustness), "random weights" and "weight order" (of those of randomization),
+    "shift trial" (whether a first layer absorbs a shift) and "shifted", "uniform" (images of one value),
     "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
     "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a forward and a
     backward from a layer's channels), and what explainers run themselves ("mask", "occlude", ...).

@@ -201,10 +201,10 @@ class Network:
         other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
         return other
 
-    def uniform_logits(self, value: float, shape: tuple[int, ...]) -> FloatArray:
+    def uniform_logits(self, value: float, shape: tuple[int, ...], kind: str = "perturb") -> FloatArray:
         """Logits (classes,) of an image (C, H, W) whose every value is the same; asked once, then remembered."""
         if (value, shape) not in self._uniform:
-            self._uniform[value, shape] = self.pooled_logits([np.full(shape, value, np.float32)])[0]
+            self._uniform[value, shape] = self.pooled_logits([np.full(shape, value, np.float32)], kind)[0]
         return self._uniform[value, shape]
 
     def compile(self, images: FloatArray, kind: str = "compile") -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from ...benchmarks import Covering
 from ...explainers import Explainer, View
 from ...explainers.core.measured_size import SIZE_TRIAL
-from ...explainers.network import GRAPH_TRIAL, WEIGHT_ORDER, Network, pass_kind, probe_rows
+from ...explainers.network import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, Network, pass_kind, probe_rows
 
+_COUNTED_AS_MADE = (GRAPH_TRIAL, SIZE_TRIAL, WEIGHT_ORDER, SHIFT_TRIAL, UNIFORM)  # which the network decides
 Costs = Mapping[str, Mapping[str, float]]
 
 
@@ -128,7 +129,7 @@ class Profile:
     def drained(self) -> Costs:
         """Everything counted since the last call."""
         passes = self._network.passes.drained()
-        for kind in (GRAPH_TRIAL, SIZE_TRIAL, WEIGHT_ORDER):  # which the network decides
+        for kind in _COUNTED_AS_MADE:
             self._needed[kind] += passes.made[kind]
         refused = {f"{what}: {why}" for what, why in self._network.refused.items()}
         costs: dict[str, Mapping[str, float]] = {

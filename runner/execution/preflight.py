@@ -178,9 +178,11 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    """The plan with a layer for each explainer that lacks one; what layers inside others give is looked at."""
+    """The plan with a layer for each explainer that lacks one; what else shows on an image is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
     _check_inner_layers(plan, network, image, problems)
+    for metric in () if problems else plan.metrics:
+        problems.attempt(metric.name, partial(metric.try_on, network, image))
     return plan
 
 

@@ -7,6 +7,7 @@ from mindspore import Tensor, nn
 from scipy.stats import entropy, spearmanr
 
 from explainrun.benchmarks import EfficientMPRT, Explanation, ModelParameterRandomization, SmoothMPRT
+from explainrun.benchmarks.randomization.random_weight_maps import Randomization
 from explainrun.explainers import ConstantMap, GradCAM, Gradient, InputXGradient, Network, Occlusion, RandomMap, View
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.network.variants import random_weights as module
@@ -159,7 +160,7 @@ class TestWeights:
     @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
     @pytest.mark.parametrize("at", range(1, 13))
     def test_they_are_put_back_whenever_something_raises(self, state, monkeypatch, error, at):
-        """Five parameters are written and put back; what raises at one of these writes, or after it, is a signal, say."""
+        """Five parameters are written, then put back; one of these writes raises, before or after it is done."""
         network = Network(TwoLayers())
         layers, before = weight_layers(network, IMAGES[0]), state(network.cell)
         writes, write = [], module._write
@@ -288,8 +289,6 @@ class TestScores:
         assert metric.score(reseeded) != scores[2:]
 
     def test_steps_are_spread_evenly_over_the_layers(self):
-        from explainrun.benchmarks.randomization.random_weight_maps import Randomization
-
         layers = [WeightLayer(name, (name,)) for name in "abcdefg"]
         for order, at_most, expected in (
             ("top_down", None, "gfedcba"), ("top_down", 3, "gda"), ("bottom_up", 3, "adg"), ("top_down", 1, "a"),

@@ -1,0 +1,38 @@
+"""The questions of explanations, asked of a network that was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...explainers.core.view import Needs, View
+from ...explainers.network import Network
+from ...explainers.network.tensors import FloatArray
+from .explanation import Explanation
+
+
+def asked_of(network: Network, explanations: Sequence[Explanation], images: FloatArray, kind: str) -> View:
+    """The same questions about images, or changed ones, asked of another network.
+
+    What it says of the images is asked once an explainer looks at it: the original network, whose layers are changed
+    too for the time being, must not be asked then.
+
+    Args:
+        network: the changed one.
+        explanations: of the explainers that are going to look at it.
+        images: (N, C, H, W), one for each of the explanations' images.
+        kind: what passes count as that ask for logits.
+    """
+    view, needs = explanations[0].view, Needs.together(one.explainer.needs for one in explanations)
+
+    def logits() -> FloatArray:
+        rows = np.unique(view.rows)
+        explanations[0].count_passes(kind, len(rows))
+        asked = network.pooled_logits((images[row] for row in rows), kind)
+        found = np.zeros((len(images), asked.shape[1]), np.float32)
+        found[rows] = asked
+        return found
+
+    other = view.with_network(network, logits, needs)
+    return other.with_images(np.arange(len(images)), images, view.rows, view.labels, logits, needs)
