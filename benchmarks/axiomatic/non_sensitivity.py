@@ -31,7 +31,7 @@ class NonSensitivity(Metric):
     finite. Costs ``samples`` images for each patch of an image, shared by all explainers and labels.
 
     It says whether a map is right about what plays no role at all. Where the network uses every patch, as most do, it
-    says only how much of the image a map leaves at zero; it does not say whether what is used much is salient.
+    says only how much of an image the map leaves at zero; it does not say whether what is used much is salient.
 
     Args:
         patch_size: pixels a side; patches at the right and the lower edge may be smaller.

@@ -15,7 +15,7 @@ from .explanation import Explanation
 def asked_of(network: Network, explanations: Sequence[Explanation], images: FloatArray, kind: str) -> View:
     """The same questions about images, or changed ones, asked of another network.
 
-    What it says of the images is asked once an explainer looks at it: the original network, whose layers are changed
+    What it says of the images is asked when an explainer first looks at it: the original network, whose layers are changed
     too for the time being, must not be asked then.
 
     Args:
@@ -34,5 +34,4 @@ def asked_of(network: Network, explanations: Sequence[Explanation], images: Floa
         found[rows] = asked
         return found
 
-    other = view.with_network(network, logits, needs)
-    return other.with_images(np.arange(len(images)), images, view.rows, view.labels, logits, needs)
+    return view.with_images(np.arange(len(images)), images, view.rows, view.labels, logits, needs, network)

@@ -34,7 +34,7 @@ class Noise:
         """Noise as a user describes it.
 
         Raises:
-            ValueError: if samples is no whole number from 1, or radius no number above 0.
+            ValueError: if samples is not a whole number from 1, or radius not a number above 0.
         """
         return cls(whole_number(samples, "samples"), positive_number(radius, "radius"))
 

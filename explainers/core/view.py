@@ -132,17 +132,6 @@ class View:
         for first in range(0, len(self.rows), size):
             yield self.subset(slice(first, first + size))
 
-    def with_network(self, network: Network, logits: Callable[[], FloatArray], needs: Needs) -> View:
-        """A view of the same questions, asked of another network.
-
-        Args:
-            network: where passes run.
-            logits: gives (N, classes), what that network says of the images; asked if something needs them.
-            needs: of all explainers that shall look at it.
-        """
-        asked = (self.images, self.rows, self.labels)
-        return View(network, *asked, needs=needs, sample_ids=self.sample_ids, seed=self._seed, logits=logits)
-
     def subset(self, questions: slice) -> View:
         """A view of some of the questions, which shares nothing but the images."""
         return self.asking(self.rows[questions], self.labels[questions])
@@ -173,6 +162,7 @@ class View:
         labels: IntArray,
         logits: FloatArray | Callable[[], FloatArray] | None,
         needs: Needs,
+        network: Network | None = None,
     ) -> View:
         """A view of changed copies of the images, which draw the random numbers of those that they are made of.
 
@@ -183,9 +173,10 @@ class View:
             labels: (Q,) which label it asks about.
             logits: (N, classes) of the copies, where they are known already, or what gives them when asked for.
             needs: of all explainers that shall look at it.
+            network: where passes run; by default the same.
         """
-        ids = self.sample_ids[rows]
-        return View(self.network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
+        ids, network = self.sample_ids[rows], network or self.network
+        return View(network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
 
     parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
 

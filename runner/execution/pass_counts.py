@@ -27,11 +27,15 @@ class Profile:
     ===============  ==================================================================================================
     infer            N samples
     differentiate,   Q questions, those among them that metrics add (ClassSensitivity), by backward rule, where any
-    guided, ...      explainer reads that pass; Robustness adds S Q for S samples
+    guided, ...      explainer reads that pass; Robustness adds S Q for S samples, and so do metrics of
+                     stability, once for those of the same noise
     activate         R images with questions, where any explainer reads outputs alone
     occlude, mask,   an explainer's own: its ``images_needed_for``; Robustness adds those of noisy images
     ood, ...
-    noise            the noisy images that Robustness looks at, those that it draws again among them
+    noise            the noisy images that Robustness looks at, those that it draws again among them; S N for metrics
+                     of relative stability, once for those of the same noise
+    random weights,  images whose logits an explainer looks at under random weights, or on shifted images; maps made
+    shifted          again for each of L layers, or once, add L Q or Q to "differentiate" and the like
     perturb          R K for each explainer, R being the questions whose map has an order and K the covered images that
                      differ among all metrics' ``covering``; and each baseline, once
     dropout          N where all masks share what comes before them, else ``samples`` times that
@@ -42,6 +46,9 @@ class Profile:
     Of others, whose images follow from each other or are trials, passes are counted:
 
     ===============  ==================================================================================================
+    weight order     1, once, where a metric draws weights at random or shifts the input; later starts make it again
+    shift trial      2, once, where a metric shifts the input; later starts make it again
+    uniform          1, once, for each baseline of Completeness that no covering names
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph

@@ -16,7 +16,12 @@ LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XG
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
-METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
+STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
+             "RelativeOutputStability", "RelativeRepresentationStability")  # fmt: skip
+RANDOMIZATION = ("RandomLogit", "ModelParameterRandomization", "SmoothMPRT", "EfficientMPRT")
+AXIOMATIC = ("Completeness", "InputInvariance", "NonSensitivity")
+METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity",
+           *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow

@@ -20,7 +20,7 @@ from ..tensors import FloatArray, as_array, require_pynative
 from ..tensors.layers import find_layer
 from .random_weights import weight_layers
 
-_ROUNDING = 30  # times that of logits: a shift makes pixels larger, and what they are told apart by coarser
+_ROUNDING = 30  # times that of logits: a shift makes pixels larger, and their differences coarser
 _FAILS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 _Absorbed = tuple[str, FloatArray]  # the first layer's name, and what a shift adds to its output (1, ...)
 

@@ -12,7 +12,7 @@ from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
 from ..images import squares
-from ..rows import BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, Row
+from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
 from ..subjects import CONFIGS, Subject
@@ -113,4 +113,12 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         return Job(
             max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
         )
-    return Job(subject.many, "truth", explainers, [METRICS[row.method]()])
+    options: dict[str, Any] = {
+        "RandomLogit": {"num_labels": subject.classes},
+        "RelativeRepresentationStability": {"layer": subject.layer, "samples": 3},
+        **{method: {"samples": 3} for method in STABILITY[:-1]},
+        "ModelParameterRandomization": {"layers": 3},
+        "SmoothMPRT": {"layers": 2, "samples": 2},
+    }.get(row.method, {})
+    samples = max(1, subject.many // 4) if row.method in (*STABILITY, *RANDOMIZATION, *AXIOMATIC) else subject.many
+    return Job(samples, "truth", explainers, [METRICS[row.method](**options)])
