@@ -27,7 +27,7 @@ class InputInvariance(Metric):
     layer adds is taken away at each of its places, so that it may pad with zeros. A network whose answers do not come
     back is refused: its first layer with weights must be a convolution or dense layer that gets the image as it is, or
     scaled, and runs once, and nothing else may look at the image. NaN where the map is zero, or one is not finite.
-    Costs every map once more, and two passes once for a network, none of them compiled.
+    Costs every map once more, and four passes once for a network, none of them compiled.
 
     It says whether a method, or the value that it takes for a blank pixel, hangs on where pixel values begin.
     ``InputXGradient`` does, and so do perturbations by a fixed value; gradients do not. It does not say that the map is

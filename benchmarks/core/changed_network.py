@@ -15,8 +15,8 @@ from .explanation import Explanation
 def asked_of(network: Network, explanations: Sequence[Explanation], images: FloatArray, kind: str) -> View:
     """The same questions about images, or changed ones, asked of another network.
 
-    What it says of the images is asked when an explainer first looks at it: the original network, whose layers are changed
-    too for the time being, must not be asked then.
+    What it says of the images is asked when an explainer first looks at it: the original network, whose layers are
+    changed too for the time being, must not be asked then.
 
     Args:
         network: the changed one.

@@ -47,7 +47,7 @@ class Profile:
 
     ===============  ==================================================================================================
     weight order     1, once, where a metric draws weights at random or shifts the input; later starts make it again
-    shift trial      2, once, where a metric shifts the input; later starts make it again
+    shift trial      4, once, where a metric shifts the input; later starts make it again
     uniform          1, once, for each baseline of Completeness that no covering names
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer

@@ -26,7 +26,7 @@ _Absorbed = tuple[str, FloatArray]  # the first layer's name, and what a shift a
 
 
 def try_shift(network: Network, image: FloatArray, shift: float) -> None:
-    """See whether the first layer of a network can absorb a shift; two passes, once for images of a shape.
+    """See whether the first layer of a network can absorb a shift; four passes, once for images of a shape.
 
     Args:
         network: where they run, counted as "shift trial".
@@ -64,9 +64,8 @@ def _absorbed(network: Network, image: FloatArray, shift: float) -> _Absorbed:
     known, key = _known.setdefault(network, {}), (shift, image.shape)
     if key not in known:
         name = weight_layers(network, image)[0].cells[0]
-        fixed = fixed_images(image.shape)
         try:
-            known[key] = _tried(network, name, fixed[: max(1, min(2, network.pass_size - 2))], shift)
+            known[key] = _tried(network, name, fixed_images(image.shape)[:1], shift)
         except OutOfMemoryError:
             raise
         except _FAILS as error:
@@ -76,27 +75,38 @@ def _absorbed(network: Network, image: FloatArray, shift: float) -> _Absorbed:
     return known[key]
 
 
-def _tried(network: Network, name: str, images: FloatArray, shift: float) -> _Absorbed:
+def _tried(network: Network, name: str, image: FloatArray, shift: float) -> _Absorbed:
     """The first layer, and what the shift adds to its output.
 
     Raises:
         ValueError: if the network does not answer the same once that is taken away.
     """
-    blank = np.zeros((1, *images.shape[1:]), np.float32)
-    outputs: list[Any] = []
-    other = network.with_other_weights()
-    with _hooked(network.cell, name, partial(_note, outputs)):
-        expected = other.logits(np.concatenate([blank, blank + np.float32(shift), images]), SHIFT_TRIAL)[2:]
-    if len(outputs) != 1 or not isinstance(outputs[0], Tensor):
-        what = f"it runs {len(outputs)} times" if len(outputs) != 1 else f"it gives a {type(outputs[0]).__name__}"
-        raise _refusal(name, shift, what)
-    before, after = as_array(outputs[0])[:2]
-    added = (after - before)[None]
+    blank = np.zeros_like(image)
+    other, shifted = network.with_other_weights(), np.float32(shift)
+    outputs = [_output(other, name, one, shift) for one in (blank, blank + shifted)]
+    added = outputs[1] - outputs[0]
+    expected = other.logits(image, SHIFT_TRIAL)
     with _taking_away(network.cell, name, added):
-        found = other.logits(images + np.float32(shift), SHIFT_TRIAL)
+        found = other.logits(image + shifted, SHIFT_TRIAL)
     if not agree(expected, found, network.type, _ROUNDING * max(1.0, abs(shift))):
         raise _refusal(name, shift, f"answers are {np.abs(found - expected).max():.2g} apart")
     return name, added
+
+
+def _output(network: Network, name: str, image: FloatArray, shift: float) -> FloatArray:
+    """What a layer gives for an image (1, C, H, W).
+
+    Raises:
+        ValueError: if it does not run once, or gives something else than a tensor.
+    """
+    outputs: list[Any] = []
+    with _hooked(network.cell, name, partial(_note, outputs)):
+        network.logits(image, SHIFT_TRIAL)
+    if len(outputs) != 1:
+        raise _refusal(name, shift, f"it runs {len(outputs)} times")
+    if not isinstance(outputs[0], Tensor):
+        raise _refusal(name, shift, f"it gives a {type(outputs[0]).__name__}")
+    return as_array(outputs[0])[:1]
 
 
 def _refusal(layer: str, shift: float, why: str) -> ValueError:
