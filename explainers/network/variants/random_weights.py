@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from ....summary_format.problem import Problem
-from ..graphs.for_each_network import ForEachNetwork
 from ..passes import WEIGHT_ORDER, OutOfMemoryError
 from ..probing import fixed_images
 from ..service import Network
@@ -68,14 +68,15 @@ def weight_layers(network: Network, image: FloatArray) -> tuple[WeightLayer, ...
         ValueError: in graph mode, which ignores hooks, or if no layer that runs has parameters.
     """
     require_pynative("random weights")
-    known, key = _orders[network.cell], (image.shape, tuple(_owners(network.cell)))
-    if key not in known:
-        known[key] = _grouped(network.cell, _order(network, image))
-    return known[key]
+    known = _orders.setdefault(network, {})
+    if image.shape not in known:
+        known[image.shape] = _grouped(network.cell, _order(network, image))
+    return known[image.shape]
 
 
-_Key = tuple[tuple[int, ...], tuple[str, ...]]  # shape of an image, and the cells that hold parameters
-_orders: ForEachNetwork[dict[_Key, tuple[WeightLayer, ...]]] = ForEachNetwork(dict)
+_orders: weakref.WeakKeyDictionary[Network, dict[tuple[int, ...], tuple[WeightLayer, ...]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @contextmanager
