@@ -113,12 +113,12 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         return Job(
             max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
         )
-    options: dict[str, Any] = {
+    given: dict[str, dict[str, Any]] = {
         "RandomLogit": {"num_labels": subject.classes},
         "RelativeRepresentationStability": {"layer": subject.layer, "samples": 3},
         **{method: {"samples": 3} for method in STABILITY[:-1]},
         "ModelParameterRandomization": {"layers": 3},
         "SmoothMPRT": {"layers": 2, "samples": 2},
-    }.get(row.method, {})
+    }
     samples = max(1, subject.many // 4) if row.method in (*STABILITY, *RANDOMIZATION, *AXIOMATIC) else subject.many
-    return Job(samples, "truth", explainers, [METRICS[row.method](**options)])
+    return Job(samples, "truth", explainers, [METRICS[row.method](**given.get(row.method, {}))])
