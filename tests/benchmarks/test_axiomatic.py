@@ -217,7 +217,7 @@ class TestNonSensitivity:
         weights = np.zeros((1, 1, 2, 5))
         weights[0, 0, 0, :2] = 1, 0.01
         network, saliency = linear(weights), np.zeros((1, 1, 2, 5), np.float32)
-        saliency[0, 0, 0, 0] = 7
+        saliency[0, 0, 0, 0], saliency[0, 0, 1, 3] = 700, 0.3
         image = np.linspace(0, 1, 10, dtype=np.float32).reshape(1, 1, 2, 5)
         for threshold, expected in ((0.1, 0), (1e-3, 0.1)):
             metric = NonSensitivity(1, 20, threshold)

@@ -146,6 +146,18 @@ class TestWeights:
             assert other.passes is network.passes
         assert state(cell) == before
 
+    def test_what_batch_norm_measured_stays(self):
+        cell = TwoLayers()
+        measured = np.array([1, 2, 3, 4], np.float32)
+        for kept in (cell.norm.moving_mean, cell.norm.moving_variance):
+            kept.set_data(Tensor(measured))
+        cell.norm.beta.set_data(Tensor(measured))
+        network = Network(cell)
+        with random_weights(network, weight_layers(network, IMAGES[0]), _generator):
+            assert (cell.norm.moving_mean.asnumpy() == measured).all()
+            assert (cell.norm.moving_variance.asnumpy() == measured).all()
+            assert (cell.norm.beta.asnumpy() != measured).all()
+
     def test_what_was_compiled_holds_before_and_afterwards_but_not_within(self):
         network = Network(TwoLayers().set_train(False), fill=True, jit="on")
         logits = network.logits(IMAGES)
