@@ -18,6 +18,7 @@ from .merge import merge
 from .report import report
 from .run import run
 from .scores import scores
+from .trend import trend
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
@@ -34,5 +35,5 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):
+for command in (explain, merge, inspect, scores, report, baseline, compare, trend, run, layers, list_):
     main.add_command(command)
