@@ -176,7 +176,7 @@ class ExplanationScores:
             pytest.fail(_no_baseline(path, self.summary_dir), pytrace=False)
         try:
             held = _rules(given, None if rules is None else self._session.rootdir / rules)
-            how = {"alpha": held.alpha, "floors": held.floors, "by": held.by, "require": held.require}
+            how: dict[str, Any] = {name: getattr(held, name) for name in ("alpha", "floors", "by", "require")}
             return compare(path, self.summary_dir, held.tolerances, **how, **chosen)
         except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None

@@ -1,8 +1,9 @@
 """How far a true mean over questions may lie from the one that was found, also where few samples have anything to say.
 
-A bootstrap interval sees what its samples show: where hardly any of them differs from the rest it is narrow, or empty,
-however few they are. So the bounds here are the most cautious of three: the bootstrap's, those of Student's t, and,
-where nearly all samples are alike, what an event could do that so few samples may not have shown.
+A bootstrap interval sees what its samples show: it is too narrow where they are few or uneven, and empty where all are
+alike, however few they are. So the bounds here are the most cautious of four: the bootstrap's, those of Student's t,
+those of Hall for uneven samples, and, where nearly all samples are alike, what an event could do that so few samples
+may not have shown.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Events:
         return below, above
 
     def rare(self, sums: Array, counts: Array) -> Array:
-        """(cells,) whether so few samples differ from the rest that their variance says little."""
+        """(cells,) whether most samples are alike, and so few differ from them that their variance says little."""
         samples, differing = samples_of(counts), np.sum(self.counted(sums, counts), axis=0)
-        few: Array = (differing < samples) & (differing < FEW_EVENTS)
+        few: Array = (2.0 * differing < samples) & (differing < FEW_EVENTS)
         return few
 
 
@@ -88,11 +89,39 @@ def standard_errors(sums: Array, counts: Array) -> Array:
 
 def kurtosis(sums: Array, counts: Array) -> Array:
     """(cells,) fourth moment of the samples' deviations over their squared variance; at least 3, as of a normal one."""
+    return np.maximum(_moment(sums, counts, 4, otherwise=3.0), 3.0)
+
+
+def skewness(sums: Array, counts: Array) -> Array:
+    """(cells,) third moment of the samples' deviations over their standard deviation's third power; 0 if all alike."""
+    return _moment(sums, counts, 3, otherwise=0.0)
+
+
+def _moment(sums: Array, counts: Array, power: int, otherwise: float) -> Array:
     apart = sums - np.nan_to_num(means_of(sums, counts)) * counts
-    samples = samples_of(counts)
-    second, fourth = ((apart**power).sum(axis=0) / np.maximum(samples, 1.0) for power in (2, 4))
-    found: Array = np.divide(fourth, second**2, out=np.full(samples.shape, 3.0), where=second > 0)
-    return np.maximum(found, 3.0)
+    samples = np.maximum(samples_of(counts), 1.0)
+    second, higher = ((apart**degree).sum(axis=0) / samples for degree in (2, power))
+    found: Array = np.divide(higher, second ** (power / 2), out=np.full(samples.shape, otherwise), where=second > 0)
+    return found
+
+
+def uneven_reach(reach: Array, skew: Array, samples: Array) -> Array:
+    """How many standard errors below a mean the true one may lie, by Hall's cubic transformation.
+
+    It undoes the skewness of the studentised mean (Hall: On the Removal of Skewness by Transformation, 1992, (4) with
+    a = 1/3, b = 1/6). For the other side, turn the sign of the skewness.
+
+    Args:
+        reach: (cells,) quantile of Student's t for the error that is allowed, above 0.
+        skew: (cells,) skewness of the samples.
+        samples: (cells,) how many there are.
+    """
+    known = np.abs(skew) > 1e-6
+    samples = np.maximum(samples, 1.0)
+    turned, root = np.where(known, skew, 1.0), np.sqrt(samples)
+    inner = 1.0 + turned * (reach / root - turned / (6.0 * samples))
+    found: Array = np.where(known, 3.0 * root / turned * (np.cbrt(inner) - 1.0), reach)
+    return found
 
 
 def largest_share(events: Array, samples: Array, error: float) -> Array:
@@ -129,12 +158,14 @@ def mean_bounds(
     if interval is None:
         interval = bootstrap_intervals(sums, counts, confidence=1.0 - 2.0 * error, resamples=resamples)
     samples, means = samples_of(counts), means_of(sums, counts)
-    reach = stdtrit(np.maximum(samples - 1.0, 1.0), 1.0 - error) * standard_errors(sums, counts)
+    errors, skew = standard_errors(sums, counts), skewness(sums, counts)
+    reach = stdtrit(np.maximum(samples - 1.0, 1.0), 1.0 - error)
+    down, up = (np.maximum(reach, uneven_reach(reach, way, samples)) * errors for way in (skew, -skew))
     rare, (below, above) = events.rare(sums, counts), events.counted(sums, counts)
     unseen = [
         np.where(rare, events.usual + sign * events.span * largest_share(some, samples, error), means)
         for sign, some in ((-1.0, below), (1.0, above))
     ]
-    low = np.minimum(np.minimum(interval[0], means - reach), unseen[0])
-    high = np.maximum(np.maximum(interval[1], means + reach), unseen[1])
+    low = np.minimum(np.minimum(interval[0], means - down), unseen[0])
+    high = np.maximum(np.maximum(interval[1], means + up), unseen[1])
     return np.stack([low, high])

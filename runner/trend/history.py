@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -212,9 +213,9 @@ def _compared(
     if not explainers or not metrics:
         return {}, "they have no explainer and metric in common"
     own = Tolerances(tolerances.everywhere, {key: one for key, one in tolerances.by_metric.items() if key in metrics})
-    chosen = {"explainers": explainers, "metrics": metrics}
+    judged = partial(compare, alpha=alpha, explainers=explainers, metrics=metrics, maps=False, resamples=resamples)
     try:
-        found = compare(before, now, own, alpha=alpha, maps=False, resamples=resamples, **chosen)
+        found = judged(before, now, own)
     except NotComparableError as error:
         return {}, "; ".join(map(str, error.problems))
     return {(change.explainer, change.metric): change for change in found.changes}, None

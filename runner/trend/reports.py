@@ -111,10 +111,8 @@ def _summary(history: History) -> str:
 
 
 def _where(line: Line, history: History) -> str:
-    steps = [f"{one.verdict.value} in {place}" for place, one in enumerate(line.steps, start=2) if _failing(one)]
-    steps += [f"{line.overall.verdict.value} from 1 to {len(history.runs)}"] if _failing(line.overall) else []
-    return ", ".join(steps)
-
-
-def _failing(change: Change | None) -> bool:
-    return change is not None and change.verdict.failing
+    overall = f"from 1 to {len(history.runs)}"
+    changes = [(f"in {place}", change) for place, change in enumerate(line.steps, start=2)] + [(overall, line.overall)]
+    return ", ".join(
+        f"{one.verdict.value} {where}" for where, one in changes if one is not None and one.verdict.failing
+    )

@@ -117,7 +117,7 @@ def checked_choice(name: str, said: Any, allowed: Sequence[str]) -> str | None:
     Raises:
         ValueError: if it is something else.
     """
-    if said is None or said in allowed:
+    if said is None or (isinstance(said, str) and said in allowed):
         return said
     words = "{name} must be {allowed:repr or}, or left out, got {given!r}"
     raise ValueError(Problem.of("choice-unknown", words, name=name, allowed=list(allowed), given=said))
