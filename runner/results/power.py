@@ -12,18 +12,18 @@ from .resampling import Array
 
 POWER = 0.8  # a fall that is called detectable is found four times of five
 _Z = float(ndtri(POWER))
-_ROUNDS = 60  # of a fixed point that is found in about ten
-_MOST_SAMPLES = 1e9  # beyond it nothing is learnt from a number
+_ROUNDS = 20  # of a fixed point that is found in about ten
+_MOST_SAMPLES = 1e9  # above it nothing is learnt from a number
 
 
 def detectable_falls(sums: Array, counts: Array, events: Events, *, tolerances: Array, level: float) -> Array:
-    """The smallest true falls that are found beyond noise and beyond a tolerance with a power of 80 %.
+    """The smallest true falls that are found beyond noise, and above a tolerance, with a power of 80 %.
 
     A fall f of a mean with standard error s is found if the mean that is seen, f + s Z, exceeds both the tolerance and
     t(level) s, hence four times of five if f = s (k + z sqrt(1 + w (k^2 + f^2 / s^2))) with k the larger of both over
     s, z the 80 % quantile of Z, and w what s, an estimate too, varies by: (kurtosis - 1) / 4N, at its first order. So
     the power holds on average over samples as these. Sign flips of few samples are a little weaker than t, for which f
-    is made larger by 1 / N. And a sign flip test needs log2(1 / level) samples that fell where all
+    is made larger by 2 / N. And a sign flip test needs log2(1 / level) samples that fell where all
     others stayed as they were, which bounds f where few changed.
 
     Args:
@@ -41,7 +41,7 @@ def detectable_falls(sums: Array, counts: Array, events: Events, *, tolerances: 
     with np.errstate(divide="ignore", invalid="ignore"):
         critical = np.maximum(tolerances / errors, _critical(samples, level))
         varying = (kurtosis(sums, counts) - 1.0) / (4.0 * samples)
-        reach = _reach(critical, varying, varying) * (1.0 + 1.0 / samples)
+        reach = _reach(critical, varying, varying) * (1.0 + 2.0 / samples)
         falls = np.where(errors > 0, errors * reach, tolerances)
         falls = np.maximum(falls, _of_all(samples, level) * (1.0 + 1.5 * varying) * errors * np.sqrt(samples))
     rare = events.rare(sums, counts)
@@ -75,7 +75,7 @@ def samples_needed(sums: Array, counts: Array, events: Events, *, tolerances: Ar
         for _ in range(_ROUNDS):
             critical = _critical(needed, level)
             reach = _reach(critical, peaked / needed, peaked / samples)
-            needed = np.clip((spread * reach * (1.0 + 1.0 / needed)) ** 2, max(least, 2), 2 * _MOST_SAMPLES)
+            needed = np.clip((spread * reach * (1.0 + 2.0 / needed)) ** 2, max(least, 2), 2 * _MOST_SAMPLES)
         unseen = np.maximum(
             np.log(level) / np.log1p(-np.minimum(tolerances / events.span, 1.0 - 1e-12)),
             gammaincinv(least, POWER) / np.minimum(tolerances / events.span, 1.0),

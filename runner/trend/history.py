@@ -188,7 +188,7 @@ def _check_names(runs: Sequence[ScoredRun], explainers: Sequence[str], metrics: 
     """
     known = (("explainer", explainers, _every(run.explainers for run in runs)),
              ("metric", metrics, _every(run.metrics for run in runs)))  # fmt: skip
-    words = "no run has an {kind} {name!r}; {nearest}"
+    words = "no run has the {kind} {name!r}; {nearest}"
     problems = [
         Problem.of("no-run-has-such", words, kind=kind, name=name, nearest=nearest(name, names))
         for kind, wanted, names in known

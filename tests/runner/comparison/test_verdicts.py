@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from explainrun.runner.cli.main import main
-from explainrun.runner.comparison import NotComparableError, Verdict, compare, scored_run
+from explainrun.runner.comparison import NotComparableError, Verdict, compare, scored_run, write_baseline
 from explainrun.runner.comparison.formats.junit import as_junit
 from explainrun.runner.comparison.formats.markdown import as_markdown
 from explainrun.runner.comparison.formats.table import as_table
@@ -152,8 +152,6 @@ def test_too_few_samples_to_be_tested_are_not_shown_either(make_scored):
 
 def test_baselines_of_earlier_versions_give_the_same(make_run, tmp_path):
     """A baseline keeps all scores, so verdicts, slices and floors are those of the run itself."""
-    from explainrun.runner.comparison import write_baseline
-
     one, two = make_run("one"), make_run("two", seed=1, fall=0.004)
     write_baseline(scored_run(one.root), tmp_path / "kept.json")
     assert json.loads((tmp_path / "kept.json").read_text())["version"] == 1
