@@ -20,11 +20,11 @@ Array = npt.NDArray[np.float64]
 EXPLAINERS = ("First", "Second")
 METRICS = ("Smooth", "Uneven", "Heavy", "Hit", "Rare")
 ALPHA, POWER, SURE = 0.05, 0.8, 0.99
-TOLERANCE = 0.03
+TOLERANCE, WIDE = 0.03, 0.06  # what falls, and what falls of runs that are as large as the gate asks for
 DRAWS = 999  # of each bootstrap and test
 _LABELS = 3
 _REDRAWN = {"Hit": 0.3, "Rare": 0.04}  # share of hits that a second run draws again
-_MOST_SAMPLES = 250  # of runs that are as large as the gate asks for
+_MOST_SAMPLES = 300  # of runs that are as large as the gate asks for: hits would take more, and are found with these
 
 
 @dataclass(frozen=True)
@@ -237,13 +237,13 @@ def _floors(rng: np.random.Generator, pairs: int, samples: int) -> list[Rate]:
 def _as_many_as_needed(rng: np.random.Generator, pairs: int) -> list[Rate]:
     """Runs of as many samples as 24 were said to need: falls of the tolerance found, and runs alike shown to be so."""
     found, shown, tries = Counter[str](), Counter[str](), Counter[str]()
+    wide = {"tolerances": WIDE}
     for _ in range(pairs):
-        for place, change in enumerate(_compared(rng, 24, 0.0).changes[: len(METRICS)]):
-            number, metric = change.samples_needed, change.metric
-            if number is not None and number <= _MOST_SAMPLES:
-                tries[metric] += 1
-                found[metric] += _fallen(rng, number, place, TOLERANCE).p_value <= ALPHA
-                shown[metric] += _compared(rng, number, 0.0).changes[place].verdict.shown
+        for place, change in enumerate(_compared(rng, 24, 0.0, **wide).changes[: len(METRICS)]):
+            number, metric = min(change.samples_needed or _MOST_SAMPLES, _MOST_SAMPLES), change.metric
+            tries[metric] += 1
+            found[metric] += _fallen(rng, number, place, WIDE).p_value <= ALPHA
+            shown[metric] += _compared(rng, number, 0.0, **wide).changes[place].verdict.shown
     kinds: Mapping[str, Callable[[str], int]] = {
         "a fall of the tolerance is found": found.__getitem__, "no fall is shown to be none": shown.__getitem__,
     }  # fmt: skip
@@ -251,5 +251,4 @@ def _as_many_as_needed(rng: np.random.Generator, pairs: int) -> list[Rate]:
         Rate(what=f"as many samples as needed, {metric}: {what}", times=times(metric), tries=tries[metric], least=POWER)
         for what, times in kinds.items()
         for metric in METRICS
-        if tries[metric]
     ]

@@ -28,9 +28,9 @@ from .trend import trend
 def main() -> None:
     """Explain image classifiers in batches on MindSpore, and score the explanations.
 
-    Exit codes: 0 fine; 1 only of compare: the explanations got worse, or what it was to require; 2 bad input, or what a command is there to show
-    cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
-    also end with 3 where a run is unfinished.
+    Exit codes: 0 fine; 1 only of compare: the explanations got worse, or not all that was required is shown; 2 bad
+    input, or what a command is there to show cannot be written to standard output; 3 it failed or was stopped, and can
+    be run again as it is. inspect and scores also end with 3 where a run is unfinished.
     """
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 

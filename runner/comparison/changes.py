@@ -155,7 +155,7 @@ class Rows:
         )
 
     def _falls_at_most(self, interval: FloatArray, family: Family) -> FloatArray:
-        """(rows,) falls that the samples do not rule out; 0 where nothing was changed at all."""
+        """(rows,) the largest falls that the samples do not rule out."""
         usual = math.isclose(family.error, (1.0 - CONFIDENCE) / 2.0)
         _, high = mean_bounds(
             self.sums,
@@ -165,7 +165,8 @@ class Rows:
             resamples=family.resamples,
             interval=interval if usual else None,
         )
-        return np.where(self.pairs.untouched, 0.0, high)
+        found: FloatArray = high
+        return found
 
     def _change(
         self,

@@ -69,25 +69,17 @@ class Pairs:
 
     @cached_property
     def spans(self) -> FloatArray:
-        """(rows,) by how much a score of the metric could change at once, as far as the scores of all explainers in
-        both runs show it.
+        """(rows,) by how much a score could change at once, as far as all explainers' scores in both runs show it.
+
+        0 where network and explainer are the same in both runs: what no sample shows then does not happen.
         """
         runs, explainers = (self.baseline, self.candidate), self.baseline.explainers
         reach = {
             metric: span_of([run.scores[explainer, metric] for run in runs for explainer in explainers])
             for metric in self.baseline.metrics
         }
-        return np.array([reach[metric] for _, metric in self.rows], np.float64)
-
-    @cached_property
-    def untouched(self) -> npt.NDArray[np.bool_]:
-        """(rows,) whether network and explainer are the same in both runs and not one score differs, so that there is
-        no change to be estimated from samples.
-        """
-        alike = np.nan_to_num(self.before, nan=np.inf) == np.nan_to_num(self.now, nan=np.inf)
-        made = np.array([self._made_alike(explainer) for explainer, _ in self.rows], bool)
-        same: npt.NDArray[np.bool_] = alike.all(axis=0) & made
-        return same
+        spans = [0.0 if self._made_alike(explainer) else reach[metric] for explainer, metric in self.rows]
+        return np.array(spans, np.float64)
 
     def _made_alike(self, explainer: str) -> bool:
         networks = [run.described.get("network") for run in (self.baseline, self.candidate)]

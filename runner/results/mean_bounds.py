@@ -40,10 +40,14 @@ class Events:
         above: Array = (apart > dust).sum(axis=0).astype(np.float64)
         return below, above
 
+    def seldom(self, sums: Array, counts: Array) -> Array:
+        """(cells,) whether most samples are alike, as of hits and misses."""
+        most: Array = 2.0 * np.sum(self.counted(sums, counts), axis=0) < samples_of(counts)
+        return most
+
     def rare(self, sums: Array, counts: Array) -> Array:
-        """(cells,) whether most samples are alike, and so few differ from them that their variance says little."""
-        samples, differing = samples_of(counts), np.sum(self.counted(sums, counts), axis=0)
-        few: Array = (2.0 * differing < samples) & (differing < FEW_EVENTS)
+        """(cells,) whether, besides, so few samples differ from them that their variance says little."""
+        few: Array = self.seldom(sums, counts) & (np.sum(self.counted(sums, counts), axis=0) < FEW_EVENTS)
         return few
 
 

@@ -37,12 +37,15 @@ def detectable_falls(sums: Array, counts: Array, events: Events, *, tolerances: 
         (cells,) in the scores' unit; NaN where no fall could be found.
     """
     samples, errors = samples_of(counts), standard_errors(sums, counts)
-    needed = _falling_samples(level)
+    needed, seldom = _falling_samples(level), events.seldom(sums, counts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        critical = np.maximum(tolerances / errors, _critical(samples, level))
         varying = (kurtosis(sums, counts) - 1.0) / (4.0 * samples)
-        reach = _reach(critical, varying, varying) * (1.0 + 2.0 / samples)
-        falls = np.where(errors > 0, errors * reach, tolerances)
+        falls = np.zeros(errors.shape)
+        for _ in range(_ROUNDS):
+            own = np.sqrt(errors**2 + np.where(seldom, _of_events(falls, events.span), 0.0) / samples)
+            critical = np.maximum(tolerances / own, _critical(samples, level))
+            reach = _reach(critical, varying, varying) * (1.0 + 2.0 / samples)
+            falls = np.where(own > 0, own * reach, tolerances)
         falls = np.maximum(falls, _of_all(samples, level) * (1.0 + 1.5 * varying) * errors * np.sqrt(samples))
     rare = events.rare(sums, counts)
     share = betaincinv(needed, np.maximum(samples - needed + 1.0, 1.0), POWER)
@@ -69,7 +72,8 @@ def samples_needed(sums: Array, counts: Array, events: Events, *, tolerances: Ar
     samples, errors = samples_of(counts), standard_errors(sums, counts)
     least = _falling_samples(level)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        spread = errors * np.sqrt(samples) / tolerances
+        added = np.where(events.seldom(sums, counts), _of_events(tolerances, events.span), 0.0)
+        spread = np.sqrt(errors**2 * samples + added) / tolerances
         peaked = (kurtosis(sums, counts) - 1.0) / 4.0
         needed = np.full(spread.shape, float(max(least, 2)))
         for _ in range(_ROUNDS):
@@ -83,6 +87,12 @@ def samples_needed(sums: Array, counts: Array, events: Events, *, tolerances: Ar
     needed = np.where(events.rare(sums, counts), np.maximum(needed, unseen), needed)
     known = (needed <= _MOST_SAMPLES) & (tolerances > 0) & (samples >= 2)
     return np.where(known, np.ceil(np.where(known, needed, 0.0)), np.nan)
+
+
+def _of_events(falls: Array, span: Array) -> Array:
+    """(cells,) by how much falls of a mean add to the variance of samples if a few of them fall by the whole span."""
+    added: Array = np.maximum(falls * (span - falls), 0.0)
+    return added
 
 
 def _falling_samples(level: float) -> int:

@@ -68,16 +68,21 @@ def test_hits_that_did_not_change_show_little(make_scored):
     assert only(compare(many, many)).verdict is Verdict.NON_INFERIOR
 
 
-def test_what_was_not_touched_is_shown_to_be_as_before(make_scored):
-    """The same network and options, and not one other score: there is no change to be estimated."""
-    hits = make_scored(np.ones(24), **NETWORK)
-    found = only(compare(hits, hits, 0.0))
-    assert (found.verdict, found.fall_at_most) == (Verdict.NON_INFERIOR, 0)
-    other = make_scored(np.ones(24), described={"network": {"class": "Net", "parameters": "xyz"}})
-    assert only(compare(hits, other)).verdict is Verdict.INCONCLUSIVE
-    options = make_scored(np.ones(24), explainers=("E",), **NETWORK)
+def test_the_same_network_and_options_do_nothing_that_no_sample_shows(make_scored):
+    """All scores alike, or but for dust: what other networks might do to other samples does not count."""
+    hits, dust = np.ones(24), np.where(np.arange(24) == 3, 1.0 - 1e-6, 1.0)
+    for values in (hits, dust):
+        runs = make_scored(hits, **NETWORK), make_scored(values, **NETWORK)
+        found = only(compare(*runs, 1e-5))
+        assert (found.verdict, found.fall_at_most < 1e-6) == (Verdict.NON_INFERIOR, True)
+    other = make_scored(hits, described={"network": {"class": "Net", "parameters": "xyz"}})
+    assert only(compare(runs[0], other)).verdict is Verdict.INCONCLUSIVE
+    options = make_scored(hits, **NETWORK)
     options.explainers["E"]["masks"] = 8
-    assert only(compare(hits, options)).verdict is Verdict.INCONCLUSIVE
+    assert only(compare(runs[0], options)).verdict is Verdict.INCONCLUSIVE
+    assert only(compare(make_scored(hits), make_scored(hits))).verdict is Verdict.INCONCLUSIVE  # nobody knows
+    same = make_scored(hits, **NETWORK)
+    assert only(compare(same, same, 0.0)).verdict is Verdict.NON_INFERIOR
 
 
 def test_a_smaller_alpha_shows_less(pair):
