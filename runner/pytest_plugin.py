@@ -86,12 +86,12 @@ class _Session:
                f"{wording.class_name(comparison, one.label)}") for one in comparison.slices),
         ]  # fmt: skip
         notes = [
-            f"{row}: {change.verdict.value} by {baseline}, {wording.reason(change)}"
+            f"{row}: not judged by {baseline}: {wording.reason(change)}"
             for change, row in undecided
             if change.verdict in wording.UNDECIDED
         ]
         notes += [
-            f"{check.explainer}, {check.metric}: floor not shown to be met, {wording.floor_reason(check)}"
+            f"{check.explainer}, {check.metric}: floor not shown to be met: {wording.floor_reason(check)}"
             for check in comparison.floors
             if check.verdict in wording.UNDECIDED
         ]

@@ -23,8 +23,9 @@ def detectable_falls(sums: Array, counts: Array, events: Events, *, tolerances: 
     t(level) s, hence four times of five if f = s (k + z sqrt(1 + w (k^2 + f^2 / s^2))) with k the larger of both over
     s, z the 80 % quantile of Z, and w what s, an estimate too, varies by: (kurtosis - 1) / 4N, at its first order. So
     the power holds on average over samples as these. Sign flips of few samples are a little weaker than t, for which f
-    is made larger by 2 / N. And a sign flip test needs log2(1 / level) samples that fell where all
-    others stayed as they were, which bounds f where few changed.
+    is larger by 2 / N. Where most samples are alike, as of hits and misses, a few of them fall by their whole span,
+    which adds to s. And a sign flip test needs log2(1 / level) samples that fell where all others stayed as they were,
+    which bounds f where few changed.
 
     Args:
         sums: (N, cells) falls, summed up by sample.

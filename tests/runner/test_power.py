@@ -131,10 +131,10 @@ def test_samples_that_did_not_change_detect_what_would_change_enough_of_them():
     fall = detectable([0.0] * 24, level=0.02, span=0.5)
     assert stats.binom.sf(5, 24, fall / 0.5) == pytest.approx(0.8)
     assert math.isnan(detectable([0.0] * 5, level=0.02))
-    # a change of 1 in every 100 samples stays unseen in so many
-    assert needed([0.0] * 24, 0.01, level=0.025) == math.ceil(
-        max(math.log(0.025) / math.log(0.99), stats.gamma.ppf(0.8, 6) / 0.01)
-    )
+    # a fall of 1 in every 100 samples stays unseen in fewer, and varies by 0.01 * 0.99 each
+    unseen = stats.gamma.ppf(0.8, 6) / 0.01
+    varying = 0.99 / 0.01 * (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2
+    assert max(unseen, varying) < needed([0.0] * 24, 0.01, level=0.025) < 1.1 * max(unseen, varying)
 
 
 def test_no_number_of_samples_shows_a_fall_of_nothing():
