@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -157,11 +158,11 @@ def simulated(pairs: int, seed: int = 0, sizes: Sequence[int] = (24, 60)) -> Ite
 
 
 def _compared(
-    rng: np.random.Generator, samples: int, falls: Array | float, *, evenly: bool = False, **options: object
+    rng: np.random.Generator, samples: int, falls: Array | float, *, evenly: bool = False, **options: Any
 ) -> Comparison:
     every = np.broadcast_to(np.asarray(falls, np.float64), (len(EXPLAINERS), len(METRICS)))
     usual = {"maps": False, "resamples": DRAWS, "tolerances": TOLERANCE}
-    return compare(*Scene.drawn(rng, samples).runs(rng, every, evenly=evenly), **{**usual, **options})  # type: ignore[arg-type]
+    return compare(*Scene.drawn(rng, samples).runs(rng, every, evenly=evenly), **{**usual, **options})
 
 
 def _false_alarms(rng: np.random.Generator, pairs: int, samples: int) -> list[Rate]:
@@ -172,7 +173,11 @@ def _false_alarms(rng: np.random.Generator, pairs: int, samples: int) -> list[Ra
 
 def _false_alarms_everywhere(rng: np.random.Generator, pairs: int, samples: int) -> list[Rate]:
     """The same with slices and with floors at the true means."""
-    options = {"tolerances": 0.0, "by": "label", "floors": {metric: _mean(metric) for metric in METRICS}}
+    options: dict[str, Any] = {
+        "tolerances": 0.0,
+        "by": "label",
+        "floors": {metric: _mean(metric) for metric in METRICS},
+    }
     failed = sum(not _compared(rng, samples, 0.0, **options).passed for _ in range(pairs))
     return [Rate(what="false alarms in rows, slices and floors", times=failed, tries=pairs, most=ALPHA)]
 
@@ -237,7 +242,7 @@ def _floors(rng: np.random.Generator, pairs: int, samples: int) -> list[Rate]:
 def _as_many_as_needed(rng: np.random.Generator, pairs: int) -> list[Rate]:
     """Runs of as many samples as 24 were said to need: falls of the tolerance found, and runs alike shown to be so."""
     found, shown, tries = Counter[str](), Counter[str](), Counter[str]()
-    wide = {"tolerances": WIDE}
+    wide: dict[str, Any] = {"tolerances": WIDE}
     for _ in range(pairs):
         for place, change in enumerate(_compared(rng, 24, 0.0, **wide).changes[: len(METRICS)]):
             number, metric = min(change.samples_needed or _MOST_SAMPLES, _MOST_SAMPLES), change.metric

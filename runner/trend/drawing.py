@@ -15,7 +15,7 @@ from ..comparison.formats.wording import number, printable
 from .history import History, Line, Point
 
 _WIDTH, _PANEL, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 220, 70, 210, 34, 34  # pixels
-_STEP = 40  # between two runs, at least
+_STEP, _KEY = 40, 16  # between two runs, at least, and between names of explainers
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe, Ito 2008
 _DASHES = ("", "6 3", "2 3")  # once colours begin again
 _TICKS = 4
@@ -30,7 +30,7 @@ def trend_as_svg(history: History) -> str:
         part for place, lines in enumerate(panels) for part in _Panel(lines, history, width, _PANEL * place).parts()
     ]
     names = [
-        _text(_LEFT, _PANEL * len(panels) + 20 * place, f"{place}  {printable(name)}")
+        _text(_LEFT, panel * len(panels) + 20 * place, f"{place}  {printable(name)}")
         for place, name in enumerate(history.runs, start=1)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
@@ -60,12 +60,14 @@ class _Panel:
         history: of all.
         width: of the drawing, in pixels.
         top: where the panel begins.
+        height: of the panel.
     """
 
     lines: Sequence[Line]
     history: History
     width: int
     top: int
+    height: int
 
     def parts(self) -> Iterator[str]:
         """The elements of the panel."""
@@ -88,7 +90,7 @@ class _Panel:
 
     def _y(self, value: float) -> float:
         low, high = self._range
-        return self.top + _PANEL - _BOTTOM - (_PANEL - _TOP - _BOTTOM) * (value - low) / (high - low)
+        return self.top + self.height - _BOTTOM - (self.height - _TOP - _BOTTOM) * (value - low) / (high - low)
 
     def _axes(self) -> Iterator[str]:
         low, high = self._range
@@ -98,7 +100,7 @@ class _Panel:
             yield f'<path d="M{_LEFT} {y:.1f}H{self.width - _RIGHT}" stroke="#ddd"/>'
             yield _text(_LEFT - 8, y + 4, number(value, max(abs(low), abs(high))), anchor="end")
         for run in range(len(self.history.runs)):
-            yield _text(self._x(run), self.top + _PANEL - _BOTTOM + 18, str(run + 1), anchor="middle")
+            yield _text(self._x(run), self.top + self.height - _BOTTOM + 18, str(run + 1), anchor="middle")
 
     def _line(self, line: Line, place: int) -> Iterator[str]:
         colour = _COLOURS[place % len(_COLOURS)]
@@ -110,7 +112,7 @@ class _Panel:
         yield f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
         for run, one in known:
             yield from self._mark(line, run, one, shift, colour)
-        key = self.top + _TOP + 16 * place
+        key = self.top + _TOP + _KEY * place
         dashed = f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"'
         yield f'<path d="M{self.width - _RIGHT + 24} {key}h20" {dashed}/>'
         yield _text(self.width - _RIGHT + 50, key + 4, printable(line.explainer))

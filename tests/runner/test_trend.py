@@ -176,6 +176,9 @@ def test_the_drawing(three):
     numbers = [float(one.get(key)) for one in root.iter(f"{SVG}circle") for key in ("cx", "cy")]
     width, height = (float(root.get(key)) for key in ("width", "height"))
     assert all(0 <= number <= max(width, height) for number in numbers)
+    many = [run(str(place), *[BASE] * 30, explainers=tuple(f"E{i}" for i in range(30))) for place in range(2)]
+    root = Tree.fromstring(trend_as_svg(history_of(many)))
+    assert max(float(one.get("y")) for one in root.iter(f"{SVG}text")) < float(root.get("height"))
     Tree.fromstring(trend_as_svg(history_of([run("1", np.full(9, 0.5)), run("2", np.full(9, np.nan))])))
 
 
