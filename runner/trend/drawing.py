@@ -25,12 +25,12 @@ def trend_as_svg(history: History) -> str:
     """The whole drawing. A cross marks where a regression was found, or scores were lost."""
     panels = list(_panels(history))
     width = max(_WIDTH, _LEFT + _RIGHT + _STEP * (len(history.runs) - 1))
-    height = _PANEL * len(panels) + 20 * (len(history.runs) + 1)
-    drawn = [
-        part for place, lines in enumerate(panels) for part in _Panel(lines, history, width, _PANEL * place).parts()
-    ]
+    tall = max([_PANEL, *(_TOP + _KEY * len(lines) + _BOTTOM for lines in panels)])  # so that all names fit
+    height = tall * len(panels) + 20 * (len(history.runs) + 1)
+    made = (_Panel(lines, history, width, tall * place, tall) for place, lines in enumerate(panels))
+    drawn = [part for panel in made for part in panel.parts()]
     names = [
-        _text(_LEFT, panel * len(panels) + 20 * place, f"{place}  {printable(name)}")
+        _text(_LEFT, tall * len(panels) + 20 * place, f"{place}  {printable(name)}")
         for place, name in enumerate(history.runs, start=1)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
