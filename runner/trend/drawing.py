@@ -27,7 +27,10 @@ def trend_as_svg(history: History) -> str:
     width = max(_WIDTH, _LEFT + _RIGHT + _STEP * (len(history.runs) - 1))
     tall = max([_PANEL, *(_TOP + _KEY * len(lines) + _BOTTOM for lines in panels)])  # so that all names fit
     height = tall * len(panels) + 20 * (len(history.runs) + 1)
-    made = (_Panel(lines, history, width, tall * place, tall) for place, lines in enumerate(panels))
+    made = (
+        _Panel(lines=lines, history=history, width=width, top=tall * place, height=tall)
+        for place, lines in enumerate(panels)
+    )
     drawn = [part for panel in made for part in panel.parts()]
     names = [
         _text(_LEFT, tall * len(panels) + 20 * place, f"{place}  {printable(name)}")
@@ -51,7 +54,7 @@ def _panels(history: History) -> Iterator[list[Line]]:
         yield [line for line in history.lines if line.metric == metric]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Panel:
     """One metric.
 

@@ -21,7 +21,7 @@ BY, REQUIRE = ("label",), (SHOWN,)  # what slices may be made by, and what may b
 _KEYS = ("tolerance", "tolerances", "alpha", "floors", "by", "require")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What a file of rules says.
 
@@ -71,7 +71,7 @@ def rules_of(path: str | Path) -> Rules:
     if problems:
         raise RulesError([problem.at(str(path)) for problem in problems])
     every = Floors({place: number for one in floors for place, number in one.by_place.items()})
-    return Rules(Tolerances(everywhere, by_metric), alpha, every, by, require)
+    return Rules(tolerances=Tolerances(everywhere, by_metric), alpha=alpha, floors=every, by=by, require=require)
 
 
 def _by_name(content: dict[Any, Any], key: str, problems: Problems) -> dict[str, Any]:
