@@ -51,13 +51,13 @@ class DataSection(_Section):
 
     Attributes:
         factory: "package.module:factory" or "file.py:factory", called with the options.
-        hdf5: a file with images, and optionally labels and bboxes.
+        hdf5: a file with images, and optionally labels and bboxes, masks or segmentation.
         npz: the same in a NumPy file.
-        csv: a file with the columns image, label and x, y, width, height.
+        csv: a file with the columns image, label and x, y, width, height, or mask, or segmentation.
         image_folder: a folder that holds one of pictures for each class.
         mindrecord: one of MindRecord files.
         folder: where the CSV's pictures are.
-        columns: of MindRecord files those of images, labels and boxes, in this order.
+        columns: of MindRecord files those of images, labels and boxes or masks, in this order.
         size, channels: (height, width) and channels to bring pictures to.
     """
 

@@ -27,10 +27,11 @@ from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
-from ..data.samples import EMPTY_DATASET, Sample, SampleError
+from ..data.label_places import Segmentation
+from ..data.samples import EMPTY_DATASET, Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
-from ..problems import Problems, first_line, problem_of
+from ..problems import Problems, SampleError, first_line, problem_of
 from .batch import Batch, digests, inferred, read
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
@@ -254,6 +255,14 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
                 "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
             )
         )
+    if all(isinstance(sample.places, Segmentation) for sample in samples) and not any(
+        sample.mask(label).any() for sample in samples for label in sample.truth
+    ):
+        words = (
+            "the segmentation maps of all {samples} first samples hold none of their labels; are they masks of one "
+            "object (give those as (labels, H, W)), or numbered otherwise than the classes?"
+        )
+        problems.append(Problem.of("segmentation-without-labels", words, samples=len(samples)))
     shape = samples[0].image.shape
     checks: list[Callable[[], object]] = [
         partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)

@@ -90,7 +90,10 @@ ORDER = {
         "contract",
         *("tensors", "images"),  # deprecated names
     ],
-    "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
+    "benchmarks": [
+        *("core", "faithfulness", "localization", "complexity", "robustness", "randomization"),
+        *("contract", "metric"),
+    ],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
         *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
