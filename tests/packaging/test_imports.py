@@ -92,7 +92,7 @@ ORDER = {
     ],
     "benchmarks": [
         *("core", "faithfulness", "localization", "complexity", "robustness", "randomization"),
-        *("contract", "metric"),
+        *("contract", "planted", "metric"),
     ],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
