@@ -2,8 +2,8 @@
 
     python scripts/planted_table.py [--write] [METRIC...]
 
-Prints the table, a line a metric; with --write also renews that of docs/planted.md, of all metrics. Ends with 1 where a
-metric that asks whether pixels are right does not rank them, and nothing says why.
+Prints the table, one line per metric; with --write also renews that of docs/planted.md, of all metrics. Ends with 1 where
+a metric that asks whether pixels are right does not rank them, and nothing says why.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def row(ranking: PlantedRanking, reason: str) -> list[str]:
     return [
         f"`{ranking.metric}`",
         "higher" if ranking.higher_is_better else "lower",
-        *("-" if mean != mean else f"{mean:.3f}" for mean in (ranking.means[name] for name in MAPS)),
+        *(f"{ranking.means[name]:.3f}".replace("nan", "-") for name in MAPS),
         f"{says}: it {reason}" if reason else says,
     ]
 

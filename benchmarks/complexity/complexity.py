@@ -114,4 +114,5 @@ class EffectiveComplexity(ComplexityMetric):
             raise ValueError(f"eps must be at least 0 and below 1, got {eps}")
 
     def measured(self, magnitudes: Scores) -> Scores:
-        return (magnitudes > self.eps).sum(axis=1).astype(np.float64)
+        found: Scores = (magnitudes > self.eps).sum(axis=1).astype(np.float64)
+        return found

@@ -68,7 +68,7 @@ class TopKIntersection(LocalizationMetric):
 
 
 class AUC(LocalizationMetric):
-    """Area under the ROC curve of a map that tells pixels inside from those outside, in 0..1; higher is better.
+    """Area under the ROC curve of a map that separates pixels inside from those outside, in 0..1; higher is better.
 
     The chance that a pixel inside is more salient than one outside, equal ones counting half: ``(sum of the ranks
     inside - m (m + 1) / 2) / (m (n - m))`` of m pixels inside of n, equal values sharing their mean rank. Fawcett: An

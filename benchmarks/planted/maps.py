@@ -52,7 +52,8 @@ class GoodMap(PerfectMap):
         questions = zip(view.rows.tolist(), view.labels.tolist(), strict=True)
         generators = (view.generator(row, f"{self.name} of label {label}") for row, label in questions)
         noise = np.stack([generator.random(view.size, np.float32) for generator in generators])
-        return (maps + np.float32(_NOISE) * largest * noise).astype(np.float32)
+        found: FloatArray = (maps + np.float32(_NOISE) * largest * noise).astype(np.float32)
+        return found
 
 
 class ReversedMap(PerfectMap):

@@ -125,7 +125,7 @@ class Detector(PlantedNetwork):
     def shares(self, images: FloatArray, labels: IntArray) -> FloatArray:
         padded = np.pad(images[:, 0], ((0, 0), (3, 3), (3, 3)))
         filters, biases = self.filters.weight.asnumpy()[labels, 0], self.filters.bias.asnumpy()[labels]
-        answers = np.einsum("qhwij,qij->qhw", sliding_window_view(padded, (7, 7), (1, 2)), filters)
+        answers = np.einsum("qhwij,qij->qhw", sliding_window_view(padded, (1, 7, 7))[:, :, :, 0], filters)
         answers = np.maximum(answers + biases[:, None, None], 0.0)
         found = np.zeros_like(padded)
         for question, row, column in np.argwhere(answers > 0):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...explainers.network.tensors import FloatArray, IntArray
+from ...explainers.network.tensors import FloatArray
 from ...summary_format.problem import Problem
 from ..problems import SampleError
 
@@ -26,7 +26,7 @@ class LabelMasks:
         masks: (K, H, W) where each is.
     """
 
-    labels: IntArray
+    labels: npt.NDArray[np.integer[Any]]
     masks: Mask
 
     @property
@@ -45,7 +45,7 @@ class Segmentation:
     """The class of each pixel.
 
     Attributes:
-        indices: (H, W) class indices; negative ones and 255 are no class, where 255 is none.
+        indices: (H, W) class indices; negative ones, and 255 where there are fewer classes, stand for none.
     """
 
     indices: npt.NDArray[np.integer[Any]]
@@ -94,7 +94,11 @@ def _inside(start: float, length: float, pixels: int) -> Mask:
 
 
 def places_of(
-    sample_id: int, given: npt.NDArray[Any], labels: IntArray, size: tuple[int, int], num_classes: int
+    sample_id: int,
+    given: npt.NDArray[Any],
+    labels: npt.NDArray[np.integer[Any]],
+    size: tuple[int, int],
+    num_classes: int,
 ) -> Boxes | LabelMasks | Segmentation:
     """Where a sample's labels are, as the dataset's third column says.
 

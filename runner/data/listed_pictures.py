@@ -241,7 +241,8 @@ def _at_size(path: Path, before: tuple[int, int], after: tuple[int, int]) -> npt
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for old, new in zip(before, after, strict=True)
     )
-    return indices[rows[:, None], columns]
+    found: npt.NDArray[np.int64] = indices[rows[:, None], columns]
+    return found
 
 
 def _cells(header: Sequence[str], line: Sequence[str], where: str) -> dict[str, str]:

@@ -255,14 +255,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
                 "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
             )
         )
-    if all(isinstance(sample.places, Segmentation) for sample in samples) and not any(
-        sample.mask(label).any() for sample in samples for label in sample.truth
-    ):
-        words = (
-            "the segmentation maps of all {samples} first samples hold none of their labels; are they masks of one "
-            "object (give those as (labels, H, W)), or numbered otherwise than the classes?"
-        )
-        problems.append(Problem.of("segmentation-without-labels", words, samples=len(samples)))
+    problems += _segmentation_problems(samples)
     shape = samples[0].image.shape
     checks: list[Callable[[], object]] = [
         partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
@@ -275,6 +268,18 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
         except ValueError as error:
             problems.append(problem_of(error))
     return problems
+
+
+def _segmentation_problems(samples: list[Sample]) -> list[Problem]:
+    """Whether segmentation maps are of these classes, as far as the first samples show."""
+    mapped = [sample for sample in samples if isinstance(sample.places, Segmentation)]
+    if not mapped or any(sample.mask(label).any() for sample in mapped for label in sample.truth):
+        return []
+    words = (
+        "the segmentation maps of all {samples} first samples hold none of their labels; are they masks of one object "
+        "(give those as (labels, H, W)), or numbered otherwise than the classes?"
+    )
+    return [Problem.of("segmentation-without-labels", words, samples=len(mapped))]
 
 
 def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:

@@ -72,7 +72,7 @@ TEXTS: Mapping[str, MetricText] = {
     ),
     "AUC": MetricText(
         "Is a pixel of the object more salient than one beside it?",
-        "area under the ROC curve of the map, which tells pixels where the label is from all others",
+        "area under the ROC curve of the map, taken to separate pixels where the label is from all others",
         "Fawcett: An Introduction to ROC Analysis, 2006",
     ),
     "IoU": MetricText(

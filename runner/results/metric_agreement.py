@@ -56,8 +56,8 @@ class MetricAgreement:
             higher_is_better: (metrics,) which way they go.
         """
         directions = np.where(higher_is_better, 1.0, -1.0)[:, None]
-        sums, counts = by_sample(samples, (values * directions).reshape(len(values), -1))
         shape = (len(metrics), len(explainers))
+        sums, counts = by_sample(samples, (values * directions).reshape(len(values), shape[0] * shape[1]))
         total = counts.sum(axis=0)
         means = np.divide(sums.sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
         low, high = _intervals(sums, counts, shape)

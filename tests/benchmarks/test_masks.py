@@ -46,8 +46,8 @@ def named(metrics):
         (RelevanceMass(), ~BOX, 3 / 12),
         # 5, 3, 2 and one of the two 1s, of which one is inside: 5, 3 and half a pixel of 4.
         (RelevanceRank(), BOX, 2.5 / 4),
-        # 5, 3, 2, 1, 1, and 5 of the 11 zeros, of which 5 are inside: 5 + 5 * 5/11 of 10.
-        (RelevanceRank(), TWO_BOXES, (5 + 25 / 11) / 10),
+        # 5, 3, 2, 1, 1, and 5 of the 11 zeros, of which 4 are inside: 5 + 5 * 4/11 of 10.
+        (RelevanceRank(), TWO_BOXES, (5 + 20 / 11) / 10),
         (TopKIntersection(k=1), BOX, 1),
         (TopKIntersection(k=3), BOX, 2 / 3),
         (TopKIntersection(k=5), BOX, 3 / 5),

@@ -99,7 +99,7 @@ def test_intervals_against_a_slow_twin():
     rng = np.random.default_rng(3)
     values = rng.normal(size=(8, 2, 3))
     found = MetricAgreement.of(["M", "N"], list("ABC"), np.arange(8), values, [True, True])
-    drawn = rng.integers(8, size=(4000, 8))
+    drawn = rng.integers(8, size=(800, 8))
     taus = [kendalltau(*values[rows].mean(axis=0)).statistic for rows in drawn]
     # Of three explainers tau is -1, -1/3, 1/3 or 1: the ends are met unless a chance lies close to 2.5 %.
     assert [found.low[0][1], found.high[0][1]] == pytest.approx(np.quantile(taus, [0.025, 0.975]))
