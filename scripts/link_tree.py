@@ -19,7 +19,7 @@ def main() -> None:
     package = tree / "explainrun"
     package.mkdir(parents=True)
     for item in (ROOT / mapping.pop("explainrun")).iterdir():
-        if item.suffix in (".py", ".typed") or (item / "__init__.py").exists():
+        if item.suffix in (".py", ".typed"):
             (package / item.name).symlink_to(item)
     for name, folder in mapping.items():
         (package / name.removeprefix("explainrun.")).symlink_to(ROOT / folder)

@@ -2,8 +2,8 @@
 
     python scripts/planted_table.py [--write] [METRIC...]
 
-Prints the table, one line per metric; with --write also renews that of docs/planted.md, of all metrics. Ends with 1 where
-a metric that asks whether pixels are right does not rank them, and nothing says why.
+Prints the table, one line per metric; with --write also renews that of docs/planted.md, of all metrics. Ends with 1
+where a metric that asks whether pixels are right does not rank them, and nothing says why.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ FORMS: Mapping[str, tuple[int, npt.DTypeLike]] = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Listed:
     """A picture with what is said of it.
 
@@ -122,7 +122,7 @@ def csv_rows(path: Path, class_names: Sequence[str], folder: Path, pixels: Pixel
         if not row["image"]:
             raise ValueError(Problem.of("csv-no-picture", "{where}: the column image is empty", where=where))
         picture = folder / row["image"]
-        listed = found.setdefault(picture, Listed(picture, where))
+        listed = found.setdefault(picture, Listed(path=picture, where=where))
         if row.get("label"):
             listed.labels.append(_label(classes, row["label"], where))
             _add_place(listed, places, row, folder, where)
@@ -159,7 +159,7 @@ def folder_rows(path: Path, class_names: Sequence[str], pixels: Pixels) -> Pictu
         words = "{path} holds no pictures in folders that are called as classes are"
         raise ValueError(Problem.of("image-folder-empty", words, path=path))
     found.sort(key=lambda entry: entry[0])  # which keeps the names' order
-    listed = [Listed(file, str(path), [label]) for label, file in found]
+    listed = [Listed(path=file, where=str(path), labels=[label]) for label, file in found]
     return PictureRows(listed, COLUMNS[:2], pixels)
 
 
