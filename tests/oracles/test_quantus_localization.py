@@ -37,12 +37,17 @@ def explained(network, photos):
     return images, labels, maps, masks
 
 
-def theirs(metric, explained):
-    """What Quantus gives; the network is not asked, so there is none."""
+def theirs(metric, explained, *, together=False):
+    """What Quantus gives, one image at a time or all together; the network is not asked, so there is none."""
     images, labels, maps, masks = explained
+    parts = [slice(None)] if together else [slice(at, at + 1) for at in range(len(images))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.array(metric(None, images, labels, a_batch=maps, s_batch=masks, channel_first=True, softmax=False))
+        found = [
+            metric(None, images[of], labels[of], a_batch=maps[of], s_batch=masks[of], channel_first=True, softmax=False)
+            for of in parts
+        ]
+    return np.concatenate(found)
 
 
 def ours(metric, explained, network):
@@ -55,7 +60,6 @@ PAIRS = [
     (RelevanceRank(), lambda: quantus.RelevanceRankAccuracy(**OPTIONS)),
     (TopKIntersection(k=50), lambda: quantus.TopKIntersection(k=50, **OPTIONS)),
     (AttributionLocalization(), lambda: quantus.AttributionLocalisation(**OPTIONS)),
-    (AttributionLocalization(weighted=True), lambda: quantus.AttributionLocalisation(weighted=True, **OPTIONS)),
     (AUC(), lambda: quantus.AUC(**OPTIONS)),
     (Sparseness(), lambda: quantus.Sparseness(**OPTIONS)),
     (Complexity(), lambda: quantus.Complexity(**OPTIONS)),
@@ -81,6 +85,28 @@ def test_relevance_mass_of_values_below_zero(network):
     explained = images, labels, maps, masks
     assert theirs(quantus.RelevanceMassAccuracy(normalise=False, **OPTIONS), explained) == pytest.approx(3)
     assert ours(RelevanceMass(), explained, network) == pytest.approx(3 / 4)
+
+
+def test_weighted_attribution_localization(network):
+    """By hand (3/4) / (1/12); Quantus multiplies by a share, and takes the size of all images but two for one's."""
+    images, labels = np.zeros((3, 3, 3, 4), np.float32), np.array([0, 0, 0])
+    maps, masks = np.zeros((3, 1, 3, 4), np.float32), np.zeros((3, 1, 3, 4), bool)
+    maps[:, 0, 0, :2], masks[:, 0, 0, 0] = (3, 1), True
+    explained = images, labels, maps, masks
+    found = theirs(quantus.AttributionLocalisation(weighted=True, **OPTIONS), explained, together=True)
+    assert found == pytest.approx([3 / 4 / 36] * 3)
+    assert ours(AttributionLocalization(weighted=True), explained, network) == pytest.approx([3 / 4 * 12] * 3)
+
+
+def test_effective_complexity_beside_other_maps(explained, network):
+    """Quantus divides by the largest value of all maps together, so its score depends on what else is asked."""
+    images, labels, maps, masks = explained
+    larger = maps.copy()
+    larger[0] *= 100
+    apart = theirs(quantus.EffectiveComplexity(eps=0.1, **OPTIONS), explained)
+    beside = theirs(quantus.EffectiveComplexity(eps=0.1, **OPTIONS), (images, labels, larger, masks), together=True)
+    assert (beside[1:] < apart[1:]).all()
+    assert ours(EffectiveComplexity(eps=0.1), (images, labels, larger, masks), network) == pytest.approx(apart)
 
 
 def test_constant_maps(network):
