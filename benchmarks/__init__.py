@@ -6,6 +6,7 @@ from .core.explanation import CoveredImage, Covering, Explanation, Masks
 from .core.metric import Metric, Scores
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .localization.box_metrics import IoSR, IoU, Localization, PointingGame
+from .localization.focus import Focus
 from .localization.ranked_pixels import AUC, RelevanceRank, TopKIntersection
 from .localization.relevance_shares import AttributionLocalization, EnergyPointingGame, RelevanceMass
 from .randomization.class_sensitivity import ClassSensitivity
@@ -26,6 +27,7 @@ METRICS = Registry(
         AttributionLocalization,
         AUC,
         IoU,
+        Focus,
         Robustness,
         ClassSensitivity,
         Sparseness,
@@ -48,6 +50,7 @@ __all__ = [
     "EnergyPointingGame",
     "Explanation",
     "Faithfulness",
+    "Focus",
     "InsertionAUC",
     "IoSR",
     "IoU",

@@ -65,8 +65,8 @@ def planted_ranking(
 ) -> PlantedRanking:
     """How a metric ranks maps of planted networks.
 
-    Its constructor's arguments ``num_labels``, ``activation_fn`` and ``network`` are filled in where it has them, and
-    those of ``OPTIONS``.
+    Its constructor's arguments ``num_labels``, ``activation_fn``, ``network`` and ``partners`` are filled in where it
+    has them, and those of ``OPTIONS``.
 
     Args:
         kind: its class.
@@ -92,6 +92,7 @@ def planted_ranking(
 def made_for(kind: type[Metric], network: PlantedNetwork, **options: Any) -> Metric:
     """A metric of a class, for a planted network."""
     filled = {"num_labels": CLASSES, "activation_fn": nn.Sigmoid(), "network": network, **OPTIONS}
+    filled["partners"] = (network.images(2 * CLASSES, seed=1), np.arange(2 * CLASSES) % CLASSES)
     taken = signature(kind).parameters
     return kind(**{**{name: value for name, value in filled.items() if name in taken}, **options})
 

@@ -117,7 +117,8 @@ class RunConfig(RunOptions):
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
-            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
+            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
+            path of an HDF5 or npz file.
         limit: only the first so many samples.
     """
 

@@ -160,3 +160,19 @@ def hdf5_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> Ar
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return ArrayRows(path, arrays, mean, std)
+
+
+def labelled_images(
+    path: Path, mean: Statistics | None, std: Statistics | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """All images (N, C, H, W), as the network takes them, and labels (N,) or (N, K) of an HDF5 or ``npz`` file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as ``ArrayRows``, or if it has no labels.
+    """
+    rows = npz_rows(path, mean, std) if path.suffix == ".npz" else hdf5_rows(path, mean, std)
+    if "labels" not in rows.columns:
+        raise ValueError(Problem.of("images-without-labels", "{path} has no array 'labels'", path=path))
+    images, labels = zip(*(rows.row(index)[:2] for index in range(len(rows))), strict=True)
+    return np.stack(images), np.stack(labels)

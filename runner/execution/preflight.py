@@ -262,6 +262,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     ]
     if plan.hierarchical_occlusion is not None:
         checks.append(partial(plan.hierarchical_occlusion.check, shape))
+    checks += [partial(metric.check_images, shape) for metric in plan.metrics]
     for check in checks:
         try:
             check()

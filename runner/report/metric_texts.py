@@ -80,6 +80,11 @@ TEXTS: Mapping[str, MetricText] = {
         "pixels that are salient and where the label is / pixels that are either; salient is above threshold x maximum",
         "compare Zhou et al.: Learning Deep Features for Discriminative Localization, 2016",
     ),
+    "Focus": MetricText(
+        "In a mosaic of four images, does the map of a label lie on the two that have it?",
+        "sum of max(map, 0) on images of the label / sum of max(map, 0), of the map of a mosaic",
+        "Arias-Duart et al.: Focus! Rating XAI Methods and Finding Biases, 2022",
+    ),
     "Robustness": MetricText(
         "Does the map stay the same where the image changes a little?",
         "exp(-d); d is the largest |s(x + noise) - s(x)| / |s(x)| over several draws of noise",

@@ -19,7 +19,7 @@ CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "AttributionLocalization", "AUC", "IoU",
                   "Sparseness", "Complexity", "EffectiveComplexity")  # fmt: skip
 METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity",
-           *WITHOUT_PASSES)  # fmt: skip
+           *WITHOUT_PASSES, "Focus")  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
