@@ -78,12 +78,13 @@ class Focus(Metric):
         view = explanation.view
         drawn = [self.gallery.mosaic(view, question) for question in range(len(view.rows))]
         asked = np.array([place for place, one in enumerate(drawn) if one is not None], np.int64)
-        images = np.stack([one[0] for one in drawn if one is not None] or [np.zeros(view.images.shape[1:], np.float32)])
-        wanted = np.stack([one[1] for one in drawn if one is not None] or [np.zeros(view.size, bool)])
+        images = np.array([one[0] for one in drawn if one is not None], np.float32)
+        wanted = np.array([one[1] for one in drawn if one is not None], bool)
         if not len(asked):
-            return Mosaics(view, asked, images[:0], wanted[:0], np.zeros((0, view.logits.shape[1]), np.float32))
+            return Mosaics(view=view, asked=asked, images=images, wanted=wanted, logits=view.logits[:0])
         explanation.count_passes("mosaic", len(images))
-        return Mosaics(view, asked, images, wanted, view.network.pooled_logits(images, "mosaic"))
+        logits = view.network.pooled_logits(images, "mosaic")
+        return Mosaics(view=view, asked=asked, images=images, wanted=wanted, logits=logits)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Partners:
         return made, wanted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mosaics:
     """Mosaics of a view's questions.
 

@@ -119,6 +119,13 @@ def test_partners_are_drawn_by_seed_sample_id_and_label_alone():
     assert sum(differ) >= 3
 
 
+def test_two_labels_of_an_image_get_mosaics_of_their_own():
+    rows, labels = np.repeat(np.arange(8), 2), np.tile([0, 1], 8)
+    view = View(Network(ChannelSums(SEES)), images_of(np.arange(8) % 3), rows, labels)
+    wanted = [Focus(PARTNERS).gallery.mosaic(view, question)[1] for question in range(16)]
+    assert not all(np.array_equal(*pair) for pair in zip(wanted[::2], wanted[1::2], strict=True))
+
+
 def test_an_image_is_not_put_beside_itself():
     images = images_of(LABELS)
     assert not np.isnan(focus(SEES, images, (images, LABELS))).any()

@@ -12,11 +12,13 @@ from explainrun.testing.planted import (
     MAPS,
     NETWORKS,
     Additive,
+    Conjunction,
     Detector,
     GoodMap,
     PerfectMap,
     PlantedCase,
     ReversedMap,
+    Saturating,
     planted_ranking,
 )
 
@@ -67,6 +69,23 @@ def test_the_additive_network_by_hand():
     assert maps[part] == pytest.approx(3 * case.images[1, 0][part] * np.array([1, 2, 3]) / 30, rel=1e-4)
 
 
+def added_by_a_part(kind, share=1.0):
+    """How far a logit is above that of a black image, as a share of what the whole image adds, in its first part."""
+    case = PlantedCase.of(kind, 3)
+    parts = np.zeros_like(case.images)
+    for image, part, label in zip(case.images, parts, case.labels, strict=True):
+        rows, columns = PARTS[label][0]
+        part[0, slice(*rows), slice(*columns)] = share * image[0, slice(*rows), slice(*columns)]
+    return (logits_of(case, parts) - BIAS) / (logits_of(case, case.images) - BIAS)
+
+
+def test_what_parts_add():
+    assert added_by_a_part(Conjunction) == pytest.approx([0] * 3, abs=1e-6)
+    assert added_by_a_part(Saturating) == pytest.approx([0.5] * 3, abs=1e-6)
+    assert added_by_a_part(Saturating, 0.6) == pytest.approx([0.5] * 3, abs=1e-6)  # 0.6 of 0.7 at least are enough
+    assert added_by_a_part(Additive, 0.6) == pytest.approx(0.6 * added_by_a_part(Additive), rel=1e-4)
+
+
 def test_a_bar_is_found_where_it_is():
     images = np.zeros((3, 1, *SIZE), np.float32)
     images[0, 0, 9, 1:6] = images[1, 0, 1:6, 16] = images[2, 0, 8:11, 13:16] = 0.9
@@ -93,6 +112,12 @@ def test_metrics_rank_maps(name):
     assert ranking.ranks == (not why_not(kind)), ranking.means
     if name in EXCUSED:
         assert "planted" in kind.__doc__.lower()  # where the docstring says why not
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_table_has_a_line(name, repository):
+    """``python scripts/planted_table.py --write`` adds it."""
+    assert f"| `{name}` " in (repository / "docs" / "planted.md").read_text("utf-8")
 
 
 def test_what_is_excused_exists():
