@@ -26,7 +26,8 @@ class MetricAgreement:
         explainers: those that are put in order: all that are not controls, which every metric would agree on.
         samples: how many have scores.
         tau: (metrics, metrics); NaN where a metric does not order two explainers.
-        low: lower ends of the 95 % bootstrap intervals over samples; NaN where fewer than two samples have scores.
+        low: lower ends of the 95 % bootstrap intervals over samples; NaN where fewer than two samples have scores, or
+            tau is.
         high: upper ends.
     """
 
@@ -60,12 +61,13 @@ class MetricAgreement:
         sums, counts = by_sample(samples, (values * directions).reshape(len(values), shape[0] * shape[1]))
         total = counts.sum(axis=0)
         means = np.divide(sums.sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
-        low, high = _intervals(sums, counts, shape)
+        tau = kendall(means.reshape(1, *shape))[0]
+        low, high = _intervals(sums, counts, shape, np.isfinite(tau))
         return cls(
             metrics=tuple(metrics),
             explainers=tuple(explainers),
             samples=int((counts > 0).any(axis=1).sum()),
-            tau=_rows(kendall(means.reshape(1, *shape))[0]),
+            tau=_rows(tau),
             low=_rows(low),
             high=_rows(high),
         )
@@ -83,8 +85,12 @@ def kendall(means: Array) -> Array:
     return found
 
 
-def _intervals(sums: Array, counts: Array, shape: tuple[int, int]) -> Array:
-    """Lower and upper ends (2, metrics, metrics) of taus over resamples of the samples."""
+def _intervals(sums: Array, counts: Array, shape: tuple[int, int], known: npt.NDArray[np.bool_]) -> Array:
+    """Lower and upper ends (2, metrics, metrics) of those taus that are known, over resamples of the samples.
+
+    In a resample in which a metric orders no two explainers it says nothing of the other one, which counts as 0: left
+    out, a metric that only a few samples make order anything would seem to be sure of it.
+    """
     ends = np.full((2, shape[0], shape[0]), np.nan)
     scored = (counts > 0).any(axis=1)
     if scored.sum() < 2 or shape[1] < 2:
@@ -92,10 +98,8 @@ def _intervals(sums: Array, counts: Array, shape: tuple[int, int]) -> Array:
     means = bootstrap_means(sums[scored], counts[scored])
     step = max(1, _CELLS_AT_ONCE // (shape[0] * shape[1] * shape[1]))
     parts = [kendall(means[at : at + step].reshape(-1, *shape)) for at in range(0, len(means), step)]
-    taus = np.concatenate(parts).reshape(len(means), -1)
-    known = np.isfinite(taus).any(axis=0)
-    outside = (1.0 - CONFIDENCE) / 2.0
-    ends.reshape(2, -1)[:, known] = np.nanquantile(taus[:, known], [outside, 1.0 - outside], axis=0)
+    taus, outside = np.nan_to_num(np.concatenate(parts)), (1.0 - CONFIDENCE) / 2.0
+    ends[:, known] = np.quantile(taus[:, known], [outside, 1.0 - outside], axis=0)
     return ends
 
 

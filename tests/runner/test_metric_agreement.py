@@ -66,9 +66,18 @@ def test_intervals_draw_samples_alike_for_both_metrics():
     # In N they are apart by as much the other way: opposite wherever both order them.
     found = scored({"M": both, "N": {"A": [0.0, 1.0], "B": [3.0, 0.0]}}).agreement
     assert (found.tau[0][1], found.low[0][1], found.high[0][1]) == (-1, -1, -1)
-    # N sees no difference but in sample 1, where M is turned round too: 1 if sample 1 is drawn alone, else -1.
+    # N sees no difference but in sample 1, where M is turned round too: 1 if sample 1 is drawn alone, -1 beside sample
+    # 0, and 0 if that is drawn alone.
     found = scored({"M": both, "N": {"A": [0.0, 0.0], "B": [0.0, 1.0]}}).agreement
     assert (found.tau[0][1], found.low[0][1], found.high[0][1]) == (-1, -1, 1)
+
+
+def test_a_metric_that_one_sample_makes_order_anything_is_not_sure_of_it():
+    # All hit but B in sample 0, which is not drawn in (9/10)^10 = 35 % of resamples; in N the order is sure.
+    hits = {"A": [1.0] * 10, "B": [0.0, *[1.0] * 9]}
+    found = scored({"M": hits, "N": {"A": [1.0] * 10, "B": [0.0] * 10}}).agreement
+    assert (found.tau[0][1], found.low[0][1], found.high[0][1]) == (1, 0, 1)
+    assert (found.low[1][1], found.high[1][1]) == (1, 1)
 
 
 def test_an_interval_narrows_with_samples():
