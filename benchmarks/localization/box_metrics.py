@@ -17,7 +17,9 @@ class PointingGame(Metric):
     """1 where some pixel close to the map's maximum lies in a box, or the mask, of the label, else 0.
 
     Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016), section 4.2. Of several maxima one is drawn
-    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a place.
+    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a place. On images
+    that are hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the maximum's
+    own pixel.
 
     Args:
         num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
@@ -81,13 +83,14 @@ class IoU(LocalizationMetric):
     """Intersection over union of the salient pixels and the label's place, in 0..1; higher is better.
 
     ``|salient and inside| / |salient or inside|``, a pixel being salient where the map exceeds ``threshold`` times its
-    maximum. Jaccard's index; compare Zhou et al.: Learning Deep Features for Discriminative Localization (2016),
-    section 3.2, which draws a box around what exceeds 20 % of the maximum. 1 where the salient pixels are those inside,
-    0 where none is. Scaling a map changes nothing; the threshold changes much, so only scores of the same one compare.
-    NaN for a map without a value above 0, a constant or infinite one, or a label whose place is unknown.
+    maximum. Jaccard's index, with the threshold of Zhou et al.: Learning Deep Features for Discriminative Localization
+    (2016), section 3.2, who draw a box around what exceeds 20 % of the maximum. 1 where the salient pixels are those
+    inside, 0 where none is. Scaling a map changes nothing; the threshold changes much, so only scores of the same one
+    compare. NaN for a map without a value above 0, a constant or infinite one, or a label whose place is unknown.
 
     What it does not say: whether the network looks at the object; a map that shows rightly that one corner of it is
-    enough for the network scores low, as does a fine-grained one with gaps.
+    enough for the network scores low, as does a fine-grained one with gaps. A right map with few pixels far above all
+    others may score below a random one, which gets about the share of the image that the label takes up.
 
     Args:
         threshold: share of the maximum, in 0..1 (1 excluded).
@@ -97,7 +100,7 @@ class IoU(LocalizationMetric):
         ValueError: if the threshold lies outside.
     """
 
-    def __init__(self, threshold: float = 0.5, name: str | None = None) -> None:
+    def __init__(self, threshold: float = 0.2, name: str | None = None) -> None:
         super().__init__(name)
         self.threshold = _share_below_1(threshold)
 

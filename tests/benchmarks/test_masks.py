@@ -61,10 +61,10 @@ def named(metrics):
         # Of 4 x 14 pairs: 5 and 3 win 14 each; 1 loses to 2, ties with 1, wins 12: 12.5; -2 wins against -4 alone: 1.
         (AUC(), BOX, (14 + 14 + 12.5 + 1) / 56),
         (AUC(), np.ones_like(BOX), NAN),
-        (IoU(), BOX, 2 / 4),  # above 2.5: 5 and 3
-        (IoU(threshold=0.3), BOX, 2 / 5),  # above 1.5: 5, 3 and 2
+        (IoU(threshold=0.5), BOX, 2 / 4),  # above 2.5: 5 and 3
+        (IoU(), BOX, 2 / 5),  # above 1: 5, 3 and 2
         (IoU(threshold=0), BOX, 3 / 6),
-        (IoU(), RING, 2 / 14),
+        (IoU(), RING, 3 / 14),
     ],
 )
 def test_by_hand(score, metric, mask, expected):

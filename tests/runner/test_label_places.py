@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from mindspore import nn
+from mindspore.mindrecord import FileWriter
 from PIL import Image
 
 from explainrun.benchmarks import AUC, RelevanceMass
@@ -13,7 +14,7 @@ from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError, SampleError
 from explainrun.runner.config.build import build_runner
 from explainrun.runner.config.schema import load_config
-from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset, npz_dataset
+from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset, mindrecord_dataset, npz_dataset
 from explainrun.runner.data.given import checked_data
 from explainrun.runner.data.samples import read_samples
 from explainrun.summary_format import merge
@@ -123,6 +124,24 @@ class TestFiles:
         }[kind]()
         assert data.get_col_names() == ["image", "labels", name]
         assert [one.tolist() for one in places_in(data)] == self.expected()
+
+    @pytest.mark.parametrize(("name", "shape"), [("masks", [2, *SIZE]), ("segmentation", list(SIZE))])
+    def test_mindrecord(self, tmp_path, name, shape):
+        writer = FileWriter(str(tmp_path / "a.mindrecord"), 1)
+        images, given = {"type": "float32", "shape": [1, *SIZE]}, {"type": "int32", "shape": shape}
+        writer.add_schema({"image": images, "label": {"type": "int32", "shape": [2]}, name: given})
+        places = (self.MASKS if name == "masks" else self.MAPS).astype(np.int32)
+        rows = zip(self.LABELS, places, strict=True)
+        writer.write_raw_data([{"image": IMAGE, "label": labels, name: of} for labels, of in rows])
+        writer.commit()
+        data = mindrecord_dataset(tmp_path / "a.mindrecord")
+        assert data.get_col_names() == ["image", "label", name]
+        assert [one.tolist() for one in places_in(data)] == self.expected()
+
+    def test_a_loader(self):
+        rows = [*zip(np.stack([IMAGE] * 2), self.LABELS, self.MASKS, strict=True)]
+        loader = pytest.importorskip("mindspore.dataset.dataloader").DataLoader(rows, batch_size=2)
+        assert [one.tolist() for one in places_in(checked_data(loader))] == self.expected()
 
     def test_masks_of_one_label_each(self, tmp_path):
         arrays = {"images": np.zeros((2, 1, *SIZE), np.float32), "labels": np.array([1, 2])}
