@@ -18,8 +18,8 @@ class PointingGame(Metric):
 
     Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016), section 4.2. Of several maxima one is drawn
     from the sample's generator. NaN for a constant map, one that is not finite, or a label without a place. On images
-    that are hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the maximum's
-    own pixel.
+    that are hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the
+    maximum's own pixel. Each score is 0 or 1, so few questions part maps badly.
 
     Args:
         num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
