@@ -12,6 +12,7 @@ from mindspore import Tensor, nn
 from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import plain_text, whole_number, yes_or_no
+from ..explainers.core.measured_size import PassSize
 from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
@@ -54,7 +55,8 @@ class ImageClassificationRunner:
             restored pixel 2, else from 0 to 1.
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
-        pass_size: images per pass; results depend on no other size.
+        pass_size: images per pass; results depend on no other size. "auto" measures which size takes least time, when a
+            run begins, and keeps that for the run.
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed, and
             a network whose outputs are not of their image alone, instead of reporting it.
         jit: whether passes run compiled: "auto" where the network compiles and gives the same logits, "on",
@@ -87,7 +89,7 @@ class ImageClassificationRunner:
         mean: Statistics | None = None,
         std: Statistics | None = None,
         seed: int = 0,
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
         strict: bool = False,
         jit: str = "auto",
         labels: str | Sequence[str | int] = TRUTH_AND_CONFIDENT,

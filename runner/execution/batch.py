@@ -141,7 +141,7 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.
     """
-    shard, first_pass, tolerant = plan.shard, plan.options.pass_size, plan.options.skip_broken
+    shard, first_pass, tolerant = plan.shard, plan.pass_size, plan.options.skip_broken
     shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
     wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
     size, classes = plan.batch_size, len(plan.class_names)

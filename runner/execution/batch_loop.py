@@ -156,7 +156,7 @@ class BatchLoop:
         """Continue as the run began."""
         self._was_compiled = False
         try:
-            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.options.pass_size]]))
+            self.network.compile(np.stack([sample.pixels for sample in samples[: self.plan.pass_size]]))
         except ValueError as error:
             raise RuntimeError(f"forward passes ran compiled when this run began; now {error}") from error
         self._profile.need_compiling(compiled=True)
@@ -188,7 +188,7 @@ class BatchLoop:
         if search is None:
             return None
         checkpoints, asked = self._checkpoints(index), np.bincount(batch.rows, minlength=len(batch.samples))
-        size = self.plan.options.pass_size
+        size = self.plan.pass_size
         parts = cut(images_of_search(search, batch.images.shape[1:], asked.tolist()), size, least=size)
         answers = []
         for part in parts:

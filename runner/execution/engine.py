@@ -32,7 +32,7 @@ from .batch_loop import BatchLoop, check_results, need_inference, report_doubts,
 from .commit_queue import Committer
 from .doubts import REPEAT, kept_doubts
 from .pass_counts import Costs, Profile
-from .preflight import PreflightResult, preflight_check
+from .preflight import PreflightResult, preflight_check, with_measured_size
 from .progress import RunProgress
 from .resume import ResumeDecision, other_data, resume_decision
 from .run_result import RunResult
@@ -61,12 +61,12 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunR
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = plan.opened()
     if folder_problems(plan.summary_dir) or plan.undescribed:
-        raise PlanError(preflight_check(plan, network).problems)
+        raise PlanError(preflight_check(plan, plan.opened()).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
         sweep(plan.summary_dir, lock)
         decision = resume_decision(plan, overwrite=overwrite, resume=resume, lock=lock)
+        plan, network = decision.plan, decision.plan.opened()
         begun = None if decision.run is None else _known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
             return _finished_before(begun, replaces=decision.replaces)
@@ -123,6 +123,8 @@ def _known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stoppin
             values = {"folder": plan.summary_dir, "kind": kind, "how": apart, "instead": INSTEAD}
             raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
         report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
+    if plan.measured_size is not None:
+        _log.info("pass_size %d, as when the run began", plan.measured_size)
     if chosen:
         named = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
         _log.info("layers that were chosen when the run began: %s", named)
@@ -196,6 +198,10 @@ def _begun(
     if decision.problems:
         raise PlanError([*decision.problems, *plan_problems(plan)])
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
+    if plan.measures_size:
+        with profile.timed("measuring pass sizes"):
+            plan = with_measured_size(plan, network.passes, stopping.check)
+        network.pass_size = plan.pass_size
     with profile.timed("first batch: inference and maps"):
         preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
     if preflight.problems:
@@ -268,7 +274,7 @@ def _go(begun: _Begun, *, network: Network, profile: Profile, stopping: Stopping
 
 def _segments(begun: _Begun) -> Segments:
     names = tuple(explainer.name for explainer in begun.plan.explainers)
-    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.options.pass_size
+    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.pass_size
     return Segments(begun.run, names, searching=searching, pass_size=pass_size)
 
 

@@ -23,11 +23,13 @@ class ResumeDecision:
     """How a run of a plan finds its folder.
 
     Attributes:
+        plan: what runs; with the pass size of the run that is there, if that was left to a measurement.
         run: the run that is there and of the same plan, to resume or finished; None to begin one.
         replaces: whether the runs that were there before go once this one is finished.
         problems: why it cannot run.
     """
 
+    plan: Plan
     run: RunFolder | None
     replaces: bool
     problems: tuple[Problem, ...] = ()
@@ -44,18 +46,20 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
     """
     unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan reports itself
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
-    now = None if overwrite or not runs else _described(plan)
-    if now is None:  # nothing to compare, or a plan that cannot be written, which checks of it report
-        return ResumeDecision(None, bool(runs))
+    if overwrite or not runs or _described(plan) is None:
+        # Nothing to compare, or a plan that cannot be written, which checks of it report.
+        return ResumeDecision(plan, None, bool(runs))
     run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
     state = run.state() or {}
     try:
         before = _plan_of(plan, run, state, kind)
     except PlanError as error:
-        return ResumeDecision(None, False, error.problems)
+        return ResumeDecision(plan, None, False, error.problems)
+    sized = plan.with_measured_size(before.pass_size) if plan.measures_size else plan
+    now = sized.described
     apart = plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if apart:
-        return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
+        return ResumeDecision(plan, None, False, (_of_another_plan(plan, kind, before, now, apart),))
     link = None if run.finished or not resume else run.link()
     if link is not None:
         problem = Problem.of(
@@ -65,10 +69,10 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
             link=link.name,
             instead=INSTEAD,
         )
-        return ResumeDecision(None, False, (problem,))
+        return ResumeDecision(plan, None, False, (problem,))
     if run.finished or resume:
-        return ResumeDecision(run, bool(state["replaces"]))
-    return ResumeDecision(None, True)
+        return ResumeDecision(sized, run, bool(state["replaces"]))
+    return ResumeDecision(plan, None, True)
 
 
 def _described(plan: Plan) -> PlanRecord | None:
