@@ -9,7 +9,6 @@ from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
-    from .data.samples import SampleError
     from .execution.batch_loop import NotComputedError
     from .execution.run_result import RunResult
     from .execution.signals import RunStopped
@@ -30,7 +29,7 @@ _HOMES = {
     "PlanError": "problems",
     "RunResult": "execution.run_result",
     "RunStopped": "execution.signals",
-    "SampleError": "data.samples",
+    "SampleError": "problems",
     "Scores": "results.scores",
     "Tolerance": "comparison",
     "Tolerances": "comparison",

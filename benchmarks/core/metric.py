@@ -78,6 +78,16 @@ class Metric(Configured, ABC):
         """
         return None
 
+    def check_images(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that it cannot score; asked before the first pass.
+
+        Args:
+            shape: (C, H, W) of each image.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+
     def evaluate(
         self,
         explainer: Explainer,
@@ -117,6 +127,7 @@ class Metric(Configured, ABC):
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
+        self.check_images(images.shape[1:])
         explainer = explainer.for_images(images)
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])

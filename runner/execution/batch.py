@@ -22,10 +22,10 @@ from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
 from ...summary_format.archive.segments import OUTCOMES
 from ...summary_format.problem import Problem
-from ..data.samples import Sample, SampleError, read_samples
+from ..data.samples import Sample, read_samples
 from ..plan.plan import Plan
 from ..plan.questions import questions
-from ..problems import DatasetChangedError
+from ..problems import DatasetChangedError, SampleError
 
 _SOUGHT = 64  # first samples that all shards look at for one that is not broken
 _log = logging.getLogger("explainrun")

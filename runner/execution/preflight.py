@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, repeat
 
 import numpy as np
@@ -26,13 +25,13 @@ from ...explainers.network import (
     probe,
 )
 from ...explainers.network.tensors import FloatArray
-from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
-from ..data.samples import EMPTY_DATASET, Sample, SampleError
+from ..data.samples import Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
-from ..problems import Problems, first_line, problem_of
+from ..plan.sample_checks import sample_problems
+from ..problems import Problems, SampleError, first_line, problem_of
 from .batch import Batch, digests, inferred, read
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
@@ -86,7 +85,7 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    problems += _sample_problems(plan, [*reading.first_pass_samples, *samples])
+    problems += sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -255,46 +254,6 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
         return
     if network.dropout.added:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
-
-
-def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
-    """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
-    if not samples:
-        return [EMPTY_DATASET]
-    problems, samples = [], list({sample.id: sample for sample in samples if sample.broken is None}.values())
-    if not samples:  # those that are not broken come later, and are checked one by one
-        return []
-    labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
-    if labels_out_of_range and not any(sample.truth for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-beyond-classes",
-                "the labels of all {samples} first samples lie outside 0..{last}, as far as {largest}; are class names "
-                "missing?",
-                samples=len(samples),
-                last=len(plan.class_names) - 1,
-                largest=max(labels_out_of_range),
-            )
-        )
-    if all(sample.looks_multi_hot for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-multi-hot",
-                "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
-            )
-        )
-    shape = samples[0].image.shape
-    checks: list[Callable[[], object]] = [
-        partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
-    ]
-    if plan.hierarchical_occlusion is not None:
-        checks.append(partial(plan.hierarchical_occlusion.check, shape))
-    for check in checks:
-        try:
-            check()
-        except ValueError as error:
-            problems.append(problem_of(error))
-    return problems
 
 
 def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:

@@ -67,7 +67,7 @@ def _dataset_problems(plan: Plan) -> Iterator[Problem]:
     elif plan.needs_boxes and len(names) < len(COLUMNS):
         yield Problem.of(
             "no-boxes",
-            "{metrics:list} needs a third dataset column of boxes, the dataset has {columns}",
+            "{metrics:list} needs a third dataset column of boxes or masks, the dataset has {columns}",
             metrics=[metric.name for metric in plan.metrics if metric.needs_boxes],
             columns=names,
         )
