@@ -81,7 +81,7 @@ ORDER = {
             "plan_record",
         ),
         *("plan_diff", "probe"),
-        *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
+        *("untrusted", "storage", "event_file", "archive", "growth", "inspection", "lifecycle", "shards"),
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
@@ -93,7 +93,15 @@ ORDER = {
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
-        *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
+        *(
+            "comparison.formats",
+            "comparison",
+            "report",
+            "batches",
+            "execution",
+            "image_classification_runner",
+            "config",
+        ),
         *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
     ],
 }
