@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, ValidationError
 
 from ..plan_record import Count, Names, first_wrong
+from ..plural import plural
 from ..untrusted.array_schema import checked_costs
 from .costs import Costs
 
@@ -57,6 +58,14 @@ class GrowthRecord(BaseModel):
             lacking, where, what = first_wrong(error)
             wrong = f"does not say {', '.join(lacking)}" if lacking else f"says {where}, which {what}"
             raise ValueError(f"what the run grew out of {wrong}") from None
+
+    @property
+    def parts(self) -> list[str]:
+        """What it had, a few words each."""
+        named = {"explainers": self.explainers, "metrics": self.metrics}
+        found = [f"{kind} {', '.join(names)}" for kind, names in named.items() if names]
+        found += ["uncertainty"] * self.uncertainty + ["hierarchical occlusion"] * self.hierarchical_occlusion
+        return [plural(self.samples, "sample"), *found]
 
     def in_state(self) -> dict[str, Any]:
         """As the state of a run says it."""

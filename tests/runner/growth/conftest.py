@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from explainrun.benchmarks import ClassSensitivity, InsertionAUC, PointingGame, Robustness
+from explainrun.benchmarks import ClassSensitivity, InsertionAUC, IoSR, PointingGame, Robustness
 from explainrun.explainers import RISE, GradCAM, Gradient, Occlusion
 from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.batches.batch_loop import BatchLoop
+from explainrun.runner.execution import engine
 
 SHAPE, CLASSES = (3, 56, 60), 3
 EXPLAINERS = {
@@ -19,12 +21,17 @@ EXPLAINERS = {
     "RISE": lambda network: RISE(network, nn.Sigmoid(), num_masks=5, grid=3),
 }
 METRICS = {
-    "PointingGame": lambda: PointingGame(CLASSES, tolerance=3),
-    "InsertionAUC": lambda: InsertionAUC(CLASSES, SIGMOID, steps=2),
-    "ClassSensitivity": ClassSensitivity,
-    "Robustness": lambda: Robustness(CLASSES, SIGMOID, samples=2),
+    "PointingGame": lambda _: PointingGame(CLASSES, tolerance=3),
+    "InsertionAUC": lambda _: InsertionAUC(CLASSES, SIGMOID, steps=2),
+    "IoSR": lambda _: IoSR(CLASSES),
+    "ClassSensitivity": lambda _: ClassSensitivity(),
+    "Robustness": lambda _: Robustness(CLASSES, SIGMOID, samples=2),
 }
 SIGMOID = nn.Sigmoid()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nobody catches it."""
 
 
 class Striped(nn.Cell):
@@ -63,11 +70,17 @@ def striped():
 def grow(striped, dataset, tmp_path):
     """Runs a plan in a folder: with these explainers, metrics, samples, uncertainty and hierarchical occlusion."""
 
-    def make(folder="run", explainers=("Gradient",), metrics=("PointingGame",), count=5, *, masks=0, search=False, **options):
-        data = (dataset(list(make_pictures(options.pop("rows", 8)))), ["a", "b", "c"])
-        options = {"pass_size": 2, "jit": "off", **options}
-        runner = ImageClassificationRunner(tmp_path / folder, data, options.pop("network", striped), SIGMOID, **options)
-        runner.register_saliency([EXPLAINERS[name](striped) for name in explainers], [METRICS[name]() for name in metrics])
+    def make(
+        folder="run", *, explainers=("Gradient",), metrics=("PointingGame",), count=5, masks=0, search=False, **other
+    ):
+        rows, own = other.pop("rows", 8), other.pop("own", {})
+        data = (dataset(list(make_pictures(rows) if isinstance(rows, int) else rows)), ["a", "b", "c"])
+        options = {"pass_size": 2, "jit": "off", **other}
+        runner = ImageClassificationRunner(tmp_path / folder, data, striped, SIGMOID, **options)
+        made = {**EXPLAINERS, **METRICS, **own}
+        runner.register_saliency(
+            [made[name](striped) for name in explainers], [made[name](striped) for name in metrics]
+        )
         if masks:
             runner.register_uncertainty(masks)
         if search:
@@ -94,6 +107,32 @@ def counting(striped):
         return len(runs), result
 
     return counted
+
+
+@pytest.fixture
+def killed_at(monkeypatch):
+    """Ends a run as a kill would after so many commits, or before it is finished."""
+
+    def kill(run, commits):
+        commit, done = BatchLoop._commit, []
+
+        def counted(self, pictures, *then):
+            commit(self, pictures, *then)
+            done.append(1)
+            if len(done) == commits:
+                self._committer.drain()
+                raise Killed
+
+        def at_the_end(*_):
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BatchLoop, "_commit", counted)
+            patch.setattr(engine, "finish", at_the_end)
+            with pytest.raises(Killed):
+                run()
+
+    return kill
 
 
 @pytest.fixture
