@@ -67,6 +67,11 @@ def striped():
 
 
 @pytest.fixture
+def pictures():
+    return make_pictures
+
+
+@pytest.fixture
 def grow(striped, dataset, tmp_path):
     """Runs a plan in a folder: with these explainers, metrics, samples, uncertainty and hierarchical occlusion."""
 
