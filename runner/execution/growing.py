@@ -40,7 +40,7 @@ from .preflight import (
     space_problems,
     with_maps,
 )
-from .recognition import Begun, check_network, compile_later, compiled_before, damaged_run
+from .recognition import Begun, check_network, compile_later, compiled_before, damaged_run, kept_probe
 from .resume import Growing, other_data
 from .signals import Stopping
 
@@ -280,12 +280,15 @@ def _report(plan: Plan, growing: Growing, record: GrowthRecord) -> None:
 def _put(seed: _Seed, sprout: _Sprout, network: Network, lock: FolderLock) -> Begun:
     """Make the folder of a run that grows."""
     plan, state, run = sprout.plan, seed.state, seed.growing.run
-    kept = {key: state[key] for key in ("compiled", "dropout", "probe", "doubts") if key in state}
+    begins = digests(sprout.reading.first_pass_samples).tolist()
+    kept = {key: state[key] for key in ("compiled", "dropout", "doubts") if key in state}
     if sprout.probe is not None:
-        kept |= {"probe": sprout.probe.to_jsonable(), "dropout": asdict(network.dropout)}
+        kept |= {"dropout": asdict(network.dropout)}
+    probe = kept_probe(state, len(begins)) if sprout.probe is None else sprout.probe
     state = {
         "plan": plan.described.raw,
-        "begins": digests(sprout.reading.first_pass_samples).tolist(),
+        "begins": begins,
+        "probe": probe and probe.to_jsonable(),
         **kept,
         "replaces": True,
         **seed.record.in_state(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -121,6 +122,17 @@ def check_network(
         raise PlanError([Problem.of("folder-holds-other-network", words, **values)])
     report_doubts(plan, kept_doubts(state.get("doubts"), Probe.of(state.get("probe"))))
     return found
+
+
+def kept_probe(state: Mapping[str, Any], samples: int) -> Probe | None:
+    """What the network of a run answered to its probe, of the dataset to the first so many samples alone.
+
+    None where it was not asked, or the run does not say that.
+    """
+    with suppress(ValueError):
+        asked = min(PROBED, len(state.get("begins", ())))
+        return _without_last(Probe.of(state.get("probe")), max(asked - samples, 0))
+    return None
 
 
 def compiled_before(state: Mapping[str, Any], reading: Reading) -> FloatArray | None:

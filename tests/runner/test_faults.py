@@ -14,9 +14,8 @@ from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.cli.main import main
-from explainrun.summary_format import find_runs, inspect_run, merge
+from explainrun.summary_format import inspect_run, merge
 from explainrun.summary_format.archive import results_file
-from explainrun.summary_format.growth.kept_archives import prune_archives
 from explainrun.summary_format.storage import durable, lock
 
 
@@ -146,9 +145,8 @@ def test_a_fault_in_any_write_of_growth(linear, dataset, scenes, monkeypatch, tm
         mended += error is None  # a link that fails becomes a copy
         fail(monkeypatch, at // 2, errno.EIO, run)  # another one in the second start
         run()
-        [grown] = find_runs(tmp_path / "run")
         assert [str(hidden.surplus) for hidden in inspect_run(tmp_path / "run").hidden] == ["explainer Hidden"], at
-        prune_archives(grown)
+        small_runner(tmp_path / "run", dataset(rows), network).run(prune=True)
         assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
         durable.remove_tree(tmp_path / "run")
     assert at > 200

@@ -1,6 +1,7 @@
 """Plans that grow: of a tiny network on pictures large enough for hierarchical occlusion."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -90,7 +91,12 @@ def grow(striped, dataset, tmp_path):
             runner.register_uncertainty(masks)
         if search:
             runner.register_hierarchical_occlusion()
-        return lambda **how: runner.run(**{"limit": count, **how})
+
+        def run(**how):
+            return runner.run(**{"limit": count, **how})
+
+        run.plan = partial(runner.plan, count)
+        return run
 
     return make
 

@@ -1,9 +1,12 @@
 """A run grows: what is new is computed, and its end is that of a run made at once."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from mindspore import nn
 
+from explainrun.runner.execution.engine import execute
 from explainrun.summary_format import Results
 
 MANY = ("Gradient", "GradCAM", "Automatic", "RISE")
@@ -97,3 +100,30 @@ def test_only_what_is_added_takes_passes(added, grow, counting, more, is_made_at
     now, before = (one.costs["needed"] for one in (result, first))
     assert {kind: now[kind] - before.get(kind, 0) for kind in PROBE | passes} == PROBE | passes
     is_made_at_once(**plan)
+
+
+class NoNetwork(nn.Cell):
+    """Stands for a network that is not there."""
+
+    def construct(self, x):
+        raise AssertionError("nothing asks")
+
+
+def test_a_plan_of_what_a_folder_says_needs_no_network(grow, counting, more, is_made_at_once):
+    """As ``explainrun score`` makes one: the record is given, the network a stand-in."""
+    first = grow()()
+    plan = {"metrics": ("IoSR", "PointingGame")}
+    wanted = grow(**plan).plan()
+    wanted = replace(wanted, record=wanted.described, network=NoNetwork(), asks_network=False)
+    runs, result = counting(lambda: execute(wanted))
+    assert (runs, more(result, first)) == (0, {})
+    is_made_at_once(**plan)
+    assert grow(**plan)().finished_before  # its network is known again
+
+
+def test_a_plan_without_a_network_that_asks_one_fails(grow):
+    grow()()
+    wanted = grow(metrics=("PointingGame", "InsertionAUC")).plan()
+    wanted = replace(wanted, record=wanted.described, network=NoNetwork(), asks_network=False)
+    with pytest.raises(AssertionError, match="nothing asks"):
+        execute(wanted)

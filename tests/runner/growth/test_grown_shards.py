@@ -35,6 +35,7 @@ def test_grown_shards_merge_over_what_they_gave_before(grow, shards, tmp_path, h
     assert find_runs(merged) == [after]
 
 
+@pytest.mark.slow
 def test_a_merge_that_holds_what_the_shards_hide_is_not_replaced(shards, tmp_path, raising):
     merged = tmp_path / "merged"
     merge(merged, shards(**MORE))
@@ -45,6 +46,7 @@ def test_a_merge_that_holds_what_the_shards_hide_is_not_replaced(shards, tmp_pat
     assert Results(merged).explainers == ("Gradient", "RISE")
 
 
+@pytest.mark.slow
 def test_a_grown_shard_beside_one_that_has_not_grown_is_refused(grow, shards, tmp_path, raising):
     folders = shards()
     grow("parts/{shard}", **MORE)(shard=(2, 3))
@@ -52,6 +54,7 @@ def test_a_grown_shard_beside_one_that_has_not_grown_is_refused(grow, shards, tm
         merge(tmp_path / "merged", folders)
 
 
+@pytest.mark.slow
 def test_a_shard_gets_its_first_sample(grow, shards, tmp_path, how_runs_differ):
     """Of two samples the third shard has none, so that nothing of it can be taken."""
     merge(tmp_path / "merged", shards(count=2))
@@ -60,6 +63,7 @@ def test_a_shard_gets_its_first_sample(grow, shards, tmp_path, how_runs_differ):
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
+@pytest.mark.slow
 def test_a_merged_run_grows(grow, shards, more, tmp_path, how_runs_differ):
     merge(tmp_path / "run", shards())
     before = grow()()

@@ -33,6 +33,7 @@ def test_hidden_and_named_again_without_passes(grow, counting, more, tmp_path, h
     assert hidden(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_what_is_hidden_stays_through_further_growth(grow, more, tmp_path, how_runs_differ):
     grow(**WIDE)()
     grow()()
@@ -46,6 +47,7 @@ def test_what_is_hidden_stays_through_further_growth(grow, more, tmp_path, how_r
     assert not [one for one in how_runs_differ(tmp_path / "whole", tmp_path / "run") if "/earlier" not in one]
 
 
+@pytest.mark.slow
 def test_hidden_under_other_options_is_not_taken(grow, more, tmp_path):
     grow(**WIDE)()
     narrow = grow()()
@@ -54,6 +56,7 @@ def test_hidden_under_other_options_is_not_taken(grow, more, tmp_path):
     assert hidden(tmp_path / "run") == ["explainer GradCAM; metric InsertionAUC; uncertainty; 3 samples"]
 
 
+@pytest.mark.slow
 def test_pruned(grow, counting, tmp_path, how_runs_differ):
     grow(**WIDE)()
     grow()()
@@ -68,6 +71,7 @@ def test_pruned(grow, counting, tmp_path, how_runs_differ):
     assert hidden(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_an_overwriting_run_leaves_nothing_hidden(grow, tmp_path, how_runs_differ):
     grow(**WIDE)()
     grow()()
@@ -107,6 +111,7 @@ def test_inspect_says_what_is_hidden_and_what_it_grew_from(grow, tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["prune", "overwrite"])
 def test_a_damaged_hidden_archive_is_a_fault(grow, tmp_path, again):
     grow(**WIDE)()

@@ -43,7 +43,10 @@ def files(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("which", OTHERS)
+FEW = ("seed", "an explainer's option")
+
+
+@pytest.mark.parametrize("which", [pytest.param(one, marks=() if one in FEW else pytest.mark.slow) for one in OTHERS])
 def test_other_options_are_refused_with_what_differs(which, grow, begun, raising):
     options, said = OTHERS[which]
     before = files(begun)
@@ -81,6 +84,7 @@ def test_an_explainer_that_cannot_is_refused_before_a_folder_is_made(grow, begun
     assert files(begun) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["damaged", "gone", "of another run"])
 def test_an_archive_that_is_not_the_runs_is_refused(how, grow, begun, raising):
     [run] = find_runs(begun)
@@ -99,6 +103,7 @@ def test_an_archive_that_is_not_the_runs_is_refused(how, grow, begun, raising):
     grow(**MORE)(overwrite=True)
 
 
+@pytest.mark.slow
 def test_an_archive_that_was_damaged_while_the_run_grew_is_refused(grow, begun, killed_at, raising):
     killed_at(grow(**MORE), 2)
     [path] = find_runs(begun)[-1].earlier.iterdir()
@@ -110,6 +115,7 @@ def test_an_archive_that_was_damaged_while_the_run_grew_is_refused(grow, begun, 
         grow(**MORE)()
 
 
+@pytest.mark.slow
 def test_a_state_that_says_something_else_is_refused(grow, begun, killed_at, raising):
     killed_at(grow(**MORE), 2)
     run = find_runs(begun)[-1]
@@ -120,6 +126,7 @@ def test_a_state_that_says_something_else_is_refused(grow, begun, killed_at, rai
         grow(**MORE)()
 
 
+@pytest.mark.slow
 def test_maps_of_another_size_are_refused(grow, begun, monkeypatch, raising):
     """As a stranger's archive may hold them, under a sound checksum."""
     from explainrun.summary_format import BrokenRecordError  # noqa: PLC0415

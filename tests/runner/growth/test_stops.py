@@ -44,6 +44,7 @@ def test_goes_on_after_every_commit(commits, grow, killed_at, ends_as_made_at_on
     ends_as_made_at_once(**MORE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["kept", "removed"])
 def test_killed_while_what_it_replaces_goes(step, grow, monkeypatch, tmp_path, ends_as_made_at_once, how_runs_differ):
     """What it hides is kept all the same, whichever plan comes next."""
@@ -66,6 +67,7 @@ def test_killed_while_what_it_replaces_goes(step, grow, monkeypatch, tmp_path, e
     ends_as_made_at_once(**MORE)
 
 
+@pytest.mark.slow
 def test_another_plan_comes_while_it_grows(grow, killed_at, more, tmp_path, ends_as_made_at_once):
     """What is finished of the batches serves too; the rest is taken from the first run."""
     first = grow()()
@@ -82,6 +84,7 @@ def test_another_plan_comes_while_it_grows(grow, killed_at, more, tmp_path, ends
     ends_as_made_at_once(**plan)
 
 
+@pytest.mark.slow
 def test_no_resume_grows_again_from_the_finished_run(grow, killed_at, counting, more, tmp_path, ends_as_made_at_once):
     first = grow()()
     killed_at(grow(**MORE), 4)
@@ -91,6 +94,7 @@ def test_no_resume_grows_again_from_the_finished_run(grow, killed_at, counting, 
     ends_as_made_at_once(**MORE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("commits", "inferred"), [(1, 5), (4, 5), (None, 6)])
 def test_grows_out_of_a_run_that_is_not_finished(commits, inferred, grow, killed_at, ends_as_made_at_once):
     killed_at(grow(**{**MORE, "rows": 10, "count": 9}), commits)
@@ -100,12 +104,14 @@ def test_grows_out_of_a_run_that_is_not_finished(commits, inferred, grow, killed
     ends_as_made_at_once(**plan)
 
 
+@pytest.mark.slow
 def test_a_run_of_which_no_batch_is_complete_starts_over(grow, killed_at, tmp_path, ends_as_made_at_once):
     killed_at(grow(), 1)
     grow(**MORE)()
     ends_as_made_at_once(**MORE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", ["auto", "on"])
 def test_compiled_as_the_run_began(jit, grow, more, ends_as_made_at_once):
     first = grow(jit=jit)()
@@ -117,6 +123,7 @@ def test_compiled_as_the_run_began(jit, grow, more, ends_as_made_at_once):
     ends_as_made_at_once(**plan)
 
 
+@pytest.mark.slow
 def test_pictures_become_links(grow, killed_at, tmp_path):
     grow()()
     killed_at(grow(**MORE), None)
@@ -126,6 +133,7 @@ def test_pictures_become_links(grow, killed_at, tmp_path):
     assert all((first.data / path).stat().st_ino == (second.data / path).stat().st_ino for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["gone", "another", "a link"])
 def test_a_picture_that_is_not_as_it_was_is_drawn_again(wrong, grow, tmp_path, ends_as_made_at_once):
     grow()()
@@ -143,6 +151,7 @@ def test_a_picture_that_is_not_as_it_was_is_drawn_again(wrong, grow, tmp_path, e
     assert not any(path.is_symlink() for path in tmp_path.rglob("run/**/*"))
 
 
+@pytest.mark.slow
 def test_maps_of_added_questions_are_committed_in_parts(
     grow, killed_at, more, monkeypatch, tmp_path, ends_as_made_at_once
 ):
