@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
+    from .batches.checks import NotComputedError
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
-    from .execution.batch_loop import NotComputedError
     from .execution.run_result import RunResult
     from .execution.signals import RunStopped
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
-    from .problems import DamagedRunError, DatasetChangedError, PlanError
+    from .problems import DamagedRunError, DatasetChangedError, PlanError, SampleError
     from .results.scores import Scores
 
 _HOMES = {
@@ -23,7 +23,7 @@ _HOMES = {
     "DamagedRunError": "problems",
     "DatasetChangedError": "problems",
     "ImageClassificationRunner": "image_classification_runner",
-    "NotComputedError": "execution.batch_loop",
+    "NotComputedError": "batches.checks",
     "NotComparableError": "comparison",
     "Plan": "plan.plan",
     "PlanError": "problems",

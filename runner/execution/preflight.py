@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ...benchmarks import Metric
 from ...explainers import Explainer, View
-from ...explainers.core.automatic_layer import automatic_layers, log_choices
+from ...explainers.core.automatic_layer import ChosenLayer, automatic_layers, log_choices
 from ...explainers.core.measured_size import Measurement
 from ...explainers.core.together import attribute_together
 from ...explainers.network import (
@@ -27,12 +27,12 @@ from ...explainers.network import (
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
+from ..batches.batch import Batch, digests, inferred, read
 from ..data.samples import Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
 from ..plan.sample_checks import sample_problems
 from ..problems import Problems, SampleError, first_line, problem_of
-from .batch import Batch, digests, inferred, read
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
@@ -104,7 +104,7 @@ def preflight_check(
         problems += _refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
-    problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
+    problems += output_problems(plan, first) or activation_problems(plan, network, first)
     doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
     first = first if problems else _explained(plan, network, first, total, problems)
     return PreflightResult(
@@ -149,8 +149,8 @@ def with_measured_size(plan: Plan, passes: Passes, check: Callable[[], None]) ->
 
 def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
     """The first batch with its maps; what is wrong with them is noted."""
-    first, refused = _with_maps(plan, network, first)
-    problems += refused + _space_problems(plan, first, total)
+    first, refused = with_maps(plan, network, first)
+    problems += refused + space_problems(plan, first, total)
     return first
 
 
@@ -170,7 +170,7 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
     alone = None
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
-        _prepare_dropout(plan, network, images, problems)
+        prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
         alone = _try_places(plan, network, images[0])
     return compiled, alone
@@ -179,26 +179,33 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
     """The plan with a layer for each explainer that lacks one; what layers inside others give is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
-    _check_inner_layers(plan, network, image, problems)
+    check_inner_layers(plan, network, image, problems)
     return plan
 
 
 def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer]
+    return plan.with_layers(choose_layers(plan, network, image, problems))
+
+
+def choose_layers(
+    plan: Plan, network: Network, image: FloatArray, problems: Problems, known: Collection[str] = ()
+) -> dict[str, ChosenLayer]:
+    """A layer for each explainer that lacks one, but for those with these names; takes a pass if there are such."""
+    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer and explainer.name not in known]
     if not lacking or problems:
-        return plan
+        return {}
     names = [explainer.name for explainer in lacking]
     try:
         layers = automatic_layers(network, image, [explainer.wanted_reshape for explainer in lacking])
     except ValueError as error:
         problems.append(problem_of(error).at(", ".join(names)))
-        return plan
+        return {}
     chosen = dict(zip(names, layers, strict=True))
     log_choices(chosen)
-    return plan.with_layers(chosen)
+    return chosen
 
 
-def _check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
+def check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
     """See whether explainers inside others can read the layers that they name, which no shared pass shows."""
     layers = plan.inner_layers
     if not layers or problems:
@@ -243,7 +250,7 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
     return first
 
 
-def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
+def prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
     """Have what comes before dropout computed once for all masks, as far as the network allows."""
     try:
         network.prepare_dropout(images, plan.dropout_samples)
@@ -256,7 +263,7 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
 
 
-def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
+def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
     """The first batch with its maps, so that none is made twice, and what making them shows of the plan.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
@@ -292,7 +299,7 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
     return {}
 
 
-def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
+def output_problems(plan: Plan, first: Batch) -> list[Problem]:
     """What the network's outputs show of the plan."""
     problems = []
     logits, probabilities = first.inference.logits, first.inference.probabilities
@@ -320,7 +327,7 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
     return problems
 
 
-def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
+def activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
     """What the network's outputs show of the activations that explainers and metrics bring along."""
     problems = []
     parts: list[Explainer | Metric] = [*plan.explainers, *plan.metrics]
@@ -334,7 +341,7 @@ def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Pro
     return problems
 
 
-def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
+def space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
     """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
     pixels = int(np.prod(first.images.shape[2:]))
     each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined

@@ -81,7 +81,7 @@ ORDER = {
             "plan_record",
         ),
         *("plan_diff", "probe"),
-        *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
+        *("untrusted", "storage", "event_file", "archive", "growth", "inspection", "lifecycle", "shards"),
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
@@ -102,6 +102,7 @@ ORDER = {
             "comparison",
             "trend",
             "report",
+            "batches",
             "execution",
             "image_classification_runner",
             "config",

@@ -38,6 +38,8 @@ class Profile:
                      make it again
     ===============  ==================================================================================================
 
+    A run that grows counts what its difference needs, by itself; what the run took that it grew out of is added.
+
     Of others, whose images follow from each other or are trials, passes are counted:
 
     ===============  ==================================================================================================
