@@ -1,9 +1,21 @@
 """Metrics that score explainers: maps in, one number per question out."""
 
 from ..explainers.core.registry import Registry
-from .core.explanation import CoveredImage, Covering, Explanation, Masks
+from .core.covered_images import CoveredImage, Covering, Curve
+from .core.explanation import Explanation, Masks
 from .core.metric import Metric, Scores
+from .faithfulness.blended_images import AverageDrop, AverageGain, AverageIncrease
+from .faithfulness.correlations import (
+    FaithfulnessCorrelation,
+    FaithfulnessEstimate,
+    MonotonicityCorrelation,
+    SensitivityN,
+)
+from .faithfulness.flipping_curves import IROF, SRG, PixelFlipping, Selectivity
+from .faithfulness.infidelity import Infidelity
+from .faithfulness.information_curves import AIC, SIC
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
+from .faithfulness.road import ROAD
 from .localization.box_metrics import IoSR, Localization, PointingGame
 from .randomization.class_sensitivity import ClassSensitivity
 from .robustness.robustness import Robustness
@@ -15,6 +27,21 @@ METRICS = Registry(
         NaiveFaithfulness,
         DeletionAUC,
         InsertionAUC,
+        PixelFlipping,
+        SRG,
+        ROAD,
+        Selectivity,
+        IROF,
+        FaithfulnessCorrelation,
+        FaithfulnessEstimate,
+        MonotonicityCorrelation,
+        SensitivityN,
+        Infidelity,
+        AverageDrop,
+        AverageIncrease,
+        AverageGain,
+        SIC,
+        AIC,
         PointingGame,
         IoSR,
         Robustness,
@@ -23,20 +50,36 @@ METRICS = Registry(
 )
 
 __all__ = [
+    "AIC",
+    "IROF",
     "METRICS",
+    "ROAD",
+    "SIC",
+    "SRG",
+    "AverageDrop",
+    "AverageGain",
+    "AverageIncrease",
     "ClassSensitivity",
     "CoveredImage",
     "Covering",
+    "Curve",
     "DeletionAUC",
     "Explanation",
     "Faithfulness",
+    "FaithfulnessCorrelation",
+    "FaithfulnessEstimate",
+    "Infidelity",
     "InsertionAUC",
     "IoSR",
     "Localization",
     "Masks",
     "Metric",
+    "MonotonicityCorrelation",
     "NaiveFaithfulness",
+    "PixelFlipping",
     "PointingGame",
     "Robustness",
     "Scores",
+    "Selectivity",
+    "SensitivityN",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...benchmarks.core.explanation import Covering, Explanation
+from ...benchmarks import Explanation
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.network import DropoutPlaces, Network
 from ...explainers.network.tensors import FloatArray, IntArray
@@ -280,19 +280,19 @@ class BatchLoop:
                 found.append(kept["scores"])
                 continue
             explanation = scheduler.explanation(explainer, part)
-            found.append(self._scores(explanation, scheduler.coverings))
+            found.append(self._scores(explanation))
             explanation.release()
             if len(parts) > 1:
                 checkpoints.keep(explainer.name, "scores", part, {"questions": asked, "scores": found[-1]})
         return np.concatenate(found, axis=1)
 
-    def _scores(self, explanation: Explanation, coverings: list[Covering]) -> npt.NDArray[np.float64]:
+    def _scores(self, explanation: Explanation) -> npt.NDArray[np.float64]:
         """(metrics, Q) what every metric says."""
         metrics, questions = self.plan.metrics, len(explanation.maps)
         if not questions:
             return np.zeros((len(metrics), 0))
-        self._profile.need_scores(coverings, explanation.maps[0].size, int(explanation.rankable.sum()))
         with self._profile.timed("covered images"):
+            self._profile.need_scores(explanation)
             explanation.prepare()
         found = []
         for metric in metrics:

@@ -16,7 +16,10 @@ LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XG
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
-METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
+CURVES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PixelFlipping", "SRG", "ROAD", "Selectivity", "IROF",
+          "FaithfulnessCorrelation", "FaithfulnessEstimate", "MonotonicityCorrelation", "SensitivityN", "Infidelity",
+          "AverageDrop", "AverageIncrease", "AverageGain", "SIC", "AIC")  # fmt: skip
+METRICS = (*CURVES, "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
