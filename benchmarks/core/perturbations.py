@@ -103,7 +103,7 @@ class PixelsRemoved(Perturbation):
         flat = maps.reshape(len(maps), -1).astype(np.float64)
         for first in range(0, number, _WRITTEN_TOGETHER):
             removed = masks.of(slice(first, min(first + _WRITTEN_TOGETHER, number))).reshape(-1, flat.shape[1])
-            found.append(np.array([[values[mask].sum() for mask in removed] for values in flat]))
+            found.append(np.stack([(removed * values).sum(axis=1) for values in flat]))
         return np.concatenate(found, axis=1)
 
 
@@ -181,8 +181,9 @@ class _Subsets(Masks):
 
     def of(self, which: slice) -> Removed:
         height, width = self.image.view.size
-        sizes = self.sizes[which]
-        chance = self._generator.random((len(sizes), height * width), np.float32)
-        ranks = np.empty(chance.shape, np.int32)
-        np.put_along_axis(ranks, chance.argsort(axis=1, kind="stable"), np.arange(height * width, dtype=np.int32), 1)
-        return (ranks < sizes[:, None]).reshape(-1, height, width)
+        chance = self._generator.random((len(self.sizes[which]), height * width))
+        highest = np.empty((len(chance), 1))
+        for size in np.unique(self.sizes[which]):
+            alike = self.sizes[which] == size
+            highest[alike] = np.partition(chance[alike], size - 1, axis=1)[:, size - 1 : size]
+        return (chance <= highest).reshape(-1, height, width)

@@ -39,10 +39,10 @@ class _OfBlendedImage(Metric):
     ) -> None:
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
 
     def covering(self, size: tuple[int, int]) -> Covering:
-        return Covering((BlendedImage(self.removal),), self.activation_fn)
+        return Covering((BlendedImage(self._removal),), self.activation_fn)
 
     def score(self, explanation: Explanation) -> Scores:
         covering = self.covering(explanation.view.size)

@@ -109,12 +109,12 @@ class FaithfulnessCorrelation(_OfCopies):
         super().__init__(num_labels, activation_fn, answer, name)
         self.subset_size = None if subset_size is None else whole_number(subset_size, "subset_size")
         self.samples = whole_number(samples, "samples", 2)
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
 
     def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
         pixels = size[0] * size[1]
         chosen = self.subset_size or isqrt(pixels)
-        return RandomSubsets(checked_sizes([chosen], pixels, "subset_size"), self.samples, self.removal)
+        return RandomSubsets(checked_sizes([chosen], pixels, "subset_size"), self.samples, self._removal)
 
     def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
         return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
@@ -167,12 +167,12 @@ class SensitivityN(_OfCopies):
         super().__init__(num_labels, activation_fn, answer, name)
         self.sizes = None if sizes is None else tuple(whole_number(one, "sizes") for one in sizes)
         self.samples = whole_number(samples, "samples", 2)
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
 
     def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
         pixels = size[0] * size[1]
         chosen = self.sizes or sorted({round(one) for one in np.geomspace(1, max(1.0, 0.8 * pixels), 8)})
-        return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self.removal)
+        return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self._removal)
 
     def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
         found = self.by_size(map_, image, falls)
@@ -212,7 +212,7 @@ class _OfGroups(_OfCopies):
         name: str | None,
     ) -> None:
         super().__init__(num_labels, activation_fn, answer, name)
-        self.groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
+        self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
 
 
 class FaithfulnessEstimate(_OfGroups):
@@ -267,10 +267,10 @@ class FaithfulnessEstimate(_OfGroups):
             answer=answer,
             name=name,
         )
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
 
     def perturbation(self, size: tuple[int, int]) -> EachGroup:
-        return EachGroup(self.groups, self.removal)
+        return EachGroup(self._groups, self._removal)
 
     def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
         return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
@@ -330,10 +330,10 @@ class MonotonicityCorrelation(_OfGroups):
         self.samples = whole_number(samples, "samples")
 
     def perturbation(self, size: tuple[int, int]) -> Perturbation:
-        return _Redrawn(self.groups, self.samples)
+        return _Redrawn(self._groups, self.samples)
 
     def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        sums = EachGroup(self.groups, 0.0).sums(image, np.abs(map_)[None])[0]
+        sums = EachGroup(self._groups, 0.0).sums(image, np.abs(map_)[None])[0]
         losses = (falls.reshape(-1, self.samples) ** 2).mean(axis=1)
         return pearson(rankdata(sums), rankdata(losses))
 

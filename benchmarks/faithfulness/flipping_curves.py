@@ -74,13 +74,13 @@ class FlippingCurve(Metric):
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
         self.steps = None if steps is None else whole_number(steps, "steps")
-        self.removal = checked_removal(removal, baseline)
-        self.groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
+        self._removal = checked_removal(removal, baseline)
+        self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
         """The curves that it reads."""
-        return (Curve(self.groups, self.removal, self.steps),)
+        return (Curve(self._groups, self._removal, self.steps),)
 
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.activation_fn, self.read_curves)
@@ -162,7 +162,7 @@ class PixelFlipping(FlippingCurve):
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
-        return (Curve(self.groups, self.removal, self.steps, least_first=self.order == "lerf"),)
+        return (Curve(self._groups, self._removal, self.steps, least_first=self.order == "lerf"),)
 
     def of_curves(self, *curves: CurvePoints) -> float:
         answers = curves[0].answers
@@ -200,7 +200,7 @@ class SRG(FlippingCurve):
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
-        return tuple(Curve(self.groups, self.removal, self.steps, least_first=least) for least in (True, False))
+        return tuple(Curve(self._groups, self._removal, self.steps, least_first=least) for least in (True, False))
 
     def of_curves(self, *curves: CurvePoints) -> float:
         least_first, most_first = curves

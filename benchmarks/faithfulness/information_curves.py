@@ -54,7 +54,7 @@ class _InformationCurve(Metric):
     ) -> None:
         super().__init__(num_labels, name)
         self.shares = rising_shares(shares)
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
         self.read_by = read_by(self.answer, checked_activation(activation_fn), (self.answer,))
 
     def covering(self, size: tuple[int, int]) -> Covering:
@@ -64,18 +64,15 @@ class _InformationCurve(Metric):
         points = explanation.curve(self._curve, self.covering(explanation.view.size))
         scores = np.full(len(points), np.nan)
         for question, found in enumerate(points):
-            block = explanation.covered_images(question, self._curve)
-            if found is not None and block is not None:
-                untouched = explanation.image_of(question).image
-                sizes = [_compressed_size(image, untouched) for part in block.parts() for image in part]
-                scores[question] = self._area(np.array(sizes, np.float64), found.answers)
+            if found is not None:
+                scores[question] = self._area(_file_sizes(explanation, question, self._curve), found.answers)
         return scores
 
     @property
     def _curve(self) -> Curve:
         """From nothing revealed to all: what is not revealed is removed, the least salient first."""
         hidden = sorted({1.0, 0.0, *(1.0 - share for share in self.shares)}, reverse=True)
-        return Curve(removal=self.removal, least_first=True, shares=tuple(hidden))
+        return Curve(removal=self._removal, least_first=True, shares=tuple(hidden))
 
     def _area(self, sizes: npt.NDArray[np.float64], answers: npt.NDArray[np.float64]) -> float:
         """Under the highest answer so far, over information from the hidden image, 0, to the whole one, 1."""
@@ -159,6 +156,19 @@ class AIC(_InformationCurve):
 
     def scaled(self, answers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
         return answers if answers[-1] else None
+
+
+def _file_sizes(explanation: Explanation, question: int, curve: Curve) -> npt.NDArray[np.float64]:
+    """Bytes (points,) of the files of the images along a curve; counted once for all metrics of an explanation."""
+    key = ("file sizes", explanation.explainer.name, question, curve)
+    if key not in explanation.memory:
+        block, untouched = explanation.covered_images(question, curve), explanation.image_of(question).image
+        sizes = (
+            [] if block is None else [_compressed_size(image, untouched) for part in block.parts() for image in part]
+        )
+        explanation.memory[key] = np.array(sizes, np.float64)
+    found: npt.NDArray[np.float64] = explanation.memory[key]
+    return found
 
 
 def _compressed_size(image: FloatArray, untouched: FloatArray) -> int:

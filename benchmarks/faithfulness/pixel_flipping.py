@@ -47,7 +47,7 @@ class _Perturbing(Metric):
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
         self.steps = None if steps is None else whole_number(steps, "steps")
-        self.removal = checked_removal(removal, baseline)
+        self._removal = checked_removal(removal, baseline)
 
     def _edges(self, size: tuple[int, int]) -> list[int]:
         """How many pixels are taken after 0, 1, ... steps."""
@@ -55,7 +55,7 @@ class _Perturbing(Metric):
         return steps_of(pixels, self.steps or isqrt(pixels))
 
     def _covering(self, spans: Iterable[tuple[int, int]]) -> Covering:
-        return Covering(tuple(CoveredImage(*span, self.removal) for span in spans), self.activation_fn)
+        return Covering(tuple(CoveredImage(*span, self._removal) for span in spans), self.activation_fn)
 
 
 class _CurveAUC(_Perturbing):

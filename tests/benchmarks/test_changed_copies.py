@@ -74,7 +74,7 @@ def test_random_subsets_as_by_a_loop(explained, metric):
     found = explained(cell, IMAGES, maps, ROWS, LABELS, seed=9)
     scores = SUBSETS[metric](samples=20, **options).score(found)
     for question, (row, label) in enumerate(zip(ROWS, LABELS, strict=True)):
-        chance = found.view.generator(row, "random subsets").random((20 * len(sizes), 28), np.float32)
+        chance = found.view.generator(row, "random subsets").random((20 * len(sizes), 28))
         by_size = []
         for place, size in enumerate(sizes):
             sums, falls = [], []
