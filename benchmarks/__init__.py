@@ -16,6 +16,7 @@ from .faithfulness.infidelity import Infidelity
 from .faithfulness.information_curves import AIC, SIC
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .faithfulness.road import ROAD
+from .faithfulness.sufficiency import Sufficiency
 from .localization.box_metrics import IoSR, Localization, PointingGame
 from .randomization.class_sensitivity import ClassSensitivity
 from .robustness.robustness import Robustness
@@ -37,6 +38,7 @@ METRICS = Registry(
         MonotonicityCorrelation,
         SensitivityN,
         Infidelity,
+        Sufficiency,
         AverageDrop,
         AverageIncrease,
         AverageGain,
@@ -82,4 +84,5 @@ __all__ = [
     "Scores",
     "Selectivity",
     "SensitivityN",
+    "Sufficiency",
 ]

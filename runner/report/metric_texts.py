@@ -92,6 +92,11 @@ TEXTS: Mapping[str, MetricText] = {
         "mean over perturbations I of (sum of I x map - (f(image) - f(image - I)))^2",
         "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019",
     ),
+    "Sufficiency": MetricText(
+        "Do noisy copies of the image that have the same map get the same prediction?",
+        "share of the copies whose map lies within the threshold for which the likeliest class stays the same",
+        "Dasgupta, Frost and Moshkovitz: Framework for Evaluating Faithfulness of Local Explanations, 2022",
+    ),
     "AverageDrop": MetricText(
         "How much of p(label) is lost where the image is multiplied by its map?",
         "max(0, p(label | image) - p(label | map x image)) / p(label | image), the map scaled to 0..1",

@@ -19,7 +19,7 @@ CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 CURVES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PixelFlipping", "SRG", "ROAD", "Selectivity", "IROF",
           "FaithfulnessCorrelation", "FaithfulnessEstimate", "MonotonicityCorrelation", "SensitivityN", "Infidelity",
           "AverageDrop", "AverageIncrease", "AverageGain", "SIC", "AIC")  # fmt: skip
-METRICS = (*CURVES, "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
+METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow

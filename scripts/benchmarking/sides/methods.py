@@ -109,8 +109,9 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         taken = {name: value for name, value in options.items() if name in signature(METRICS[row.method]).parameters}
         metric = METRICS[row.method](subject.classes, activation_of(subject), **taken)
         return Job(subject.few, "top-4", explainers, [metric])
-    if row.method == "Robustness":
-        metric = METRICS[row.method](subject.classes, activation_of(subject), samples=3)
+    if row.method in ("Robustness", "Sufficiency"):
+        given = {"activation_fn": activation_of(subject)} if row.method == "Robustness" else {}
+        metric = METRICS[row.method](subject.classes, samples=3, **given)
         return Job(max(1, subject.many // 4), f"top-{subject.labels}", explainers, [metric])
     if row.method == "ClassSensitivity":
         return Job(

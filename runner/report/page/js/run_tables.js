@@ -81,6 +81,7 @@
     MonotonicityCorrelation: `${FLAT}; or the answers or the map's sums never change`,
     SensitivityN: `${FLAT}; or the answers or the map's sums never change`,
     Infidelity: FLAT,
+    Sufficiency: `no noisy copy of the image has a map like its own; or ${FLAT}`,
     AverageDrop: `${FLAT}; or the label's probability is 0`,
     AverageIncrease: FLAT,
     AverageGain: `${FLAT}; or the label's probability is 1`,
