@@ -54,7 +54,7 @@ class GroupsCovered(NamedTuple):
         return self._replace(least_first=False, first=number - self.last, last=number - self.first)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """Covered images in a row, of which each has more groups of pixels removed; the last of them all.
 

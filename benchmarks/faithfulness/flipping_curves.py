@@ -80,7 +80,7 @@ class FlippingCurve(Metric):
     @property
     def read_curves(self) -> tuple[Curve, ...]:
         """The curves that it reads."""
-        return (Curve(self._groups, self._removal, self.steps),)
+        return (Curve(groups=self._groups, removal=self._removal, steps=self.steps),)
 
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.activation_fn, self.read_curves)
@@ -162,7 +162,7 @@ class PixelFlipping(FlippingCurve):
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
-        return (Curve(self._groups, self._removal, self.steps, least_first=self.order == "lerf"),)
+        return (Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=self.order == "lerf"),)
 
     def of_curves(self, *curves: CurvePoints) -> float:
         answers = curves[0].answers
@@ -200,7 +200,7 @@ class SRG(FlippingCurve):
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
-        return tuple(Curve(self._groups, self._removal, self.steps, least_first=least) for least in (True, False))
+        return tuple(Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=least) for least in (True, False))
 
     def of_curves(self, *curves: CurvePoints) -> float:
         least_first, most_first = curves

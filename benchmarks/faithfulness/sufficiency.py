@@ -48,7 +48,7 @@ class Sufficiency(Metric):
         num_labels: int | None = None,
         *,
         samples: int = 10,
-        radius: float = 0.2,
+        radius: float = 0.1,
         threshold: float = 0.6,
         name: str | None = None,
     ) -> None:
