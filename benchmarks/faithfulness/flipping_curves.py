@@ -200,7 +200,10 @@ class SRG(FlippingCurve):
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
-        return tuple(Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=least) for least in (True, False))
+        return tuple(
+            Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=least)
+            for least in (True, False)
+        )
 
     def of_curves(self, *curves: CurvePoints) -> float:
         least_first, most_first = curves

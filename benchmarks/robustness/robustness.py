@@ -87,7 +87,10 @@ class Robustness(Metric):
         copies = np.array([(row, draw) for draw in range(self.samples) for row in rows])
         attempts, logits = np.zeros(len(copies), int), np.zeros((len(copies), view.logits.shape[1]), np.float32)
         before = view.network.activated(view.logits, self.activation_fn)
-        near, left = NoisyImages(self.noise, view, copies=copies, attempts=attempts, logits=logits), np.arange(len(copies))
+        near, left = (
+            NoisyImages(self.noise, view, copies=copies, attempts=attempts, logits=logits),
+            np.arange(len(copies)),
+        )
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
             count_passes("noise", len(left))
