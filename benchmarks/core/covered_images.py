@@ -121,6 +121,17 @@ class Covering:
         covered = (image for image in self.images if isinstance(image, CoveredImage))
         return {image for image in covered if 0 < image.last - image.first < pixels}
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Make sure that images (C, H, W) can be changed so.
+
+        Raises:
+            ValueError: if they cannot be cut into groups of pixels.
+        """
+        for curve in self.curves:
+            curve.groups.check(shape)
+        for perturbation in self.perturbations:
+            perturbation.check(shape)
+
     @cached_property
     def static(self) -> tuple[GroupsCovered | BlendedImage, ...]:
         """Its images as they are known."""

@@ -26,6 +26,13 @@ class Groups(ABC):
     def of(self, image: FloatArray, generator: np.random.Generator) -> IntArray:
         """The group of each pixel (H, W) of an image (C, H, W), from 0 to K - 1 without gaps."""
 
+    def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - most fit any image
+        """Make sure that images (C, H, W) can be cut.
+
+        Raises:
+            ValueError: if they cannot.
+        """
+
 
 @dataclass(frozen=True)
 class Pixels(Groups):
@@ -65,8 +72,11 @@ class Superpixels(Groups):
     segmentation: Segmentation = field(compare=False, repr=False)
     known_by: tuple[Any, ...]
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.segmentation.check(shape)
+
     def of(self, image: FloatArray, generator: np.random.Generator) -> IntArray:
-        self.segmentation.check(image.shape)
+        self.check(image.shape)
         return self.segmentation(image, generator)
 
 

@@ -75,6 +75,13 @@ class Perturbation(ABC):
     def block(self, image: ImageOfView) -> Block:
         """The copies (number, C, H, W)."""
 
+    def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - most fit any image
+        """Make sure that there are such copies of images (C, H, W).
+
+        Raises:
+            ValueError: if there are not.
+        """
+
 
 class PixelsRemoved(Perturbation):
     """Copies of an image, each without some of its pixels.
@@ -126,6 +133,9 @@ class EachGroup(PixelsRemoved):
 
     cut: Groups
     removal: Removal
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.cut.check(shape)
 
     def number(self, image: ImageOfView) -> int:
         return image.number(self.cut)

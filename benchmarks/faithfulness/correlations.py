@@ -350,6 +350,9 @@ class _Redrawn(Perturbation):
     cut: Groups
     samples: int
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.cut.check(shape)
+
     def number(self, image: ImageOfView) -> int:
         return self.samples * image.number(self.cut)
 

@@ -40,7 +40,7 @@ class Infidelity(_OfCopies):
 
     It does not say how good a map is by itself, as its unit is that of the answer, squared: compare explainers on the
     same network and perturbations. A map near 0 everywhere may do better than one with the right shape and the wrong
-    scale.
+    scale, and the negative of the right map better than a random one of larger values.
 
     Args:
         num_labels: how many classes the network has.

@@ -55,7 +55,16 @@ class GreyModule(torch.nn.Module):
 @pytest.fixture(scope="module")
 def grey(network, torch_network, sixteen):
     """Eight grey photos (1, 32, 24) with the label that they are given and a map each, in both frameworks."""
-    images = sixteen[0][:8].mean(axis=1, keepdims=True)
+    return in_both(network, torch_network, sixteen[0][:8].mean(axis=1, keepdims=True))
+
+
+@pytest.fixture(scope="module")
+def small(network, torch_network, sixteen):
+    """Parts of them, (1, 12, 10)."""
+    return in_both(network, torch_network, sixteen[0][:8, :, 8:20, 6:16].mean(axis=1, keepdims=True))
+
+
+def in_both(network, torch_network, images):
     theirs = GreyModule(torch_network).eval()
     inputs = torch.tensor(images, requires_grad=True)
     logits = theirs(inputs)
@@ -102,9 +111,9 @@ def test_faithfulness_correlation(grey, monkeypatch):
     np.testing.assert_allclose(found, theirs, **CLOSE)
 
 
-def test_faithfulness_estimate(grey):
-    theirs = of_quantus(quantus.FaithfulnessEstimate(features_in_step=1, **BLACK), grey)
-    found = FaithfulnessEstimate(10, nn.Softmax(), groups="pixels").score(grey[0])
+def test_faithfulness_estimate(small):
+    theirs = of_quantus(quantus.FaithfulnessEstimate(features_in_step=1, **BLACK), small)
+    found = FaithfulnessEstimate(10, nn.Softmax(), groups="pixels").score(small[0])
     np.testing.assert_allclose(found, theirs, **CLOSE)
 
 

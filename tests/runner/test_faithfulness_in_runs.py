@@ -8,7 +8,7 @@ from mindspore import nn
 
 from explainrun.benchmarks import METRICS
 from explainrun.explainers import Gradient, InputXGradient
-from explainrun.runner import ImageClassificationRunner
+from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.execution import part_sizes
 from explainrun.summary_format import Results, merge
 
@@ -23,14 +23,15 @@ def columns(picture):
     return np.arange(width)[None] // cut + np.zeros((height, 1), int)
 
 
-OPTIONS = {"steps": 3, "samples": 3, "sizes": [2, 5], "patch_size": 2, "removal": "mean", "groups": "superpixels",
+OPTIONS = {"steps": 3, "samples": 3, "patch_size": 2, "removal": "mean", "groups": "superpixels",
            "segmentation": columns}  # fmt: skip
 
 
-def metric(name):
+def metric(name, sizes):
     """A metric of superpixels, by the mean and with few samples, where it takes such options."""
     parameters = signature(METRICS[name]).parameters
     options = {key: value for key, value in OPTIONS.items() if key in parameters}
+    options |= {"sizes": sizes} if "sizes" in parameters else {}
     return METRICS[name](2, *([SIGMOID] if "activation_fn" in parameters else []), **options)
 
 
@@ -38,11 +39,13 @@ def metric(name):
 def run(two_channels, dataset, scenes, tmp_path, monkeypatch):
     network = two_channels()
 
-    def run_with(folder, passes=10**6, names=NAMES, **options):
+    def run_with(folder, passes=10**6, names=NAMES, sizes=(2, 5), **options):
         monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", passes)
         data = dataset(list(scenes(9))), ["zero", "one"]
         runner = ImageClassificationRunner(tmp_path / folder, data, network, SIGMOID, pass_size=2, jit="off")
-        runner.register_saliency([Gradient(network), InputXGradient(network)], [metric(name) for name in names])
+        runner.register_saliency(
+            [Gradient(network), InputXGradient(network)], [metric(name, sizes=list(sizes)) for name in names]
+        )
         return runner.run(**options)
 
     return run_with
@@ -66,6 +69,12 @@ def test_in_parts_and_shards_as_whole(run, tmp_path, how_runs_differ):
         for kind, needed in result.costs["needed"].items():
             assert -(-result.costs["images"].get(kind, 0) // 2) == needed or kind not in ("perturb", "noise")
     assert parts.costs["images"]["perturb"] == whole.costs["images"]["perturb"]
+
+
+def test_images_that_metrics_cannot_change_are_refused_before_anything_is_written(run, tmp_path, raising):
+    with raising(PlanError, "subset-too-large", given=9, where="SensitivityN"):
+        run("refused", names=["SensitivityN"], sizes=[2, 9])
+    assert not (tmp_path / "refused").exists()
 
 
 def test_explainers_share_copies_and_metrics_share_curves(run, tmp_path):
