@@ -5,6 +5,7 @@ import pytest
 from mindspore import nn
 
 from explainrun.benchmarks import IROF, SRG, DeletionAUC, InsertionAUC, NaiveFaithfulness, PixelFlipping, Selectivity
+from explainrun.benchmarks.core.explanation import WholeBatch
 
 PARTS = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)  # the logit is their sum
 # Off the centre of 3 x 5 pixels, in no order of rows or columns: each pixel's part of a probability of 1.
@@ -179,6 +180,19 @@ def test_what_is_left_of_an_image_is_asked_once_for_all_its_labels(scored, remov
     metrics = [PixelFlipping(3, nn.Softmax(), steps=4, removal=removal), SRG(3, nn.Softmax(), steps=4, removal=removal)]
     assert scored(metrics)[1] == 3 * 2 * 3 + 2
     assert scored([*metrics, NaiveFaithfulness(3, nn.Softmax(), steps=4)])[1] == 3 * 2 * 3 + 2 + 3 * 4
+
+
+def test_what_is_left_of_an_image_is_asked_once_for_all_explainers(explained):
+    cell, rng, metric = Curved(), np.random.default_rng(0), SRG(3, nn.Softmax(), steps=4, removal="mean")
+    images, memory = rng.normal(size=(2, 3, 5, 8)), {}
+    for passing in (3 * 2 * 3 + 2, 3 * 2 * 3):
+        maps = rng.normal(size=(3, 5, 8))
+        found = explained(cell, images, maps, [0, 0, 1], [0, 2, 1], logits=np.zeros((2, 3), np.float32))
+        found.whole = WholeBatch(found.view, memory)
+        before = cell.images
+        assert found.images_needed([metric.covering((5, 8))]) == (passing, set())
+        metric.score(found)
+        assert cell.images - before == passing
 
 
 def test_equal_superpixels_are_one_curve_and_count_their_own_segments(scored):
