@@ -19,7 +19,7 @@ from explainrun.benchmarks.planted.exceptions import why_not
 from explainrun.testing.planted import MAPS, NETWORKS, PlantedRanking, planted_ranking
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "planted.md"
-BEGIN = "| metric |"
+BEGIN = "| metric "
 TITLES = ["metric", "better", *MAPS, "perfect > random > reversed"]
 
 

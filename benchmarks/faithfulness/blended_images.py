@@ -94,7 +94,8 @@ class AverageIncrease(_OfBlendedImage):
     its average over images is called increase in confidence, in per cent. NaN for a map without order. Costs an image,
     which ``AverageDrop`` and ``AverageGain`` share.
 
-    It does not say by how much, and says little where the network is sure of the whole image.
+    It does not say by how much, and says little where the network is sure of the whole image. Maps that are wrong all
+    score 0, so that it does not rank a random map of a planted network above the reversed one.
 
     Args:
         num_labels: see ``AverageDrop``.
@@ -119,7 +120,8 @@ class AverageGain(_OfBlendedImage):
     for Interpretability (2024), section 4.1, whose average over images is in per cent. In 0..1, NaN for a map without
     order, or where f(x) is 1. Costs an image, which ``AverageDrop`` and ``AverageIncrease`` share.
 
-    It does not say anything about maps that lose probability, all of which score 0: read it beside ``AverageDrop``.
+    It does not say anything about maps that lose probability, all of which score 0, random and reversed maps of planted
+    networks among them: read it beside ``AverageDrop``.
 
     Args:
         num_labels: see ``AverageDrop``.

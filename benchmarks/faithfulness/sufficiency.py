@@ -28,7 +28,8 @@ class Sufficiency(Metric):
     depends on what else is asked, which no metric's may here.
 
     It does not say how many maps are alike: a map that ignores the image, such as the edge of a frame, is like all
-    others and scores how often noise leaves the prediction as it is. Choose a radius at which it often does not.
+    others and scores how often noise leaves the prediction as it is. Choose a radius at which it often does not. On
+    planted networks it nearly always does, so that it ranks no map above another there.
 
     Args:
         num_labels: taken so that it is constructed as other metrics are; any number of classes will do.
