@@ -10,13 +10,12 @@ from ..summary_format.lazy_imports import from_home
 if TYPE_CHECKING:
     from .batches.checks import NotComputedError
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
-    from .data.samples import SampleError
     from .execution.run_result import RunResult
     from .execution.signals import RunStopped
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
-    from .problems import DamagedRunError, DatasetChangedError, PlanError
+    from .problems import DamagedRunError, DatasetChangedError, PlanError, SampleError
     from .results.scores import Scores
 
 _HOMES = {
@@ -30,7 +29,7 @@ _HOMES = {
     "PlanError": "problems",
     "RunResult": "execution.run_result",
     "RunStopped": "execution.signals",
-    "SampleError": "data.samples",
+    "SampleError": "problems",
     "Scores": "results.scores",
     "Tolerance": "comparison",
     "Tolerances": "comparison",

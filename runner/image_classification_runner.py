@@ -12,6 +12,7 @@ from mindspore import Tensor, nn
 from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import plain_text, whole_number, yes_or_no
+from ..explainers.core.measured_size import PassSize
 from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
@@ -38,11 +39,13 @@ class ImageClassificationRunner:
         data: the dataset and its class names, a list in the order of the network's outputs or a dictionary from every
             index to a name; one that stands several times gets its index: "crane (134)". Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
-            padding, or of floating point a 0 or 1 for each class; boxes (K, 4), one for each label, as x, y, width,
-            height in pixels from the top left. The last one or two may be missing. Batched datasets, with one more axis
-            in front, are read alike. The dataset may also be a ``mindspore.dataset.dataloader.DataLoader`` that does
-            not shuffle, or arrays (images, labels) with one entry a sample each. Images are given to the network as
-            they are, whatever their type.
+            padding, or of floating point a 0 or 1 for each class; places, which are boxes (K, 4), one for each label,
+            as x, y, width, height in pixels from the top left, or masks (K, H, W), True or above 0 where the label is,
+            or a segmentation map (H, W) of class indices, with 255 or a number below 0 for none. The last one or two
+            columns may be missing. Batched datasets, with one more axis in front, are read alike. The dataset may also
+            be a ``mindspore.dataset.dataloader.DataLoader`` that does not shuffle, or arrays (images, labels, places)
+            with one entry a sample each, of which the last may be missing. Images are given to the network as they are,
+            whatever their type.
         network: from images (N, C, H, W) to logits (N, classes), or to something that holds them. It is left as it is
             found. One logit z of two class names becomes (-z, z), so that a sigmoid gives both classes' probabilities.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
@@ -52,7 +55,8 @@ class ImageClassificationRunner:
             restored pixel 2, else from 0 to 1.
         std: what they were divided by then.
         seed: what all randomness starts from; every sample draws from a generator of its own.
-        pass_size: images per pass; results depend on no other size.
+        pass_size: images per pass; results depend on no other size. "auto" measures which size takes least time, when a
+            run begins, and keeps that for the run.
         strict: make a network output or a map that is not finite an error, instead of counting it as not computed, and
             a network whose outputs are not of their image alone, instead of reporting it.
         jit: whether passes run compiled: "auto" where the network compiles and gives the same logits, "on",
@@ -85,7 +89,7 @@ class ImageClassificationRunner:
         mean: Statistics | None = None,
         std: Statistics | None = None,
         seed: int = 0,
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
         strict: bool = False,
         jit: str = "auto",
         labels: str | Sequence[str | int] = TRUTH_AND_CONFIDENT,
@@ -249,8 +253,8 @@ class ImageClassificationRunner:
             PlanError: with everything found wrong, before anything is written; a run in the folder of which nothing can
                 be kept, such as one of other weights, is among that.
             TypeError: as ``plan``, and so are ValueError, also for flags other than True and False, and NotAWorker.
-            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
-                boxes, or NaN in its image.
+            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels,
+                boxes or masks, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.

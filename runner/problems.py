@@ -25,6 +25,10 @@ class DamagedRunError(PlanError):
     """The folder holds this run, finished, and it can no longer be read."""
 
 
+class SampleError(ExplainrunError, ValueError):
+    """A sample that is not what the runner takes, or cannot be read; says which and why."""
+
+
 class Problems(list[Problem]):
     """A sentence on each thing that is wrong, to be reported together."""
 

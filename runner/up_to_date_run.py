@@ -69,7 +69,7 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
 def _holds_current_run(plan: Plan) -> bool:
     """Whether the folder holds a run to resume or to grow out of, or a finished one that says what a new one would."""
     decision = resume_decision(plan, overwrite=False, resume=True)
-    run = decision.run
+    plan, run = decision.plan, decision.run
     if run is None or not run.finished:
         return run is not None or decision.grows is not None
     made = PlanRecord.of((run.state() or {}).get("plan"))

@@ -9,7 +9,7 @@ from typing import Any
 from .plan_record import PlanRecord
 
 MAKING = ("versions", "device")  # how two runs differ in who made them, and not in what they do
-CHOSEN = ("chosen_layers", "chosen_reshapes")  # what follows from the rest, once a run has begun
+CHOSEN = ("chosen_layers", "chosen_reshapes", "measured_pass_size")  # what follows from the rest, once a run has begun
 CELL_STRUCTURE = "cell structure"  # in the description of a Cell; no argument can be called so
 _SHOWN, _BEFORE = 60, 20  # characters of a value, and of those before the first that differs
 

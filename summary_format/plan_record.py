@@ -107,6 +107,7 @@ class PlanRecord(BaseModel):
         shard: which of how many, from 1; None for a whole run.
         dropout_samples: how many dropout masks uncertainty is estimated from; 0 for none.
         pass_size: images per pass.
+        measured_pass_size: whether a measurement chose that.
         hierarchical_occlusion: its options; None without it.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
         chosen_reshapes: by explainer the grid that brings what that layer gives to (N, channels, h, w), if one does.
@@ -136,6 +137,7 @@ class PlanRecord(BaseModel):
     shard: Place = None
     dropout_samples: Count = 0
     pass_size: Annotated[StrictInt, Field(ge=1)] = 16
+    measured_pass_size: StrictBool = False
     hierarchical_occlusion: Options | None = None
     chosen_layers: Words = {}
     chosen_reshapes: Grids = {}

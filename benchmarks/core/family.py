@@ -48,5 +48,8 @@ class MetricFamily(Metric):
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
         return self.member.extra_questions(view)
 
+    def check_images(self, shape: tuple[int, ...]) -> None:
+        self.member.check_images(shape)
+
     def covering(self, size: tuple[int, int]) -> Covering | None:
         return self.member.covering(size)

@@ -14,6 +14,7 @@ from ...explainers.arguments import plain_text, whole_number
 from ...explainers.core.call_options import CallOptions
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
+from ...explainers.core.measured_size import PassSize
 from ...explainers.core.view import View, asked_labels
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...summary_format.deprecated_names import Renamed, take_over
@@ -77,6 +78,16 @@ class Metric(Configured, ABC):
         """
         return None
 
+    def check_images(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that it cannot score; asked before the first pass.
+
+        Args:
+            shape: (C, H, W) of each image.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+
     def evaluate(
         self,
         explainer: Explainer,
@@ -87,7 +98,7 @@ class Metric(Configured, ABC):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -116,10 +127,11 @@ class Metric(Configured, ABC):
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
+        self.check_images(images.shape[1:])
         explainer = explainer.for_images(images)
         shape = (*labels.shape, *images.shape[2:])
         rows = np.repeat(np.arange(len(images)), labels.shape[1])
-        view = View(options.network(explainer.network), images, rows, labels.reshape(-1), needs=explainer.needs)
+        view = View(options.network(explainer.network, images), images, rows, labels.reshape(-1), needs=explainer.needs)
         maps = (
             direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")
         )

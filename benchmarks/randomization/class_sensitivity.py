@@ -11,6 +11,7 @@ from mindspore import Tensor
 
 from ...explainers.core.call_options import CallOptions
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
+from ...explainers.core.measured_size import PassSize
 from ...explainers.core.view import View
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray, IntArray
@@ -57,7 +58,7 @@ class ClassSensitivity(Metric):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> Scores:
         """Score an explainer on images.
 
@@ -82,7 +83,7 @@ class ClassSensitivity(Metric):
             raise TypeError(f"explainer must be an Explainer, got {type(explainer).__name__}")
         options, images = CallOptions(output, jit, pass_size), image_array(inputs)
         everyone = np.arange(len(images))
-        labels = _extremes(View(options.network(explainer.network), images, everyone, everyone))
+        labels = _extremes(View(options.network(explainer.network, images), images, everyone, everyone))
         shape = (*labels.shape, *images.shape[2:])
         maps = (
             direct_maps(explainer, images, labels, options) if saliency is None else shaped(saliency, shape, "saliency")

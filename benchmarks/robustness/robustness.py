@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ...explainers.arguments import real_number, whole_number
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
-from ...explainers.network import pass_kind
 from ...explainers.network.tensors import Activation, FloatArray, IntArray, checked_activation
 from ..core.explanation import Explanation
+from ..core.map_passes import count_map_passes
 from ..core.metric import Metric, Scores
 
 _DRAWN_AGAIN = 3
@@ -158,7 +158,7 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
         able = [explanation for explanation in explanations if explanation.explainer.name not in errors]
         if not able:
             break
-        _count_map_passes(able, noisy)
+        count_map_passes(able, noisy)
         found, refused = attribute_together([explanation.explainer for explanation in able], noisy)
         errors |= refused
         for explanation in explanations:
@@ -173,18 +173,6 @@ def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, 
         with np.errstate(invalid="ignore", divide="ignore"):
             furthest[explanation.explainer.name] = np.where(length > 0, moved / length, np.nan)
     return {**furthest, **errors}
-
-
-def _count_map_passes(explanations: Sequence[Explanation], noisy: View) -> None:
-    """Report what passes the maps of some noisy images need."""
-    count_passes, copies, questions = explanations[0].count_passes, len(noisy.images), len(noisy.rows)
-    for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
-        count_passes(pass_kind(rule), questions)
-    if any(explanation.explainer.needs.outputs for explanation in explanations):
-        count_passes("activate", copies)
-    for explanation in explanations:
-        for kind, images in explanation.explainer.images_needed_for(noisy).items():
-            count_passes(kind, images)
 
 
 def _edges(copies: IntArray, size: int) -> list[int]:

@@ -16,6 +16,7 @@ from ..arguments import whole_number
 from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, image_array, view_of_labels
 from ..core.layout import Grid, check_feature_maps, on_grid
+from ..core.measured_size import PassSize
 from ..core.resize import resized
 from ..core.view import Needs, View, asked_labels
 from ..network import DEFAULT_PASS_SIZE, Jit, Output
@@ -106,7 +107,7 @@ class ActivationMap(Explainer):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> dict[str, Tensor]:
         """The maps (N, L, h, w) of each layer at its own size, by the layer's name.
 

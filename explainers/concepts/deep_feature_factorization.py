@@ -17,6 +17,7 @@ from ..arguments import whole_number
 from ..cam.base import ActivationMap, Number, Reshape
 from ..core.call_options import CallOptions
 from ..core.explainer import image_array
+from ..core.measured_size import PassSize
 from ..core.view import View
 from ..network import DEFAULT_PASS_SIZE, Jit, Output, layer_outputs, logits_from
 from ..network.tensors import Activation, FloatArray, checked_activation, checked_network
@@ -155,7 +156,7 @@ class DeepFeatureFactorization(ActivationMap):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> list[Concepts]:
         """The concepts of images, each with what the network says of it alone.
 
@@ -193,7 +194,7 @@ class DeepFeatureFactorization(ActivationMap):
                 "a reshape function cannot be undone, so the network cannot be asked about concepts; give reshape as "
                 "the grid (height, width), or a classifier that takes (N, channels)"
             )
-        network, (layer,) = CallOptions(output, jit, pass_size).network(self.network), self.layer
+        network, (layer,) = CallOptions(output, jit, pass_size).network(self.network, images), self.layer
         outputs = layer_outputs(network, images, self.layer)[layer]
         found = [self._factors(one) for one in self.grid(outputs, layer, (images.shape[2], images.shape[3]))]
         vectors = [(factors.vectors + factors.offset).astype(np.float32) for factors in found]

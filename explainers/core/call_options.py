@@ -7,25 +7,10 @@ from dataclasses import dataclass
 import mindspore as ms
 from mindspore import nn
 
-from ...summary_format.problem import Problem
-from ..arguments import whole_number
 from ..network import DEFAULT_PASS_SIZE, Jit, Network, Output
 from ..network.graphs.library import checked_jit
-
-LARGEST_PASS = 65_536
-
-
-def checked_pass_size(value: object) -> int:
-    """Images per pass.
-
-    Raises:
-        ValueError: if it is not a whole number from 1 to 65,536.
-    """
-    size = whole_number(value, "pass_size")
-    if size > LARGEST_PASS:
-        words = "pass_size must be at most {most}, got {given}"
-        raise ValueError(Problem.of("pass-size-too-large", words, most=LARGEST_PASS, given=size))
-    return size
+from ..network.tensors import FloatArray
+from .measured_size import AUTO, PassSize, checked_pass_size, remembered_size
 
 
 @dataclass(frozen=True)
@@ -35,7 +20,7 @@ class CallOptions:
     Attributes:
         output: which part of what the network returns is its logits.
         jit: whether passes run compiled: "auto" where that pays, "on" where it can be, or "off".
-        pass_size: images per pass.
+        pass_size: images per pass; "auto" for what a measurement finds best.
 
     Raises:
         ValueError: if one is out of its range.
@@ -43,13 +28,16 @@ class CallOptions:
 
     output: Output = None
     jit: Jit = "auto"
-    pass_size: int = DEFAULT_PASS_SIZE
+    pass_size: PassSize = DEFAULT_PASS_SIZE
 
     def __post_init__(self) -> None:
         checked_jit(self.jit)
         checked_pass_size(self.pass_size)
 
-    def network(self, cell: nn.Cell) -> Network:
-        """The network as the call asks it."""
+    def network(self, cell: nn.Cell, images: FloatArray) -> Network:
+        """The network as the call asks it about images (N, C, H, W)."""
         fill = ms.get_context("mode") == ms.GRAPH_MODE  # which compiles for every shape of a pass
-        return Network(cell, self.pass_size, fill=fill, output=self.output, jit=self.jit)
+        size = self.pass_size
+        if size == AUTO:
+            size = remembered_size(cell, images, self.output, self.jit)
+        return Network(cell, size, fill=fill, output=self.output, jit=self.jit)

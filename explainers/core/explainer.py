@@ -22,6 +22,7 @@ from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
 from .call_options import CallOptions
 from .construction import Configured
+from .measured_size import PassSize
 from .together import Estimate, attribute_together
 from .view import Needs, View, asked_labels
 
@@ -172,7 +173,7 @@ class Explainer(Configured, ABC):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> Tensor: ...
 
     @overload
@@ -185,7 +186,7 @@ class Explainer(Configured, ABC):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> list[list[Image.Image]] | list[Image.Image]: ...
 
     def __call__(
@@ -197,7 +198,7 @@ class Explainer(Configured, ABC):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> Any:
         """Explain images.
 
@@ -212,7 +213,8 @@ class Explainer(Configured, ABC):
                 what it returns, or the one part that may be logits: a Tensor (N, classes) of floats.
             jit: "auto" compiles passes where that pays, which one map of one image does not, and keeps the graph for
                 later calls as long as the network stays as it is; "on" compiles all that can be, "off" nothing.
-            pass_size: images per pass, from 1.
+            pass_size: images per pass, from 1; "auto" measures which size takes least time, once for images of a shape
+                as long as the network lives, and logs that.
 
         Returns:
             Float32 maps (N, 1, H, W), or (N, L, H, W) for L labels per image; NaN where a map could not be computed.
@@ -310,7 +312,7 @@ def view_of_labels(
     rows = np.repeat(np.arange(len(images)), labels.shape[1])
     pairs, place = np.unique(np.stack([rows, labels.reshape(-1)], axis=1), axis=0, return_inverse=True)
     explainer.images_needed(len(images), len(pairs), images.shape[1:])
-    view = View(options.network(explainer.network), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
+    view = View(options.network(explainer.network, images), images, pairs[:, 0], pairs[:, 1], needs=explainer.needs)
     return view, place.reshape(labels.shape)
 
 

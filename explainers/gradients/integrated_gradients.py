@@ -14,6 +14,7 @@ from scipy.special import roots_legendre
 from ..arguments import whole_number
 from ..core.call_options import CallOptions
 from ..core.explainer import view_of_call
+from ..core.measured_size import PassSize
 from ..core.together import Estimate
 from ..core.view import View
 from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, by_image, in_passes
@@ -86,7 +87,7 @@ class IntegratedGradients(PixelAttribution):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> tuple[Tensor, npt.NDArray[np.float64]]:
         """Maps and their completeness errors.
 

@@ -18,6 +18,7 @@ from ..arguments import is_whole, real_number, whole_number
 from ..core.call_options import CallOptions
 from ..core.construction import Configured
 from ..core.explainer import image_array
+from ..core.measured_size import PassSize
 from ..network import DEFAULT_PASS_SIZE, Block, Jit, Network, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation, checked_network
 from ..perturbation.baselines import blur_sigma, blurred
@@ -148,7 +149,7 @@ class HierarchicalOcclusion(Configured):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> Counterfactual:
         """Search one image.
 
@@ -169,7 +170,7 @@ class HierarchicalOcclusion(Configured):
         """
         images = image_array(one_image(image)[None])
         self.check(images.shape[1:])
-        network = CallOptions(output, jit, pass_size).network(self.network)
+        network = CallOptions(output, jit, pass_size).network(self.network, images)
         probabilities = network.activated(network.logits(images), self.activation_fn)[0]
         label = whole_number(label.asnumpy()[()] if isinstance(label, Tensor) else label, "label", 0)
         if label >= len(probabilities):

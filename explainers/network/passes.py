@@ -40,7 +40,9 @@ class PassMaker(Protocol):
     def through(self, images: Tensor, *, together: bool = True, rule: Rule = "plain") -> Tensor:
         """Logits, within a pass."""
 
-    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> AbstractContextManager[None]:
+    def running(
+        self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None
+    ) -> AbstractContextManager[None]:
         """One pass runs within."""
 
 
@@ -125,32 +127,35 @@ class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
     "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
     "perturb", "noise" (of Robustness), "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
-    "place trial" and "repeat trial" (which try how the network may run), "ascend" (a forward and a backward from a
-    layer's channels), and what explainers run themselves ("mask", "occlude", ...).
+    "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a forward and a
+    backward from a layer's channels), and what explainers run themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.
         images: how many images they held, copies that only fill up a pass left out.
+        compiled: how many of the passes ran as compiled graphs.
         seconds: how long they took.
     """
 
     made: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
+    compiled: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
-    def counted(self, kind: str, images: int) -> Iterator[None]:
+    def counted(self, kind: str, images: int, *, compiled: bool = False) -> Iterator[None]:
         """Count the pass that runs within; one that fails does not count."""
         began = time.perf_counter()
         yield
         self.seconds[kind] += time.perf_counter() - began
         self.made[kind] += 1
         self.images[kind] += images
+        self.compiled.update({kind: 1} if compiled else {})
 
     def drained(self) -> Passes:
         """What was counted since the last call, which starts over."""
-        counted = Passes(self.made, self.images, self.seconds)
-        self.made, self.images, self.seconds = Counter(), Counter(), defaultdict(float)
+        counted = Passes(self.made, self.images, self.compiled, self.seconds)
+        self.made, self.images, self.compiled, self.seconds = Counter(), Counter(), Counter(), defaultdict(float)
         return counted
 
 

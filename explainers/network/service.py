@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
 from .rows import ACTIVATED_TOGETHER, Block, check_agreement, filled_up, gathered, in_passes
-from .taps import Derivatives, joined_derivatives
+from .taps import Derivatives, joined_derivatives, noting_shapes
 from .tensors import (
     Activation,
     FloatArray,
@@ -48,7 +48,7 @@ class Network:
         cell: takes images (N, C, H, W), in the type of its parameters, and returns logits (N, classes) or something
             that holds them.
         pass_size: images per pass. On CPU a row's bits depend on this number and on nothing else when it is 16 (at 7,
-            20 or 32 the matrix kernels split rows otherwise), so runs keep it fixed.
+            20 or 32 the matrix kernels split rows otherwise), so it stays as it is from the first pass of a run on.
         fill: fill up ragged passes with copies of their last image, whose results are dropped, so that every pass has
             one shape. Runs do; direct calls on a few images do not.
         output: which part of what the cell returns is its logits; see ``Logits``.
@@ -128,7 +128,7 @@ class Network:
             full, forward = self.filled(chunk), self._forward
             if forward is None:
                 full, forward = self.prepared(chunk, ("forward",), self._forward_graph)
-            with self.running(kind, len(chunk), in_graphs=True):
+            with self.running(kind, len(chunk), in_graphs=True, graph=self.graphs.compiles(forward)):
                 returned = (forward or self.cell)(self.input(Tensor(full)))
                 logits = as_array(self._logits(returned, len(full)))[: len(chunk)]
             yield logits
@@ -154,7 +154,7 @@ class Network:
             GraphRefusedError: if it does not compile, or gives other logits.
         """
         images = self.trial_images(images)
-        with self.running(kind, len(images), in_graphs=True):
+        with self.running(kind, len(images), in_graphs=True, graph=False):
             plain = as_array(self._logits(self.cell(self.input(Tensor(images))), len(images)))
         with self.running(kind, len(images), in_graphs=True):
             graph = Graph(Forward(self.cell), self.input(Tensor(other_images(images))))
@@ -192,8 +192,7 @@ class Network:
         Raises:
             ValueError: if the network does not return (N, classes).
         """
-        for logits in gathered(self.streamed_logits(rows, kind)):
-            yield self.activated(logits, activation_fn)
+        yield from (self.activated(logits, activation_fn) for logits in gathered(self.streamed_logits(rows, kind)))
 
     def beside(self, cell: nn.Cell) -> Network:
         """Another network whose passes are like this one's, and are counted with them."""
@@ -210,20 +209,30 @@ class Network:
             self._uniform[value, shape] = self.pooled_logits([np.full(shape, value, np.float32)])[0]
         return self._uniform[value, shape]
 
-    def compile(self, images: FloatArray) -> None:
+    def compile(self, images: FloatArray, kind: str = "compile") -> None:
         """Run forward passes compiled from now on, where they give the same numbers; takes two passes to see.
 
         Gradients and what reads layers are compiled apart, by ``jit``. The graph holds the parameters of now.
 
         Args:
             images: (N, C, H, W), of which the first pass is tried; all later ones must have its shape.
+            kind: what the passes count as.
 
         Raises:
             GraphRefusedError: if the network does not compile, or gives other logits by more than 1e-5 of the largest
                 (of 1, where that is less); passes run as they are then.
         """
         self._forward = self.cell  # unless that succeeds
-        self._forward = self._forward_graph(self.filled(images[: self.pass_size]), "compile")
+        with self.graphs.noting_refusal("forward"):
+            self._forward = self._forward_graph(self.filled(images[: self.pass_size]), kind)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why passes are not compiled, by what they compute; of networks beside this one their class is named too."""
+        found = dict(self.graphs.refused)
+        for other in self._beside.values():
+            found |= {f"{what} of {type(other.cell).__name__}": why for what, why in other.graphs.refused.items()}
+        return found
 
     def activated(self, logits: FloatArray, activation_fn: Activation) -> FloatArray:
         """Probabilities (N, classes) from logits, in chunks of one size so that bits depend on nothing else.
@@ -350,23 +359,13 @@ class Network:
 
         The shape is None for a layer that does not run, or whose output is not a tensor.
         """
-        shapes: dict[str, tuple[int, ...]] = {}
-
-        def note(name: str, output: Any) -> None:
-            if isinstance(output, Tensor):
-                shapes[name] = tuple(output.shape)
-
-        named = [(name, cell) for name, cell in self.cell.cells_and_names() if name]
         require_pynative()
-        with ExitStack() as stack, self.running(kind, len(images)):
-            for name, cell in named:
-                hook = cell.register_forward_hook(lambda _cell, _inputs, output, name=name: note(name, output))
-                stack.callback(hook.remove)
+        with self.running(kind, len(images)), noting_shapes(self.cell) as shapes:
             self.cell(self.input(Tensor(images)))
-        return [(name, type(cell).__name__, shapes.get(name)) for name, cell in named]
+        return [(name, type(cell).__name__, shapes.get(name)) for name, cell in self.cell.cells_and_names() if name]
 
     @contextmanager
-    def running(self, kind: str, images: int, *, in_graphs: bool = False) -> Iterator[None]:
+    def running(self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None) -> Iterator[None]:
         """One pass of that kind, over so many images, runs within.
 
         Args:
@@ -374,6 +373,7 @@ class Network:
             images: how many it holds.
             in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
                 written, since compiled code skips hooks and rules.
+            graph: whether it is counted as a compiled graph; by default where what is compiled runs so.
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
@@ -382,7 +382,7 @@ class Network:
         try:
             with (
                 ONE_AT_A_TIME,
-                self.passes.counted(kind, images),
+                self.passes.counted(kind, images, compiled=in_graphs if graph is None else graph),
                 self.written.put_back(),
                 evaluating(self.cell),
                 forgetting_errors(),

@@ -111,6 +111,25 @@ def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
         yield taps
 
 
+@contextmanager
+def noting_shapes(network: nn.Cell) -> Iterator[dict[str, tuple[int, ...]]]:
+    """Within, the shapes of what layers give are noted by their names, where that is a tensor."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def noting(name: str) -> Callable[..., None]:
+        def note(_cell: nn.Cell, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                shapes[name] = tuple(output.shape)
+
+        return note
+
+    with ExitStack() as stack:
+        for name, cell in network.cells_and_names():
+            if name:
+                stack.callback(cell.register_forward_hook(noting(name)).remove)
+        yield shapes
+
+
 def differentiated(
     cell: nn.Cell,
     through: Callable[[Tensor], Tensor],

@@ -13,6 +13,7 @@ from mindspore import Tensor, nn
 from ..arguments import real_number, whole_number
 from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
+from ..core.measured_size import PassSize
 from ..core.together import Estimate
 from ..core.view import View
 from ..core.windows import behind
@@ -132,7 +133,7 @@ class RISE(Explainer):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> tuple[Tensor, Tensor]:
         """Maps and their standard errors, pixel by pixel.
 

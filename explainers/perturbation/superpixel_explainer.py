@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
+from ..core.measured_size import PassSize
 from ..core.view import View
 from ..core.windows import choose
 from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output
@@ -113,7 +114,7 @@ class SuperpixelExplainer(Explainer):
         *,
         output: Output = None,
         jit: Jit = "auto",
-        pass_size: int = DEFAULT_PASS_SIZE,
+        pass_size: PassSize = DEFAULT_PASS_SIZE,
     ) -> list[SuperpixelExplanation] | list[list[SuperpixelExplanation]]:
         """Explain images in full: segments, weights, and how well the linear model fits.
 

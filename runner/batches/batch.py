@@ -23,10 +23,10 @@ from ...summary_format import InferenceBatch, SearchBatch
 from ...summary_format.archive.segments import OUTCOMES
 from ...summary_format.growth.earlier import KnownBatch
 from ...summary_format.problem import Problem
-from ..data.samples import Sample, SampleError, read_samples
+from ..data.samples import Sample, read_samples
 from ..plan.plan import Plan
 from ..plan.questions import questions
-from ..problems import DatasetChangedError
+from ..problems import DatasetChangedError, SampleError
 
 _SOUGHT = 64  # first samples that all shards look at for one that is not broken
 _log = logging.getLogger("explainrun")
@@ -147,7 +147,7 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None, ends: Sequence[in
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.
     """
-    shard, first_pass, tolerant = plan.shard, plan.options.pass_size, plan.options.skip_broken
+    shard, first_pass, tolerant = plan.shard, plan.pass_size, plan.options.skip_broken
     shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
     wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
     size, classes = plan.batch_size, len(plan.class_names)

@@ -188,7 +188,7 @@ class BatchLoop:
     def _newly_searched(self, index: int, batch: Batch, search: HierarchicalOcclusion) -> SearchBatch:
         """What hierarchical occlusion finds on a batch, with what that took."""
         checkpoints, asked = self._checkpoints(index), np.bincount(batch.rows, minlength=len(batch.samples))
-        size = self.plan.options.pass_size
+        size = self.plan.pass_size
         parts = cut(images_of_search(search, batch.images.shape[1:], asked.tolist()), size, least=size)
         answers = []
         for part in parts:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...benchmarks import Covering
 from ...explainers import Explainer, View
+from ...explainers.core.measured_size import SIZE_TRIAL
 from ...explainers.network import GRAPH_TRIAL, Network, pass_kind, probe_rows
 
 Costs = Mapping[str, Mapping[str, float]]
@@ -45,6 +46,7 @@ class Profile:
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
+    size trial       as many as were made: some 9 for each pass size that was tried
     place trial      1, once, by a shard
     repeat trial     1, once, where an image's logits were others beside other images
     dropout trial    4, once, or 3 where they turn out not to share; none without uncertainty
@@ -63,6 +65,7 @@ class Profile:
         self._needed: Counter[str] = Counter()
         self._needed_images: Counter[str] = Counter()
         self._baselines: set[float] = set()
+        self._known_refused: set[str] = set()
         self._before = earlier.get("made", {})
         self._bare = "perturb" in self._before
 
@@ -127,15 +130,20 @@ class Profile:
     def drained(self) -> Costs:
         """Everything counted since the last call."""
         passes = self._network.passes.drained()
-        self._needed[GRAPH_TRIAL] += passes.made[GRAPH_TRIAL]  # which the network decides
+        for kind in (GRAPH_TRIAL, SIZE_TRIAL):  # which the network decides
+            self._needed[kind] += passes.made[kind]
+        refused = {f"{what}: {why}" for what, why in self._network.refused.items()}
         costs: dict[str, Mapping[str, float]] = {
             "made": dict(passes.made),
+            "compiled": dict(passes.compiled),
             "images": dict(passes.images),
             "pass_seconds": dict(passes.seconds),
             "needed": {kind: times for kind, times in self._needed.items() if times},
             "needed_images": {kind: images for kind, images in self._needed_images.items() if images},
             "seconds": dict(self._seconds),
+            "refused": dict.fromkeys(refused - self._known_refused, 1),
         }
+        self._known_refused |= refused
         self._seconds.clear()
         self._needed.clear()
         self._needed_images.clear()

@@ -18,6 +18,7 @@ from .merge import merge
 from .report import report
 from .run import run
 from .scores import scores
+from .trend import trend
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
@@ -27,12 +28,12 @@ from .scores import scores
 def main() -> None:
     """Explain image classifiers in batches on MindSpore, and score the explanations.
 
-    Exit codes: 0 fine; 1 only of compare: the explanations got worse; 2 bad input, or what a command is there to show
-    cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
-    also end with 3 where a run is unfinished.
+    Exit codes: 0 fine; 1 only of compare: the explanations got worse, or not all that was required is shown; 2 bad
+    input, or what a command is there to show cannot be written to standard output; 3 it failed or was stopped, and can
+    be run again as it is. inspect and scores also end with 3 where a run is unfinished.
     """
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):
+for command in (explain, merge, inspect, scores, report, baseline, compare, trend, run, layers, list_):
     main.add_command(command)

@@ -93,7 +93,8 @@ def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
     dataset = problems.attempt("data", partial(_dataset, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
-    factory_of = partial(component_factory, given=given, folder=folder)
+    statistics = {"mean": config.mean, "std": config.std}
+    factory_of = partial(component_factory, given=given, folder=folder, statistics=statistics)
     return _Parts(
         network=network,
         dataset=dataset,

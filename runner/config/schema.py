@@ -51,13 +51,13 @@ class DataSection(_Section):
 
     Attributes:
         factory: "package.module:factory" or "file.py:factory", called with the options.
-        hdf5: a file with images, and optionally labels and bboxes.
+        hdf5: a file with images, and optionally labels and bboxes, masks or segmentation.
         npz: the same in a NumPy file.
-        csv: a file with the columns image, label and x, y, width, height.
+        csv: a file with the columns image, label and x, y, width, height, or mask, or segmentation.
         image_folder: a folder that holds one of pictures for each class.
         mindrecord: one of MindRecord files.
         folder: where the CSV's pictures are.
-        columns: of MindRecord files those of images, labels and boxes, in this order.
+        columns: of MindRecord files those of images, labels and boxes or masks, in this order.
         size, channels: (height, width) and channels to bring pictures to.
     """
 
@@ -117,7 +117,8 @@ class RunConfig(RunOptions):
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
-            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
+            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
+            path of an HDF5 or npz file.
         limit: only the first so many samples.
     """
 

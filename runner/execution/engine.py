@@ -29,7 +29,7 @@ from ..plan.plan import Plan
 from ..problems import DatasetChangedError, PlanError
 from .doubts import REPEAT
 from .growing import clear, grown
-from .preflight import PreflightResult, preflight_check
+from .preflight import PreflightResult, preflight_check, with_measured_size
 from .recognition import Begun, compile_later, damaged_run, known_again, segments_of
 from .resume import ResumeDecision, other_data, resume_decision
 from .run_result import RunResult
@@ -59,12 +59,12 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: 
         OSError: if the folder cannot be written; what is committed is kept.
     """
     began = time.monotonic()
-    network = plan.opened()
     if folder_problems(plan.summary_dir) or plan.undescribed:
-        raise PlanError(preflight_check(plan, network).problems)
+        raise PlanError(preflight_check(plan, plan.opened()).problems)
     with Stopping() as stopping, FolderLock(plan.summary_dir) as lock:
         sweep(plan.summary_dir, lock)
         decision = resume_decision(plan, overwrite=overwrite, resume=resume, lock=lock)
+        plan, network = decision.plan, decision.plan.opened()
         begun = None if decision.run is None else known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
             return _finished_before(begun, replaces=decision.replaces, prune=prune)
@@ -125,6 +125,10 @@ def _begun(
     if decision.problems:
         raise PlanError([*decision.problems, *plan_problems(plan)])
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
+    if plan.measures_size:
+        with profile.timed("measuring pass sizes"):
+            plan = with_measured_size(plan, network.passes, stopping.check)
+        network.pass_size = plan.pass_size
     with profile.timed("first batch: inference and maps"):
         preflight = preflight_check(plan, network, plan.sample_count, stopping.check)
     if preflight.problems:

@@ -29,6 +29,7 @@ from ..batches.pass_counts import Costs, Profile
 from ..data.samples import Sample
 from ..plan.checks import plan_problems
 from ..plan.plan import Plan
+from ..plan.sample_checks import sample_problems
 from ..problems import DatasetChangedError, Problems
 from .preflight import (
     activation_problems,
@@ -36,7 +37,6 @@ from .preflight import (
     choose_layers,
     output_problems,
     prepare_dropout,
-    sample_problems,
     space_problems,
     with_maps,
 )

@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, repeat
 
 import numpy as np
@@ -14,24 +13,26 @@ import numpy as np
 from ...benchmarks import Metric
 from ...explainers import Explainer, View
 from ...explainers.core.automatic_layer import ChosenLayer, automatic_layers, log_choices
+from ...explainers.core.measured_size import Measurement
 from ...explainers.core.together import attribute_together
 from ...explainers.network import (
     Network,
     NetworkRefusedError,
+    Passes,
     UnsharedDropoutError,
     keeping_random_state,
     layer_outputs,
     probe,
 )
 from ...explainers.network.tensors import FloatArray
-from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
 from ..batches.batch import Batch, digests, inferred, read
-from ..data.samples import EMPTY_DATASET, Sample, SampleError
+from ..data.samples import Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
-from ..problems import Problems, first_line, problem_of
+from ..plan.sample_checks import sample_problems
+from ..problems import Problems, SampleError, first_line, problem_of
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
@@ -117,6 +118,33 @@ def preflight_check(
         doubts=doubted,
         skipped=reading.skipped,
     )
+
+
+@keeping_random_state()
+def with_measured_size(plan: Plan, passes: Passes, check: Callable[[], None]) -> Plan:
+    """A plan that leaves its pass size to a measurement, with the one that suits its network and first images.
+
+    Nothing is measured where something is wrong with the plan or its first samples, which ``preflight_check`` reports.
+
+    Args:
+        plan: what is to run.
+        passes: what the passes of the measurement are counted in.
+        check: called before each sample and each pass size; raises to end the wait.
+    """
+    try:
+        samples = [] if plan_problems(plan) else read(plan, check).first_pass_samples
+    except SampleError:
+        samples = []
+    if not samples:
+        return plan
+    measurement = Measurement(
+        images=np.stack([sample.pixels for sample in samples]),
+        opened=lambda size: replace(plan, measured_size=size).opened(),
+        compiles=plan.tries_compiling,
+        passes=passes,
+        check=check,
+    )
+    return plan.with_measured_size(measurement.best_size())
 
 
 def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
@@ -211,12 +239,12 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
 
     Merged shards may then differ from an unsharded run in the last bits.
     """
-    logits = network.pooled_logits(repeat(image, plan.options.pass_size), "place trial")
+    logits = network.pooled_logits(repeat(image, plan.pass_size), "place trial")
     if (logits != logits[0]).any():
         _log.warning(
             "the network's outputs for an image differ in the last bits from place to place in passes of %d, so merged "
             "shards may differ as much from a run never split; with another pass_size, such as 16, they may not",
-            plan.options.pass_size,
+            plan.pass_size,
         )
     first: FloatArray = logits[0]
     return first
@@ -233,46 +261,6 @@ def prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: 
         return
     if network.dropout.added:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
-
-
-def sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
-    """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
-    if not samples:
-        return [EMPTY_DATASET]
-    problems, samples = [], list({sample.id: sample for sample in samples if sample.broken is None}.values())
-    if not samples:  # those that are not broken come later, and are checked one by one
-        return []
-    labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
-    if labels_out_of_range and not any(sample.truth for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-beyond-classes",
-                "the labels of all {samples} first samples lie outside 0..{last}, as far as {largest}; are class names "
-                "missing?",
-                samples=len(samples),
-                last=len(plan.class_names) - 1,
-                largest=max(labels_out_of_range),
-            )
-        )
-    if all(sample.looks_multi_hot for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-multi-hot",
-                "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
-            )
-        )
-    shape = samples[0].image.shape
-    checks: list[Callable[[], object]] = [
-        partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
-    ]
-    if plan.hierarchical_occlusion is not None:
-        checks.append(partial(plan.hierarchical_occlusion.check, shape))
-    for check in checks:
-        try:
-            check()
-        except ValueError as error:
-            problems.append(problem_of(error))
-    return problems
 
 
 def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:

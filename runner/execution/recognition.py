@@ -75,6 +75,8 @@ def known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping
     check_same(begins, reading.first_pass_samples)
     check_network(plan, network, run, state, reading)
     chosen = _chosen_layers(plan, PlanRecord.of(state.get("plan")))
+    if plan.measured_size is not None:
+        _log.info("pass_size %d, as when the run began", plan.measured_size)
     if chosen:
         named = ", ".join(f"{name}: {layer}" for name, layer in chosen.items())
         _log.info("layers that were chosen when the run began: %s", named)
@@ -157,7 +159,7 @@ def compile_later(network: Network, images: FloatArray, profile: Profile, stoppi
 def segments_of(begun: Begun) -> Segments:
     """What is committed of a run."""
     names = tuple(explainer.name for explainer in begun.plan.explainers)
-    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.options.pass_size
+    searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.pass_size
     return Segments(begun.run, names, searching=searching, pass_size=pass_size)
 
 

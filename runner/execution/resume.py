@@ -35,17 +35,19 @@ class Growing:
     state: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResumeDecision:
     """How a run of a plan finds its folder.
 
     Attributes:
+        plan: what runs; with the pass size of the run that is there, if that was left to a measurement.
         run: the run that is there and of the same plan, to resume or finished; None to begin one.
         replaces: whether the runs that were there before go once this one is finished.
         problems: why it cannot run.
         grows: what a run that is to be begun grows out of; None where it computes everything.
     """
 
+    plan: Plan
     run: RunFolder | None
     replaces: bool
     problems: tuple[Problem, ...] = ()
@@ -63,20 +65,20 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
     """
     unfit = plan.undescribed or folder_problems(plan.summary_dir)  # which the plan reports itself
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
-    now = None if overwrite or not runs else _described(plan)
-    if now is None:  # nothing to compare, or a plan that cannot be written, which checks of it report
-        return ResumeDecision(None, bool(runs))
+    if overwrite or not runs or _described(plan) is None:
+        # Nothing to compare, or a plan that cannot be written, which checks of it report.
+        return ResumeDecision(plan=plan, run=None, replaces=bool(runs))
     try:
-        decision = _decision(plan, runs[-1], now, resume=resume)
+        decision = _decision(plan, runs[-1], resume=resume)
         grown_from = None if resume or runs[-1].finished else _finished_base(runs)
         if grown_from is not None and not decision.problems:
-            return _decision(plan, grown_from, now, resume=True)
+            return _decision(plan, grown_from, resume=True)
     except PlanError as error:
-        return ResumeDecision(None, False, error.problems)
+        return ResumeDecision(plan=plan, run=None, replaces=False, problems=error.problems)
     return decision
 
 
-def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> ResumeDecision:
+def _decision(plan: Plan, run: RunFolder, *, resume: bool) -> ResumeDecision:
     """What one run means for a plan.
 
     Raises:
@@ -84,11 +86,15 @@ def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> R
     """
     kind, state = "a finished" if run.finished else "an unfinished", run.state() or {}
     before = _plan_of(plan, run, state, kind)
+    sized = plan.with_measured_size(before.pass_size) if plan.measures_size else plan
+    now = sized.described
     same = not plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
     if not same and (apart := growth_differences(before, now) + _format_apart(run)):
-        return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
+        return ResumeDecision(
+            plan=plan, run=None, replaces=False, problems=(_of_another_plan(plan, kind, before, now, apart),)
+        )
     if not run.finished and not resume:
-        return ResumeDecision(None, True)
+        return ResumeDecision(plan=plan, run=None, replaces=True)
     link = None if run.finished else run.link()
     if link is not None:
         problem = Problem.of(
@@ -98,10 +104,10 @@ def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> R
             link=link.name,
             instead=INSTEAD,
         )
-        return ResumeDecision(None, False, (problem,))
+        return ResumeDecision(plan=plan, run=None, replaces=False, problems=(problem,))
     if same:
-        return ResumeDecision(run, bool(state["replaces"]))
-    return ResumeDecision(None, True, grows=Growing(run, before, state))
+        return ResumeDecision(plan=sized, run=run, replaces=bool(state["replaces"]))
+    return ResumeDecision(plan=sized, run=None, replaces=True, grows=Growing(run, before, state))
 
 
 def _format_apart(run: RunFolder) -> list[str]:

@@ -36,7 +36,8 @@ class RunResult:
         outcomes: how often hierarchical occlusion came to what; empty without it.
         errors: by explainer that knows, how far off its maps may be; the mean size over them, in the explainer's unit.
         not_computed: what gave NaN or infinity and was left out of the records, with how often.
-        costs: passes "made", "needed" and "images" by kind, "pass_seconds", and "seconds" by part of the run.
+        costs: passes "made", "needed", "compiled" (as graphs) and "images" by kind, "pass_seconds", "seconds" by part
+            of the run, and what was "refused" as a graph and why.
         plan: the resolved plan, in plain values.
         seconds: wall time of this start, and what the committed work of earlier ones took; of a run that was finished
             before, what all its work took.

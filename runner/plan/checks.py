@@ -44,6 +44,12 @@ def plan_problems(plan: Plan) -> Problems:
                 place=PLACE,
             )
         )
+    if plan.shard is not None and plan.measures_size:
+        words = (
+            "pass_size is auto, and each shard would measure its own; give all of them one number, such as the one "
+            "that a run of few samples without a shard logs: --set pass_size=auto --limit 16"
+        )
+        problems.append(Problem.of("pass-size-of-shards", words, shard=str(plan.shard)))
     problems.attempt("", partial(check_together, plan.options.mean, plan.options.std))
     return problems
 
@@ -61,7 +67,7 @@ def _dataset_problems(plan: Plan) -> Iterator[Problem]:
     elif plan.needs_boxes and len(names) < len(COLUMNS):
         yield Problem.of(
             "no-boxes",
-            "{metrics:list} needs a third dataset column of boxes, the dataset has {columns}",
+            "{metrics:list} needs a third dataset column of boxes or masks, the dataset has {columns}",
             metrics=[metric.name for metric in plan.metrics if metric.needs_boxes],
             columns=names,
         )

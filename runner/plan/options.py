@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from ...explainers.arguments import real_number, whole_number, yes_or_no
-from ...explainers.core.call_options import checked_pass_size
+from ...explainers.core.measured_size import PassSize as GivenSize
+from ...explainers.core.measured_size import checked_pass_size
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.graphs.library import checked_jit
 from ...explainers.network.outputs import checked_output
@@ -48,7 +49,7 @@ Channels = Annotated[list[float] | float | None, BeforeValidator(_channels)]
 Divisors = Annotated[list[float] | float | None, BeforeValidator(_divisors)]
 Labels = Annotated[str | list[int | str], BeforeValidator(checked_labels)]
 Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
-PassSize = Annotated[int, BeforeValidator(checked_pass_size)]
+PassSize = Annotated[GivenSize, BeforeValidator(checked_pass_size)]
 YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
 
 
@@ -61,7 +62,7 @@ class RunOptions(BaseModel):
         mean: what was subtracted from the pixels, for each channel or for all.
         std: what they were divided by then.
         seed: what all randomness starts from, from 0.
-        pass_size: images per pass, from 1.
+        pass_size: images per pass, from 1; "auto" for what a measurement finds best.
         strict: whether a network output or a map that is not finite is an error, and a network that is not a function
             of its image.
         jit: "auto", "on" or "off": whether passes run compiled.

@@ -16,8 +16,9 @@ from mindspore import Tensor, nn
 from ...benchmarks import Metric
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.automatic_layer import ChosenLayer
+from ...explainers.core.measured_size import AUTO
 from ...explainers.core.view import Needs
-from ...explainers.network import Network
+from ...explainers.network import DEFAULT_PASS_SIZE, Network
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
 from ..data.direct import Data
@@ -56,6 +57,7 @@ class Plan:
         record: what is written of it, where it was made from what a folder says and not from what users give; its
             explainers and metrics are those of the record, by name.
         asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
+        measured_size: images per pass, where the options leave that to a measurement which was made.
     """
 
     summary_dir: Path
@@ -75,12 +77,24 @@ class Plan:
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     record: PlanRecord | None = None
     asks_network: bool = True
+    measured_size: int | None = None
 
     def opened(self) -> Network:
         """The network as the run asks it."""
-        size, output = self.options.pass_size, self.options.output
-        classes, jit = len(self.class_names), self.options.jit
+        output, classes, jit = self.options.output, len(self.class_names), self.options.jit
+        size = self.pass_size
         return Network(self.network, size, fill=True, output=output, classes=classes, jit=jit, own_graphs=True)
+
+    @property
+    def measures_size(self) -> bool:
+        """Whether its pass size is yet to be measured."""
+        return self.options.pass_size == AUTO and self.measured_size is None
+
+    @property
+    def pass_size(self) -> int:
+        """Images per pass; until it is measured, what it is without a choice."""
+        given = self.options.pass_size
+        return given if given != AUTO else self.measured_size or DEFAULT_PASS_SIZE
 
     @property
     def sample_count(self) -> int | None:
@@ -91,7 +105,7 @@ class Plan:
     @property
     def batch_size(self) -> int:
         """Samples of a work batch, whatever batches the dataset is read in and whatever is done with them."""
-        return self.options.pass_size * PASSES_A_BATCH
+        return self.pass_size * PASSES_A_BATCH
 
     @property
     def parts(self) -> int:
@@ -129,9 +143,18 @@ class Plan:
         named = tuple(one.reading(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
         layers = {name: layer.name for name, layer in chosen.items()}
         reshapes = {name: layer.reshape for name, layer in chosen.items() if layer.reshape is not None}
-        plan = replace(self, explainers=named, chosen_layers=layers, chosen_reshapes=reshapes)
-        # The same is described, since a start recognises its run before it has chosen layers, and checksums of a large
-        # network take seconds.
+        return self._replaced(explainers=named, chosen_layers=layers, chosen_reshapes=reshapes)
+
+    def with_measured_size(self, size: int) -> Plan:
+        """The plan with the pass size that was measured."""
+        return self._replaced(measured_size=size)
+
+    def _replaced(self, **parts: Any) -> Plan:
+        """The plan with what was chosen, described as before.
+
+        A start recognises its run before it has chosen anything, and checksums of a large network take seconds.
+        """
+        plan = replace(self, **parts)
         plan.__dict__.update({"_described": self._described, "identity": self.identity})
         return plan
 
@@ -173,6 +196,8 @@ class Plan:
             "limit": self.limit,
             "dropout_samples": self.dropout_samples,
             **self.options.model_dump(exclude={"output"}),
+            "pass_size": self.pass_size,
+            "measured_pass_size": self.measured_size is not None,
             "settings": list(SETTINGS),
             "uncompared": list(UNCOMPARED),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,

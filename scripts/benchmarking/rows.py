@@ -16,7 +16,10 @@ LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XG
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
-METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity")
+WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "AttributionLocalization", "AUC", "IoU",
+                  "Sparseness", "Complexity", "EffectiveComplexity")  # fmt: skip
+METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity",
+           *WITHOUT_PASSES, "Focus")  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-COSTS = ("made", "images", "pass_seconds", "needed", "seconds")  # each by kind of pass or part of the run
+# Each by kind of pass or part of the run; "refused" by kind of graph and why there is none, in how many starts.
+COSTS = ("made", "compiled", "images", "pass_seconds", "needed", "seconds", "refused")
 _NEEDED_IMAGES = "needed_images"  # beside them in segments: of which it takes all to know the passes that they need
 Costs = Mapping[str, Mapping[str, float]]
 

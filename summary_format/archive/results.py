@@ -49,8 +49,9 @@ class Results:
         class_names: name of each label.
         explainers: names, in the order in which they were registered.
         metrics: names, in the order in which they were registered.
-        costs: passes "made", "images" in them, "pass_seconds" and passes "needed", each by kind of pass; "seconds" by
-            part of the run.
+        costs: passes "made", those of them that ran as "compiled" graphs, "images" in them, "pass_seconds" and passes
+            "needed", each by kind of pass; "seconds" by part of the run; what was "refused" as a graph and why, with in
+            how many starts.
 
     Raises:
         FileNotFoundError: if there is no run.

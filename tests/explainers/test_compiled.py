@@ -85,6 +85,9 @@ def test_what_does_not_compile_runs_as_it_is_with_one_line(dataset, tmp_path, ca
     ]
     assert not list(tmp_path.glob("rank_*"))
     assert result.costs["made"] == result.costs["needed"] == {**ONCE, "compile": 1}
+    reason = "forward: the network does not compile (RuntimeError: Unsupported statement 'Try'.)"
+    assert (result.costs["compiled"], result.costs["refused"]) == ({}, {reason: 1})
+    assert f"not compiled: {reason}" in result.profile().splitlines()
     with pytest.raises(PlanError, match=r"jit is on, but the network does not compile .*; set it to auto or off"):
         run(Uncompilable(), dataset, tmp_path / "on", jit="on")
     assert not (tmp_path / "on").exists()

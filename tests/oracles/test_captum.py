@@ -136,7 +136,7 @@ def means_of(images):
     return images.mean(axis=(2, 3), keepdims=True)
 
 
-@pytest.mark.parametrize("baseline", [0.0, -0.5, "mean"])
+@pytest.mark.parametrize("baseline", [0.0, *(pytest.param(one, marks=pytest.mark.long) for one in (-0.5, "mean"))])
 def test_integrated_gradients_and_their_completeness_error(network, torch_network, on_the_way, baseline, agree):
     cover = means_of if baseline == "mean" else lambda _images: baseline
     chosen = on_the_way([cover], 6)
@@ -149,6 +149,7 @@ def test_integrated_gradients_and_their_completeness_error(network, torch_networ
     assert np.abs(delta).max() > 0.5  # there is an error to agree on
 
 
+@pytest.mark.long
 def test_several_baselines_are_a_mean(network, torch_network, on_the_way, agree):
     chosen = on_the_way([lambda _: 0.0, lambda _: 1.0], 3)
     theirs = np.mean([captum_integrated(torch_network, chosen, of, 3)[0] for of in (0.0, 1.0)], axis=0)

@@ -234,6 +234,7 @@ def test_is_cam(network, torch_network, sixteen, samples, resizing_first, agree)
     seen("ISCAM", mine, theirs, agree, "torchcam ISCAM", how="masks to 0..1 after resizing")
 
 
+@pytest.mark.long
 def test_ss_cam_with_the_same_noise(network, torch_network, sixteen, resizing_first, agree):
     samples, std, channels = 3, 0.7, 64
     images, labels = sixteen
@@ -313,6 +314,7 @@ def test_smooth_grad_cam_with_the_same_noise_by_the_paper(network, torch_network
     seen("SmoothGradCAMpp", mine, theirs, agree, "PyTorch's gradients", tolerance=1e-3, how=how)
 
 
+@pytest.mark.long
 def test_torchcams_smooth_grad_cam_takes_the_last_copy_and_other_sums(network, torch_network, sixteen):
     images, labels = sixteen
     samples, std = 3, 0.2

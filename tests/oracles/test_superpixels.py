@@ -43,7 +43,7 @@ def cover(image, segments, hide):
     return covering
 
 
-@pytest.mark.parametrize("hide", [None, 0.0, -0.7])
+@pytest.mark.parametrize("hide", [None, 0.0, pytest.param(-0.7, marks=pytest.mark.long)])
 def test_kernel_shap(network, torch_network, few, hide, agree):
     images, labels = few
     explainer = KernelSHAP(network, nn.Softmax(), segmentation=four, hide_color=hide)
@@ -64,7 +64,7 @@ def test_kernel_shap(network, torch_network, few, hide, agree):
     agree("KernelSHAP", "captum ShapleyValues", ours[moved], theirs[moved], how=how)
 
 
-@pytest.mark.parametrize("hide", [None, 0.0])
+@pytest.mark.parametrize("hide", [None, pytest.param(0.0, marks=pytest.mark.long)])
 def test_lime(network, torch_network, few, hide, agree):
     images, labels = few
     explainer = LIME(network, nn.Softmax(), 200, segmentation=sixteen, hide_color=hide)

@@ -77,7 +77,7 @@ def small_runner(folder, data, network):
     return runner
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(3))
     small_runner(tmp_path / "whole", dataset(rows), network).run()

@@ -14,6 +14,7 @@ from explainrun.summary_format import Results, merge
 # Each kind of pass is tried once in a run, by one pass as it is and one of the graph; a tail by two of each, after one
 # that reads its layer.
 TRIALS = {"shared gradient": 2, "gradient of the image alone": 2, "outputs": 2, "tail": 4}
+COMPILED = ("infer", "differentiate", "integrate", "baseline", "activate", "ablate")
 
 
 @pytest.fixture
@@ -51,6 +52,10 @@ def graph_passes(monkeypatch):
 
 def test_a_run_with_graphs_gives_what_one_without_gives(run, graph_passes, tmp_path):
     plain, graphs = run("plain", jit="off"), run("graphs")
+    compiled = {kind: graphs.costs["made"][kind] for kind in COMPILED}
+    # Of the passes that try a graph one is the graph's.
+    assert graphs.costs["compiled"] == {**compiled, "compile": 1, "graph trial": len(TRIALS)}
+    assert (plain.costs["compiled"], plain.costs["refused"], graphs.costs["refused"]) == ({}, {}, {})
     assert graphs.costs["made"].pop("graph trial") == graphs.costs["needed"].pop("graph trial") == sum(TRIALS.values())
     assert graphs.costs["made"].pop("compile") == 2
     assert graphs.costs["made"] == plain.costs["made"]
@@ -69,12 +74,15 @@ def test_a_run_with_graphs_gives_what_one_without_gives(run, graph_passes, tmp_p
             assert np.ptp(other) > 0 or name != "Gradient"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_it_ends_as_if_it_had_not_been_and_merged_as_if_never_split(run, kill, tmp_path, how_runs_differ):
     run("whole")
     kill(run, 0, 3)
     run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
-    shards = [run(f"shard {number}", shard=(number, 2)).summary_dir for number in (2, 1)]
-    merge(tmp_path / "merged", shards)
+    shards = [run(f"shard {number}", shard=(number, 2)) for number in (2, 1)]
+    merge(tmp_path / "merged", [shard.summary_dir for shard in shards])
+    both = sum((Counter(shard.costs["compiled"]) for shard in shards), Counter())
+    assert Results(tmp_path / "merged").costs["compiled"] == both
+    assert both["ablate"] > 0
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []

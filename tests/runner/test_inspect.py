@@ -129,7 +129,7 @@ def test_a_finished_run(make):
     lines = text.splitlines()
     assert lines[0] == f"{run.root}: finished"
     assert ["First", "2"] in [line.split() for line in lines]  # not scored
-    assert ["infer", "12", "0", "0", "0.00"] in [line.split() for line in lines]
+    assert ["infer", "12", "0", "0", "0", "0.00"] in [line.split() for line in lines]
     code, told = plain(run.root)
     assert (code, list(told), told["runs"]) == (0, [*KEYS, "runs", "shards"], [{key: told[key] for key in KEYS}])
     assert (told["state"], told["samples"], told["seconds"], told["progress"]) == ("finished", 4, 120.0, None)

@@ -48,7 +48,7 @@ print([network_identity(written(one)) for one in INITIALISERS])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_how_weights_begin_says_nothing_in_any_process(tmp_path):
     (tmp_path / "written.py").write_text(WRITTEN)
     spec = importlib.util.spec_from_file_location("written", tmp_path / "written.py")

@@ -96,7 +96,7 @@ def commits_of(run, folder):
     return counted
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_after_any_commit_it_ends_as_if_it_had_not_been(run, whole, kill, tmp_path, how_runs_differ, every):
     commits = commits_of(run, "counted")
     assert commits[0] > 15  # samples, records, four explainers, and the rest are parts

@@ -20,6 +20,7 @@ from explainrun.explainers import (
 )
 from explainrun.explainers.core.together import attribute_together
 from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.results.profile_table import profile_table
 from explainrun.summary_format import Results
 
 NAMES = ["zero", "one"]
@@ -199,13 +200,18 @@ def test_the_profile_tells_passes_and_seconds(two_channels, dataset, tmp_path):
     runner.register_saliency([Gradient(network)], [InsertionAUC(2, nn.Sigmoid(), steps=4)])
     result = runner.run()
     lines = [line.split() for line in result.profile().splitlines()]
-    assert ["passes", "made", "needed", "images", "seconds"] in lines
+    assert ["passes", "made", "needed", "compiled", "images", "seconds"] in lines
     for kind in ("infer", "differentiate", "perturb"):
         line = next(line for line in lines if line and line[0] == kind)
-        assert (line[1], line[2]) == (str(result.costs["made"][kind]), str(result.costs["needed"][kind]))
+        assert line[1:4] == [str(result.costs[what].get(kind, 0)) for what in ("made", "needed", "compiled")]
     shares = [float(line[-1].rstrip("%")) for line in lines if line and line[-1].endswith("%")]
     assert sum(shares) == pytest.approx(100, abs=len(shares))
     assert sum(result.costs["seconds"].values()) <= result.seconds
+
+
+def test_of_runs_of_earlier_versions_compiled_passes_are_not_known():
+    rows = [line.split() for line in profile_table({"made": {"infer": 3}, "needed": {"infer": 3}}).splitlines()]
+    assert rows[2][:4] == ["infer", "3", "3", "-"]
 
 
 def test_derivatives_are_held_for_one_pass_only(two_channels):

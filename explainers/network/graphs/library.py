@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import mindspore as ms
@@ -17,18 +17,23 @@ from ....summary_format.errors import ExplainrunError
 from ....summary_format.problem import Problem
 from ...arguments import plain_text
 from .cell_state import cell_state
-from .compiling import ONE_AT_A_TIME, GraphRefusedError, first_words, may_compile
+from .compiling import ONE_AT_A_TIME, Graph, GraphRefusedError, first_words, may_compile
+from .for_each_network import ForEachNetwork
 
 Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
 
-# Values of images in the passes after which a graph has paid for its compilation: four passes of 16 photos of 224
-# pixels (a gradient of EfficientNet-Lite0 costs 1.2 seconds less there, and 3 to compile), or 160 of CIFAR's.
+# What a graph saves in a pass goes by the values of its images, and by the cells that Python no longer calls: one of
+# those is worth so many values.
+VALUES_A_CELL = 6_000
+# Worth of the passes after which a graph has paid for its compilation: three passes of 16 photos of 224 pixels through
+# EfficientNet-Lite0 (a gradient costs 1.2 seconds less there, and 3 to compile), or 19 of CIFAR's through a ResNet-20
+# (where a forward pass costs 0.05 seconds less, and 0.7 to compile).
 PAYS_BACK = 8_000_000
 # How many times as much a pass of a kind saves as a gradient does: of a tail, most of it.
 WORTH = {"tail": 8}
-# Values of images in one pass from which on a run compiles what it asks for more than logits; it must not matter there
-# how many samples there are, since runs grow and are sharded.
+# Worth of one pass from which on a run compiles what it asks for more than logits; it must not matter there how many
+# samples there are, since runs grow and are sharded.
 PAYS_IN_RUNS = 100_000
 
 _log = logging.getLogger("explainrun")
@@ -56,7 +61,7 @@ class Library:
     Attributes:
         state: of the network for which they hold.
         programs: by what they compute; None where the network does not compile or gives other numbers.
-        seen: how many values of images passes of each kind have held.
+        seen: what graphs would have saved in the passes of each kind so far, in values of images.
     """
 
     state: int | None = None
@@ -64,8 +69,7 @@ class Library:
     seen: Counter[Key] = field(default_factory=Counter)
 
 
-# By id, since a cell may define equality; the reference says whose id it is.
-_libraries: dict[int, tuple[weakref.ref[nn.Cell], Library]] = {}
+_libraries = ForEachNetwork(Library)  # that all direct calls on a network share
 
 
 class Graphs:
@@ -103,9 +107,9 @@ class Graphs:
             library = self._opened()
             if key in library.programs:
                 return library.programs[key]
-            worth = WORTH.get(str(key[0]), 1)
-            library.seen[key] += worth * values
-            if not self._pays(library.seen[key], worth * values):
+            worth = WORTH.get(str(key[0]), 1) * (values + self._in_cells)
+            library.seen[key] += worth
+            if not self._pays(library.seen[key], worth):
                 return None
             if not self._alone:
                 self._verify(library)
@@ -117,20 +121,29 @@ class Graphs:
         with ONE_AT_A_TIME:
             return self._possible and self._opened().programs.get(key) is not None
 
+    def compiles(self, forward: object) -> bool:
+        """Whether a forward pass runs compiled: as a graph, or since MindSpore compiles every cell that is called."""
+        return isinstance(forward, Graph) or ms.get_context("mode") == ms.GRAPH_MODE
+
     @property
     def _possible(self) -> bool:
         """Whether MindSpore compiles now, and only what it is asked to."""
         return self.mode != "off" and ms.get_context("mode") != ms.GRAPH_MODE and may_compile()
 
-    def _pays(self, seen: int, values: int) -> bool:
+    @cached_property
+    def _in_cells(self) -> int:
+        """What the network's cells are worth, in values of images."""
+        return VALUES_A_CELL * sum(1 for _ in self._cell.cells_and_names())
+
+    def _pays(self, seen: int, worth: int) -> bool:
         if self.mode == "on":
             return True
-        return values >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
+        return worth >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
 
     def _opened(self) -> Library:
         """The library, empty where the network is not the one any more that it was made for: that must pay again."""
         if self._library is None:
-            self._library = _library_of(self._cell)
+            self._library = _libraries[self._cell]
         if self._library.programs and not self._verified:
             self._verify(self._library)
         return self._library
@@ -150,26 +163,22 @@ class Graphs:
             OutOfMemoryError: in a run, whose decisions must not depend on how much memory is free.
         """
         try:
-            return make()
-        except GraphRefusedError as error:
-            said = str(error)
+            with self.noting_refusal(what):
+                return make()
+        except GraphRefusedError:
+            pass
         except (RuntimeError, TypeError) as error:
             if self.own and isinstance(error, ExplainrunError):
                 raise
-            said = f"{type(error).__name__}: {first_words(error)}"
-        self.refused[what] = said
-        _log.info("%s passes are not compiled: %s", what, said)
+            self.refused[what] = f"{type(error).__name__}: {first_words(error)}"
+        _log.info("%s passes are not compiled: %s", what, self.refused[what])
         return None
 
-
-def _library_of(cell: nn.Cell) -> Library:
-    """The library that all direct calls on a network share."""
-    number = id(cell)
-    if number not in _libraries or _libraries[number][0]() is not cell:
-        _libraries[number] = weakref.ref(cell, partial(_forget, number)), Library()
-    return _libraries[number][1]
-
-
-def _forget(number: int, reference: weakref.ref[nn.Cell]) -> None:
-    if number in _libraries and _libraries[number][0] is reference:
-        del _libraries[number]
+    @contextmanager
+    def noting_refusal(self, what: str) -> Iterator[None]:
+        """Keep why passes of a kind are not compiled, if that is what is found within."""
+        try:
+            yield
+        except GraphRefusedError as error:
+            self.refused[what] = str(error)
+            raise

@@ -11,7 +11,7 @@ from mindspore import nn
 from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
-from ..images import squares
+from ..images import images_of, squares
 from ..rows import BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, Row
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
@@ -113,4 +113,6 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         return Job(
             max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
         )
+    if row.method == "Focus":
+        return Job(subject.many, "truth", explainers, [METRICS[row.method](images_of(subject, subject.many))])
     return Job(subject.many, "truth", explainers, [METRICS[row.method]()])

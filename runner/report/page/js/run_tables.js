@@ -27,6 +27,7 @@
     "dropout trial": "how dropout may run",
     "place trial": "whether an image's place in a pass matters",
     "repeat trial": "whether an image gives the same again",
+    "size trial": "how many images a pass takes",
     "layer choice": "the choice of a layer",
     "layer check": "whether a layer is read",
   };
@@ -35,22 +36,32 @@
   const secondsCell = (value) => (value === undefined ? { text: "", shown: "–" } : { text: value, shown: value.toFixed(2), kind: "number" });
 
   function Passes({ costs }) {
-    const { made = {}, needed = {}, images = {}, pass_seconds: took = {} } = costs;
+    const { made = {}, needed = {}, images = {}, pass_seconds: took = {}, compiled, refused = {} } = costs;
     const kinds = Array.from(new Set([...Object.keys(made), ...Object.keys(needed)]));
     if (!kinds.length) return html`<p>No pass is counted.</p>`;
     const total = (of) => kinds.reduce((sum, kind) => sum + (of[kind] ?? 0), 0);
-    const rows = kinds.map((kind) => [kind, cell(made[kind]), cell(needed[kind]), cell(images[kind]), secondsCell(took[kind]), KINDS[kind] ?? ""]);
-    rows.push(["all", cell(total(made)), cell(total(needed)), cell(total(images)), secondsCell(total(took)), ""]);
+    const graphs = (count) => cell(compiled && count(compiled)); // which earlier versions did not count
+    const rows = kinds.map((kind) => [
+      kind,
+      cell(made[kind]),
+      cell(needed[kind]),
+      graphs((of) => of[kind] ?? 0),
+      cell(images[kind]),
+      secondsCell(took[kind]),
+      KINDS[kind] ?? "",
+    ]);
+    rows.push(["all", cell(total(made)), cell(total(needed)), graphs(total), cell(total(images)), secondsCell(total(took)), ""]);
     return html`<${Table}
         name="passes"
         caption="A pass is one call of the network with several images"
-        columns=${["kind", "made", "needed", "images", "seconds", "for"]}
+        columns=${["kind", "made", "needed", "compiled", "images", "seconds", "for"]}
         rows=${rows}
       />
       <p class="note">
         Needed is what the run would take without interruption. More are made where a run was stopped and resumed, fewer
         where a pass answered several questions.
-      </p>`;
+      </p>
+      ${Object.keys(refused).map((what) => html`<p class="note">Not compiled: ${what}</p>`)}`;
   }
 
   /** Where the time went, the longest first, with a bar for each part. */

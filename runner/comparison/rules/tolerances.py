@@ -1,4 +1,4 @@
-"""How much worse a mean score may get: in the command, or in a file of rules."""
+"""How much worse a mean score may get."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ...summary_format.errors import SeveralProblemsError, nearest
-from ...summary_format.problem import Problem
-from ..problems import Problems, problem_of
-from ..yaml_loader import yaml_mapping
+from ....summary_format.errors import SeveralProblemsError, nearest
+from ....summary_format.problem import Problem
+from ...problems import problem_of
 
-ALPHA = 0.05
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_KEYS = ("tolerance", "tolerances", "alpha")
 
 
 class RulesError(SeveralProblemsError):
-    """What is wrong with tolerances and alpha, all at once."""
+    """What is wrong with tolerances, floors and alpha, all at once."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +121,6 @@ class Tolerances:
 DEFAULTS = Tolerances()
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What a file of rules says.
-
-    Attributes:
-        tolerances: how much worse means may get.
-        alpha: chance of a false alarm anywhere in the table, at most.
-    """
-
-    tolerances: Tolerances = DEFAULTS
-    alpha: float = ALPHA
-
-
 def tolerances_of(texts: Sequence[str], rules: Tolerances = DEFAULTS) -> Tolerances:
     """Tolerances as the command takes them: "0.01" for all metrics, "InsertionAUC=2%" for one; the last one counts.
 
@@ -169,48 +151,8 @@ def tolerances_of(texts: Sequence[str], rules: Tolerances = DEFAULTS) -> Toleran
     return Tolerances(everywhere, by_metric)
 
 
-def rules_of(path: str | Path) -> Rules:
-    """Read a YAML file of rules: ``tolerance``, ``tolerances`` by metric, ``alpha``; each may be left out.
-
-    Raises:
-        RulesError: if it cannot be read or holds anything else; all at once.
-    """
-    try:
-        content = yaml_mapping(Path(path))
-    except ValueError as error:
-        raise RulesError([problem_of(error)]) from error
-    problems = Problems(map(_unknown_key, (str(key) for key in content if key not in _KEYS)))
-    own = content.get("tolerances", {})
-    if not isinstance(own, dict) or not all(isinstance(metric, str) for metric in own):
-        words = "tolerances are a mapping from metrics to tolerances, got {given!r}"
-        problems.append(Problem.of("tolerances-no-mapping", words, given=own))
-        own = {}
-    everywhere = DEFAULTS.everywhere
-    if "tolerance" in content:
-        everywhere = problems.attempt("tolerance", partial(Tolerance.of, content["tolerance"]))
-    by_metric = {
-        metric: problems.attempt(f"tolerances.{metric}", partial(Tolerance.of, value)) for metric, value in own.items()
-    }
-    alpha = problems.attempt("", partial(alpha_of, content.get("alpha", ALPHA)))
-    if problems:
-        raise RulesError([problem.at(str(path)) for problem in problems])
-    return Rules(Tolerances(everywhere, by_metric), alpha)
-
-
-def _unknown_key(key: str) -> Problem:
-    return Problem.of("rule-unknown", "unknown key {key!r}; {nearest}", key=key, nearest=nearest(key, _KEYS))
-
-
-def alpha_of(said: Any) -> float:
-    """A chance between 0 and 1.
-
-    Raises:
-        ValueError: if it is something else.
-    """
-    number = isinstance(said, (int, float)) and not isinstance(said, bool)
-    if isinstance(said, str) and _NUMBER.fullmatch(said.strip()):  # YAML takes 1e-3 for a text
-        said, number = float(said), True
-    if not number or not 0.0 < said < 1.0:
-        words = "alpha is a chance above 0 and below 1, got {given!r}"
-        raise ValueError(Problem.of("alpha-out-of-range", words, given=said))
-    return float(said)
+def number_of(said: Any) -> float | None:
+    """What a number is, or a text that writes one, as YAML leaves 1e-3; None of anything else."""
+    if isinstance(said, str) and _NUMBER.fullmatch(said.strip()):
+        return float(said)
+    return float(said) if isinstance(said, (int, float)) and not isinstance(said, bool) else None
