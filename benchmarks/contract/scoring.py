@@ -16,7 +16,8 @@ from ...explainers.contract.construction import PASS, Checked
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
 from ...explainers.network.tensors import FloatArray, IntArray
-from ..core.explanation import Covering, Explanation, Masks
+from ..core.covered_images import Covering
+from ..core.explanation import Explanation, Masks
 from ..core.metric import Metric
 
 
@@ -116,7 +117,6 @@ def _masks(view: View) -> Masks:
 
 
 def _covered_passes(covering: Covering, explanation: Explanation) -> int:
-    """Passes of the covered images of maps with an order; one more for each that is covered throughout."""
-    pixels, rankable = explanation.maps[0].size, int(explanation.rankable.sum())
-    throughout = {image.baseline for image in covering.images if image.last - image.first == pixels}
-    return -(-rankable * len(covering.passing(pixels)) // PASS) + (len(throughout) if rankable else 0)
+    """Passes of what a metric says that it needs; one more for each image that holds one value throughout."""
+    images, uniform = explanation.images_needed([covering])
+    return -(-images // PASS) + len(uniform)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from ...explainers.core.construction import Configuration
 from ...explainers.core.view import View
 from ...summary_format.errors import nearest
-from .explanation import Covering, Explanation
+from .covered_images import Covering
+from .explanation import Explanation
 from .metric import Metric, Scores
 
 

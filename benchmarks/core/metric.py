@@ -18,7 +18,8 @@ from ...explainers.core.measured_size import PassSize
 from ...explainers.core.view import View, asked_labels
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...summary_format.deprecated_names import Renamed, take_over
-from .explanation import Covering, Explanation
+from .covered_images import Covering
+from .explanation import Explanation
 
 Scores = npt.NDArray[np.float64]
 

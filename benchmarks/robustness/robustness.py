@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ...explainers.arguments import real_number, whole_number
-from ...explainers.core.together import attribute_together
-from ...explainers.core.view import Needs, View
-from ...explainers.network.tensors import Activation, FloatArray, IntArray, checked_activation
+from ...explainers.core.view import View
+from ...explainers.network.tensors import Activation, FloatArray, checked_activation
 from ..core.explanation import Explanation
-from ..core.map_passes import count_map_passes
 from ..core.metric import Metric, Scores
+from ..core.noisy_images import NoisyImages, maps_of_copies
 
 _DRAWN_AGAIN = 3
 
@@ -90,7 +87,10 @@ class Robustness(Metric):
         copies = np.array([(row, draw) for draw in range(self.samples) for row in rows])
         attempts, logits = np.zeros(len(copies), int), np.zeros((len(copies), view.logits.shape[1]), np.float32)
         before = view.network.activated(view.logits, self.activation_fn)
-        near, left = NoisyImages(self, view, copies, attempts, logits), np.arange(len(copies))
+        near, left = (
+            NoisyImages(self.noise, view, copies=copies, attempts=attempts, logits=logits),
+            np.arange(len(copies)),
+        )
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
             count_passes("noise", len(left))
@@ -103,82 +103,22 @@ class Robustness(Metric):
         return near
 
 
-@dataclass(frozen=True)
-class NoisyImages:
-    """Noisy copies of a view's images, made when they are looked at.
-
-    Attributes:
-        metric: whose noise it is.
-        view: the untouched images.
-        copies: (K, 2), which image each is made of, and which draw it is.
-        attempts: (K,) which attempt at that draw.
-        logits: (K, classes) what the network says of them.
-    """
-
-    metric: Robustness
-    view: View
-    copies: IntArray
-    attempts: npt.NDArray[np.int_]
-    logits: FloatArray
-
-    def of(self, view: View) -> NoisyImages:
-        """Those of the images that another view of the same batch asks about."""
-        asked = np.isin(self.copies[:, 0], view.rows)
-        return NoisyImages(self.metric, view, self.copies[asked], self.attempts[asked], self.logits[asked])
-
-    def image(self, copy: int) -> FloatArray:
-        """A noisy image (C, H, W)."""
-        row, draw = map(int, self.copies[copy])
-        noisy: FloatArray = self.view.images[row] + self.metric.noise(self.view, row, draw, int(self.attempts[copy]))
-        return noisy
-
-    def chunks(self, needs: Needs) -> Iterator[tuple[IntArray, View]]:
-        """Views of a pass of copies, or of a pass of questions on them where ``needs`` has passes of its own to share.
-
-        With each the places (Q,) of its questions in the untouched view.
-        """
-        asked = [
-            (copy, place) for copy, (row, _) in enumerate(self.copies) for place in self.view.questions_about(int(row))
-        ]
-        pairs, size = np.array(asked), self.view.network.pass_size
-        edges = range(0, len(pairs), size) if needs.layers else _edges(pairs[:, 0], size)
-        for part in np.split(pairs, list(edges)[1:]):
-            copies, about = np.unique(part[:, 0], return_inverse=True)
-            images = np.stack([self.image(int(copy)) for copy in copies])
-            labels, logits = self.view.labels[part[:, 1]], self.logits[copies]
-            yield part[:, 1], self.view.with_images(self.copies[copies, 0], images, about, labels, logits, needs)
-
-
 def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
     """How far each explainer's maps move at most (Q,), relative to their length; or why it refuses noisy images."""
-    explainers = [explanation.explainer for explanation in explanations]
-    furthest = {explainer.name: np.zeros(len(near.view.rows)) for explainer in explainers}
+    furthest = {explanation.explainer.name: np.zeros(len(near.view.rows)) for explanation in explanations}
     errors: dict[str, ValueError] = {}
-    for places, noisy in near.chunks(Needs.together(explainer.needs for explainer in explainers)):
-        able = [explanation for explanation in explanations if explanation.explainer.name not in errors]
-        if not able:
-            break
-        count_map_passes(able, noisy)
-        found, refused = attribute_together([explanation.explainer for explanation in able], noisy)
-        errors |= refused
+    for places, _, maps in maps_of_copies(explanations, near, errors):
         for explanation in explanations:
             name = explanation.explainer.name
-            if name in errors:
-                continue
-            with np.errstate(invalid="ignore"):  # NaN is handed on
-                np.maximum.at(furthest[name], places, _length(found[name].maps - explanation.maps[places]))
+            if name in maps:
+                with np.errstate(invalid="ignore"):  # NaN is handed on
+                    np.maximum.at(furthest[name], places, _length(maps[name] - explanation.maps[places]))
     for explanation in explanations:
         length = _length(explanation.maps)
         moved = furthest[explanation.explainer.name]
         with np.errstate(invalid="ignore", divide="ignore"):
             furthest[explanation.explainer.name] = np.where(length > 0, moved / length, np.nan)
     return {**furthest, **errors}
-
-
-def _edges(copies: IntArray, size: int) -> list[int]:
-    """Where each part of so many copies begins among their questions."""
-    _, first = np.unique(copies, return_index=True)
-    return [int(edge) for edge in first[::size]]
 
 
 def _length(maps: FloatArray) -> Scores:

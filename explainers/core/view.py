@@ -129,7 +129,7 @@ class View:
         for first in range(0, len(self.rows), size):
             yield self.subset(slice(first, first + size))
 
-    def subset(self, questions: slice) -> View:
+    def subset(self, questions: slice | IntArray) -> View:
         """A view of some of the questions, which shares nothing but the images."""
         return View(
             self.network,

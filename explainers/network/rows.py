@@ -45,6 +45,14 @@ class Block:
             return row
         return cls((times, *np.shape(row)), lambda _, out: np.copyto(out, row, casting="same_kind"))
 
+    def parts(self, size: int = 16) -> Iterator[FloatArray]:
+        """Its rows, so many at a time, each part in the same memory as the one before."""
+        memory = np.empty((min(size, self.shape[0]), *self.shape[1:]), np.float32)
+        for first in range(0, self.shape[0], size):
+            part = memory[: self.shape[0] - first]
+            self.write(slice(first, first + len(part)), part)
+            yield part
+
 
 def in_passes(rows: Iterable[FloatArray | Block], size: int) -> Iterator[FloatArray]:
     """Rows, each alone or many in a block, as passes (up to ``size``, ...): each in the same memory as the one before.

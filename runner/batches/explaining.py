@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...benchmarks.core.explanation import Covering, Explanation
+from ...benchmarks.core.explanation import Explanation
 from ...benchmarks.core.metric import Scores
 from ...explainers import Explainer
 from ...explainers.core.together import Estimate
@@ -170,20 +170,20 @@ class BatchExplainer:
                 found.append(kept["scores"])
                 continue
             explanation = scheduler.explanation(explainer, part)
-            found.append(self._scores(explanation, scheduler.coverings, plan))
+            found.append(self._scores(explanation, plan))
             explanation.release()
             if len(parts) > 1:
                 scores = {"questions": asked, "scores": found[-1]}
                 self._checkpoints.keep(explainer.name, "scores", part, scores)
         return np.concatenate(found, axis=1)
 
-    def _scores(self, explanation: Explanation, coverings: list[Covering], plan: Plan) -> npt.NDArray[np.float64]:
+    def _scores(self, explanation: Explanation, plan: Plan) -> npt.NDArray[np.float64]:
         """(metrics, Q) what each metric of a plan says."""
         questions = len(explanation.maps)
         if not questions:
             return np.zeros((len(plan.metrics), 0))
-        self._profile.need_scores(coverings, explanation.maps[0].size, int(explanation.rankable.sum()))
         with self._profile.timed("covered images"):
+            self._profile.need_scores(explanation)
             explanation.prepare()
         found = []
         for metric in plan.metrics:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...benchmarks.core.explanation import Covering, Explanation, WholeBatch
+from ...benchmarks.core.covered_images import Covering
+from ...benchmarks.core.explanation import Explanation, WholeBatch
+from ...benchmarks.core.perturbations import ImageOfView
 from ...explainers import Explainer
 from ...explainers.core.together import Estimate, attribute_together
 from ...explainers.core.view import View
@@ -19,7 +22,7 @@ from ...explainers.network.tensors import FloatArray, IntArray
 from ..plan.plan import Plan
 from .batch import Batch
 from .checkpoints import Checkpoints
-from .part_sizes import Images, Range, cut, images_of_maps, images_of_scores
+from .part_sizes import ChangedImages, Images, Range, changed_images, cut, images_of_maps, images_of_scores
 from .pass_counts import Profile
 
 Errors = npt.NDArray[np.float64]
@@ -93,11 +96,17 @@ class ExplanationScheduler:
 
     def score_parts(self, explainer: Explainer) -> list[Range]:
         """The parts in which an explainer's maps are scored, alike for all that share its passes."""
-        pixels = self._view.size[0] * self._view.size[1]
-        covered = set().union(*(covering.passing(pixels) for covering in self.coverings))
         asked = np.bincount(self._view.rows, minlength=len(self._batch.samples)).tolist()
-        images = images_of_scores(self._plan.metrics, len(covered), self._images_again(explainer), asked)
+        images = images_of_scores(self._plan.metrics, self._changed, self._images_again(explainer), asked)
         return cut(images, self._network.pass_size)
+
+    @cached_property
+    def _changed(self) -> list[ChangedImages]:
+        """How many images metrics ask about, for each sample; one without questions may have nothing to look at."""
+        images = (ImageOfView(self._view, row, self._whole.memory) for row in range(len(self._batch.samples)))
+        asked = set(self._view.rows.tolist())
+        nothing = ChangedImages(0, 0)
+        return [changed_images(self.coverings, image) if image.row in asked else nothing for image in images]
 
     def questions(self, part: Range) -> IntArray:
         """(Q, 2) those about some samples."""

@@ -7,16 +7,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ...benchmarks import Metric
+from ...benchmarks import Covering, Metric
+from ...benchmarks.core.covered_images import passing_images
+from ...benchmarks.core.perturbations import ImageOfView
 from ...explainers import Explainer, HierarchicalOcclusion, View
 from ...explainers.network import pass_kind
 
 PASSES_A_COMMIT = 256  # what a part takes at most, where it has more than one sample
 Range = tuple[int, int]  # the row of a part's first sample in its batch, and the row after its last
 Images = Counter[str]  # by kind of pass
+
+
+class ChangedImages(NamedTuple):
+    """How many images metrics ask about for one sample.
+
+    Attributes:
+        of_question: of each question, beside the untouched image and those that are covered throughout.
+        copies: of the image itself, whatever its maps.
+    """
+
+    of_question: int
+    copies: int
 
 
 def cut(images: Sequence[Mapping[str, int]], pass_size: int, least: int = 1) -> list[Range]:
@@ -80,21 +95,33 @@ def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool
 
 
 def images_of_scores(
-    metrics: Iterable[Metric], covered: int, of_maps: Sequence[Images], questions: Sequence[int]
+    metrics: Iterable[Metric],
+    changed: Sequence[ChangedImages],
+    of_maps: Sequence[Images],
+    questions: Sequence[int],
 ) -> list[Images]:
     """How many images the scores of an explainer take, for each sample of a batch.
 
     Args:
         metrics: all of them.
-        covered: covered images of a question, beside the untouched one and the one that is covered throughout.
+        changed: images that metrics ask about, for each sample.
         of_maps: what the maps take that are made again, for each sample.
         questions: asked about each sample.
     """
     again = sum(metric.map_recomputations for metric in metrics)
     return [
-        Images({"perturb": covered * asked}) + Images({kind: again * count for kind, count in images.items()})
-        for images, asked in zip(of_maps, questions, strict=True)
+        Images({"perturb": own.of_question * asked + (own.copies if asked else 0)})
+        + Images({kind: again * count for kind, count in images.items()})
+        for own, images, asked in zip(changed, of_maps, questions, strict=True)
     ]
+
+
+def changed_images(coverings: Sequence[Covering], image: ImageOfView) -> ChangedImages:
+    """The images that metrics ask about for one sample."""
+    perturbations = {one for covering in coverings for one in covering.perturbations}
+    return ChangedImages(
+        passing_images(coverings, image.number), sum(perturbation.number(image) for perturbation in perturbations)
+    )
 
 
 def images_of_search(search: HierarchicalOcclusion, shape: tuple[int, ...], questions: Sequence[int]) -> list[Images]:

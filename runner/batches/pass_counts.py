@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
-from ...benchmarks import Covering
+from ...benchmarks import Explanation
 from ...explainers import Explainer, View
 from ...explainers.core.measured_size import SIZE_TRIAL
 from ...explainers.network import GRAPH_TRIAL, Network, pass_kind, probe_rows
@@ -31,8 +31,10 @@ class Profile:
     occlude, mask,   an explainer's own: its ``images_needed_for``; Robustness adds those of noisy images
     ood, ...
     noise            the noisy images that Robustness looks at, those that it draws again among them
-    perturb          R K for each explainer, R being the questions whose map has an order and K the covered images that
-                     differ among all metrics' ``covering``; and each baseline, once
+    perturb          for each explainer, of each question whose map has an order the covered images that differ among
+                     all metrics' ``covering``; for each image with such a question its copies that do not depend on
+                     maps, and what is left of it where mean, blur or imputation stand throughout, once for all
+                     explainers of a batch; and each baseline, once
     dropout          N where all masks share what comes before them, else ``samples`` times that
     network probe    max(2, P // I) I, once, for two fixed images and up to two of the dataset, I in all; later starts
                      make it again
@@ -119,13 +121,13 @@ class Profile:
         for kind, images in explainer.images_needed_for(view).items():
             self.need(kind, images)
 
-    def need_scores(self, coverings: Sequence[Covering], pixels: int, rankable: int) -> None:
-        """Count what metrics need to score one explainer's maps of a batch, so many of which have an order."""
-        self.need("perturb", rankable * len(set().union(*(covering.passing(pixels) for covering in coverings))))
-        throughout = {image.baseline for c in coverings for image in c.images if image.last - image.first == pixels}
-        if rankable and not self._bare:
-            self.need("perturb", len(throughout - self._baselines))
-            self._baselines |= throughout
+    def need_scores(self, explanation: Explanation) -> None:
+        """Count what metrics need to score one explainer's maps of a batch, or of a part of it."""
+        images, uniform = explanation.images_needed()
+        self.need("perturb", images)
+        if not self._bare:
+            self.need("perturb", len(uniform - self._baselines))
+            self._baselines |= uniform
 
     def drained(self) -> Costs:
         """Everything counted since the last call."""

@@ -54,10 +54,10 @@ class Plan:
         shard: which samples it works on; None for all.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
         chosen_reshapes: by explainer the ``reshape`` that goes with it, where it gives tokens or channels last.
+        measured_size: images per pass, where the options leave that to a measurement which was made.
         record: what is written of it, where it was made from what a folder says and not from what users give; its
             explainers and metrics are those of the record, by name.
         asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
-        measured_size: images per pass, where the options leave that to a measurement which was made.
     """
 
     summary_dir: Path
@@ -75,9 +75,9 @@ class Plan:
     shard: Shard | None = None
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    measured_size: int | None = None
     record: PlanRecord | None = None
     asks_network: bool = True
-    measured_size: int | None = None
 
     def opened(self) -> Network:
         """The network as the run asks it."""

@@ -52,6 +52,18 @@ def sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
             check()
         except ValueError as error:
             problems.append(problem_of(error))
+    return problems + _covering_problems(plan, shape)
+
+
+def _covering_problems(plan: Plan, shape: tuple[int, ...]) -> list[Problem]:
+    """Why metrics cannot change images (C, H, W) as they want to."""
+    problems = []
+    for metric in plan.metrics:
+        try:
+            if (covering := metric.covering((shape[1], shape[2]))) is not None:
+                covering.check(shape)
+        except ValueError as error:
+            problems.append(problem_of(error).at(metric.name))
     return problems
 
 

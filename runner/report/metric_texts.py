@@ -23,6 +23,8 @@ class MetricText:
 
 _ARRAS = "Arras, Osman and Samek: CLEVR-XAI, 2022"
 _PETSIUK = "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models, 2018"
+_CHATTOPADHYAY = "Chattopadhyay et al.: Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks, 2018"
+_KAPISHNIKOV = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019"
 TEXTS: Mapping[str, MetricText] = {
     "InsertionAUC": MetricText(
         "Pixels are revealed from the most salient to the least: how soon does the network see the label?",
@@ -39,6 +41,87 @@ TEXTS: Mapping[str, MetricText] = {
         "(1 + r) / 2; r correlates mean saliency and fall of p(label) over groups of pixels, each covered alone",
         "MindSpore XAI; after Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining "
         "Neural Networks, 2018",
+    ),
+    "PixelFlipping": MetricText(
+        "Pixels are removed in the map's order: how far does p(label) fall on average?",
+        "AOPC = mean over steps k = 0..L of p(label | the image) - p(label | the image without its k first pieces)",
+        "Samek et al.: Evaluating the Visualization of What a Deep Neural Network Has Learned, 2017",
+    ),
+    "SRG": MetricText(
+        "Does the network keep the label longer while the least relevant pixels go first?",
+        "area under p(label) while pixels are removed, the least relevant first, less that with the most relevant",
+        "Blücher, Vielhaben and Strodthoff: Decoupling Pixel Flipping and Occlusion Strategy for Consistent XAI "
+        "Benchmarks, 2024",
+    ),
+    "ROAD": MetricText(
+        "Pixels are removed so that the gap does not show: what is left of p(label)?",
+        "mean of p(label) over shares of the pixels that are imputed from their neighbours, the most relevant first",
+        "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022",
+    ),
+    "Selectivity": MetricText(
+        "Patches are removed from the most relevant to the least: how soon does the network lose the label?",
+        "area under p(label | the image without its most relevant share x of patches), x from 0 to 1",
+        "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks, 2018",
+    ),
+    "IROF": MetricText(
+        "Superpixels are removed from the most relevant to the least: how soon does the network lose the label?",
+        "1 - area under p(label | the image without its most relevant share x of superpixels) / p(label | the image)",
+        "Rieger and Hansen: IROF: a low resource evaluation metric for explanation methods, 2020",
+    ),
+    "FaithfulnessCorrelation": MetricText(
+        "Where random pixels are removed, does the answer fall as far as the map says?",
+        "Pearson's r, over random subsets of pixels, of the map's sum over a subset and the fall without it",
+        "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020",
+    ),
+    "FaithfulnessEstimate": MetricText(
+        "Where one group of pixels is removed, does the answer fall as far as the map says?",
+        "Pearson's r, over groups of pixels, of the map's sum over a group and the fall without it",
+        "Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining Neural Networks, 2018",
+    ),
+    "MonotonicityCorrelation": MetricText(
+        "Is the answer least certain without the groups of pixels that the map calls large?",
+        "Spearman's rho, over groups of pixels, of the sum of |map| and the mean squared change where they are redrawn",
+        "Nguyen and Martínez: On Quantitative Aspects of Model Interpretability, 2020",
+    ),
+    "SensitivityN": MetricText(
+        "Where n random pixels are removed, does the answer fall as far as the map says, for small and large n?",
+        "mean over n of Pearson's r, over random subsets of n pixels, of the map's sum and the fall without the subset",
+        "Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods, 2018",
+    ),
+    "Infidelity": MetricText(
+        "How far off is the map, read as a linear model of the answer around the image?",
+        "mean over perturbations I of (sum of I x map - (f(image) - f(image - I)))^2",
+        "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019",
+    ),
+    "Sufficiency": MetricText(
+        "Do noisy copies of the image that have the same map get the same prediction?",
+        "share of the copies whose map lies within the threshold for which the likeliest class stays the same",
+        "Dasgupta, Frost and Moshkovitz: Framework for Evaluating Faithfulness of Local Explanations, 2022",
+    ),
+    "AverageDrop": MetricText(
+        "How much of p(label) is lost where the image is multiplied by its map?",
+        "max(0, p(label | image) - p(label | map x image)) / p(label | image), the map scaled to 0..1",
+        _CHATTOPADHYAY,
+    ),
+    "AverageIncrease": MetricText(
+        "Is p(label) higher where the image is multiplied by its map?",
+        "1 if p(label | map x image) > p(label | image), else 0, the map scaled to 0..1",
+        _CHATTOPADHYAY,
+    ),
+    "AverageGain": MetricText(
+        "How much of what p(label) lacks to 1 is won where the image is multiplied by its map?",
+        "max(0, p(label | map x image) - p(label | image)) / (1 - p(label | image)), the map scaled to 0..1",
+        "Zhang et al.: Opti-CAM: Optimizing Saliency Maps for Interpretability, 2024",
+    ),
+    "SIC": MetricText(
+        "A blurred image gets its most salient pixels back: how little information brings p(label) back?",
+        "area under p(label) over the information revealed, both from the blurred image, 0, to the whole one, 1",
+        _KAPISHNIKOV,
+    ),
+    "AIC": MetricText(
+        "A blurred image gets its most salient pixels back: how little information makes the label the likeliest?",
+        "area under (1 if the label is the likeliest class, else 0) over the information revealed",
+        _KAPISHNIKOV,
     ),
     "PointingGame": MetricText(
         "Does the most salient pixel lie on the object?",

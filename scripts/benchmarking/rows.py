@@ -16,10 +16,12 @@ LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XG
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
+CURVES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PixelFlipping", "SRG", "ROAD", "Selectivity", "IROF",
+          "FaithfulnessCorrelation", "FaithfulnessEstimate", "MonotonicityCorrelation", "SensitivityN", "Infidelity",
+          "AverageDrop", "AverageIncrease", "AverageGain", "SIC", "AIC")  # fmt: skip
 WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "AttributionLocalization", "AUC", "IoU",
                   "Sparseness", "Complexity", "EffectiveComplexity")  # fmt: skip
-METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity",
-           *WITHOUT_PASSES, "Focus")  # fmt: skip
+METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus")
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow

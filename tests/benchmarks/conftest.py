@@ -1,4 +1,4 @@
-"""What metrics are given that look at maps and masks alone."""
+"""What metrics are given whose scores are worked out by hand."""
 
 import numpy as np
 import pytest
@@ -20,3 +20,26 @@ def score(linear):
         return scores.tolist()
 
     return call
+
+
+def as_they_are(logits):
+    """An activation that leaves logits as they are, for networks whose logits are probabilities."""
+    return logits
+
+
+@pytest.fixture(scope="session")
+def same():
+    return as_they_are
+
+
+@pytest.fixture(scope="session")
+def explained():
+    """Makes what a metric sees of maps (Q, H, W), by default one for each image (N, C, H, W), of label 0."""
+
+    def make(cell, images, maps, rows=None, labels=None, pass_size=16, **options):
+        rows = np.arange(len(images)) if rows is None else np.asarray(rows)
+        labels = np.zeros(len(rows), int) if labels is None else np.asarray(labels)
+        view = View(Network(cell, pass_size), np.asarray(images, np.float32), rows, labels, **options)
+        return Explanation(Gradient(cell), view, np.asarray(maps, np.float32))
+
+    return make

@@ -12,7 +12,10 @@ from explainrun.testing import METRIC_RULES
 
 OWN = [name for name in METRICS if METRICS[name].__module__.startswith("explainrun.")]
 # What constructors are given whose default does not fit so small an image, by the argument's name.
-ARGUMENTS = {"tolerance": 2, "steps": 4, "samples": 2, "k": 7, "partners": (tiny_images(), np.arange(5) % 4)}
+ARGUMENTS = {
+    "tolerance": 2, "steps": 4, "samples": 2, "k": 7, "partners": (tiny_images(), np.arange(5) % 4), "sizes": [3, 40],
+    "patch_size": 5,
+}  # fmt: skip
 
 
 def arguments(name):
