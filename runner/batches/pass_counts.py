@@ -68,8 +68,8 @@ class Profile:
         self._needed_images: Counter[str] = Counter()
         self._baselines: set[float] = set()
         self._known_refused: set[str] = set()
-        made = earlier.get("made", {})
-        self._resumed, self._bare = "infer" in made, "perturb" in made
+        self._before = earlier.get("made", {})
+        self._bare = "perturb" in self._before
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -90,12 +90,12 @@ class Profile:
 
     def need_compiling(self, *, compiled: bool) -> None:
         """Count the passes that try a compiled forward."""
-        if not self._resumed:
+        if "compile" not in self._before:
             self._needed["compile"] += 2 if compiled else 1
 
     def need_probe(self, images: int) -> None:
         """Count the passes that see which network it is, where the dataset has so many images."""
-        if not self._resumed:
+        if "network probe" not in self._before:
             self.need("network probe", probe_rows(self._network, images))
 
     def need_place_trial(self) -> None:

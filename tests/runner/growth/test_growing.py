@@ -127,3 +127,10 @@ def test_a_plan_without_a_network_that_asks_one_fails(grow):
     wanted = replace(wanted, record=wanted.described, network=NoNetwork(), asks_network=False)
     with pytest.raises(AssertionError, match="nothing asks"):
         execute(wanted)
+
+
+def test_a_measured_pass_size_is_kept(grow, more):
+    first = grow(pass_size="auto")()
+    result = grow(pass_size="auto", explainers=("GradCAM", "Gradient"))()
+    assert result.plan["pass_size"] == first.plan["pass_size"]
+    assert more(result, first).keys() == {"network probe", "differentiate"}  # and no measurement
