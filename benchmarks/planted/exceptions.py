@@ -14,7 +14,7 @@ FAMILIES: Mapping[str, str] = {
 # By metric of the families that do ask it.
 METRICS: Mapping[str, str] = {
     "Sufficiency": "asks whether images with like maps get the same answer, as nearly all noisy copies do here",
-    "AverageIncrease": "asks how often the image times its map gains probability, which it never does here for wrong maps",
+    "AverageIncrease": "asks how often the image times its map gains probability, as no wrong one does here",
     "AverageGain": "asks how much probability the image times its map gains, which is none here for wrong maps",
     "Focus": "explains mosaics of images of half their size, in which these networks find nothing",
 }
