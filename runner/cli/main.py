@@ -8,13 +8,13 @@ import click
 
 from ..execution.reporting import lines_on_stderr
 from .baseline import baseline
-from .command_group import CommandGroup
 from .compare import compare
 from .explain import explain
 from .inspect import inspect
 from .layers import layers
 from .list import list_
 from .merge import merge
+from .process.command_group import CommandGroup
 from .report import report
 from .run import run
 from .scores import scores

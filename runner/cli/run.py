@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ..plan.sharding import Shard, shard_of, with_place
-from .errors import interrupted_by_sigterm, reported_errors, setting
-from .standard_streams import echo_after
+from .process.errors import interrupted_by_sigterm, reported_errors, setting
+from .process.standard_streams import echo_after
 
 
 def _shard(_context: click.Context, _option: click.Parameter, given: str | None) -> Shard | None:
