@@ -9,12 +9,13 @@ import numpy as np
 from mindspore import Tensor
 
 from ...explainers import InputXGradient
-from ...explainers.contract.asking import Arrays, apart, changed_arrays, random_states
+from ...explainers.contract.asking import SEED, Arrays, apart, changed_arrays, random_states
 from ...explainers.contract.construction import Checked
 from ...explainers.contract.network_state import changes, network_state
 from ...explainers.contract.rules import Finding, Rule
 from ...explainers.network import Network, half_training
 from ...explainers.network.tensors import FloatArray, IntArray
+from ..core.map_scores import scores_of_maps, view_without_network
 from ..core.metric import Metric
 from .scoring import Scored, Spoiled, checked_explanation, scored
 
@@ -54,6 +55,27 @@ def _boxes(checked: Checked) -> Iterator[Finding]:
         repeats = isinstance(masked, np.ndarray) and np.array_equal(masked, again, equal_nan=True)
         if repeats and not np.array_equal(masked, without, equal_nan=True):
             yield Finding(expected, f"with masks and without {apart(masked, without)}", fix)
+
+
+def _network_needed(checked: Checked) -> Iterator[Finding]:
+    metric = checked.made()
+    if metric.needs_network:
+        return
+    explanation = checked_explanation(metric, checked, InputXGradient(checked.network()))
+    expected = "the same scores where neither network nor explainer is there, as needs_network = False says"
+    view = explanation.view
+    alone = view_without_network(
+        view.images, view.rows, view.labels, sample_ids=view.sample_ids, seed=SEED, logits=view.logits
+    )
+    fix = "leave needs_network as it is, True"
+    try:
+        found = scores_of_maps([metric], alone, explanation.maps, explanation.masks)[0]
+    except Exception as error:
+        yield Finding(expected, f"{type(error).__name__}: {error}", fix)
+        return
+    scores = scored(metric, explanation).scores
+    if not np.array_equal(found, scores, equal_nan=True):
+        yield Finding(expected, apart(found, scores), fix)
 
 
 def _scores(checked: Checked) -> Iterator[Finding]:
@@ -193,6 +215,7 @@ METRIC_RULES = tuple(
     for name, says, broken in (
         ("constructor", "it passes num_labels and name on where it takes them", _constructor),
         ("boxes", "masks are read only where needs_boxes says so", _boxes),
+        ("network needed", "the network is asked only where needs_network says so", _network_needed),
         ("scores", "score gives a number for each question with a finite map, or NaN", _scores),
         ("direct call", "evaluate gives scores (N,)", _direct_call),
         ("not finite", "a map that is not finite is scored NaN", _not_finite),

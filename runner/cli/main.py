@@ -10,6 +10,7 @@ from ..execution.reporting import lines_on_stderr
 from .baseline import baseline
 from .compare import compare
 from .explain import explain
+from .import_maps import import_
 from .inspect import inspect
 from .layers import layers
 from .list import list_
@@ -17,6 +18,7 @@ from .merge import merge
 from .process.command_group import CommandGroup
 from .report import report
 from .run import run
+from .score import score
 from .scores import scores
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
@@ -34,5 +36,5 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):
+for command in (explain, merge, score, import_, inspect, scores, report, baseline, compare, run, layers, list_):
     main.add_command(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from mindspore import nn
 
 from ...benchmarks import METRICS
 from ...explainers import EXPLAINERS
+from ...summary_format.imported_maps.map_store import MapStore
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
@@ -25,7 +26,7 @@ from ..plan.options import UNCOMPARED
 from ..plan.questions import TRUTH_AND_CONFIDENT
 from ..plan.sharding import Shard
 from ..problems import PlanError, Problems, problem_of
-from .components import component_factory
+from .components import component_factory, imported_maps
 from .factories import load_network, make
 from .schema import ACTIVATIONS, NetworkSection, RunConfig, load_config
 
@@ -38,6 +39,7 @@ def build_runner(
     overwrite: bool = False,
     resume: bool = True,
     shard: Shard | None = None,
+    kept: Mapping[str, MapStore] | None = None,
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -48,15 +50,17 @@ def build_runner(
         overwrite: as ``run`` will be given it.
         resume: as ``run`` will be given it.
         shard: as ``run`` will be given it.
+        kept: by name, imported maps that the folder has, which stand in for files that are gone.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
     found = Problems(map(Problem.from_text, problems))
-    parts = _parts(config, folder, found)
+    parts = _parts(config, folder, found, kept or {})
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
     runner = _registered(config, parts, found)
+    runner.config = {**(runner.config or {}), "folder": str(folder.absolute())}
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
@@ -86,7 +90,7 @@ class _Parts:
     metrics: list[Any]
 
 
-def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
+def _parts(config: RunConfig, folder: Path, problems: Problems, kept: Mapping[str, MapStore]) -> _Parts:
     problems.attempt("device", partial(choose_device, config.device))
     network = problems.attempt("network", partial(_network, config.network, folder))
     class_names = problems.attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
@@ -94,12 +98,16 @@ def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
     factory_of = partial(component_factory, given=given, folder=folder)
+    explainers = _made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems)
+    for name, section in config.imported.items() if network is not None else ():
+        make_it = partial(imported_maps, network, name, folder / section.path, section.source, kept.get(name))
+        explainers.append(problems.attempt(f"imported.{name}", make_it))
     return _Parts(
         network=network,
         dataset=dataset,
         class_names=class_names,
         activation=activation,
-        explainers=_made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems),
+        explainers=[one for one in explainers if one is not None],
         metrics=_made("metrics", config.metrics, partial(factory_of, METRICS), network, problems),
     )
 

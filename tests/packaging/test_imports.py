@@ -81,11 +81,11 @@ ORDER = {
             "plan_record",
         ),
         *("plan_diff", "probe"),
-        *("untrusted", "storage", "event_file", "archive", "inspection", "lifecycle", "shards"),
+        *("untrusted", "storage", "event_file", "archive", "imported_maps", "inspection", "lifecycle", "shards"),
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        *("visual", "core", "controls"),
+        *("visual", "core", "controls", "imported_maps"),
         *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names
@@ -94,7 +94,7 @@ ORDER = {
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
         *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
-        *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
+        *("up_to_date_run", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
     ],
 }
 
