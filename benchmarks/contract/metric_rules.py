@@ -9,15 +9,14 @@ import numpy as np
 from mindspore import Tensor
 
 from ...explainers import InputXGradient
-from ...explainers.contract.asking import SEED, Arrays, apart, changed_arrays, random_states
+from ...explainers.contract.asking import Arrays, apart, changed_arrays, random_states
 from ...explainers.contract.construction import Checked
 from ...explainers.contract.network_state import changes, network_state
 from ...explainers.contract.rules import Finding, Rule
 from ...explainers.network import Network, half_training
 from ...explainers.network.tensors import FloatArray, IntArray
-from ..core.map_scores import scores_of_maps, view_without_network
 from ..core.metric import Metric
-from .scoring import Scored, Spoiled, checked_explanation, scored
+from .scoring import Scored, Spoiled, checked_explanation, scored, without_network
 
 _GENERATOR = "draw from explanation.view.generator(row, purpose), which gives an image the same numbers everywhere"
 _EACH_ALONE = (
@@ -63,19 +62,15 @@ def _network_needed(checked: Checked) -> Iterator[Finding]:
         return
     explanation = checked_explanation(metric, checked, InputXGradient(checked.network()))
     expected = "the same scores where neither network nor explainer is there, as needs_network = False says"
-    view = explanation.view
-    alone = view_without_network(
-        view.images, view.rows, view.labels, sample_ids=view.sample_ids, seed=SEED, logits=view.logits
-    )
     fix = "leave needs_network as it is, True"
+    scores = scored(metric, explanation).scores
     try:
-        found = scores_of_maps([metric], alone, explanation.maps, explanation.masks)[0]
+        alone = checked.made().score(without_network(explanation))
     except Exception as error:
         yield Finding(expected, f"{type(error).__name__}: {error}", fix)
         return
-    scores = scored(metric, explanation).scores
-    if not np.array_equal(found, scores, equal_nan=True):
-        yield Finding(expected, apart(found, scores), fix)
+    if not np.array_equal(alone, scores, equal_nan=True):
+        yield Finding(expected, apart(alone, scores), fix)
 
 
 def _scores(checked: Checked) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -12,14 +11,11 @@ from typing import Any
 
 from mindspore import nn
 
-from ...explainers import EXPLAINERS, ImportedMaps, OoDNet, Registry
+from ...explainers import EXPLAINERS, OoDNet, Registry
 from ...summary_format.errors import nearest_or_place
-from ...summary_format.imported_maps.map_store import MapStore
-from ...summary_format.imported_maps.maps_file import MapsFile
 from ...summary_format.problem import Problem
 from ..plan.options import SETTINGS
 
-_log = logging.getLogger("explainrun")
 Entry = Any  # a name, or a mapping from one name to its options
 
 
@@ -59,31 +55,6 @@ def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any]
         inner = component_factory(registry, options.pop("explainer"), given, folder)
         return partial(_around, made, inner, options, network=given["network"])
     return partial(made, **options)
-
-
-def imported_maps(network: nn.Cell, name: str, path: Path, source: str | None, kept: MapStore | None) -> ImportedMaps:
-    """An explainer of imported maps.
-
-    Args:
-        network: that they explain.
-        name: of the explainer.
-        path: their file.
-        source: who made them; None where the file says it.
-        kept: those of a run that is to grow; taken where the file no longer holds them. The file may hold more, for
-            questions that the run did not ask.
-
-    Raises:
-        ValueError: if the file is not one of maps, and none are kept.
-        OSError: if it cannot be read, and none are kept.
-    """
-    if kept is None:
-        return ImportedMaps(network, path, source, name)
-    with suppress(ValueError, OSError):
-        given = MapsFile(path)
-        if given.digest == kept.digest:
-            return ImportedMaps(network, given, kept.source, name)
-    _log.info("%s no longer holds the maps %s; those that the run keeps are used", path, name)
-    return ImportedMaps(network, kept, kept.source, name)
 
 
 def _hint(option: str, name: str, registry: Registry, given: Mapping[str, Any]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,16 @@ from pydantic import ValidationError
 
 from ...summary_format import Results, find_runs
 from ...summary_format.imported_maps.archived_maps import ArchivedMaps, imported_names
+from ...summary_format.imported_maps.map_store import MapStore
+from ...summary_format.imported_maps.maps_file import MapsFile
 from ...summary_format.plan_record import first_wrong
 from ...summary_format.problem import Problem
 from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
 from ..problems import PlanError
 from .schema import RunConfig
+
+_log = logging.getLogger("explainrun")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +42,26 @@ class FolderConfig:
     results: Results
     shard: Shard | None
 
-    @property
-    def kept(self) -> Mapping[str, ArchivedMaps]:
-        """By name, the maps that were imported into the run."""
-        return {name: ArchivedMaps(self.results, name) for name in imported_names(self.results)}
+    @cached_property
+    def stores(self) -> Mapping[str, MapStore]:
+        """By name, the maps that were imported into the run.
+
+        Those of their file, which may have more than the run asked for, if it still has the same; else those that the
+        run keeps, which a logged line says.
+        """
+        return {name: self._store(name) for name in imported_names(self.results)}
+
+    def _store(self, name: str) -> MapStore:
+        kept = ArchivedMaps(self.results, name)
+        if name not in self.config.imported:
+            return kept
+        path = self.folder / self.config.imported[name].path
+        with suppress(ValueError, OSError):
+            found = MapsFile(path)
+            if found.digest == kept.digest:
+                return found
+        _log.info("%s no longer holds the maps of %s; those that the run keeps are used", path, name)
+        return kept
 
     def with_entries(self, **more: Any) -> RunConfig:
         """The config with more entries in some of its sections.
@@ -83,6 +106,10 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
     content = {**record.config, "summary_dir": str(summary_dir), "limit": record.limit}
     place = content.pop("folder", None)
     content |= {name: record.raw[name] for name in UNCOMPARED if name in record.raw}
+    content["imported"] = {
+        name: {**section, "source": record.explainers.get(name, {}).get("source", "")}
+        for name, section in content.get("imported", {}).items()
+    }
     content["class_names"] = list(record.class_names)  # which a plan says in full, however many there are
     return FolderConfig(
         config=_validated(content, summary_dir),

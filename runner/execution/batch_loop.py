@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...benchmarks.core.explanation import Covering, Explanation
-from ...benchmarks.core.map_scores import checked_scores
 from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.network import DropoutPlaces, Network
 from ...explainers.network.tensors import FloatArray, IntArray
@@ -36,6 +35,7 @@ from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.lifecycle.viewer_records import sample_records
 from ...summary_format.lifecycle.viewer_weights import has_overall_score, nearest_with_score
+from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.array_schema import SEARCHED
 from ..data.samples import Sample
@@ -298,7 +298,10 @@ class BatchLoop:
         for metric in metrics:
             self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
             with self._profile.timed(metric.name), _failure_logged(metric.name):
-                found.append(checked_scores(metric, explanation))
+                scores = metric.score(explanation)
+            if scores.shape != (questions,):
+                raise ValueError(f"{metric.name} gave scores {scores.shape} for {plural(questions, 'question')}")
+            found.append(np.where(np.isfinite(scores), scores, np.nan))
         return np.array(found, np.float64).reshape(len(metrics), questions)
 
     def _heatmaps(

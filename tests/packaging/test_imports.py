@@ -94,7 +94,7 @@ ORDER = {
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
         *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
-        *("up_to_date_run", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
+        *("up_to_date_run", "grown_folder", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
     ],
 }
 
