@@ -1,5 +1,7 @@
 """Imported maps in a run: scored as those of the method that they were copied from, known again by their content."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_are_scored_as_the_method_that_they_were_copied_from(whole, maps_of, wit
     np.testing.assert_array_equal(results.maps("theirs"), before.maps("Gradient"))
     for metric in results.metrics:
         np.testing.assert_array_equal(results.scores("theirs", metric), before.scores("Gradient", metric))
-    assert results.scores("theirs", "PointingGame").sum() > 0
+    assert np.nansum(results.scores("theirs", "PointingGame")) > 0
     assert not result.not_computed
     record = results.plan_record.explainers["theirs"]
     assert (record["class"], record["source"]) == ("ImportedMaps", "our own Gradient")
@@ -125,7 +127,7 @@ class TestKnownAgain:
     def test_other_content_under_the_name_is_another_plan(self, whole, maps_of, with_maps, raising):
         with_maps(maps_of(whole)).run()
         other = maps_of(whole, name="other.h5", changed=lambda maps: maps + 1)
-        with raising(PlanError, "folder-holds-other-plan", differences="theirs.digest"):
+        with raising(PlanError, "folder-holds-other-plan", differences=re.compile(r"theirs\.digest")):
             with_maps(other).run()
 
 
