@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
+    from .batches.checks import NotComputedError
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
     from .data.samples import SampleError
-    from .execution.batch_loop import NotComputedError
     from .execution.run_result import RunResult
     from .execution.signals import RunStopped
     from .figures.figure import explain
@@ -24,7 +24,7 @@ _HOMES = {
     "DamagedRunError": "problems",
     "DatasetChangedError": "problems",
     "ImageClassificationRunner": "image_classification_runner",
-    "NotComputedError": "execution.batch_loop",
+    "NotComputedError": "batches.checks",
     "NotComparableError": "comparison",
     "Plan": "plan.plan",
     "PlanError": "problems",

@@ -15,9 +15,9 @@ from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.plan_diff import CHOSEN, plan_differences
 from ..summary_format.plan_record import PlanRecord
 from ..summary_format.problem import Problem
+from .batches.batch import digests, read
 from .config.build import build_runner
 from .config.schema import load_config
-from .execution.batch import digests, read
 from .execution.resume import resume_decision
 from .execution.run_result import RunResult
 from .plan.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
@@ -13,7 +13,7 @@ import numpy as np
 
 from ...benchmarks import Metric
 from ...explainers import Explainer, View
-from ...explainers.core.automatic_layer import automatic_layers, log_choices
+from ...explainers.core.automatic_layer import ChosenLayer, automatic_layers, log_choices
 from ...explainers.core.together import attribute_together
 from ...explainers.network import (
     Network,
@@ -27,11 +27,11 @@ from ...explainers.network.tensors import FloatArray
 from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
+from ..batches.batch import Batch, digests, inferred, read
 from ..data.samples import EMPTY_DATASET, Sample, SampleError
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
 from ..problems import Problems, first_line, problem_of
-from .batch import Batch, digests, inferred, read
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
@@ -84,7 +84,7 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    problems += _sample_problems(plan, [*reading.first_pass_samples, *samples])
+    problems += sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -103,7 +103,7 @@ def preflight_check(
         problems += _refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
-    problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
+    problems += output_problems(plan, first) or activation_problems(plan, network, first)
     doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
     first = first if problems else _explained(plan, network, first, total, problems)
     return PreflightResult(
@@ -121,8 +121,8 @@ def preflight_check(
 
 def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
     """The first batch with its maps; what is wrong with them is noted."""
-    first, refused = _with_maps(plan, network, first)
-    problems += refused + _space_problems(plan, first, total)
+    first, refused = with_maps(plan, network, first)
+    problems += refused + space_problems(plan, first, total)
     return first
 
 
@@ -142,7 +142,7 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
     alone = None
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
-        _prepare_dropout(plan, network, images, problems)
+        prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
         alone = _try_places(plan, network, images[0])
     return compiled, alone
@@ -151,26 +151,33 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
     """The plan with a layer for each explainer that lacks one; what layers inside others give is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
-    _check_inner_layers(plan, network, image, problems)
+    check_inner_layers(plan, network, image, problems)
     return plan
 
 
 def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer]
+    return plan.with_layers(choose_layers(plan, network, image, problems))
+
+
+def choose_layers(
+    plan: Plan, network: Network, image: FloatArray, problems: Problems, known: Collection[str] = ()
+) -> dict[str, ChosenLayer]:
+    """A layer for each explainer that lacks one, but for those with these names; takes a pass if there are such."""
+    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer and explainer.name not in known]
     if not lacking or problems:
-        return plan
+        return {}
     names = [explainer.name for explainer in lacking]
     try:
         layers = automatic_layers(network, image, [explainer.wanted_reshape for explainer in lacking])
     except ValueError as error:
         problems.append(problem_of(error).at(", ".join(names)))
-        return plan
+        return {}
     chosen = dict(zip(names, layers, strict=True))
     log_choices(chosen)
-    return plan.with_layers(chosen)
+    return chosen
 
 
-def _check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
+def check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
     """See whether explainers inside others can read the layers that they name, which no shared pass shows."""
     layers = plan.inner_layers
     if not layers or problems:
@@ -215,7 +222,7 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
     return first
 
 
-def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
+def prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
     """Have what comes before dropout computed once for all masks, as far as the network allows."""
     try:
         network.prepare_dropout(images, plan.dropout_samples)
@@ -228,7 +235,7 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
 
 
-def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
+def sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
     if not samples:
         return [EMPTY_DATASET]
@@ -268,7 +275,7 @@ def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     return problems
 
 
-def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
+def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
     """The first batch with its maps, so that none is made twice, and what making them shows of the plan.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
@@ -304,7 +311,7 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
     return {}
 
 
-def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
+def output_problems(plan: Plan, first: Batch) -> list[Problem]:
     """What the network's outputs show of the plan."""
     problems = []
     logits, probabilities = first.inference.logits, first.inference.probabilities
@@ -332,7 +339,7 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
     return problems
 
 
-def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
+def activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
     """What the network's outputs show of the activations that explainers and metrics bring along."""
     problems = []
     parts: list[Explainer | Metric] = [*plan.explainers, *plan.metrics]
@@ -346,7 +353,7 @@ def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Pro
     return problems
 
 
-def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
+def space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
     """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
     pixels = int(np.prod(first.images.shape[2:]))
     each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...summary_format import FolderLock, RunFolder, find_runs
+from ...summary_format.archive.growth_record import GrowthRecord
+from ...summary_format.growth.plan_growth import growth_differences
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
@@ -19,6 +21,21 @@ from ..problems import PlanError
 
 
 @dataclass(frozen=True)
+class Growing:
+    """A run that a plan grows out of: it has explainers, metrics, samples and so on that the run lacks, or fewer.
+
+    Attributes:
+        run: the earlier one.
+        plan: of it.
+        state: what it says of itself.
+    """
+
+    run: RunFolder
+    plan: PlanRecord
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ResumeDecision:
     """How a run of a plan finds its folder.
 
@@ -26,11 +43,13 @@ class ResumeDecision:
         run: the run that is there and of the same plan, to resume or finished; None to begin one.
         replaces: whether the runs that were there before go once this one is finished.
         problems: why it cannot run.
+        grows: what a run that is to be begun grows out of; None where it computes everything.
     """
 
     run: RunFolder | None
     replaces: bool
     problems: tuple[Problem, ...] = ()
+    grows: Growing | None = None
 
 
 def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> ResumeDecision:
@@ -47,16 +66,30 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
     now = None if overwrite or not runs else _described(plan)
     if now is None:  # nothing to compare, or a plan that cannot be written, which checks of it report
         return ResumeDecision(None, bool(runs))
-    run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
-    state = run.state() or {}
     try:
-        before = _plan_of(plan, run, state, kind)
+        decision = _decision(plan, runs[-1], now, resume=resume)
+        grown_from = None if resume or runs[-1].finished else _finished_base(runs)
+        if grown_from is not None and not decision.problems:
+            return _decision(plan, grown_from, now, resume=True)
     except PlanError as error:
         return ResumeDecision(None, False, error.problems)
-    apart = plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
-    if apart:
+    return decision
+
+
+def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> ResumeDecision:
+    """What one run means for a plan.
+
+    Raises:
+        PlanError: if the two cannot be compared.
+    """
+    kind, state = "a finished" if run.finished else "an unfinished", run.state() or {}
+    before = _plan_of(plan, run, state, kind)
+    same = not plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
+    if not same and (apart := growth_differences(before, now)):
         return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
-    link = None if run.finished or not resume else run.link()
+    if not run.finished and not resume:
+        return ResumeDecision(None, True)
+    link = None if run.finished else run.link()
     if link is not None:
         problem = Problem.of(
             "folder-holds-link",
@@ -66,9 +99,17 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
             instead=INSTEAD,
         )
         return ResumeDecision(None, False, (problem,))
-    if run.finished or resume:
+    if same:
         return ResumeDecision(run, bool(state["replaces"]))
-    return ResumeDecision(None, True)
+    return ResumeDecision(None, True, grows=Growing(run, before, state))
+
+
+def _finished_base(runs: Sequence[RunFolder]) -> RunFolder | None:
+    """The finished run that the last one, which is not, grows out of, if it is there."""
+    with suppress(ValueError):
+        grown = GrowthRecord.of(runs[-1].state())
+        return next((run for run in runs if grown and run.timestamp == grown.began and run.finished), None)
+    return None
 
 
 def _described(plan: Plan) -> PlanRecord | None:
@@ -106,8 +147,7 @@ def _plan_of(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) ->
     with suppress(ValueError):
         before = PlanRecord.of(state.get("plan"))
     if before is None or not isinstance(state.get("dropout", {}), dict) or "replaces" not in state:
-        words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
-        raise PlanError([Problem.of("folder-holds-unknown-run", words, **values)])
+        raise PlanError([unknown_run(plan, run)])
     if "parameters" not in before.network:
         words = (
             "summary_dir {folder} holds {kind} run of an earlier version of Explainrun, which knew networks by other "
@@ -115,6 +155,13 @@ def _plan_of(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) ->
         )
         raise PlanError([Problem.of("folder-holds-earlier-version", words, **values)])
     return before
+
+
+def unknown_run(plan: Plan, run: RunFolder) -> Problem:
+    """The folder holds a run that cannot be understood."""
+    words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
+    kind = "a finished" if run.finished else "an unfinished"
+    return Problem.of("folder-holds-unknown-run", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
 
 
 def other_data(plan: Plan) -> Problem:

@@ -29,7 +29,7 @@ def plan_problems(plan: Plan) -> Problems:
             *_name_problems("explainer name", [explainer.name for explainer in plan.explainers], in_path=True),
             *_clashing_names("explainer name", [explainer.name for explainer in plan.explainers]),
             *_name_problems("metric name", [metric.name for metric in plan.metrics], in_path=True),
-            *_network_problems(plan),
+            *(_network_problems(plan) if plan.asks_network else ()),
             *_metric_problems(plan),
             *folder_problems(plan.summary_dir),
             *plan.undescribed,

@@ -53,6 +53,9 @@ class Plan:
         shard: which samples it works on; None for all.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
         chosen_reshapes: by explainer the ``reshape`` that goes with it, where it gives tokens or channels last.
+        record: what is written of it, where it was made from what a folder says and not from what users give; its
+            explainers and metrics are those of the record, by name.
+        asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
     """
 
     summary_dir: Path
@@ -70,6 +73,8 @@ class Plan:
     shard: Shard | None = None
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    record: PlanRecord | None = None
+    asks_network: bool = True
 
     def opened(self) -> Network:
         """The network as the run asks it."""
@@ -133,7 +138,7 @@ class Plan:
     @property
     def undescribed(self) -> list[Problem]:
         """A sentence on each part that cannot be described, so that a later start would not know the run again."""
-        return self._described[1]
+        return [] if self.record is not None else self._described[1]
 
     @cached_property
     def described(self) -> PlanRecord:
@@ -142,6 +147,8 @@ class Plan:
         Raises:
             PlanError: if a part of it cannot be described, or a name cannot be written.
         """
+        if self.record is not None:
+            return self.record
         parts, problems = self._described
         if problems:
             raise PlanError(problems)

@@ -81,7 +81,17 @@ ORDER = {
             "plan_record",
         ),
         *("plan_diff", "probe"),
-        *("untrusted", "storage", "event_file", "archive", "imported_maps", "inspection", "lifecycle", "shards"),
+        *(
+            "untrusted",
+            "storage",
+            "event_file",
+            "archive",
+            "imported_maps",
+            "growth",
+            "inspection",
+            "lifecycle",
+            "shards",
+        ),
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
@@ -93,7 +103,15 @@ ORDER = {
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
-        *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
+        *(
+            "comparison.formats",
+            "comparison",
+            "report",
+            "batches",
+            "execution",
+            "image_classification_runner",
+            "config",
+        ),
         *("up_to_date_run", "grown_folder", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
     ],
 }

@@ -7,7 +7,7 @@ from functools import partial
 import google_crc32c
 import pytest
 
-from explainrun.runner.execution.commit_queue import Committer
+from explainrun.runner.batches.commit_queue import Committer
 from explainrun.summary_format import RunFolder
 
 

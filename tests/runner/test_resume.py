@@ -11,8 +11,9 @@ from mindspore import nn
 
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
+from explainrun.runner.batches.batch_loop import BatchLoop
+from explainrun.runner.batches.explaining import BatchExplainer
 from explainrun.runner.execution import engine
-from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import FolderInUseError, FolderLock, Results, Segments, find_runs
 from explainrun.summary_format.event_file.frames import read_frames
 
@@ -245,17 +246,17 @@ def test_a_signal_stops_after_the_commit_at_hand(
     make_runner, whole, monkeypatch, tmp_path, how_runs_differ, number, caplog
 ):
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    explain = BatchLoop._scores
+    explain = BatchExplainer._scores
 
-    def interrupted(self, explanation, coverings):
+    def interrupted(self, explanation, *rest):
         if explanation.explainer.name == "Gradient":
             os.kill(os.getpid(), number)
             assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_DFL] * 2
-        return explain(self, explanation, coverings)
+        return explain(self, explanation, *rest)
 
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
-        patch.setattr(BatchLoop, "_scores", interrupted)
+        patch.setattr(BatchExplainer, "_scores", interrupted)
         with pytest.raises(RunStopped, match="stopped by a signal; run again to resume") as caught:
             make_runner().run()
     assert caught.value.code == 3

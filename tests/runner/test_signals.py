@@ -17,7 +17,7 @@ IN_FOREGROUND = """
 import select, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
-from explainrun.runner.execution.batch_loop import BatchLoop
+from explainrun.runner.batches.batch_loop import BatchLoop
 commit, left = BatchLoop._commit, [int(sys.argv.pop(1))]
 def waiting(self, *arguments):
     commit(self, *arguments)

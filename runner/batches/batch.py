@@ -21,6 +21,7 @@ from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
 from ...summary_format.archive.segments import OUTCOMES
+from ...summary_format.growth.earlier import KnownBatch
 from ...summary_format.problem import Problem
 from ..data.samples import Sample, SampleError, read_samples
 from ..plan.plan import Plan
@@ -66,6 +67,10 @@ class Batch:
     def masks(self) -> Masks:
         """(Q, H, W) where the asked labels are."""
         return np.stack([self.samples[row].mask(int(label)) for row, label in zip(self.rows, self.labels, strict=True)])
+
+    def without_precomputed(self) -> Batch:
+        """The same without what was made while examining the plan, which is of other explainers."""
+        return replace(self, precomputed_maps={}, precomputed_layer_outputs={})
 
     def part(self, first: int, last: int) -> Batch:
         """Some of its samples, as a batch of their own."""
@@ -131,12 +136,13 @@ class Reading:
         return np.stack([sample.pixels for sample in self.first_pass_samples])
 
 
-def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
+def read(plan: Plan, check: Callable[[], None] = lambda: None, ends: Sequence[int] = ()) -> Reading:
     """Begin to read a dataset, all images of one shape; one batch is read ahead.
 
     Args:
         plan: what to read.
         check: called before each sample; raises to end the wait.
+        ends: after how many of the plan's own samples a batch ends that would not end there otherwise.
 
     Raises:
         SampleError: at a sample that does not fit; later ones are met while the batches are taken.
@@ -150,7 +156,7 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None) -> Reading:
     check()
     first_pass_samples, skipped = list(islice(samples, first_pass)), dict[str, str]()
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
-    return Reading(first_pass_samples, _grouped(_noted(own, skipped), size), skipped)
+    return Reading(first_pass_samples, _grouped(_noted(own, skipped), size, ends), skipped)
 
 
 def _stood_in_for(samples: Iterator[Sample]) -> Iterator[Sample]:
@@ -202,29 +208,42 @@ def _noted(samples: Iterator[Sample], skipped: dict[str, str]) -> Iterator[Sampl
         yield sample
 
 
-def _grouped(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    while group := list(islice(samples, size)):
+def _grouped(samples: Iterator[Sample], size: int, ends: Sequence[int]) -> Iterator[list[Sample]]:
+    """Samples in groups of a size, of which those are smaller that would reach over one of these ends."""
+    done = 0
+    while group := list(islice(samples, min([size, *(end - done for end in ends if end > done)]))):
         yield group
+        done += len(group)
 
 
-def inferred(plan: Plan, network: Network, samples: list[Sample]) -> InferenceBatch:
-    """What the network says of samples, and what is asked of them."""
-    images = np.stack([sample.pixels for sample in samples])
-    logits = network.logits(images)
-    probabilities = network.activated(logits, plan.activation_fn)
+def ids_of(samples: list[Sample]) -> IntArray:
+    """(N,) positions in the dataset."""
+    return np.array([sample.id for sample in samples])
+
+
+def inferred(plan: Plan, network: Network, samples: list[Sample], known: KnownBatch | None = None) -> InferenceBatch:
+    """What the network says of samples, as far as that is not known already, and what is asked of them."""
+    logits, probabilities = _outputs(plan, network, samples) if known is None else known.outputs()
     inference = InferenceBatch(
-        ids=np.array([sample.id for sample in samples]),
+        ids=ids_of(samples),
         digests=digests(samples),
         truth=_padded([sample.truth for sample in samples]),
-        logits=_dropped(samples, logits),
-        probabilities=_dropped(samples, probabilities),
-        spread=_spread(plan, network, samples, images) if plan.dropout_samples else np.zeros((0, *logits.shape)),
+        logits=logits,
+        probabilities=probabilities,
+        spread=_spread(plan, network, samples, known) if plan.dropout_samples else np.zeros((0, *logits.shape)),
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
     )
     if inference.probabilities.shape != logits.shape:
         return inference
     return replace(inference, questions=questions(inference, plan.options.asked))
+
+
+def _outputs(plan: Plan, network: Network, samples: list[Sample]) -> tuple[FloatArray, FloatArray]:
+    """Logits (N, classes), and probabilities alike."""
+    logits = network.logits(np.stack([sample.pixels for sample in samples]))
+    probabilities = network.activated(logits, plan.activation_fn)
+    return _dropped(samples, logits), _dropped(samples, probabilities)
 
 
 def _dropped(samples: list[Sample], outputs: FloatArray) -> FloatArray:
@@ -295,8 +314,11 @@ def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
     return np.array([[*row, *(-1,) * (longest - len(row))] for row in rows], np.int64).reshape(len(rows), longest)
 
 
-def _spread(plan: Plan, network: Network, samples: list[Sample], images: FloatArray) -> npt.NDArray[np.float64]:
+def _spread(plan: Plan, network: Network, samples: list[Sample], known: KnownBatch | None) -> npt.NDArray[np.float64]:
     """How the batch's probabilities spread under dropout."""
+    if known is not None and (before := known.spread()) is not None:
+        return before
+    images = np.stack([sample.pixels for sample in samples])
     generators = [dropout_generators(plan.options.seed, sample.id, plan.dropout_samples) for sample in samples]
     logits = network.dropout_logits(images, generators)
     flat = network.activated(logits.reshape(-1, logits.shape[2]), plan.activation_fn)

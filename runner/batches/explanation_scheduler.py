@@ -37,6 +37,9 @@ class ExplanationScheduler:
         doing: called with what is made, of which part of the batch and of which parts in all.
         check: called before a part is committed, with the explainer's name, the questions (Q, 2) and whether the map
             of each is finite; raises where the run shall not continue.
+        known: gives by the name of each of the plan's explainers its maps for the batch's questions, where an earlier
+            run has them: those for the questions that metrics add are made alone then.
+        shared: what metrics keep for the batch, beside other schedulers of the same batch.
     """
 
     def __init__(
@@ -49,12 +52,15 @@ class ExplanationScheduler:
         *,
         doing: Callable[[str, Batch, Range, Sequence[Range]], None],
         check: Callable[[str, IntArray, npt.NDArray[np.bool_]], None],
+        known: Callable[[str], Estimate] | None = None,
+        shared: dict[Any, Any] | None = None,
     ) -> None:
         self._batch, self._plan, self._network, self._profile = batch, plan, network, profile
-        self._checkpoints, self._doing, self._check = checkpoints, doing, check
+        self._checkpoints, self._doing, self._check, self._known = checkpoints, doing, check, known
         self._asked = len(batch.rows)
         self._all = batch.view(plan, network)
         self._view = self._all.subset(slice(0, self._asked))
+        self._making = self._all if known is None else self._all.subset(slice(self._asked, None))
         self._masks = batch.masks() if plan.needs_boxes and self._asked else None
         coverings = (metric.covering(self._view.size) for metric in plan.metrics)
         self.coverings: list[Covering] = [covering for covering in coverings if covering is not None]
@@ -65,7 +71,7 @@ class ExplanationScheduler:
         self._needed: dict[str, list[Images]] = {}
         self._views: dict[Range, View] = {(0, len(batch.samples)): self._view}
         self._memories: defaultdict[Range, dict[Any, Any]] = defaultdict(dict)
-        self._whole = WholeBatch(self._view, {})
+        self._whole = WholeBatch(self._view, {} if shared is None else shared)
 
     def maps(self, explainer: Explainer, left: Sequence[Explainer]) -> tuple[FloatArray, Errors]:
         """An explainer's maps (Q, H, W), and how far off each is (Q,).
@@ -75,8 +81,8 @@ class ExplanationScheduler:
             left: it and those that come after it; those among them that share its passes are made with it.
         """
         parts = self._map_parts(explainer)
-        if self._asked and len(parts) == 1:
-            self._count(explainer, self._all, [other for other in self._plan.explainers if other not in left])
+        if self._asked and len(self._making.rows) and len(parts) == 1:
+            self._count(explainer, self._making, [other for other in self._plan.explainers if other not in left])
         if explainer.name not in self._found and explainer.name not in self._refused:
             self._make([other for other in self._group(explainer) if other in left], parts, left)
         if explainer.name in self._refused:
@@ -90,7 +96,7 @@ class ExplanationScheduler:
         pixels = self._view.size[0] * self._view.size[1]
         covered = set().union(*(covering.passing(pixels) for covering in self.coverings))
         asked = np.bincount(self._view.rows, minlength=len(self._batch.samples)).tolist()
-        images = images_of_scores(self._plan.metrics, len(covered), self._images(explainer), asked)
+        images = images_of_scores(self._plan.metrics, len(covered), self._images_again(explainer), asked)
         return cut(images, self._network.pass_size)
 
     def questions(self, part: Range) -> IntArray:
@@ -113,7 +119,8 @@ class ExplanationScheduler:
 
     def _group(self, explainer: Explainer) -> list[Explainer]:
         """The explainers of the plan that share passes with one, itself among them."""
-        if not explainer.needs.layers:
+        alone = self._known is not None and not len(self._making.rows) and not self._makes_again
+        if alone or not explainer.needs.layers:
             return [explainer]
         return [other for other in self._plan.explainers if other.needs.layers]
 
@@ -122,8 +129,20 @@ class ExplanationScheduler:
         group = self._group(explainer)
         if group[0].name not in self._needed:
             with self._profile.timed("maps"):  # an explainer may have to look at a layer to know
-                self._needed[group[0].name] = images_of_maps(group, self._all)
+                self._needed[group[0].name] = images_of_maps(group, self._making)
         return self._needed[group[0].name]
+
+    @property
+    def _makes_again(self) -> bool:
+        """Whether a metric has maps made again."""
+        return any(metric.map_recomputations for metric in self._plan.metrics)
+
+    def _images_again(self, explainer: Explainer) -> list[Images]:
+        """How many images the maps of all questions take, for each sample, where a metric has them made again."""
+        if self._known is None:
+            return self._images(explainer)
+        group = self._group(explainer) if self._makes_again else []
+        return images_of_maps(group, self._all, looking=False)
 
     def _map_parts(self, explainer: Explainer) -> list[Range]:
         return cut(self._images(explainer), self._network.pass_size)
@@ -137,15 +156,24 @@ class ExplanationScheduler:
         """Make the maps of explainers that share their passes."""
         if len(parts) > 1:
             found = self._made_in_parts(explainers, parts, left)
-        else:
+        elif len(self._making.rows) or self._known is None:
             precomputed = self._batch.precomputed_maps
             found = {one.name: precomputed.pop(one.name) for one in explainers if one.name in precomputed}
             lacking = [one for one in explainers if one.name not in found]
-            found |= self._made(lacking, self._all) if lacking and self._asked else {}
+            found |= self._made(lacking, self._making) if lacking and self._asked else {}
+        else:
+            found = {}
         able = [one for one in explainers if one.name not in self._refused]
         nothing = Estimate(np.zeros((0, *self._view.size), np.float32))
-        self._found |= {one.name: found.get(one.name, nothing) for one in able}
+        self._found |= {one.name: self._with_known(one.name, found.get(one.name, nothing)) for one in able}
         self._peers |= {one.name: able[place:] for place, one in enumerate(able)}
+
+    def _with_known(self, name: str, made: Estimate) -> Estimate:
+        """The maps that are known of an explainer, and those that were made beside them."""
+        if self._known is None:
+            return made
+        maps, errors = self._known(name)
+        return Estimate(np.concatenate([maps, made.maps]), errors)
 
     def _made(self, explainers: Sequence[Explainer], view: View) -> dict[str, Estimate]:
         """The maps of explainers, but of those that refuse."""
@@ -158,11 +186,12 @@ class ExplanationScheduler:
         self, explainers: Sequence[Explainer], parts: Sequence[Range], left: Sequence[Explainer]
     ) -> dict[str, Estimate]:
         """The same of all samples, each part committed when it is made."""
-        maps = {one.name: np.zeros((len(self._all.rows), *self._view.size), np.float32) for one in explainers}
-        errors = {one.name: np.full(len(self._all.rows), np.nan) for one in explainers}
+        rows = self._making.rows
+        maps = {one.name: np.zeros((len(rows), *self._view.size), np.float32) for one in explainers}
+        errors = {one.name: np.full(len(rows), np.nan) for one in explainers}
         for part in parts:
             self._doing(explainers[0].name, self._batch, part, parts)
-            places = np.flatnonzero((self._all.rows >= part[0]) & (self._all.rows < part[1]))
+            places = np.flatnonzero((rows >= part[0]) & (rows < part[1]))
             able = [one for one in explainers if one.name not in self._refused]
             for name, (of_part, off) in self._made_of_part(able, part, places, left).items():
                 maps[name][places], errors[name][places] = of_part, np.nan if off is None else off
@@ -172,7 +201,8 @@ class ExplanationScheduler:
         self, explainers: Sequence[Explainer], part: Range, places: IntArray, left: Sequence[Explainer]
     ) -> dict[str, Estimate]:
         """The maps of questions at these places, taken from an earlier start or made and committed."""
-        asked = np.stack([self._all.sample_ids[self._all.rows[places]], self._all.labels[places]], axis=1)
+        making = self._making
+        asked = np.stack([making.sample_ids[making.rows[places]], making.labels[places]], axis=1)
         kept = {one.name: self._checkpoints.kept(one.name, "maps", part, asked) for one in explainers}
         found = {name: Estimate(said["maps"], said["errors"]) for name, said in kept.items() if said is not None}
         lacking = [one for one in explainers if one.name not in found]
@@ -185,7 +215,7 @@ class ExplanationScheduler:
             done.append(explainer)
         made = self._made(lacking, view)
         for name, (maps, errors) in made.items():
-            own = self.questions(part)
+            own = self.questions(part) if self._known is None else asked[:0]
             self._check(name, own, np.isfinite(maps[: len(own)]).all(axis=(1, 2)))
             off = np.full(len(maps), np.nan) if errors is None else errors
             self._checkpoints.keep(name, "maps", part, {"questions": asked, "maps": maps, "errors": off})
@@ -196,8 +226,8 @@ class ExplanationScheduler:
         batch = self._batch
         if any(explainer.needs.outputs for explainer in explainers):
             with self._profile.timed("maps"):
-                batch = replace(batch, precomputed_layer_outputs=dict(self._all.outputs))
-        return batch.view_of(self._plan, self._network, self._all.rows[places], self._all.labels[places])
+                batch = replace(batch, precomputed_layer_outputs=dict(self._making.outputs))
+        return batch.view_of(self._plan, self._network, self._making.rows[places], self._making.labels[places])
 
     def _places(self, part: Range) -> slice:
         """Where the questions about some samples are."""

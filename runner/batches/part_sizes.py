@@ -52,16 +52,23 @@ def _end(images: Sequence[Mapping[str, int]], first: int, pass_size: int, least:
     return min(large, key=lambda one: (one[2], -one[0]))[0]
 
 
-def images_of_maps(explainers: Iterable[Explainer], view: View) -> list[Images]:
+def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool = True) -> list[Images]:
     """How many images the maps of some explainers take, for each image of a view and by kind of pass.
 
     As far as that is known before they are made; of those alone that make passes of their own. The passes that several
     read are among them, where one of those is.
+
+    Args:
+        explainers: whose.
+        view: the questions.
+        looking: whether layers may be looked at for it, which takes a pass.
     """
     explainers = list(explainers)
     questions = np.bincount(view.rows, minlength=len(view.images))
     found = [Images() for _ in questions]
-    own = [_own_images(explainer, view, questions) for explainer in explainers]
+    if not len(view.rows):
+        return found
+    own = [_own_images(explainer, view, questions, looking=looking) for explainer in explainers]
     if not any(total for of_explainer in own for total in of_explainer):
         return found
     rules = {rule for explainer in explainers for rule in explainer.needs.layers}
@@ -96,12 +103,14 @@ def images_of_search(search: HierarchicalOcclusion, shape: tuple[int, ...], ques
     return [Images({"search": first + asked * others} if asked else {}) for asked in questions]
 
 
-def _own_images(explainer: Explainer, view: View, questions: np.ndarray[tuple[int], np.dtype[np.int_]]) -> list[Images]:
+def _own_images(
+    explainer: Explainer, view: View, questions: np.ndarray[tuple[int], np.dtype[np.int_]], *, looking: bool
+) -> list[Images]:
     """How many images an explainer itself runs, for each image of a view."""
     shape = view.images.shape[1:]
     try:
         by_questions = {int(n): Images(explainer.images_needed(1, int(n), shape)) for n in np.unique(questions) if n}
-        if explainer.needs.outputs and not any(by_questions.values()):  # which depends on what layers give
+        if looking and explainer.needs.outputs and not any(by_questions.values()):  # which depends on what layers give
             each = _shares(explainer.images_needed_for(view), int(np.count_nonzero(questions)))
             by_questions = dict.fromkeys(by_questions, each)
     except ValueError:  # it refuses, which is raised when it is asked

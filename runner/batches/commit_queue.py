@@ -5,18 +5,35 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from ...summary_format import RunFolder
+from ...summary_format.archive.picture_checksums import Picture as KnownPicture
 from ...summary_format.archive.picture_checksums import checksum
-from ...summary_format.storage.durable import sync_folder
+from ...summary_format.growth.earlier import EarlierPicture
+from ...summary_format.storage.durable import copy, remove, sync_folder
 
 _DRAWING_THREADS = 4  # drawing is short, waiting for the disk is not
 _PENDING = 2  # pieces of work that may wait for the disk before passes wait for them
 
-Picture = tuple[str, Callable[[], bytes]]  # a path relative to the root, and what makes the file's content
 Step = Callable[[list[int]], None]  # takes the checksums of the pictures that were written for it
+
+
+class Picture(NamedTuple):
+    """A picture to be written.
+
+    Attributes:
+        path: relative to the root.
+        draw: makes the file's content.
+        earlier: the same one, where an earlier run drew it and it may still be there.
+    """
+
+    path: str
+    draw: Callable[[], bytes]
+    earlier: EarlierPicture | None = None
 
 
 class Committer:
@@ -82,6 +99,22 @@ class Committer:
 
     def _draw(self, picture: Picture) -> tuple[Path, int]:
         """Write a picture; answers in which folder, and its checksum."""
-        path, content = self._run.root / picture[0], picture[1]()
+        path = self._run.root / picture.path
+        if picture.earlier is not None and self._take(picture.earlier, path):
+            return path.parent, picture.earlier.checksum
+        content = picture.draw()
         self._run.write_file(path, content, durable=False)
         return path.parent, checksum(content)
+
+    def _take(self, earlier: EarlierPicture, path: Path) -> bool:
+        """Have an earlier run's picture under this path too; False where it is not there as it was drawn."""
+        root, partial = self._run.root, self._run.partial()
+        known, wrong = KnownPicture(str(partial.relative_to(root)), earlier.checksum), True
+        with suppress(OSError):
+            copy(earlier.file, partial)
+            wrong = partial.is_symlink() or known.wrong(root) is not None
+        if wrong:
+            remove(partial)
+            return False
+        self._run.put(partial, path, durable=False)
+        return True

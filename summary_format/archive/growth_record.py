@@ -1,0 +1,73 @@
+"""What a run says of the one that it grew out of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, ValidationError
+
+from ..plan_record import Count, Names, first_wrong
+from ..untrusted.array_schema import checked_costs
+from .costs import Costs
+
+_KEY = "grows"  # in the state of a run
+
+
+class GrowthRecord(BaseModel):
+    """The run that another one grew out of; ``of`` finds it in the state of that one.
+
+    Attributes:
+        began: seconds since the epoch at which the earlier run began; names its files.
+        finished: whether it came to its end.
+        samples: how many it had, or had come to.
+        explainers: its explainers.
+        metrics: its metrics.
+        uncertainty: whether it had uncertainty.
+        hierarchical_occlusion: whether it had that.
+        ends: after how many samples batches end early, since an earlier archive ends there; ascending.
+        costs: what it took, with what it grew out of itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    began: Count
+    finished: StrictBool
+    samples: Count
+    explainers: Names
+    metrics: Names
+    uncertainty: StrictBool
+    hierarchical_occlusion: StrictBool
+    ends: tuple[Count, ...]
+    costs: Annotated[dict[str, Any], AfterValidator(checked_costs)]
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any] | None) -> GrowthRecord | None:
+        """What the state of a run says of that; None where it began with nothing.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        said = (state or {}).get(_KEY)
+        if said is None:
+            return None
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            lacking, where, what = first_wrong(error)
+            wrong = f"does not say {', '.join(lacking)}" if lacking else f"says {where}, which {what}"
+            raise ValueError(f"what the run grew out of {wrong}") from None
+
+    def in_state(self) -> dict[str, Any]:
+        """As the state of a run says it."""
+        return {_KEY: self.model_dump(mode="json")}
+
+
+def costs_before(state: Mapping[str, Any] | None) -> Costs:
+    """What the runs took that one grew out of; nothing where it began with nothing.
+
+    Raises:
+        ValueError: if that cannot be read.
+    """
+    grown = GrowthRecord.of(state)
+    return {} if grown is None else grown.costs
