@@ -100,7 +100,6 @@ def plan_without_network(config: RunConfig, known: FolderConfig, metrics: Sequen
     if config.hierarchical_occlusion is not None:
         runner.register_hierarchical_occlusion(**config.hierarchical_occlusion.model_dump())
     runner.config = {**(record.config or {}), "metrics": config.metrics}
-    plan = replace(runner.plan(config.limit, known.shard), asks_network=False)
+    plan = runner.plan(config.limit, known.shard)
     recorded = {key: record.raw[key] for key in _OF_NETWORK if key in record.raw}
-    plan.__dict__["described"] = PlanRecord.of({**plan.described.raw, **recorded})
-    return plan
+    return replace(plan, asks_network=False, record=PlanRecord.of({**plan.described.raw, **recorded}))
