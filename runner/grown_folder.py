@@ -13,6 +13,7 @@ from ..summary_format.imported_maps.map_store import MapStore
 from ..summary_format.imported_maps.maps_file import MapsFile
 from ..summary_format.plan_diff import mapping_differences, shown
 from ..summary_format.plan_record import PlanRecord
+from ..summary_format.plural import plural
 from ..summary_format.problem import Problem
 from .config.build import build_runner
 from .config.of_folder import config_of_folder
@@ -144,5 +145,6 @@ def _check_fits(maps: MapStore, path: Path, results: Results) -> None:
         said = ", ".join(f"label {label} of sample {sample}" for sample, label in asked[:2].tolist()) or "nothing"
         values = {"file": path, "questions": len(asked), "sample": sample, "label": label, "asked": said}
         raise PlanError([Problem.of("imported-nothing-asked", words, **values)])
-    more = len(maps.questions) - answered
-    _log.info("%s has maps for %d of %d questions; %d of others are ignored", path, answered, len(asked), more)
+    _log.info("%s has maps for %d of %d questions", path, answered, len(asked))
+    if len(maps.questions) > answered:
+        _log.info("the run did not ask the other %s of it", plural(len(maps.questions) - answered, "map"))

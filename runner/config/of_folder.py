@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ...summary_format import Results, find_runs
 from ...summary_format.imported_maps.archived_maps import ArchivedMaps, imported_names
@@ -21,7 +21,7 @@ from ...summary_format.problem import Problem
 from ..plan.options import UNCOMPARED
 from ..plan.sharding import Shard
 from ..problems import PlanError
-from .schema import RunConfig
+from .schema import DataSection, RunConfig
 
 _log = logging.getLogger("explainrun")
 
@@ -72,9 +72,9 @@ class FolderConfig:
         Raises:
             PlanError: if the config would hold something else than configs may.
         """
-        content = self.config.model_dump()
+        content = self.config.model_dump(exclude_unset=True)
         for section, entries in more.items():
-            before = content[section]
+            before = content.get(section, type(entries)())
             content[section] = {**before, **entries} if isinstance(before, dict) else [*before, *entries]
         return _validated(content, Path(self.config.summary_dir))
 
@@ -103,13 +103,14 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
     if record.config is None:
         words = "the run in {folder} was made by a script and not from a config; {instead}"
         raise PlanError([Problem.of("run-without-config", words, folder=summary_dir, instead=instead)])
-    content = {**record.config, "summary_dir": str(summary_dir), "limit": record.limit}
+    content = {**_as_written(record.config, RunConfig), "summary_dir": str(summary_dir), "limit": record.limit}
     place = content.pop("folder", None)
     content |= {name: record.raw[name] for name in UNCOMPARED if name in record.raw}
     content["imported"] = {
         name: {**section, "source": record.explainers.get(name, {}).get("source", "")}
         for name, section in content.get("imported", {}).items()
     }
+    content["data"] = _as_written(content.get("data", {}), DataSection)
     content["class_names"] = list(record.class_names)  # which a plan says in full, however many there are
     return FolderConfig(
         config=_validated(content, summary_dir),
@@ -117,6 +118,13 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
         results=results,
         shard=None if record.shard is None else Shard(*record.shard),
     )
+
+
+def _as_written(values: Mapping[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
+    """A section without what it says by default: its author did not write that, and not all of it may be written."""
+    fields = kind.model_fields
+    defaults = {key: one.get_default(call_default_factory=True) for key, one in fields.items()}
+    return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
 def _validated(content: Mapping[str, Any], summary_dir: Path) -> RunConfig:

@@ -34,7 +34,7 @@ def reported_errors(again: str = "", *, committed: bool = True) -> Iterator[None
     failed = "the run failed" if committed else "failed"
     with ended_by_signals():
         from ....summary_format import FolderInUseError  # noqa: PLC0415
-        from ...execution import batch_loop  # noqa: F401, PLC0415 - MindSpore, and most of what a command imports
+        from ...batches import batch_loop  # noqa: F401, PLC0415 - MindSpore, and most of what a command imports
 
     try:
         yield
