@@ -30,7 +30,7 @@ class ImportedMaps(Explainer):
     A run knows the maps again by their source and content, wherever the file lies.
 
     Args:
-        network: see ``Explainer``; which network the maps explain, nobody checks.
+        network: see ``Explainer``. That the maps explain this network is taken on trust.
         path: the file, or maps that a run keeps.
         source: who made the maps, up to 200 characters; by default what the file says.
         name: see ``Explainer``.

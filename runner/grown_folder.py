@@ -47,10 +47,25 @@ def folder_with_maps(
     instead = f"register ImportedMaps(network, {str(path)!r}, name={name!r}) in the script and run it again"
     known = config_of_folder(summary_dir, folder, instead)
     maps = MapsFile(path)
+    _check_name(name, maps.digest, known.results.plan_record)
     _check_fits(maps, path, known.results)
     config = known.with_entries(imported={name: {"path": str(path.absolute()), "source": source}})
     runner = build_runner(config, [], known.folder, shard=known.shard, stores={**known.stores, name: maps})
     return execute(runner.plan(config.limit, known.shard))
+
+
+def _check_name(name: str, digest: str, record: PlanRecord) -> None:
+    """Make sure that a run has nothing else of a name than maps with that digest.
+
+    Raises:
+        PlanError: if it has.
+    """
+    before = record.explainers.get(name)
+    if before is None or before.get("digest") == digest:
+        return
+    words = "the run has {what} called {name!r} already; import these maps under another name"
+    what = "an explainer" if "digest" not in before else "other imported maps"
+    raise PlanError([Problem.of("explainer-name-taken", words, name=name, what=what)])
 
 
 def scored_folder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,7 +67,7 @@ def run(
         loaded, problems = load_config(config, overrides)
         if shard is not None and "summary_dir" not in overrides:
             loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
-        how = {"overwrite": overwrite, "resume": not no_resume}
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
         result = execute(runner.plan(loaded.limit, shard), **how)

@@ -80,7 +80,9 @@ class FolderConfig:
 
 
 def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> FolderConfig:
-    """The newest run of a summary folder and the config that it was made from.
+    """The newest finished run of a summary folder and the config that it was made from.
+
+    A newer one that is not finished may be what that grows into, and was stopped.
 
     Args:
         summary_dir: the summary folder.
@@ -95,10 +97,11 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
     runs = find_runs(summary_dir)
     if not runs:
         raise PlanError([Problem.of("folder-holds-no-run", "there is no run in {folder}", folder=summary_dir)])
-    if not runs[-1].finished:
+    finished = [run for run in runs if run.finished]
+    if not finished:
         words = "the run in {folder} is not finished; run it again to resume, then it can grow"
         raise PlanError([Problem.of("folder-holds-unfinished-run", words, folder=summary_dir)])
-    results = Results(runs[-1].archive)
+    results = Results(finished[-1].archive)
     record = results.plan_record
     if record.config is None:
         words = "the run in {folder} was made by a script and not from a config; {instead}"

@@ -26,7 +26,7 @@ _OF_NETWORK = ("network", "explainers", "errors", "controls", "chosen_layers", "
 
 
 class AbsentNetwork(nn.Cell):
-    """Stands for a network that nobody asks."""
+    """Stands for a network that is not asked."""
 
     def construct(self, x: Tensor) -> Tensor:
         raise RuntimeError("this run was to ask no network")
@@ -43,9 +43,9 @@ class RecordedExplainer(Explainer):
 
     def __init__(self, network: nn.Cell, name: str, record: PlanRecord) -> None:
         super().__init__(network, name)
-        kind = record.explainers[name].get("class")
-        known = isinstance(kind, str) and kind in EXPLAINERS
-        self.signed = getattr(EXPLAINERS[kind], "signed", None) if known else None  # for pictures that are lost
+        kind = str(record.explainers[name].get("class"))
+        # for pictures that are lost, which are drawn again
+        self.signed = getattr(EXPLAINERS[kind], "signed", None) if kind in EXPLAINERS else None
 
     def attribute(self, view: View) -> FloatArray:
         words = "the run has not all maps of {explainer}; run its config again, which makes them"

@@ -1,7 +1,7 @@
 """What a file of maps holds, checked throughout. To be called in a process that may die: see ``maps_file``.
 
 It is a stranger's: HDF5 that was damaged, or made to break its reader, may hang or end the process. Everything else is
-refused here, each thing with a code. Memory holds 40 bytes a map and one block of maps.
+refused here, each thing with a code. Memory holds 40 bytes for each map, and one block of maps.
 """
 
 from __future__ import annotations
