@@ -138,8 +138,10 @@ def _new(entries: Sequence[Any], metrics: Sequence[Metric], record: PlanRecord) 
             continue
         apart = mapping_differences(record.metrics[metric.name], Description().component_options(metric))
         if apart:
-            words = "the run has a metric {metric} with other options ({differences}); give this one another name: "
-            words += "--set {metric}.name=NAME"
+            words = (
+                "the run has a metric {metric} with other options ({differences}); give this one another name: "
+                "--set {metric}.name=NAME"
+            )
             problems.append(Problem.of("metric-of-other-options", words, metric=metric.name, differences=shown(apart)))
     problems.raise_if_any()
     return new
@@ -154,8 +156,10 @@ def _check_fits(maps: MapStore, path: Path, results: Results) -> None:
     asked = results.questions
     answered = int((maps.places(*asked.T) >= 0).sum())
     if not answered:
-        words = "{file} has no map for any of the {questions:plural question} that the run asked; it has one for label "
-        words += "{label} of sample {sample}, the run asked about {asked}"
+        words = (
+            "{file} has no map for any of the {questions:plural question} that the run asked; it has one for label "
+            "{label} of sample {sample}, the run asked about {asked}"
+        )
         sample, label = maps.questions[0].tolist()
         said = ", ".join(f"label {label} of sample {sample}" for sample, label in asked[:2].tolist()) or "nothing"
         values = {"file": path, "questions": len(asked), "sample": sample, "label": label, "asked": said}

@@ -145,9 +145,9 @@ def _check_forms(path: Path, maps: h5py.Dataset, sample: h5py.Dataset, label: h5
     """Make sure that maps are (Q, H, W) numbers, the others (Q,) whole numbers, and that one map can be read alone."""
     for name, dataset, kinds, axes in ((MAPS, maps, "fiub", 3), (SAMPLE, sample, "iu", 1), (LABEL, label, "iu", 1)):
         if dataset.dtype.kind not in kinds or dataset.dtype.fields is not None:
-            words = "{file}: {name} must hold {wanted}, it is of type {kind}"
-            wanted = "numbers" if name == MAPS else "whole numbers"
-            values = {"file": path, "name": name, "wanted": wanted, "kind": str(dataset.dtype)}
+            words = "{file}: {name} must hold {what}, it is of type {kind}"
+            what = "numbers" if name == MAPS else "whole numbers"
+            values = {"file": path, "name": name, "what": what, "kind": str(dataset.dtype)}
             raise MapsFileError(Problem.of("maps-file-no-numbers", words, **values))
         if len(dataset.shape) != axes or len(dataset) != len(maps):
             words = "{file}: {name} must be of shape {wanted}, it is {shape}, and maps are {maps}"

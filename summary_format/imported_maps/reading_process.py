@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..archive.packing import packed_values
-from ..errors import BrokenRecordError
+from ..errors import BrokenRecordError, NotRegularError
 from ..problem import Problem
 from ..untrusted.array_schema import ArraySpec, check_arrays
 from ..untrusted.numpy_json import arrays_of, json_of
+from ..untrusted.regular_files import open_regular
 from .checked_index import DIGEST_BYTES, CheckedIndex, checked_index
 from .map_store import MapsFileError
 
@@ -37,7 +38,10 @@ def index_read_apart(path: Path) -> CheckedIndex:
         MapsFileError: if the file is not one of maps, or reading it hangs or ends that process.
         OSError: if it cannot be read.
     """
-    path.open("rb").close()  # an error of the file system's own, if it is not there
+    try:
+        open_regular(path).close()
+    except NotRegularError as error:
+        raise MapsFileError(Problem.from_error(error)) from error
     command = [sys.executable, "-c", _START, json.dumps(sys.path), str(path.absolute())]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:

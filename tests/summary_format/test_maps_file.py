@@ -171,11 +171,13 @@ def test_a_user_block_is_allowed(tmp_path):
     assert checked_index(tmp_path / "maps.h5").source == ""
 
 
-def test_a_pipe_and_a_missing_file(tmp_path):
+@pytest.mark.parametrize("read", [checked_index, MapsFile])
+def test_a_pipe_and_a_missing_file(tmp_path, raising, read):
     os.mkfifo(tmp_path / "pipe")
-    for name in ("pipe", "nothing"):
-        with pytest.raises((ValueError, FileNotFoundError), match=name):
-            checked_index(tmp_path / name)
+    with raising(ValueError, "not-a-regular-file", path=str(tmp_path / "pipe")):
+        read(tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        read(tmp_path / "nothing")
 
 
 class TestElsewhere:
