@@ -55,6 +55,6 @@ def rebuilt_maps(rng: random.Random, data: bytes) -> bytes:
 def _bomb(rng: random.Random, file: h5py.File, name: str, table: Any) -> None:
     """Little that becomes much: zeros, compressed, in chunks that hold many rows."""
     del table
-    shape = rng.choice(((12, 2000, 1000), (40, 1000, 1000), (3_000_000,)))
-    chunks = rng.choice((True, (1, *shape[1:]), shape if len(shape) == 1 else (shape[0], 100, 100)))
+    shape = rng.choice(((12, 1000, 800), (40, 500, 700), (3_000_000,)))
+    chunks = shape if len(shape) == 1 else rng.choice((True, (1, *shape[1:]), (shape[0], 100, 100)))
     file.create_dataset(name, shape, "i1", data=np.zeros(shape, np.int8), chunks=chunks, compression="gzip")

@@ -58,11 +58,12 @@ from explainrun.summary_format import (
     read_records,
     read_summary,
 )
+from explainrun.summary_format.imported_maps.map_store import MapsFileError
 
 SECONDS = 2.0
 SPARE_BYTES = 64 * 2**20
 _HANGS = 30.0  # seconds after which a reader is given up
-_DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, ValueError)
+_DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, MapsFileError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,9 @@ TARGETS = {
     "checkpoint, stream, asking": Target(True, f"{FOLDER}/stream.pth", asking, read_stream, 4),
     "checkpoint, zip": Target(True, f"{FOLDER}/zip.pth", fuzz_damage.raw, read_zip, 3),
     "checkpoint, other pickle": Target(True, f"{FOLDER}/zip.pth", other_pickle, read_zip, 5),
-    "imported maps": Target(True, f"{MAPS_FOLDER}/plain.h5", fuzz_damage.raw, read_plain, 2),
+    "imported maps": Target(True, f"{MAPS_FOLDER}/plain.h5", fuzz_damage.raw, read_plain, 1),
     "imported maps, compressed": Target(True, f"{MAPS_FOLDER}/gzip.h5", fuzz_damage.raw, read_gzip, 1),
-    "imported maps, rebuilt": Target(True, f"{MAPS_FOLDER}/plain.h5", rebuilt_maps, read_plain, 2),
+    "imported maps, rebuilt": Target(True, f"{MAPS_FOLDER}/plain.h5", rebuilt_maps, read_plain, 1),
     "safetensors": Target(True, f"{FOLDER}/*.safetensors", fuzz_damage.raw, read_safetensors, 3),
     "safetensors, other header": Target(True, f"{FOLDER}/*.safetensors", other_header, read_safetensors, 4),
 }

@@ -10,7 +10,7 @@ from .process.errors import interrupted_by_sigterm, reported_errors, setting
 from .process.standard_streams import echo_after
 
 
-@click.command(short_help="Score the maps of a finished run by more metrics.")
+@click.command(short_help="Score a finished run by more metrics.")
 @click.argument("run", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--metric", "metrics", multiple=True, required=True, metavar="NAME",
