@@ -212,12 +212,22 @@ class ImageClassificationRunner:
 
     @checks_keywords
     def run(
-        self, *, overwrite: bool = False, resume: bool = True, limit: int | None = None, shard: Any = None
+        self,
+        *,
+        overwrite: bool = False,
+        resume: bool = True,
+        limit: int | None = None,
+        shard: Any = None,
+        prune: bool = False,
     ) -> RunResult:
         """Work through the dataset and write the summary.
 
         If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
-        interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
+        interrupted; if a finished one, says so and does nothing. If it holds a run that differs only in which
+        explainers, metrics and samples it has, and in whether it has uncertainty and hierarchical occlusion, the run
+        grows: what is there is taken, the rest alone is computed, and the end is that of a run made at once. What is no
+        longer registered is hidden: it stays in the folder, and is taken when it is registered again. SIGINT and
+        SIGTERM stop it after the commit at hand.
 
         Its log, which ends with the scores, counts and the folder, goes to standard error unless the script has set up
         logging (``logging.basicConfig()``, or a handler of the logger "explainrun").
@@ -230,13 +240,14 @@ class ImageClassificationRunner:
                 with i from 1 to n, "i/n", or "auto" for what msrun, a Slurm array or a Kubernetes indexed job says.
                 Each shard needs a folder of its own; in ``summary_dir``, ``{shard}`` stands for a name such as
                 shard-2-of-8. ``explainrun.summary_format.merge`` joins them to what one run would have written.
+            prune: remove what is hidden once the run is finished.
 
         Returns:
             Scores, counts and paths.
 
         Raises:
-            PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
-                among that.
+            PlanError: with everything found wrong, before anything is written; a run in the folder of which nothing can
+                be kept, such as one of other weights, is among that.
             TypeError: as ``plan``, and so are ValueError, also for flags other than True and False, and NotAWorker.
             SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
                 boxes, or NaN in its image.
@@ -245,7 +256,8 @@ class ImageClassificationRunner:
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
             OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
-        how = {"overwrite": yes_or_no(overwrite, "overwrite"), "resume": yes_or_no(resume, "resume")}
+        flags = {"overwrite": overwrite, "resume": resume, "prune": prune}
+        how = {name: yes_or_no(flag, name) for name, flag in flags.items()}
         with log_shown() as shown_here:
             result = execute(self.plan(limit, shard), **how)
             report_end(result, shown_here=shown_here)

@@ -36,7 +36,8 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
     """Run a config, or take what its summary folder holds if that is what the run would give.
 
     An unfinished run of the same plan is resumed. A finished one is taken as it is if its plan, the versions that
-    made it and every sample are those of now; whatever else the folder holds is replaced.
+    made it and every sample are those of now; if it has other explainers, metrics or samples, what is missing is
+    computed. Whatever else the folder holds is replaced.
 
     Args:
         config: the YAML file.
@@ -66,10 +67,11 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
 
 
 def _holds_current_run(plan: Plan) -> bool:
-    """Whether the folder holds a run to resume, or a finished one that says what a new one would say."""
-    run = resume_decision(plan, overwrite=False, resume=True).run
+    """Whether the folder holds a run to resume or to grow out of, or a finished one that says what a new one would."""
+    decision = resume_decision(plan, overwrite=False, resume=True)
+    run = decision.run
     if run is None or not run.finished:
-        return run is not None
+        return run is not None or decision.grows is not None
     made = PlanRecord.of((run.state() or {}).get("plan"))
     return not plan_differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 

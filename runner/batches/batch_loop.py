@@ -135,8 +135,8 @@ class BatchLoop:
         explained = explaining.explain([explainer for explainer in every if explainer.name in missing])
         if index >= self._recorded:
             whole = len(explained) == len(every) and (revealed is not None) == self.segments.searching
-            known = BatchResults(batch.inference, explained, revealed) if whole else None
-            self._commit([], lambda _: self._write_records(known or self.segments.results(index)))
+            results = BatchResults(batch.inference, explained, revealed) if whole else None
+            self._commit([], lambda _: self._write_records(results or self.segments.results(index)))
 
     def _known(self, samples: list[Sample]) -> KnownBatch | None:
         """What earlier runs know of a batch, if the dataset gave them these samples.

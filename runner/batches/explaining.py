@@ -28,7 +28,7 @@ from .batch import Batch
 from .checkpoints import Checkpoints
 from .checks import check_computed
 from .commit_queue import Picture, Step
-from .explanation_scheduler import ExplanationScheduler
+from .explanation_scheduler import Errors, ExplanationScheduler
 from .part_sizes import Range
 from .pass_counts import Profile
 from .progress import RunProgress
@@ -85,7 +85,7 @@ class BatchExplainer:
     def _taken(self, explainer: Explainer, known: KnownBatch) -> ExplanationBatch:
         """Commit what an earlier run has of an explainer, which is all that the plan wants of it, and give it."""
         self._progress.doing(explainer.name)
-        found = Estimate(*known.maps(explainer.name, self._questions))
+        found = known.maps(explainer.name, self._questions)
         return self._committed(explainer, found, {}, self._profile.drained())
 
     def _made(
@@ -102,8 +102,8 @@ class BatchExplainer:
         for place, explainer in enumerate(explainers):
             self._progress.doing(explainer.name)
             with failure_logged(explainer.name, self._batch):
-                found = Estimate(*scheduler.maps(explainer, explainers[place:]))
-            check_computed(self._plan, explainer.name, self._questions, _finite(found.maps))
+                found = scheduler.maps(explainer, explainers[place:])
+            check_computed(self._plan, explainer.name, self._questions, _finite(found[0]))
             with failure_logged(f"the scores of {explainer.name}", self._batch):
                 scores = self._scores_of_all(explainer, scheduler, plan)
             scheduler.release(explainer)
@@ -121,27 +121,28 @@ class BatchExplainer:
             self._checkpoints,
             doing=lambda *what: self._progress.doing(what_is_done(*what)),
             check=partial(check_computed, self._plan),
-            known=known and (lambda name: Estimate(*known.maps(name, self._questions))),
+            known=None if known is None else lambda name: Estimate(*known.maps(name, self._questions)),
             shared=self._shared,
         )
 
     def _committed(
-        self, explainer: Explainer, found: Estimate, new: Mapping[str, Scores], costs: Costs
+        self, explainer: Explainer, found: tuple[FloatArray, Errors], new: Mapping[str, Scores], costs: Costs
     ) -> ExplanationBatch:
         """Commit what is said of an explainer, with its pictures, and give it.
 
         Args:
             explainer: whose.
-            found: its maps.
+            found: its maps, and how far off each is (Q,).
             new: by metric the scores (Q,) that were not known.
             costs: what it took.
         """
-        computed = _finite(found.maps)
+        maps, errors = found
+        computed = _finite(maps)
         check_computed(self._plan, explainer.name, self._questions, computed)
         scores = self._all_scores(explainer, new)
-        explained = ExplanationBatch(scores=scores, computed=computed, errors=found.errors, costs=costs)
-        write = partial(self._write, explainer.name, explained, found.maps)
-        self._commit(self._pictures(explainer, found.maps, computed), write)
+        explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=costs)
+        write = partial(self._write, explainer.name, explained, maps)
+        self._commit(self._pictures(explainer, maps, computed), write)
         self._progress.advance(len(self._batch.samples) / self._plan.parts)
         return explained
 

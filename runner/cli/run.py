@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..plan.sharding import Shard, shard_of, with_place
 from .process.errors import interrupted_by_sigterm, reported_errors, setting
 from .process.standard_streams import echo_after
+
+if TYPE_CHECKING:
+    from ..execution.run_result import RunResult
 
 
 def _shard(_context: click.Context, _option: click.Parameter, given: str | None) -> Shard | None:
@@ -32,6 +35,7 @@ def _shard(_context: click.Context, _option: click.Parameter, given: str | None)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
+@click.option("--prune", is_flag=True, help="Remove what the folder holds of earlier runs and this config hides.")
 @click.option("--report", "page", is_flag=True, help="Write a page that shows the run, report/ in its folder.")
 @click.option("--profile", is_flag=True, help="Show passes made and needed, and where the time went.")
 def run(
@@ -42,14 +46,19 @@ def run(
     settings: tuple[str, ...],
     overwrite: bool,
     no_resume: bool,
+    prune: bool,
     page: bool,
     profile: bool,
 ) -> None:
     """Run what CONFIG, a YAML file, describes.
 
-    An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Exit codes: 0
-    finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the folder: run the
-    same again to resume, but without --overwrite and --no-resume, which start over each time.
+    An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Where the
+    config has explainers, metrics, uncertainty, hierarchical occlusion or samples (--limit) that the run in the folder
+    lacks, the run grows: what is there is kept, and only the rest is computed. What the config no longer names is
+    hidden: it stays in the folder until --prune.
+
+    Exit codes: 0 finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the
+    folder: run the same again to resume, but without --overwrite and --no-resume, which start over each time.
 
     A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
@@ -70,8 +79,12 @@ def run(
         how: dict[str, Any] = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
-        result = execute(runner.plan(loaded.limit, shard), **how)
-        shown = f"{result}\n\n{result.profile()}" if profile else str(result)
-        if pages is not None:
-            shown += f"\nreport: {result.report(pages)}"
+        result = execute(runner.plan(loaded.limit, shard), prune=prune, **how)
+        shown = _shown(result, pages, profile=profile)
     echo_after(shown, f"the run in {result.summary_dir} is finished")
+
+
+def _shown(result: RunResult, pages: Path | None, *, profile: bool) -> str:
+    """What is shown of a result, its page written where one is wanted."""
+    shown = f"{result}\n\n{result.profile()}" if profile else str(result)
+    return shown if pages is None else f"{shown}\nreport: {result.report(pages)}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, ValidationError
 
 from ..plan_record import Count, Names, first_wrong
+from ..plural import noun, plural
 from ..untrusted.array_schema import checked_costs
 from .costs import Costs
 
@@ -58,9 +59,37 @@ class GrowthRecord(BaseModel):
             wrong = f"does not say {', '.join(lacking)}" if lacking else f"says {where}, which {what}"
             raise ValueError(f"what the run grew out of {wrong}") from None
 
+    @property
+    def parts(self) -> list[str]:
+        """What it had, a few words each."""
+        return [plural(self.samples, "sample"), *parts_in_words(self)]
+
     def in_state(self) -> dict[str, Any]:
         """As the state of a run says it."""
         return {_KEY: self.model_dump(mode="json")}
+
+
+class Parts(Protocol):
+    """What a run has, or lacks."""
+
+    @property
+    def explainers(self) -> tuple[str, ...]: ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]: ...
+
+    @property
+    def uncertainty(self) -> bool: ...
+
+    @property
+    def hierarchical_occlusion(self) -> bool: ...
+
+
+def parts_in_words(parts: Parts) -> list[str]:
+    """What a run has, a few words each: "explainers Gradient, GradCAM"."""
+    named = {"explainer": parts.explainers, "metric": parts.metrics}
+    found = [f"{noun(len(names), kind)} {', '.join(names)}" for kind, names in named.items() if names]
+    return [*found, *["uncertainty"] * parts.uncertainty, *["hierarchical occlusion"] * parts.hierarchical_occlusion]
 
 
 def costs_before(state: Mapping[str, Any] | None) -> Costs:

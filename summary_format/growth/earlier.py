@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,10 +86,11 @@ class EarlierArchive:
 
     def searched(self, ids: Array, asked: slice, which: Array, questions: Array) -> SearchBatch:
         """What hierarchical occlusion found for questions (Q, 2) about samples; where they are, ``places`` says."""
-        of_question = {name: self.read(f"{_SEARCH}/{name}", asked)[which] for name in ("outcomes", "blurred", "sigmas")}
+        names = ("outcomes", "blurred", "sigmas")
+        of_question: dict[str, Any] = {name: self.read(f"{_SEARCH}/{name}", asked)[which] for name in names}
         layers, boxes = (slice(*np.searchsorted(column, [ids[0], ids[-1] + 1]).tolist()) for column in self._columns)
         rows = {"layers": layers, "probabilities": layers, "boxes": boxes}
-        found = {name: self.read(f"{_SEARCH}/{name}", of) for name, of in rows.items()}
+        found: dict[str, Any] = {name: self.read(f"{_SEARCH}/{name}", of) for name, of in rows.items()}
         wanted = set(map(tuple, questions.tolist()))
         own = {name: [(*row[:2],) in wanted for row in found[name].tolist()] for name in ("layers", "boxes")}
         own["probabilities"] = own["layers"]
@@ -124,7 +125,7 @@ class KnownBatch:
     plan: PlanRecord
     archives: Sequence[EarlierArchive]
     ids: Array
-    size: tuple[int, int]
+    size: tuple[int, ...]
 
     @property
     def digests(self) -> Array:
@@ -227,7 +228,7 @@ class Earlier:
     def __init__(self, archives: Sequence[EarlierArchive] = (), plan: PlanRecord | None = None) -> None:
         self._archives, self._plan = archives, plan
 
-    def of(self, ids: Array, size: tuple[int, int]) -> KnownBatch | None:
+    def of(self, ids: Array, size: tuple[int, ...]) -> KnownBatch | None:
         """What is known of the samples with these ids, whose images are (H, W); None where nothing is.
 
         What another archive says is taken only where the dataset gave it the same as the newest one that has them.

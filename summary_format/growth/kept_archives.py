@@ -85,15 +85,17 @@ def put_beside(archives: Sequence[EarlierArchive], folder: Path) -> None:
         copy(archive.path, folder / f"{archive.run.timestamp}.h5")
 
 
-def hidden_by(run: RunFolder, results: Results) -> list[Hidden]:
-    """What archives beside a finished run hold that it lacks.
+def hidden_in(path: Path, results: Results) -> Hidden:
+    """What an archive beside a finished run holds that the run lacks.
 
     Raises:
-        BrokenRecordError: if one is damaged.
-        ValueError: if one is of a newer version.
-        OSError: if one cannot be read.
+        BrokenRecordError: if it is damaged.
+        ValueError: if it is of a newer version.
+        OSError: if it cannot be read.
     """
-    return [Hidden(path, _surplus(path, results)) for path in archive_paths(run)]
+    held = Results(path)
+    surplus = Surplus.of(held.plan_record, results.plan_record, len(held.samples) - len(results.samples))
+    return Hidden(path, surplus)
 
 
 def drop_shown(run: RunFolder, results: Results) -> None:
@@ -105,7 +107,7 @@ def drop_shown(run: RunFolder, results: Results) -> None:
     """
     for path in archive_paths(run):
         try:
-            surplus = _surplus(path, results)
+            surplus = hidden_in(path, results).surplus
         except (BrokenRecordError, ValueError):
             continue
         if not surplus:
@@ -148,8 +150,3 @@ def growth_record(
         ends=tuple(sorted({len(one.ids) for one in archives})),
         costs={what: dict(by_kind) for what, by_kind in costs.items()},
     )
-
-
-def _surplus(path: Path, results: Results) -> Surplus:
-    held = Results(path)
-    return Surplus.of(held.plan_record, results.plan_record, len(held.samples) - len(results.samples))

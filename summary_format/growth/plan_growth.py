@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..archive.growth_record import parts_in_words
 from ..plan_diff import CHOSEN, plan_differences
 from ..plan_record import PlanRecord
 from ..plural import plural
@@ -15,15 +16,15 @@ _GROWING = ("samples", "limit", "errors", "higher_is_better", "uncontrolled", "c
 _NAMING = ("explainers", "metrics")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Surplus:
     """What a run has that another one lacks.
 
     Attributes:
         explainers: by name; one that is there under other options is lacking.
-        metrics: likewise.
+        metrics: the same of them.
         uncertainty: whether it is lacking, or there with other options.
-        hierarchical_occlusion: likewise.
+        hierarchical_occlusion: the same of it.
         samples: how many more.
     """
 
@@ -37,11 +38,11 @@ class Surplus:
     def of(cls, plan: PlanRecord, other: PlanRecord, samples: int = 0) -> Surplus:
         """What a plan has that another one lacks; samples are counted by whoever knows them."""
         return cls(
-            tuple(_lacking(plan.explainers, other.explainers)),
-            tuple(_lacking(plan.metrics, other.metrics)),
-            plan.dropout_samples not in (0, other.dropout_samples),
-            plan.searching and plan.hierarchical_occlusion != other.hierarchical_occlusion,
-            max(samples, 0),
+            explainers=tuple(_lacking(plan.explainers, other.explainers)),
+            metrics=tuple(_lacking(plan.metrics, other.metrics)),
+            uncertainty=plan.dropout_samples not in (0, other.dropout_samples),
+            hierarchical_occlusion=plan.searching and plan.hierarchical_occlusion != other.hierarchical_occlusion,
+            samples=max(samples, 0),
         )
 
     def __bool__(self) -> bool:
@@ -50,10 +51,7 @@ class Surplus:
     @property
     def parts(self) -> list[str]:
         """What it is, a few words each."""
-        named = {"explainer": self.explainers, "metric": self.metrics}
-        found = [f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}" for kind, names in named.items() if names]
-        found += ["uncertainty"] * self.uncertainty + ["hierarchical occlusion"] * self.hierarchical_occlusion
-        return [*found, *([plural(self.samples, "sample")] if self.samples else [])]
+        return [*parts_in_words(self), *([plural(self.samples, "sample")] if self.samples else [])]
 
     def __str__(self) -> str:
         return "; ".join(self.parts)

@@ -146,7 +146,8 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
     for batch, kinds in sorted(_files(run).items()):
         scan.add_batch(batch, kinds)
     scan.add_parts()
-    costs = added_up([costs_before(run.state()), settled(scan.costs, plan.pass_size)])
+    costs, before = settled(scan.costs, plan.pass_size), costs_before(run.state())
+    costs = added_up([before, costs]) if before else costs
     parts = tuple(scan.parts.values())
     pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(

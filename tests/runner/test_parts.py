@@ -11,9 +11,9 @@ from mindspore import Tensor, nn, ops
 from explainrun.benchmarks import ClassSensitivity, DeletionAUC, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, GuidedBackprop, Occlusion
 from explainrun.runner import ImageClassificationRunner, NotComputedError, RunStopped
+from explainrun.runner.batches import part_sizes
 from explainrun.runner.batches.batch_loop import BatchLoop
 from explainrun.runner.batches.part_sizes import cut
-from explainrun.runner.execution import part_sizes
 from explainrun.summary_format import Results, find_runs, inspect_run, remove_runs
 from explainrun.summary_format.archive.parts import PartName, Parts
 
