@@ -6,7 +6,7 @@ import numpy as np
 
 from ..archive.results import Results
 from ..problem import Problem
-from .map_store import Integers, Maps, MapsFileError, MapStore
+from .map_store import Integers, Maps, MapsFileError, MapStore, stretches
 
 IMPORTED = "ImportedMaps"  # the class that plans name
 
@@ -38,8 +38,8 @@ class ArchivedMaps(MapStore):
 
     def read(self, places: Integers) -> Maps:
         maps: Maps = np.zeros((len(places), *self.size), np.float32)
-        for at, place in enumerate(places.tolist()):
-            maps[at] = self._results.maps(self._name, place, place + 1)[0]
+        for which, rows in stretches(places):
+            maps[which] = self._results.maps(self._name, rows.start, rows.stop)
         return maps
 
 

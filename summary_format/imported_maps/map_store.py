@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -48,6 +49,8 @@ class MapStore(ABC):
         """(P,) where the maps of some questions are, by sample ids (P,) and labels (P,); -1 where there is none."""
         keys, order = self._sorted
         wanted = question_keys(samples, labels)
+        if not len(keys):
+            return np.full(len(wanted), -1)
         at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
         found: Integers = np.where(keys[at] == wanted, order[at], -1)
         return found
@@ -58,6 +61,14 @@ class MapStore(ABC):
         keys = question_keys(*self.questions.T)
         order = np.argsort(keys)
         return keys[order], order
+
+
+def stretches(places: Integers) -> Iterator[tuple[Integers, slice]]:
+    """Places (P,) as stretches that lie side by side, so that each is read at once: which of them, and where."""
+    order = np.argsort(places)
+    for which in np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1):
+        if len(which):
+            yield which, slice(int(places[which[0]]), int(places[which[-1]]) + 1)
 
 
 def question_keys(samples: Integers, labels: Integers) -> Integers:

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..problem import Problem
 from .checked_index import MAPS, float_maps, hdf5, map_digest
-from .map_store import Integers, Maps, MapsFileError, MapStore
+from .map_store import Integers, Maps, MapsFileError, MapStore, stretches
 from .reading_process import index_read_apart
 
 
@@ -48,14 +48,12 @@ class MapsFile(MapStore):
         self.digest, self._digests = index.digest, index.digests
 
     def read(self, places: Integers) -> Maps:
-        order = np.argsort(places)
         maps = np.zeros((len(places), *self.size), np.float32)
         if self._found() != self._stamp:
             raise self._changed()
         with hdf5(self._path) as file:
-            stored = file[MAPS]
-            for at in order.tolist():
-                maps[at] = float_maps(stored[places[at]])
+            for which, rows in stretches(places):
+                maps[which] = float_maps(file[MAPS][rows])
         for one, place in zip(maps, places.tolist(), strict=True):
             if map_digest(self.questions[place], one) != self._digests[place].tobytes():
                 raise self._changed()

@@ -55,6 +55,12 @@ def test_each_question_gets_its_own_map_or_none(imported, view):
     np.testing.assert_array_equal(imported.attribute(view().subset(slice(3, 4))), [Given.MAPS[1]])
 
 
+def test_a_store_of_nothing_has_no_map(two_channels):
+    nothing = Given()
+    nothing.questions = np.zeros((0, 2), np.int64)
+    assert nothing.places(np.array([3, 8]), np.array([0, 1])).tolist() == [-1, -1]
+
+
 def test_no_pass_is_made_where_the_logits_are_known(imported, images):
     network = Network(imported.network)
     known = View(

@@ -238,6 +238,16 @@ class TestImport:
         with raising(PlanError, "name-no-folder"):
             folder_with_maps(folder, maps, "a/b")
         with h5py.File(maps, "a") as file:
+            file["label"][-1] = 2
+        with raising(PlanError, "imported-maps-of-other-classes", label=2, classes=2):
+            folder_with_maps(folder, maps, "captum")
+        with h5py.File(maps, "a") as file:
+            file["label"][-1], wide = 1, file["maps"][...].reshape(-1, 4, 2)
+            del file["maps"]
+            file["maps"] = wide
+        with raising(PlanError, "imported-maps-of-other-size"):
+            folder_with_maps(folder, maps, "captum")
+        with h5py.File(maps, "a") as file:
             file["sample"][...] += 100
         with raising(PlanError, "imported-nothing-asked", questions=9, sample=100):
             folder_with_maps(folder, maps, "captum")

@@ -64,6 +64,8 @@ def test_places(write, in_this_process):
     assert found.places(*asked.T).tolist() == [2, 0, -1, 1, -1, -1, 3]
     assert found.places(*np.zeros((2, 0), np.int64)).tolist() == []
     assert found.read(np.zeros(0, np.int64)).shape == (0, 2, 3)
+    for order in ([0, 1, 2, 3], [3, 1, 0], [2, 0], [1]):
+        np.testing.assert_array_equal(found.read(np.array(order)), MAPS[order])
 
 
 def test_the_digest_is_of_the_content_alone(write):
