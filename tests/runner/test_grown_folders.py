@@ -53,12 +53,11 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr("explainrun.summary_format.imported_maps.maps_file.index_read_apart", checked_index)
 
 
-@pytest.fixture
-def config(tmp_path):
-    """Writes a config of five samples, two labels each but for one, and a box; with more lines, in a folder."""
+@pytest.fixture(scope="session")
+def write_config():
+    """Writes a config of five samples, two labels each but for one, and a box; with more lines, to a new folder."""
 
-    def written(more="", name="given"):
-        folder = tmp_path / name
+    def written(folder, more=""):
         folder.mkdir()
         (folder / "network.py").write_text(NETWORK)
         rng = np.random.default_rng(0)
@@ -72,14 +71,30 @@ def config(tmp_path):
 
 
 @pytest.fixture
-def run():
+def config(write_config, tmp_path):
+    return lambda more="", name="given": write_config(tmp_path / name, more)
+
+
+def finished_run(path, **overrides):
     """Runs a config, and gives its summary folder."""
+    loaded, problems = load_config(path, overrides)
+    return build_runner(loaded, problems, path.parent).run().summary_dir
 
-    def finished(path, **overrides):
-        loaded, problems = load_config(path, overrides)
-        return build_runner(loaded, problems, path.parent).run().summary_dir
 
-    return finished
+@pytest.fixture(scope="session")
+def run():
+    return finished_run
+
+
+@pytest.fixture(scope="session")
+def made_once(write_config, tmp_path_factory):
+    return finished_run(write_config(tmp_path_factory.mktemp("grown") / "given"))
+
+
+@pytest.fixture
+def finished(made_once, tmp_path):
+    """A copy of the finished run of the config; what it was made from lies elsewhere, and is to be left as it is."""
+    return shutil.copytree(made_once, tmp_path / "finished")
 
 
 @pytest.fixture
@@ -186,10 +201,9 @@ class TestScore:
         ],
         ids=str,
     )
-    def test_what_is_wrong(self, config, run, raising, names, settings, code, values):
-        folder = run(config())
+    def test_what_is_wrong(self, finished, raising, names, settings, code, values):
         with raising(PlanError, code, **values):
-            scored_folder(folder, names, settings)
+            scored_folder(finished, names, settings)
 
 
 class TestImport:
@@ -208,8 +222,8 @@ class TestImport:
         )
         assert passes(folder) == before
 
-    def test_the_file_is_not_needed_afterwards(self, config, run, maps_of, caplog):
-        folder = run(config())
+    def test_the_file_is_not_needed_afterwards(self, finished, config, run, maps_of):
+        folder = finished
         maps = maps_of(folder)
         folder_with_maps(folder, maps, "captum", source="a person")
         moved = maps.rename(maps.with_name("moved.h5"))
@@ -219,9 +233,9 @@ class TestImport:
         assert_same(folder, run(config(more % moved, "at once")))
         assert folder_with_maps(folder, moved, "captum", source="a person").finished_before
 
-    def test_while_it_is_there_its_maps_for_other_labels_are_used(self, config, run, maps_of):
+    def test_while_it_is_there_its_maps_for_other_labels_are_used(self, finished, config, run, maps_of):
         """Sample 2 has one label, and ClassSensitivity asks for the other one too."""
-        folder = run(config())
+        folder = finished
         maps = maps_of(folder)
         folder_with_maps(folder, maps, "captum")
         scored_folder(folder, ["ClassSensitivity"], {})
@@ -230,8 +244,8 @@ class TestImport:
         assert np.isfinite(results.scores("captum", "ClassSensitivity")[of_two]).all()
         assert_same(folder, run(config(f"  - ClassSensitivity\nimported: {{captum: {maps}}}", "at once")))
 
-    def test_what_is_wrong(self, config, run, maps_of, raising):
-        folder = run(config())
+    def test_what_is_wrong(self, finished, maps_of, raising):
+        folder = finished
         maps = maps_of(folder)
         with raising(PlanError, "explainer-name-taken", name="RandomMap"):
             folder_with_maps(folder, maps, "RandomMap")
@@ -256,14 +270,14 @@ class TestImport:
             folder_with_maps(folder, maps, "captum")
         assert Results(folder).explainers == ("InputXGradient", "RandomMap")
 
-    def test_other_maps_of_the_same_name_are_refused(self, config, run, maps_of, raising):
-        folder = run(config())
+    def test_other_maps_of_the_same_name_are_refused(self, finished, maps_of, raising):
+        folder = finished
         folder_with_maps(folder, maps_of(folder), "captum")
         with raising(PlanError, "explainer-name-taken", name="captum", what="other imported maps"):
             folder_with_maps(folder, maps_of(folder, changed=1), "captum")
 
-    def test_a_killed_one_is_resumed(self, config, run, maps_of, kill):
-        folder = run(config())
+    def test_a_killed_one_is_resumed(self, finished, config, run, maps_of, kill):
+        folder = finished
         maps = maps_of(folder)
         kill(lambda: folder_with_maps(folder, maps, "captum"))
         assert [one.finished for one in find_runs(folder)] == [True, False]
@@ -314,8 +328,8 @@ class TestCommands:
     def call(self, *arguments):
         return CliRunner().invoke(main, list(map(str, arguments)))
 
-    def test_both(self, config, run, maps_of):
-        folder = run(config())
+    def test_both(self, finished, maps_of):
+        folder = finished
         maps = maps_of(folder)
         done = self.call("score", folder, "--metric", "PointingGame", "--set", "PointingGame.tolerance=2")
         assert (done.exit_code, "PointingGame" in done.stdout) == (0, True)
@@ -325,8 +339,8 @@ class TestCommands:
         assert record.explainers["captum"]["source"] == "captum 0.9"
         assert record.metrics["PointingGame"]["tolerance"] == 2
 
-    def test_bad_input(self, config, run, tmp_path):
-        folder = run(config())
+    def test_bad_input(self, finished, tmp_path):
+        folder = finished
         (tmp_path / "maps.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
         assert self.call("score", folder, "--metric", "PointingGam").exit_code == 2
         assert self.call("score", folder).exit_code == 2
