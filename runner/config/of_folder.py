@@ -108,6 +108,8 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
         raise PlanError([Problem.of("run-without-config", words, folder=summary_dir, instead=instead)])
     content = {**_as_written(record.config, RunConfig), "summary_dir": str(summary_dir), "limit": record.limit}
     place = content.pop("folder", None)
+    if not (isinstance(place, str) or folder):
+        _log.warning("the run does not say where its config lay; its paths are taken to be relative to where you are")
     content |= {name: record.raw[name] for name in UNCOMPARED if name in record.raw}
     content["imported"] = {
         name: {**section, "source": record.explainers.get(name, {}).get("source", "")}
@@ -117,7 +119,7 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
     content["class_names"] = list(record.class_names)  # which a plan says in full, however many there are
     return FolderConfig(
         config=_validated(content, summary_dir),
-        folder=folder or Path(place if isinstance(place, str) else "."),
+        folder=folder or Path(place if isinstance(place, str) else ""),
         results=results,
         shard=None if record.shard is None else Shard(*record.shard),
     )

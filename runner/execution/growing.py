@@ -147,10 +147,10 @@ def _sources(plan: Plan, growing: Growing, stopping: Stopping) -> tuple[list[Ear
     run, before = growing.run, growing.plan
     try:
         if run.finished:
-            results = Results(run.archive)
-            if len(find_runs(run.root)) > 1 and growing.state["replaces"]:
-                clear(run, results, replaces=True, prune=False)  # which a kill has kept it from
-            archives, costs = archives_of(run, before, stopping.check), results.costs
+            if len(find_runs(run.root)) > 1 and growing.state["replaces"]:  # since a kill has kept it from that
+                clear(run, Results(run.archive), replaces=True, prune=False)
+            archives = archives_of(run, before, stopping.check)
+            costs = archives[0].costs
         else:
             segments = Segments(run, tuple(before.explainers), searching=before.searching, pass_size=before.pass_size)
             for what in mend(segments, stopping.check):

@@ -13,7 +13,7 @@ from ...summary_format.growth.plan_growth import growth_differences
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
-from ...summary_format.storage.run_folder import INSTEAD
+from ...summary_format.storage.run_folder import INSTEAD, RUN_FORMAT
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
@@ -85,7 +85,7 @@ def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> R
     kind, state = "a finished" if run.finished else "an unfinished", run.state() or {}
     before = _plan_of(plan, run, state, kind)
     same = not plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
-    if not same and (apart := growth_differences(before, now)):
+    if not same and (apart := growth_differences(before, now) + _format_apart(run)):
         return ResumeDecision(None, False, (_of_another_plan(plan, kind, before, now, apart),))
     if not run.finished and not resume:
         return ResumeDecision(None, True)
@@ -102,6 +102,11 @@ def _decision(plan: Plan, run: RunFolder, now: PlanRecord, *, resume: bool) -> R
     if same:
         return ResumeDecision(run, bool(state["replaces"]))
     return ResumeDecision(None, True, grows=Growing(run, before, state))
+
+
+def _format_apart(run: RunFolder) -> list[str]:
+    """That another version drew the pictures of a run, by other rules."""
+    return [] if run.format == RUN_FORMAT else [f"run format was {run.format}, is {RUN_FORMAT}"]
 
 
 def _finished_base(runs: Sequence[RunFolder]) -> RunFolder | None:

@@ -9,10 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, Validati
 
 from ..plan_record import Count, Names, first_wrong
 from ..plural import noun, plural
+from ..storage.run_folder import GROWS
 from ..untrusted.array_schema import checked_costs
 from .costs import Costs
-
-_KEY = "grows"  # in the state of a run
 
 
 class GrowthRecord(BaseModel):
@@ -49,7 +48,7 @@ class GrowthRecord(BaseModel):
         Raises:
             ValueError: if it is something else.
         """
-        said = (state or {}).get(_KEY)
+        said = (state or {}).get(GROWS)
         if said is None:
             return None
         try:
@@ -66,7 +65,7 @@ class GrowthRecord(BaseModel):
 
     def in_state(self) -> dict[str, Any]:
         """As the state of a run says it."""
-        return {_KEY: self.model_dump(mode="json")}
+        return {GROWS: self.model_dump(mode="json")}
 
 
 class Parts(Protocol):

@@ -45,6 +45,7 @@ class EarlierArchive:
         plan: of the run.
         ids: (N,) of its samples.
         digests: (N,) by which those are known again.
+        costs: what the run took.
 
     Raises:
         BrokenRecordError: if it is damaged.
@@ -54,7 +55,7 @@ class EarlierArchive:
 
     def __init__(self, path: Path, run: RunFolder) -> None:
         self.path, self.run, self._results = path, run, Results(path)
-        self.plan, self.ids = self._results.plan_record, self._results.samples
+        self.plan, self.ids, self.costs = self._results.plan_record, self._results.samples, self._results.costs
         self.digests, self._pictured = self._results.digests, self._results.sample_pictures is not None
 
     @cached_property

@@ -35,7 +35,8 @@ class Hidden:
 
 def archive_paths(run: RunFolder) -> list[Path]:
     """The archives that lie beside a run, the newest first."""
-    found = [path for path in run.earlier.glob(_PATTERN) if path.stem.isdecimal()]
+    there = () if run.earlier.is_symlink() else run.earlier.glob(_PATTERN)  # what a link leads to is not the run's
+    found = [path for path in there if path.stem.isdecimal()]
     return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
 

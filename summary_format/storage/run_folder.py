@@ -22,7 +22,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -41,6 +41,7 @@ _EVENT_FILE = re.compile(r"events\.summary\.(\d{1,20})\.[^/\0]{0,200}_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
 _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
+GROWS = "grows"  # in the state of a run: what it grew out of (see ``archive/growth_record``)
 INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"  # what to do where a folder holds another run
 _PLAN, _EARLIER, _OLD_PARTIAL = "plan.json", "earlier", "partial"
 RUN_FORMAT = (
@@ -276,6 +277,17 @@ def find_runs(root: str | Path, lock: FolderLock | None = None) -> list[RunFolde
 def runs_of(folder: Path) -> list[RunFolder]:
     """The runs in a summary folder, oldest first, or the one whose data folder it is."""
     return find_runs(folder) or [run for run in find_runs(folder.parent) if run.data == folder]
+
+
+def shown_run(runs: Sequence[RunFolder]) -> RunFolder:
+    """Which of the runs of a folder, oldest first, its readers see: the newest one.
+
+    Where that one is not finished and grows out of a finished one, it is that, which stays whole until then.
+    """
+    newest = runs[-1]
+    grows = None if newest.finished else (newest.state() or {}).get(GROWS)
+    began = grows.get("began") if isinstance(grows, dict) else None
+    return next((run for run in runs if run.timestamp == began and run.finished), newest)
 
 
 def remove_runs(

@@ -3,7 +3,8 @@
 import pytest
 
 from explainrun.runner.batches import part_sizes
-from explainrun.summary_format import Results, Segments, find_runs
+from explainrun.runner.comparison.load import scored_run
+from explainrun.summary_format import Results, Segments, find_runs, read_summary
 from explainrun.summary_format.storage.run_folder import remove_runs
 
 MORE = {"explainers": ("GradCAM", "Gradient"), "metrics": ("PointingGame", "InsertionAUC"), "count": 8}
@@ -24,8 +25,11 @@ def test_the_earlier_run_stays_whole_until_the_end(grow, killed_at, tmp_path, en
     before = {path: path.read_bytes() for path in first.data.rglob("*") if path.is_file()}
     killed_at(grow(**MORE), None)
     assert {path: path.read_bytes() for path in first.data.rglob("*") if path.is_file()} == before
-    results = Results(first.data)
-    assert (results.finished, len(results.samples)) == (True, 5)
+    for place in (first.root, first.data):
+        results = Results(place)
+        assert (results.finished, len(results.samples)) == (True, 5)
+    assert len(read_summary(first.root).samples) == 5
+    assert list(scored_run(first.root).explainers) == ["Gradient"]
     grow(**MORE)()
     assert not first.data.exists()
     ends_as_made_at_once(**MORE)
