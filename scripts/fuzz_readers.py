@@ -174,7 +174,7 @@ TARGETS = {
     "checkpoint, stream, asking": Target(True, f"{FOLDER}/stream.pth", asking, read_stream, 4),
     "checkpoint, zip": Target(True, f"{FOLDER}/zip.pth", fuzz_damage.raw, read_zip, 3),
     "checkpoint, other pickle": Target(True, f"{FOLDER}/zip.pth", other_pickle, read_zip, 5),
-    "imported maps": Target(True, f"{MAPS_FOLDER}/plain.h5", fuzz_damage.raw, read_plain, 1),
+    "imported maps": Target(True, f"{MAPS_FOLDER}/plain.h5", fuzz_damage.raw, read_plain, 2),
     "imported maps, compressed": Target(True, f"{MAPS_FOLDER}/gzip.h5", fuzz_damage.raw, read_gzip, 1),
     "imported maps, rebuilt": Target(True, f"{MAPS_FOLDER}/plain.h5", rebuilt_maps, read_plain, 1),
     "safetensors": Target(True, f"{FOLDER}/*.safetensors", fuzz_damage.raw, read_safetensors, 3),
