@@ -282,7 +282,7 @@ def _overrides(config: pytest.Config) -> dict[str, Any]:
         return overrides
     from click import BadParameter  # noqa: PLC0415
 
-    from .cli.errors import setting  # noqa: PLC0415
+    from .cli.process.errors import setting  # noqa: PLC0415
 
     try:
         return dict(map(setting, settings)) | overrides

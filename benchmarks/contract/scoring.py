@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from mindspore import nn
 
 from ...explainers import Explainer, InputXGradient
-from ...explainers.contract.asking import viewed
+from ...explainers.contract.asking import SEED, viewed
 from ...explainers.contract.construction import PASS, Checked
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
@@ -104,6 +104,20 @@ def checked_explanation(
     return Explanation(
         explainer, view, maps[: len(rows)], masks, coverings, dict(zip(extra, maps[len(rows) :], strict=True))
     )
+
+
+class _Absent:
+    """Stands where a network or an explainer does."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"it asks the network or the explainer for {name!r}")
+
+
+def without_network(explanation: Explanation) -> Explanation:
+    """The same maps, with nothing in the place of the network and the explainer."""
+    view, absent = explanation.view, cast(Any, _Absent())
+    alone = View(absent, view.images, view.rows, view.labels, sample_ids=view.sample_ids, seed=SEED, logits=view.logits)
+    return Explanation(absent, alone, explanation.maps, explanation.masks)
 
 
 def _masks(view: View) -> Masks:

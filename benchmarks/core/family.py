@@ -38,6 +38,7 @@ class MetricFamily(Metric):
         self.member = self.members[metric](num_labels, **options)
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
+        self.needs_network = self.member.needs_network
         self.control_sensitive, self.map_recomputations = self.member.control_sensitive, self.member.map_recomputations
 
     def configuration(self) -> Configuration:

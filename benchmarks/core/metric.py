@@ -36,6 +36,8 @@ class Metric(Configured, ABC):
     Attributes:
         higher_is_better: which way scores go.
         needs_boxes: whether it asks where labels are.
+        needs_network: whether it asks the network or the explainer anything. One that goes by the maps, the images and
+            where labels are alone says False: maps that are there can then be scored without loading a network.
         map_recomputations: how often it has every map made again.
         control_sensitive: whether beating control maps says anything; not where a map that ignores the image scores
             best.
@@ -46,6 +48,7 @@ class Metric(Configured, ABC):
 
     higher_is_better: bool = True
     needs_boxes: bool = False
+    needs_network: bool = True
     map_recomputations: int = 0
     control_sensitive: bool = True
     maps_again: Any = Renamed("map_recomputations")

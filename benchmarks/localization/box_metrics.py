@@ -31,7 +31,7 @@ class PointingGame(Metric):
         ValueError: if num_labels is below 1 or the tolerance is not above 0.
     """
 
-    needs_boxes = True
+    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, tolerance: float = 15, name: str | None = None) -> None:
         super().__init__(num_labels, name)
@@ -64,7 +64,7 @@ class IoSR(Metric):
         ValueError: if num_labels is below 1 or the threshold lies outside.
     """
 
-    needs_boxes = True
+    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(num_labels, name)

@@ -23,8 +23,8 @@ class Robustness(Metric):
     ``|s(x + noise) - s(x)| / |s(x)|`` over several draws. Noise is uniform in plus and minus ``radius`` times the
     image's range. A draw that moves the prediction too far is made again, up to three times; then it counts as it is.
     Every image draws from its own generator, the same noise for all explainers, whose passes on it are shared. NaN
-    where the map is zero or a map is not finite. Costs ``samples`` times the maps, and the passes that look at the
-    predictions.
+    where the map is zero or a map is not finite, and for an explainer that has no maps of changed images
+    (``recomputable`` is False). Costs ``samples`` times the maps, and the passes that look at the predictions.
 
     Args:
         num_labels: how many classes the network has.
@@ -59,6 +59,8 @@ class Robustness(Metric):
             raise ValueError(f"radius and threshold must be above 0, got {radius} and {threshold}")
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         mine = (id(self), explanation.explainer.name)
         if mine not in explanation.memory:
             view, memory = explanation.whole or (explanation.view, explanation.memory)

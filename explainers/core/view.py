@@ -78,6 +78,11 @@ class View:
         seed: what randomness starts from.
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
         outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
+        changed_copies: whether they are copies of samples that were changed.
+
+    Attributes:
+        of_samples: whether the images are samples as a dataset gave them, by their ids: not those of a direct call,
+            which names none, nor changed copies.
     """
 
     def __init__(
@@ -92,8 +97,10 @@ class View:
         seed: int = 0,
         logits: FloatArray | Callable[[], FloatArray] | None = None,
         outputs: Mapping[str, FloatArray] | None = None,
+        changed_copies: bool = False,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
+        self.of_samples = sample_ids is not None and not changed_copies
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
         self._derivatives: dict[Rule, Derivatives] = {}
@@ -131,7 +138,7 @@ class View:
 
     def subset(self, questions: slice | IntArray) -> View:
         """A view of some of the questions, which shares nothing but the images."""
-        return View(
+        part = View(
             self.network,
             self.images,
             self.rows[questions],
@@ -141,6 +148,8 @@ class View:
             seed=self._seed,
             logits=lambda: self.logits,
         )
+        part.of_samples = self.of_samples
+        return part
 
     def with_images(
         self,
@@ -161,8 +170,17 @@ class View:
             logits: (N, classes) of the copies, where they are known already.
             needs: of all explainers that shall look at it.
         """
-        ids = self.sample_ids[rows]
-        return View(self.network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
+        return View(
+            self.network,
+            images,
+            asked,
+            labels,
+            needs=needs,
+            sample_ids=self.sample_ids[rows],
+            seed=self._seed,
+            logits=logits,
+            changed_copies=True,
+        )
 
     parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
 

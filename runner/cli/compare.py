@@ -13,8 +13,8 @@ import click
 from ...summary_format.errors import SeveralProblemsError
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..problems import Problems
-from .errors import ended_by_signals, exit_with
-from .standard_streams import echo, report
+from .process.errors import ended_by_signals, exit_with
+from .process.standard_streams import echo, report
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, ScoredRun

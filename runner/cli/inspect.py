@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import reported_read_errors
-from .standard_streams import echo_or_exit
+from .process.errors import reported_read_errors
+from .process.standard_streams import echo_or_exit
 
 if TYPE_CHECKING:
     from ...summary_format import Inspection

@@ -8,15 +8,17 @@ import click
 
 from ..execution.reporting import lines_on_stderr
 from .baseline import baseline
-from .command_group import CommandGroup
 from .compare import compare
 from .explain import explain
+from .import_maps import import_
 from .inspect import inspect
 from .layers import layers
 from .list import list_
 from .merge import merge
+from .process.command_group import CommandGroup
 from .report import report
 from .run import run
+from .score import score
 from .scores import scores
 from .trend import trend
 
@@ -35,5 +37,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (explain, merge, inspect, scores, report, baseline, compare, trend, run, layers, list_):
+for command in (
+    explain, merge, score, import_, inspect, scores, report, baseline, compare, trend, run, layers, list_,
+):  # fmt: skip
     main.add_command(command)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from .errors import ended_by_signals, exit_with
-from .standard_streams import echo_after
+from .process.errors import ended_by_signals, exit_with
+from .process.standard_streams import echo_after
 
 if TYPE_CHECKING:
     from ...summary_format import Results

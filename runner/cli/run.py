@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..plan.sharding import Shard, shard_of, with_place
-from .errors import interrupted_by_sigterm, reported_errors, setting
-from .standard_streams import echo_after
+from .process.errors import interrupted_by_sigterm, reported_errors, setting
+from .process.standard_streams import echo_after
 
 if TYPE_CHECKING:
     from ..execution.run_result import RunResult
@@ -76,7 +76,7 @@ def run(
         loaded, problems = load_config(config, overrides)
         if shard is not None and "summary_dir" not in overrides:
             loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
-        how = {"overwrite": overwrite, "resume": not no_resume}
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
         result = execute(runner.plan(loaded.limit, shard), prune=prune, **how)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from .errors import ended_by_signals, exit_with, reported_read_errors
-from .standard_streams import echo_or_exit
+from .process.errors import ended_by_signals, exit_with, reported_read_errors
+from .process.standard_streams import echo_or_exit
 
 if TYPE_CHECKING:
     from ..results.scores import Scores

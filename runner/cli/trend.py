@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from .errors import ended_by_signals, exit_with, reported_read_errors
-from .standard_streams import echo_or_exit
+from .process.errors import ended_by_signals, exit_with, reported_read_errors
+from .process.standard_streams import echo_or_exit
 
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import mindspore as ms
 from mindspore import nn
 
 from ...benchmarks import METRICS
-from ...explainers import EXPLAINERS
+from ...explainers import EXPLAINERS, ImportedMaps
+from ...summary_format.imported_maps.map_store import MapStore
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
@@ -38,6 +39,7 @@ def build_runner(
     overwrite: bool = False,
     resume: bool = True,
     shard: Shard | None = None,
+    stores: Mapping[str, MapStore] | None = None,
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -48,15 +50,17 @@ def build_runner(
         overwrite: as ``run`` will be given it.
         resume: as ``run`` will be given it.
         shard: as ``run`` will be given it.
+        stores: by name, imported maps that are there already, so that no file need be read.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
     found = Problems(map(Problem.from_text, problems))
-    parts = _parts(config, folder, found)
+    parts = _parts(config, folder, found, stores or {})
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
     runner = _registered(config, parts, found)
+    runner.config = {**(runner.config or {}), "folder": str(folder.absolute())}
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
@@ -86,21 +90,25 @@ class _Parts:
     metrics: list[Any]
 
 
-def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
+def _parts(config: RunConfig, folder: Path, problems: Problems, stores: Mapping[str, MapStore]) -> _Parts:
     problems.attempt("device", partial(choose_device, config.device))
     network = problems.attempt("network", partial(_network, config.network, folder))
     class_names = problems.attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
-    dataset = problems.attempt("data", partial(_dataset, config, folder, class_names))
+    dataset = problems.attempt("data", partial(dataset_of, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
     statistics = {"mean": config.mean, "std": config.std}
     factory_of = partial(component_factory, given=given, folder=folder, statistics=statistics)
+    explainers = _made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems)
+    for name, section in config.imported.items() if network is not None else ():
+        make_it = partial(ImportedMaps, network, stores.get(name, folder / section.path), section.source, name)
+        explainers.append(problems.attempt(f"imported.{name}", make_it))
     return _Parts(
         network=network,
         dataset=dataset,
         class_names=class_names,
         activation=activation,
-        explainers=_made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems),
+        explainers=[one for one in explainers if one is not None],
         metrics=_made("metrics", config.metrics, partial(factory_of, METRICS), network, problems),
     )
 
@@ -161,7 +169,7 @@ def sample_shape(path: Path) -> tuple[int, ...]:
     config, _ = load_config(path)
     try:
         names = class_names_of(config.class_names, path.parent)
-        samples = read_samples(_dataset(config, path.parent, names), len(names), tolerant=True)
+        samples = read_samples(dataset_of(config, path.parent, names), len(names), tolerant=True)
         sample = next((sample for sample in samples if sample.broken is None), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
         raise PlanError([problem_of(error).at("data")]) from error
@@ -196,7 +204,12 @@ def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: 
     return list(class_names_from(plain))
 
 
-def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+def dataset_of(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+    """The dataset of a config whose paths are relative to a folder.
+
+    Raises:
+        ValueError: if it cannot be made, as do ImportError and OSError; a factory of the user's may raise anything.
+    """
     section, statistics = config.data, {"mean": config.mean, "std": config.std}
     pictures: dict[str, Any] = {"size": section.size, "channels": section.channels, **statistics}
     if section.hdf5 is not None:

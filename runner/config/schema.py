@@ -34,6 +34,11 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "soft
 Whole = Annotated[int, BeforeValidator(lambda value, info: whole_number(value, info.field_name))]
 
 
+def _section_of_path(value: Any) -> Any:
+    """A path alone stands for a section with that path."""
+    return {"path": value} if isinstance(value, str) else value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,6 +100,13 @@ class UncertaintySection(_Section):
     samples: Annotated[int, BeforeValidator(lambda value: whole_number(value, "samples", 2))] = 20
 
 
+class ImportedSection(_Section):
+    """Maps that another library or a person made: their file, and who made them where the file does not say that."""
+
+    path: str
+    source: str | None = None
+
+
 class HierarchicalOcclusionSection(_Section):
     """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
 
@@ -119,6 +131,8 @@ class RunConfig(RunOptions):
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
             path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
             path of an HDF5 or npz file.
+        imported: maps of other libraries or people, by the names under which they appear: paths of their files, or
+            mappings with ``path`` and ``source``. They come after the explainers.
         limit: only the first so many samples.
     """
 
@@ -130,13 +144,14 @@ class RunConfig(RunOptions):
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     explainers: list[Entry] = Field(default_factory=list)
     metrics: list[Entry] = Field(default_factory=list)
+    imported: dict[str, Annotated[ImportedSection, BeforeValidator(_section_of_path)]] = Field(default_factory=dict)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: Whole | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
-        if not self.explainers and self.hierarchical_occlusion is None:
+        if not (self.explainers or self.imported) and self.hierarchical_occlusion is None:
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
 
@@ -178,6 +193,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "network": NetworkSection,
     "data": DataSection,
     "uncertainty": UncertaintySection,
+    "imported": ImportedSection,
     "hierarchical_occlusion": HierarchicalOcclusionSection,
 }
 

@@ -23,6 +23,7 @@ from explainrun.runner.report.write import ReportError
 from explainrun.runner.up_to_date_run import RunFailedError
 from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
 from explainrun.summary_format.errors import NotRegularError, SeveralProblemsError
+from explainrun.summary_format.imported_maps.map_store import MapsFileError
 
 # What each is beside an ExplainrunError, and what it ends a command with.
 ERRORS = {
@@ -34,6 +35,7 @@ ERRORS = {
     DatasetChangedError: (PlanError, 2),
     FolderInUseError: (OSError, 3),
     GraphRefusedError: (ValueError, 2),
+    MapsFileError: (ValueError, 2),
     MergeError: (ValueError, 2),
     NetworkRefusedError: (ValueError, 2),
     NoRunError: (ValueError, 2),

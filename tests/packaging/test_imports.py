@@ -81,11 +81,21 @@ ORDER = {
             "plan_record",
         ),
         *("plan_diff", "probe"),
-        *("untrusted", "storage", "event_file", "archive", "growth", "inspection", "lifecycle", "shards"),
+        *(
+            "untrusted",
+            "storage",
+            "event_file",
+            "archive",
+            "imported_maps",
+            "growth",
+            "inspection",
+            "lifecycle",
+            "shards",
+        ),
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        *("visual", "core", "controls"),
+        *("visual", "core", "controls", "imported_maps"),
         *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names
@@ -107,7 +117,7 @@ ORDER = {
             "image_classification_runner",
             "config",
         ),
-        *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
+        *("up_to_date_run", "grown_folder", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
     ],
 }
 

@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.cli.errors import ended_by_signals
 from explainrun.runner.cli.main import main
+from explainrun.runner.cli.process.errors import ended_by_signals
 from explainrun.summary_format import find_runs
 
 # What is started in the background ignores SIGINT, and so do its children. Once it has committed as often as its first

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from ....summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from .errors import unforeseen
 from .standard_streams import TolerantStream, report, report_lost_output, tolerant_streams
 

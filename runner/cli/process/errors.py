@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 import click
 import yaml
 
-from ...summary_format.errors import ExplainrunError
-from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from ..execution.signals import RunStopped
-from ..plan.sharding import NotAWorker
-from ..problems import show_traceback, unforeseen_line
-from ..yaml_loader import yaml_value
+from ....summary_format.errors import ExplainrunError
+from ....summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
+from ...execution.signals import RunStopped
+from ...plan.sharding import NotAWorker
+from ...problems import show_traceback, unforeseen_line
+from ...yaml_loader import yaml_value
 from .standard_streams import report
 
 # MindSpore takes seconds to import, so what needs it is imported when there is something to do.
@@ -33,8 +33,8 @@ def reported_errors(again: str = "", *, committed: bool = True) -> Iterator[None
     """
     failed = "the run failed" if committed else "failed"
     with ended_by_signals():
-        from ...summary_format import FolderInUseError  # noqa: PLC0415
-        from ..batches import batch_loop  # noqa: F401, PLC0415 - MindSpore, and most of what a command imports
+        from ....summary_format import FolderInUseError  # noqa: PLC0415
+        from ...batches import batch_loop  # noqa: F401, PLC0415 - MindSpore, and most of what a command imports
 
     try:
         yield

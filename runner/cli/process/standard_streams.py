@@ -16,8 +16,8 @@ from typing import Any, TextIO, cast
 
 import click
 
-from ...summary_format.exit_codes import EXIT_BAD_INPUT
-from ...summary_format.names import without_controls, without_login
+from ....summary_format.exit_codes import EXIT_BAD_INPUT
+from ....summary_format.names import without_controls, without_login
 
 _CLOSED = "it is closed"
 
