@@ -9,6 +9,7 @@ from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
+    from .config.build import runner_from
     from .data.samples import SampleError
     from .execution.batch_loop import NotComputedError
     from .execution.run_result import RunResult
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
-    from .problems import DamagedRunError, DatasetChangedError, PlanError
+    from .problems import DamagedRunError, DatasetChangedError, EngineError, PlanError
     from .results.scores import Scores
 
 _HOMES = {
     "Comparison": "comparison",
     "DamagedRunError": "problems",
     "DatasetChangedError": "problems",
+    "EngineError": "problems",
     "ImageClassificationRunner": "image_classification_runner",
     "NotComputedError": "execution.batch_loop",
     "NotComparableError": "comparison",
@@ -36,12 +38,14 @@ _HOMES = {
     "Tolerances": "comparison",
     "compare": "comparison",
     "explain": "figures.figure",
+    "runner_from": "config.build",
 }
 
 __all__ = [
     "Comparison",
     "DamagedRunError",
     "DatasetChangedError",
+    "EngineError",
     "ImageClassificationRunner",
     "NotComparableError",
     "NotComputedError",
@@ -55,6 +59,7 @@ __all__ = [
     "Tolerances",
     "compare",
     "explain",
+    "runner_from",
 ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..summary_format.errors import ExplainrunError, SeveralProblemsError
+from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.problem import Problem
 
 _TRACEBACK = "EXPLAINRUN_TRACEBACK"
@@ -23,6 +24,12 @@ class DatasetChangedError(PlanError):
 
 class DamagedRunError(PlanError):
     """The folder holds this run, finished, and it can no longer be read."""
+
+
+class EngineError(ExplainrunError, RuntimeError):
+    """An engine could not finish all shards; what they have committed is kept, and is resumed when it is run again."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 class Problems(list[Problem]):

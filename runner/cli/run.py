@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,12 +12,27 @@ from ..plan.sharding import Shard, shard_of, with_place
 from .errors import interrupted_by_sigterm, reported_errors, setting
 from .standard_streams import echo_after
 
+if TYPE_CHECKING:
+    from ..config.schema import RunConfig
+    from ..plan.engine_options import EngineOptions
+
 
 def _shard(_context: click.Context, _option: click.Parameter, given: str | None) -> Shard | None:
     try:
         return shard_of(given)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _engine_options(given: Mapping[str, Any], shard: Shard | None, config: RunConfig) -> EngineOptions | None:
+    """Those of --engine, --shards and --address; None where no engine is named."""
+    from ..plan.engine_options import engine_options  # noqa: PLC0415
+
+    resources = None if given["engine"] is None else config.engine.resources
+    try:
+        return engine_options(**given, resources=resources, shard=shard, summary_dir=config.summary_dir)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 @click.command(short_help="Run what a config describes.")
@@ -28,6 +45,11 @@ def _shard(_context: click.Context, _option: click.Parameter, given: str | None)
     callback=_shard,
     help="Work on every N-th sample from the I-th on; auto asks the launcher.",
 )
+@click.option("--engine", metavar="NAME", help="Have an engine work on all shards, then merge them: ray.")
+@click.option(
+    "--shards", type=click.IntRange(min=1), metavar="N", help="Into how many shards an engine splits the run."
+)
+@click.option("--address", metavar="ADDRESS", help="Of the engine's cluster; without it, one is found or started.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
@@ -43,6 +65,7 @@ def run(
     no_resume: bool,
     page: bool,
     profile: bool,
+    **engine: Any,
 ) -> None:
     """Run what CONFIG, a YAML file, describes.
 
@@ -53,6 +76,9 @@ def run(
     A shard writes to a folder of its own: without --summary-dir to shard-I-of-N in the config's, else where {shard} in
     DIR, which stands for that name, puts it. `explainrun merge` joins shards. With --shard auto msrun, a Slurm array or
     a Kubernetes indexed job (with EXPLAINRUN_SHARDS, its completions) says which one a process is.
+
+    With --engine ray, which needs explainrun[ray], a Ray cluster works on all N shards at once, and the merged run is
+    where CONFIG says: at ADDRESS, else at RAY_ADDRESS, else Ray is started on this host. The same command resumes it.
     """
     not_again = [flag for flag, given in (("--overwrite", overwrite), ("--no-resume", no_resume)) if given]
     overrides = dict(map(setting, settings))
@@ -66,10 +92,12 @@ def run(
         loaded, problems = load_config(config, overrides)
         if shard is not None and "summary_dir" not in overrides:
             loaded = loaded.model_copy(update={"summary_dir": with_place(loaded.summary_dir)})
+        asked = _engine_options(engine, shard, loaded)
         how = {"overwrite": overwrite, "resume": not no_resume}
-        runner = build_runner(loaded, problems, config.parent, shard=shard, **how)
+        runner = build_runner(loaded, problems, config.parent, shard=shard, computes=asked is None, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
-        result = execute(runner.plan(loaded.limit, shard), **how)
+        plan = runner.plan(loaded.limit, shard)
+        result = execute(plan, **how) if asked is None else runner.run_on(asked, plan, **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
         if pages is not None:
             shown += f"\nreport: {result.report(pages)}"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ...explainers.arguments import whole_number
 from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
+from ..plan.engine_options import checked_resources
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
@@ -104,6 +105,12 @@ class HierarchicalOcclusionSection(_Section):
     blur: Whole | None = None
 
 
+class EngineSection(_Section):
+    """What an engine (``--engine``) gives each shard for itself: see ``checked_resources``."""
+
+    resources: Annotated[dict[str, Any], BeforeValidator(checked_resources)] = {}
+
+
 class RunConfig(RunOptions):
     """A whole run; the keys of ``RunOptions`` too.
 
@@ -119,6 +126,7 @@ class RunConfig(RunOptions):
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
             path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
         limit: only the first so many samples.
+        engine: what shards are given where an engine works on them; no part of what the run is.
     """
 
     summary_dir: str
@@ -132,6 +140,7 @@ class RunConfig(RunOptions):
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: Whole | None = None
+    engine: EngineSection = EngineSection()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
@@ -178,6 +187,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "data": DataSection,
     "uncertainty": UncertaintySection,
     "hierarchical_occlusion": HierarchicalOcclusionSection,
+    "engine": EngineSection,
 }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from ..storage.run_folder import find_runs
 from ..storage.sizes import Sizes
 from .committed_work import Committed, Part
 
@@ -88,3 +91,16 @@ class Progress:
         if self.samples_total is None:
             return None
         return sum((rate(part) or 0.0) * (self.left(part) or 0) for part in self.parts)
+
+
+def committed_batches(folder: Path, parts: int) -> float:
+    """Batches that the last run of a summary folder has committed, by the names of its segments, of which none is read.
+
+    Args:
+        folder: where the run is, or is going to be.
+        parts: into how many parts the work on a batch falls, its samples beside.
+    """
+    runs = find_runs(folder)
+    with suppress(OSError, IndexError):  # not begun, or its segments were joined meanwhile
+        return sum(1 for _ in runs[-1].segments.iterdir()) / (parts + 1)
+    return 0.0

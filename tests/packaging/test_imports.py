@@ -93,7 +93,8 @@ ORDER = {
     "benchmarks": ["core", "faithfulness", "localization", "robustness", "randomization", "contract", "metric"],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
-        *("comparison.formats", "comparison", "report", "execution", "image_classification_runner", "config"),
+        *("comparison.formats", "comparison", "report", "execution", "engines"),
+        *("image_classification_runner", "config"),
         *("up_to_date_run", "figures", "cli.inspection_report", "cli", "pytest_plugin"),
     ],
 }
