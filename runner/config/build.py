@@ -75,7 +75,7 @@ def _made_again(values: dict[str, Any], folder: Path) -> ImageClassificationRunn
     return build_runner(RunConfig.model_validate(values), (), folder)
 
 
-def runner_from(spec: str, folder: str | Path = Path(), **options: Any) -> ImageClassificationRunner:
+def runner_from(spec: str, folder: str | Path = Path(), /, **options: Any) -> ImageClassificationRunner:
     """The runner that a function of yours makes and registers, so that workers of an engine can make it too.
 
     Args:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ...summary_format import FolderLock, find_runs, merge
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from ...summary_format.inspection.progress import committed_batches
+from ...summary_format.inspection.progress import committed_samples
 from ...summary_format.problem import Problem
 from ..execution.progress import RunProgress
 from ..execution.run_result import RunResult
 from ..execution.signals import RunStopped, Stopping
-from ..plan.engine_options import EngineOptions
+from ..plan.engine_options import EngineOptions, check_listening
 from ..plan.plan import Plan
 from ..plan.sharding import Shard, with_place
 from ..plan.versions import versions
@@ -44,7 +43,7 @@ def run_on_ray(plan: Plan, make: Callable[[], Any], options: EngineOptions, ray:
     Raises:
         PlanError: if Ray is not installed, or a worker finds wrong what would be wrong again; all are stopped then.
         EngineError: if there is no cluster, it is lost, or shards failed three times, once the others are finished.
-        RunStopped: after a signal, once all workers have stopped. Else as merging and any run.
+        RunStopped: after a signal, once all workers have stopped; else as merging and any run.
     """
     root = plan.summary_dir.absolute()
     folders = {shard: Path(shard.folder(with_place(str(root)))) for shard in options.all_shards}
@@ -53,7 +52,9 @@ def run_on_ray(plan: Plan, make: Callable[[], Any], options: EngineOptions, ray:
     except ImportError as error:
         words = "the engine 'ray' needs Ray; pip install 'explainrun[ray]'"
         raise PlanError([Problem.of("ray-missing", words)]) from error
-    with _connected(ray, options), Stopping() as stopping, FolderLock(root) as lock:
+    # The outer one keeps Ray's own handler of SIGTERM from staying.
+    with Stopping() as early, _connected(ray, options), Stopping() as stopping, FolderLock(root) as lock:
+        early.check()
         order = {"runner": pickle.dumps(make), "limit": plan.limit, "mark": str(lock.own.path), **how}
         order |= {"cores": options.resources["CPU"], "versions": versions(), "directory": os.getcwd()}
         # A process for each, so that its threads are on its own cores; it is we who try again, and count how often.
@@ -72,17 +73,15 @@ def _connected(ray: Any, options: EngineOptions) -> Iterator[None]:
     address, ours = options.address or os.environ.get("RAY_ADDRESS") or "local", not ray.is_initialized()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else what Ray starts sends reports to its makers
     cpus = {"num_cpus": len(os.sched_getaffinity(0))} if address == "local" else {}
-    handler = signal.getsignal(signal.SIGTERM)
     try:
         if ours:
+            check_listening(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **cpus)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     except Exception as error:
         words = "no Ray cluster answers at {address}: {said}"
         raise EngineError(Problem.of("no-ray-cluster", words, address=address, said=first_line(error))) from error
     try:
-        with suppress(ValueError):  # in another thread than the main one, where Ray sets no handler of its own either
-            signal.signal(signal.SIGTERM, handler)
         options.check_room(nodes, may_grow=not (ours and cpus))
         yield
     except ray.exceptions.RayError as error:
@@ -116,15 +115,13 @@ class _Driver:
             for task in self._ray.wait(list(self._at_work), timeout=_POLL_SECONDS)[0]:
                 self._settle(self._at_work.pop(task), self._answer(task))
             bar.doing(f"{len(self._samples)} of {len(self._folders)} shards finished")
-            begun = [folder for shard, folder in self._folders.items() if shard not in self._samples]
-            batches = sum(committed_batches(folder, self._plan.parts) for folder in begun)
-            now = sum(self._samples.values()) + batches * self._plan.batch_size
+            now = sum(map(self._done, self._folders))
             bar.advance(now - shown)
             shown = now
         if self._stopped_by is not None:
             raise self._stopped_by
         if self._given_up:
-            words = "{shards:lines}; the other shards are finished, and what is committed is kept: run again to resume"
+            words = "{shards:lines}; the others are finished, and what is committed is kept: run again to resume"
             raise EngineError(Problem.of("shards-given-up", words, shards=self._given_up))
 
     def _hand_out(self, shard: Shard) -> None:
@@ -142,7 +139,8 @@ class _Driver:
         try:
             return dict(self._ray.get(task))
         except self._ray.exceptions.RayError as error:  # its process or node died, or it was cancelled before it began
-            return {"code": EXIT_RESUMABLE, "host": "?", "problems": [first_line(error)], "warnings": []}
+            said = first_line(getattr(error, "cause", None) or error)
+            return {"code": EXIT_RESUMABLE, "host": "?", "problems": [said], "warnings": []}
 
     def _settle(self, shard: Shard, answer: Mapping[str, Any]) -> None:
         """Make of what a worker says what there is to do next."""
@@ -159,6 +157,11 @@ class _Driver:
             else:
                 self._warn_once([f"{where}: {why}; trying again"])
                 self._hand_out(shard)
+
+    def _done(self, shard: Shard) -> float:
+        total, plan = self._plan.sample_count, self._plan
+        own = None if total is None else shard.size(total)
+        return self._samples.get(shard) or committed_samples(self._folders[shard], plan.parts, plan.batch_size, own)
 
     def _warn_once(self, warnings: list[str]) -> None:
         for warning in dict.fromkeys(warnings).keys() - self._said:

@@ -1,7 +1,4 @@
-"""What a worker does: one shard, from its first sample or from wherever an earlier worker came to.
-
-MindSpore starts threads on the cores that it finds, so nothing here loads it before those are chosen.
-"""
+"""What a worker does: one shard, from its first sample or from wherever an earlier worker came to."""
 
 from __future__ import annotations
 
@@ -33,14 +30,14 @@ def work(order: Mapping[str, Any]) -> dict[str, Any]:
     """Run a shard.
 
     Args:
-        order: in plain values, which other versions can read: ``runner``, what makes it, pickled; ``shard``
-            (number, count) and its ``folder``; ``limit``, ``overwrite``, ``resume``; ``before``, names of the runs that
-            the folder held when the driver started; ``cores``, how many to have alone; the driver's ``versions``,
-            working ``directory``, and ``mark``, a folder of its own that every worker must see.
+        order: in plain values, which other versions can read: ``runner``, what makes it, pickled; ``shard`` (number,
+            count), its ``folder`` and the runs there ``before`` the driver started; ``limit``, ``overwrite``,
+            ``resume``; ``cores``, how many to have alone; the driver's ``versions``, working ``directory``, and
+            ``mark``, a folder that every worker must see.
 
     Returns:
-        ``code``, the exit code that a process would end with; ``samples`` of the shard; ``host``; ``problems`` and
-        ``warnings``, texts; ``stopped``, if by a signal; ``in_use``, if another run holds the folder.
+        ``code``, the exit code of a process that does it; ``samples`` of the shard; ``host``; ``problems`` and
+        ``warnings``, texts; ``in_use``, if another run holds the folder.
     """
     answer: dict[str, Any] = {"code": EXIT_RESUMABLE, "host": socket.gethostname(), "problems": []}
     warned = BufferingHandler(1000)
@@ -50,7 +47,7 @@ def work(order: Mapping[str, Any]) -> dict[str, Any]:
         with own_cores(order["cores"]):
             answer |= _run(order)
     except (RunStopped, KeyboardInterrupt):
-        answer |= {"stopped": True}
+        pass  # which the exit code says
     except ExplainrunError as error:
         answer |= {"code": error.exit_code, "problems": list(error.problems)}
     except (SystemExit, Exception) as error:  # what a user's code does
@@ -67,7 +64,7 @@ def _run(order: Mapping[str, Any]) -> dict[str, Any]:
     with suppress(OSError):  # so that relative paths in a user's code lead where they do in the driver
         os.chdir(order["directory"])
     from ...summary_format import FolderInUseError, find_runs  # noqa: PLC0415
-    from ..execution.engine import execute  # noqa: PLC0415 - MindSpore
+    from ..execution.engine import execute  # noqa: PLC0415 - MindSpore, whose threads shall find the worker's cores alone
 
     runner, folder, until = pickle.loads(order["runner"])(), Path(order["folder"]), time.monotonic() + WAIT_SECONDS
     plan = replace(runner.plan(order["limit"], order["shard"]), summary_dir=folder)

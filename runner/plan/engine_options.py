@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...explainers.arguments import plain_text, positive_number, whole_number
 from ...summary_format.problem import Problem
@@ -85,6 +87,22 @@ def checked_resources(given: Any) -> dict[str, float]:
             words = "resources.{name} must be a whole number, or below 1 for a share of one, got {given!r}"
             raise ValueError(Problem.of("resource-no-whole-number", words, name=name, given=value))
     return {"CPU": whole_number(known["CPU"], "resources.CPU", 0), **found}
+
+
+def check_listening(address: str, seconds: float = 10.0) -> None:
+    """Make sure that something listens at an address, where Ray would try for minutes.
+
+    Args:
+        address: "host:port", "protocol://host:port", or a word such as "auto", which is not looked at.
+        seconds: how long to wait for an answer.
+
+    Raises:
+        OSError: if nothing does.
+        ValueError: if the port is none.
+    """
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname is not None and place.port is not None:
+        socket.create_connection((place.hostname, place.port), seconds).close()
 
 
 def engine_options(

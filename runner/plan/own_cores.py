@@ -1,6 +1,6 @@
 """Cores that a process has for itself, as far as all who share its host take theirs here.
 
-Ray counts CPUs and binds nobody to them, and MindSpore starts a thread for each core that it may use.
+Ray counts CPUs and binds no process to them, and MindSpore starts a thread for each core that it may use.
 """
 
 from __future__ import annotations

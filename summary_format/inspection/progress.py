@@ -93,14 +93,16 @@ class Progress:
         return sum((rate(part) or 0.0) * (self.left(part) or 0) for part in self.parts)
 
 
-def committed_batches(folder: Path, parts: int) -> float:
-    """Batches that the last run of a summary folder has committed, by the names of its segments, of which none is read.
+def committed_samples(folder: Path, parts: int, batch_size: int, total: int | None) -> float:
+    """Samples with which the last run of a summary folder is through, by the names of its segments; none is read.
 
     Args:
         folder: where the run is, or is going to be.
         parts: into how many parts the work on a batch falls, its samples beside.
+        batch_size: samples of a whole batch.
+        total: how many samples there will be; None where unknown.
     """
-    runs = find_runs(folder)
+    batches, runs = 0.0, find_runs(folder)
     with suppress(OSError, IndexError):  # not begun, or its segments were joined meanwhile
-        return sum(1 for _ in runs[-1].segments.iterdir()) / (parts + 1)
-    return 0.0
+        batches = sum(1 for _ in runs[-1].segments.iterdir()) / (parts + 1)
+    return batches * batch_size if total is None else total * min(batches / max(-(-total // batch_size), 1), 1.0)

@@ -13,7 +13,6 @@ PLAN = {
     "limit": 24,
     "explainers": ["Gradient", {"GradCAM": {"layer": "block6"}}],
     "metrics": [{"InsertionAUC": {"steps": 8}}, "PointingGame"],
-    "pass_size": 1,
 }
 
 

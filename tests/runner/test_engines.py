@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import signal
+import socket
 import sys
 from types import SimpleNamespace
 
@@ -89,7 +90,7 @@ def project(gated_project, tmp_path):
 def run(project, tmp_path):
     """Runs the project's config on an engine."""
 
-    def on(ray, folder="run", shards=3, address="here:1", resources=None, **how):
+    def on(ray, folder="run", shards=3, address="here", resources=None, **how):
         config, _ = load_config(project.folder / "gate.yaml", {"summary_dir": str(tmp_path / folder), "pass_size": 1})
         runner = build_runner(config, [], project.folder, computes=False)
         options = engine_options("ray", shards, address, resources)
@@ -130,7 +131,7 @@ def test_merged_is_the_run_in_one(run, whole, tmp_path, how_runs_differ):
     assert ray.options.pop("scheduling_strategy") == "SPREAD"
     own = {"num_cpus": 2, "num_gpus": 0.5, "memory": 1000, "resources": {"disk": 1}}
     assert ray.options == {"max_calls": 1, "max_retries": 0, **own}
-    assert (ray.address, ray.connected) == ("here:1", False)
+    assert (ray.address, ray.connected) == ("here", False)
     assert not list((tmp_path / "run").glob(".explainrun*"))
 
 
@@ -290,8 +291,19 @@ def test_no_cluster(run, raising):
         def init(self, address, **options):
             raise ConnectionError("ray client connection timeout\nand more")
 
-    with raising(EngineError, "no-ray-cluster", address="here:1", said="ray client connection timeout"):
+    with raising(EngineError, "no-ray-cluster", address="here", said="ray client connection timeout"):
         run(Alone())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "localhost:99999"])
+def test_nothing_listens(run, raising, address):
+    with raising(EngineError, "no-ray-cluster", address=address):
+        run(StandIn(), address=address)
+
+
+def test_something_listens(run):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        run(StandIn(), address=f"127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_a_cluster_that_is_lost(run, raising):
@@ -311,13 +323,13 @@ def test_which_cluster(run, monkeypatch):
     run(ray, "one", 1, address=None)
     assert ray.address == "local"
     assert ray.given["num_cpus"] >= 1
-    monkeypatch.setenv("RAY_ADDRESS", "there:2")
+    monkeypatch.setenv("RAY_ADDRESS", "there")
     run(ray, "two", 1, address=None)
-    assert ray.address == "there:2"
+    assert ray.address == "there"
     assert "num_cpus" not in ray.given
     ray.connected = True
     run(ray, "three", 1)
-    assert (ray.address, ray.connected) == ("there:2", True)  # what the script has is left as it is
+    assert (ray.address, ray.connected) == ("there", True)  # what the script has is left as it is
 
 
 def test_too_few_resources(run, raising, caplog, monkeypatch):
@@ -372,6 +384,8 @@ class TestBefore:
 
 
 MAKER = """
+from pathlib import Path
+
 from mindspore import nn
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner
@@ -379,7 +393,8 @@ from explainrun.runner.config.factories import load_network
 from explainrun.runner.data.file_datasets import hdf5_dataset
 
 def made(folder, scenes):
-    network, data = load_network("gated_network:looking"), (hdf5_dataset(scenes), ["left", "right"])
+    network = load_network("gated_network.py:looking", folder=Path(__file__).parent)
+    data = hdf5_dataset(scenes), ["left", "right"]
     runner = ImageClassificationRunner(folder, data, network, nn.Softmax(), jit="off")
     runner.register_saliency([Gradient(network)])
     return runner
@@ -405,8 +420,8 @@ def test_a_script(project, tmp_path, how_runs_differ, raising):
 
 
 def test_a_runner_of_live_objects(two_channels, dataset, tmp_path, raising):
-    network = two_channels()
-    runner = ImageClassificationRunner(tmp_path / "run", (dataset([]), ["zero", "one"]), network, nn.Sigmoid())
+    network, data = two_channels(), dataset([(two_channels.IMAGE[0], 0)])
+    runner = ImageClassificationRunner(tmp_path / "run", (data, ["zero", "one"]), network, nn.Sigmoid())
     runner.register_saliency([Gradient(network)])
     with raising(PlanError, "runner-without-maker", engine="ray"):
         runner.run(engine="ray", shards=2)
