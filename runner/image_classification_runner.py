@@ -271,23 +271,26 @@ class ImageClassificationRunner:
         how = {"overwrite": yes_or_no(overwrite, "overwrite"), "resume": yes_or_no(resume, "resume")}
         options = engine_options(engine, shards, address, resources, shard=shard, summary_dir=str(self._summary_dir))
         with log_shown() as shown_here:
-            plan = self.plan(limit, shard)
-            result = execute(plan, **how) if options is None else self.run_on(options, plan, **how)
+            result = self.run_on(options, self.plan(limit, shard), **how)
             report_end(result, shown_here=shown_here)
         return result
 
-    def run_on(self, options: EngineOptions, plan: Plan, *, overwrite: bool = False, resume: bool = True) -> RunResult:
-        """Have an engine run a plan; arguments and errors are those of ``run``, without its log.
+    def run_on(
+        self, options: EngineOptions | None, plan: Plan, *, overwrite: bool = False, resume: bool = True
+    ) -> RunResult:
+        """Run a plan here or by an engine; arguments and errors are those of ``run``, without its log.
 
         Args:
-            options: which engine, and how.
-            plan: of all samples, from ``plan``.
+            options: which engine, and how; None for this process.
+            plan: from ``plan``; of all samples where an engine runs it.
             overwrite: see ``run``.
             resume: see ``run``.
 
         Raises:
-            PlanError: if other processes cannot make the runner; else as ``run``.
+            PlanError: if other processes cannot make the runner, and an engine needs them; else as ``run``.
         """
+        if options is None:
+            return execute(plan, overwrite=overwrite, resume=resume)
         if self.maker is None:
             words = (
                 "the engine {engine!r} needs a runner that its workers can make too, but the network and dataset of "

@@ -67,7 +67,7 @@ class Problems(list[Problem]):
             raise PlanError(self)
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: BaseException) -> Problem:
     """What an error says, in one line: the problem it was raised with, or one with a code for its kind."""
     line, said = error_line(error), Problem.from_error(error)
     if said.code != "other":
@@ -89,7 +89,7 @@ def first_line(error: BaseException) -> str:
     return next(found, type(error).__name__)
 
 
-def error_line(error: Exception) -> str:
+def error_line(error: BaseException) -> str:
     """What an error says, in one line, with its kind where its words alone do not say enough."""
     plain = isinstance(error, (ValueError, OSError, ImportError, ExplainrunError))
     return first_line(error) if plain else _with_kind(error)

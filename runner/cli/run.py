@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,25 @@ def _shard(_context: click.Context, _option: click.Parameter, given: str | None)
         raise click.BadParameter(str(error)) from None
 
 
+_shard_option = click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_shard,
+    help="Work on every N-th sample from the I-th on; auto asks the launcher.",
+)
+
+
+def _engine_asked(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of an engine, in the order in which its help shows them."""
+    for option in (
+        click.option("--address", metavar="ADDRESS", help="Of the engine's cluster; else one is found or started."),
+        click.option("--shards", type=click.IntRange(min=1), metavar="N", help="Shards that an engine works on."),
+        click.option("--engine", metavar="NAME", help="Have an engine work on all shards, then merge them: ray."),
+    ):
+        command = option(command)
+    return command
+
+
 def _engine_options(given: Mapping[str, Any], shard: Shard | None, config: RunConfig) -> EngineOptions | None:
     """Those of --engine, --shards and --address; None where no engine is named."""
     from ..plan.engine_options import engine_options  # noqa: PLC0415
@@ -39,17 +58,8 @@ def _engine_options(given: Mapping[str, Any], shard: Shard | None, config: RunCo
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--summary-dir", metavar="DIR", help="Write here instead of where the config says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Work on the first N samples only.")
-@click.option(
-    "--shard",
-    metavar="I/N",
-    callback=_shard,
-    help="Work on every N-th sample from the I-th on; auto asks the launcher.",
-)
-@click.option("--engine", metavar="NAME", help="Have an engine work on all shards, then merge them: ray.")
-@click.option(
-    "--shards", type=click.IntRange(min=1), metavar="N", help="Into how many shards an engine splits the run."
-)
-@click.option("--address", metavar="ADDRESS", help="Of the engine's cluster; without it, one is found or started.")
+@_shard_option
+@_engine_asked
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")
 @click.option("--overwrite", is_flag=True, help="Start over and replace the run that the folder holds.")
 @click.option("--no-resume", is_flag=True, help="Start over if the folder holds this run, unfinished.")
@@ -86,7 +96,6 @@ def run(
     with reported_errors(f" without {' and '.join(not_again)}" if not_again else ""), interrupted_by_sigterm():
         from ..config.build import build_runner  # noqa: PLC0415
         from ..config.schema import load_config  # noqa: PLC0415
-        from ..execution.engine import execute  # noqa: PLC0415
         from ..report.write import page_place  # noqa: PLC0415
 
         loaded, problems = load_config(config, overrides)
@@ -96,8 +105,7 @@ def run(
         how = {"overwrite": overwrite, "resume": not no_resume}
         runner = build_runner(loaded, problems, config.parent, shard=shard, computes=asked is None, **how)
         pages = page_place(Path(loaded.summary_dir), shard) if page else None
-        plan = runner.plan(loaded.limit, shard)
-        result = execute(plan, **how) if asked is None else runner.run_on(asked, plan, **how)
+        result = runner.run_on(asked, runner.plan(loaded.limit, shard), **how)
         shown = f"{result}\n\n{result.profile()}" if profile else str(result)
         if pages is not None:
             shown += f"\nreport: {result.report(pages)}"

@@ -55,7 +55,7 @@ def run_on_ray(plan: Plan, make: Callable[[], Any], options: EngineOptions, ray:
     # The outer one keeps Ray's own handler of SIGTERM from staying.
     with Stopping() as early, _connected(ray, options), Stopping() as stopping, FolderLock(root) as lock:
         early.check()
-        order = {"runner": pickle.dumps(make), "limit": plan.limit, "mark": str(lock.own.path), **how}
+        order: dict[str, Any] = {"runner": pickle.dumps(make), "limit": plan.limit, "mark": str(lock.own.path), **how}
         order |= {"cores": options.resources["CPU"], "versions": versions(), "directory": os.getcwd()}
         # A process for each, so that its threads are on its own cores; it is we who try again, and count how often.
         task = ray.remote(max_calls=1, max_retries=0, scheduling_strategy="SPREAD", **options.ray_options)(work)

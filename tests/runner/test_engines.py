@@ -143,6 +143,7 @@ def test_a_worker_that_dies_is_replaced(run, whole, tmp_path, how_runs_differ, c
     assert how_runs_differ(whole, tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_a_shard_that_fails_three_times_is_given_up(run, whole, tmp_path, how_runs_differ, raising):
     with raising(EngineError, "shards-given-up") as caught:
         run(StandIn(dies(2, 1, 2, 3)))
@@ -212,6 +213,7 @@ def test_versions_name_both(run, raising):
     assert said.endswith(" instead of 0.0.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_all(run, whole, tmp_path, how_runs_differ, number):
     def before(order, attempt):
@@ -249,6 +251,7 @@ def test_two_drivers(run, tmp_path, raising):
         run(StandIn())
 
 
+@pytest.mark.slow
 def test_finished_shards_end_at_once(run, project, tmp_path):
     run(StandIn())
     for path in (tmp_path / "run").iterdir():
@@ -260,6 +263,7 @@ def test_finished_shards_end_at_once(run, project, tmp_path):
     assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
+@pytest.mark.slow
 def test_overwriting_begins_each_shard_once(run, project, tmp_path):
     """A worker that dies after it has begun leaves what the next one resumes."""
     run(StandIn())
@@ -317,6 +321,7 @@ def test_a_cluster_that_is_lost(run, raising):
     assert not ray.connected
 
 
+@pytest.mark.slow
 def test_which_cluster(run, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     ray = StandIn()
@@ -347,6 +352,7 @@ def test_without_ray(run, raising, monkeypatch):
         run(None)
 
 
+@pytest.mark.slow
 class TestBefore:
     """What the merged run's folder holds before shards begin."""
 
