@@ -1,5 +1,6 @@
 """An engine hands out shards: with a stand-in for the few calls of Ray that are used, which works in this process."""
 
+import io
 import pickle
 import shutil
 import signal
@@ -21,6 +22,7 @@ from explainrun.runner.engines.ray_engine import run_on_ray
 from explainrun.runner.plan.engine_options import EngineOptions, checked_resources, engine_options
 from explainrun.runner.plan.sharding import Shard
 from explainrun.summary_format import FolderLock, find_runs
+from explainrun.summary_format.inspection.progress import committed_samples
 
 
 class RayError(Exception):
@@ -514,3 +516,24 @@ class TestCommand:
         ended = command("--engine", "ray", "--shards", "2")
         assert (ended.exit_code, ended.stderr.count("\n")) == (2, 1)
         assert "pip install 'explainrun[ray]'" in ended.stderr
+
+
+def test_one_bar_over_all_shards(run, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    run(StandIn())
+    assert "6/6" in screen.getvalue()
+    assert "3 of 3 shards finished" in screen.getvalue()
+
+
+def test_how_far_a_shard_is(make_runner, kill, tmp_path):
+    """Of the first batch, four samples, the samples and one of two explainers; another batch of two is to come."""
+    assert committed_samples(tmp_path / "run", 2, 4, 6) == 0
+    kill(make_runner().run, 0, 2)
+    assert committed_samples(tmp_path / "run", 2, 4, 6) == pytest.approx(6 * (2 / 3) / 2)
+    assert committed_samples(tmp_path / "run", 2, 4, None) == pytest.approx(4 * 2 / 3)
+    assert committed_samples(tmp_path / "run", 2, 4, 1) == 1
