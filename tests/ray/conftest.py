@@ -116,6 +116,14 @@ class Driver:
                     return holder.pid
             time.sleep(0.02)
 
+    def cores(self, folder):
+        """Those that any thread of a shard's worker may use; None before it has begun, and once it is finished."""
+        holder = holder_of(folder)
+        if holder is None or not holder.alive or not holder.pid or not self.committed(folder):
+            return None
+        threads = (Path("/proc") / str(holder.pid) / "task").iterdir()
+        return set().union(*(os.sched_getaffinity(int(thread.name)) for thread in threads))
+
     def wait_for(self, process, condition):
         while not condition():
             assert process.poll() is None, process.communicate()

@@ -61,10 +61,16 @@ def test_no_cluster_at_the_address(driver):
 
 
 def test_stopped(driver, cluster):
-    mine = driver("quickstart.yaml", **PLAN)
+    """While both shards are at work, each on a core of its own."""
+    scenes = {"split": "test", "count": 400, "first": 1}
+    data = {"factory": "explainrun.configs.digit_scenes:scene_dataset", "options": scenes}
+    mine = driver("quickstart.yaml", **PLAN | {"limit": 400, "data": data})  # so that neither is finished before
     process = mine.start(2, cluster.address)
-    mine.wait_for(process, lambda: any(map(mine.committed, mine.folders())))
+    mine.wait_for(process, lambda: len(mine.folders()) == 2 and all(map(mine.committed, mine.folders())))
+    first, second = map(mine.cores, mine.folders())
     process.terminate()
     _, logged = process.communicate()
     assert (process.returncode, logged.splitlines()[-1]) == (3, "explainrun: stopped by a signal; run again to resume")
     assert not list(Path(mine.out).rglob(".explainrun.lock"))
+    if len(os.sched_getaffinity(0)) > 1:
+        assert (len(first), len(second), len(first & second)) == (1, 1, 0)
