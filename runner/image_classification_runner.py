@@ -20,10 +20,13 @@ from ..summary_format.problem import Problem
 from .data.class_names import class_names_from
 from .data.direct import Data
 from .data.given import checked_data
+from .engines.ray_engine import run_on_ray
 from .execution.engine import execute
 from .execution.reporting import log_shown, report_end
+from .execution.resume import whole_run_finished
 from .execution.run_result import RunResult
 from .keyword_hints import checks_keywords
+from .plan.engine_options import EngineOptions, engine_options
 from .plan.options import BLANK_FOLDER, RunOptions
 from .plan.plan import Plan
 from .plan.questions import TRUTH_AND_CONFIDENT
@@ -76,6 +79,8 @@ class ImageClassificationRunner:
 
     Attributes:
         config: what it was made from, in plain values, if from a config; becomes part of the plan.
+        maker: what makes such a runner again, in other processes too; None where only the script that made it can.
+            ``runner_from`` and configs set it.
     """
 
     @checks_keywords
@@ -111,6 +116,7 @@ class ImageClassificationRunner:
             output=output,
         ).of_classes(self._class_names)
         self.config: Mapping[str, Any] | None = None
+        self.maker: Callable[[], ImageClassificationRunner] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
         self._dropout_samples = 0
@@ -223,6 +229,10 @@ class ImageClassificationRunner:
         limit: int | None = None,
         shard: Any = None,
         prune: bool = False,
+        engine: str | None = None,
+        shards: int | None = None,
+        address: str | None = None,
+        resources: Mapping[str, float] | None = None,
     ) -> RunResult:
         """Work through the dataset and write the summary.
 
@@ -245,6 +255,12 @@ class ImageClassificationRunner:
                 Each shard needs a folder of its own; in ``summary_dir``, ``{shard}`` stands for a name such as
                 shard-2-of-8. ``explainrun.summary_format.merge`` joins them to what one run would have written.
             prune: remove what is hidden once the run is finished.
+            engine: "ray" has a Ray cluster work on all shards, below ``summary_dir``, and merges them there. The runner
+                must be one that other processes can make: from ``runner_from`` or a config.
+            shards: into how many an engine splits the run.
+            address: of the cluster; without it RAY_ADDRESS counts, then Ray is started on this host.
+            resources: what each shard has for itself: "CPU" (cores; 1), "GPU", "memory" (bytes) or a resource of the
+                cluster's own, with numbers.
 
         Returns:
             Scores, counts and paths.
@@ -252,20 +268,60 @@ class ImageClassificationRunner:
         Raises:
             PlanError: with everything found wrong, before anything is written; a run in the folder of which nothing can
                 be kept, such as one of other weights, is among that.
-            TypeError: as ``plan``, and so are ValueError, also for flags other than True and False, and NotAWorker.
+            TypeError: as ``plan``, and so are ValueError, also for flags other than True and False and options of an
+                engine, and NotAWorker.
             SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels,
                 boxes or masks, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
+            EngineError: if an engine cannot be reached, or could not finish all shards.
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
             OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
         flags = {"overwrite": overwrite, "resume": resume, "prune": prune}
         how = {name: yes_or_no(flag, name) for name, flag in flags.items()}
+        options = engine_options(engine, shards, address, resources, shard=shard, summary_dir=str(self._summary_dir))
         with log_shown() as shown_here:
-            result = execute(self.plan(limit, shard), **how)
+            result = self.run_on(options, self.plan(limit, shard), **how)
             report_end(result, shown_here=shown_here)
         return result
+
+    def run_on(
+        self,
+        options: EngineOptions | None,
+        plan: Plan,
+        *,
+        overwrite: bool = False,
+        resume: bool = True,
+        prune: bool = False,
+    ) -> RunResult:
+        """Run a plan here or by an engine; arguments and errors are those of ``run``, without its log.
+
+        Args:
+            options: which engine, and how; None for this process.
+            plan: from ``plan``; of all samples where an engine runs it.
+            overwrite: see ``run``.
+            resume: see ``run``.
+            prune: see ``run``; an engine does not.
+
+        Raises:
+            PlanError: if other processes cannot make the runner, and an engine needs them; else as ``run``.
+        """
+        if options is None:
+            return execute(plan, overwrite=overwrite, resume=resume, prune=prune)
+        if prune:
+            words = "the engine {engine!r} does not prune; let it finish, then run without it and with prune (--prune)"
+            raise PlanError([Problem.of("engine-prunes-nothing", words, engine=options.engine)])
+        if self.maker is None:
+            words = (
+                "the engine {engine!r} needs a runner that its workers can make too, but the network and dataset of "
+                "this one are in this process alone: put what makes and registers it into a function, and get the "
+                "runner by explainrun.runner.runner_from('file.py:function')"
+            )
+            raise PlanError([Problem.of("runner-without-maker", words, engine=options.engine)])
+        if whole_run_finished(plan, overwrite=overwrite):
+            return execute(plan)
+        return run_on_ray(plan, self.maker, options, overwrite=overwrite, resume=resume)
 
 
 def _checked_folder(summary_dir: Any) -> Path:

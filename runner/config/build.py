@@ -40,6 +40,7 @@ def build_runner(
     resume: bool = True,
     shard: Shard | None = None,
     stores: Mapping[str, MapStore] | None = None,
+    computes: bool = True,
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -51,11 +52,14 @@ def build_runner(
         resume: as ``run`` will be given it.
         shard: as ``run`` will be given it.
         stores: by name, imported maps that are there already, so that no file need be read.
+        computes: whether this process will run it, hence needs the config's device.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
     found = Problems(map(Problem.from_text, problems))
+    if computes:
+        found.attempt("device", partial(choose_device, config.device))
     parts = _parts(config, folder, found, stores or {})
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
@@ -66,6 +70,37 @@ def build_runner(
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
         found += preflight_check(plan, plan.opened()).problems
     found.raise_if_any()
+    runner.maker = partial(_made_again, config.model_dump(exclude_unset=True), folder.absolute())
+    return runner
+
+
+def _made_again(values: dict[str, Any], folder: Path) -> ImageClassificationRunner:
+    """The runner of a config that was built before, perhaps in another process."""
+    return build_runner(RunConfig.model_validate(values), (), folder)
+
+
+def runner_from(spec: str, folder: str | Path = Path(), /, **options: Any) -> ImageClassificationRunner:
+    """The runner that a function of yours makes and registers, so that workers of an engine can make it too.
+
+    Args:
+        spec: "path/to/file.py:function" or "package.module:function".
+        folder: what a file's path is relative to.
+        options: for the function; plain values, or others that can be pickled.
+
+    Returns:
+        What the function returns, which must be an ``ImageClassificationRunner``.
+
+    Raises:
+        PlanError: if there is no such function, it fails, or makes something else.
+    """
+    try:
+        runner = make(spec, Path(folder), **options)
+    except Exception as error:  # it is the user's
+        raise PlanError([problem_of(error).at(spec)]) from error
+    if not isinstance(runner, ImageClassificationRunner):
+        words = "{spec} must return an ImageClassificationRunner, it returned a {kind}"
+        raise PlanError([Problem.of("factory-made-no-runner", words, spec=spec, kind=type(runner).__name__)])
+    runner.maker = partial(runner_from, spec, Path(folder).absolute(), **options)
     return runner
 
 
@@ -91,7 +126,6 @@ class _Parts:
 
 
 def _parts(config: RunConfig, folder: Path, problems: Problems, stores: Mapping[str, MapStore]) -> _Parts:
-    problems.attempt("device", partial(choose_device, config.device))
     network = problems.attempt("network", partial(_network, config.network, folder))
     class_names = problems.attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
     dataset = problems.attempt("data", partial(dataset_of, config, folder, class_names))
@@ -136,7 +170,7 @@ def _registered(config: RunConfig, parts: _Parts, problems: Problems) -> ImageCl
     checked = problems.attempt("", partial(config.options.of_classes, parts.class_names))
     options = (checked or config.options.model_copy(update={"labels": TRUTH_AND_CONFIDENT})).model_dump()
     runner = ImageClassificationRunner(config.summary_dir, data, parts.network, parts.activation, **options)
-    runner.config = config.model_dump(exclude={"summary_dir", "limit", *UNCOMPARED})
+    runner.config = config.model_dump(exclude={"summary_dir", "limit", "engine", *UNCOMPARED})
     if parts.explainers:
         runner.register_saliency(parts.explainers, parts.metrics)
     if config.uncertainty is not None:

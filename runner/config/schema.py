@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ...explainers.arguments import whole_number
 from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
+from ..plan.engine_options import checked_resources
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
@@ -116,6 +117,12 @@ class HierarchicalOcclusionSection(_Section):
     blur: Whole | None = None
 
 
+class EngineSection(_Section):
+    """What an engine (``--engine``) gives each shard for itself: see ``checked_resources``."""
+
+    resources: Annotated[dict[str, Any], BeforeValidator(checked_resources)] = {}
+
+
 class RunConfig(RunOptions):
     """A whole run; the keys of ``RunOptions`` too.
 
@@ -134,6 +141,7 @@ class RunConfig(RunOptions):
         imported: maps of other libraries or people, by the names under which they appear: paths of their files, or
             mappings with ``path`` and ``source``. They come after the explainers.
         limit: only the first so many samples.
+        engine: what shards are given where an engine works on them; no part of what the run is.
     """
 
     summary_dir: str
@@ -148,6 +156,7 @@ class RunConfig(RunOptions):
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: Whole | None = None
+    engine: EngineSection = EngineSection()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
@@ -195,6 +204,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "uncertainty": UncertaintySection,
     "imported": ImportedSection,
     "hierarchical_occlusion": HierarchicalOcclusionSection,
+    "engine": EngineSection,
 }
 
 

@@ -13,6 +13,7 @@ from ...summary_format.growth.plan_growth import growth_differences
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
+from ...summary_format.shards.merge import half_merged
 from ...summary_format.storage.run_folder import INSTEAD, RUN_FORMAT
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
@@ -121,6 +122,28 @@ def _finished_base(runs: Sequence[RunFolder]) -> RunFolder | None:
         grown = GrowthRecord.of(runs[-1].state())
         return next((run for run in runs if grown and run.timestamp == grown.began and run.finished), None)
     return None
+
+
+def whole_run_finished(plan: Plan, *, overwrite: bool) -> bool:
+    """Whether a folder into which shards are to be merged holds their run already.
+
+    Args:
+        plan: of all samples.
+        overwrite: replace whatever is there, which is then as good as nothing.
+
+    Raises:
+        PlanError: if it holds another one, which could not be replaced once all shards are finished.
+    """
+    runs = find_runs(plan.summary_dir)
+    if overwrite or not runs or half_merged(runs[-1]):
+        return False
+    decision = resume_decision(plan, overwrite=False, resume=True)
+    if decision.problems:
+        raise PlanError(decision.problems)
+    if decision.run is not None and not decision.run.finished:
+        words = "summary_dir {folder} holds an unfinished run of all samples, in one: finish it that way; {instead}"
+        raise PlanError([Problem.of("folder-holds-whole-run", words, folder=plan.summary_dir, instead=INSTEAD)])
+    return decision.run is not None
 
 
 def _described(plan: Plan) -> PlanRecord | None:

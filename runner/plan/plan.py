@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,8 @@ from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
 from .options import SETTINGS, UNCOMPARED, RunOptions
 from .sharding import Shard
+from .versions import versions
 
-_PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged, and few maps are held
 _DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
 
@@ -202,7 +200,7 @@ class Plan:
             "uncompared": list(UNCOMPARED),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
-            "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},
+            "versions": versions(),
             "config": self.config,
         }
         # Names are said in full, however many there are: readers look up what they name.

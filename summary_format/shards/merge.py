@@ -66,7 +66,7 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
         skipped = {sample_id: why for shard in found for sample_id, why in shard.plan.skipped.items()}
         plan = PlanRecord.of({**found[0].plan.raw, **whole}).leaving_out(skipped)
-        before = [run for run in find_runs(root, lock) if not _half_merged(run)]
+        before = [run for run in find_runs(root, lock) if not half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)
         if before and not overwrite and not _has_grown(before[-1], plan, found):
@@ -96,7 +96,7 @@ def _devices(shards: Sequence[FinishedShard]) -> str:
     return " and ".join(sorted({shard.plan.device for shard in shards}))
 
 
-def _half_merged(run: RunFolder) -> bool:
+def half_merged(run: RunFolder) -> bool:
     """Whether a run was begun by a merge that did not come to its end, hence is worth nothing.
 
     With segments it is worth something: a run of the whole plan went on with it.

@@ -18,7 +18,7 @@ from explainrun.runner.comparison import BaselineError, NoRunError, NotComparabl
 from explainrun.runner.data.pictures import PictureError
 from explainrun.runner.plan.fingerprint import UndescribedError
 from explainrun.runner.plan.sharding import NotAWorker
-from explainrun.runner.problems import DamagedRunError, DatasetChangedError
+from explainrun.runner.problems import DamagedRunError, DatasetChangedError, EngineError
 from explainrun.runner.report.write import ReportError
 from explainrun.runner.up_to_date_run import RunFailedError
 from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
@@ -33,6 +33,7 @@ ERRORS = {
     ContractError: (AssertionError, 2),
     DamagedRunError: (PlanError, 2),
     DatasetChangedError: (PlanError, 2),
+    EngineError: (RuntimeError, 3),
     FolderInUseError: (OSError, 3),
     GraphRefusedError: (ValueError, 2),
     MapsFileError: (ValueError, 2),

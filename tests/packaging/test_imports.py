@@ -106,17 +106,8 @@ ORDER = {
     ],
     "runner": [
         *("json_values", "keyword_hints", "problems", "yaml_loader", "checkpoints", "data", "results", "plan"),
-        *(
-            "comparison.formats",
-            "comparison.rules",
-            "comparison",
-            "trend",
-            "report",
-            "batches",
-            "execution",
-            "image_classification_runner",
-            "config",
-        ),
+        *("comparison.formats", "comparison.rules", "comparison", "trend", "report", "batches", "execution", "engines"),
+        *("image_classification_runner", "config"),
         *("up_to_date_run", "grown_folder", "figures", "cli.inspection_report", "cli.process", "cli", "pytest_plugin"),
     ],
 }
