@@ -20,6 +20,7 @@ from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
+from .imported_maps import ImportedMaps
 from .network import Derivatives, Network, Rule, both_classes
 from .network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .ood.ood_net import OoDNet
@@ -98,6 +99,7 @@ __all__ = [
     "GuidedGradCAM",
     "HiResCAM",
     "HierarchicalOcclusion",
+    "ImportedMaps",
     "InputXGradient",
     "IntArray",
     "IntegratedGradients",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from ..summary_format.errors import nearest
 from ..summary_format.problem import Problem
 
 
@@ -83,6 +85,19 @@ def real_number(value: Any, name: str) -> float:
         words = "{name} must be a finite number, got {given!r}"
         raise ValueError(Problem.of("not-a-number", words, name=name, given=value))
     return float(value)
+
+
+def one_of(given: Any, known: Iterable[str], what: str) -> str:
+    """A name among those that are known.
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    if not isinstance(given, str) or given not in set(known):
+        words = "no {what} {given!r}; {nearest}"
+        values = {"what": what, "given": given, "nearest": nearest(str(given), known)}
+        raise ValueError(Problem.of("option-value-unknown", words, **values))
+    return str.__str__(given)
 
 
 def _float(value: Any) -> float:

@@ -8,40 +8,43 @@ from typing import TYPE_CHECKING, Any
 from ..summary_format.lazy_imports import from_home
 
 if TYPE_CHECKING:
+    from .batches.checks import NotComputedError
     from .comparison import Comparison, NotComparableError, Tolerance, Tolerances, compare
-    from .data.samples import SampleError
-    from .execution.batch_loop import NotComputedError
+    from .config.build import runner_from
     from .execution.run_result import RunResult
     from .execution.signals import RunStopped
     from .figures.figure import explain
     from .image_classification_runner import ImageClassificationRunner
     from .plan.plan import Plan
-    from .problems import DamagedRunError, DatasetChangedError, PlanError
+    from .problems import DamagedRunError, DatasetChangedError, EngineError, PlanError, SampleError
     from .results.scores import Scores
 
 _HOMES = {
     "Comparison": "comparison",
     "DamagedRunError": "problems",
     "DatasetChangedError": "problems",
+    "EngineError": "problems",
     "ImageClassificationRunner": "image_classification_runner",
-    "NotComputedError": "execution.batch_loop",
+    "NotComputedError": "batches.checks",
     "NotComparableError": "comparison",
     "Plan": "plan.plan",
     "PlanError": "problems",
     "RunResult": "execution.run_result",
     "RunStopped": "execution.signals",
-    "SampleError": "data.samples",
+    "SampleError": "problems",
     "Scores": "results.scores",
     "Tolerance": "comparison",
     "Tolerances": "comparison",
     "compare": "comparison",
     "explain": "figures.figure",
+    "runner_from": "config.build",
 }
 
 __all__ = [
     "Comparison",
     "DamagedRunError",
     "DatasetChangedError",
+    "EngineError",
     "ImageClassificationRunner",
     "NotComparableError",
     "NotComputedError",
@@ -55,6 +58,7 @@ __all__ = [
     "Tolerances",
     "compare",
     "explain",
+    "runner_from",
 ]
 
 

@@ -20,10 +20,13 @@ from ..summary_format.problem import Problem
 from .data.class_names import class_names_from
 from .data.direct import Data
 from .data.given import checked_data
+from .engines.ray_engine import run_on_ray
 from .execution.engine import execute
 from .execution.reporting import log_shown, report_end
+from .execution.resume import whole_run_finished
 from .execution.run_result import RunResult
 from .keyword_hints import checks_keywords
+from .plan.engine_options import EngineOptions, engine_options
 from .plan.options import BLANK_FOLDER, RunOptions
 from .plan.plan import Plan
 from .plan.questions import TRUTH_AND_CONFIDENT
@@ -39,11 +42,13 @@ class ImageClassificationRunner:
         data: the dataset and its class names, a list in the order of the network's outputs or a dictionary from every
             index to a name; one that stands several times gets its index: "crane (134)". Columns by position: image
             float32 (C, H, W) with 1, 3 or 4 channels; labels, one integer or (K,), those outside 0..classes-1 being
-            padding, or of floating point a 0 or 1 for each class; boxes (K, 4), one for each label, as x, y, width,
-            height in pixels from the top left. The last one or two may be missing. Batched datasets, with one more axis
-            in front, are read alike. The dataset may also be a ``mindspore.dataset.dataloader.DataLoader`` that does
-            not shuffle, or arrays (images, labels) with one entry a sample each. Images are given to the network as
-            they are, whatever their type.
+            padding, or of floating point a 0 or 1 for each class; places, which are boxes (K, 4), one for each label,
+            as x, y, width, height in pixels from the top left, or masks (K, H, W), True or above 0 where the label is,
+            or a segmentation map (H, W) of class indices, with 255 or a number below 0 for none. The last one or two
+            columns may be missing. Batched datasets, with one more axis in front, are read alike. The dataset may also
+            be a ``mindspore.dataset.dataloader.DataLoader`` that does not shuffle, or arrays (images, labels, places)
+            with one entry a sample each, of which the last may be missing. Images are given to the network as they are,
+            whatever their type.
         network: from images (N, C, H, W) to logits (N, classes), or to something that holds them. It is left as it is
             found. One logit z of two class names becomes (-z, z), so that a sigmoid gives both classes' probabilities.
         activation_fn: from logits to probabilities: ``nn.Softmax()`` for one label an image, ``nn.Sigmoid()`` for
@@ -74,6 +79,8 @@ class ImageClassificationRunner:
 
     Attributes:
         config: what it was made from, in plain values, if from a config; becomes part of the plan.
+        maker: what makes such a runner again, in other processes too; None where only the script that made it can.
+            ``runner_from`` and configs set it.
     """
 
     @checks_keywords
@@ -109,6 +116,7 @@ class ImageClassificationRunner:
             output=output,
         ).of_classes(self._class_names)
         self.config: Mapping[str, Any] | None = None
+        self.maker: Callable[[], ImageClassificationRunner] | None = None
         self._explainers: tuple[Explainer, ...] = ()
         self._metrics: tuple[Metric, ...] = ()
         self._dropout_samples = 0
@@ -214,12 +222,26 @@ class ImageClassificationRunner:
 
     @checks_keywords
     def run(
-        self, *, overwrite: bool = False, resume: bool = True, limit: int | None = None, shard: Any = None
+        self,
+        *,
+        overwrite: bool = False,
+        resume: bool = True,
+        limit: int | None = None,
+        shard: Any = None,
+        prune: bool = False,
+        engine: str | None = None,
+        shards: int | None = None,
+        address: str | None = None,
+        resources: Mapping[str, float] | None = None,
     ) -> RunResult:
         """Work through the dataset and write the summary.
 
         If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
-        interrupted; if a finished one, says so and does nothing. SIGINT and SIGTERM stop it after the commit at hand.
+        interrupted; if a finished one, says so and does nothing. If it holds a run that differs only in which
+        explainers, metrics and samples it has, and in whether it has uncertainty and hierarchical occlusion, the run
+        grows: what is there is taken, the rest alone is computed, and the end is that of a run made at once. What is no
+        longer registered is hidden: it stays in the folder, and is taken when it is registered again. SIGINT and
+        SIGTERM stop it after the commit at hand.
 
         Its log, which ends with the scores, counts and the folder, goes to standard error unless the script has set up
         logging (``logging.basicConfig()``, or a handler of the logger "explainrun").
@@ -232,26 +254,74 @@ class ImageClassificationRunner:
                 with i from 1 to n, "i/n", or "auto" for what msrun, a Slurm array or a Kubernetes indexed job says.
                 Each shard needs a folder of its own; in ``summary_dir``, ``{shard}`` stands for a name such as
                 shard-2-of-8. ``explainrun.summary_format.merge`` joins them to what one run would have written.
+            prune: remove what is hidden once the run is finished.
+            engine: "ray" has a Ray cluster work on all shards, below ``summary_dir``, and merges them there. The runner
+                must be one that other processes can make: from ``runner_from`` or a config.
+            shards: into how many an engine splits the run.
+            address: of the cluster; without it RAY_ADDRESS counts, then Ray is started on this host.
+            resources: what each shard has for itself: "CPU" (cores; 1), "GPU", "memory" (bytes) or a resource of the
+                cluster's own, with numbers.
 
         Returns:
             Scores, counts and paths.
 
         Raises:
-            PlanError: with everything found wrong, before anything is written; a run of another plan in the folder is
-                among that.
-            TypeError: as ``plan``, and so are ValueError, also for flags other than True and False, and NotAWorker.
-            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels or
-                boxes, or NaN in its image.
+            PlanError: with everything found wrong, before anything is written; a run in the folder of which nothing can
+                be kept, such as one of other weights, is among that.
+            TypeError: as ``plan``, and so are ValueError, also for flags other than True and False and options of an
+                engine, and NotAWorker.
+            SampleError: at a sample after the first batch that cannot be read or does not fit: its shapes, labels,
+                boxes or masks, or NaN in its image.
             NotComputedError: where something is not finite, if strict.
             FolderInUseError: if another run is writing to the folder.
+            EngineError: if an engine cannot be reached, or could not finish all shards.
             RunStopped: after a signal; it ends the process with exit code 3 unless it is caught.
             OSError: if the folder cannot be written. What is committed is kept: run again to resume.
         """
-        how = {"overwrite": yes_or_no(overwrite, "overwrite"), "resume": yes_or_no(resume, "resume")}
+        flags = {"overwrite": overwrite, "resume": resume, "prune": prune}
+        how = {name: yes_or_no(flag, name) for name, flag in flags.items()}
+        options = engine_options(engine, shards, address, resources, shard=shard, summary_dir=str(self._summary_dir))
         with log_shown() as shown_here:
-            result = execute(self.plan(limit, shard), **how)
+            result = self.run_on(options, self.plan(limit, shard), **how)
             report_end(result, shown_here=shown_here)
         return result
+
+    def run_on(
+        self,
+        options: EngineOptions | None,
+        plan: Plan,
+        *,
+        overwrite: bool = False,
+        resume: bool = True,
+        prune: bool = False,
+    ) -> RunResult:
+        """Run a plan here or by an engine; arguments and errors are those of ``run``, without its log.
+
+        Args:
+            options: which engine, and how; None for this process.
+            plan: from ``plan``; of all samples where an engine runs it.
+            overwrite: see ``run``.
+            resume: see ``run``.
+            prune: see ``run``; an engine does not.
+
+        Raises:
+            PlanError: if other processes cannot make the runner, and an engine needs them; else as ``run``.
+        """
+        if options is None:
+            return execute(plan, overwrite=overwrite, resume=resume, prune=prune)
+        if prune:
+            words = "the engine {engine!r} does not prune; let it finish, then run without it and with prune (--prune)"
+            raise PlanError([Problem.of("engine-prunes-nothing", words, engine=options.engine)])
+        if self.maker is None:
+            words = (
+                "the engine {engine!r} needs a runner that its workers can make too, but the network and dataset of "
+                "this one are in this process alone: put what makes and registers it into a function, and get the "
+                "runner by explainrun.runner.runner_from('file.py:function')"
+            )
+            raise PlanError([Problem.of("runner-without-maker", words, engine=options.engine)])
+        if whole_run_finished(plan, overwrite=overwrite):
+            return execute(plan)
+        return run_on_ray(plan, self.maker, options, overwrite=overwrite, resume=resume)
 
 
 def _checked_folder(summary_dir: Any) -> Path:

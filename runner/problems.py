@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..summary_format.errors import ExplainrunError, SeveralProblemsError
+from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.problem import Problem
 
 _TRACEBACK = "EXPLAINRUN_TRACEBACK"
@@ -23,6 +24,16 @@ class DatasetChangedError(PlanError):
 
 class DamagedRunError(PlanError):
     """The folder holds this run, finished, and it can no longer be read."""
+
+
+class SampleError(ExplainrunError, ValueError):
+    """A sample that is not what the runner takes, or cannot be read; says which and why."""
+
+
+class EngineError(ExplainrunError, RuntimeError):
+    """An engine could not finish all shards; what they have committed is kept, and is resumed when it is run again."""
+
+    exit_code = EXIT_RESUMABLE
 
 
 class Problems(list[Problem]):
@@ -60,7 +71,7 @@ class Problems(list[Problem]):
             raise PlanError(self)
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: BaseException) -> Problem:
     """What an error says, in one line: the problem it was raised with, or one with a code for its kind."""
     line, said = error_line(error), Problem.from_error(error)
     if said.code != "other":
@@ -82,7 +93,7 @@ def first_line(error: BaseException) -> str:
     return next(found, type(error).__name__)
 
 
-def error_line(error: Exception) -> str:
+def error_line(error: BaseException) -> str:
     """What an error says, in one line, with its kind where its words alone do not say enough."""
     plain = isinstance(error, (ValueError, OSError, ImportError, ExplainrunError))
     return first_line(error) if plain else _with_kind(error)

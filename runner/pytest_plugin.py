@@ -31,13 +31,14 @@ import pytest
 
 if TYPE_CHECKING:
     from .comparison import Comparison
-    from .comparison.tolerances import Rules
+    from .comparison.rules.rules_file import Rules
     from .execution.run_result import RunResult
     from .results.scores import Scores
     from .up_to_date_run import RunFailedError
 
 # Every start of pytest imports this module, so what is heavier than pytest is imported once there is something to run.
 
+_MOST_NOTES = 20  # of what a comparison could not judge
 _NO_CONFIG = (
     "explanation_scores has no config to run; name one: explainrun_config = CONFIG in pytest.ini (or the like), "
     '--explainrun-config CONFIG, or @pytest.mark.parametrize("explanation_scores", [CONFIG], indirect=True)'
@@ -75,16 +76,28 @@ class _Session:
             pytest.fail(f"{taken} and {config} would share a folder in {self.summary_dir}; rename one", pytrace=False)
         return self.summary_dir / config.stem
 
-    def note_untested(self, baseline: Path, comparison: Comparison) -> None:
-        """Keep for the end what a test that passes does not show: scores that it could not judge."""
-        from ..summary_format.plural import plural  # noqa: PLC0415
-        from .comparison.formats.findings import Verdict  # noqa: PLC0415
+    def note_undecided(self, baseline: Path, comparison: Comparison) -> None:
+        """Keep for the end what a test that passes does not show: scores that the samples could not judge."""
+        from .comparison.formats import wording  # noqa: PLC0415
 
-        for change in comparison.changes:
-            if change.verdict is Verdict.NOT_TESTED:
-                row = f"{change.explainer}, {change.metric}: not judged by {baseline}"
-                asked = plural(change.questions, "question")
-                self.notes.append(f"{row}, {asked}, too few to distinguish a fall from noise")
+        undecided = [
+            *((change, f"{change.explainer}, {change.metric}") for change in comparison.changes),
+            *((one.change, f"{one.change.explainer}, {one.change.metric}, label "
+               f"{wording.class_name(comparison, one.label)}") for one in comparison.slices),
+        ]  # fmt: skip
+        notes = [
+            f"{row}: not judged by {baseline}: {wording.reason(change)}"
+            for change, row in undecided
+            if change.verdict in wording.UNDECIDED
+        ]
+        notes += [
+            f"{check.explainer}, {check.metric}: floor not shown to be met: {wording.floor_reason(check)}"
+            for check in comparison.floors
+            if check.verdict in wording.UNDECIDED
+        ]
+        self.notes += notes[:_MOST_NOTES]
+        if len(notes) > _MOST_NOTES:
+            self.notes.append(f"and {len(notes) - _MOST_NOTES} more that {baseline} could not judge")
 
 
 _SESSION = pytest.StashKey[_Session]()
@@ -118,6 +131,9 @@ class ExplanationScores:
         *,
         rules: str | Path | None = None,
         alpha: float | None = None,
+        floors: Mapping[str, float] | None = None,
+        by: str | None = None,
+        require: str | None = None,
         explainers: Sequence[str] | None = None,
         metrics: Sequence[str] | None = None,
     ) -> None:
@@ -133,6 +149,9 @@ class ExplanationScores:
             rules: a YAML file, as ``explainrun compare --rules`` takes it.
             alpha: chance of a false alarm anywhere in the table, at most; 0.05 where neither this nor the
                 rules say otherwise.
+            floors: the worst means that there may be, by "METRIC" or "EXPLAINER/METRIC"; those of the rules hold too.
+            by: "label" to judge the questions about each true label too.
+            require: "shown" to fail also where the samples do not show that all is well.
             explainers: the only ones to judge.
             metrics: the only ones to judge by.
         """
@@ -143,23 +162,22 @@ class ExplanationScores:
             return
         from .comparison.formats.table import as_table  # noqa: PLC0415
 
-        comparison = self._compared(path, tolerance, alpha, rules, explainers=explainers, metrics=metrics)
-        self._session.note_untested(path, comparison)
+        given = {"tolerance": tolerance, "alpha": alpha, "floors": floors, "by": by, "require": require}
+        comparison = self._compared(path, given, rules, explainers=explainers, metrics=metrics)
+        self._session.note_undecided(path, comparison)
         if not comparison.passed:
-            said = f"explanations got worse: {len(comparison.failures)} of {len(comparison.changes)} scores"
-            pytest.fail(f"{said}\n\n{as_table(comparison)}", pytrace=False)
+            pytest.fail(f"{_failure(comparison)}\n\n{as_table(comparison)}", pytrace=False)
 
-    def _compared(
-        self, path: Path, tolerance: Any, alpha: float | None, rules: str | Path | None, **chosen: Any
-    ) -> Comparison:
+    def _compared(self, path: Path, given: Mapping[str, Any], rules: str | Path | None, **chosen: Any) -> Comparison:
         from .comparison.compare_runs import compare  # noqa: PLC0415
 
         __tracebackhide__ = True
         if not path.exists():
             pytest.fail(_no_baseline(path, self.summary_dir), pytrace=False)
         try:
-            held = _rules(tolerance, alpha, None if rules is None else self._session.rootdir / rules)
-            return compare(path, self.summary_dir, held.tolerances, alpha=held.alpha, **chosen)
+            held = _rules(given, None if rules is None else self._session.rootdir / rules)
+            how: dict[str, Any] = {name: getattr(held, name) for name in ("alpha", "floors", "by", "require")}
+            return compare(path, self.summary_dir, held.tolerances, **how, **chosen)
         except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None
 
@@ -189,13 +207,31 @@ class ExplanationScores:
         session.notes.append(f"{path} {told}")
 
 
-def _rules(tolerance: float | str | Mapping[str, float | str] | None, alpha: float | None, path: Path | None) -> Rules:
+def _failure(comparison: Comparison) -> str:
+    """What a failing test says first."""
+    if any(change.verdict.failing for change in comparison.changes):
+        return f"explanations got worse: {len(comparison.failures)} of {len(comparison.changes)} scores"
+    if any(one.change.verdict.failing for one in comparison.slices):
+        return f"explanations got worse of some labels: {len(comparison.failing_slices)} slices"
+    if any(check.verdict.failing for check in comparison.floors):
+        return f"explanations are worse than floors allow: {len(comparison.failing_floors)} scores"
+    return "explanations are not shown to be as good as before"
+
+
+def _rules(given: Mapping[str, Any], path: Path | None) -> Rules:
     """What explanations are held to: what is given, then what a file says, then the defaults."""
-    from .comparison.tolerances import Rules, Tolerances, alpha_of, rules_of  # noqa: PLC0415
+    from .comparison.rules.floors import Floors  # noqa: PLC0415
+    from .comparison.rules.rules_file import Rules, alpha_of, rules_of  # noqa: PLC0415
+    from .comparison.rules.tolerances import Tolerances  # noqa: PLC0415
 
     rules = Rules() if path is None else rules_of(path)
-    tolerances = Tolerances.of_given(tolerance, rules.tolerances)
-    return Rules(tolerances, rules.alpha if alpha is None else alpha_of(alpha))
+    return Rules(
+        tolerances=Tolerances.of_given(given["tolerance"], rules.tolerances),
+        alpha=rules.alpha if given["alpha"] is None else alpha_of(given["alpha"]),
+        floors=Floors.of_given(given["floors"], rules.floors),
+        by=given["by"] or rules.by,
+        require=given["require"] or rules.require,
+    )
 
 
 def _no_baseline(path: Path, summary_dir: Path) -> str:
@@ -246,7 +282,7 @@ def _overrides(config: pytest.Config) -> dict[str, Any]:
         return overrides
     from click import BadParameter  # noqa: PLC0415
 
-    from .cli.errors import setting  # noqa: PLC0415
+    from .cli.process.errors import setting  # noqa: PLC0415
 
     try:
         return dict(map(setting, settings)) | overrides

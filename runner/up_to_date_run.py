@@ -15,9 +15,9 @@ from ..summary_format.exit_codes import EXIT_RESUMABLE
 from ..summary_format.plan_diff import CHOSEN, plan_differences
 from ..summary_format.plan_record import PlanRecord
 from ..summary_format.problem import Problem
+from .batches.batch import digests, read
 from .config.build import build_runner
 from .config.schema import load_config
-from .execution.batch import digests, read
 from .execution.resume import resume_decision
 from .execution.run_result import RunResult
 from .plan.plan import Plan
@@ -36,7 +36,8 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
     """Run a config, or take what its summary folder holds if that is what the run would give.
 
     An unfinished run of the same plan is resumed. A finished one is taken as it is if its plan, the versions that
-    made it and every sample are those of now; whatever else the folder holds is replaced.
+    made it and every sample are those of now; if it has other explainers, metrics or samples, what is missing is
+    computed. Whatever else the folder holds is replaced.
 
     Args:
         config: the YAML file.
@@ -66,11 +67,11 @@ def current_run(config: Path, overrides: Mapping[str, Any]) -> RunResult:
 
 
 def _holds_current_run(plan: Plan) -> bool:
-    """Whether the folder holds a run to resume, or a finished one that says what a new one would say."""
+    """Whether the folder holds a run to resume or to grow out of, or a finished one that says what a new one would."""
     decision = resume_decision(plan, overwrite=False, resume=True)
     plan, run = decision.plan, decision.run
     if run is None or not run.finished:
-        return run is not None
+        return run is not None or decision.grows is not None
     made = PlanRecord.of((run.state() or {}).get("plan"))
     return not plan_differences(made, plan.described, CHOSEN) and _same_samples(plan, run)
 

@@ -5,9 +5,9 @@
 Event files, archives, segments, plan, manifest and lock are damaged raw (flipped bits, cuts, lengths of 2^63, blocks
 that are swapped, doubled, lost, zeroed or put in); resealed, with every checksum of ours made right again; forged, with
 HDF5's own made right too; and rebuilt, with other values and other HDF5 than we write. So are checkpoints of PyTorch
-and of safetensors, whose pickles are also made to ask for things. Readers run in a process of
-their own, which may neither die, nor raise anything but what they document, nor compute for 2 seconds, nor take more
-memory than the file's size and 64 MiB.
+and of safetensors, whose pickles are also made to ask for things, and files of maps that are imported. Readers run in a
+process of their own, which may neither die, nor raise anything but what they document, nor compute for 2 seconds, nor
+take more memory than the file's size and 64 MiB.
 
 Exit code 0 if none did.
 """
@@ -42,6 +42,8 @@ from fuzz_checkpoints import (
     read_safetensors,
     write_checkpoints,
 )
+from fuzz_maps import FOLDER as MAPS_FOLDER
+from fuzz_maps import read_maps, rebuilt_maps, write_maps
 from fuzz_runs import write_runs
 from tabulate import tabulate
 
@@ -56,11 +58,12 @@ from explainrun.summary_format import (
     read_records,
     read_summary,
 )
+from explainrun.summary_format.imported_maps.map_store import MapsFileError
 
 SECONDS = 2.0
 SPARE_BYTES = 64 * 2**20
 _HANGS = 30.0  # seconds after which a reader is given up
-_DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, ValueError)
+_DOCUMENTED = (BrokenRecordError, FileNotFoundError, FolderInUseError, MapsFileError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,9 @@ def read_state(run: RunFolder) -> Any:
 
 
 def write_all(folder: Path) -> None:
-    """Runs, and checkpoints in the folder of the finished one."""
+    """Runs, and checkpoints and imported maps in the folder of the finished one."""
     write_runs(folder)
+    write_maps(folder / "finished" / MAPS_FOLDER)
     write_checkpoints(folder / "finished" / FOLDER)
 
 
@@ -150,6 +154,7 @@ class Target:
     share: int
 
 
+read_plain, read_gzip = (partial(read_maps, name=f"{form}.h5") for form in ("plain", "gzip"))
 read_stream, read_zip = (partial(read_pytorch, name=f"{form}.pth") for form in ("stream", "zip"))
 
 TARGETS = {
@@ -169,6 +174,9 @@ TARGETS = {
     "checkpoint, stream, asking": Target(True, f"{FOLDER}/stream.pth", asking, read_stream, 4),
     "checkpoint, zip": Target(True, f"{FOLDER}/zip.pth", fuzz_damage.raw, read_zip, 3),
     "checkpoint, other pickle": Target(True, f"{FOLDER}/zip.pth", other_pickle, read_zip, 5),
+    "imported maps": Target(True, f"{MAPS_FOLDER}/plain.h5", fuzz_damage.raw, read_plain, 2),
+    "imported maps, compressed": Target(True, f"{MAPS_FOLDER}/gzip.h5", fuzz_damage.raw, read_gzip, 1),
+    "imported maps, rebuilt": Target(True, f"{MAPS_FOLDER}/plain.h5", rebuilt_maps, read_plain, 1),
     "safetensors": Target(True, f"{FOLDER}/*.safetensors", fuzz_damage.raw, read_safetensors, 3),
     "safetensors, other header": Target(True, f"{FOLDER}/*.safetensors", other_header, read_safetensors, 4),
 }

@@ -1,9 +1,10 @@
 """Kill a run at random instants, start it again until it finishes, and compare its end with a run never interrupted.
 
     python scripts/kill_harness.py CONFIG [--limit N] [--kills N] [--longest SECONDS] [--shards N] [--keep FOLDER]
-                                   [--pairs N] [--seed N]
+                                   [--pairs N] [--seed N] [--grow-from KEY=VALUE ...]
 
-With shards it is also split, each shard and the merge are killed once, and the merged run is compared.
+With --grow-from each run that is killed grows out of a finished one with these settings. With shards it is also split,
+each shard and the merge are killed once, and the merged run is compared.
 
 Then start two processes on one folder at the same moment, several times, and see that exactly one runs.
 
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def started_together(command: list[str]) -> bool:
     return sorted(codes) == [0, 3] and b"another run is writing to" in refused
 
 
+def begun_smaller(command: list[str], settings: Sequence[str]) -> None:
+    """Have a folder hold a finished run with other settings, such as "limit=4" or "explainers=[Gradient]"."""
+    given = [word for setting in settings for word in ("--set", setting)]
+    subprocess.run([*command, *given], check=True, stdout=subprocess.DEVNULL)
+
+
 def split_run(command: list[str], merged: Path, count: int, longest: float) -> int:
     """Run shards in any order, kill each and the merge once, and join them; gives how often something was killed."""
     order, done = random.Random(count).sample(range(1, count + 1), count), 0
@@ -163,6 +170,9 @@ def main() -> None:
     parser.add_argument("--keep", help="leave the merged run in this folder")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--grow-from", nargs="+", default=(), metavar="KEY=VALUE", help="settings of what runs grow from"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
@@ -176,6 +186,8 @@ def main() -> None:
             rounds += 1
             target, longest = killed / str(rounds), min(life, options.longest)
             command = [*explainrun, "--summary-dir", str(target)]
+            if options.grow_from:
+                begun_smaller([*explainrun[:-2], "--summary-dir", str(target)], options.grow_from)
             done += killed_run(command, options.kills - done, longest, options.seed + rounds)
             compare(whole, target, f"run {rounds}: {done} kills so far")
         if options.shards:

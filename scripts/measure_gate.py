@@ -1,8 +1,11 @@
 """Whether `explainrun compare` closes where explanations got worse, and only there, on the bundled example.
 
     python scripts/measure_gate.py FOLDER [--pairs 20]
+    python scripts/measure_gate.py --simulate 1000
 
-Runs that FOLDER holds already are not made again. Three lots of pairs:
+The second form makes no runs but up scores of which the truth is known, so many pairs for each promise of docs/gate.md,
+and prints how often each was kept: about ten minutes. Of the first one, runs that FOLDER holds already are not made
+again. Three lots of pairs:
 
 seeds       the same weights, other seeds: exit code 0 each, at the default tolerance
 noise       weights with Gaussian noise, its size such that InsertionAUC of Gradient falls by 0.05 on 100 other scenes:
@@ -26,6 +29,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+from gate_simulation import simulated
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.runner.config.build import build_runner
@@ -119,10 +123,19 @@ def noises(folder: Path, pairs: int) -> list[Path]:
 def main() -> None:
     """Make the runs, compare them and print the exit codes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--simulate", type=int, metavar="PAIRS", help="make up so many pairs for each promise instead")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--no-compare", action="store_true", help="only make the runs")
     arguments = parser.parse_args()
+    if arguments.simulate:
+        broken = 0
+        for rate in simulated(arguments.simulate):
+            print(rate, flush=True)
+            broken += not rate.kept
+        sys.exit(broken > 0)
+    if arguments.folder is None:
+        parser.error("name a folder, or --simulate")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     lots = {"seeds": seeds(arguments.folder, arguments.pairs), "noise": noises(arguments.folder, arguments.pairs)}
     if arguments.no_compare:

@@ -1,6 +1,6 @@
 """Largest resident set of processes that work on little and on much, side by side.
 
-    python scripts/measure_memory.py merge                       20 shards of 20 samples, and 200
+    python scripts/measure_memory.py merge                       20 shards of 50 samples, and 200
     python scripts/measure_memory.py samples [--set KEY=VALUE]   runs of 200 scenes, and of 2,000
     python scripts/measure_memory.py masks                       RISE with 100 masks, and with 8,000
     python scripts/measure_memory.py channels                    AblationCAM of 10 channels, and of 1,280
@@ -65,7 +65,7 @@ def merges(folder: Path, _: list[str]) -> tuple[str, float, float]:
             write_shard(folder / str(count) / f"shard-{number:03}-of-{count}", number, count)
         return largest_set([sys.executable, "-c", _MERGE, str(folder / str(count))])
 
-    return "merging 20 and 200 shards of 20 samples", merged(20), merged(200)
+    return "merging 20 and 200 shards of 50 samples", merged(20), merged(200)
 
 
 _MERGE = """
@@ -76,7 +76,7 @@ merge(sys.argv[1], Path(sys.argv[1]).glob("shard-*"))
 """
 
 
-def write_shard(root: Path, number: int, count: int, samples: int = 20) -> None:
+def write_shard(root: Path, number: int, count: int, samples: int = 50) -> None:
     """A finished shard of random numbers."""
     plan: dict[str, Any] = {
         "class_names": [str(label) for label in range(_CLASSES)],

@@ -55,6 +55,8 @@ class InputInvariance(Metric):
         try_shift(network, image, self.shift)
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         mine = (id(self), explanation.explainer.name)
         if mine not in explanation.memory:
             for name, found in self._moved(explanation.peers).items():

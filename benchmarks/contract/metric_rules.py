@@ -16,7 +16,7 @@ from ...explainers.contract.rules import Finding, Rule
 from ...explainers.network import Network, half_training
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.metric import Metric
-from .scoring import Scored, Spoiled, checked_explanation, scored
+from .scoring import Scored, Spoiled, checked_explanation, scored, without_network
 
 _GENERATOR = "draw from explanation.view.generator(row, purpose), which gives an image the same numbers everywhere"
 _EACH_ALONE = (
@@ -54,6 +54,23 @@ def _boxes(checked: Checked) -> Iterator[Finding]:
         repeats = isinstance(masked, np.ndarray) and np.array_equal(masked, again, equal_nan=True)
         if repeats and not np.array_equal(masked, without, equal_nan=True):
             yield Finding(expected, f"with masks and without {apart(masked, without)}", fix)
+
+
+def _network_needed(checked: Checked) -> Iterator[Finding]:
+    metric = checked.made()
+    if metric.needs_network:
+        return
+    explanation = checked_explanation(metric, checked, InputXGradient(checked.network()))
+    expected = "the same scores where neither network nor explainer is there, as needs_network = False says"
+    fix = "leave needs_network as it is, True"
+    scores = scored(metric, explanation).scores
+    try:
+        alone = checked.made().score(without_network(explanation))
+    except Exception as error:
+        yield Finding(expected, f"{type(error).__name__}: {error}", fix)
+        return
+    if not np.array_equal(alone, scores, equal_nan=True):
+        yield Finding(expected, apart(alone, scores), fix)
 
 
 def _scores(checked: Checked) -> Iterator[Finding]:
@@ -193,6 +210,7 @@ METRIC_RULES = tuple(
     for name, says, broken in (
         ("constructor", "it passes num_labels and name on where it takes them", _constructor),
         ("boxes", "masks are read only where needs_boxes says so", _boxes),
+        ("network needed", "the network is asked only where needs_network says so", _network_needed),
         ("scores", "score gives a number for each question with a finite map, or NaN", _scores),
         ("direct call", "evaluate gives scores (N,)", _direct_call),
         ("not finite", "a map that is not finite is scored NaN", _not_finite),

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from mindspore import nn
 
 from ...explainers import Explainer, InputXGradient
-from ...explainers.contract.asking import viewed
+from ...explainers.contract.asking import SEED, viewed
 from ...explainers.contract.construction import PASS, Checked
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
 from ...explainers.network import SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER
 from ...explainers.network.tensors import FloatArray, IntArray
-from ..core.explanation import Covering, Explanation, Masks
+from ..core.covered_images import Covering
+from ..core.explanation import Explanation, Masks
 from ..core.metric import Metric
 
 
@@ -107,6 +108,20 @@ def checked_explanation(
     )
 
 
+class _Absent:
+    """Stands where a network or an explainer does."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"it asks the network or the explainer for {name!r}")
+
+
+def without_network(explanation: Explanation) -> Explanation:
+    """The same maps, with nothing in the place of the network and the explainer."""
+    view, absent = explanation.view, cast(Any, _Absent())
+    alone = View(absent, view.images, view.rows, view.labels, sample_ids=view.sample_ids, seed=SEED, logits=view.logits)
+    return Explanation(absent, alone, explanation.maps, explanation.masks)
+
+
 def _masks(view: View) -> Masks:
     """A box for each label, to one side."""
     height, width = view.size
@@ -118,7 +133,6 @@ def _masks(view: View) -> Masks:
 
 
 def _covered_passes(covering: Covering, explanation: Explanation) -> int:
-    """Passes of the covered images of maps with an order; one more for each that is covered throughout."""
-    pixels, rankable = explanation.maps[0].size, int(explanation.rankable.sum())
-    throughout = {image.baseline for image in covering.images if image.last - image.first == pixels}
-    return -(-rankable * len(covering.passing(pixels)) // PASS) + (len(throughout) if rankable else 0)
+    """Passes of what a metric says that it needs; one more for each image that holds one value throughout."""
+    images, uniform = explanation.images_needed([covering])
+    return -(-images // PASS) + len(uniform)

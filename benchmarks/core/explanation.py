@@ -1,10 +1,9 @@
-"""What metrics see: an explainer's maps for the questions of a view, and what the network says of covered images."""
+"""What metrics see: an explainer's maps for the questions of a view, and what the network says of changed images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,40 +11,17 @@ import numpy.typing as npt
 
 from ...explainers import Explainer
 from ...explainers.core.view import View
-from ...explainers.core.windows import choose
-from ...explainers.network import Block, gathered
-from ...explainers.network.tensors import Activation, FloatArray, IntArray
+from ...explainers.network import Block
+from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
+from .asking import Asking, answers_of
+from .covered_images import Covering, Curve, CurvePoints
+from .groups import PIXELS
+from .map_of_question import MapOfQuestion
+from .perturbations import ImageOfView, Perturbation
+from .saliency_order import Order
 
 Masks = npt.NDArray[np.bool_]
-
-
-class CoveredImage(NamedTuple):
-    """A covered image of a question: pixels of rank ``first`` to ``last`` (excluded) have the value ``baseline``.
-
-    Rank 0 is the most salient pixel.
-    """
-
-    first: int
-    last: int
-    baseline: float
-
-
-@dataclass(frozen=True)
-class Covering:
-    """The covered images that a metric asks about, for every question the same.
-
-    Attributes:
-        images: without pixels covered, the untouched one; with all, the baseline alone.
-        activation_fn: from logits to probabilities; the same object each time, since it is known by that.
-    """
-
-    images: tuple[CoveredImage, ...]
-    activation_fn: Activation
-
-    def passing(self, pixels: int) -> set[CoveredImage]:
-        """The images that each question must send through the network: neither untouched nor covered throughout."""
-        return {image for image in self.images if 0 < image.last - image.first < pixels}
 
 
 class WholeBatch(NamedTuple):
@@ -100,7 +76,7 @@ class Explanation:
         self.whole: WholeBatch | None = None
         self._extra = dict(extra or {})
         self._coverings, self._kept = list(coverings), list(coverings)
-        self._found: dict[tuple[int, CoveredImage], FloatArray] = {}  # by activation and image, (Q,)
+        self._asked = False
 
     @cached_property
     def rankable(self) -> Masks:
@@ -126,95 +102,89 @@ class Explanation:
         """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
         self.peers, self.memory, self.whole = (), {}, None
 
-    def order(self, question: int) -> npt.NDArray[np.intp]:
+    def order(self, question: int) -> Order:
         """Flat pixel indices from most to least salient; equal pixels in an order drawn from the image's generator."""
-        rising = -self.maps[question].reshape(-1)
-        chance = self.view.generator(int(self.view.rows[question]), "pixel order").random(rising.size)
-        order = np.argsort(rising, kind="stable")
-        new = np.append(True, rising[order[1:]] != rising[order[:-1]])
-        tied = np.flatnonzero(~new | ~np.append(new[1:], True))
-        equal = order[tied]
-        order[tied] = equal[np.lexsort((chance[equal], np.cumsum(new)[tied]))]
-        return order
+        return MapOfQuestion(self.maps[question], self.image_of(question)).order(PIXELS, least_first=False)
 
     def prepare(self) -> None:
         """Run what the metrics are going to ask; otherwise that happens when the first of them does."""
         if self._coverings:
             self._ask(self._coverings)
 
+    def images_needed(self, coverings: Iterable[Covering] | None = None) -> tuple[int, set[float]]:
+        """How many images have to pass before some coverings are answered, by default those of all metrics.
+
+        And beside them the values of images that hold nothing else, of which a network is asked once.
+        """
+        return self._asking.images_needed(self._coverings if coverings is None else list(coverings))
+
     def probabilities(self, covering: Covering) -> npt.NDArray[np.float64]:
         """(Q, images) probability of each question's label on its covered images; NaN for a map without order."""
-        keys = [(id(covering.activation_fn), image) for image in covering.images]
-        if not self._found.keys() >= set(keys):
-            asked = [covering, *self._coverings] if not self._found else [covering]
-            self._kept.append(covering)  # alive, since it is known by its activation's identity
-            self._ask(asked)
-        return np.stack([self._found[key] for key in keys], axis=1).astype(np.float64)
-
-    def _ask(self, coverings: list[Covering]) -> None:
-        """Have the network say everything about some coverings."""
-        pixels = self.maps[0].size
-        scored = [int(question) for question in np.flatnonzero(self.rankable)]
-        activations = {id(covering.activation_fn): covering.activation_fn for covering in coverings}
-        images = {image for covering in coverings for image in covering.images}
-        for key in activations:
-            for image in images:
-                self._found[key, image] = np.full(len(self.maps), np.nan, np.float32)
-        passing = sorted(set().union(*(covering.passing(pixels) for covering in coverings)))
-        if passing and scored:
-            logits = gathered(self.view.network.streamed_logits(self._covered(scored, passing)))
-            found = self._of_labels(logits, np.repeat(self.view.labels[scored], len(passing)), activations)
-            for key, values in found.items():
-                for image, of_image in zip(passing, values.reshape(len(scored), -1).T, strict=True):
-                    self._found[key, image][scored] = of_image
-        for image in images.difference(passing) if scored else ():
-            known = self._of_labels([self._known(image, scored)], self.view.labels[scored], activations)
-            for key, values in known.items():
-                self._found[key, image][scored] = values
-
-    def _covered(self, questions: list[int], images: list[CoveredImage]) -> Iterator[Block]:
-        """The covered images (C, H, W) of each question in turn."""
-        firsts, lasts = np.array([image[:2] for image in images], np.int32).T
-        baselines = np.array([image.baseline for image in images], np.float32)
-        for question in questions:
-            untouched = self.view.images[self.view.rows[question]]
-            ranks = np.empty(untouched[0].size, np.int32)
-            ranks[self.order(question)] = np.arange(ranks.size, dtype=np.int32)
-            ranks = ranks.reshape(untouched.shape[1:])
-            write = partial(_cover, untouched, ranks, firsts, lasts, baselines)
-            yield Block((len(images), *untouched.shape), write)
-
-    def _known(self, image: CoveredImage, questions: list[int]) -> FloatArray:
-        """Logits (questions, classes) of images that need not run again: untouched, or covered throughout."""
-        if image.first == image.last:
-            untouched: FloatArray = self.view.logits[self.view.rows[questions]]
-            return untouched
-        logits = self.view.network.uniform_logits(image.baseline, self.view.images.shape[1:])
-        return np.broadcast_to(logits, (len(questions), len(logits)))
-
-    def _of_labels(
-        self, parts: Iterable[FloatArray], labels: IntArray, activations: Mapping[int, Activation]
-    ) -> dict[int, FloatArray]:
-        """The probability (rows,) of each row's label, by activation, from parts of the rows' logits."""
-        found, first = {key: np.empty(len(labels), np.float32) for key in activations}, 0
-        for logits in parts:
-            rows = slice(first, first + len(logits))
-            for key, activation_fn in activations.items():
-                probabilities = self.view.network.activated(logits, activation_fn)
-                found[key][rows] = probabilities[np.arange(len(logits)), labels[rows]]
-            first = rows.stop
+        self._answered(covering)
+        found = np.full((len(self.maps), len(covering.images)), np.nan)
+        for question in self._scored:
+            found[question] = self._asking.answers(question, covering.static, covering.activation_fn)
         return found
 
+    def curve(self, curve: Curve, covering: Covering) -> list[CurvePoints | None]:
+        """Along a curve of a covering, what is said of each question; None where what the curve covers has no order."""
+        self._answered(covering)
+        found: list[CurvePoints | None] = [None] * len(self.maps)
+        for question, map_ in self._scored.items():
+            if images := map_.points(curve):
+                removed = np.array([image.last for image in images]) / map_.number(curve.groups)
+                found[question] = CurvePoints(removed, self._asking.answers(question, images, covering.activation_fn))
+        return found
 
-def _cover(
-    untouched: FloatArray,
-    ranks: npt.NDArray[np.int32],
-    firsts: npt.NDArray[np.int32],
-    lasts: npt.NDArray[np.int32],
-    baselines: FloatArray,
-    which: slice,
-    out: FloatArray,
-) -> None:
-    """Make some covered images, of which each covers pixels from its first rank to its last (excluded)."""
-    first, last = (of_images[which, None, None] for of_images in (firsts, lasts))
-    choose((ranks >= first) & (ranks < last), baselines[which, None, None, None], untouched, out)
+    def covered_images(self, question: int, curve: Curve) -> Block | None:
+        """The images along a curve, as the network sees them; None where what it covers has no order."""
+        map_ = self._scored.get(question)
+        images = () if map_ is None else map_.points(curve)
+        return None if map_ is None or not images else map_.block(images)
+
+    def on_copies(self, perturbation: Perturbation, covering: Covering) -> list[npt.NDArray[np.float64] | None]:
+        """What is said of each label on changed copies (copies,) of the image; None for a map without order."""
+        self._answered(covering)
+        found: list[npt.NDArray[np.float64] | None] = [None] * len(self.maps)
+        for question in self._scored:
+            row, label = int(self.view.rows[question]), int(self.view.labels[question])
+            found[question] = self._asking.answers_on_copies(row, label, perturbation, covering.activation_fn)
+        return found
+
+    def untouched(self, covering: Covering) -> npt.NDArray[np.float64]:
+        """(Q,) probability of each question's label on the image as it is."""
+        rows, places = self.view.rows, np.arange(len(self.view.rows))
+        probabilities = answers_of(self.view, self.view.logits[rows], covering.activation_fn)
+        found: npt.NDArray[np.float64] = probabilities[places, self.view.labels].astype(np.float64)
+        return found
+
+    def image_of(self, question: int) -> ImageOfView:
+        """A question's image, and what is known about it."""
+        return ImageOfView(self.view, int(self.view.rows[question]), self._shared)
+
+    @property
+    def _shared(self) -> dict[Any, Any]:
+        return self.memory if self.whole is None else self.whole.memory
+
+    @cached_property
+    def _scored(self) -> dict[int, MapOfQuestion]:
+        """The questions whose maps have an order."""
+        return {
+            question: MapOfQuestion(self.maps[question], self.image_of(question))
+            for question in np.flatnonzero(self.rankable).tolist()
+        }
+
+    @cached_property
+    def _asking(self) -> Asking:
+        return Asking(self.view, self._scored, self._shared)
+
+    def _answered(self, covering: Covering) -> None:
+        """Make sure that a covering is answered."""
+        if not self._asking.has_answers(covering):
+            asked = [covering] if self._asked else [covering, *self._coverings]
+            self._kept.append(covering)  # alive, since it is known by its activation's identity
+            self._ask(asked)
+
+    def _ask(self, coverings: list[Covering]) -> None:
+        self._asking.ask(coverings)
+        self._asked = True

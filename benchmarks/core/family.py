@@ -13,7 +13,8 @@ from ...explainers.core.view import View
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import nearest
-from .explanation import Covering, Explanation
+from .covered_images import Covering
+from .explanation import Explanation
 from .metric import Metric, Scores
 
 
@@ -41,6 +42,7 @@ class MetricFamily(Metric):
         self.member = self.members[metric](num_labels, **options)
         super().__init__(num_labels, self.member.name)
         self.needs_boxes, self.higher_is_better = self.member.needs_boxes, self.member.higher_is_better
+        self.needs_network = self.member.needs_network
         self.control_sensitive, self.map_recomputations = self.member.control_sensitive, self.member.map_recomputations
         self.recomputed_together = self.member.recomputed_together
 
@@ -61,6 +63,9 @@ class MetricFamily(Metric):
 
     def extra_questions(self, view: View) -> Iterable[tuple[int, int]]:
         return self.member.extra_questions(view)
+
+    def check_images(self, shape: tuple[int, ...]) -> None:
+        self.member.check_images(shape)
 
     def covering(self, size: tuple[int, int]) -> Covering | None:
         return self.member.covering(size)

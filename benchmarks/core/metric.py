@@ -20,7 +20,8 @@ from ...explainers.core.view import View, asked_labels
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Network, Output
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, take_over
-from .explanation import Covering, Explanation
+from .covered_images import Covering
+from .explanation import Explanation
 
 Scores = npt.NDArray[np.float64]
 
@@ -37,6 +38,8 @@ class Metric(Configured, ABC):
     Attributes:
         higher_is_better: which way scores go.
         needs_boxes: whether it asks where labels are.
+        needs_network: whether it asks the network or the explainer anything. One that goes by the maps, the images and
+            where labels are alone says False: maps that are there can then be scored without loading a network.
         map_recomputations: how often it has every map made again, as far as that is known without the network.
         recomputed_together: metrics with an equal one look at the same maps, which are made again once for all of them;
             None for one that shares with none.
@@ -49,6 +52,7 @@ class Metric(Configured, ABC):
 
     higher_is_better: bool = True
     needs_boxes: bool = False
+    needs_network: bool = True
     map_recomputations: int = 0
     recomputed_together: Hashable = None
     control_sensitive: bool = True
@@ -100,6 +104,16 @@ class Metric(Configured, ABC):
         those that another metric needs as well, the untouched one and the one covered throughout (asked once per run).
         """
         return None
+
+    def check_images(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that it cannot score; asked before the first pass.
+
+        Args:
+            shape: (C, H, W) of each image.
+
+        Raises:
+            ValueError: if it cannot.
+        """
 
     def evaluate(
         self,
@@ -159,6 +173,7 @@ class Metric(Configured, ABC):
         labels = asked_labels(targets, len(images))
         if self.num_labels is not None and labels.max() >= self.num_labels:
             raise ValueError(f"targets must lie in 0..{self.num_labels - 1}, got {labels.max()}")
+        self.check_images(images.shape[1:])
         explainer = explainer.for_images(images)
         self.check_network(explainer.network)
         shape = (*labels.shape, *images.shape[2:])

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from mindspore import nn
 
-from ...explainers.arguments import real_number, whole_number, yes_or_no
+from ...explainers.arguments import whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
-from ..core.explanation import CoveredImage, Covering, Explanation
+from ..core.covered_images import CoveredImage, Covering, steps_of
+from ..core.explanation import Explanation
 from ..core.family import MetricFamily
 from ..core.metric import Metric, Scores
+from ..core.removal import checked_removal
 
 
 class _Perturbing(Metric):
@@ -26,10 +28,11 @@ class _Perturbing(Metric):
         steps: pieces in which pixels are taken; by default the whole part of sqrt(H W), and never more than H W.
         baseline: value of covered pixels, as the network takes them.
         name: see ``Metric``.
+        removal: "value" for the baseline, "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
 
     Raises:
         TypeError: if activation_fn cannot be called.
-        ValueError: if num_labels or steps is below 1 or the baseline is not finite.
+        ValueError: if num_labels or steps is below 1, the baseline is not finite, or there is no such removal.
     """
 
     def __init__(
@@ -39,20 +42,20 @@ class _Perturbing(Metric):
         steps: int | None = None,
         baseline: float = 0.0,
         name: str | None = None,
+        removal: str = "value",
     ) -> None:
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
         self.steps = None if steps is None else whole_number(steps, "steps")
-        self.baseline = real_number(baseline, "baseline")
+        self._removal = checked_removal(removal, baseline)
 
     def _edges(self, size: tuple[int, int]) -> list[int]:
         """How many pixels are taken after 0, 1, ... steps."""
         pixels = size[0] * size[1]
-        steps = min(self.steps or isqrt(pixels), pixels)
-        return [step * pixels // steps for step in range(steps + 1)]
+        return steps_of(pixels, self.steps or isqrt(pixels))
 
     def _covering(self, spans: Iterable[tuple[int, int]]) -> Covering:
-        return Covering(tuple(CoveredImage(*span, self.baseline) for span in spans), self.activation_fn)
+        return Covering(tuple(CoveredImage(*span, self._removal) for span in spans), self.activation_fn)
 
 
 class _CurveAUC(_Perturbing):
@@ -66,6 +69,7 @@ class _CurveAUC(_Perturbing):
         normalized: divide the curve by the probability of the whole image, since the bare area also measures the
             network's confidence; NaN where that probability is 0.
         name: see ``Metric``.
+        removal: see above.
     """
 
     uncovers: ClassVar[bool]
@@ -78,8 +82,9 @@ class _CurveAUC(_Perturbing):
         baseline: float = 0.0,
         normalized: bool = False,
         name: str | None = None,
+        removal: str = "value",
     ) -> None:
-        super().__init__(num_labels, activation_fn, steps, baseline, name)
+        super().__init__(num_labels, activation_fn, steps, baseline, name, removal)
         self.normalized = yes_or_no(normalized, "normalized")
 
     def areas(self, explanation: Explanation) -> Scores:
@@ -109,9 +114,9 @@ class InsertionAUC(_CurveAUC):
     Petsiuk, Das, Saenko: RISE (2018), section 4.1. The curve runs over the fraction of uncovered pixels from 0 to 1,
     both ends included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
 
-    Args and errors: ``steps``, ``baseline`` and ``activation_fn`` as in ``NaiveFaithfulness``; ``normalized`` divides
-    the curve by the probability of the whole image, since the bare area also measures the network's confidence; the
-    area may then exceed 1.
+    Args and errors: ``steps``, ``baseline``, ``removal`` and ``activation_fn`` as in ``NaiveFaithfulness``;
+    ``normalized`` divides the curve by the probability of the whole image, since the bare area also measures the
+    network's confidence; the area may then exceed 1.
     """
 
     uncovers = True

@@ -10,13 +10,16 @@ from ...explainers.arguments import real_number
 from ..core.explanation import Explanation, Masks
 from ..core.family import MetricFamily
 from ..core.metric import Metric, Scores
+from .base import LocalizationMetric, quotient, required
 
 
 class PointingGame(Metric):
-    """1 where some pixel close to the map's maximum lies in a box of the label, else 0.
+    """1 where some pixel close to the map's maximum lies in a box, or the mask, of the label, else 0.
 
     Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016), section 4.2. Of several maxima one is drawn
-    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a box.
+    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a place. On images
+    that are hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the
+    maximum's own pixel. Each score is 0 or 1, so few questions part maps badly.
 
     Args:
         num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
@@ -28,7 +31,7 @@ class PointingGame(Metric):
         ValueError: if num_labels is below 1 or the tolerance is not above 0.
     """
 
-    needs_boxes = True
+    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, tolerance: float = 15, name: str | None = None) -> None:
         super().__init__(num_labels, name)
@@ -47,10 +50,10 @@ class PointingGame(Metric):
 
 
 class IoSR(Metric):
-    """Intersection over salient region: the share of the salient pixels that lie in a box of the label, in 0..1.
+    """Intersection over salient region: the share of the salient pixels that lie where the label is, in 0..1.
 
     A pixel is salient where the map exceeds ``threshold`` times its maximum. NaN for a constant map, one that is not
-    finite or has no positive value, or a label without a box.
+    finite or has no positive value, or a label without a box or mask.
 
     Args:
         num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
@@ -61,13 +64,11 @@ class IoSR(Metric):
         ValueError: if num_labels is below 1 or the threshold lies outside.
     """
 
-    needs_boxes = True
+    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(num_labels, name)
-        self.threshold = real_number(threshold, "threshold")
-        if not 0 <= self.threshold < 1:
-            raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
+        self.threshold = _share_below_1(threshold)
 
     def score(self, explanation: Explanation) -> Scores:
         maps, masks = explanation.maps, required(explanation.masks, self)
@@ -76,6 +77,39 @@ class IoSR(Metric):
         scored = explanation.rankable & (largest[:, 0, 0] > 0) & masks.any(axis=(1, 2))
         inside = (salient & masks).sum(axis=(1, 2)) / salient.sum(axis=(1, 2)).clip(min=1)
         return np.where(scored, inside, np.nan)
+
+
+class IoU(LocalizationMetric):
+    """Intersection over union of the salient pixels and the label's place, in 0..1; higher is better.
+
+    ``|salient and inside| / |salient or inside|``, a pixel being salient where the map exceeds ``threshold`` times its
+    maximum. Jaccard's index, with the threshold of Zhou et al.: Learning Deep Features for Discriminative Localization
+    (2016), section 3.2, who draw a box around what exceeds 20 % of the maximum. 1 where the salient pixels are those
+    inside, 0 where none is. Scaling a map changes nothing; the threshold changes much, so only scores of the same one
+    compare. NaN for a map without a value above 0, a constant or infinite one, or a label whose place is unknown.
+
+    What it does not say: whether the network looks at the object; a map that shows rightly that one corner of it is
+    enough for the network scores low, as does a fine-grained one with gaps. A right map with few pixels far above all
+    others may score below a random one, which gets about the share of the image that the label takes up.
+
+    Args:
+        threshold: share of the maximum, in 0..1 (1 excluded).
+        name: see ``Metric``.
+
+    Raises:
+        ValueError: if the threshold lies outside.
+    """
+
+    def __init__(self, threshold: float = 0.2, name: str | None = None) -> None:
+        super().__init__(name)
+        self.threshold = _share_below_1(threshold)
+
+    def located(self, values: Scores, inside: Masks) -> Scores:
+        largest = values.max(axis=1, keepdims=True)
+        salient = values > self.threshold * largest
+        overlap = quotient((salient & inside).sum(axis=1), (salient | inside).sum(axis=1))
+        found: Scores = np.where(largest[:, 0] > 0, overlap, np.nan)
+        return found
 
 
 class Localization(MetricFamily):
@@ -103,12 +137,12 @@ def _peak(explanation: Explanation, question: int) -> int:
     return int(peaks[0] if len(peaks) == 1 else explanation.order(question)[0])
 
 
-def required(masks: Masks | None, metric: Metric) -> Masks:
-    """The masks, which a localization metric cannot do without.
+def _share_below_1(threshold: float) -> float:
+    """A threshold, as a share of a map's maximum.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if it is not a number from 0 to 1, 1 excluded.
     """
-    if masks is None:
-        raise ValueError(f"{metric.name} needs the places of the labels: a dataset with a bboxes column, or a mask")
-    return masks
+    if not 0 <= real_number(threshold, "threshold") < 1:
+        raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
+    return float(threshold)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from ...explainers.arguments import whole_number
+from ...explainers.arguments import one_of, whole_number
 from ...explainers.core.explainer import Explainer
 from ...explainers.core.measured_size import PassSize
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
@@ -16,9 +16,9 @@ from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.random_weights import check_weights
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores
-from ..robustness.noisy_images import Noise
+from ..core.noisy_images import Noise
 from .random_weight_maps import ORDERS, Randomization, by_steps
-from .similarity import SIMILARITIES, checked_similarity, one_of, similarities
+from .similarity import SIMILARITIES, checked_similarity, similarities
 
 
 class _RandomWeights(Metric):
@@ -67,6 +67,8 @@ class _OfLayers(_RandomWeights):
         self.randomization = Randomization(self.order, self.layers, smoothing)
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         means: Scores = self.measured(explanation).mean(axis=0)
         return means
 
@@ -208,6 +210,8 @@ class EfficientMPRT(_RandomWeights):
         self.bins, self.randomization = whole_number(bins, "bins", 2), Randomization("top_down", 1)
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         found: Scores = self.measured(explanation)[-1]
         return found
 

@@ -10,7 +10,7 @@ from mindspore import nn
 
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import View
-from ...explainers.network.tensors import FloatArray, IntArray
+from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.random_weights import (
     WeightLayer,
     count_weight_layers,
@@ -21,7 +21,7 @@ from ..core.changed_network import asked_of
 from ..core.explanation import Explanation
 from ..core.map_passes import count_map_passes
 from ..core.metric import Scores
-from ..robustness.noisy_images import Noise, make_noisy_maps, with_noise
+from ..core.noisy_images import Noise, maps_of_copies, with_noise
 
 ORDERS = {
     "top_down": "from the last layer to the first, all layers before a step random as well",
@@ -113,10 +113,10 @@ def _smoothed(explanations: Sequence[Explanation], noise: Noise, view: View) -> 
     """The same, averaged over noisy copies of the images."""
     sums = {one.explainer.name: np.zeros((len(view.rows), *view.size)) for one in explanations}
 
-    def note(explanation: Explanation, places: IntArray, _draws: IntArray, maps: FloatArray) -> None:
-        np.add.at(sums[explanation.explainer.name], places, maps)
-
-    errors = make_noisy_maps(explanations, with_noise(noise, view, explanations[0].count_passes), note)
+    near, errors = with_noise(noise, view, explanations[0].count_passes), dict[str, ValueError]()
+    for places, _, maps in maps_of_copies(explanations, near, errors):
+        for name, of in maps.items():
+            np.add.at(sums[name], places, of)
     made = {name: (of / noise.samples).astype(np.float32) for name, of in sums.items() if name not in errors}
     return made, errors
 

@@ -9,10 +9,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
+from ...explainers.arguments import one_of
 from ...explainers.core.resize import stretched
 from ...explainers.network.tensors import FloatArray
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
 from ..core.metric import Scores
 
 _WINDOW = 7  # pixels a side, or the largest odd number of them that fits
@@ -78,16 +77,3 @@ def checked_similarity(similarity: Any) -> str:
         ValueError: if there is none of that name.
     """
     return one_of(similarity, SIMILARITIES, "similarity")
-
-
-def one_of(given: Any, known: Mapping[str, Any], what: str) -> str:
-    """A name among those that are known.
-
-    Raises:
-        ValueError: if it is none of them.
-    """
-    if not isinstance(given, str) or given not in known:
-        words = "no {what} {given!r}; {nearest}"
-        values = {"what": what, "given": given, "nearest": nearest(str(given), known)}
-        raise ValueError(Problem.of("choice-unknown", words, **values))
-    return str.__str__(given)

@@ -12,7 +12,7 @@ from ...explainers.core.view import View
 from ...explainers.network import layer_outputs
 from ...explainers.network.tensors import FloatArray, IntArray
 from ..core.explanation import Explanation
-from .noisy_images import Noise, NoisyImages, make_noisy_maps, with_noise
+from ..core.noisy_images import Noise, NoisyImages, maps_of_copies, with_noise
 
 EPS = 1e-6  # what stands for 0 in a divisor, as in OpenXAI and Quantus
 Changes = npt.NDArray[np.float64]
@@ -144,11 +144,13 @@ def _map_changes(explanation: Explanation, near: NoisyImages, noise: Noise) -> d
     questions = len(explanation.view.rows)
     changes = {peer.explainer.name: MapChanges.nothing(questions, noise.samples) for peer in explanation.peers}
 
-    def note(peer: Explanation, places: IntArray, draws: IntArray, maps: FloatArray) -> None:
-        with np.errstate(invalid="ignore"):  # NaN is handed on
-            changes[peer.explainer.name].note(places, draws, peer.maps[places], maps)
-
-    return {**changes, **make_noisy_maps(explanation.peers, near, note)}
+    before = {peer.explainer.name: peer.maps for peer in explanation.peers}
+    refused: dict[str, ValueError] = {}
+    for places, copies, maps in maps_of_copies(explanation.peers, near, refused):
+        for name, after in maps.items():
+            with np.errstate(invalid="ignore"):  # NaN is handed on
+                changes[name].note(places, near.copies[copies, 1], before[name][places], after)
+    return {**changes, **refused}
 
 
 def _layer_distances(view: View, near: NoisyImages, layer: str, count_passes: Callable[[str, int], None]) -> Changes:

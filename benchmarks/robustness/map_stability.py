@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores
+from ..core.noisy_images import Noise
 from .map_changes import Changes, MapChanges, NoisyQuestions
-from .noisy_images import Noise
 
 
 class MapStability(Metric):
@@ -37,6 +37,8 @@ class MapStability(Metric):
         self.map_recomputations, self.recomputed_together = self.samples, self.noise
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         noisy = NoisyQuestions(explanation, self.noise)
         scores = self.of_changes(explanation, noisy.maps(), noisy)
         return np.where(np.isfinite(scores), scores, np.nan)

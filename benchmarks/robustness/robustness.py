@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...explainers.arguments import real_number, whole_number
+from ...explainers.arguments import positive_number
 from ...explainers.core.view import View
-from ...explainers.network.tensors import Activation, FloatArray, IntArray, checked_activation
+from ...explainers.network.tensors import Activation, FloatArray, checked_activation
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores
-from .noisy_images import Noise, NoisyImages, make_noisy_maps
+from ..core.noisy_images import Noise, NoisyImages, maps_of_copies
 
 _DRAWN_AGAIN = 3
 
@@ -23,8 +23,8 @@ class Robustness(Metric):
     ``|s(x + noise) - s(x)| / |s(x)|`` over several draws. Noise is uniform in plus and minus ``radius`` times the
     image's range. A draw that moves the prediction too far is made again, up to three times; then it counts as it is.
     Every image draws from its own generator, the same noise for all explainers, whose passes on it are shared. NaN
-    where the map is zero or a map is not finite. Costs ``samples`` times the maps, and the passes that look at the
-    predictions.
+    where the map is zero or a map is not finite, and for an explainer that has no maps of changed images
+    (``recomputable`` is False). Costs ``samples`` times the maps, and the passes that look at the predictions.
 
     Args:
         num_labels: how many classes the network has.
@@ -53,12 +53,13 @@ class Robustness(Metric):
     ) -> None:
         super().__init__(num_labels, name)
         self.activation_fn = checked_activation(activation_fn)
-        self.samples = self.map_recomputations = whole_number(samples, "samples")
-        self.radius, self.threshold = real_number(radius, "radius"), real_number(threshold, "threshold")
-        if self.radius <= 0 or self.threshold <= 0:
-            raise ValueError(f"radius and threshold must be above 0, got {radius} and {threshold}")
+        self._noise, self.threshold = Noise.checked(samples, radius), positive_number(threshold, "threshold")
+        self.samples, self.radius = self._noise.samples, self._noise.radius
+        self.map_recomputations = self.samples
 
     def score(self, explanation: Explanation) -> Scores:
+        if not explanation.explainer.recomputable:
+            return np.full(len(explanation.maps), np.nan)
         mine = (id(self), explanation.explainer.name)
         if mine not in explanation.memory:
             view, memory = explanation.whole or (explanation.view, explanation.memory)
@@ -75,7 +76,7 @@ class Robustness(Metric):
 
     def noise(self, view: View, row: int, draw: int, attempt: int) -> FloatArray:
         """The noise (C, H, W) that an image gets."""
-        return Noise(self.samples, self.radius).drawn(view, row, draw, attempt)
+        return self._noise.drawn(view, row, draw, attempt)
 
     def _noisy(self, view: View, count_passes: Callable[[str, int], None]) -> NoisyImages:
         """Draw noise until predictions stay where they are."""
@@ -83,7 +84,8 @@ class Robustness(Metric):
         copies = np.array([(row, draw) for draw in range(self.samples) for row in rows])
         attempts, logits = np.zeros(len(copies), int), np.zeros((len(copies), view.logits.shape[1]), np.float32)
         before = view.network.activated(view.logits, self.activation_fn)
-        near, left = NoisyImages(self.noise, view, copies, attempts, lambda: logits), np.arange(len(copies))
+        near = NoisyImages(self._noise, view, copies=copies, attempts=attempts, logits=lambda: logits)
+        left = np.arange(len(copies))
         for attempt in range(1 + _DRAWN_AGAIN):
             attempts[left] = attempt
             count_passes("noise", len(left))
@@ -99,13 +101,13 @@ class Robustness(Metric):
 def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
     """How far each explainer's maps move at most (Q,), relative to their length; or why it refuses noisy images."""
     furthest = {explanation.explainer.name: np.zeros(len(near.view.rows)) for explanation in explanations}
-
-    def note(explanation: Explanation, places: IntArray, _draws: IntArray, maps: FloatArray) -> None:
-        with np.errstate(invalid="ignore"):  # NaN is handed on
-            moved = _length(maps - explanation.maps[places])
-            np.maximum.at(furthest[explanation.explainer.name], places, moved)
-
-    errors = make_noisy_maps(explanations, near, note)
+    errors: dict[str, ValueError] = {}
+    for places, _, maps in maps_of_copies(explanations, near, errors):
+        for explanation in explanations:
+            name = explanation.explainer.name
+            if name in maps:
+                with np.errstate(invalid="ignore"):  # NaN is handed on
+                    np.maximum.at(furthest[name], places, _length(maps[name] - explanation.maps[places]))
     for explanation in explanations:
         length = _length(explanation.maps)
         moved = furthest[explanation.explainer.name]

@@ -19,6 +19,7 @@ from ..network.tensors import FloatArray, IntArray
 from .construction import PASS
 
 Arrays = dict[str, npt.NDArray[Any]]
+SEED = 4  # of views, where a rule chooses no other
 Numbers = npt.NDArray[np.floating[Any]]
 
 
@@ -27,7 +28,7 @@ def viewed(
     images: FloatArray,
     questions: tuple[IntArray, IntArray],
     ids: IntArray | None = None,
-    seed: int = 4,
+    seed: int = SEED,
 ) -> View:
     """A view of questions, (Q,) rows and (Q,) labels, on images whose ids are by default 0..N-1."""
     network = Network(explainer.network, PASS, fill=True)

@@ -35,7 +35,8 @@ class Explainer(Configured, ABC):
 
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
-    is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``.
+    is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
+    has maps of a run's samples alone, and none of changed images, is not ``recomputable``.
     ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
     that.
 
@@ -53,6 +54,7 @@ class Explainer(Configured, ABC):
     signed: bool | None = None
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
+    recomputable: ClassVar[bool] = True
     error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
     error_told: ClassVar[Any] = Renamed("error_format")
 

@@ -22,10 +22,13 @@ class Registry(Mapping[str, Any]):
         kind: what the names stand for, for error messages ("explainer").
         group: the entry point group ("explainrun.explainers").
         classes: our own, each known by its ``__name__``.
+        other_names: further names of these, which are found and not listed.
     """
 
-    def __init__(self, kind: str, group: str, classes: Iterable[type[Any]]) -> None:
-        self._kind, self._group = kind, group
+    def __init__(
+        self, kind: str, group: str, classes: Iterable[type[Any]], other_names: Mapping[str, type[Any]] | None = None
+    ) -> None:
+        self._kind, self._group, self._other_names = kind, group, dict(other_names or {})
         self._own = {f"{cls.__module__}:{cls.__qualname__}": cls for cls in classes}
 
     @cached_property
@@ -48,6 +51,8 @@ class Registry(Mapping[str, Any]):
             ImportError: if the package that gives it cannot be imported.
             AttributeError: if its module has no such class.
         """
+        if name not in self._targets and name in self._other_names:
+            return self._other_names[name]
         if name not in self._targets:
             words = "no {kind} {name!r}; {nearest}"
             raise ValueError(Problem.of("name-unknown", words, kind=self._kind, name=name, nearest=nearest(name, self)))
@@ -66,7 +71,7 @@ class Registry(Mapping[str, Any]):
         return len(self._targets)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._targets
+        return name in self._targets or name in self._other_names
 
 
 def _imported(target: str) -> Any:

@@ -81,6 +81,11 @@ class View:
         seed: what randomness starts from.
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
         outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
+        changed_copies: whether they are copies of samples that were changed.
+
+    Attributes:
+        of_samples: whether the images are samples as a dataset gave them, by their ids: not those of a direct call,
+            which names none, nor changed copies.
     """
 
     def __init__(
@@ -95,8 +100,10 @@ class View:
         seed: int = 0,
         logits: FloatArray | Callable[[], FloatArray] | None = None,
         outputs: Mapping[str, FloatArray] | None = None,
+        changed_copies: bool = False,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
+        self.of_samples = sample_ids is not None and not changed_copies
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
         self._derivatives: dict[Rule, Derivatives] = {}
@@ -132,7 +139,7 @@ class View:
         for first in range(0, len(self.rows), size):
             yield self.subset(slice(first, first + size))
 
-    def subset(self, questions: slice) -> View:
+    def subset(self, questions: slice | IntArray) -> View:
         """A view of some of the questions, which shares nothing but the images."""
         return self.asking(self.rows[questions], self.labels[questions])
 
@@ -143,7 +150,7 @@ class View:
             rows: (Q,) which image each question is about.
             labels: (Q,) which label it asks about.
         """
-        return View(
+        part = View(
             self.network,
             self.images,
             rows,
@@ -153,6 +160,8 @@ class View:
             seed=self._seed,
             logits=lambda: self.logits,
         )
+        part.of_samples = self.of_samples
+        return part
 
     def with_images(
         self,
@@ -175,8 +184,17 @@ class View:
             needs: of all explainers that shall look at it.
             network: where passes run; by default the same.
         """
-        ids, network = self.sample_ids[rows], network or self.network
-        return View(network, images, asked, labels, needs=needs, sample_ids=ids, seed=self._seed, logits=logits)
+        return View(
+            network or self.network,
+            images,
+            asked,
+            labels,
+            needs=needs,
+            sample_ids=self.sample_ids[rows],
+            seed=self._seed,
+            logits=logits,
+            changed_copies=True,
+        )
 
     parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
 

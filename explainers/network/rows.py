@@ -8,6 +8,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+import numpy.typing as npt
 
 from ...summary_format.probe import AGREES
 from .graphs.compiling import GraphRefusedError
@@ -16,6 +17,12 @@ from .tensors import FloatArray, IntArray, check_labels
 ACTIVATED_TOGETHER = 256  # rows of logits: waiting for a device costs more than the activation of one pass
 _ROWS_AT_FIRST = 64  # of a pass, which may be given room for more than there will be
 _STEPS: Mapping[Any, float] = {ms.float16: 2.0**-10, ms.bfloat16: 2.0**-7}  # from 1 to the next number
+
+
+def filled_up(rows: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """So many rows: these, and copies of the last one."""
+    lacking = size - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)]) if lacking else np.ascontiguousarray(rows)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,14 @@ class Block:
         if isinstance(row, Block):
             return row
         return cls((times, *np.shape(row)), lambda _, out: np.copyto(out, row, casting="same_kind"))
+
+    def parts(self, size: int = 16) -> Iterator[FloatArray]:
+        """Its rows, so many at a time, each part in the same memory as the one before."""
+        memory = np.empty((min(size, self.shape[0]), *self.shape[1:]), np.float32)
+        for first in range(0, self.shape[0], size):
+            part = memory[: self.shape[0] - first]
+            self.write(slice(first, first + len(part)), part)
+            yield part
 
 
 def in_passes(rows: Iterable[FloatArray | Block], size: int) -> Iterator[FloatArray]:

@@ -23,7 +23,7 @@ from .mc_dropout import DropoutPlaces
 from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
-from .rows import ACTIVATED_TOGETHER, Block, check_agreement, gathered, in_passes
+from .rows import ACTIVATED_TOGETHER, Block, check_agreement, filled_up, gathered, in_passes
 from .taps import Derivatives, joined_derivatives, noting_shapes
 from .tensors import (
     Activation,
@@ -61,6 +61,7 @@ class Network:
         graphs: the passes that run compiled.
         trial: images (N, C, H, W) on which graphs are tried; None for those of the pass at hand.
         dropout: where the masks of uncertainty act, and whether they share what comes before; see ``prepare_dropout``.
+        before_forward: called once, before the next forward pass that gives logits.
         after_pass: called after each pass.
         layer_runs: what each layer that was read did in a pass.
         type: in which the cell takes images.
@@ -88,8 +89,8 @@ class Network:
         self.cell, self.pass_size = checked_network(cell), pass_size
         self.passes, self.dropout = Passes(), DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
-        self.layer_runs: dict[str, LayerRun] = {}
-        self._fill, self.written = fill, Written(cell)
+        self.before_forward = self.after_pass
+        self.layer_runs, self._fill, self.written = dict[str, LayerRun](), fill, Written(cell)
         self._latest: Tensor | None = None
         self._activations: list[Activation] = []  # that were checked
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
@@ -120,6 +121,8 @@ class Network:
         Raises:
             ValueError: if the network does not return (N, classes).
         """
+        begin, self.before_forward = self.before_forward, lambda: None
+        begin()
         for chunk in in_passes(rows, self.pass_size):
             full, forward = self.filled(chunk), self._forward
             if forward is None:
@@ -393,7 +396,4 @@ class Network:
 
     def filled(self, rows: npt.NDArray[Any], size: int | None = None, *, always: bool = False) -> npt.NDArray[Any]:
         """Rows of a pass, filled up with copies of the last one where passes shall have one shape, or always."""
-        lacking = (size or self.pass_size) - len(rows)
-        if not (self._fill or always) or lacking == 0:
-            return np.ascontiguousarray(rows)
-        return np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
+        return filled_up(rows, (size or self.pass_size) if self._fill or always else len(rows))

@@ -11,8 +11,8 @@ from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.plural import plural
 from ...summary_format.storage.destinations import check_destination, is_standard_output, is_written_directly
 from ...summary_format.storage.whole_file import remove_leftovers
-from .errors import ended_by_signals, exit_with, reported_read_errors
-from .standard_streams import echo, echo_bytes, report
+from .process.errors import ended_by_signals, exit_with, reported_read_errors
+from .process.standard_streams import echo, echo_bytes, report
 
 if TYPE_CHECKING:
     from ..comparison import ScoredRun

@@ -13,8 +13,8 @@ import click
 from ...summary_format.errors import SeveralProblemsError
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
 from ..problems import Problems
-from .errors import ended_by_signals, exit_with
-from .standard_streams import echo, report
+from .process.errors import ended_by_signals, exit_with
+from .process.standard_streams import echo, report
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, ScoredRun
@@ -36,6 +36,9 @@ class Asked:
         explainers: which alone to compare; empty for all.
         metrics: the same of metrics.
         maps: whether to compare maps too.
+        floors: as texts.
+        by: what to make slices by; None for what the rules say.
+        require: what to require; None for what the rules say.
     """
 
     baseline: Path
@@ -46,6 +49,9 @@ class Asked:
     explainers: tuple[str, ...]
     metrics: tuple[str, ...]
     maps: bool
+    floors: tuple[str, ...]
+    by: str | None
+    require: str | None
 
     @property
     def named(self) -> tuple[str, str]:
@@ -71,7 +77,16 @@ class Compared:
 )  # fmt: skip
 @click.option(
     "--rules", type=click.Path(path_type=Path), metavar="FILE",
-    help="Read tolerances and alpha from a YAML file.",
+    help="Read tolerances, floors, alpha, by and require from a YAML file.",
+)  # fmt: skip
+@click.option(
+    "--floor", "floors", multiple=True, metavar="[EXPLAINER/]METRIC=F",
+    help="Fail where the candidate's own mean is worse than this, beyond noise; repeatable.",
+)  # fmt: skip
+@click.option("--by", type=click.Choice(["label"]), help="Judge the questions about each true label too.")
+@click.option(
+    "--require", type=click.Choice(["shown"]),
+    help="Fail also where the samples do not show that all is well.",
 )  # fmt: skip
 @click.option(
     "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="A",
@@ -89,21 +104,40 @@ def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Check whether the explanations of CANDIDATE are worse than those of BASELINE.
 
     Each is a finished run (a summary folder, a data folder in it or its results.h5) or a file that `explainrun
-    baseline` kept. A regression is a mean score that is worse by more than the tolerance and beyond noise. Questions
-    are paired by sample and true label.
+    baseline` kept. Questions are paired by sample and true label, and each explainer's mean score in a metric gets a
+    verdict:
 
-    Exit codes: 0 no regression; 1 a regression, or questions that the baseline scored have no score now; 2 the runs
-    cannot be compared, or a report cannot be written, to standard output either; 3 it was stopped. Where nothing could
-    be compared, every format that was asked for says why.
+    \b
+      regression      worse by more than the tolerance, and beyond noise
+      non-inferior    shown not to be worse by more than the tolerance
+      better          better by more than the tolerance, and beyond noise
+      inconclusive    the samples show neither; the table has the smallest fall
+                      that they find 4 times of 5, and how many samples find a
+                      fall of the tolerance as often
+      too few samples not even a fall of every sample could be found
+      scores lost     questions that the baseline scored have no score now
 
-    A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
+    Exit codes: 0 no regression, lost score or missed floor; 1 one of these or, with --require shown, anything that is
+    inconclusive or of too few samples; 2 the runs cannot be compared, or a report cannot be written, to standard output
+    either; 3 it was stopped. Where nothing could be compared, every format that was asked for says why.
+
+    \b
+    Examples:
+      explainrun compare baseline.json runs/new --tolerance 0.02
+      explainrun compare baseline.json runs/new --require shown
+      explainrun compare baseline.json runs/new --by label --metric IoSR
+      explainrun compare baseline.json runs/new --floor InsertionAUC=0.6 \\
+          --floor GradCAM/IoSR=0.5 --format junit=report.xml
+
+    A floor is judged on the candidate alone; where a metric is better the lower it is, its mean must not exceed the
+    floor. A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
 
     --format html=report.html is a page for browsers, one file to mail or keep: the verdict, the changes, and the maps
     of both runs for the samples that changed.
 
     \b
     --format json writes one object. Its keys:
-      format, version             "explainrun comparison", 1
+      format, version             "explainrun comparison", 2
       passed, exit_code, headline
                                   the verdict: true or false, 0 to 2, a sentence
       problems                    why nothing was compared; then baseline and
@@ -118,10 +152,19 @@ def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
       changes                     explainer, metric, higher_is_better; baseline,
                                   candidate (means over the questions that both
                                   scored), change, low, high (95 % interval), fall
-                                  (how much worse), tolerance, p_value; questions,
-                                  lost, gained, unscored; verdict ("regression",
-                                  "scores lost", "too few samples", "better", "no
-                                  regression"), failing
+                                  (how much worse), tolerance, p_value,
+                                  fall_at_most (not ruled out by the samples),
+                                  detectable_fall and samples_needed (with 80 %
+                                  power); samples, questions, lost, gained,
+                                  unscored; verdict (above), failing, shown
+      by, slices                  "label"; of each true label, worst first: label,
+                                  class_name, and the keys of changes
+      floors                      explainer, metric, higher_is_better, floor,
+                                  candidate (its mean), low, high, samples,
+                                  questions; verdict ("floor missed", "floor met",
+                                  "inconclusive", "too few samples"), failing,
+                                  shown
+      require                     "shown" or null
       similarities                of maps: explainer, spearman, top_intersection,
                                   compared, not_compared
       flips                       sample; labels predicted by baseline and
@@ -189,11 +232,14 @@ def _compared(asked: Asked) -> Compared:
     with ended_by_signals():
         from ..comparison.compare_runs import compare as compare_runs  # noqa: PLC0415
         from ..comparison.load import scored_run  # noqa: PLC0415
-        from ..comparison.tolerances import Rules, rules_of, tolerances_of  # noqa: PLC0415
+        from ..comparison.rules.floors import floors_of  # noqa: PLC0415
+        from ..comparison.rules.rules_file import Rules, rules_of  # noqa: PLC0415
+        from ..comparison.rules.tolerances import tolerances_of  # noqa: PLC0415
 
     problems = Problems()
     rules = problems.attempt("", lambda: rules_of(asked.rules) if asked.rules else None) or Rules()
     tolerances = problems.attempt("", lambda: tolerances_of(asked.tolerances, rules.tolerances))
+    floors = problems.attempt("", lambda: floors_of(asked.floors, rules.floors))
     before = problems.attempt("", lambda: scored_run(asked.baseline))
     now = problems.attempt("", lambda: scored_run(asked.candidate))
     problems.raise_if_any()
@@ -202,6 +248,9 @@ def _compared(asked: Asked) -> Compared:
         now,
         tolerances,
         alpha=rules.alpha if asked.alpha is None else asked.alpha,
+        floors=floors,
+        by=asked.by or rules.by,
+        require=asked.require or rules.require,
         explainers=asked.explainers or None,
         metrics=asked.metrics or None,
         maps=asked.maps,

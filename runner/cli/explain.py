@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT
-from .errors import reported_errors, setting
-from .standard_streams import echo_after, report
+from .process.errors import reported_errors, setting
+from .process.standard_streams import echo_after, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...summary_format.exit_codes import EXIT_BAD_INPUT, EXIT_RESUMABLE
-from .errors import reported_read_errors
-from .standard_streams import echo_or_exit
+from .process.errors import reported_read_errors
+from .process.standard_streams import echo_or_exit
 
 if TYPE_CHECKING:
     from ...summary_format import Inspection
@@ -63,6 +63,13 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
       sizes                     bytes by kind of file, free, to_go
       not_computed              broken, outputs, unlabelled, beyond, maps and
                                 scores by explainer
+      grown_from                the run that it grew out of: began, finished,
+                                samples, explainers, metrics, uncertainty,
+                                hierarchical_occlusion; null where there is none
+      hidden                    by archive beside a finished run, what it has and
+                                the run lacks: archive, bytes, explainers,
+                                metrics, uncertainty, hierarchical_occlusion,
+                                samples
       faults                    file, what, remedy of everything that is broken
       costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from .errors import reported_errors
-from .standard_streams import echo_or_exit
+from .process.errors import reported_errors
+from .process.standard_streams import echo_or_exit
 
 
 @click.command(short_help="List the layers of a network.")

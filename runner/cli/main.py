@@ -8,16 +8,19 @@ import click
 
 from ..execution.reporting import lines_on_stderr
 from .baseline import baseline
-from .command_group import CommandGroup
 from .compare import compare
 from .explain import explain
+from .import_maps import import_
 from .inspect import inspect
 from .layers import layers
 from .list import list_
 from .merge import merge
+from .process.command_group import CommandGroup
 from .report import report
 from .run import run
+from .score import score
 from .scores import scores
+from .trend import trend
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
 
@@ -27,12 +30,14 @@ from .scores import scores
 def main() -> None:
     """Explain image classifiers in batches on MindSpore, and score the explanations.
 
-    Exit codes: 0 fine; 1 only of compare: the explanations got worse; 2 bad input, or what a command is there to show
-    cannot be written to standard output; 3 it failed or was stopped, and can be run again as it is. inspect and scores
-    also end with 3 where a run is unfinished.
+    Exit codes: 0 fine; 1 only of compare: the explanations got worse, or not all that was required is shown; 2 bad
+    input, or what a command is there to show cannot be written to standard output; 3 it failed or was stopped, and can
+    be run again as it is. inspect and scores also end with 3 where a run is unfinished.
     """
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (explain, merge, inspect, scores, report, baseline, compare, run, layers, list_):
+for command in (
+    explain, merge, score, import_, inspect, scores, report, baseline, compare, trend, run, layers, list_,
+):  # fmt: skip
     main.add_command(command)

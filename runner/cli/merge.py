@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...summary_format.exit_codes import EXIT_RESUMABLE
-from .errors import ended_by_signals, exit_with
-from .standard_streams import echo_after
+from .process.errors import ended_by_signals, exit_with
+from .process.standard_streams import echo_after
 
 if TYPE_CHECKING:
     from ...summary_format import Results
@@ -24,6 +24,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
     """Join the finished SHARDs of a run to what one run would have written, in OUT.
 
     Without any SHARD it joins those named shard-I-of-N in OUT. Shards stay as they are, and may be removed afterwards.
+    Where OUT holds what they gave before they have grown, that is replaced.
     Exit codes: 0 merged, or merged before; 2 they do not belong together, are damaged, or OUT holds something else; 3
     shards are missing or unfinished, the disk failed, or it was stopped: run the same again once that is mended.
     """
@@ -32,8 +33,9 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         from ...summary_format import merge as merge_shards  # noqa: PLC0415
 
     try:
-        before = any(run.finished for run in find_runs(out)) and not overwrite
+        before = {run.event_file.name for run in find_runs(out) if run.finished}
         results = merge_shards(out, shards or None, overwrite=overwrite)
+        merged_before = find_runs(out)[-1].event_file.name in before
     except MergeError as error:
         exit_with(str(error), error.exit_code)
     except FolderInUseError as error:
@@ -44,7 +46,7 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         exit_with(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
     except KeyboardInterrupt:
         exit_with("stopped; run it again to start over", EXIT_RESUMABLE)
-    told = "merged before, nothing was done" if before else "merged"
+    told = "merged before, nothing was done" if merged_before else "merged"
     echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
 
 

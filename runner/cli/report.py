@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from .errors import ended_by_signals, reported_read_errors
-from .standard_streams import echo_after
-from .standard_streams import report as report_line
+from .process.errors import ended_by_signals, reported_read_errors
+from .process.standard_streams import echo_after
+from .process.standard_streams import report as report_line
 
 
 @click.command(short_help="Write a page that shows a run, or two.")

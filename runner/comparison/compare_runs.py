@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
-from ..results.resampling import (
-    RESAMPLES,
-    bootstrap_intervals,
-    by_sample,
-    holm,
-    least_p_value,
-    resamples_for,
-    sign_flip_p_values,
-)
+from ..results.resampling import RESAMPLES
+from .changes import Family
 from .compatibility import NotComparableError, check_comparable, left_out, notes
-from .formats.findings import Change, Flip, Verdict, fall_between
+from .floor_checks import checked_floors
+from .formats.findings import Flip
 from .load import scored_run
 from .map_similarity import similarities
 from .pairs import Pairs
 from .result import Comparison
-from .scored_run import FloatArray, ScoredRun
-from .tolerances import ALPHA, DEFAULTS, Tolerances, alpha_of
+from .rules.floors import Floors
+from .rules.rules_file import ALPHA, BY, REQUIRE, alpha_of, checked_choice
+from .rules.tolerances import DEFAULTS, Tolerances
+from .scored_run import ScoredRun
+from .slices import slices_of
 from .worst_questions import worst_questions
 
-_DUST = 1e-12  # of a mean: what adding up in another order changes
 
-
-def compare(
+def compare(  # noqa: PLR0913 - all but three are options with defaults, to be given by name
     baseline: str | Path | ScoredRun,
     candidate: str | Path | ScoredRun,
     tolerances: Tolerances | float | str | Mapping[str, float | str] = DEFAULTS,
     *,
     alpha: float = ALPHA,
+    floors: Floors | Mapping[str, float] | None = None,
+    by: str | None = None,
+    require: str | None = None,
     explainers: Sequence[str] | str | None = None,
     metrics: Sequence[str] | str | None = None,
     maps: bool = True,
@@ -47,15 +45,19 @@ def compare(
     """Compare a candidate with a baseline, on the questions about true labels that both scored.
 
     A row, an explainer's scores in a metric, is a regression where its mean is worse by more than the tolerance and
-    a one-sided sign flip test over samples, with Holm's correction over all rows, gives at most alpha. A score that
-    the baseline has and the candidate has not is lost, which is never a pass.
+    a one-sided sign flip test over samples, with Holm's correction over all rows, gives at most alpha. It is
+    non-inferior where the samples rule out that it is worse by more than the tolerance, and inconclusive where they
+    show neither. A score that the baseline has and the candidate has not is lost, which is never a pass.
 
     Args:
         baseline: a summary folder, data folder, ``results.h5`` or baseline file, or one opened.
         candidate: another such.
         tolerances: how much worse means may get: a number, in the metric's unit; per cent of the baseline's mean, such
             as "2%"; either by metric, the others at 0.01; or ``Tolerances``.
-        alpha: chance of a false alarm anywhere in the table, at most.
+        alpha: chance of a false alarm anywhere, at most; rows, floors and slices get equal parts of it.
+        floors: the worst means that the candidate may have, by "METRIC" or "EXPLAINER/METRIC"; or ``Floors``.
+        by: "label" to judge the questions about each true label too.
+        require: "shown" to let nothing pass that is inconclusive.
         explainers: compare these alone; None for all of the baseline but those that are controls in both runs, of
             which no score says anything of explanations, unless there is nothing else.
         metrics: compare these alone; None for all of the baseline.
@@ -64,32 +66,37 @@ def compare(
 
     Raises:
         NotComparableError: if the two cannot be compared, or are so small that nothing could be found.
-        RulesError: if a tolerance is for a metric that neither has.
-        ValueError: if alpha or a tolerance is out of range, or one of the two cannot be read: see ``scored_run``.
+        RulesError: if a tolerance or a floor is for a metric or an explainer that is not there.
+        ValueError: if alpha, a tolerance, a floor, ``by`` or ``require`` is out of range, or one of the two cannot be
+            read: see ``scored_run``.
         OSError: if one of the two cannot be read.
     """
-    alpha, tolerances = alpha_of(alpha), Tolerances.of_given(tolerances)
+    alpha, tolerances, floors = alpha_of(alpha), Tolerances.of_given(tolerances), Floors.of_given(floors)
+    by, require = checked_choice("by", by, BY), checked_choice("require", require, REQUIRE)
     explainers, metrics = ([names] if isinstance(names, str) else names for names in (explainers, metrics))
     before, now = (run if isinstance(run, ScoredRun) else scored_run(run) for run in (baseline, candidate))
     tolerances.check([*before.metrics, *now.metrics])
+    floors.check(now.explainers, now.metrics)
     new = _new(before, now) if explainers is None and metrics is None else ()
     before, now = _selected(before, now, explainers, metrics)
     check_comparable(before, now)
-    pairs = Pairs(before, now)
-    changes = _changes(pairs, tolerances, alpha, resamples)
-    return _findings(pairs, changes, before, now, alpha=alpha, maps=maps, new=new)
+    part = alpha / (1 + bool(floors) + (by is not None))
+    family = Family(parts=[Pairs(before, now)], tolerances=tolerances, alpha=part, error=alpha / 2, resamples=resamples)
+    _check_testable(family)
+    found = _findings(family, before, now, alpha=alpha, maps=maps, new=new)
+    return replace(
+        found,
+        slices=() if by is None else slices_of(family),
+        floors=checked_floors(floors, now, alpha=part, error=alpha / 2, resamples=resamples),
+        by=by,
+        require=require,
+    )
 
 
 def _findings(
-    pairs: Pairs,
-    changes: tuple[Change, ...],
-    before: ScoredRun,
-    now: ScoredRun,
-    *,
-    alpha: float,
-    maps: bool,
-    new: tuple[str, ...],
+    family: Family, before: ScoredRun, now: ScoredRun, *, alpha: float, maps: bool, new: tuple[str, ...]
 ) -> Comparison:
+    (pairs,), (changes,) = family.parts, family.changes()
     return Comparison(
         baseline=before.name,
         candidate=now.name,
@@ -109,94 +116,28 @@ def _findings(
     )
 
 
-def _changes(pairs: Pairs, tolerances: Tolerances, alpha: float, resamples: int) -> tuple[Change, ...]:
-    """A row each."""
-    samples = pairs.questions[:, 0]
-    sums, counts = by_sample(samples, pairs.changes)
-    low, high = bootstrap_intervals(sums, counts, resamples=resamples)
-    falls = np.where(pairs.higher, -sums, sums)
-    paired = (counts > 0).sum(axis=0)
-    signs = resamples_for(int((paired > 0).sum()), alpha, resamples)
-    tested = _tested(pairs, paired, alpha, signs)
-    both = sign_flip_p_values(np.concatenate([falls, -falls], axis=1), resamples=signs)
-    worse, better = (holm(np.where(tested, p_values, np.nan)) for p_values in np.split(both, 2))
-    return tuple(
-        _change(pairs, row, tolerances, alpha, (float(low[row]), float(high[row])), float(worse[row]),
-                float(better[row]))
-        for row in range(len(pairs.rows))
-    )  # fmt: skip
-
-
-def _change(
-    pairs: Pairs,
-    row: int,
-    tolerances: Tolerances,
-    alpha: float,
-    interval: tuple[float, float],
-    worse: float,
-    better: float,
-) -> Change:
-    explainer, metric = pairs.rows[row]
-    before, now = pairs.before[:, row], pairs.now[:, row]
-    had, has = np.isfinite(before), np.isfinite(now)
-    means = [_mean(values[had & has]) for values in (before, now)]
-    higher = bool(pairs.higher[row])
-    tolerance, lost = tolerances.of(metric).absolute(means[0]), int((had & ~has).sum())
-    fall, slack = fall_between(means[0], means[1], higher), _DUST * max(*map(abs, means), tolerance)
-    return Change(
-        explainer=explainer,
-        metric=metric,
-        higher_is_better=higher,
-        baseline=means[0],
-        candidate=means[1],
-        low=interval[0],
-        high=interval[1],
-        tolerance=tolerance,
-        p_value=worse,
-        questions=int((had & has).sum()),
-        lost=lost,
-        gained=int((~had & has).sum()),
-        unscored=int((~had & ~has).sum()),
-        verdict=_verdict(fall, tolerance + slack, lost=lost, worse=worse, better=better, alpha=alpha),
-    )
-
-
-def _verdict(fall: float, allowed: float, *, lost: int, worse: float, better: float, alpha: float) -> Verdict:
-    """What follows from how much worse a mean is than it was, and from how likely that, or the opposite, is chance."""
-    if fall > allowed and worse <= alpha:
-        return Verdict.REGRESSION
-    if lost:
-        return Verdict.SCORES_LOST
-    if math.isnan(worse):
-        return Verdict.NOT_TESTED
-    if -fall > allowed and better <= alpha:
-        return Verdict.BETTER
-    return Verdict.SAME
-
-
-def _tested(pairs: Pairs, paired: npt.NDArray[np.int64], alpha: float, resamples: int) -> npt.NDArray[np.bool_]:
-    """(rows,) in which rows a fall of all samples would be found.
+def _check_testable(family: Family) -> None:
+    """Refuse rows of which none could ever show a fall, unless a score is lost: such a gate could never close.
 
     Raises:
-        NotComparableError: if there is none, and no score is lost either: such a gate could never close.
+        NotComparableError: if they are such.
     """
-    rows = int((paired > 0).sum())
-    least = np.array([least_p_value(int(samples), resamples) for samples in paired])
-    tested: npt.NDArray[np.bool_] = (paired > 0) & (least <= alpha / max(rows, 1))
+    (pairs,), alpha = family.parts, family.alpha
+    rows, most = int((family.paired > 0).sum()), int(family.paired.max(initial=0))
     lost = (np.isfinite(pairs.before) & ~np.isfinite(pairs.now)).any()
-    if tested.any() or lost:
-        return tested
+    if family.tested.any() or lost:
+        return
     if not rows:
         words = "no question about a true label has a score in both runs"
         raise NotComparableError([Problem.of("no-common-scores", words)])
     needed = math.ceil(math.log2(rows / alpha))
-    most = int(paired.max())
     if most >= needed:
         words = (
             "an alpha of {alpha} over {rows:plural row} is below what {resamples} permutations can show; raise it, or "
             "compare fewer explainers and metrics"
         )
-        raise NotComparableError([Problem.of("alpha-too-small", words, alpha=alpha, rows=rows, resamples=resamples)])
+        values = {"alpha": alpha, "rows": rows, "resamples": family.signs}
+        raise NotComparableError([Problem.of("alpha-too-small", words, **values)])
     words = (
         "{samples:plural sample} cannot show a fall beyond noise in {rows:plural row} at alpha {alpha}: at least "
         "{needed} samples with scores are needed"
@@ -257,7 +198,3 @@ def _other_questions(run: ScoredRun, other: ScoredRun) -> int:
     true = {tuple(pair) for pair in run.true_questions.tolist()}
     theirs = {tuple(pair) for pair in other.questions.tolist()}
     return sum(tuple(pair) not in true and tuple(pair) not in theirs for pair in run.questions.tolist())
-
-
-def _mean(values: FloatArray) -> float:
-    return math.fsum(values.tolist()) / len(values) if len(values) else math.nan

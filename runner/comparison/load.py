@@ -7,7 +7,7 @@ from pathlib import Path
 from ...summary_format import Inspection, Results, RunFolder, inspect_run
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
-from ...summary_format.storage.run_folder import find_runs, runs_of
+from ...summary_format.storage.run_folder import find_runs, runs_of, shown_run
 from ...summary_format.untrusted.regular_files import open_regular
 from .baseline_file import read_baseline
 from .scored_run import ScoredRun
@@ -58,7 +58,7 @@ def _newest(folder: Path) -> RunFolder:
     if not runs:
         words = "there is no run in {folder}; {instead}"
         raise NoRunError(Problem.of("no-run", words, folder=folder, instead=_NAME))
-    return runs[-1]
+    return shown_run(runs)
 
 
 def _of_run(run: RunFolder, name: str) -> ScoredRun:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from ..results.mean_bounds import span_of
 from .scored_run import FloatArray, IntArray, ScoredRun
 
 
@@ -18,10 +20,16 @@ class Pairs:
     Attributes:
         baseline: the one.
         candidate: the other, which has all explainers and metrics of the baseline.
+        label: the only one whose questions count; None for all.
     """
 
     baseline: ScoredRun
     candidate: ScoredRun
+    label: int | None = None
+
+    def by_label(self) -> tuple[Pairs, ...]:
+        """The scores of each true label's questions."""
+        return tuple(replace(self, label=label) for label in np.unique(self.questions[:, 1]).tolist())
 
     @cached_property
     def rows(self) -> tuple[tuple[str, str], ...]:
@@ -31,7 +39,8 @@ class Pairs:
     @cached_property
     def questions(self) -> IntArray:
         """(P, 2) sample and label of each question about a true label."""
-        return self.baseline.true_questions
+        questions = self.baseline.true_questions
+        return questions if self.label is None else questions[questions[:, 1] == self.label]
 
     @cached_property
     def before(self) -> FloatArray:
@@ -57,6 +66,25 @@ class Pairs:
     def falls(self) -> FloatArray:
         """(P, rows) how much worse the candidate is."""
         return np.where(self.higher, -self.changes, self.changes)
+
+    @cached_property
+    def spans(self) -> FloatArray:
+        """(rows,) by how much a score could change at once, as far as all explainers' scores in both runs show it.
+
+        0 where network and explainer are the same in both runs: what no sample shows then does not happen.
+        """
+        runs, explainers = (self.baseline, self.candidate), self.baseline.explainers
+        reach = {
+            metric: span_of([run.scores[explainer, metric] for run in runs for explainer in explainers])
+            for metric in self.baseline.metrics
+        }
+        spans = [0.0 if self._made_alike(explainer) else reach[metric] for explainer, metric in self.rows]
+        return np.array(spans, np.float64)
+
+    def _made_alike(self, explainer: str) -> bool:
+        networks = [run.described.get("network") for run in (self.baseline, self.candidate)]
+        known = isinstance(networks[0], Mapping) and networks[0] == networks[1]
+        return known and self.baseline.explainers[explainer] == self.candidate.explainers[explainer]
 
     @property
     def asked_before(self) -> npt.NDArray[np.bool_]:

@@ -32,7 +32,7 @@ def worst_questions(pairs: Pairs, changes: Sequence[Change], most: int = WORST) 
     """
     failing = [change.verdict.failing for change in changes]
     rows = np.flatnonzero(failing if any(failing) else [True] * len(failing))
-    falls = (pairs.falls / _spreads(pairs))[:, rows]
+    falls = (pairs.falls / spreads(pairs))[:, rows]
     lost = np.isfinite(pairs.before) & ~np.isfinite(pairs.now)
     sizes = np.where(lost[:, rows], np.inf, np.where(falls > 1e-12, falls, -np.inf))
     cells = list(islice(_in_turns(sizes), most))
@@ -65,7 +65,7 @@ def _worst(pairs: Pairs, place: int, row: int) -> WorstQuestion:
     )
 
 
-def _spreads(pairs: Pairs) -> FloatArray:
+def spreads(pairs: Pairs) -> FloatArray:
     """(rows,) what a metric's scores vary by; 1 where they never do."""
     metrics = np.array([metric for _, metric in pairs.rows])
     spreads = np.ones(len(metrics))

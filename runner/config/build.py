@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import mindspore as ms
 from mindspore import nn
 
 from ...benchmarks import METRICS
-from ...explainers import EXPLAINERS
+from ...explainers import EXPLAINERS, ImportedMaps
+from ...summary_format.imported_maps.map_store import MapStore
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.regular_files import read_regular
 from ..data.class_names import class_names_from
@@ -38,6 +39,8 @@ def build_runner(
     overwrite: bool = False,
     resume: bool = True,
     shard: Shard | None = None,
+    stores: Mapping[str, MapStore] | None = None,
+    computes: bool = True,
 ) -> ImageClassificationRunner:
     """The runner that the config describes, everything registered.
 
@@ -48,20 +51,56 @@ def build_runner(
         overwrite: as ``run`` will be given it.
         resume: as ``run`` will be given it.
         shard: as ``run`` will be given it.
+        stores: by name, imported maps that are there already, so that no file need be read.
+        computes: whether this process will run it, hence needs the config's device.
 
     Raises:
         PlanError: with everything wrong that can be found without a run, the problems given included.
     """
     found = Problems(map(Problem.from_text, problems))
-    parts = _parts(config, folder, found)
+    if computes:
+        found.attempt("device", partial(choose_device, config.device))
+    parts = _parts(config, folder, found, stores or {})
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
     runner = _registered(config, parts, found)
+    runner.config = {**(runner.config or {}), "folder": str(folder.absolute())}
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
         found += preflight_check(plan, plan.opened()).problems
     found.raise_if_any()
+    runner.maker = partial(_made_again, config.model_dump(exclude_unset=True), folder.absolute())
+    return runner
+
+
+def _made_again(values: dict[str, Any], folder: Path) -> ImageClassificationRunner:
+    """The runner of a config that was built before, perhaps in another process."""
+    return build_runner(RunConfig.model_validate(values), (), folder)
+
+
+def runner_from(spec: str, folder: str | Path = Path(), /, **options: Any) -> ImageClassificationRunner:
+    """The runner that a function of yours makes and registers, so that workers of an engine can make it too.
+
+    Args:
+        spec: "path/to/file.py:function" or "package.module:function".
+        folder: what a file's path is relative to.
+        options: for the function; plain values, or others that can be pickled.
+
+    Returns:
+        What the function returns, which must be an ``ImageClassificationRunner``.
+
+    Raises:
+        PlanError: if there is no such function, it fails, or makes something else.
+    """
+    try:
+        runner = make(spec, Path(folder), **options)
+    except Exception as error:  # it is the user's
+        raise PlanError([problem_of(error).at(spec)]) from error
+    if not isinstance(runner, ImageClassificationRunner):
+        words = "{spec} must return an ImageClassificationRunner, it returned a {kind}"
+        raise PlanError([Problem.of("factory-made-no-runner", words, spec=spec, kind=type(runner).__name__)])
+    runner.maker = partial(runner_from, spec, Path(folder).absolute(), **options)
     return runner
 
 
@@ -86,20 +125,24 @@ class _Parts:
     metrics: list[Any]
 
 
-def _parts(config: RunConfig, folder: Path, problems: Problems) -> _Parts:
-    problems.attempt("device", partial(choose_device, config.device))
+def _parts(config: RunConfig, folder: Path, problems: Problems, stores: Mapping[str, MapStore]) -> _Parts:
     network = problems.attempt("network", partial(_network, config.network, folder))
     class_names = problems.attempt("class_names", partial(class_names_of, config.class_names, folder)) or []
-    dataset = problems.attempt("data", partial(_dataset, config, folder, class_names))
+    dataset = problems.attempt("data", partial(dataset_of, config, folder, class_names))
     activation = ACTIVATIONS[config.activation]()
     given = {"network": network, "num_labels": len(class_names) or 1, "activation_fn": activation}
-    factory_of = partial(component_factory, given=given, folder=folder)
+    statistics = {"mean": config.mean, "std": config.std}
+    factory_of = partial(component_factory, given=given, folder=folder, statistics=statistics)
+    explainers = _made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems)
+    for name, section in config.imported.items() if network is not None else ():
+        make_it = partial(ImportedMaps, network, stores.get(name, folder / section.path), section.source, name)
+        explainers.append(problems.attempt(f"imported.{name}", make_it))
     return _Parts(
         network=network,
         dataset=dataset,
         class_names=class_names,
         activation=activation,
-        explainers=_made("explainers", config.explainers, partial(factory_of, EXPLAINERS), network, problems),
+        explainers=[one for one in explainers if one is not None],
         metrics=_made("metrics", config.metrics, partial(factory_of, METRICS), network, problems),
     )
 
@@ -127,7 +170,7 @@ def _registered(config: RunConfig, parts: _Parts, problems: Problems) -> ImageCl
     checked = problems.attempt("", partial(config.options.of_classes, parts.class_names))
     options = (checked or config.options.model_copy(update={"labels": TRUTH_AND_CONFIDENT})).model_dump()
     runner = ImageClassificationRunner(config.summary_dir, data, parts.network, parts.activation, **options)
-    runner.config = config.model_dump(exclude={"summary_dir", "limit", *UNCOMPARED})
+    runner.config = config.model_dump(exclude={"summary_dir", "limit", "engine", *UNCOMPARED})
     if parts.explainers:
         runner.register_saliency(parts.explainers, parts.metrics)
     if config.uncertainty is not None:
@@ -160,7 +203,7 @@ def sample_shape(path: Path) -> tuple[int, ...]:
     config, _ = load_config(path)
     try:
         names = class_names_of(config.class_names, path.parent)
-        samples = read_samples(_dataset(config, path.parent, names), len(names), tolerant=True)
+        samples = read_samples(dataset_of(config, path.parent, names), len(names), tolerant=True)
         sample = next((sample for sample in samples if sample.broken is None), None)
     except (ValueError, TypeError, ImportError, AttributeError, OSError, RuntimeError) as error:
         raise PlanError([problem_of(error).at("data")]) from error
@@ -195,7 +238,12 @@ def class_names_of(given: list[str | int] | dict[int, str | int] | str, folder: 
     return list(class_names_from(plain))
 
 
-def _dataset(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+def dataset_of(config: RunConfig, folder: Path, class_names: list[str]) -> Any:
+    """The dataset of a config whose paths are relative to a folder.
+
+    Raises:
+        ValueError: if it cannot be made, as do ImportError and OSError; a factory of the user's may raise anything.
+    """
     section, statistics = config.data, {"mean": config.mean, "std": config.std}
     pictures: dict[str, Any] = {"size": section.size, "channels": section.channels, **statistics}
     if section.hdf5 is not None:

@@ -7,19 +7,28 @@ from contextlib import suppress
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mindspore import nn
 
+from ...benchmarks import Focus
 from ...explainers import EXPLAINERS, OoDNet, Registry
 from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
+from ..data.array_files import labelled_images
 from ..plan.options import SETTINGS
 
 Entry = Any  # a name, or a mapping from one name to its options
 
 
-def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any], folder: Path) -> partial[Any]:
+def component_factory(
+    registry: Registry,
+    entry: Entry,
+    given: Mapping[str, Any],
+    folder: Path,
+    statistics: Mapping[str, Any] = MappingProxyType({"mean": None, "std": None}),
+) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes.
 
     Args:
@@ -28,9 +37,12 @@ def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any]
         given: arguments by name: "network" (None where there is none) among them, which is a keyword of what makes
             whatever needs one.
         folder: what paths are relative to.
+        statistics: "mean" and "std", by which images of files are normalised.
 
     Raises:
-        ValueError: if the entry is something else, or the name or an option is unknown or lacking.
+        ValueError: if the entry is something else, or the name or an option is unknown or lacking, or a file that it
+            names does not hold what it should.
+        OSError: if that cannot be read.
     """
     name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
     if not isinstance(name, str) or not isinstance(options, (dict, type(None))):
@@ -50,9 +62,11 @@ def component_factory(registry: Registry, entry: Entry, given: Mapping[str, Any]
     takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
     if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
+    if made is Focus and isinstance(options["partners"], str):
+        options["partners"] = labelled_images(folder / options["partners"], statistics["mean"], statistics["std"])
     options |= {key: value for key, value in given.items() if key in parameters}
     if registry is EXPLAINERS and "explainer" in options:
-        inner = component_factory(registry, options.pop("explainer"), given, folder)
+        inner = component_factory(registry, options.pop("explainer"), given, folder, statistics)
         return partial(_around, made, inner, options, network=given["network"])
     return partial(made, **options)
 

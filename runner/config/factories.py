@@ -19,7 +19,7 @@ from ..checkpoints.loading import load_checkpoint, located
 FORMS = "'package.module:factory', 'path/to/file.py:factory' or 'mindcv:NAME'"
 
 
-def make(spec: str, folder: Path = Path(), **options: Any) -> Any:
+def make(spec: str, folder: Path = Path(), /, **options: Any) -> Any:
     """What a factory makes.
 
     Args:

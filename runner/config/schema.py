@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ...explainers.arguments import whole_number
 from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
+from ..plan.engine_options import checked_resources
 from ..plan.options import BLANK_FOLDER, SETTINGS, RunOptions, option_problem
 from ..problems import PlanError, problem_of
 from ..yaml_loader import yaml_mapping
@@ -34,6 +35,11 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Cell]] = {"sigmoid": nn.Sigmoid, "soft
 Whole = Annotated[int, BeforeValidator(lambda value, info: whole_number(value, info.field_name))]
 
 
+def _section_of_path(value: Any) -> Any:
+    """A path alone stands for a section with that path."""
+    return {"path": value} if isinstance(value, str) else value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,13 +57,13 @@ class DataSection(_Section):
 
     Attributes:
         factory: "package.module:factory" or "file.py:factory", called with the options.
-        hdf5: a file with images, and optionally labels and bboxes.
+        hdf5: a file with images, and optionally labels and bboxes, masks or segmentation.
         npz: the same in a NumPy file.
-        csv: a file with the columns image, label and x, y, width, height.
+        csv: a file with the columns image, label and x, y, width, height, or mask, or segmentation.
         image_folder: a folder that holds one of pictures for each class.
         mindrecord: one of MindRecord files.
         folder: where the CSV's pictures are.
-        columns: of MindRecord files those of images, labels and boxes, in this order.
+        columns: of MindRecord files those of images, labels and boxes or masks, in this order.
         size, channels: (height, width) and channels to bring pictures to.
     """
 
@@ -95,6 +101,13 @@ class UncertaintySection(_Section):
     samples: Annotated[int, BeforeValidator(lambda value: whole_number(value, "samples", 2))] = 20
 
 
+class ImportedSection(_Section):
+    """Maps that another library or a person made: their file, and who made them where the file does not say that."""
+
+    path: str
+    source: str | None = None
+
+
 class HierarchicalOcclusionSection(_Section):
     """Hierarchical occlusion, as ``register_hierarchical_occlusion`` takes it."""
 
@@ -102,6 +115,12 @@ class HierarchicalOcclusionSection(_Section):
     window_sides: list[Whole] | None = None
     strides: list[Whole] | None = None
     blur: Whole | None = None
+
+
+class EngineSection(_Section):
+    """What an engine (``--engine``) gives each shard for itself: see ``checked_resources``."""
+
+    resources: Annotated[dict[str, Any], BeforeValidator(checked_resources)] = {}
 
 
 class RunConfig(RunOptions):
@@ -117,8 +136,12 @@ class RunConfig(RunOptions):
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
-            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own.
+            path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
+            path of an HDF5 or npz file.
+        imported: maps of other libraries or people, by the names under which they appear: paths of their files, or
+            mappings with ``path`` and ``source``. They come after the explainers.
         limit: only the first so many samples.
+        engine: what shards are given where an engine works on them; no part of what the run is.
     """
 
     summary_dir: str
@@ -129,13 +152,15 @@ class RunConfig(RunOptions):
     device: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     explainers: list[Entry] = Field(default_factory=list)
     metrics: list[Entry] = Field(default_factory=list)
+    imported: dict[str, Annotated[ImportedSection, BeforeValidator(_section_of_path)]] = Field(default_factory=dict)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
     limit: Whole | None = None
+    engine: EngineSection = EngineSection()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
-        if not self.explainers and self.hierarchical_occlusion is None:
+        if not (self.explainers or self.imported) and self.hierarchical_occlusion is None:
             raise ValueError("name explainers, hierarchical_occlusion, or both")
         return self
 
@@ -177,7 +202,9 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "network": NetworkSection,
     "data": DataSection,
     "uncertainty": UncertaintySection,
+    "imported": ImportedSection,
     "hierarchical_occlusion": HierarchicalOcclusionSection,
+    "engine": EngineSection,
 }
 
 

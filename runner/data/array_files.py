@@ -1,4 +1,4 @@
-"""Images of HDF5 and NumPy files, and labels and boxes where they have them."""
+"""Images of HDF5 and NumPy files, and labels, boxes and masks where they have them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from ...summary_format.images import Statistics
 from ...summary_format.problem import Problem
 from ...summary_format.untrusted.hdf5 import plain_dataset
 from ...summary_format.untrusted.regular_files import open_regular
 from .pixels import normalized
-from .rows import COLUMNS, Row, Rows
+from .rows import COLUMNS, PLACES, Row, Rows
 
-NAMES = ("images", "labels", "bboxes")
+NAMES = ("images", "labels", *PLACES)
 
 
 class ArrayRows(Rows):
@@ -24,23 +25,27 @@ class ArrayRows(Rows):
 
     Args:
         path: what messages call them.
-        arrays: those of "images", "labels" and "bboxes" that there are, each with a shape and a type.
+        arrays: those of "images", "labels" and one of "bboxes", "masks" and "segmentation" that there are, each with a
+            shape and a type. Masks (N, H, W) are those of one label each.
         mean: see ``normalized``.
         std: see ``normalized``.
 
     Raises:
-        ValueError: if there are no images, boxes without labels, lengths differ, or one is not rows of numbers.
+        ValueError: if there are no images, boxes or masks without labels, more than one of them, lengths differ, or one
+            is not rows of numbers.
     """
 
     def __init__(
         self, path: Path, arrays: Mapping[str, Any], mean: Statistics | None = None, std: Statistics | None = None
     ) -> None:
         self._path, self._mean, self._std = path, mean, std
-        if list(arrays) != list(NAMES[: len(arrays)]):
-            raise ValueError(f"{path} has 'bboxes' without 'labels'")
+        _check_places(path, [name for name in PLACES if name in arrays], labelled="labels" in arrays)
         for name, values in arrays.items():
             if values.dtype == object:
-                words = "{path}: {name} must hold rows of numbers, all of one length: pad labels with -1, boxes with 0"
+                words = (
+                    "{path}: {name} must hold rows of numbers, all of one length: pad labels with -1, boxes and masks "
+                    "with 0"
+                )
                 raise ValueError(Problem.of("array-ragged", words, path=path, name=name))
             if values.dtype.kind not in "biuf" or not values.shape:
                 words = "{path}: {name} must hold rows of numbers, it is {kind} {shape}"
@@ -50,16 +55,19 @@ class ArrayRows(Rows):
         lengths = {name: len(values) for name, values in arrays.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the datasets of {path} differ in length: {lengths}")
-        self.columns = COLUMNS[: len(arrays)]
+        self.columns = (*COLUMNS[: min(len(arrays), 2)], *list(arrays)[2:])
         kinds = [np.dtype(np.float32), *(values.dtype.newbyteorder("=") for values in self._arrays[1:])]
-        self.forms = tuple((values.ndim - 1, kind) for values, kind in zip(self._arrays, kinds, strict=True))
+        axes = [max(values.ndim - 1, 3 * (name == "masks")) for name, values in arrays.items()]
+        self.forms = tuple(zip(axes, kinds, strict=True))
 
     def __len__(self) -> int:
         return len(self._arrays[0])
 
     def row(self, index: int) -> Row:
         image, *rest = (values[index] for values in self._arrays)
-        said = (np.asarray(value, kind) for value, (_, kind) in zip(rest, self.forms[1:], strict=True))
+        said = (
+            _formed(np.asarray(value, kind), axes) for value, (axes, kind) in zip(rest, self.forms[1:], strict=True)
+        )
         return (normalized(np.asarray(image), self._mean, self._std), *said)
 
     def where(self, index: int) -> str:
@@ -70,10 +78,43 @@ class GivenArrays(ArrayRows):
     """Rows of arrays that a script has, the images as the network takes them."""
 
     def row(self, index: int) -> Row:
-        return tuple(np.asarray(values[index]) for values in self._arrays)
+        return tuple(
+            _formed(np.asarray(values[index]), axes) for values, (axes, _) in zip(self._arrays, self.forms, strict=True)
+        )
 
     def where(self, index: int) -> str:
         return ""
+
+
+def _formed(value: npt.NDArray[Any], axes: int) -> npt.NDArray[Any]:
+    """What a row holds, with so many axes: the mask of one label as the only one of several."""
+    return value[None] if value.ndim < axes else value
+
+
+def _check_places(path: Path, places: list[str], *, labelled: bool) -> None:
+    """Refuse places of nothing, and places that are given twice."""
+    if len(places) > 1:
+        words = "{path} has {places:list}; give one of them"
+        raise ValueError(Problem.of("places-twice", words, path=path, places=places))
+    if places and not labelled:
+        raise ValueError(f"{path} has {places[0]!r} without 'labels'")
+
+
+def place_name(images: npt.NDArray[Any], labels: npt.NDArray[Any], places: npt.NDArray[Any]) -> str:
+    """What an array of places holds, by its shape: "bboxes", "masks" or "segmentation".
+
+    Args:
+        images: (N, C, H, W).
+        labels: (N,) or (N, K).
+        places: boxes (N, K, 4), masks (N, K, H, W) or, of one label each and not of whole numbers, (N, H, W), or class
+            indices (N, H, W).
+    """
+    if places.ndim == 4:
+        return "masks"
+    boxed = places.shape[1:] == (*labels.shape[1:], 4)
+    if boxed or places.ndim != 3 or places.shape[1:] != images.shape[2:]:
+        return "bboxes"
+    return "segmentation" if places.dtype.kind in "iu" else "masks"
 
 
 def npz_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> ArrayRows:
@@ -119,3 +160,19 @@ def hdf5_rows(path: Path, mean: Statistics | None, std: Statistics | None) -> Ar
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return ArrayRows(path, arrays, mean, std)
+
+
+def labelled_images(
+    path: Path, mean: Statistics | None, std: Statistics | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """All images (N, C, H, W), as the network takes them, and labels (N,) or (N, K) of an HDF5 or ``npz`` file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as ``ArrayRows``, or if it has no labels.
+    """
+    rows = npz_rows(path, mean, std) if path.suffix == ".npz" else hdf5_rows(path, mean, std)
+    if "labels" not in rows.columns:
+        raise ValueError(Problem.of("images-without-labels", "{path} has no array 'labels'", path=path))
+    images, labels = zip(*(rows.row(index)[:2] for index in range(len(rows))), strict=True)
+    return np.stack(images), np.stack(labels)

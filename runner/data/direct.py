@@ -16,9 +16,9 @@ from mindspore import Tensor
 from ...summary_format.problem import Problem
 from .pictures import Pixels, decoded
 from .pixels import normalized
-from .rows import COLUMNS, Row
+from .rows import COLUMNS, PLACES, Row
 
-_USUAL_NAMES = {"image": ("image", "images", "data"), "labels": ("label", "labels"), "bboxes": ("bboxes", "boxes")}
+_USUAL_NAMES = (("image", "images", "data"), ("label", "labels"), ("boxes", *PLACES))
 
 
 class DirectData(ABC):
@@ -45,7 +45,7 @@ class LoaderData(DirectData):
     """What a ``mindspore.dataset.dataloader.DataLoader`` gives.
 
     Args:
-        loader: gives images, (images, labels), (images, labels, boxes) or a mapping with these values in this order.
+        loader: gives images, (images, labels), (images, labels, places) or a mapping with these values in this order.
 
     Raises:
         ValueError: if it shuffles, so that no sample would be known again.
@@ -87,7 +87,7 @@ class MindRecordData(DirectData):
 
     Args:
         path: one of the files, the others of its kind beside it are found.
-        columns: the names of images, labels and boxes in it, in this order; None for the usual ones.
+        columns: the names of images, labels and places in it, in this order; None for the usual ones.
         pixels: what pictures become; of arrays, mean and std are taken.
 
     Raises:
@@ -162,9 +162,12 @@ def _numbered(count: int) -> list[str]:
 
 def _usual(path: Path, names: Sequence[str]) -> list[str]:
     """The columns of usual names, in our order."""
-    found = [next((name for name in usual if name in names), None) for usual in _USUAL_NAMES.values()]
+    found = [next((name for name in usual if name in names), None) for usual in _USUAL_NAMES]
     given = [name for name in found if name is not None]
     if found[: len(given)] != given or not given:
-        words = "{path} has the columns {names:list}; say which are images, labels and boxes: columns: [image, label]"
+        words = (
+            "{path} has the columns {names:list}; say which are images, labels and boxes or masks: columns: [image, "
+            "label]"
+        )
         raise ValueError(Problem.of("mindrecord-columns", words, path=path, names=list(names)))
     return given

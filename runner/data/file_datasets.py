@@ -19,18 +19,20 @@ from .pictures import Pixels
 
 
 def hdf5_dataset(path: str | Path, mean: Statistics | None = None, std: Statistics | None = None) -> ds.Dataset:
-    """Images of an HDF5 file, and labels and boxes where it has them.
+    """Images of an HDF5 file, and labels and their places where it has them.
 
     Args:
         path: holds ``images`` (N, C, H, W), integers or floating point; optionally ``labels`` (N,) or (N, K); then
-            optionally ``bboxes`` (N, K, 4) as x, y, width, height in pixels.
+            optionally one of ``bboxes`` (N, K, 4) as x, y, width, height in pixels, ``masks`` (N, K, H, W), True or
+            above 0 where the label is (of one label each (N, H, W)), and ``segmentation`` (N, H, W), class indices,
+            with 255 or a number below 0 for none.
         mean: see the module.
         std: see the module.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it lacks images, has boxes without labels, lengths differ, or one of the three is not numbers in
-            the file itself.
+        ValueError: if it lacks images, has places without labels or of two kinds, lengths differ, or one of the arrays
+            is not numbers in the file itself.
     """
     return hdf5_rows(Path(path), mean, std).dataset()
 
@@ -44,16 +46,18 @@ def csv_dataset(
     mean: Statistics | None = None,
     std: Statistics | None = None,
 ) -> ds.Dataset:
-    """Pictures in a folder, with labels and boxes from a CSV file.
+    """Pictures in a folder, with labels and their places from a CSV file.
 
     Args:
         path: has the columns image (a path in the folder) and optionally label (a class name or index, may be empty)
             and x, y, width, height (pixels of the upright picture). A picture with several labels has several rows.
-            UTF-8, or UTF-16 with its mark.
+            Instead of boxes there may be mask, a path in the folder to a picture that is above 0 where the row's label
+            is, or segmentation, one to a picture of class indices (grey, or places in a palette), with 255 for none;
+            both are of their picture's size, and empty cells are allowed. UTF-8, or UTF-16 with its mark.
         class_names: what labels may say.
         folder: where the pictures are; the CSV's own folder by default.
-        size: (height, width) that pictures and boxes are brought to, bilinearly; by default they are left alone, and
-            must all be of one size.
+        size: (height, width) that pictures and boxes are brought to, bilinearly, and masks by the nearest pixel; by
+            default they are left alone, and must all be of one size.
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         mean: see the module.
         std: see the module.
@@ -61,7 +65,7 @@ def csv_dataset(
     Raises:
         OSError: if the file cannot be read.
         ValueError: if columns are missing, unknown or there twice, a line has too many cells, a label is unknown, a box
-            is not numbers, pictures are missing, or size, channels, mean and std do not fit.
+            is not numbers, pictures or masks are missing, or size, channels, mean and std do not fit.
     """
     path = Path(path)
     pixels = Pixels(size, channels, mean, std)
@@ -69,7 +73,7 @@ def csv_dataset(
 
 
 def npz_dataset(path: str | Path, mean: Statistics | None = None, std: Statistics | None = None) -> ds.Dataset:
-    """Images of an ``npz`` file, and labels and boxes where it has them; they are as in ``hdf5_dataset``.
+    """Images of an ``npz`` file, and labels and their places where it has them, as in ``hdf5_dataset``.
 
     Args:
         path: the file; memory holds all of it.
@@ -78,8 +82,8 @@ def npz_dataset(path: str | Path, mean: Statistics | None = None, std: Statistic
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is not an ``npz`` file, lacks images, has boxes without labels, lengths differ, or one of the
-            three is not numbers.
+        ValueError: if it is not an ``npz`` file, lacks images, has places without labels or of two kinds, lengths
+            differ, or one of the arrays is not numbers.
     """
     return npz_rows(Path(path), mean, std).dataset()
 
@@ -117,11 +121,11 @@ def mindrecord_dataset(
     mean: Statistics | None = None,
     std: Statistics | None = None,
 ) -> Data:
-    """Images of MindRecord files, and labels and boxes where they have them.
+    """Images of MindRecord files, and labels and boxes or masks where they have them.
 
     Args:
         path: one of the files; images are encoded pictures, or arrays (C, H, W) as in ``hdf5_dataset``.
-        columns: names of the columns of images, labels and boxes, in this order; by default those of usual names.
+        columns: names of the columns of images, labels and places, in this order; by default those of usual names.
         size: of encoded pictures, as in ``csv_dataset``, and so are channels.
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         mean: see the module.

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ...explainers.network.tensors import FloatArray
@@ -97,10 +99,34 @@ def read_content(content: Path | io.BytesIO, source: str | Path) -> Image.Image:
     Raises:
         PictureError: if it is not a picture, is damaged, or cannot be shown as colours.
     """
+    with _opened(content, source) as picture:
+        return _in_8_bits(ImageOps.exif_transpose(picture))
+
+
+def read_indices(path: Path) -> npt.NDArray[np.int64]:
+    """The numbers (H, W) that a picture holds, upright: places in its palette, or levels of grey as they are stored.
+
+    Raises:
+        PictureError: if it is not a picture, is damaged, or holds colours without a palette.
+    """
+    with _opened(path, path) as picture:
+        if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
+            words = "its pixels are {mode}, not one number each; save it as grey or with a palette"
+            raise PictureError(Problem.of("mask-mode", words, mode=picture.mode))
+        return np.asarray(ImageOps.exif_transpose(picture)).astype(np.int64)
+
+
+@contextmanager
+def _opened(content: Path | io.BytesIO, source: str | Path) -> Iterator[Image.Image]:
+    """A picture of one page, as it is stored; what goes wrong with it is said in one line.
+
+    Raises:
+        PictureError: then, naming the source.
+    """
     try:
         with open_picture(content) as opened:
             _check_pages(opened)
-            return _in_8_bits(ImageOps.exif_transpose(opened))
+            yield opened
     except PictureError as error:
         raise PictureError(Problem.from_error(error).at(str(source))) from None
     except UnidentifiedImageError:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Row = tuple[npt.NDArray[Any], ...]
 COLUMNS = ("image", "labels", "bboxes")  # by position; a dataset may name them as it likes
+PLACES = ("bboxes", "masks", "segmentation")  # what the third one may hold, in files under these names
 
 
 class Rows(ABC):

@@ -15,21 +15,17 @@ import numpy.typing as npt
 
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.archive.sample_labels import BROKEN_DIGEST
-from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
-from ..problems import error_line
+from ..problems import SampleError, error_line
 from .direct import Data, DirectData
+from .label_places import Boxes, LabelMasks, Mask, Segmentation, places_of
 from .rows import Failures, Row, of_files
 
 CHANNELS = (1, 3, 4)
-Single = tuple[Any, Any, Any]  # image, labels and boxes of a sample, None for those that there are not
+Single = tuple[Any, Any, Any]  # image, labels and places of a sample, None for those that there are not
 _SHOWN = 8  # labels that an error shows
 _LARGEST = float(np.finfo(np.float32).max)
 EMPTY_DATASET = Problem.of("dataset-empty", "the dataset is empty")
-
-
-class SampleError(ExplainrunError, ValueError):
-    """A sample that is not what the runner takes, or cannot be read; says which and why."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,7 @@ class Sample:
         id: position in the dataset, from 0.
         image: (C, H, W) as the dataset gave it.
         truth: its true labels, ascending, each once.
-        boxes: for each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None for a
-            dataset without that column.
+        places: where labels are; None for a dataset without that column.
         labels_out_of_range: labels out of range: neither a class nor padding (negative); they are ignored and counted.
         looks_multi_hot: whether its labels are one 0 or 1 for each of three classes or more, without padding or boxes.
         where: the file, and the place in it, that it comes from, if that is known.
@@ -51,7 +46,7 @@ class Sample:
     id: int
     image: npt.NDArray[Any]
     truth: tuple[int, ...]
-    boxes: dict[int, FloatArray] | None
+    places: Boxes | LabelMasks | Segmentation | None
     labels_out_of_range: tuple[int, ...] = ()
     looks_multi_hot: bool = False
     where: str = ""
@@ -64,33 +59,31 @@ class Sample:
             return BROKEN_DIGEST
         boxes = {label: boxes.tolist() for label, boxes in (self.boxes or {}).items()}
         said = repr((self.image.shape, str(self.image.dtype), self.truth, self.labels_out_of_range, boxes)).encode()
+        if isinstance(self.places, (LabelMasks, Segmentation)):
+            said += self.places.content
         return int(google_crc32c.extend(int(google_crc32c.value(said)), self.image.tobytes()))
+
+    @property
+    def boxes(self) -> dict[int, FloatArray] | None:
+        """For each true label its boxes (K, 4) as x, y, width, height in pixels from the top left; None without any."""
+        return self.places.by_label if isinstance(self.places, Boxes) else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        height, width = self.image.shape[1:]
+        return height, width
 
     @property
     def pixels(self) -> FloatArray:
         """The image as the network takes it, float32."""
         return self.image.astype(np.float32, copy=False)
 
-    def mask(self, label: int) -> npt.NDArray[np.bool_]:
-        """Where the label is, (H, W): the pixels whose centres lie in one of its boxes. All False without a box.
-
-        A box too small to hold a pixel's centre stands for the pixel that holds its own.
-        """
-        height, width = self.image.shape[1:]
-        covered = np.zeros((height, width), bool)
-        for x, y, box_width, box_height in (self.boxes or {}).get(label, ()):
-            if box_width > 0 and box_height > 0:
-                covered |= _inside(y, box_height, height)[:, None] & _inside(x, box_width, width)
-        return covered
-
-
-def _inside(start: float, length: float, pixels: int) -> npt.NDArray[np.bool_]:
-    """Which pixels along an axis lie in a box."""
-    centres = np.arange(pixels) + 0.5
-    inside: npt.NDArray[np.bool_] = (centres > start) & (centres < start + length)
-    if not inside.any():
-        inside[int(np.clip(start + length / 2, 0, pixels - 1))] = True
-    return inside
+    def mask(self, label: int) -> Mask:
+        """Where a label is, (H, W), as its boxes, its mask or the segmentation map say. All False where unknown."""
+        if isinstance(self.places, Boxes):
+            return self.places.mask(label, self.size)
+        return np.zeros(self.size, bool) if self.places is None else self.places.mask(label)
 
 
 def read_samples(
@@ -109,7 +102,7 @@ def read_samples(
     MindSpore then crashes when the user's code raises.
 
     Args:
-        dataset: columns [image], [image, labels] or [image, labels, bboxes], batched or not.
+        dataset: columns [image], [image, labels] or [image, labels, places], batched or not; see ``places_of``.
         num_classes: labels outside 0..num_classes-1 are padding.
         limit: stop after so many samples.
         ahead: how many samples MindSpore shall read ahead of a dataset that is not batched, if more than it does.
@@ -119,8 +112,8 @@ def read_samples(
             the user's raises itself ends it.
 
     Raises:
-        SampleError: at the first row that cannot be read or does not fit: its shapes, labels or boxes, or NaN in its
-            image.
+        SampleError: at the first row that cannot be read or does not fit: its shapes, labels, boxes or masks, or NaN
+            in its image.
     """
     rows, where = _rows_of(dataset, ahead, wanted)
     singles = islice((single for row in rows for single in _singles(row)), limit)
@@ -224,7 +217,7 @@ def _length_unknown(part: ds.Dataset) -> bool:
 
 
 def _singles(row: Row | Exception) -> Iterator[Single | Exception]:
-    """The samples of one row, as image, labels and boxes, missing columns as None; what is wrong with it as it is."""
+    """The samples of one row, as image, labels and places, missing columns as None; what is wrong with it as it is."""
     if isinstance(row, Exception):
         yield row
         return
@@ -238,15 +231,15 @@ def _singles(row: Row | Exception) -> Iterator[Single | Exception]:
         raise SampleError(Problem.of("batch-lengths", words, lengths=lengths))
     singles: Iterable[tuple[Any, ...]] = [tuple(row)] if len(shape) == 3 else zip(*row, strict=True)
     for single in singles:
-        image, labels, boxes = (*single, None, None)[:3]
-        yield image, labels, boxes
+        image, labels, places = (*single, None, None)[:3]
+        yield image, labels, places
 
 
 def _sample(
     sample_id: int,
     image: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None,
-    boxes: npt.NDArray[Any] | None,
+    places: npt.NDArray[Any] | None,
     num_classes: int,
 ) -> Sample:
     if image.shape[0] not in CHANNELS:
@@ -263,15 +256,12 @@ def _sample(
     kept = (given >= 0) & (given < num_classes)
     truth = tuple(int(label) for label in np.unique(given[kept]))
     labels_out_of_range = tuple(int(label) for label in given[given >= num_classes])
-    if boxes is None:
+    if places is None:
         multi_hot = given.size == num_classes > 2 and bool(np.isin(given, (0, 1)).all())
         return Sample(sample_id, image, truth, None, labels_out_of_range, multi_hot)
-    rows = np.atleast_2d(np.asarray(boxes, np.float32))
-    if rows.shape != (len(given), 4):
-        words = "sample {sample}: boxes of {labels:plural label} must be ({labels}, 4), got {shape}"
-        raise SampleError(Problem.of("sample-box-count", words, sample=sample_id, labels=len(given), shape=boxes.shape))
-    _check_boxes(sample_id, rows[kept], image.shape[1:])
-    return Sample(sample_id, image, truth, {label: rows[given == label] for label in truth}, labels_out_of_range)
+    height, width = image.shape[1:]
+    found = places_of(sample_id, places, given, (height, width), num_classes)
+    return Sample(sample_id, image, truth, found, labels_out_of_range)
 
 
 def _indices(sample_id: int, labels: npt.NDArray[Any] | None, num_classes: int) -> npt.NDArray[np.integer[Any]]:
@@ -288,24 +278,3 @@ def _indices(sample_id: int, labels: npt.NDArray[Any] | None, num_classes: int) 
         values = {"classes": num_classes, "kind": str(given.dtype), "shape": given.shape, "given": shown}
         raise SampleError(Problem.of("sample-labels", words, sample=sample_id, **values))
     return given
-
-
-def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, ...]) -> None:
-    """Refuse boxes that are not x, y, width, height in pixels; one of no size says that a label has none."""
-    height, width = size
-    for x, y, box_width, box_height in boxes:
-        box = [float(f"{v:g}") for v in (x, y, box_width, box_height)]
-        if not np.isfinite([x, y, box_width, box_height]).all() or box_width < 0 or box_height < 0:
-            words = "sample {sample}: the box {box} must be finite, of a width and height not below 0"
-            raise SampleError(Problem.of("box-not-finite", words, sample=sample_id, box=box))
-        if 0 < box_width < 1 and 0 < box_height < 1:
-            words = (
-                "sample {sample}: the box {box} is smaller than a pixel; boxes are in pixels, not shares of the image"
-            )
-            raise SampleError(Problem.of("box-below-a-pixel", words, sample=sample_id, box=box))
-        if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
-            words = (
-                "sample {sample}: the box {box} lies outside the image of {width} x {height} pixels; boxes are x, y, "
-                "width, height"
-            )
-            raise SampleError(Problem.of("box-outside", words, sample=sample_id, box=box, width=width, height=height))

@@ -11,8 +11,8 @@ from ...explainers.network import PROBED, Network, agreeing
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
+from ..batches.batch import Batch
 from ..data.samples import Sample
-from .batch import Batch
 
 REPEAT = "repeat trial"  # the kind of a pass that is made again where two others do not agree
 RANDOM = Problem.of(

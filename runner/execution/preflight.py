@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
@@ -13,7 +13,7 @@ import numpy as np
 
 from ...benchmarks import Metric
 from ...explainers import Explainer, View
-from ...explainers.core.automatic_layer import automatic_layers, log_choices
+from ...explainers.core.automatic_layer import ChosenLayer, automatic_layers, log_choices
 from ...explainers.core.measured_size import Measurement
 from ...explainers.core.together import attribute_together
 from ...explainers.network import (
@@ -26,14 +26,14 @@ from ...explainers.network import (
     probe,
 )
 from ...explainers.network.tensors import FloatArray
-from ...summary_format import original_picture
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
-from ..data.samples import EMPTY_DATASET, Sample, SampleError
+from ..batches.batch import Batch, digests, inferred, read
+from ..data.samples import Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
-from ..problems import Problems, first_line, problem_of
-from .batch import Batch, digests, inferred, read
+from ..plan.sample_checks import sample_problems
+from ..problems import Problems, SampleError, first_line, problem_of
 from .doubts import RANDOM, doubts, like_a_sigmoid
 
 _log = logging.getLogger("explainrun")
@@ -86,7 +86,7 @@ def preflight_check(
     except SampleError as error:
         problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
-    problems += _sample_problems(plan, [*reading.first_pass_samples, *samples])
+    problems += sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
     if not reading.first_pass_samples:
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()), begins=begins)
@@ -105,7 +105,7 @@ def preflight_check(
         problems += _refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
-    problems += _output_problems(plan, first) or _activation_problems(plan, network, first)
+    problems += output_problems(plan, first) or activation_problems(plan, network, first)
     doubted = [] if problems else doubts(network, answers, reading.first_pass_samples, first, alone)
     first = first if problems else _explained(plan, network, first, total, problems)
     return PreflightResult(
@@ -150,8 +150,8 @@ def with_measured_size(plan: Plan, passes: Passes, check: Callable[[], None]) ->
 
 def _explained(plan: Plan, network: Network, first: Batch, total: int | None, problems: Problems) -> Batch:
     """The first batch with its maps; what is wrong with them is noted."""
-    first, refused = _with_maps(plan, network, first)
-    problems += refused + _space_problems(plan, first, total)
+    first, refused = with_maps(plan, network, first)
+    problems += refused + space_problems(plan, first, total)
     return first
 
 
@@ -171,7 +171,7 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
     alone = None
     compiled = not problems and _compiled(plan, network, images, problems)
     if plan.dropout_samples and not problems:
-        _prepare_dropout(plan, network, images, problems)
+        prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
         alone = _try_places(plan, network, images[0])
     return compiled, alone
@@ -180,28 +180,40 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
     """The plan with a layer for each explainer that lacks one; what else shows on an image is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
-    _check_inner_layers(plan, network, image, problems)
-    for metric in () if problems else plan.metrics:
-        problems.attempt(metric.name, partial(metric.try_on, network, image))
+    check_inner_layers(plan, network, image, problems)
+    try_metrics(plan.metrics, network, image, problems)
     return plan
 
 
+def try_metrics(metrics: Iterable[Metric], network: Network, image: FloatArray, problems: Problems) -> None:
+    """See on an image (C, H, W) whether metrics can say something of the network, where nothing else is wrong."""
+    for metric in () if problems else metrics:
+        problems.attempt(metric.name, partial(metric.try_on, network, image))
+
+
 def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer]
+    return plan.with_layers(choose_layers(plan, network, image, problems))
+
+
+def choose_layers(
+    plan: Plan, network: Network, image: FloatArray, problems: Problems, known: Collection[str] = ()
+) -> dict[str, ChosenLayer]:
+    """A layer for each explainer that lacks one, but for those with these names; takes a pass if there are such."""
+    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer and explainer.name not in known]
     if not lacking or problems:
-        return plan
+        return {}
     names = [explainer.name for explainer in lacking]
     try:
         layers = automatic_layers(network, image, [explainer.wanted_reshape for explainer in lacking])
     except ValueError as error:
         problems.append(problem_of(error).at(", ".join(names)))
-        return plan
+        return {}
     chosen = dict(zip(names, layers, strict=True))
     log_choices(chosen)
-    return plan.with_layers(chosen)
+    return chosen
 
 
-def _check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
+def check_inner_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> None:
     """See whether explainers inside others can read the layers that they name, which no shared pass shows."""
     layers = plan.inner_layers
     if not layers or problems:
@@ -246,7 +258,7 @@ def _try_places(plan: Plan, network: Network, image: FloatArray) -> FloatArray:
     return first
 
 
-def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
+def prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: Problems) -> None:
     """Have what comes before dropout computed once for all masks, as far as the network allows."""
     try:
         network.prepare_dropout(images, plan.dropout_samples)
@@ -259,47 +271,7 @@ def _prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
 
 
-def _sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
-    """What the first samples show of the plan: a pass of them at least, since a batch may be a single one."""
-    if not samples:
-        return [EMPTY_DATASET]
-    problems, samples = [], list({sample.id: sample for sample in samples if sample.broken is None}.values())
-    if not samples:  # those that are not broken come later, and are checked one by one
-        return []
-    labels_out_of_range = [label for sample in samples for label in sample.labels_out_of_range]
-    if labels_out_of_range and not any(sample.truth for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-beyond-classes",
-                "the labels of all {samples} first samples lie outside 0..{last}, as far as {largest}; are class names "
-                "missing?",
-                samples=len(samples),
-                last=len(plan.class_names) - 1,
-                largest=max(labels_out_of_range),
-            )
-        )
-    if all(sample.looks_multi_hot for sample in samples):
-        problems.append(
-            Problem.of(
-                "labels-multi-hot",
-                "labels look like rows of 0 and 1 for each class; give the indices of the true classes",
-            )
-        )
-    shape = samples[0].image.shape
-    checks: list[Callable[[], object]] = [
-        partial(original_picture, samples[0].image, plan.options.mean, plan.options.std)
-    ]
-    if plan.hierarchical_occlusion is not None:
-        checks.append(partial(plan.hierarchical_occlusion.check, shape))
-    for check in checks:
-        try:
-            check()
-        except ValueError as error:
-            problems.append(problem_of(error))
-    return problems
-
-
-def _with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
+def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:
     """The first batch with its maps, so that none is made twice, and what making them shows of the plan.
 
     Of explainers that make passes of their own, which may be many, the maps are left for later.
@@ -335,7 +307,7 @@ def _refused(explainer: Explainer, view: View) -> dict[str, ValueError]:
     return {}
 
 
-def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
+def output_problems(plan: Plan, first: Batch) -> list[Problem]:
     """What the network's outputs show of the plan."""
     problems = []
     logits, probabilities = first.inference.logits, first.inference.probabilities
@@ -363,7 +335,7 @@ def _output_problems(plan: Plan, first: Batch) -> list[Problem]:
     return problems
 
 
-def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
+def activation_problems(plan: Plan, network: Network, first: Batch) -> list[Problem]:
     """What the network's outputs show of the activations that explainers and metrics bring along."""
     problems = []
     parts: list[Explainer | Metric] = [*plan.explainers, *plan.metrics]
@@ -377,7 +349,7 @@ def _activation_problems(plan: Plan, network: Network, first: Batch) -> list[Pro
     return problems
 
 
-def _space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
+def space_problems(plan: Plan, first: Batch, total: int | None) -> list[Problem]:
     """Whether the disk holds the maps of all samples, if they are asked as much as the first ones."""
     pixels = int(np.prod(first.images.shape[2:]))
     each = 2 * len(first.rows) * len(plan.explainers) * pixels * 4 / len(first.samples)  # in segments and joined

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...summary_format import FolderLock, RunFolder, find_runs
+from ...summary_format.archive.growth_record import GrowthRecord
+from ...summary_format.growth.plan_growth import growth_differences
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
-from ...summary_format.storage.run_folder import INSTEAD
+from ...summary_format.shards.merge import half_merged
+from ...summary_format.storage.run_folder import INSTEAD, RUN_FORMAT
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
@@ -19,6 +22,21 @@ from ..problems import PlanError
 
 
 @dataclass(frozen=True)
+class Growing:
+    """A run that a plan grows out of: it has explainers, metrics, samples and so on that the run lacks, or fewer.
+
+    Attributes:
+        run: the earlier one.
+        plan: of it.
+        state: what it says of itself.
+    """
+
+    run: RunFolder
+    plan: PlanRecord
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResumeDecision:
     """How a run of a plan finds its folder.
 
@@ -27,12 +45,14 @@ class ResumeDecision:
         run: the run that is there and of the same plan, to resume or finished; None to begin one.
         replaces: whether the runs that were there before go once this one is finished.
         problems: why it cannot run.
+        grows: what a run that is to be begun grows out of; None where it computes everything.
     """
 
     plan: Plan
     run: RunFolder | None
     replaces: bool
     problems: tuple[Problem, ...] = ()
+    grows: Growing | None = None
 
 
 def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLock | None = None) -> ResumeDecision:
@@ -48,19 +68,35 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
     runs = [] if unfit else find_runs(plan.summary_dir, lock)
     if overwrite or not runs or _described(plan) is None:
         # Nothing to compare, or a plan that cannot be written, which checks of it report.
-        return ResumeDecision(plan, None, bool(runs))
-    run, kind = runs[-1], "a finished" if runs[-1].finished else "an unfinished"
-    state = run.state() or {}
+        return ResumeDecision(plan=plan, run=None, replaces=bool(runs))
     try:
-        before = _plan_of(plan, run, state, kind)
+        decision = _decision(plan, runs[-1], resume=resume)
+        grown_from = None if resume or runs[-1].finished else _finished_base(runs)
+        if grown_from is not None and not decision.problems:
+            return _decision(plan, grown_from, resume=True)
     except PlanError as error:
-        return ResumeDecision(plan, None, False, error.problems)
+        return ResumeDecision(plan=plan, run=None, replaces=False, problems=error.problems)
+    return decision
+
+
+def _decision(plan: Plan, run: RunFolder, *, resume: bool) -> ResumeDecision:
+    """What one run means for a plan.
+
+    Raises:
+        PlanError: if the two cannot be compared.
+    """
+    kind, state = "a finished" if run.finished else "an unfinished", run.state() or {}
+    before = _plan_of(plan, run, state, kind)
     sized = plan.with_measured_size(before.pass_size) if plan.measures_size else plan
     now = sized.described
-    apart = plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
-    if apart:
-        return ResumeDecision(plan, None, False, (_of_another_plan(plan, kind, before, now, apart),))
-    link = None if run.finished or not resume else run.link()
+    same = not plan_differences(before, now, (*CHOSEN, *(MAKING if run.finished else ())))
+    if not same and (apart := growth_differences(before, now) + _format_apart(run)):
+        return ResumeDecision(
+            plan=plan, run=None, replaces=False, problems=(_of_another_plan(plan, kind, before, now, apart),)
+        )
+    if not run.finished and not resume:
+        return ResumeDecision(plan=plan, run=None, replaces=True)
+    link = None if run.finished else run.link()
     if link is not None:
         problem = Problem.of(
             "folder-holds-link",
@@ -69,10 +105,45 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
             link=link.name,
             instead=INSTEAD,
         )
-        return ResumeDecision(plan, None, False, (problem,))
-    if run.finished or resume:
-        return ResumeDecision(sized, run, bool(state["replaces"]))
-    return ResumeDecision(plan, None, True)
+        return ResumeDecision(plan=plan, run=None, replaces=False, problems=(problem,))
+    if same:
+        return ResumeDecision(plan=sized, run=run, replaces=bool(state["replaces"]))
+    return ResumeDecision(plan=sized, run=None, replaces=True, grows=Growing(run, before, state))
+
+
+def _format_apart(run: RunFolder) -> list[str]:
+    """That another version drew the pictures of a run, by other rules."""
+    return [] if run.format == RUN_FORMAT else [f"run format was {run.format}, is {RUN_FORMAT}"]
+
+
+def _finished_base(runs: Sequence[RunFolder]) -> RunFolder | None:
+    """The finished run that the last one, which is not, grows out of, if it is there."""
+    with suppress(ValueError):
+        grown = GrowthRecord.of(runs[-1].state())
+        return next((run for run in runs if grown and run.timestamp == grown.began and run.finished), None)
+    return None
+
+
+def whole_run_finished(plan: Plan, *, overwrite: bool) -> bool:
+    """Whether a folder into which shards are to be merged holds their run already.
+
+    Args:
+        plan: of all samples.
+        overwrite: replace whatever is there, which is then as good as nothing.
+
+    Raises:
+        PlanError: if it holds another one, which could not be replaced once all shards are finished.
+    """
+    runs = find_runs(plan.summary_dir)
+    if overwrite or not runs or half_merged(runs[-1]):
+        return False
+    decision = resume_decision(plan, overwrite=False, resume=True)
+    if decision.problems:
+        raise PlanError(decision.problems)
+    if decision.run is not None and not decision.run.finished:
+        words = "summary_dir {folder} holds an unfinished run of all samples, in one: finish it that way; {instead}"
+        raise PlanError([Problem.of("folder-holds-whole-run", words, folder=plan.summary_dir, instead=INSTEAD)])
+    return decision.run is not None
 
 
 def _described(plan: Plan) -> PlanRecord | None:
@@ -110,8 +181,7 @@ def _plan_of(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) ->
     with suppress(ValueError):
         before = PlanRecord.of(state.get("plan"))
     if before is None or not isinstance(state.get("dropout", {}), dict) or "replaces" not in state:
-        words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
-        raise PlanError([Problem.of("folder-holds-unknown-run", words, **values)])
+        raise PlanError([unknown_run(plan, run)])
     if "parameters" not in before.network:
         words = (
             "summary_dir {folder} holds {kind} run of an earlier version of Explainrun, which knew networks by other "
@@ -119,6 +189,13 @@ def _plan_of(plan: Plan, run: RunFolder, state: Mapping[str, Any], kind: str) ->
         )
         raise PlanError([Problem.of("folder-holds-earlier-version", words, **values)])
     return before
+
+
+def unknown_run(plan: Plan, run: RunFolder) -> Problem:
+    """The folder holds a run that cannot be understood."""
+    words = "summary_dir {folder} holds {kind} run that does not say what it does; {instead}"
+    kind = "a finished" if run.finished else "an unfinished"
+    return Problem.of("folder-holds-unknown-run", words, folder=plan.summary_dir, kind=kind, instead=INSTEAD)
 
 
 def other_data(plan: Plan) -> Problem:

@@ -22,8 +22,8 @@ from ...explainers.network.tensors import Activation, FloatArray
 from ...explainers.network.tensors.layers import find_layer
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
+from ..batches.progress import RunProgress
 from ..config.components import component_factory
-from ..execution.progress import RunProgress
 from ..problems import Problems, error_line
 from .targets import Target, labels_of
 

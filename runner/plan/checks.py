@@ -29,7 +29,7 @@ def plan_problems(plan: Plan) -> Problems:
             *_name_problems("explainer name", [explainer.name for explainer in plan.explainers], in_path=True),
             *_clashing_names("explainer name", [explainer.name for explainer in plan.explainers]),
             *_name_problems("metric name", [metric.name for metric in plan.metrics], in_path=True),
-            *_network_problems(plan),
+            *(_network_problems(plan) if plan.asks_network else ()),
             *_metric_problems(plan),
             *folder_problems(plan.summary_dir),
             *plan.undescribed,
@@ -67,7 +67,7 @@ def _dataset_problems(plan: Plan) -> Iterator[Problem]:
     elif plan.needs_boxes and len(names) < len(COLUMNS):
         yield Problem.of(
             "no-boxes",
-            "{metrics:list} needs a third dataset column of boxes, the dataset has {columns}",
+            "{metrics:list} needs a third dataset column of boxes or masks, the dataset has {columns}",
             metrics=[metric.name for metric in plan.metrics if metric.needs_boxes],
             columns=names,
         )
@@ -172,7 +172,7 @@ def _metric_problems(plan: Plan) -> Problems:
         for metric in plan.metrics
         if metric.num_labels not in (None, classes)
     )
-    for metric in plan.metrics:
+    for metric in plan.metrics if plan.asks_network else ():
         problems.attempt("", partial(metric.check_network, plan.network))
     return problems
 

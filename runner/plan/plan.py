@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,8 @@ from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
 from .options import SETTINGS, UNCOMPARED, RunOptions
 from .sharding import Shard
+from .versions import versions
 
-_PACKAGES = ("explainrun", "mindspore", "numpy", "scipy")
 PASSES_A_BATCH = 4  # samples of a work batch, in passes: enough that few passes are ragged, and few maps are held
 _DESCRIBABLE = "plain values, arrays, functions, Cells or objects that can be pickled"
 
@@ -55,6 +53,9 @@ class Plan:
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
         chosen_reshapes: by explainer the ``reshape`` that goes with it, where it gives tokens or channels last.
         measured_size: images per pass, where the options leave that to a measurement which was made.
+        record: what is written of it, where it was made from what a folder says and not from what users give; its
+            explainers and metrics are those of the record, by name.
+        asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
     """
 
     summary_dir: Path
@@ -73,6 +74,8 @@ class Plan:
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     measured_size: int | None = None
+    record: PlanRecord | None = None
+    asks_network: bool = True
 
     def opened(self) -> Network:
         """The network as the run asks it."""
@@ -156,7 +159,7 @@ class Plan:
     @property
     def undescribed(self) -> list[Problem]:
         """A sentence on each part that cannot be described, so that a later start would not know the run again."""
-        return self._described[1]
+        return [] if self.record is not None else self._described[1]
 
     @cached_property
     def described(self) -> PlanRecord:
@@ -165,6 +168,8 @@ class Plan:
         Raises:
             PlanError: if a part of it cannot be described, or a name cannot be written.
         """
+        if self.record is not None:
+            return self.record
         parts, problems = self._described
         if problems:
             raise PlanError(problems)
@@ -195,7 +200,7 @@ class Plan:
             "uncompared": list(UNCOMPARED),
             "graph_mode": ms.get_context("mode") == ms.GRAPH_MODE,
             "device": ms.get_context("device_target"),
-            "versions": {**{package: version(package) for package in _PACKAGES}, "python": platform.python_version()},
+            "versions": versions(),
             "config": self.config,
         }
         # Names are said in full, however many there are: readers look up what they name.

@@ -65,6 +65,21 @@ def bootstrap_intervals(
     """
     outside = (1.0 - confidence) / 2.0
     told, ends = (counts > 0).sum(axis=0) >= 2, np.full((2, sums.shape[1]), np.nan)
+    means = bootstrap_means(sums, counts, seed, resamples=resamples)
+    if told.any():
+        ends[:, told] = np.nanquantile(means[:, told], [outside, 1.0 - outside], axis=0)
+    return ends
+
+
+def bootstrap_means(sums: Array, counts: Array, seed: int = 0, *, resamples: int = RESAMPLES) -> Array:
+    """Means (resamples, cells) over the questions of samples that are drawn with replacement, as many as there are.
+
+    Args:
+        sums: (N, cells) sums of scores by sample.
+        counts: (N, cells) how many they are.
+        seed: what is drawn depends on it alone, so that all cells see the same resamples.
+        resamples: how often N samples are drawn.
+    """
     sums, counts = _grouped(sums, seed), _grouped(counts, seed)
     rng, samples = np.random.default_rng((seed, 0)), len(sums)
     means = np.full((resamples, sums.shape[1]), np.nan)
@@ -73,9 +88,7 @@ def bootstrap_intervals(
         weights = np.bincount(drawn.reshape(-1), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
         total = weights @ counts
         np.divide(weights @ sums, total, out=means[rows], where=total > 0)
-    if told.any():
-        ends[:, told] = np.nanquantile(means[:, told], [outside, 1.0 - outside], axis=0)
-    return ends
+    return means
 
 
 def sign_flip_p_values(differences: Array, seed: int = 0, *, resamples: int = RESAMPLES) -> Array:

@@ -14,6 +14,7 @@ from ...summary_format.archive.results import Results
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
 from ...summary_format.errors import nearest
 from ...summary_format.lifecycle.viewer_records import mean_score
+from .metric_agreement import MetricAgreement
 from .ranking import Ranking
 from .resampling import bootstrap_intervals, by_sample
 
@@ -134,6 +135,20 @@ class RunScores:
                 metric, self.explainers, controls, samples, self.column(metric), higher_is_better=better_up
             )
         return self._rankings[metric]
+
+    @cached_property
+    def agreement(self) -> MetricAgreement:
+        """How far every two metrics agree on the order of the explainers that are not controls."""
+        ranked = [place for place, name in enumerate(self.explainers) if name not in self.controls]
+        columns = [self.column(metric)[:, ranked] for metric in self.metrics]
+        values = np.stack(columns, axis=1) if columns else np.zeros((len(self.labels), 0, len(ranked)))
+        return MetricAgreement.of(
+            self.metrics,
+            [self.explainers[place] for place in ranked],
+            np.asarray(self.sample_ids, np.int64),
+            values,
+            [self.higher_is_better.get(metric, True) for metric in self.metrics],
+        )
 
     @cached_property
     def _aggregates(self) -> dict[int | None, dict[tuple[str, str], Aggregate]]:

@@ -10,6 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from ...summary_format.plural import plural
+from .metric_agreement import MetricAgreement
 from .ranking import Ranking
 from .run_scores import Aggregate, RunScores
 
@@ -124,6 +125,35 @@ def differences_table(scores: RunScores, metric: str, style: str = "simple") -> 
         for pair in scores.ranking(metric).differences
     ]
     return _tabulated(rows, [f"{metric}: difference", "mean [95 % interval]", "p (Holm)", "questions", "better"], style)
+
+
+def agreement_table(scores: RunScores, style: str = "simple") -> str:
+    """Metrics by metrics: how far they agree on the order of the explainers."""
+    found = scores.agreement
+    if len(found.metrics) < 2 or len(found.explainers) < 2:
+        return "agreement of metrics needs two metrics, and two explainers that are not controls"
+    blocks = []
+    for columns in _blocks(found.metrics):
+        places = [found.metrics.index(name) for name in columns]
+        rows = [
+            [name, *(_agreement_cell(found, place, other) for other in places)]
+            for place, name in enumerate(found.metrics)
+        ]
+        blocks.append(_tabulated(rows, ["agreement", *columns], style))
+    ordered = f"order of {plural(len(found.explainers), 'explainer')} (controls aside)"
+    note = (
+        f"Kendall's tau [95 % interval, by bootstrap over {plural(found.samples, 'sample')}] of two metrics' {ordered}:"
+    )
+    note += "\n1 the same order, 0 unrelated, -1 the opposite one"
+    return "\n\n".join(blocks) if style == "html" else "\n".join(["\n\n".join(blocks), note])
+
+
+def _agreement_cell(found: MetricAgreement, first: int, second: int) -> str:
+    tau, low, high = (matrix[first][second] for matrix in (found.tau, found.low, found.high))
+    if np.isnan(tau):
+        return "-"
+    interval = "" if first == second or np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{tau:+.2f}{interval}"
 
 
 def _shown_name(scores: RunScores, name: str) -> str:

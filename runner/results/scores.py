@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .run_scores import RunScores
-from .score_tables import label_table, ranking_table, table
+from .score_tables import agreement_table, label_table, ranking_table, table
 
 
 class Scores(RunScores):
@@ -25,3 +25,7 @@ class Scores(RunScores):
     def ranking_table(self, style: str = "simple") -> str:
         """The explainers' places in each metric, with a letter for each group that noise alone may part."""
         return ranking_table(self, style)
+
+    def agreement_table(self, style: str = "simple") -> str:
+        """Metrics by metrics: Kendall's tau of their orders of the explainers, with 95 % intervals."""
+        return agreement_table(self, style)

@@ -20,7 +20,12 @@ STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity",
              "RelativeOutputStability", "RelativeRepresentationStability")  # fmt: skip
 RANDOMIZATION = ("RandomLogit", "ModelParameterRandomization", "SmoothMPRT", "EfficientMPRT")
 AXIOMATIC = ("Completeness", "InputInvariance", "NonSensitivity")
-METRICS = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PointingGame", "IoSR", "Robustness", "ClassSensitivity",
+CURVES = ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness", "PixelFlipping", "SRG", "ROAD", "Selectivity", "IROF",
+          "FaithfulnessCorrelation", "FaithfulnessEstimate", "MonotonicityCorrelation", "SensitivityN", "Infidelity",
+          "AverageDrop", "AverageIncrease", "AverageGain", "SIC", "AIC")  # fmt: skip
+WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "AttributionLocalization", "AUC", "IoU",
+                  "Sparseness", "Complexity", "EffectiveComplexity")  # fmt: skip
+METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
 EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)

@@ -48,7 +48,7 @@ class Picture:
                 return EMPTY
             if self.checksum is None:
                 return None
-            return None if found.st_size <= MOST_BYTES and _checksum_of(path) == self.checksum else WRONG
+            return None if found.st_size <= MOST_BYTES and checksum_of(path) == self.checksum else WRONG
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
 
@@ -126,7 +126,13 @@ def _checksum_at(table: Array | None, place: int | None) -> int | None:
     return None if table is None or place is None else int(table[place])
 
 
-def _checksum_of(path: Path) -> int:
+def checksum_of(path: Path) -> int:
+    """CRC-32C of a file.
+
+    Raises:
+        NotRegularError: if it is none.
+        OSError: if it cannot be read.
+    """
     found = 0
     with open_regular(path) as file:
         while block := file.read(_BLOCK_BYTES):

@@ -13,7 +13,7 @@ from ..deprecated_names import Renamed
 from ..errors import BrokenRecordError
 from ..event_file.records import PREDICTED_ABOVE, Revealed
 from ..plan_record import PlanRecord
-from ..storage.run_folder import RunFolder, runs_of
+from ..storage.run_folder import RunFolder, runs_of, shown_run
 from ..untrusted.array_schema import (
     SEARCHED,
     archive_specs,
@@ -38,7 +38,8 @@ class Results:
     Maps are read when they are asked for; of an unfinished run, which may finish meanwhile, ask soon.
 
     Args:
-        path: a summary folder, of which the newest run is read, a run's data folder, or a ``results.h5``.
+        path: a summary folder, of which the newest run is read (while one grows out of a finished one, that one), a
+            run's data folder, or a ``results.h5``.
         check: False to read a ``results.h5`` that was checked just before.
 
     Attributes:
@@ -362,7 +363,7 @@ def _newest(folder: Path) -> _Source:
     runs = runs_of(folder)
     if not runs:
         raise FileNotFoundError(f"no run in {folder}")
-    run = runs[-1]
+    run = shown_run(runs)
     if run.finished:
         return _Archive(run.archive)
     if why := run.why_not_resumed():

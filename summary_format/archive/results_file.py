@@ -76,6 +76,12 @@ def write_archive(batches: Batches, plan: PlanRecord, check: Callable[[], None] 
         OSError: if the disk refuses.
     """
     partial, final = batches.run.partial(), batches.run.archive
+    write_archive_at(partial, batches, plan, check)
+    batches.run.put(partial, final)
+
+
+def write_archive_at(partial: Path, batches: Batches, plan: PlanRecord, check: Callable[[], None]) -> None:
+    """The same at a path where nothing is yet; other arguments and errors as those of ``write_archive``."""
     handle = open_new(partial)
     try:
         with (
@@ -87,7 +93,6 @@ def write_archive(batches: Batches, plan: PlanRecord, check: Callable[[], None] 
         sync(handle, partial)
     finally:
         os.close(handle)
-    batches.run.put(partial, final)
 
 
 def check_archive(path: Path) -> None:

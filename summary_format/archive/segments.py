@@ -26,6 +26,7 @@ from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import check_arrays, check_questions
 from ..untrusted.numpy_json import array_of
 from .costs import added_up, settled
+from .growth_record import costs_before
 from .packing import about_file, packed, unpacked
 from .parts import Parts
 
@@ -336,7 +337,16 @@ class Segments:
         return (self.maps(batch, name) for batch in range(self.complete()))
 
     def costs(self) -> dict[str, dict[str, float]]:
-        """What everything that is committed took, added up.
+        """What everything that is committed took, added up, with what the runs took that this one grew out of.
+
+        Raises:
+            BrokenRecordError: if a file is damaged.
+            ValueError: if the run does not say what it grew out of.
+        """
+        return added_up([costs_before(self.run.state()), self.own_costs()])
+
+    def own_costs(self) -> dict[str, dict[str, float]]:
+        """What everything that is committed took, without what the run grew out of.
 
         Raises:
             BrokenRecordError: if a file is damaged.

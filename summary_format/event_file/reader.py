@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BrokenRecordError
-from ..storage.run_folder import find_runs
+from ..storage.run_folder import find_runs, shown_run
 from .frames import read_frames
 from .records import Metadata, Record, SampleRecord, Score, ScoresRecord, decode
 
@@ -43,7 +43,7 @@ def read_records(path: str | Path) -> Iterator[Record]:
 
 
 def read_summary(path: str | Path) -> Summary:
-    """Read an event file, or the newest run in a summary folder.
+    """Read an event file, or of a summary folder that of the run that ``Results`` reads.
 
     Raises:
         FileNotFoundError: if the folder holds no run.
@@ -55,7 +55,7 @@ def read_summary(path: str | Path) -> Summary:
         runs = find_runs(path)
         if not runs:
             raise FileNotFoundError(f"no run in {path}: it holds no events.summary.*_explain file")
-        path = runs[-1].event_file
+        path = shown_run(runs).event_file
     records = read_records(path)
     metadata = next(records, None)
     if not isinstance(metadata, Metadata):

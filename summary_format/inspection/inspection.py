@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..archive.costs import Costs
+from ..archive.growth_record import GrowthRecord
 from ..archive.picture_checksums import KnownPictures
 from ..archive.results import Results
+from ..growth.kept_archives import Hidden, archive_paths, hidden_in
 from ..plan_record import PlanRecord
 from ..plural import plural
 from ..storage.lock_holder import Holder, holder_of
@@ -22,7 +24,7 @@ from ..storage.run_folder import RunFolder, find_runs
 from ..storage.sizes import Sizes, measured
 from ..untrusted.regular_files import read_regular
 from .committed_work import NotComputed, committed
-from .integrity import ANEW, Fault, Records, checked_records, fault_of, manifest_faults
+from .integrity import ANEW, PRUNED, Fault, Records, checked_records, fault_of, manifest_faults
 from .progress import Progress
 
 FINISHED, UNFINISHED, DAMAGED, NO_RUN = "finished", "unfinished", "damaged", "no run"
@@ -53,6 +55,8 @@ class Inspection:
         unsupported: why this version cannot look into the run; None if it can.
         records: what the event file holds.
         sizes: what its files take.
+        grown_from: the run that it grew out of; None where it began with nothing.
+        hidden: what archives beside a finished run hold that the run lacks.
         faults: what is broken, or why there is no run to look at.
     """
 
@@ -73,6 +77,8 @@ class Inspection:
     unsupported: str | None = None
     records: Records | None = None
     sizes: Sizes | None = None
+    grown_from: GrowthRecord | None = None
+    hidden: tuple[Hidden, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -216,6 +222,7 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
     return replace(
         begun,
         plan=plan,
+        grown_from=_grown_from(run),
         samples=progress.samples,
         questions=found.questions,
         progress=progress,
@@ -230,11 +237,13 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
 
 def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection:
     plan, faults = _plan(run)
-    begun = replace(begun, plan=plan, ended=_time_written(run.manifest))
+    begun = replace(begun, plan=plan, ended=_time_written(run.manifest), grown_from=_grown_from(run))
     faults, known = (*faults, *manifest_faults(run)), None
     try:
         results = Results(run.archive)
         begun, known = _with_results(begun, results), KnownPictures(results)
+        begun, broken = _with_hidden(begun, run, results)
+        faults = (*faults, *broken)
     except Exception as error:  # a sound checksum may stand over an archive of another version
         faults = (*faults, fault_of(run, run.archive, error, ANEW))
     if through:
@@ -242,6 +251,23 @@ def _finished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspection
         verified = known is not None and known.kept
         begun = replace(begun, records=records, pictures=records.pictures, verified=verified)
     return replace(begun, faults=(*faults, *_record_faults(begun, run)))
+
+
+def _grown_from(run: RunFolder) -> GrowthRecord | None:
+    with suppress(ValueError):  # it says something else, which a start refuses
+        return GrowthRecord.of(run.state())
+    return None
+
+
+def _with_hidden(begun: Inspection, run: RunFolder, results: Results) -> tuple[Inspection, list[Fault]]:
+    """With what lies beside a finished run; and which of that is broken."""
+    hidden, faults = list[Hidden](), list[Fault]()
+    for path in archive_paths(run):
+        try:
+            hidden.append(hidden_in(path, results))
+        except Exception as error:  # whatever a foreign file makes of a reader
+            faults.append(fault_of(run, path, error, PRUNED))
+    return replace(begun, hidden=tuple(hidden)), faults
 
 
 def _with_results(begun: Inspection, results: Results) -> Inspection:

@@ -17,6 +17,7 @@ from ..untrusted.regular_files import read_regular
 
 ANEW = "run with --overwrite to recompute the run"
 NEXT_START = "the next start rewrites it"
+PRUNED = "run with --prune to remove it, or with --overwrite to recompute the run"
 REMOVED = "run again to recompute it"
 READABLE = "make it readable and look again"
 _OUT_OF_REACH = "out of reach (Permission denied)"

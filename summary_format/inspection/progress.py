@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from ..storage.run_folder import find_runs
 from ..storage.sizes import Sizes
 from .committed_work import Committed, Part
 
@@ -88,3 +91,18 @@ class Progress:
         if self.samples_total is None:
             return None
         return sum((rate(part) or 0.0) * (self.left(part) or 0) for part in self.parts)
+
+
+def committed_samples(folder: Path, parts: int, batch_size: int, total: int | None) -> float:
+    """Samples with which the last run of a summary folder is through, by the names of its segments; none is read.
+
+    Args:
+        folder: where the run is, or is going to be.
+        parts: into how many parts the work on a batch falls, its samples beside.
+        batch_size: samples of a whole batch.
+        total: how many samples there will be; None where unknown.
+    """
+    batches, runs = 0.0, find_runs(folder)
+    with suppress(OSError, IndexError):  # not begun, or its segments were joined meanwhile
+        batches = sum(1 for _ in runs[-1].segments.iterdir()) / (parts + 1)
+    return batches * batch_size if total is None else total * min(batches / max(-(-total // batch_size), 1), 1.0)

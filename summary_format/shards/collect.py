@@ -109,7 +109,11 @@ def _shard_in(folder: Path) -> FinishedShard | _Unfinished:
         )
         values = {"folder": folder, "count": len(lost), "picture": lost[0][0], "how": lost[0][1]}
         raise MergeError([Problem.of("shard-pictures-lost", words, **values)])
-    tried = {key: state.get(key) for key in ("compiled", "dropout")} if len(ids) else None
+    keys = (
+        "compiled",
+        *(["dropout"] if results.plan_record.dropout_samples else []),
+    )  # which one that hides it has too
+    tried = {key: state.get(key) for key in keys} if len(ids) else None
     probe = Probe.of(state["probe"]) if state.get("probe") is not None else None
     return FinishedShard(
         run=run,

@@ -11,6 +11,7 @@ import numpy as np
 from ..archive.results import Results
 from ..event_file.records import SampleRecord
 from ..event_file.writer import SummaryWriter
+from ..growth.plan_growth import Surplus, growth_differences
 from ..lifecycle.finish import finish, metadata
 from ..lifecycle.viewer_records import sample_records
 from ..plan_diff import plan_differences, shown
@@ -32,7 +33,8 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
 
     Records, pictures, maps, scores and predictions are the same bit by bit; wall times and pass counts are the shards'
     added up. Memory holds a batch of 64 samples, however many shards there are. Stopped anywhere, it starts over. Where
-    the folder holds the same already, nothing is done.
+    the folder holds the same already, nothing is done; where it holds what the same shards gave before they have grown,
+    that goes once all is merged.
 
     Args:
         out: the summary folder to write.
@@ -64,10 +66,10 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         whole = {"shard": None, "summary_dir": str(root), "device": _devices(found)}
         skipped = {sample_id: why for shard in found for sample_id, why in shard.plan.skipped.items()}
         plan = PlanRecord.of({**found[0].plan.raw, **whole}).leaving_out(skipped)
-        before = [run for run in find_runs(root, lock) if not _half_merged(run)]
+        before = [run for run in find_runs(root, lock) if not half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)
-        if before and not overwrite:
+        if before and not overwrite and not _has_grown(before[-1], plan, found):
             results = _merged_before(before[-1], plan, found)
             _clear(before[-1])
             return results
@@ -94,7 +96,7 @@ def _devices(shards: Sequence[FinishedShard]) -> str:
     return " and ".join(sorted({shard.plan.device for shard in shards}))
 
 
-def _half_merged(run: RunFolder) -> bool:
+def half_merged(run: RunFolder) -> bool:
     """Whether a run was begun by a merge that did not come to its end, hence is worth nothing.
 
     With segments it is worth something: a run of the whole plan went on with it.
@@ -123,15 +125,42 @@ def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedSh
         words = "{folder} holds another run ({differences}); {instead}"
         values = {"folder": run.root, "differences": shown(apart), "instead": INSTEAD}
         raise MergeError([Problem.of("out-holds-other-run", words, **values)])
+    _check_data(run, results, shards)
+    _log.info("%s holds this run, finished before: nothing to do", run.root)
+    return results
+
+
+def _has_grown(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedShard]) -> bool:
+    """Whether a run is what these shards gave before they grew: it has nothing that they have not.
+
+    Raises:
+        BrokenRecordError: if its archive is damaged.
+        MergeError: if it was of other data.
+    """
+    if not run.finished or _MERGED not in (run.state() or {}):
+        return False
+    results, samples = Results(run.archive), sum(shard.samples for shard in shards)
+    before = results.plan_record
+    surplus = Surplus.of(before, plan, len(results.samples) - samples)
+    if surplus or growth_differences(before, plan) or not plan_differences(before, plan):
+        return False
+    _check_data(run, results, shards)
+    return True
+
+
+def _check_data(run: RunFolder, results: Results, shards: Sequence[FinishedShard]) -> None:
+    """Make sure that a merged run is of the samples of these shards, or the first of them.
+
+    Raises:
+        MergeError: if it is not.
+    """
     digests = results.digests
     for shard in shards:
         own = digests[shard.number - 1 :: shard.count]
-        if not np.array_equal(own, Results(shard.run.archive, check=False).digests):
+        if not np.array_equal(own, Results(shard.run.archive, check=False).digests[: len(own)]):
             words = "{folder} holds a run of other data than {shard}; {instead}"
             values = {"folder": run.root, "shard": shard.run.root, "instead": INSTEAD}
             raise MergeError([Problem.of("out-holds-other-data", words, **values)])
-    _log.info("%s holds this run, finished before: nothing to do", run.root)
-    return results
 
 
 def _merged_from_gone(root: Path) -> Results:

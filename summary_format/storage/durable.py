@@ -16,6 +16,7 @@ from pathlib import Path
 
 OWNER_READS = 0o400  # the viewer runs as the same user
 OWNER_ENTERS = 0o700
+_BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
@@ -160,4 +161,15 @@ def copy(source: Path, made: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:  # another file system, or one without links
-        write_new(made, source.read_bytes())
+        _write_copy(source, made)
+
+
+def _write_copy(source: Path, made: Path) -> None:
+    handle = open_new(made)
+    try:
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                write(handle, block, made)
+        sync(handle, made)
+    finally:
+        os.close(handle)

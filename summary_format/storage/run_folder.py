@@ -6,6 +6,7 @@
 ``_explain_<seconds>/plan.json``                        there from the start: what the run does, and its format number
 ``_explain_<seconds>/segments/``                        finished work, while the run is not
 ``_explain_<seconds>/parts/``                           finished parts of unfinished segments (see ``archive/parts``)
+``_explain_<seconds>/earlier/``                         archives of runs that this one grew out of (see ``growth``)
 ``_explain_<seconds>/results.h5``                       maps and scores, at the end
 ``_explain_<seconds>/manifest.json``                    written last: the run is finished
 ``.explainrun.lock``                                    whose folder it is, while a run is at work (see ``lock``)
@@ -21,7 +22,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -40,8 +41,9 @@ _EVENT_FILE = re.compile(r"events\.summary\.(\d{1,20})\.[^/\0]{0,200}_explain")
 _DATA_FOLDER = re.compile(r"_explain_(\d+)")
 _OURS = re.compile(r"(?:events\.summary\.|_explain_)(\d+)")
 _BUCKET = 1000
+GROWS = "grows"  # in the state of a run: what it grew out of (see ``archive/growth_record``)
 INSTEAD = "name another folder, or replace it: overwrite (--overwrite)"  # what to do where a folder holds another run
-_PLAN, _OLD_PARTIAL = "plan.json", "partial"
+_PLAN, _EARLIER, _OLD_PARTIAL = "plan.json", "earlier", "partial"
 RUN_FORMAT = (
     4  # of what an unfinished run holds: its plan file, segments and pictures; the first did not say its number
 )
@@ -65,7 +67,13 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, root: str | Path, device: str, state: Mapping[str, Any] | None = None, lock: FolderLock | None = None
+        cls,
+        root: str | Path,
+        device: str,
+        state: Mapping[str, Any] | None = None,
+        lock: FolderLock | None = None,
+        *,
+        earlier: Callable[[Path], None] | None = None,
     ) -> RunFolder:
         """Make the folder of a run that begins now; it is there with its plan file or not at all.
 
@@ -74,6 +82,7 @@ class RunFolder:
             device: "CPU", "GPU" or "Ascend"; becomes part of the event file's name.
             state: what a later start must know of the run, in plain values.
             lock: that holds the summary folder.
+            earlier: puts what it grows out of into a new folder.
 
         Raises:
             FolderInUseError: if the lock is lost.
@@ -88,6 +97,10 @@ class RunFolder:
             made = run.partial()
             make_new_folder(made)
             write_new(made / _PLAN, run._plan_file(state or {}))
+            if earlier is not None:
+                make_new_folder(made / _EARLIER)
+                earlier(made / _EARLIER)
+                sync_folder(made / _EARLIER)
             sync_folder(made)
             if run._own.put_new(made, run.data):
                 return run
@@ -113,6 +126,11 @@ class RunFolder:
     def parts(self) -> Path:
         """Where finished parts of segments lie that are not finished."""
         return self.data / "parts"
+
+    @property
+    def earlier(self) -> Path:
+        """Where the archives lie that the run takes from, and, once it is finished, those that hold what it hides."""
+        return self.data / _EARLIER
 
     @property
     def archive(self) -> Path:
@@ -261,6 +279,17 @@ def runs_of(folder: Path) -> list[RunFolder]:
     return find_runs(folder) or [run for run in find_runs(folder.parent) if run.data == folder]
 
 
+def shown_run(runs: Sequence[RunFolder]) -> RunFolder:
+    """Which of the runs of a folder, oldest first, its readers see: the newest one.
+
+    Where that one is not finished and grows out of a finished one, it is that, which stays whole until then.
+    """
+    newest = runs[-1]
+    grows = None if newest.finished else (newest.state() or {}).get(GROWS)
+    began = grows.get("began") if isinstance(grows, dict) else None
+    return next((run for run in runs if run.timestamp == began and run.finished), newest)
+
+
 def remove_runs(
     root: str | Path, keep: RunFolder | None = None, *, finished: bool = True, lock: FolderLock | None = None
 ) -> None:
@@ -282,7 +311,7 @@ def remove_runs(
         kept = keep is not None and run.event_file.name == keep.event_file.name
         if not kept and not run.data.is_symlink() and run.state() is not None and (finished or not run.finished):
             run.discard(run.event_file)
-            for folder in ("segments", "parts", _OLD_PARTIAL, "heatmap", "origin_images"):
+            for folder in ("segments", "parts", _EARLIER, _OLD_PARTIAL, "heatmap", "origin_images"):
                 run.discard(run.data / folder)
             for path in (run.manifest, run.archive, run.data / _PLAN):  # the last says that it is ours
                 run.discard(path)

@@ -37,6 +37,21 @@ class OnlyWithBoxes(SecretBoxes):
         return np.where(explanation.masks.any(axis=(1, 2)), super().score(explanation), np.nan)
 
 
+class SecretPasses(Sound):
+    needs_network = False
+
+    def score(self, explanation):
+        explanation.view.network.uniform_logits(0.0, explanation.view.images.shape[1:])
+        return super().score(explanation)
+
+
+class SecretExplainer(Sound):
+    needs_network = False
+
+    def score(self, explanation):
+        return super().score(explanation) + len(getattr(explanation.explainer, "name", ""))
+
+
 class OneNumber(Sound):
     def score(self, explanation):
         return super().score(explanation).mean(keepdims=True)
@@ -129,6 +144,7 @@ class LeftInInference(Sound):
 BROKEN = {
     "constructor": [NameLost, OtherLabels],
     "boxes": [SecretBoxes, OnlyWithBoxes],
+    "network needed": [SecretPasses, SecretExplainer],
     "scores": [OneNumber, Whole, Nothing, Infinite],
     "direct call": [OwnEvaluate],
     "not finite": [NumbersForAnything],
@@ -157,6 +173,10 @@ def test_every_rule_has_a_class_that_breaks_it():
 def test_one_that_keeps_to_all_of_them():
     check_metric(Sound)
     assert (Sound().num_labels, Sound(3).num_labels, Sound(name="other").name) == (None, 3, "other")
+
+
+def test_one_that_says_that_it_needs_no_network_does_without():
+    check_metric(type("OfMaps", (Sound,), {"needs_network": False}))
 
 
 def test_one_that_says_that_it_needs_boxes_gets_masks():

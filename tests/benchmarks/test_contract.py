@@ -2,15 +2,20 @@
 
 from inspect import signature
 
+import numpy as np
 import pytest
 
 import explainrun.benchmarks
 from explainrun.benchmarks import METRICS, Faithfulness, Localization
+from explainrun.explainers.contract.bundled import tiny_images
 from explainrun.testing import METRIC_RULES
 
 OWN = [name for name in METRICS if METRICS[name].__module__.startswith("explainrun.")]
 # What constructors are given whose default does not fit so small an image, by the argument's name.
-ARGUMENTS = {"tolerance": 2, "steps": 4, "samples": 2}
+ARGUMENTS = {
+    "tolerance": 2, "steps": 4, "samples": 2, "k": 7, "partners": (tiny_images(), np.arange(5) % 4), "sizes": [3, 40],
+    "patch_size": 5,
+}  # fmt: skip
 
 
 def arguments(name):

@@ -18,19 +18,6 @@ def peak(row, column):
     return map_
 
 
-@pytest.fixture
-def score(linear):
-    def call(metric, maps, masks):
-        images = np.zeros((len(maps), 1, *maps.shape[1:]), np.float32)
-        cell = linear(np.zeros((1, 1, *maps.shape[1:])))
-        view = View(Network(cell), images, np.arange(len(maps)), np.zeros(len(maps), int))
-        scores = metric.score(Explanation(Gradient(cell), view, maps, masks))
-        assert cell.calls == []  # localization needs no pass
-        return scores.tolist()
-
-    return call
-
-
 def test_a_box_in_the_top_right_corner(score):
     maps = np.stack([peak(1, 58), peak(9, 2), peak(2, 9), peak(9, 58)])
     assert score(PointingGame(1), maps, np.stack([TOP_RIGHT] * 4)) == [1, 0, 0, 1]

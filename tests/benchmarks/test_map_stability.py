@@ -17,7 +17,7 @@ from explainrun.benchmarks import (
 )
 from explainrun.explainers import RISE, ConstantMap, Gradient, GuidedBackprop, InputXGradient, Network, Occlusion, View
 from explainrun.explainers.core.together import attribute_together
-from explainrun.runner.execution.part_sizes import recomputations
+from explainrun.runner.batches.part_sizes import recomputations
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 1, 2, 5))
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)

@@ -17,7 +17,7 @@ from explainrun.explainers.network.variants.random_weights import (
     random_weights,
     weight_layers,
 )
-from explainrun.runner.execution.part_sizes import recomputations
+from explainrun.runner.batches.part_sizes import recomputations
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)
 HIDDEN = np.random.default_rng(2).normal(size=(4, 10)).astype(np.float32)
@@ -370,9 +370,9 @@ class TestScores:
 
 
 def test_options_are_checked(raising):
-    with raising(ValueError, "choice-unknown", what="order", given="sideways"):
+    with raising(ValueError, "option-value-unknown", what="order", given="sideways"):
         ModelParameterRandomization("sideways")
-    with raising(ValueError, "choice-unknown", what="similarity", given="pearson"):
+    with raising(ValueError, "option-value-unknown", what="similarity", given="pearson"):
         SmoothMPRT(similarity="pearson")
     with raising(ValueError, "not-a-whole-number", name="layers", given=0):
         ModelParameterRandomization(layers=0)

@@ -89,5 +89,5 @@ def test_what_has_no_order():
 
 
 def test_options_are_checked(raising):
-    with raising(ValueError, "choice-unknown", what="similarity", given="cosine"):
+    with raising(ValueError, "option-value-unknown", what="similarity", given="cosine"):
         RandomLogit(3, "cosine")

@@ -161,7 +161,7 @@ def test_what_has_no_length_or_number_is_not_scored(linear):
     ("options", "message"),
     [
         ({"samples": 0}, "samples must be a whole number from 1"),
-        ({"radius": 0}, "radius and threshold must be above 0"),
+        ({"radius": 0}, "radius must be above 0"),
     ],
 )
 def test_options_are_checked(options, message):

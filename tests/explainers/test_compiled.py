@@ -129,7 +129,7 @@ def test_a_run_goes_on_as_it_began(two_channels, dataset, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "explainrun.runner.execution.batch_loop.BatchLoop._explain", lambda *_: (_ for _ in ()).throw(KeyError())
+            "explainrun.runner.batches.explaining.BatchExplainer.explain", lambda *_: (_ for _ in ()).throw(KeyError())
         )
         with pytest.raises(KeyError):
             runner().run()

@@ -23,7 +23,7 @@ from mindspore.common.initializer import HeUniform, Normal, TruncatedNormal, ini
 from explainrun.benchmarks import InsertionAUC
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.execution.batch_loop import BatchLoop
+from explainrun.runner.batches.batch_loop import BatchLoop
 
 KINDS = {
     "Normal": lambda: Normal(0.02),

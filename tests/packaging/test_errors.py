@@ -18,11 +18,12 @@ from explainrun.runner.comparison import BaselineError, NoRunError, NotComparabl
 from explainrun.runner.data.pictures import PictureError
 from explainrun.runner.plan.fingerprint import UndescribedError
 from explainrun.runner.plan.sharding import NotAWorker
-from explainrun.runner.problems import DamagedRunError, DatasetChangedError
+from explainrun.runner.problems import DamagedRunError, DatasetChangedError, EngineError
 from explainrun.runner.report.write import ReportError
 from explainrun.runner.up_to_date_run import RunFailedError
 from explainrun.summary_format import BrokenRecordError, FolderInUseError, MergeError
 from explainrun.summary_format.errors import NotRegularError, SeveralProblemsError
+from explainrun.summary_format.imported_maps.map_store import MapsFileError
 
 # What each is beside an ExplainrunError, and what it ends a command with.
 ERRORS = {
@@ -32,8 +33,10 @@ ERRORS = {
     ContractError: (AssertionError, 2),
     DamagedRunError: (PlanError, 2),
     DatasetChangedError: (PlanError, 2),
+    EngineError: (RuntimeError, 3),
     FolderInUseError: (OSError, 3),
     GraphRefusedError: (ValueError, 2),
+    MapsFileError: (ValueError, 2),
     MergeError: (ValueError, 2),
     NetworkRefusedError: (ValueError, 2),
     NoRunError: (ValueError, 2),

@@ -39,8 +39,8 @@ def naming(word, repository):
 
 def test_an_option_is_named_in_three_files(repository):
     """Where it is defined, where scripts give it, and where it does something."""
-    of_codecs = "runner/cli/standard_streams.py"  # which names an error handler of codecs
-    acting = {"strict": "runner/execution/batch_loop.py", "skip_broken": "runner/execution/batch.py"}
+    of_codecs = "runner/cli/process/standard_streams.py"  # which names an error handler of codecs
+    acting = {"strict": "runner/batches/checks.py", "skip_broken": "runner/batches/batch.py"}
     for option, file in acting.items():
         assert [path for path in naming(option, repository) if path != of_codecs] == [
             file,

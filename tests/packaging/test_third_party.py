@@ -75,7 +75,7 @@ check_metric(Spread)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_keep_to_the_contract_without_a_test_framework(environment):
     code = f"import sys; sys.modules['pytest'] = None\n{CHECKED}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from mindspore import nn
 from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.execution.batch_loop import BatchLoop
+from explainrun.runner.batches.batch_loop import BatchLoop
 
 
 class Killed(BaseException):

@@ -7,7 +7,7 @@ from functools import partial
 import google_crc32c
 import pytest
 
-from explainrun.runner.execution.commit_queue import Committer
+from explainrun.runner.batches.commit_queue import Committer, Picture
 from explainrun.summary_format import RunFolder
 
 
@@ -21,7 +21,7 @@ def test_work_is_committed_in_order_after_its_pictures(tmp_path):
     folder = run.data.name
 
     def picture(name):
-        return f"{folder}/{name}/a.png", name.encode
+        return Picture(f"{folder}/{name}/a.png", name.encode)
 
     def step(name, checksums):
         assert checksums == [google_crc32c.value(name.encode())]
@@ -44,7 +44,7 @@ def test_nothing_is_committed_after_a_failure_and_it_is_told(tmp_path):
 
     def hand_in():
         with Committer(run, lambda: None) as committer:
-            committer.commit([(f"{run.data.name}/a.png", draw)], lambda _: done.append("first"))
+            committer.commit([Picture(f"{run.data.name}/a.png", draw)], lambda _: done.append("first"))
             committer.commit([], lambda _: done.append("second"))
             go.set()
             committer.drain()

@@ -175,7 +175,7 @@ def configured(repository, tmp_path, config, **changes):
 
 
 @pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.long)])
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_ranking_has_all_controls_beside_gradient_explainers_and_runs(repository, tmp_path, limit, nearly_fewest):
     fewer = {"explainers.2.IntegratedGradients.steps": 2, "explainers.3.NoiseTunnel.nt_samples": 2}
     steps = {f"metrics.{place}.{name}.steps": 2 for place, name in enumerate(("InsertionAUC", "DeletionAUC"))}

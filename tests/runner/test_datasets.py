@@ -11,6 +11,7 @@ from PIL import Image
 from explainrun.configs.digit_scenes import MEAN, STD, DigitScenes
 from explainrun.runner.data import pictures as pictures_module
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
+from explainrun.runner.data.label_places import Boxes
 from explainrun.runner.data.samples import Sample, read_samples, sample_count
 
 
@@ -188,5 +189,5 @@ def test_counts_are_known_without_reading_and_the_limit_holds():
 
 def test_a_tiny_box_stands_for_the_pixel_that_holds_its_centre():
     boxes = np.array([[1.6, 1.6, 0.8, 0.8], [3.6, 0.2, 1.0, 0.2], [5, 0, 0, 0]], np.float32)
-    mask = Sample(0, np.zeros((1, 3, 6), np.float32), (0,), {0: boxes}).mask(0)
+    mask = Sample(0, np.zeros((1, 3, 6), np.float32), (0,), Boxes({0: boxes})).mask(0)
     assert list(zip(*(axis.tolist() for axis in mask.nonzero()), strict=True)) == [(0, 4), (2, 2)]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -13,7 +14,7 @@ from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.cli.main import main
-from explainrun.summary_format import merge
+from explainrun.summary_format import inspect_run, merge
 from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.storage import durable, lock
 
@@ -76,7 +77,7 @@ def small_runner(folder, data, network):
     return runner
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fault_in_any_write_of_a_merge(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(3))
     small_runner(tmp_path / "whole", dataset(rows), network).run()
@@ -119,6 +120,37 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
         durable.remove_tree(tmp_path / "run")
     assert at > 200
     assert faults * every(23) > 100
+
+
+@pytest.mark.slow
+def test_a_fault_in_any_write_of_growth(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
+    """From the first link of an archive to the last file of the earlier run that goes."""
+    network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(5))
+
+    def run(folder="run"):
+        return small_runner(tmp_path / folder, dataset(rows), network).run()
+
+    smaller = ImageClassificationRunner(
+        tmp_path / "smaller", (dataset(rows), ["zero", "one"]), network, nn.Sigmoid(), pass_size=1, jit="off"
+    )
+    smaller.register_saliency([Pixels(network), Pixels(network, name="Hidden")])
+    smaller.run(limit=3)
+    run("whole")
+    mended = 0
+    for at in range(1, 10_000, every(19)):
+        shutil.copytree(tmp_path / "smaller", tmp_path / "run")
+        error, calls = fail(monkeypatch, at, errno.ENOSPC, run)
+        if calls < at:
+            break
+        mended += error is None  # a link that fails becomes a copy
+        fail(monkeypatch, at // 2, errno.EIO, run)  # another one in the second start
+        run()
+        assert [str(hidden.surplus) for hidden in inspect_run(tmp_path / "run").hidden] == ["explainer Hidden"], at
+        small_runner(tmp_path / "run", dataset(rows), network).run(prune=True)
+        assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == [], at
+        durable.remove_tree(tmp_path / "run")
+    assert at > 200
+    assert mended < at / every(19) / 2
 
 
 def test_the_command_line_tells_a_fault_in_one_line(monkeypatch, tmp_path):

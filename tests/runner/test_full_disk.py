@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from click.testing import CliRunner
 
+from explainrun.runner.batches.batch_loop import BatchLoop
 from explainrun.runner.cli.main import main
-from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import Results, merge
 
 

@@ -74,7 +74,7 @@ def test_a_run_with_graphs_gives_what_one_without_gives(run, graph_passes, tmp_p
             assert np.ptp(other) > 0 or name != "Gradient"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_it_ends_as_if_it_had_not_been_and_merged_as_if_never_split(run, kill, tmp_path, how_runs_differ):
     run("whole")
     kill(run, 0, 3)

@@ -115,7 +115,9 @@ def plain(*arguments):
 
 KEYS = [
     "folder", "state", "finished", "running", "run", "other_runs", "shard", "began", "ended", "seconds", "writer",
-    "samples", "questions", "progress", "sizes", "not_computed", "records", "pictures", "unsupported", "faults",
+    "samples", "questions", "progress", "sizes", "not_computed", "records", "pictures", "unsupported",
+    "grown_from",
+    "hidden", "faults",
     "costs", "plan",
 ]  # fmt: skip
 

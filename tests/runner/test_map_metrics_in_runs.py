@@ -7,7 +7,7 @@ from mindspore import nn
 from explainrun.benchmarks import METRICS, InsertionAUC
 from explainrun.explainers import RISE, GradCAM, InputXGradient
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.runner.execution import part_sizes
+from explainrun.runner.batches import part_sizes
 from explainrun.summary_format import Results, merge
 
 SAMPLES, SIZE, NOISY, MASKS = 7, 2, 3, 6

@@ -48,7 +48,7 @@ print([network_identity(written(one)) for one in INITIALISERS])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_how_weights_begin_says_nothing_in_any_process(tmp_path):
     (tmp_path / "written.py").write_text(WRITTEN)
     spec = importlib.util.spec_from_file_location("written", tmp_path / "written.py")
@@ -379,7 +379,7 @@ def test_what_only_the_datasets_pixels_show_counts(dataset, tmp_path, before, no
 def test_a_passing_failure_of_the_probe_is_no_other_network(run, monkeypatch):
     run(Scaled())
     full = OutOfMemoryError(2)
-    monkeypatch.setattr("explainrun.runner.execution.engine.probe", lambda *_: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("explainrun.runner.execution.recognition.probe", lambda *_: (_ for _ in ()).throw(full))
     with pytest.raises(OutOfMemoryError):
         run(Scaled())
 

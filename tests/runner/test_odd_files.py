@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from explainrun.runner import PlanError
 from explainrun.runner.cli.main import main
-from explainrun.runner.comparison.tolerances import rules_of
+from explainrun.runner.comparison.rules.rules_file import rules_of
 from explainrun.runner.config.schema import load_config
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset, npz_dataset
 from explainrun.runner.yaml_loader import yaml_value

@@ -11,9 +11,9 @@ from mindspore import Tensor, nn, ops
 from explainrun.benchmarks import ClassSensitivity, DeletionAUC, InsertionAUC, PointingGame, Robustness
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, GuidedBackprop, Occlusion
 from explainrun.runner import ImageClassificationRunner, NotComputedError, RunStopped
-from explainrun.runner.execution import part_sizes
-from explainrun.runner.execution.batch_loop import BatchLoop
-from explainrun.runner.execution.part_sizes import cut
+from explainrun.runner.batches import part_sizes
+from explainrun.runner.batches.batch_loop import BatchLoop
+from explainrun.runner.batches.part_sizes import cut
 from explainrun.summary_format import Results, find_runs, inspect_run, remove_runs
 from explainrun.summary_format.archive.parts import PartName, Parts
 
@@ -96,7 +96,7 @@ def commits_of(run, folder):
     return counted
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_after_any_commit_it_ends_as_if_it_had_not_been(run, whole, kill, tmp_path, how_runs_differ, every):
     commits = commits_of(run, "counted")
     assert commits[0] > 15  # samples, records, four explainers, and the rest are parts

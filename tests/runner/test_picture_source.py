@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainrun.runner.cli.standard_streams import report
+from explainrun.runner.cli.process.standard_streams import report
 from explainrun.runner.data.pictures import PictureError, Pixels, converted
 from explainrun.runner.figures import downloads
 from explainrun.runner.figures.pictures import picture_name, read_picture, seen

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from explainrun.explainers import Network
-from explainrun.runner.execution import progress
-from explainrun.runner.execution.progress import RunProgress
+from explainrun.runner.batches import progress
+from explainrun.runner.batches.progress import RunProgress
 
 
 class Terminal(io.StringIO):

@@ -221,8 +221,10 @@ def test_too_few_samples_fail(judged):
 def test_scores_that_cannot_be_judged_are_told(judged):
     """2 ** -5 is more than 0.05 / 4, for the questions that have boxes."""
     baseline = judged[0].folder / "runs" / "patchy"
-    assert [line for line in judged[1][1].splitlines() if "not judged by" in line] == [
-        f"{explainer}, PointingGame: not judged by {baseline}, 5 questions, too few to distinguish a fall from noise"
+    lines = [line for line in judged[1][1].splitlines() if "not judged by" in line]
+    assert [line[: line.index("; ")] for line in lines] == [
+        f"{explainer}, PointingGame: not judged by {baseline}: 5 questions: no fall of so few samples could be "
+        "distinguished from noise"
         for explainer in ("Gradient", "InputXGradient")
     ]
 
@@ -338,6 +340,29 @@ def test_changes_of_a_baseline_are_noted(tmp_path, gated_project):
         pytest_plugin.ExplanationScores(config, result, session).assert_no_regression("kept.json")
         assert words in session.notes[0]
     assert "InputXGradient PointingGame 1 0 -1 24 0 0" in " ".join(" ".join(session.notes).split())
+
+
+def test_floors_labels_and_what_is_required(tmp_path, gated_project):
+    """As in a session, here without one: scores of 1.0 everywhere, of a network that is as it was."""
+    made = gated_project(tmp_path / "project")
+    config = made.folder / "gate.yaml"
+    result = build_runner(*load_config(config, {"summary_dir": str(tmp_path / "run")}), made.folder).run()
+    session = pytest_plugin._Session(made.folder, None, {}, updating=False)
+    judge = pytest_plugin.ExplanationScores(config, result, session).assert_no_regression
+    rules = made.folder / "rules.yaml"
+    rules.write_text("floors: {IoSR: 0.99}\nby: label\n")
+    judge(result.summary_dir, floors={"IoSR": 0.5}, require="shown")
+    assert not session.notes
+    judge(result.summary_dir, rules=rules, tolerance=0.5)
+    assert [line.split(":")[0] for line in session.notes[-2:]] == ["Gradient, IoSR", "InputXGradient, IoSR"]
+    assert all("floor not shown to be met: 1.0000 where at least 0.99 is set" in line for line in session.notes[-2:])
+    for how, words in (
+        ({"floors": {"IoSR": 2.0}}, "explanations are worse than floors allow: 2 scores"),
+        ({"rules": rules, "require": "shown", "by": None}, "explanations are not shown to be as good as before"),
+        ({"require": "all"}, "require must be 'shown', or left out"),
+    ):
+        with pytest.raises(pytest.fail.Exception, match=words):
+            judge(result.summary_dir, **how)
 
 
 def test_a_baseline_is_written_for_one_config(tmp_path):

@@ -10,8 +10,8 @@ from mindspore import nn
 from explainrun.benchmarks import Robustness
 from explainrun.explainers import RISE, Gradient
 from explainrun.runner import ImageClassificationRunner
+from explainrun.runner.batches.batch import read
 from explainrun.runner.data.samples import read_samples
-from explainrun.runner.execution.batch import read
 
 
 class Source:

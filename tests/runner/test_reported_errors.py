@@ -7,7 +7,7 @@ import pytest
 
 from explainrun.explainers.network import OutOfMemoryError
 from explainrun.runner import NotComputedError, PlanError, RunStopped, SampleError
-from explainrun.runner.cli.errors import reported_errors, reported_read_errors
+from explainrun.runner.cli.process.errors import reported_errors, reported_read_errors
 from explainrun.runner.plan.sharding import NotAWorker
 from explainrun.summary_format import BrokenRecordError, FolderInUseError
 

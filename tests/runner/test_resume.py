@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from explainrun.explainers import Gradient
+from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner, NotComputedError, PlanError, RunStopped
+from explainrun.runner.batches.batch_loop import BatchLoop
+from explainrun.runner.batches.explaining import BatchExplainer
 from explainrun.runner.execution import engine
-from explainrun.runner.execution.batch_loop import BatchLoop
 from explainrun.summary_format import FolderInUseError, FolderLock, Results, Segments, find_runs
 from explainrun.summary_format.event_file.frames import read_frames
 
@@ -109,7 +110,7 @@ def test_a_finished_run_is_told_of_and_left_alone(make_runner, tmp_path, caplog)
     assert make_runner().run(resume=False).finished_before
 
 
-def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runner, kill, scenes, tmp_path, raising):
+def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runner, kill, tmp_path, raising):
     kill(make_runner().run, 1, 1)
     before = sorted(tmp_path.rglob("*"))
     network = make_runner()._network
@@ -124,10 +125,8 @@ def test_a_folder_with_another_plans_run_is_refused_with_what_differs(make_runne
         return told[0]["differences"]
 
     assert refused(make_runner(seed=3)) == "seed was 0, is 3"
-    assert refused(make_runner(rows=list(scenes(5)))) == "samples was 6, is 5"
-    assert "explainers.GradCAM.class was 'GradCAM', is not there" in refused(
-        make_runner(explainers=[Gradient(network)])
-    )
+    other_layer = [Gradient(network), GradCAM(network, "norm")]
+    assert refused(make_runner(explainers=other_layer)) == "explainers.GradCAM.layer was 'relu', is 'norm'"
     network.conv.bias.set_data(network.conv.bias + 1)
     assert refused(make_runner()).startswith("network.parameters was ")
     assert sorted(tmp_path.rglob("*")) == before
@@ -245,17 +244,17 @@ def test_a_signal_stops_after_the_commit_at_hand(
     make_runner, whole, monkeypatch, tmp_path, how_runs_differ, number, caplog
 ):
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    explain = BatchLoop._scores
+    explain = BatchExplainer._scores
 
-    def interrupted(self, explanation, coverings):
+    def interrupted(self, explanation, *rest):
         if explanation.explainer.name == "Gradient":
             os.kill(os.getpid(), number)
             assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_DFL] * 2
-        return explain(self, explanation, coverings)
+        return explain(self, explanation, *rest)
 
     caplog.set_level("INFO", "explainrun")
     with monkeypatch.context() as patch:
-        patch.setattr(BatchLoop, "_scores", interrupted)
+        patch.setattr(BatchExplainer, "_scores", interrupted)
         with pytest.raises(RunStopped, match="stopped by a signal; run again to resume") as caught:
             make_runner().run()
     assert caught.value.code == 3

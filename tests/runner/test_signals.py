@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from explainrun.runner.cli.errors import ended_by_signals
 from explainrun.runner.cli.main import main
+from explainrun.runner.cli.process.errors import ended_by_signals
 from explainrun.summary_format import find_runs
 
 # What is started in the background ignores SIGINT, and so do its children. Once it has committed as often as its first
@@ -17,7 +17,7 @@ IN_FOREGROUND = """
 import select, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
-from explainrun.runner.execution.batch_loop import BatchLoop
+from explainrun.runner.batches.batch_loop import BatchLoop
 commit, left = BatchLoop._commit, [int(sys.argv.pop(1))]
 def waiting(self, *arguments):
     commit(self, *arguments)

@@ -7,8 +7,8 @@ import sys
 import click
 import pytest
 
-from explainrun.runner.cli.command_group import CommandGroup
-from explainrun.runner.cli.standard_streams import TolerantStream, echo, echo_after, report, tolerant_streams
+from explainrun.runner.cli.process.command_group import CommandGroup
+from explainrun.runner.cli.process.standard_streams import TolerantStream, echo, echo_after, report, tolerant_streams
 
 
 class Failing(io.StringIO):

@@ -20,7 +20,7 @@ from mindspore import nn
 from explainrun.benchmarks import PointingGame
 from explainrun.explainers import Explainer
 from explainrun.runner import ImageClassificationRunner
-from explainrun.runner.execution import commit_queue
+from explainrun.runner.batches import commit_queue
 from explainrun.summary_format import FolderInUseError, find_runs, inspect_run, merge
 from explainrun.summary_format.archive import results_file
 from explainrun.summary_format.storage import durable, lock, writer_folder

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,6 +58,8 @@ SHORT = (
     Command("layers {gate}", 0, 2, LOST),
     Command("list", 0, 2, LOST),
     Command("merge {out} {shards}/1 {shards}/2", 0, 0, f"{{out}} is merged, {TAKES_NOTHING}"),
+    Command("score {grown} --metric IoSR", 0, 0, f"the run in {{grown}} is scored, {TAKES_NOTHING}"),
+    Command("import {grown} {maps} --name maps", 0, 0, f"the maps are imported into {{grown}}, {TAKES_NOTHING}"),
     Command("inspect {run}", 0, 2, LOST),
     Command("scores {unfinished}", 3, 2, LOST),
     Command("compare {run} {worse} --format json", 1, 2, f"json {UNWRITTEN}"),
@@ -76,14 +80,19 @@ COMMANDS = (
     Command("merge {merged} {shards}/1 {shards}/2", 0, 0, f"{{merged}} is merged, {TAKES_NOTHING}"),
     Command("merge {out} {shards}/1", 3, 3),
     Command("merge {out} {run} {worse}", 2, 2),
+    Command("score {grown} --metric IoSS", 2, 2),
+    Command("import {grown} {gate} --name maps", 2, 2),
     Command("inspect {run} --json", 0, 2, LOST),
     Command("inspect {unfinished}", 3, 2, LOST),
     Command("inspect {project}", 2, 2, LOST),
     Command("scores {run}", 0, 2, LOST),
     Command("scores {project}", 2, 2),
+    Command("trend {kept} {run} {worse}", 0, 2, LOST),
+    Command("trend {kept}", 2, 2),
     Command("compare {kept} {run}", 0, 2, f"table {UNWRITTEN}"),
     Command("compare {run} {worse} --format table --format json={out}", 1, 2, f"table {UNWRITTEN}"),
     Command("compare {run} {unfinished}", 2, 2),
+    Command("compare {run} {worse} --tolerance 9 --require shown --no-maps", 1, 2, f"table {UNWRITTEN}"),
     Command("baseline {run} -o {kept}", 0, 3, f"{{kept}} stays as it is, {TAKES_NOTHING}"),
     Command("baseline {unfinished} -o {out}", 2, 2),
     Command(f"{EXPLAIN} Gradent", 2, 2),
@@ -100,6 +109,9 @@ def projects(gated_project, tmp_path_factory):
     places["project"].mkdir()
     Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8)).save(places["picture"])
     run(places["gate"], places["run"])
+    places |= {"grown": shutil.copytree(places["run"], project.folder / "grown"), "maps": project.folder / "maps.h5"}
+    with h5py.File(places["maps"], "w") as file:
+        file["maps"], file["sample"], file["label"] = np.arange(96).reshape(2, 6, 8), [0, 1], [0, 1]
     write_baseline(scored_run(places["run"]), places["kept"])
     shards = [run(places["gate"], places["shards"] / str(number), shard=(number, 2)) for number in (1, 2)]
     merge(places["merged"], [shard.summary_dir for shard in shards])

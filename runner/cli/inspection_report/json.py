@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ....summary_format.growth.kept_archives import Hidden
 from ....summary_format.inspection.committed_work import NotComputed
 from ....summary_format.inspection.inspection import Inspection
 from ....summary_format.inspection.integrity import Records
 from ....summary_format.inspection.progress import Progress
+from ....summary_format.storage.sizes import size_of
 from ...json_values import finite
 from .shard_status import Shards
 
@@ -36,6 +38,8 @@ def inspection_as_json(found: Inspection) -> dict[str, Any]:
         "records": None if found.records is None else _records(found.records),
         "pictures": None if found.pictures is None else {"looked_at": found.pictures, "verified": found.verified},
         "unsupported": found.unsupported,
+        "grown_from": None if found.grown_from is None else found.grown_from.model_dump(exclude={"ends", "costs"}),
+        "hidden": [_hidden(one) for one in found.hidden],
         "faults": [asdict(fault) for fault in found.faults],
         "costs": found.costs,
         "plan": None if plan is None else plan.raw,
@@ -82,6 +86,10 @@ def _progress(progress: Progress) -> dict[str, Any]:
 def _not_computed(lacking: NotComputed) -> dict[str, Any]:
     keys = {"labels_out_of_range": "beyond"}
     return {keys.get(name, name): value for name, value in asdict(lacking).items()}
+
+
+def _hidden(hidden: Hidden) -> dict[str, Any]:
+    return {"archive": hidden.path.name, "bytes": size_of(hidden.path), **asdict(hidden.surplus)}
 
 
 def _records(records: Records) -> dict[str, Any]:

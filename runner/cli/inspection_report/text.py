@@ -17,6 +17,7 @@ from ....summary_format.inspection.inspection import DAMAGED, FINISHED, NO_RUN, 
 from ....summary_format.inspection.progress import Progress
 from ....summary_format.plan_record import PlanRecord
 from ....summary_format.plural import plural
+from ....summary_format.storage.sizes import size_of
 from ...results.profile_table import profile_table
 from .shard_status import Shards, how_apart
 
@@ -30,7 +31,8 @@ _NO_CHECKSUMS = "the version of Explainrun that wrote them kept no checksums of 
 
 def run_text(found: Inspection) -> str:
     """Everything about one run."""
-    rows = [*_state_rows(found), *_fault_rows(found), *_result_rows(found), *_size_rows(found), *_plan_rows(found)]
+    rows = [*_state_rows(found), *_fault_rows(found), *_result_rows(found), *_size_rows(found)]
+    rows += [*_growth_rows(found), *_plan_rows(found)]
     blocks = [f"{found.folder}: {_headline(found)}", _key_value_lines(rows)]
     if found.progress is not None:
         blocks.append(_parts_table(found.progress))
@@ -143,6 +145,18 @@ def _state_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     if found.others:
         names = ", ".join(other.data.name for other in found.others)
         yield "other runs", f"{names}; name the data folder to look at one: explainrun inspect {found.others[0].data}"
+
+
+def _growth_rows(found: Inspection) -> Iterator[tuple[str, str]]:
+    """What the run grew out of, and what of that it hides."""
+    if (before := found.grown_from) is not None:
+        kind = "a finished run" if before.finished else "an unfinished run"
+        yield "grown from", f"{kind} begun {_moment(before.began)}: {'; '.join(before.parts)}"
+    for one in found.hidden:
+        yield (
+            "hidden",
+            f"{one.surplus} ({size(size_of(one.path))}); name it again to have it back, or remove it: --prune",
+        )
 
 
 def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
 from ....summary_format.exit_codes import EXIT_REGRESSION
 
+SHOWN = "shown"  # what may be required of every verdict
+
 
 class Verdict(str, Enum):
-    """What became of an explainer's scores in a metric."""
+    """What became of an explainer's scores in a metric, or of a floor under them."""
 
     REGRESSION = "regression"  # worse by more than the tolerance, and beyond noise
     SCORES_LOST = "scores lost"  # questions that the baseline scored have no score now
     NOT_TESTED = "too few samples"  # no fall of so few could be distinguished from noise
     BETTER = "better"  # better by more than the tolerance, and beyond noise
-    SAME = "no regression"  # everything else
+    NON_INFERIOR = "non-inferior"  # shown not to be worse by more than the tolerance
+    INCONCLUSIVE = "inconclusive"  # neither of these is shown
+    FLOOR_MISSED = "floor missed"  # the mean is worse than the floor, beyond noise
+    FLOOR_MET = "floor met"  # shown not to be worse than the floor
 
     @property
     def failing(self) -> bool:
-        """Whether the gate closes."""
-        return self in (Verdict.REGRESSION, Verdict.SCORES_LOST)
+        """Whether the gate closes, whatever is required."""
+        return self in (Verdict.REGRESSION, Verdict.SCORES_LOST, Verdict.FLOOR_MISSED)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the samples show that all is well."""
+        return self in (Verdict.BETTER, Verdict.NON_INFERIOR, Verdict.FLOOR_MET)
 
 
 def fall_between(before: float, now: float, higher_is_better: bool) -> float:
@@ -42,7 +53,13 @@ class Change:
         high: upper end.
         tolerance: how much worse the mean may get, in the metric's unit.
         p_value: of the fall being chance: one-sided sign flip test over samples, Holm-corrected over the whole
-            table; NaN where there is nothing to test.
+            table, or over all slices; NaN where there is nothing to test.
+        fall_at_most: the largest true fall that the samples do not rule out, with a chance of error of half of what is
+            allowed of false alarms; NaN if unknown.
+        detectable_fall: the smallest true fall that so many samples find with a power of 80 %; NaN if none.
+        samples_needed: how many samples find a fall of the tolerance with a power of 80 %; None if no number does, or
+            none is known.
+        samples: how many samples both scored.
         questions: how many both scored.
         lost: how many only the baseline scored.
         gained: how many only the candidate scored.
@@ -59,6 +76,10 @@ class Change:
     high: float
     tolerance: float
     p_value: float
+    fall_at_most: float = math.nan
+    detectable_fall: float = math.nan
+    samples_needed: int | None = None
+    samples: int = 0
     questions: int
     lost: int
     gained: int
@@ -74,6 +95,48 @@ class Change:
     def fall(self) -> float:
         """How much worse the candidate is; negative where it is better."""
         return fall_between(self.baseline, self.candidate, self.higher_is_better)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What became of an explainer's scores in a metric on the questions about one label.
+
+    Attributes:
+        label: the true label.
+        change: the row, over the samples that have the label.
+    """
+
+    label: int
+    change: Change
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloorCheck:
+    """How a candidate's mean score stands to the floor that was set for it.
+
+    Attributes:
+        explainer: its name.
+        metric: its name.
+        higher_is_better: which way the metric's scores go; where lower is better, the mean must not exceed the floor.
+        floor: the worst mean that is allowed.
+        candidate: mean score over the true labels' questions; NaN where none is scored.
+        low: lower end of its 95 % bootstrap interval; NaN if unknown.
+        high: upper end.
+        samples: how many have scores.
+        questions: how many are scored.
+        verdict: what follows.
+    """
+
+    explainer: str
+    metric: str
+    higher_is_better: bool
+    floor: float
+    candidate: float
+    low: float
+    high: float
+    samples: int
+    questions: int
+    verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +214,10 @@ class Findings:
             explainers.
         new: explainers and metrics that only the candidate has, which are not compared.
         left_out: what both could be compared in and are not, and why: controls, maps that a baseline file has not.
+        slices: the same rows for each true label, the worst first; empty where they were not asked for.
+        floors: floors that were set, in the order of explainers and metrics.
+        by: what slices are made by: "label"; None without slices.
+        require: "shown" where everything that is judged must be shown to be well; None otherwise.
     """
 
     baseline: str
@@ -168,18 +235,36 @@ class Findings:
     notes: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    floors: tuple[FloorCheck, ...] = ()
+    by: str | None = None
+    require: str | None = None
+
+    def closes(self, verdict: Verdict) -> bool:
+        """Whether the gate closes for a verdict."""
+        return verdict.failing or (self.require == SHOWN and not verdict.shown)
 
     @property
     def failures(self) -> tuple[Change, ...]:
         """The rows for which the gate closes."""
-        return tuple(change for change in self.changes if change.verdict.failing)
+        return tuple(change for change in self.changes if self.closes(change.verdict))
+
+    @property
+    def failing_slices(self) -> tuple[Slice, ...]:
+        """The slices for which the gate closes."""
+        return tuple(one for one in self.slices if self.closes(one.change.verdict))
+
+    @property
+    def failing_floors(self) -> tuple[FloorCheck, ...]:
+        """The floors for which the gate closes."""
+        return tuple(check for check in self.floors if self.closes(check.verdict))
 
     @property
     def passed(self) -> bool:
-        """Whether no row fails."""
-        return not self.failures
+        """Whether no row, slice or floor fails."""
+        return not (self.failures or self.failing_slices or self.failing_floors)
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 where a row fails."""
+        """0, or 1 where a row, slice or floor fails."""
         return 0 if self.passed else EXIT_REGRESSION

@@ -9,9 +9,9 @@ from typing import Any
 from ....summary_format.exit_codes import EXIT_BAD_INPUT
 from ...json_values import finite
 from . import wording
-from .findings import Change, Findings, Similarity, WorstQuestion
+from .findings import Change, Findings, FloorCheck, Similarity, Slice, Verdict, WorstQuestion
 
-FORMAT, VERSION = "explainrun comparison", 1
+FORMAT, VERSION = "explainrun comparison", 2
 
 
 def comparison_as_json(comparison: Findings) -> dict[str, Any]:
@@ -31,7 +31,11 @@ def comparison_as_json(comparison: Findings) -> dict[str, Any]:
         "only_baseline": comparison.only_baseline,
         "only_candidate": comparison.only_candidate,
         "class_names": list(comparison.class_names),
-        "changes": list(map(_change, comparison.changes)),
+        "require": comparison.require,
+        "changes": [_change(comparison, change) for change in comparison.changes],
+        "by": comparison.by,
+        "slices": [_slice(comparison, one) for one in comparison.slices],
+        "floors": [_floor(comparison, check) for check in comparison.floors],
         "similarities": list(map(_similarity, comparison.similarities)),
         "flips": [
             {"sample": one.sample, "baseline": list(one.baseline), "candidate": list(one.candidate)}
@@ -58,9 +62,27 @@ def refused_as_json(baseline: str, candidate: str, problems: Sequence[str]) -> d
     }
 
 
-def _change(change: Change) -> Any:
-    derived = {"change": change.change, "fall": change.fall, "failing": change.verdict.failing}
-    return finite({**asdict(change), **derived, "verdict": change.verdict.value})
+def _change(comparison: Findings, change: Change) -> Any:
+    derived = {"change": change.change, "fall": change.fall, **_said(comparison, change.verdict)}
+    return finite({**asdict(change), **derived})
+
+
+def _slice(comparison: Findings, one: Slice) -> Any:
+    named = {"label": one.label, "class_name": _class_name(comparison, one.label)}
+    return {**named, **_change(comparison, one.change)}
+
+
+def _floor(comparison: Findings, check: FloorCheck) -> Any:
+    return finite({**asdict(check), **_said(comparison, check.verdict)})
+
+
+def _said(comparison: Findings, verdict: Verdict) -> dict[str, Any]:
+    return {"verdict": verdict.value, "failing": comparison.closes(verdict), "shown": verdict.shown}
+
+
+def _class_name(comparison: Findings, label: int) -> str | None:
+    names = comparison.class_names
+    return names[label] if 0 <= label < len(names) else None
 
 
 def _similarity(similarity: Similarity) -> Any:
@@ -68,6 +90,4 @@ def _similarity(similarity: Similarity) -> Any:
 
 
 def _worst(comparison: Findings, question: WorstQuestion) -> Any:
-    names = comparison.class_names
-    known = 0 <= question.label < len(names)
-    return finite({**asdict(question), "class_name": names[question.label] if known else None})
+    return finite({**asdict(question), "class_name": _class_name(comparison, question.label)})

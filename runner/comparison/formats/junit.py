@@ -6,7 +6,7 @@ What dashboards agree on is Jenkins' schema junit-10.xsd, in the xunit plugin, w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as Tree
 
 from . import wording
@@ -21,10 +21,13 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 def as_junit(comparison: Findings) -> str:
     """A suite for each metric and a case in it for each explainer; the first suite holds the whole table too.
 
-    Rows of too few samples are skipped cases. Everything outside ASCII is a character reference, so that the text is
+    Floors and slices have suites of their own. What is inconclusive, or of too few samples, is a skipped case, or one
+    that fails where all must be shown. Everything outside ASCII is a character reference, so that the text is
     right in whatever encoding it is written.
     """
     suites = [_suite(comparison, metric, rows) for metric, rows in wording.by_metric(comparison.changes).items()]
+    suites += [_slices(comparison)] if comparison.slices else []
+    suites += [_floors(comparison)] if comparison.floors else []
     if suites:
         _add_element(suites[0], "system-out", as_table(comparison))
     return _document(suites)
@@ -39,21 +42,47 @@ def refused_as_junit(baseline: str, candidate: str, problems: Sequence[str]) -> 
     return _document([_counted(suite)])
 
 
-def _suite(comparison: Findings, metric: str, rows: Iterable[Change]) -> Tree.Element:
-    told = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
-    rows = list(rows)
+def _suite(comparison: Findings, metric: str, rows: Sequence[Change]) -> Tree.Element:
     tolerances = {f"tolerance of {change.explainer}": wording.tolerance(change) for change in rows}
-    suite = _new_suite(metric, {**told, **tolerances})
+    suite = _new_suite(metric, {**_about(comparison), **tolerances})
     for change in rows:
         case = _case(suite, change.explainer, f"explainrun.{metric}")
-        if change.verdict.failing:
-            message = f"{change.verdict.value}: {wording.reason(change)}"
-            _add_element(case, "failure", _details(change), message=message, type=change.verdict.value)
-        elif change.verdict is Verdict.NOT_TESTED:
-            _add_element(case, "skipped", _details(change), message=wording.reason(change), type=change.verdict.value)
-        else:
-            _add_element(case, "system-out", _details(change))
+        _judge(comparison, case, change.verdict, wording.reason(change), _details(change))
     return _counted(suite)
+
+
+def _slices(comparison: Findings) -> Tree.Element:
+    suite = _new_suite(f"by {comparison.by}", _about(comparison))
+    for one in comparison.slices:
+        name = f"{one.change.explainer}, label {wording.class_name(comparison, one.label)}"
+        case = _case(suite, name, f"explainrun.{one.change.metric}.{comparison.by}")
+        _judge(comparison, case, one.change.verdict, wording.reason(one.change), _details(one.change))
+    return _counted(suite)
+
+
+def _floors(comparison: Findings) -> Tree.Element:
+    suite = _new_suite("floors", _about(comparison))
+    for check in comparison.floors:
+        case = _case(suite, check.explainer, f"explainrun.{check.metric}.floor")
+        rows = [(column.header, column.cell(check)) for column in wording.floor_columns()]
+        details = "\n".join(f"{header}: {cell}" for header, cell in rows)
+        _judge(comparison, case, check.verdict, wording.floor_reason(check), details)
+    return _counted(suite)
+
+
+def _about(comparison: Findings) -> dict[str, str]:
+    told = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
+    return told if comparison.require is None else {**told, "require": comparison.require}
+
+
+def _judge(comparison: Findings, case: Tree.Element, verdict: Verdict, reason: str, details: str) -> None:
+    """Say in a case what became of it."""
+    if comparison.closes(verdict):
+        _add_element(case, "failure", details, message=f"{verdict.value}: {reason}", type=verdict.value)
+    elif verdict in wording.UNDECIDED:
+        _add_element(case, "skipped", details, message=reason, type=verdict.value)
+    else:
+        _add_element(case, "system-out", details)
 
 
 def _details(change: Change) -> str:

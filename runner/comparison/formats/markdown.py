@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ....summary_format.plural import plural
 from . import wording
-from .findings import Change, Findings
+from .findings import Change, Findings, Slice
 from .wording import printable
 
 _PASSED, _FAILED = "&#9989;", "&#10060;"  # a white check mark, a cross; as entities no encoding loses them
 _LONG = 12  # rows of a table that is folded
-_MOST_ROWS = 200  # a comment takes 65,536 characters
+_MOST_ROWS, _MOST_SLICES = 200, 50  # a comment takes 65,536 characters
 
 
 def as_markdown(comparison: Findings) -> str:
@@ -25,6 +26,8 @@ def as_markdown(comparison: Findings) -> str:
         f"Baseline {code(comparison.baseline)}, candidate {code(comparison.candidate)}: {escaped(about)}.",
         *_failures(comparison),
         *_changes(comparison),
+        *_slices(comparison),
+        *_floors(comparison),
         *_rest(comparison),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -60,16 +63,42 @@ def code(text: str) -> str:
 
 def _failures(comparison: Findings) -> Iterator[str]:
     if comparison.failures:
-        yield _changes_table(wording.failures(comparison), bold=False)
+        yield _changes_table(wording.failures(comparison), comparison, bold=False)
 
 
 def _changes(comparison: Findings) -> Iterator[str]:
     rows = [change for group in wording.by_metric(comparison.changes).values() for change in group]
     if not rows or len(rows) == len(comparison.failures):
         return
-    table = _changes_table(rows, bold=True)
+    table = _changes_table(rows, comparison, bold=True)
     folded = len(rows) > _LONG or not comparison.passed
     yield _folded(f"All {plural(len(rows), 'row')}", table) if folded else table
+
+
+def _slices(comparison: Findings) -> Iterator[str]:
+    """Those that fail, all the others folded: they are many."""
+    slices, failing = comparison.slices, comparison.failing_slices
+    if failing:
+        yield f"By {comparison.by}, of {plural(len(slices), 'slice')}:"
+        yield _slices_table(failing, comparison)
+    others = [one for one in slices if not comparison.closes(one.change.verdict)]
+    if others:
+        which = "The other" if failing else f"By {comparison.by}, the worst first:"
+        yield _folded(f"{which} {plural(len(others), 'slice')}", _slices_table(others, comparison))
+
+
+def _slices_table(slices: Sequence[Slice], comparison: Findings) -> str:
+    shown = slices[:_MOST_SLICES]
+    *rest, verdict = wording.slice_columns(shown, comparison)
+    return _counted_table(shown, [verdict, *rest], [], len(slices) - len(shown), "slice")
+
+
+def _floors(comparison: Findings) -> Iterator[str]:
+    if comparison.floors:
+        *rest, verdict = wording.floor_columns()
+        strong = [comparison.closes(check.verdict) for check in comparison.floors]
+        yield "Floors of the candidate:"
+        yield _counted_table(comparison.floors, [verdict, *rest], strong, 0, "floor")
 
 
 def _rest(comparison: Findings) -> Iterator[str]:
@@ -103,14 +132,20 @@ def _worst(comparison: Findings) -> Iterator[str]:
             yield f"  - {whose} {code(path)}"
 
 
-def _changes_table(changes: Sequence[Change], *, bold: bool) -> str:
+def _changes_table(changes: Sequence[Change], comparison: Findings, *, bold: bool) -> str:
     *rest, verdict = wording.columns(changes)
-    shown, rows = [verdict, *rest], changes[:_MOST_ROWS]  # comments are narrow: what counts stands first
-    cells = [[column.cell(change) for column in shown] for change in rows]
-    strong = [bold and change.verdict.failing for change in rows]
+    rows = changes[:_MOST_ROWS]
+    strong = [bold and comparison.closes(change.verdict) for change in rows]
+    return _counted_table(rows, [verdict, *rest], strong, len(changes) - len(rows), "row")
+
+
+def _counted_table(
+    rows: Sequence[Any], shown: Sequence[wording.Column], strong: Sequence[bool], more: int, what: str
+) -> str:
+    """A table, and how many rows are left out; comments are narrow, so what counts should stand first."""
+    cells = [[column.cell(row) for column in shown] for row in rows]
     table = _table([column.header for column in shown], cells, [column.right for column in shown], strong)
-    more = len(changes) - len(rows)
-    return f"{table}\n\nand {plural(more, 'row')} more" if more else table
+    return f"{table}\n\nand {plural(more, what)} more" if more else table
 
 
 def _table(

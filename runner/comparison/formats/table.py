@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
@@ -17,7 +18,7 @@ _MARK = "FAIL"  # of each failing row, at its start, so that grep finds it too
 
 def as_table(comparison: Findings) -> str:
     """Everything that was found; rows grouped by metric, failing ones marked, the verdict last."""
-    blocks = (_about, _changes, _similarities, _flips, _worst, _end)
+    blocks = (_about, _changes, _slices, _floors, _similarities, _flips, _worst, _end)
     return "\n\n".join(text for text in ("\n".join(block(comparison)) for block in blocks) if text)
 
 
@@ -38,16 +39,46 @@ def _changes(comparison: Findings) -> Iterator[str]:
     if not comparison.changes:
         return
     shown = wording.columns(comparison.changes)
-    marked = not comparison.passed
+    marked = bool(comparison.failures)
     rows: list[list[str] | str] = []
     for group in wording.by_metric(comparison.changes).values():
         rows += [SEPARATING_LINE] if rows else []
         for change in group:
-            mark = [_MARK if change.verdict.failing else ""] * marked
+            mark = [_MARK if comparison.closes(change.verdict) else ""] * marked
             rows.append([*mark, *(printable(column.cell(change)) for column in shown)])
     headers = [""] * marked + [column.header for column in shown]
     align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
     yield tabulate(rows, headers, disable_numparse=True, colalign=align)
+
+
+def _slices(comparison: Findings) -> Iterator[str]:
+    if not comparison.slices:
+        return
+    first = comparison.slices[: wording.SHOWN_SLICES]
+    yield f"by {comparison.by}, the worst of {plural(len(comparison.slices), 'slice')} first:"
+    closing = [comparison.closes(one.change.verdict) for one in first]
+    yield _marked_table(first, wording.slice_columns(first, comparison), closing)
+    more = len(comparison.slices) - len(first)
+    if more:
+        yield f"and {plural(more, 'slice')} more; --format json names all"
+
+
+def _floors(comparison: Findings) -> Iterator[str]:
+    if comparison.floors:
+        yield "floors of the candidate:"
+        closing = [comparison.closes(check.verdict) for check in comparison.floors]
+        yield _marked_table(comparison.floors, wording.floor_columns(), closing)
+
+
+def _marked_table(given: Sequence[Any], shown: Sequence[wording.Column], closing: Sequence[bool]) -> str:
+    """Rows in columns, with a mark before those that fail, if any does."""
+    marked = any(closing)
+    marks = [[_MARK if fails else ""] * marked for fails in closing]
+    cells = [[printable(column.cell(one)) for column in shown] for one in given]
+    headers = [""] * marked + [column.header for column in shown]
+    align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
+    rows = [[*mark, *row] for mark, row in zip(marks, cells, strict=True)]
+    return str(tabulate(rows, headers, disable_numparse=True, colalign=align))
 
 
 def _similarities(comparison: Findings) -> Iterator[str]:
@@ -87,6 +118,12 @@ def _worst(comparison: Findings) -> Iterator[str]:
 def _end(comparison: Findings) -> Iterator[str]:
     for change in wording.failures(comparison):
         yield printable(f"{wording.verdict(change)}: {change.explainer}, {change.metric}: {wording.reason(change)}")
+    for one in comparison.failing_slices[: wording.SHOWN_SLICES]:
+        where = f"{one.change.explainer}, {one.change.metric}, label {wording.class_name(comparison, one.label)}"
+        yield printable(f"{wording.verdict(one.change)}: {where}: {wording.reason(one.change)}")
+    for check in comparison.failing_floors:
+        said = check.verdict.value.upper() if check.verdict.failing else check.verdict.value
+        yield printable(f"{said}: {check.explainer}, {check.metric}: {wording.floor_reason(check)}")
     yield wording.headline(comparison)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ....summary_format.plural import plural
-from .findings import Change, Findings, Flip, Verdict, WorstQuestion
+from .findings import Change, Findings, Flip, FloorCheck, Slice, Verdict, WorstQuestion
 
-SHOWN_FLIPS = 10
+SHOWN_FLIPS = SHOWN_SLICES = 10
 REFUSED = "NOT COMPARED"
+UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.NOT_TESTED)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table of changes.
+    """A column of the table of changes, or of floors.
 
     Attributes:
         header: its title.
@@ -24,18 +27,25 @@ class Column:
     """
 
     header: str
-    cell: Callable[[Change], str]
+    cell: Callable[[Any], str]
     right: bool = True
 
 
 def columns(changes: Iterable[Change]) -> list[Column]:
-    """The columns that say something about these rows: counts of scores that are lacking only where there are any."""
+    """The columns that say something about these rows: counts of scores that are lacking only where there are any, and
+    what samples can show only where they did not show enough.
+    """
     changes = list(changes)
     directed = [Column("better is", lambda row: "higher" if row.higher_is_better else "lower", right=False)]
     counts = [
         Column("lost", lambda row: str(row.lost or "")),
         Column("gained", lambda row: str(row.gained or "")),
         Column("unscored", lambda row: str(row.unscored or "")),
+    ]
+    power = [
+        Column("fall at most", fall_at_most),
+        Column("detects falls of", detectable_fall),
+        Column("samples needed", samples_needed),
     ]
     return [
         Column("metric", lambda row: row.metric, right=False),
@@ -47,10 +57,54 @@ def columns(changes: Iterable[Change]) -> list[Column]:
         Column("95 % interval", interval),
         Column("tolerance", tolerance),
         Column("p of fall", lambda row: probability(row.p_value)),
+        *(column for column in power if any(column.cell(row) for row in changes)),
         Column("questions", lambda row: str(row.questions)),
         *(column for column in counts if any(column.cell(row) for row in changes)),
         Column("verdict", verdict, right=False),
     ]
+
+
+def slice_columns(slices: Iterable[Slice], comparison: Findings) -> list[Column]:
+    """The columns of slices: the label, and those of the rows."""
+    rest = [
+        Column(one.header, partial(_of_change, one.cell), one.right) for one in columns(one.change for one in slices)
+    ]
+    return [Column("label", lambda one: class_name(comparison, one.label), right=False), *rest]
+
+
+def _of_change(cell: Callable[[Any], str], one: Slice) -> str:
+    return cell(one.change)
+
+
+def floor_columns() -> list[Column]:
+    """The columns of floors."""
+    return [
+        Column("metric", lambda row: row.metric, right=False),
+        Column("explainer", lambda row: row.explainer, right=False),
+        Column("floor", lambda row: f"at {'least' if row.higher_is_better else 'most'} {row.floor:.4g}", right=False),
+        Column("candidate", lambda row: number(row.candidate, _floor_scale(row))),
+        Column("95 % interval", floor_interval),
+        Column("questions", lambda row: str(row.questions)),
+        Column("verdict", lambda row: row.verdict.value.upper() if row.verdict.failing else row.verdict.value,
+               right=False),
+    ]  # fmt: skip
+
+
+def floor_interval(check: FloorCheck) -> str:
+    """Where the candidate's mean lies with a confidence of 95 %."""
+    ends = (number(end, _floor_scale(check)) for end in (check.low, check.high))
+    return "-" if math.isnan(check.low) else " to ".join(ends)
+
+
+def floor_reason(check: FloorCheck) -> str:
+    """How a mean stands to its floor."""
+    told = {column.header: column.cell(check) for column in floor_columns()}
+    samples = plural(check.samples, "sample")
+    return f"{told['candidate']} where {told['floor']} is set (95 % interval {told['95 % interval']}, {samples})"
+
+
+def _floor_scale(check: FloorCheck) -> float:
+    return abs(check.candidate) if math.isfinite(check.candidate) and check.candidate else 1.0
 
 
 def by_metric(changes: Iterable[Change]) -> dict[str, list[Change]]:
@@ -91,6 +145,26 @@ def tolerance(change: Change) -> str:
     return "-" if math.isnan(change.tolerance) else f"{change.tolerance:.4g}"
 
 
+def fall_at_most(change: Change) -> str:
+    """The largest true fall that the samples do not rule out; empty where the verdict does not go by it."""
+    asked = change.verdict in (Verdict.NON_INFERIOR, Verdict.INCONCLUSIVE) and not math.isnan(change.fall_at_most)
+    return number(change.fall_at_most, _scale(change)) if asked else ""
+
+
+def detectable_fall(change: Change) -> str:
+    """The smallest fall that so many samples find 4 times of 5; empty where they showed enough."""
+    if change.verdict not in UNDECIDED or math.isnan(change.detectable_fall):
+        return ""
+    return number(change.detectable_fall, _scale(change))
+
+
+def samples_needed(change: Change) -> str:
+    """How many samples find a fall of the tolerance 4 times of 5; empty where it does not matter, or is not known."""
+    if change.verdict not in UNDECIDED or change.samples_needed is None:
+        return ""
+    return f"{change.samples_needed:,} (has {change.samples:,})"
+
+
 def probability(value: float) -> str:
     """A p value, in four decimals."""
     return "<0.0001" if value < 1e-4 else number(value)
@@ -110,19 +184,49 @@ def headline(comparison: Findings) -> str:
 
 def headlines(comparison: Findings) -> list[str]:
     """Whether the gate is open, and why; then what else people should know of the rows."""
-    total = len(comparison.changes)
-    counted = {kind: sum(change.verdict is kind for change in comparison.changes) for kind in Verdict}
+    verdicts = [change.verdict for change in comparison.changes]
     perhaps = sum(map(_perhaps, comparison.changes))
-    regressions, lost = counted[Verdict.REGRESSION], counted[Verdict.SCORES_LOST]
-    told = [plural(regressions, "regression")] * bool(regressions)
-    told += [f"scores lost in {plural(lost, 'row')}"] * bool(lost)
-    rows = plural(total, "row")
-    said = f"FAILED: {', '.join(told)}, of {rows}" if told else f"passed: no regression in {rows}"
+    failing = _failing(comparison)
+    rows = plural(len(verdicts), "row")
+    said = f"FAILED: {', '.join(failing)}, of {rows}" if failing else f"passed: no regression in {rows}"
     others = [f"{perhaps} worse than tolerated, but within noise"] * bool(perhaps)
-    others += [f"{counted[Verdict.BETTER]} better"] * bool(counted[Verdict.BETTER])
-    untested = counted[Verdict.NOT_TESTED]
-    others += [f"{untested} of too few samples to distinguish a fall from noise"] * bool(untested)
-    return [said, *others]
+    counted = (
+        (Verdict.NON_INFERIOR, "shown not worse than tolerated"),
+        (Verdict.BETTER, "better"),
+        (Verdict.INCONCLUSIVE, "inconclusive"),
+        (Verdict.NOT_TESTED, "of too few samples to distinguish a fall from noise"),
+    )
+    others += [f"{verdicts.count(kind)} {words}" for kind, words in counted if kind in verdicts]
+    return [said, *others, *_besides(comparison)]
+
+
+def _failing(comparison: Findings) -> list[str]:
+    """Why the gate closes, in counts; nothing where it is open."""
+    verdicts = [change.verdict for change in comparison.changes]
+    regressions, lost = verdicts.count(Verdict.REGRESSION), verdicts.count(Verdict.SCORES_LOST)
+    open_rows = sum(not change.verdict.failing for change in comparison.failures)
+    slices, floors = len(comparison.failing_slices), len(comparison.failing_floors)
+    by_label = comparison.failing_slices and not any(one.change.verdict.failing for one in comparison.failing_slices)
+    counted = (
+        (regressions, plural(regressions, "regression")),
+        (lost, f"scores lost in {plural(lost, 'row')}"),
+        (open_rows, f"{plural(open_rows, 'row')} not shown"),
+        (slices, f"{plural(slices, 'slice')} {'not shown' if by_label else 'failing'}"),
+        (floors, f"{plural(floors, 'floor')} {'missed' if _any_missed(comparison) else 'not shown to be met'}"),
+    )
+    return [words for count, words in counted if count]
+
+
+def _any_missed(comparison: Findings) -> bool:
+    return any(check.verdict.failing for check in comparison.failing_floors)
+
+
+def _besides(comparison: Findings) -> list[str]:
+    """What is to be known of slices and floors."""
+    kinds = [(len(comparison.slices), "slice", [one.change.verdict for one in comparison.slices])]
+    kinds += [(len(comparison.floors), "floor", [check.verdict for check in comparison.floors])]
+    open_ones = [(total, what, sum(verdict in UNDECIDED for verdict in verdicts)) for total, what, verdicts in kinds]
+    return [f"{undecided} of {plural(total, what)} inconclusive" for total, what, undecided in open_ones if undecided]
 
 
 def reason(change: Change) -> str:
@@ -134,10 +238,20 @@ def reason(change: Change) -> str:
     if change.verdict is Verdict.SCORES_LOST:
         return f"{lost}; the others went {went}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
-        return f"{plural(change.questions, 'question')}: no fall of so few samples could be distinguished from noise"
+        counted = plural(change.questions, "question")
+        return f"{counted}: no fall of so few samples could be distinguished from noise{power(change)}"
     measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p of fall']}"
-    went = f"{went} ({measured}; tolerance {told['tolerance']})"
+    went = f"{went} ({measured}; tolerance {told['tolerance']}{power(change)})"
     return f"{went}; {lost}" if change.lost else went
+
+
+def power(change: Change) -> str:
+    """What samples that show too little can show, after a semicolon; empty where they showed enough."""
+    if change.verdict not in UNDECIDED:
+        return ""
+    falls, needed = detectable_fall(change), change.samples_needed
+    finds = f"; {plural(change.samples, 'sample')} find falls of {falls} 4 times of 5" * bool(falls)
+    return finds + (f"; {plural(needed, 'sample')} would find one of the tolerance" if needed is not None else "")
 
 
 def compared(comparison: Findings) -> str:
@@ -185,7 +299,7 @@ def class_name(comparison: Findings, label: int) -> str:
 
 def _perhaps(change: Change) -> bool:
     """Whether it is worse by more than the tolerance, and yet no regression."""
-    return change.verdict is Verdict.SAME and change.fall > change.tolerance
+    return change.verdict is Verdict.INCONCLUSIVE and change.fall > change.tolerance
 
 
 def _scale(scored: Change | WorstQuestion) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from mindspore import nn
@@ -11,8 +12,8 @@ from mindspore import nn
 from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
-from ..images import squares
-from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
+from ..images import images_of, squares
+from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, CURVES, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
 from ..subjects import CONFIGS, Subject
@@ -103,17 +104,22 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
 
 def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
     explainers = [Gradient(network)]
-    covering = {"num_labels": subject.classes, "activation_fn": activation_of(subject), "steps": subject.copies // 4}
-    if row.method in ("InsertionAUC", "DeletionAUC", "NaiveFaithfulness"):
-        return Job(subject.few, "top-4", explainers, [METRICS[row.method](**covering)])
-    if row.method == "Robustness":
-        metric = METRICS[row.method](subject.classes, activation_of(subject), samples=3)
+    if row.method in CURVES:
+        options = {"steps": subject.copies // 4, "samples": subject.copies // 4}
+        taken = {name: value for name, value in options.items() if name in signature(METRICS[row.method]).parameters}
+        metric = METRICS[row.method](subject.classes, activation_of(subject), **taken)
+        return Job(subject.few, "top-4", explainers, [metric])
+    if row.method in ("Robustness", "Sufficiency"):
+        given = {"activation_fn": activation_of(subject)} if row.method == "Robustness" else {}
+        metric = METRICS[row.method](subject.classes, samples=3, **given)
         return Job(max(1, subject.many // 4), f"top-{subject.labels}", explainers, [metric])
     if row.method == "ClassSensitivity":
         return Job(
             max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
         )
-    given: dict[str, dict[str, Any]] = {
+    if row.method == "Focus":
+        return Job(subject.many, "truth", explainers, [METRICS[row.method](images_of(subject, subject.many))])
+    options_of: dict[str, dict[str, Any]] = {
         "RandomLogit": {"num_labels": subject.classes},
         "RelativeRepresentationStability": {"layer": subject.layer, "samples": 3},
         **{method: {"samples": 3} for method in STABILITY[:-1]},
@@ -121,4 +127,4 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
         "SmoothMPRT": {"layers": 2, "samples": 2},
     }
     samples = max(1, subject.many // 4) if row.method in (*STABILITY, *RANDOMIZATION, *AXIOMATIC) else subject.many
-    return Job(samples, "truth", explainers, [METRICS[row.method](**given.get(row.method, {}))])
+    return Job(samples, "truth", explainers, [METRICS[row.method](**options_of.get(row.method, {}))])

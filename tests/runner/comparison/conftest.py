@@ -146,7 +146,7 @@ def row(explainer, metric, **given):
     """A row whose mean score did not change."""
     usual = {
         "higher_is_better": True, "baseline": 0.9, "candidate": 0.9, "low": -0.01, "high": 0.01, "tolerance": 0.02,
-        "p_value": 1.0, "questions": 52, "lost": 0, "gained": 0, "unscored": 0, "verdict": Verdict.SAME,
+        "p_value": 1.0, "questions": 52, "lost": 0, "gained": 0, "unscored": 0, "verdict": Verdict.NON_INFERIOR,
     }  # fmt: skip
     return Change(explainer=explainer, metric=metric, **{**usual, **given})
 

@@ -33,7 +33,7 @@ def test_no_regression(runs):
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == f"baseline      {runs['a']}"
     assert "\nmaps of both runs " in done.stdout
-    assert done.stdout.splitlines()[-1] == "passed: no regression in 4 rows"
+    assert done.stdout.splitlines()[-1] == "passed: no regression in 4 rows; 4 shown not worse than tolerated"
 
 
 def test_a_regression(runs):
@@ -42,7 +42,7 @@ def test_a_regression(runs):
     reason, verdict = done.stdout.splitlines()[-2:]
     assert reason.startswith("REGRESSION: GradCAM, InsertionAUC: ")
     assert "change -0.2000, 95 % interval -0.2000 to -0.2000, p 0.0010; tolerance 0.01" in reason
-    assert verdict == "FAILED: 1 regression, of 4 rows"
+    assert verdict == "FAILED: 1 regression, of 4 rows; 3 shown not worse than tolerated"
 
 
 def test_lost_scores(runs, make_run):
@@ -94,7 +94,7 @@ def test_formats_beside_the_table(runs, tmp_path):
     files = {kind: tmp_path / "made" / "for it" / kind for kind in FORMATS}
     done = compare(runs["a"], runs["c"], *(f"--format={kind}={file}" for kind, file in files.items()))
     assert (done.exit_code, done.stderr) == (1, "")
-    assert done.stdout.splitlines()[-1] == "FAILED: 1 regression, of 4 rows"
+    assert done.stdout.splitlines()[-1] == "FAILED: 1 regression, of 4 rows; 3 shown not worse than tolerated"
     assert files["table"].read_text() == done.stdout
     assert json.loads(files["json"].read_text())["exit_code"] == 1
     assert files["markdown"].read_text().startswith("### &#10060; Explanations FAILED: 1 regression, of 4 rows\n")

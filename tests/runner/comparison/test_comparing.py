@@ -46,11 +46,11 @@ def test_a_table_by_hand(make_scored):
     assert (first.questions, first.lost, first.gained, first.unscored) == (4, 0, 0, 0)
     assert (first.p_value, second.p_value) == (1 / 2, 2 / 16)  # Holm: 1/2 * 1, 1/16 * 2
     assert (second.low, second.high) == (-0.25, -0.25)
-    assert (first.verdict, second.verdict) == (Verdict.SAME, Verdict.REGRESSION)
+    assert (first.verdict, second.verdict) == (Verdict.INCONCLUSIVE, Verdict.REGRESSION)
     assert (found.samples, found.questions, found.exit_code) == (4, 4, 1)
     assert compare(baseline, candidate, alpha=0.125).exit_code == 1
     swapped = compare(candidate, baseline, alpha=0.2)
-    assert [change.verdict for change in swapped.changes] == [Verdict.SAME, Verdict.BETTER]
+    assert [change.verdict for change in swapped.changes] == [Verdict.INCONCLUSIVE, Verdict.BETTER]
     assert swapped.passed
 
 
@@ -76,10 +76,13 @@ def test_lower_is_better_where_the_metric_says_so(make_scored):
 def test_a_fall_of_the_tolerance_is_none(make_scored):
     baseline, candidate = make_scored(np.full(10, 0.51)), make_scored(np.full(10, 0.5))
     assert np.full(10, 0.51).mean() - 0.5 > 0.01  # by float dust
-    assert only(compare(baseline, candidate)).verdict is Verdict.SAME
+    assert only(compare(baseline, candidate)).verdict is Verdict.NON_INFERIOR
     assert only(compare(baseline, candidate, Tolerances(Tolerance(0.0099)))).verdict is Verdict.REGRESSION
-    assert only(compare(baseline, candidate, Tolerances(Tolerance(100 / 51, per_cent=True)))).verdict is Verdict.SAME
-    assert only(compare(candidate, baseline)).verdict is Verdict.SAME
+    assert (
+        only(compare(baseline, candidate, Tolerances(Tolerance(100 / 51, per_cent=True)))).verdict
+        is Verdict.NON_INFERIOR
+    )
+    assert only(compare(candidate, baseline)).verdict is Verdict.NON_INFERIOR
     assert only(compare(candidate, baseline, EXACT)).verdict is Verdict.BETTER
 
 
@@ -90,7 +93,7 @@ def test_tolerances_are_of_metrics_and_may_be_shares_of_the_baseline(make_scored
     tolerances = Tolerances(Tolerance(0.01), {"L": Tolerance(20, per_cent=True)})
     found = compare(baseline, candidate, tolerances)
     assert [change.tolerance for change in found.changes] == [0.01, 0.1, 0.01, 0.1]
-    assert [change.verdict for change in found.changes] == [Verdict.REGRESSION, Verdict.SAME] * 2
+    assert [change.verdict for change in found.changes] == [Verdict.REGRESSION, Verdict.NON_INFERIOR] * 2
     assert len(found.failures) == 2
     with raising(RulesError, "tolerance-of-no-metric", metric="l"):
         compare(baseline, candidate, Tolerances(by_metric={"l": Tolerance(1.0), "L": Tolerance(1.0)}))
@@ -156,7 +159,7 @@ def test_rows_of_too_few_samples_are_not_tested(make_scored):
     baseline = make_scored(np.stack([TEN, few], axis=1), metrics=("M", "L"))
     candidate = make_scored(np.stack([TEN, few - 0.25], axis=1), metrics=("M", "L"))
     found = compare(baseline, candidate)
-    assert [change.verdict for change in found.changes] == [Verdict.SAME, Verdict.NOT_TESTED]
+    assert [change.verdict for change in found.changes] == [Verdict.INCONCLUSIVE, Verdict.NOT_TESTED]
     assert math.isnan(found.changes[1].p_value)
     assert found.passed
     assert compare(baseline, candidate, alpha=0.0625).changes[1].verdict is Verdict.REGRESSION
@@ -335,7 +338,7 @@ def test_folders_and_their_baselines_give_the_same(make_run, tmp_path):
     write_baseline(scored_run(one.root), tmp_path / "baseline.json")
     whole, kept = (compare(baseline, two.root, alpha=0.3) for baseline in (one.root, tmp_path / "baseline.json"))
     assert not whole.passed
-    assert [change.verdict for change in whole.changes] == [Verdict.REGRESSION, *[Verdict.SAME] * 3]
+    assert [change.verdict for change in whole.changes] == [Verdict.REGRESSION, *[Verdict.NON_INFERIOR] * 3]
     assert whole.changes[0].fall == pytest.approx(0.123457, abs=1e-6)
     assert whole.notes == kept.notes == ()
     assert (whole.baseline, kept.baseline) == (str(one.root), str(tmp_path / "baseline.json"))

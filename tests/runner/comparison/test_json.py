@@ -17,10 +17,10 @@ def test_a_failing_comparison(failed):
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     scalars = {key: value for key, value in told.items() if not isinstance(value, list)}
     assert scalars == {
-        "format": "explainrun comparison", "version": 1, "passed": False, "exit_code": 1,
+        "format": "explainrun comparison", "version": 2, "passed": False, "exit_code": 1,
         "headline": wording.headline(failed),
         "baseline": "runs/a", "candidate": "runs/b", "alpha": 0.05, "samples": 20, "questions": 52,
-        "only_baseline": 5, "only_candidate": 1,
+        "only_baseline": 5, "only_candidate": 1, "by": None, "require": None,
     }  # fmt: skip
     assert (told["problems"], told["class_names"], told["new"]) == ([], ["cat", "dog"], ["explainer RISE"])
     assert told["notes"] == ["seed was 0, is 1", "network.weights was 'ab|', is 'cd'"]
@@ -38,12 +38,13 @@ def test_a_row_in_each_direction(failed):
     assert fall == {
         "explainer": "GradCAM", "metric": "InsertionAUC", "higher_is_better": True, "baseline": 0.9477,
         "candidate": 0.8971, "low": -0.0711, "high": -0.03, "tolerance": 0.02, "p_value": 0.0004, "questions": 52,
-        "lost": 0, "gained": 0, "unscored": 0, "verdict": "regression", "failing": True,
+        "lost": 0, "gained": 0, "unscored": 0, "verdict": "regression", "failing": True, "shown": False,
+        "fall_at_most": None, "detectable_fall": None, "samples_needed": None, "samples": 0,
     }  # fmt: skip
     rise = changes[3]
     assert (rise["change"], rise["fall"]) == (pytest.approx(0.02), pytest.approx(0.02))
     assert [row["verdict"] for row in changes] == [
-        "no regression", "regression", "better", "regression", "scores lost", "too few samples",
+        "non-inferior", "regression", "better", "regression", "scores lost", "too few samples",
     ]  # fmt: skip
     assert [changes[5][key] for key in ("baseline", "change", "fall", "low", "p_value", "tolerance")] == [None] * 6
     assert changes[5]["failing"] is False
@@ -82,6 +83,6 @@ def test_the_help_names_all_keys(failed):
 
 def test_refused():
     assert refused_as_json("a", "b", ("other samples", "other classes")) == {
-        "format": "explainrun comparison", "version": 1, "passed": False, "exit_code": 2, "headline": "NOT COMPARED",
+        "format": "explainrun comparison", "version": 2, "passed": False, "exit_code": 2, "headline": "NOT COMPARED",
         "problems": ["other samples", "other classes"], "baseline": "a", "candidate": "b",
     }  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 
 from explainrun.runner.comparison import Flip, Similarity
 from explainrun.runner.comparison.formats import wording
+from explainrun.runner.comparison.formats.findings import Verdict
 from explainrun.runner.comparison.formats.table import as_table
 
 
@@ -96,9 +97,14 @@ def test_small_scores_keep_their_digits(change, passed):
 
 
 def test_a_fall_that_may_be_noise_is_not_hidden(change, passed):
-    rows = (change("E", "M", candidate=0.7), change("E", "N", candidate=0.89), change("E", "L", candidate=1.2))
+    undecided = {"verdict": Verdict.INCONCLUSIVE, "fall_at_most": 0.3, "samples": 24}
+    rows = (change("E", "M", candidate=0.7, **undecided), change("E", "N", candidate=0.89, **undecided),
+            change("E", "L", candidate=1.2))  # fmt: skip
     text = as_table(replace(passed, changes=rows))
     assert [row_of(text, metric, "E")[-1] for metric in "MNL"] == [
-        "worse, within noise", "no regression", "no regression",
+        "worse, within noise", "inconclusive", "non-inferior",
     ]  # fmt: skip
-    assert text.endswith("passed: no regression in 3 rows; 1 worse than tolerated, but within noise")
+    assert text.endswith(
+        "passed: no regression in 3 rows; 1 worse than tolerated, but within noise; 1 shown not worse than tolerated; "
+        "2 inconclusive"
+    )

@@ -72,10 +72,10 @@ def test_a_file(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("tolerance: 0.5\ntolerances:\n  M: 2%\n  L: 0\nalpha: 1e-2\n")
     assert rules_of(path) == Rules(
-        Tolerances(Tolerance(0.5), {"M": Tolerance(2, per_cent=True), "L": Tolerance(0.0)}), 0.01
+        tolerances=Tolerances(Tolerance(0.5), {"M": Tolerance(2, per_cent=True), "L": Tolerance(0.0)}), alpha=0.01
     )
     path.write_text("alpha: 0.1")
-    assert rules_of(path) == Rules(Tolerances(), 0.1)
+    assert rules_of(path) == Rules(tolerances=Tolerances(), alpha=0.1)
     path.write_text("{}")
     assert rules_of(str(path)) == Rules()
 

@@ -46,7 +46,7 @@ def test_a_disk_that_is_nearly_full(places, tmp_path, unbuffered):
 def test_programs_that_a_command_starts_get_open_descriptors(tmp_path):
     code = (
         "import subprocess, sys\n"
-        "from explainrun.runner.cli.standard_streams import open_closed_descriptors\n"
+        "from explainrun.runner.cli.process.standard_streams import open_closed_descriptors\n"
         "open_closed_descriptors()\n"
         "open(sys.argv[1], 'w').write(str(subprocess.call(['sh', '-c', ': <&0 >&1 2>&2'])))"
     )

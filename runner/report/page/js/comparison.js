@@ -28,6 +28,8 @@
     return html`<div class="comparison">
       <${Verdict} found=${found} />
       <${Changes} found=${found} state=${state} />
+      <${Floors} found=${found} />
+      <${Slices} found=${found} />
       <${Changed} page=${page} state=${state} />
       <${Similarities} found=${found} />
       <${Differences} found=${found} />
@@ -55,7 +57,7 @@
   function Verdict({ found }) {
     const which = found.without_maps.join(" and the ");
     return html`<section aria-labelledby="verdict">
-      <h1 id="verdict" class=${`verdict ${found.passed ? "passed" : "failed"}`}>${found.passed ? "No regression" : "The candidate is worse"}</h1>
+      <h1 id="verdict" class=${`verdict ${found.passed ? "passed" : "failed"}`}>${title(found)}</h1>
       <p class="headline">${found.headline[0].toUpperCase() + found.headline.slice(1)}.</p>
       <${Named} found=${found} />
       <p class="basis">
@@ -66,10 +68,19 @@
     </section>`;
   }
 
-  const isPerhaps = (row) => row.verdict === "no regression" && row.fall > row.tolerance;
+  /** The verdict in a few words: nothing is called worse where something is only not shown. */
+  function title(found) {
+    if (found.passed) return "No regression";
+    const judged = [...found.changes, ...found.slices, ...found.floors];
+    return judged.some((one) => FAILURES.includes(one.verdict)) ? "The candidate is worse" : "Not shown to be as good";
+  }
 
+  const isPerhaps = (row) => row.verdict === "inconclusive" && row.fall > row.tolerance;
+
+  const FAILURES = ["regression", "scores lost", "floor missed"];
+  const UNDECIDED = ["inconclusive", "too few samples"];
   // What fails comes first, then what may have changed, what changed for the better, and the rest.
-  const RANKS = ["regression", "scores lost", "worse, within noise", "better", "too few samples", "no regression"];
+  const RANKS = ["regression", "scores lost", "worse, within noise", "inconclusive", "too few samples", "better", "non-inferior"];
   const verdictOf = (row) => (isPerhaps(row) ? "worse, within noise" : row.verdict);
 
   /** By metric, the largest change that its rows show: metrics have units of their own. */
@@ -88,10 +99,12 @@
     return [...changes].sort((one, two) => rank(one) - rank(two) || size(two) - size(one));
   }
 
+  const COLUMNS = ["explainer", "metric", "verdict", "baseline", "candidate", "change", "95 % interval of the change", "tolerance", "p of the fall", "fall at most", "detects falls of", "samples needed", "questions"];
+
   function Changes({ found, state }) {
     const extent = extents(found.changes);
     const rows = inOrder(found.changes, extent).map((row) => changeCells(row, extent.get(row.metric)));
-    const columns = ["explainer", "metric", "verdict", "baseline", "candidate", "change", "95 % interval of the change", "tolerance", "p of the fall", "questions"];
+    const columns = COLUMNS;
     const page = Math.min(state.rows, Math.floor((rows.length - 1) / ROWS));
     return html`<section aria-labelledby="changes-title">
       <h2 id="changes-title">What changed</h2>
@@ -110,6 +123,10 @@
     const questions = [row.questions, ...counts.filter(Boolean)].join(", ");
     const words = verdictOf(row);
     const kind = row.failing ? "bad" : words === "better" ? "good" : "";
+    const undecided = UNDECIDED.includes(row.verdict);
+    const atMost = ["inconclusive", "non-inferior"].includes(row.verdict) ? row.fall_at_most : null;
+    const detects = undecided ? row.detectable_fall : null;
+    const needed = undecided && row.samples_needed !== null ? `${row.samples_needed.toLocaleString("en")} (has ${row.samples})` : "–";
     const p = row.p_value === null ? "–" : row.p_value < 1e-4 ? "< 0.0001" : row.p_value.toFixed(4);
     return [
       row.explainer,
@@ -121,8 +138,47 @@
       { text: row.low === null ? "" : `${row.low} to ${row.high}`, shown: html`<${Interval} row=${row} extent=${extent} scale=${scale} kind=${kind} />` },
       { text: row.tolerance, shown: row.tolerance === null ? "–" : String(Number(row.tolerance.toPrecision(4))), kind: "number" },
       { text: row.p_value, shown: p, kind: "number" },
+      { text: row.fall_at_most, shown: number(atMost, scale), kind: "number" },
+      { text: row.detectable_fall, shown: number(detects, scale), kind: "number" },
+      { text: row.samples_needed, shown: needed, kind: "number" },
       { text: questions, shown: questions, kind: "number" },
     ];
+  }
+
+  /** Each label by itself, the worst first as they come. */
+  function Slices({ found }) {
+    if (!found.slices.length) return null;
+    const extent = extents(found.slices);
+    const rows = found.slices.map((row) => [row.class_name ?? String(row.label), ...changeCells(row, extent.get(row.metric))]);
+    const columns = ["label", ...COLUMNS];
+    return html`<section aria-labelledby="slices-title">
+      <h2 id="slices-title">Label by label</h2>
+      <p class="key">The same rows on the questions about one true label each, corrected for their number. A label of few samples can show little.</p>
+      <${Table} name="slices" caption=${`The worst first, ${Math.min(ROWS, rows.length)} of ${count(rows.length, "slice")}`} columns=${columns} rows=${rows.slice(0, ROWS)} csv=${[columns, ...rows]} />
+    </section>`;
+  }
+
+  function Floors({ found }) {
+    if (!found.floors.length) return null;
+    const rows = found.floors.map((check) => {
+      const scale = Math.abs(check.candidate ?? 0) || 1;
+      const kind = check.failing ? "bad" : check.shown ? "good" : "";
+      const ends = check.low === null ? "–" : `${number(check.low, scale)} to ${number(check.high, scale)}`;
+      return [
+        check.explainer,
+        check.metric,
+        { text: check.verdict, shown: html`<span class=${`outcome ${kind}`}>${check.verdict}</span>` },
+        { text: check.floor, shown: `at ${check.higher_is_better ? "least" : "most"} ${check.floor}`, kind: "number" },
+        { text: check.candidate, shown: number(check.candidate, scale), kind: "number" },
+        { text: ends, shown: ends, kind: "number" },
+        { text: check.questions, shown: String(check.questions), kind: "number" },
+      ];
+    });
+    return html`<section aria-labelledby="floors-title">
+      <h2 id="floors-title">Floors</h2>
+      <p class="key">What the candidate's own means must reach, whatever the baseline's were.</p>
+      <${Table} name="floors" caption="Means and their floors" columns=${["explainer", "metric", "verdict", "floor", "candidate", "95 % interval of the mean", "questions"]} rows=${rows} />
+    </section>`;
   }
 
   /** The change, its interval and what is tolerated, drawn with better to the right. */
@@ -159,7 +215,9 @@
       <dt>p of the fall</dt><dd>How likely such a fall is by chance: a one-sided sign flip test over samples, with Holm's correction over all rows.</dd>
       <dt>regression</dt><dd>Worse by more than the tolerance, and too much for chance.</dd>
       <dt>scores lost</dt><dd>The baseline scored questions that have no score now.</dd>
-      <dt>worse, within noise</dt><dd>Worse by more than the tolerance, but so few or such uneven changes may be chance. No failure.</dd>
+      <dt>non-inferior</dt><dd>Shown not to be worse by more than the tolerance: the largest fall that the samples do not rule out ("fall at most") is within it.</dd>
+      <dt>inconclusive</dt><dd>The samples show neither. They would find the falls under "detects falls of" 4 times of 5, and as many samples as are needed would find a fall of the tolerance as often.</dd>
+      <dt>worse, within noise</dt><dd>Inconclusive, with a mean that is worse by more than the tolerance: so few or such uneven changes may be chance.</dd>
       <dt>better</dt><dd>Better by more than the tolerance, and too much for chance.</dd>
       <dt>too few samples</dt><dd>Not even a fall of all samples could be distinguished from chance.</dd>
     </dl>

@@ -1,0 +1,1 @@
+"""Metrics of maps alone: on how few pixels do they lie?"""

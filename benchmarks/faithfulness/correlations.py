@@ -1,0 +1,380 @@
+"""Do maps and the network's answers to changed copies of the image rise and fall together?"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from ...explainers.arguments import whole_number
+from ...explainers.core.windows import choose
+from ...explainers.network import Block
+from ...explainers.network.tensors import Activation, FloatArray, checked_activation
+from ...explainers.perturbation.superpixels import SegmentationFunction
+from ...summary_format.problem import Problem
+from ..core.answers import read_by
+from ..core.covered_images import Covering
+from ..core.explanation import Explanation
+from ..core.groups import Groups, checked_groups
+from ..core.metric import Metric, Scores
+from ..core.perturbations import EachGroup, ImageOfView, Perturbation, PixelsRemoved, RandomSubsets
+from ..core.removal import checked_removal
+from .pixel_flipping import pearson
+
+Numbers = npt.NDArray[np.float64]
+
+
+class _OfCopies(Metric):
+    """What the metrics share that ask about changed copies of images; all explainers and labels share their answers.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+    """
+
+    def __init__(self, num_labels: int, activation_fn: Activation, answer: str, name: str | None) -> None:
+        super().__init__(num_labels, name)
+        self.read_by = read_by(answer, checked_activation(activation_fn))
+
+    @abstractmethod
+    def perturbation(self, size: tuple[int, int]) -> Perturbation:
+        """The copies of images (H, W)."""
+
+    @abstractmethod
+    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
+        """The score of a map (H, W) by how far the answer falls, (copies,), from the untouched image to its copies."""
+
+    def covering(self, size: tuple[int, int]) -> Covering:
+        return Covering((), self.read_by, perturbations=(self.perturbation(size),))
+
+    def score(self, explanation: Explanation) -> Scores:
+        covering = self.covering(explanation.view.size)
+        on_copies = explanation.on_copies(covering.perturbations[0], covering)
+        whole, scores = explanation.untouched(covering), np.full(len(on_copies), np.nan)
+        for question, answers in enumerate(on_copies):
+            if answers is not None:
+                image = explanation.image_of(question)
+                scores[question] = self.of_answers(explanation.maps[question], image, whole[question] - answers)
+        return scores
+
+
+class FaithfulnessCorrelation(_OfCopies):
+    """Correlation of how much of the map random subsets of pixels hold, and how far removing them lowers the answer.
+
+    Pearson's r, over random subsets S of one size, of the sum of the map over S and f(x) - f(x without S). Bhatt,
+    Weller, Moura: Evaluating and Aggregating Feature-based Model Explanations (2020), section 2.3. In -1..1, higher is
+    better; the scale of a map does not matter. NaN for a map without order, or where the answer or the sums never
+    change. Costs ``samples`` images, for all explainers and labels of an image.
+
+    It does not say much where a subset holds few of the pixels that matter: r is then small for every map, and rises
+    with more draws only in how precise it is. A map that is right but not additive (after a ReLU, say) does not reach
+    1.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        subset_size: pixels that are removed together; by default the whole part of sqrt(H W).
+        samples: subsets, at least 2.
+        baseline: value of removed pixels, as the network takes them, where removal is "value".
+        removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+
+    Raises:
+        TypeError: if activation_fn cannot be called.
+        ValueError: if num_labels or subset_size is below 1, samples below 2, the baseline is not finite or without
+            effect, or there is no such removal or answer. Later, if images have no more pixels than a subset.
+    """
+
+    def __init__(
+        self,
+        num_labels: int,
+        activation_fn: Activation,
+        *,
+        subset_size: int | None = None,
+        samples: int = 100,
+        baseline: float = 0.0,
+        removal: str = "value",
+        answer: str = "probability",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(num_labels, activation_fn, answer, name)
+        self.subset_size = None if subset_size is None else whole_number(subset_size, "subset_size")
+        self.samples = whole_number(samples, "samples", 2)
+        self._removal = checked_removal(removal, baseline)
+
+    def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
+        pixels = size[0] * size[1]
+        chosen = self.subset_size or isqrt(pixels)
+        return RandomSubsets(checked_sizes([chosen], pixels, "subset_size"), self.samples, self._removal)
+
+    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
+        return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
+
+
+class SensitivityN(_OfCopies):
+    """Mean over sizes n of the correlation of a map's sums over random subsets of n pixels and what removing them does.
+
+    For each n Pearson's r, over random subsets S of n pixels, of the sum of the map over S and f(x) - f(x without S).
+    Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods (2018), section 4; the curve
+    over n that the paper plots is ``by_size``. In -1..1, higher is better; 1 at every n where the network is linear and
+    the map is each pixel's part. The scale of a map does not matter. A size at which the answer or the sums never
+    change is left out; NaN where all are, or the map has no order. Costs ``samples`` images per size, for all
+    explainers and labels of an image.
+
+    Each subset is removed from the whole image, as in the paper. Quantus 0.6 removes the next pixels of the map's order
+    from what earlier steps have left, and compares that with the sum over those pixels alone.
+
+    It does not say whether the map's largest values are where they belong: with many pixels every subset holds about
+    the same share of them.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        sizes: how many pixels subsets have; by default 8 from 1 to 80 % of the pixels, evenly on a logarithmic scale.
+        samples: subsets of each size, at least 2; the paper takes 100.
+        baseline: value of removed pixels, as the network takes them, where removal is "value".
+        removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+
+    Raises:
+        TypeError: if activation_fn cannot be called.
+        ValueError: if num_labels or a size is below 1, samples below 2, the baseline is not finite or without effect,
+            or there is no such removal or answer. Later, if images have no more pixels than a subset.
+    """
+
+    def __init__(
+        self,
+        num_labels: int,
+        activation_fn: Activation,
+        *,
+        sizes: Sequence[int] | None = None,
+        samples: int = 100,
+        baseline: float = 0.0,
+        removal: str = "value",
+        answer: str = "probability",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(num_labels, activation_fn, answer, name)
+        self.sizes = None if sizes is None else tuple(whole_number(one, "sizes") for one in sizes)
+        self.samples = whole_number(samples, "samples", 2)
+        self._removal = checked_removal(removal, baseline)
+
+    def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
+        pixels = size[0] * size[1]
+        chosen = self.sizes or sorted({round(one) for one in np.geomspace(1, max(1.0, 0.8 * pixels), 8)})
+        return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self._removal)
+
+    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
+        found = self.by_size(map_, image, falls)
+        known = found[np.isfinite(found)]
+        return float(known.mean()) if len(known) else float("nan")
+
+    def by_size(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> Numbers:
+        """The correlation (sizes,) at each size; NaN where it is not defined. Arguments as for ``of_answers``."""
+        sums = self.perturbation(image.view.size).sums(image, map_[None])[0].reshape(-1, self.samples)
+        return np.array([pearson(*pair) for pair in zip(sums, falls.reshape(-1, self.samples), strict=True)])
+
+
+class _OfGroups(_OfCopies):
+    """What the metrics share that change one group of pixels at a time.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        groups: "pixels", "patches" or "superpixels".
+        patch_size: side of patches in pixels; by default an eighth of the image's short side.
+        segmentation: of superpixels, as in ``LIME``.
+        segmentation_options: for it, by name.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+    """
+
+    def __init__(
+        self,
+        num_labels: int,
+        activation_fn: Activation,
+        *,
+        groups: str,
+        patch_size: int | None,
+        segmentation: str | SegmentationFunction,
+        segmentation_options: Mapping[str, Any] | None,
+        answer: str,
+        name: str | None,
+    ) -> None:
+        super().__init__(num_labels, activation_fn, answer, name)
+        self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
+
+
+class FaithfulnessEstimate(_OfGroups):
+    """Correlation of how much of the map each group of pixels holds, and how far removing it alone lowers the answer.
+
+    Pearson's r, over the groups G, of the sum of the map over G and f(x) - f(x without G). Alvarez-Melis, Jaakkola:
+    Towards Robust Interpretability with Self-Explaining Neural Networks (2018), section 4.2. In -1..1, higher is
+    better; the scale of a map does not matter. NaN for a map without order, or where the answer or the sums never
+    change. Costs an image per group, for all explainers and labels of an image.
+
+    It does not say how groups act together: what either of two eyes alone would show is lost on it.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        groups: "patches", "pixels" (as in the paper; as many images as pixels) or "superpixels".
+        patch_size: side of patches in pixels; by default an eighth of the image's short side.
+        baseline: value of removed pixels, as the network takes them, where removal is "value".
+        removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
+        segmentation: of superpixels: "slic", "quickshift", "felzenszwalb" or a function, as in ``LIME``.
+        segmentation_options: for it, by name.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+
+    Raises:
+        TypeError: if activation_fn cannot be called, or the segmentation is of another type.
+        ValueError: if num_labels or patch_size is below 1, the baseline is not finite or without effect, or there are
+            no such groups, removal, segmentation, options or answer.
+    """
+
+    def __init__(
+        self,
+        num_labels: int,
+        activation_fn: Activation,
+        *,
+        groups: str = "patches",
+        patch_size: int | None = None,
+        baseline: float = 0.0,
+        removal: str = "value",
+        segmentation: str | SegmentationFunction = "slic",
+        segmentation_options: Mapping[str, Any] | None = None,
+        answer: str = "probability",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            num_labels,
+            activation_fn,
+            groups=groups,
+            patch_size=patch_size,
+            segmentation=segmentation,
+            segmentation_options=segmentation_options,
+            answer=answer,
+            name=name,
+        )
+        self._removal = checked_removal(removal, baseline)
+
+    def perturbation(self, size: tuple[int, int]) -> EachGroup:
+        return EachGroup(self._groups, self._removal)
+
+    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
+        return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
+
+
+class MonotonicityCorrelation(_OfGroups):
+    """Rank correlation of how large the map is over each group of pixels, and how uncertain the answer is without it.
+
+    Spearman's rho, over the groups G, of the sum of absolute map values over G and the mean of (f(x) - f(x'))^2, where
+    in x' the pixels of G are drawn uniformly from the image's range. Nguyen, Martínez: On Quantitative Aspects of Model
+    Interpretability (2020), section 3 (monotonicity). In -1..1, higher is better; neither the scale nor the sign of a
+    map matters. NaN for a map without order, or where either never changes. Costs ``samples`` images per group, for all
+    explainers and labels of an image.
+
+    It does not say whether pixels speak for or against the label: a map and its negative score alike.
+
+    Args:
+        num_labels: how many classes the network has.
+        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
+        groups: "patches", "pixels" or "superpixels".
+        patch_size: side of patches in pixels; by default an eighth of the image's short side.
+        samples: how often each group is drawn.
+        segmentation: of superpixels: "slic", "quickshift", "felzenszwalb" or a function, as in ``LIME``.
+        segmentation_options: for it, by name.
+        answer: "probability" or "logit" of the label.
+        name: see ``Metric``.
+
+    Raises:
+        TypeError: if activation_fn cannot be called, or the segmentation is of another type.
+        ValueError: if num_labels, patch_size or samples is below 1, or there are no such groups, segmentation, options
+            or answer.
+    """
+
+    def __init__(
+        self,
+        num_labels: int,
+        activation_fn: Activation,
+        *,
+        groups: str = "patches",
+        patch_size: int | None = None,
+        samples: int = 10,
+        segmentation: str | SegmentationFunction = "slic",
+        segmentation_options: Mapping[str, Any] | None = None,
+        answer: str = "probability",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            num_labels,
+            activation_fn,
+            groups=groups,
+            patch_size=patch_size,
+            segmentation=segmentation,
+            segmentation_options=segmentation_options,
+            answer=answer,
+            name=name,
+        )
+        self.samples = whole_number(samples, "samples")
+
+    def perturbation(self, size: tuple[int, int]) -> Perturbation:
+        return _Redrawn(self._groups, self.samples)
+
+    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
+        sums = EachGroup(self._groups, 0.0).sums(image, np.abs(map_)[None])[0]
+        losses = (falls.reshape(-1, self.samples) ** 2).mean(axis=1)
+        return pearson(rankdata(sums), rankdata(losses))
+
+
+@dataclass(frozen=True)
+class _Redrawn(Perturbation):
+    """Copies of an image, in each of which one group of pixels is drawn uniformly from the image's range.
+
+    Attributes:
+        cut: the groups; so many copies of the first one, then of the next.
+        samples: how many.
+    """
+
+    cut: Groups
+    samples: int
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.cut.check(shape)
+
+    def number(self, image: ImageOfView) -> int:
+        return self.samples * image.number(self.cut)
+
+    def block(self, image: ImageOfView) -> Block:
+        untouched, groups, generator = image.image, image.groups(self.cut), image.generator("redrawn groups")
+        low, reach = untouched.min(), np.ptp(untouched)
+
+        def write(which: slice, out: FloatArray) -> None:
+            drawn = low + reach * generator.random(out.shape, np.float32)
+            chosen = np.arange(which.start, which.stop)[:, None, None] // self.samples
+            choose(groups == chosen, drawn, untouched, out)
+
+        return Block((self.number(image), *untouched.shape), write)
+
+
+def checked_sizes(sizes: Sequence[int], pixels: int, name: str) -> tuple[int, ...]:
+    """Sizes of subsets of so many pixels.
+
+    Raises:
+        ValueError: if one has all pixels or more, so that there is one subset alone.
+    """
+    if max(sizes) >= pixels > 1:
+        words = "{name} must be below the {pixels:plural pixel} of an image, got {given}"
+        raise ValueError(Problem.of("subset-too-large", words, name=name, pixels=pixels, given=max(sizes)))
+    return tuple(sizes)

@@ -1,0 +1,1 @@
+"""Networks whose important pixels are known by construction, and how metrics rank maps of them."""

@@ -1,0 +1,96 @@
+"""How a candidate's mean scores stand to the floors that were set for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..results.mean_bounds import Events, mean_bounds, span_of
+from ..results.resampling import bootstrap_intervals, by_sample
+from .formats.findings import FloorCheck, Verdict
+from .rules.floors import Floors, Place
+from .scored_run import FloatArray, ScoredRun
+
+
+def checked_floors(
+    floors: Floors, run: ScoredRun, *, alpha: float, error: float, resamples: int
+) -> tuple[FloorCheck, ...]:
+    """How a run's means over true labels stand to their floors.
+
+    A mean misses its floor where all of its interval lies on the wrong side; the intervals hold together for all floors
+    (Bonferroni), so that means at their floors fail by chance with ``alpha`` at most. A floor is met where the interval
+    of ``error`` lies on the right side; else it is not known.
+
+    Args:
+        floors: by explainer and metric.
+        run: whose scores.
+        alpha: chance that any mean at its floor, or better, is called worse, at most.
+        error: chance that a mean at its floor, or worse, is called better, at most.
+        resamples: draws of the bootstrap.
+    """
+    places = [(one, metric) for one in run.explainers for metric in run.metrics if floors.of(one, metric) is not None]
+    if not places:
+        return ()
+    questions = run.true_questions
+    asked = run.places(questions)
+    values = np.stack([run.values(*place, asked) for place in places], axis=1)
+    sums, counts = by_sample(questions[:, 0], values)
+    events = Events(_most_frequent(values), _spans(run, places))
+    bounds = [
+        mean_bounds(sums, counts, events, error=chance, resamples=resamples) for chance in (alpha / len(places), error)
+    ]
+    usual = bootstrap_intervals(sums, counts, resamples=resamples)
+    return tuple(
+        _check(run, place, float(floors.of(*place) or 0.0), values[:, i], counts[:, i], usual[:, i],
+               [both[:, i] for both in bounds])
+        for i, place in enumerate(places)
+    )  # fmt: skip
+
+
+def _check(
+    run: ScoredRun,
+    place: Place,
+    floor: float,
+    values: FloatArray,
+    counts: FloatArray,
+    interval: FloatArray,
+    bounds: Sequence[FloatArray],
+) -> FloorCheck:
+    higher, scored = run.higher_is_better[place[1]], values[np.isfinite(values)].tolist()
+    missed, met = (sorted(ends if higher else -ends) for ends in bounds)
+    least = floor if higher else -floor
+    verdict = Verdict.INCONCLUSIVE
+    if not np.isfinite([*missed, *met]).any():
+        verdict = Verdict.NOT_TESTED
+    elif missed[1] < least:
+        verdict = Verdict.FLOOR_MISSED
+    elif met[0] >= least:
+        verdict = Verdict.FLOOR_MET
+    return FloorCheck(
+        explainer=place[0],
+        metric=place[1],
+        higher_is_better=higher,
+        floor=floor,
+        candidate=math.fsum(scored) / len(scored) if scored else math.nan,
+        low=float(interval[0]),
+        high=float(interval[1]),
+        samples=int((counts > 0).sum()),
+        questions=len(scored),
+        verdict=verdict,
+    )
+
+
+def _most_frequent(values: FloatArray) -> FloatArray:
+    """(cells,) the score that most questions have, of scores (P, cells); 0 where there is none."""
+    found = np.zeros(values.shape[1])
+    for cell, column in enumerate(values.T):
+        scores, times = np.unique(column[np.isfinite(column)], return_counts=True)
+        found[cell] = scores[times.argmax()] if len(scores) else 0.0
+    return found
+
+
+def _spans(run: ScoredRun, places: Sequence[Place]) -> FloatArray:
+    """(cells,) how far scores of a metric lie apart, and from 0, as far as all explainers show it."""
+    return np.array([span_of([run.scores[one, metric] for one in run.explainers]) for _, metric in places])

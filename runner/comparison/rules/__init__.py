@@ -1,0 +1,1 @@
+"""What a comparison is held to: tolerances, floors, and the file that says both."""
