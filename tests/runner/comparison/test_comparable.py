@@ -61,7 +61,7 @@ def test_a_metric_that_could_not_name_an_option_yet_did_what_its_default_does(ru
     check_comparable(before, now)
     check_comparable(now, before)
     (problem,) = refusal(before, replace(now, metrics={"M": {**now.metrics["M"], "removal": "blur"}, "L": {}}))
-    assert problem.values["differences"] == "removal was value, is blur"
+    assert problem.values["differences"] == "removal was 'value', is 'blur'"
 
 
 def without(run, *samples):
