@@ -15,6 +15,7 @@ from ...summary_format.problem import Problem
 from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
+_LATER_OPTIONS = {"removal": "value"}  # of metrics, and what they did before they had them
 _CHECKSUM = re.compile(r" [0-9a-f]{16}$")
 
 
@@ -156,7 +157,7 @@ def _changed_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Prob
 def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
     generations = {_says_all(run) for run in (baseline, candidate)}
     for name in (name for name in baseline.metrics if name in candidate.metrics):
-        options = [run.metrics[name] for run in (baseline, candidate)]
+        options = _with_later_options([run.metrics[name] for run in (baseline, candidate)])
         if len(generations) > 1:
             options = _said_by_both(*map(_without_checksums, options))
         differing = mapping_differences(*options)
@@ -167,6 +168,12 @@ def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Prob
             better = {True: "higher", False: "lower"}
             words = "{metric}: {before} was better, {now} is"
             yield Problem.of("metric-turned", words, metric=name, before=better[was], now=better[now])
+
+
+def _with_later_options(both: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Options of two runs, those that the earlier one could not name yet as what it did."""
+    later = {key: value for key, value in _LATER_OPTIONS.items() if any(key in options for options in both)}
+    return [{**options, **{key: value for key, value in later.items() if key not in options}} for options in both]
 
 
 def _says_all(run: ScoredRun) -> bool:

@@ -53,7 +53,7 @@ def test_samples_that_were_added_are_explained(run, project):
 
 def test_runs_of_other_versions_are_made_anew(run, monkeypatch):
     run()
-    monkeypatch.setattr("explainrun.runner.plan.plan.version", lambda package: f"{package} of tomorrow")
+    monkeypatch.setattr("explainrun.runner.plan.versions.version", lambda package: f"{package} of tomorrow")
     assert not run().finished_before
     assert run().finished_before
 

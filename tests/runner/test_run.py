@@ -231,7 +231,8 @@ def test_the_result_tells_labels_and_the_resolved_plan(two_channels, dataset, tm
     assert result.plan["explainers"] == {"fused": {"class": "GradCAM", "layer": ["relu", "conv"], "reshape": None}}
     activation = result.plan["metrics"]["DeletionAUC"]["activation_fn"]
     assert activation["cell"] == "Sigmoid"
-    deletion = {"activation_fn": activation, "steps": 2, "baseline": 0.5, "normalized": False}
+    options = {"steps": 2, "baseline": 0.5, "normalized": False, "removal": "value"}
+    deletion = {"activation_fn": activation, **options}
     assert result.plan["metrics"] == {
         "DeletionAUC": {"class": "DeletionAUC", **deletion},
         "PointingGame": {"class": "PointingGame", "tolerance": 15},

@@ -53,6 +53,17 @@ def test_a_run_of_an_earlier_version_is_compared_by_what_both_say(run):
     )  # fmt: skip
 
 
+def test_a_metric_that_could_not_name_an_option_yet_did_what_its_default_does(run):
+    before, now = (
+        replace(run, metrics={"M": options, "L": {}}, described={"network": {"parameters": "0" * 16}})
+        for options in ({"class": "M", "steps": 2}, {"class": "M", "steps": 2, "removal": "value"})
+    )
+    check_comparable(before, now)
+    check_comparable(now, before)
+    (problem,) = refusal(before, replace(now, metrics={"M": {**now.metrics["M"], "removal": "blur"}, "L": {}}))
+    assert problem.values["differences"] == "removal was 'value', is 'blur'"
+
+
 def without(run, *samples):
     kept = ~np.isin(run.samples, samples)
     asked = ~np.isin(run.questions[:, 0], samples)

@@ -10,7 +10,7 @@ from explainrun.summary_format import inspect_run
 
 # Where each command works, and what it ends with if that fails.
 WORK = {
-    "run {gate} --summary-dir {out}": ("runner.execution.engine.execute", 3),
+    "run {gate} --summary-dir {out}": ("runner.image_classification_runner.execute", 3),
     "layers {gate}": ("explainers.Network.layers", 3),
     "list": ("runner.cli.list._options_table", 3),
     "merge {out} {shards}/1 {shards}/2": ("summary_format.merge", 3),
