@@ -189,11 +189,24 @@ def test_names_do_not_reach_the_terminal_as_commands(text, shown):
     assert Problem.of("other", "no {names:list}", names=[text]) == f"no {shown}"
 
 
-def test_nor_do_paths_logs_and_messages(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def no_logging(monkeypatch):
+    """As where nothing has set up logging, which commands do, and for good."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    yield
+    root.setLevel(level)
+
+
+def test_nor_do_paths_logs_and_messages(tmp_path, capsys):
     line = ["inspect", str(tmp_path / "\x1b[2J\nall sound")]
     said = CliRunner().invoke(main, line)
     assert ("\x1b" in said.output, "\\x1b[2J" in said.output) == (False, True)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+
+@pytest.mark.usefixtures("no_logging")
+def test_nor_do_lines_of_the_log(capsys):
     with pytest.raises(SystemExit):
         main(["layers", "--help"])
     with pytest.raises(SystemExit):
