@@ -190,12 +190,11 @@ def test_names_do_not_reach_the_terminal_as_commands(text, shown):
 
 
 @pytest.fixture
-def no_logging(monkeypatch):
-    """As where nothing has set up logging, which commands do, and for good."""
+def root_logger():
+    """The root logger, whose level is put back: commands set it for good."""
     root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
     level = root.level
-    yield
+    yield root
     root.setLevel(level)
 
 
@@ -205,8 +204,8 @@ def test_nor_do_paths_logs_and_messages(tmp_path, capsys):
     assert ("\x1b" in said.output, "\\x1b[2J" in said.output) == (False, True)
 
 
-@pytest.mark.usefixtures("no_logging")
-def test_nor_do_lines_of_the_log(capsys):
+def test_nor_do_lines_of_the_log(root_logger, capsys, monkeypatch):
+    monkeypatch.setattr(root_logger, "handlers", [])  # only now: pytest adds its own before the test
     with pytest.raises(SystemExit):
         main(["layers", "--help"])
     with pytest.raises(SystemExit):
