@@ -3,9 +3,10 @@
 Quantus takes each channel of a pixel for a feature of its own, we remove pixels: one channel is the same for both.
 """
 
+import warnings
+
 import numpy as np
 import pytest
-import quantus
 import torch
 from captum.metrics import infidelity
 from mindspore import Tensor, nn, ops
@@ -26,6 +27,10 @@ from explainrun.benchmarks.core.imputation import imputed
 from explainrun.benchmarks.core.perturbations import ImageOfView, RandomSubsets
 from explainrun.benchmarks.faithfulness.infidelity import Noisy
 from explainrun.explainers import Gradient, Network, View
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import quantus
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 PLAIN = {"abs": False, "normalise": False, "disable_warnings": True, "display_progressbar": False}

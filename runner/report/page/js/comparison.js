@@ -123,10 +123,6 @@
     const questions = [row.questions, ...counts.filter(Boolean)].join(", ");
     const words = verdictOf(row);
     const kind = row.failing ? "bad" : words === "better" ? "good" : "";
-    const undecided = UNDECIDED.includes(row.verdict);
-    const atMost = ["inconclusive", "non-inferior"].includes(row.verdict) ? row.fall_at_most : null;
-    const detects = undecided ? row.detectable_fall : null;
-    const needed = undecided && row.samples_needed !== null ? `${row.samples_needed.toLocaleString("en")} (has ${row.samples})` : "–";
     const p = row.p_value === null ? "–" : row.p_value < 1e-4 ? "< 0.0001" : row.p_value.toFixed(4);
     return [
       row.explainer,
@@ -138,10 +134,21 @@
       { text: row.low === null ? "" : `${row.low} to ${row.high}`, shown: html`<${Interval} row=${row} extent=${extent} scale=${scale} kind=${kind} />` },
       { text: row.tolerance, shown: row.tolerance === null ? "–" : String(Number(row.tolerance.toPrecision(4))), kind: "number" },
       { text: row.p_value, shown: p, kind: "number" },
+      ...powerCells(row, scale),
+      { text: questions, shown: questions, kind: "number" },
+    ];
+  }
+
+  /** What the samples can show, where that matters for the verdict. */
+  function powerCells(row, scale) {
+    const undecided = UNDECIDED.includes(row.verdict);
+    const atMost = ["inconclusive", "non-inferior"].includes(row.verdict) ? row.fall_at_most : null;
+    const detects = undecided ? row.detectable_fall : null;
+    const needed = undecided && row.samples_needed !== null ? `${row.samples_needed.toLocaleString("en")} (has ${row.samples})` : "–";
+    return [
       { text: row.fall_at_most, shown: number(atMost, scale), kind: "number" },
       { text: row.detectable_fall, shown: number(detects, scale), kind: "number" },
       { text: row.samples_needed, shown: needed, kind: "number" },
-      { text: questions, shown: questions, kind: "number" },
     ];
   }
 
