@@ -13,6 +13,7 @@ VENV=$HOME/venv # where ray[default] is installed; the cluster's nodes need expl
 
 export PATH="$VENV/bin:$PATH"
 
+# shellcheck disable=SC2329  # the trap calls it
 stop() {
     trap '' TERM INT HUP
     ray job stop --address "$ADDRESS" "$job" >&2

@@ -25,7 +25,7 @@ def test_a_sound_run(opened):
     expect(facts).to_contain_text("Net (net.ckpt), parameters 0123456789abcdef")
     expect(facts).to_contain_text("explainrun 0, mindspore 0")
     passes = page.page.locator("[data-name=passes] tbody tr").first
-    expect(passes).to_have_text("infer33401.50predictions")
+    expect(passes).to_have_text("infer33\N{EN DASH}401.50predictions")
     expect(page.page.locator("[data-name=seconds] tbody tr")).to_have_text(["maps2.50100 %"])
     expect(page.page.get_by_text("all that was asked for has been computed")).to_be_visible()
 
