@@ -141,7 +141,7 @@ def _differences(network: nn.Cell, names: Mapping[str, str], stored: Mapping[str
 
 
 def _number_kind(dtype: Any) -> str:
-    return "f" if dtype == ms.bfloat16 else np.dtype(ms.dtype_to_nptype(dtype)).kind
+    return "f" if dtype == ms.bfloat16 else np.dtype(str(dtype).lower()).kind  # MindSpore's own function is deprecated
 
 
 def _parameter(stored: ms.Parameter | StoredTensor, dtype: Any) -> ms.Parameter:

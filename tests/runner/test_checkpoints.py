@@ -329,6 +329,14 @@ def test_a_network_takes_the_names_of_pytorch(tmp_path, network, suffix):
     }  # fmt: skip
 
 
+def test_mindspore_is_not_asked_for_what_it_deprecates(tmp_path, monkeypatch):
+    """It would warn of that once for each parameter."""
+    warned = []
+    monkeypatch.setattr(ms.log, "warning", lambda *words: warned.append(words))
+    load_checkpoint(Normed(), written(tmp_path, VALUES, ".pth"))
+    assert warned == []
+
+
 @pytest.mark.parametrize("kind", ["<f2", "<f8"])
 def test_floating_point_is_brought_to_the_networks(tmp_path, kind):
     made = nn.Dense(2, 1)
