@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mindspore import nn
@@ -27,7 +26,7 @@ def component_factory(
     entry: Entry,
     given: Mapping[str, Any],
     folder: Path,
-    statistics: Mapping[str, Any] = MappingProxyType({"mean": None, "std": None}),
+    statistics: Mapping[str, Any],
 ) -> partial[Any]:
     """What makes the thing that an entry names, handed those given arguments that its constructor takes.
 
@@ -37,7 +36,7 @@ def component_factory(
         given: arguments by name: "network" (None where there is none) among them, which is a keyword of what makes
             whatever needs one.
         folder: what paths are relative to.
-        statistics: "mean" and "std", by which images of files are normalised.
+        statistics: "mean" and "std", by which images of files are normalised; None where they are not.
 
     Raises:
         ValueError: if the entry is something else, or the name or an option is unknown or lacking, or a file that it

@@ -65,9 +65,11 @@ def metrics_of(config: RunConfig, known: FolderConfig, entries: Sequence[Any]) -
     """
     classes, activation = len(known.results.class_names), ACTIVATIONS[config.activation]()
     given = {"network": None, "num_labels": classes, "activation_fn": activation}
+    statistics = {"mean": config.mean, "std": config.std}
     problems, makers = Problems(), []
     for entry in entries:
-        makers.append(problems.attempt("", partial(component_factory, METRICS, entry, given, known.folder)))
+        making = partial(component_factory, METRICS, entry, given, known.folder, statistics)
+        makers.append(problems.attempt("", making))
     problems.raise_if_any()
     if any("network" in make.keywords for make in makers):
         return None

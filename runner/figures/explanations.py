@@ -135,7 +135,8 @@ class Question:
             ValueError: if there is none of that name, or its options do not fit it.
         """
         given = {"network": network, "num_labels": classes, "activation_fn": self.activation_fn}
-        made: Callable[[], Explainer] = component_factory(EXPLAINERS, self._with_layers(method), given, Path())
+        statistics, entry = {"mean": None, "std": None}, self._with_layers(method)
+        made: Callable[[], Explainer] = component_factory(EXPLAINERS, entry, given, Path(), statistics)
         return made
 
 

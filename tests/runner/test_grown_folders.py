@@ -169,6 +169,14 @@ class TestScore:
         assert (passes(folder), times_made(path)) == (before, made)
         assert result.scores.metrics[-1] == "PointingGame"
 
+    def test_partners_are_normalised_as_when_the_run_was_made(self, config, run):
+        path = config("  - Focus: {partners: partners.npz}\nmean: 127\nstd: 64")
+        pixels = np.arange(48, dtype=np.uint8).reshape(6, 1, 2, 4)
+        np.savez(path.parent / "partners.npz", images=pixels, labels=np.arange(6) % 2)
+        folder = run(path)
+        assert scored_folder(folder, ["PointingGame"], {}).scores.metrics == ("IoSR", "Focus", "PointingGame")
+        assert scored_folder(folder, ["Focus"], {"Focus.partners": "partners.npz"}).finished_before
+
     def test_asks_the_network_where_a_metric_does(self, config, run):
         path = config()
         folder = run(path)
