@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..archive.costs import Costs, added_up, settled
-from ..archive.growth_record import costs_before
+from ..archive.costs import Costs, settled
 from ..archive.parts import PartName
 from ..archive.picture_checksums import pictures_of
 from ..archive.sample_labels import BROKEN_DIGEST
@@ -146,15 +145,13 @@ def committed(run: RunFolder, plan: PlanRecord, *, through: bool = True) -> Comm
     for batch, kinds in sorted(_files(run).items()):
         scan.add_batch(batch, kinds)
     scan.add_parts()
-    costs, before = settled(scan.costs, plan.pass_size), costs_before(run.state())
-    costs = added_up([before, costs]) if before else costs
     parts = tuple(scan.parts.values())
     pictures, faults = scan.pictures.looked_at, (*scan.faults, *scan.pictures.faults())
     return Committed(
         parts=parts,
         batch_size=scan.batch_size,
         questions=scan.questions,
-        costs=costs,
+        costs=settled(scan.costs, plan.pass_size),
         not_computed=scan.not_computed,
         pictures=pictures,
         faults=faults,

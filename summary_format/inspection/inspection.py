@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..archive.costs import Costs
+from ..archive.costs import Costs, added_up
 from ..archive.growth_record import GrowthRecord
 from ..archive.picture_checksums import KnownPictures
 from ..archive.results import Results
@@ -217,16 +217,16 @@ def _unfinished(begun: Inspection, run: RunFolder, *, through: bool) -> Inspecti
     records = checked_records(run, finished=False) if through else None
     if plan is None:
         return replace(begun, records=records, faults=(*faults, *(records.faults if records else ())))
-    found = committed(run, plan, through=through)
+    found, grown = committed(run, plan, through=through), _grown_from(run)
     progress = Progress.of(found, plan.own_samples)
     return replace(
         begun,
         plan=plan,
-        grown_from=_grown_from(run),
+        grown_from=grown,
         samples=progress.samples,
         questions=found.questions,
         progress=progress,
-        costs=found.costs,
+        costs=found.costs if grown is None else added_up([grown.costs, found.costs]),
         not_computed=found.not_computed,
         pictures=found.pictures if through else None,
         verified=through,

@@ -4,7 +4,7 @@ import pytest
 
 from explainrun.runner.batches import part_sizes
 from explainrun.runner.comparison.load import scored_run
-from explainrun.summary_format import Results, Segments, find_runs, read_summary
+from explainrun.summary_format import Results, Segments, find_runs, inspect_run, read_summary
 from explainrun.summary_format.storage.run_folder import remove_runs
 
 MORE = {"explainers": ("GradCAM", "Gradient"), "metrics": ("PointingGame", "InsertionAUC"), "count": 8}
@@ -167,3 +167,17 @@ def test_maps_of_added_questions_are_committed_in_parts(
     whole = grow("once", **plan)()
     assert 0 < more(result, first)["mask"] <= whole.costs["made"]["mask"]
     ends_as_made_at_once(**plan)
+
+
+@pytest.mark.parametrize("said", [3, {"began": "then"}])
+def test_an_unfinished_run_is_inspected_whatever_it_says_of_what_it_grew_from(said, grow, killed_at, tmp_path):
+    grow()()
+    killed_at(grow(**MORE), 4)
+    run = find_runs(tmp_path / "run")[-1]
+    whole = inspect_run(tmp_path / "run")
+    run.write_state({**run.state(), "grows": said})
+    found = inspect_run(tmp_path / "run")
+    assert whole.grown_from is not None
+    assert (found.state, found.grown_from, found.faults) == ("unfinished", None, ())
+    assert (found.samples, found.questions) == (whole.samples, whole.questions)
+    assert 0 < found.costs["made"]["network probe"] < whole.costs["made"]["network probe"]  # those before are unknown
