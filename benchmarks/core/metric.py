@@ -106,7 +106,7 @@ class Metric(Configured, ABC):
         return None
 
     def check_images(self, shape: tuple[int, ...]) -> None:
-        """Refuse images that it cannot score; asked before the first pass.
+        """Refuse images that it cannot score; asked before the first pass. By default those that it cannot cover.
 
         Args:
             shape: (C, H, W) of each image.
@@ -114,6 +114,8 @@ class Metric(Configured, ABC):
         Raises:
             ValueError: if it cannot.
         """
+        if (covering := self.covering((shape[1], shape[2]))) is not None:
+            covering.check(shape)
 
     def evaluate(
         self,

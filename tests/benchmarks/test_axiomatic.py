@@ -5,6 +5,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.benchmarks import Completeness, Explanation, InputInvariance, NonSensitivity
+from explainrun.benchmarks.core.perturbations import ImageOfView
 from explainrun.explainers import (
     ConstantMap,
     Gradient,
@@ -17,6 +18,7 @@ from explainrun.explainers import (
 )
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.network.variants.shifted_input import shifted_input
+from explainrun.runner.batches.part_sizes import changed_images
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 1, 2, 5))
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)
@@ -176,6 +178,16 @@ class TestInputInvariance:
         assert made["shift trial"] == 4
         np.testing.assert_array_equal(together, again)
 
+    def test_what_one_metric_found_is_not_the_next_ones(self, linear):
+        """Each scores one explanation alone and is gone, so that the next may lie at its place in memory."""
+        network = linear(WEIGHTS)
+        explanations = explained(network, [Gradient(network), InputXGradient(network)])
+        shifts = [1.0 + number for number in range(6)]
+        scores = [InputInvariance(shift).score(explanations[number % 2]) for number, shift in enumerate(shifts)]
+        for number, shift in enumerate(shifts):
+            (alone,) = explained(network, [(Gradient, InputXGradient)[number % 2](network)])
+            np.testing.assert_array_equal(scores[number], InputInvariance(shift).score(alone))
+
     def test_options_are_checked(self, raising):
         with raising(ValueError, "shift-zero"):
             InputInvariance(0)
@@ -224,12 +236,23 @@ class TestNonSensitivity:
             assert metric.evaluate(Gradient(network), Tensor(image), 0, saliency=saliency) == pytest.approx([expected])
 
     def test_explainers_and_labels_share_the_filled_images(self, linear):
-        network, needed = self.network(linear), {}
-        explanations = explained(network, [Gradient(network), InputXGradient(network)], needed=needed)
+        network = self.network(linear)
+        explanations = explained(network, [Gradient(network), InputXGradient(network), ConstantMap(network)])
+        metrics = [NonSensitivity(1, 3, threshold) for threshold in (1e-3, 0.1)]
+        coverings, view = [metric.covering((2, 5)) for metric in metrics], explanations[0].view
+        assert changed_images(coverings, ImageOfView(view, 0, {})).copies == 10 * 3  # by which batches are cut
+        assert explanations[0].images_needed(coverings) == (2 * 10 * 3, set())
         for explanation in explanations:
-            for threshold in (1e-3, 0.1):
-                NonSensitivity(1, 3, threshold).score(explanation)
-        assert needed == {"perturb": 2 * 10 * 3} == dict(explanations[0].view.network.passes.images)
+            for metric in metrics:
+                assert np.isfinite(metric.score(explanation)).all()
+        assert dict(view.network.passes.images) == {"perturb": 2 * 10 * 3}
+        assert explanations[1].images_needed(coverings) == (0, set())
+
+    def test_constant_maps_alone_are_asked_about(self, linear):
+        network, metric = self.network(linear), NonSensitivity(1, 3)
+        (explanation,) = explained(network, [ConstantMap(network)])
+        assert explanation.images_needed([metric.covering((2, 5))]) == (2 * 10 * 3, set())
+        assert metric.score(explanation).tolist() == [0.5, 0.6, 0.6]
 
     def test_options_are_checked(self, raising):
         for name, given in (("patch_size", 0), ("samples", 0)):
