@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from ...explainers.arguments import whole_number
+from ...explainers.arguments import whole_number, yes_or_no
 from ...explainers.core.windows import choose
 from ...explainers.network import Block
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation
 from ...explainers.perturbation.superpixels import SegmentationFunction
 from ...summary_format.problem import Problem
 from ..core.answers import read_by
-from ..core.covered_images import Covering
+from ..core.covered_images import Covering, CurvePoints
 from ..core.explanation import Explanation
 from ..core.groups import Groups, checked_groups
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves, Metric, Scores
 from ..core.perturbations import EachGroup, ImageOfView, Perturbation, PixelsRemoved, RandomSubsets
 from ..core.removal import checked_removal
 from .pixel_flipping import pearson
@@ -56,14 +56,18 @@ class _OfCopies(Metric):
         return Covering((), self.read_by, perturbations=(self.perturbation(size),))
 
     def score(self, explanation: Explanation) -> Scores:
-        covering = self.covering(explanation.view.size)
-        on_copies = explanation.on_copies(covering.perturbations[0], covering)
-        whole, scores = explanation.untouched(covering), np.full(len(on_copies), np.nan)
-        for question, answers in enumerate(on_copies):
-            if answers is not None:
-                image = explanation.image_of(question)
-                scores[question] = self.of_answers(explanation.maps[question], image, whole[question] - answers)
+        scores = np.full(len(explanation.maps), np.nan)
+        for question, image, falls in self.falls(explanation):
+            scores[question] = self.of_answers(explanation.maps[question], image, falls)
         return scores
+
+    def falls(self, explanation: Explanation) -> Iterator[tuple[int, ImageOfView, Numbers]]:
+        """The questions whose maps have an order, each with its image and how far the answer falls on its copies."""
+        covering = self.covering(explanation.view.size)
+        whole = explanation.untouched(covering)
+        for question, answers in enumerate(explanation.on_copies(covering.perturbations[0], covering)):
+            if answers is not None:
+                yield question, explanation.image_of(question), whole[question] - answers
 
 
 class FaithfulnessCorrelation(_OfCopies):
@@ -120,12 +124,12 @@ class FaithfulnessCorrelation(_OfCopies):
         return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
 
 
-class SensitivityN(_OfCopies):
+class SensitivityN(_OfCopies, CurveMetric):
     """Mean over sizes n of the correlation of a map's sums over random subsets of n pixels and what removing them does.
 
     For each n Pearson's r, over random subsets S of n pixels, of the sum of the map over S and f(x) - f(x without S).
     Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods (2018), section 4; the curve
-    over n that the paper plots is ``by_size``. In -1..1, higher is better; 1 at every n where the network is linear and
+    over n that the paper plots is ``curves``. In -1..1, higher is better; 1 at every n where the network is linear and
     the map is each pixel's part. The scale of a map does not matter. A size at which the answer or the sums never
     change is left out; NaN where all are, or the map has no order. Costs ``samples`` images per size, for all
     explainers and labels of an image.
@@ -144,6 +148,7 @@ class SensitivityN(_OfCopies):
         baseline: value of removed pixels, as the network takes them, where removal is "value".
         removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
         answer: "probability" or "logit" of the label.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -162,27 +167,42 @@ class SensitivityN(_OfCopies):
         baseline: float = 0.0,
         removal: str = "value",
         answer: str = "probability",
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, activation_fn, answer, name)
         self.sizes = None if sizes is None else tuple(whole_number(one, "sizes") for one in sizes)
-        self.samples = whole_number(samples, "samples", 2)
+        self.samples, self.keeps_curves = whole_number(samples, "samples", 2), yes_or_no(curves, "curves")
         self._removal = checked_removal(removal, baseline)
 
-    def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return ("correlation",)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """The correlation at each size, over that size as a share of the pixels; NaN where it is not defined."""
+        found: list[tuple[CurvePoints, ...] | None] = [None] * len(explanation.maps)
+        for question, image, falls in self.falls(explanation):
+            found[question] = (self._over_sizes(explanation.maps[question], image, falls),)
+        return found
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        known = curves[0].heights[np.isfinite(curves[0].heights)]
+        return float(known.mean()) if len(known) else float("nan")
+
+    def perturbation(self, size: tuple[int, int]) -> RandomSubsets:
         pixels = size[0] * size[1]
         chosen = self.sizes or sorted({round(one) for one in np.geomspace(1, max(1.0, 0.8 * pixels), 8)})
         return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self._removal)
 
     def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        found = self.by_size(map_, image, falls)
-        known = found[np.isfinite(found)]
-        return float(known.mean()) if len(known) else float("nan")
+        return self.of_curves(self._over_sizes(map_, image, falls))
 
-    def by_size(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> Numbers:
-        """The correlation (sizes,) at each size; NaN where it is not defined. Arguments as for ``of_answers``."""
-        sums = self.perturbation(image.view.size).sums(image, map_[None])[0].reshape(-1, self.samples)
-        return np.array([pearson(*pair) for pair in zip(sums, falls.reshape(-1, self.samples), strict=True)])
+    def _over_sizes(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> CurvePoints:
+        subsets = self.perturbation(image.view.size)
+        sums = subsets.sums(image, map_[None])[0].reshape(-1, self.samples)
+        found = [pearson(*pair) for pair in zip(sums, falls.reshape(-1, self.samples), strict=True)]
+        return CurvePoints(np.array(subsets.sizes) / map_.size, np.array(found))
 
 
 class _OfGroups(_OfCopies):
