@@ -5,9 +5,9 @@ from .axiomatic.completeness import Completeness
 from .axiomatic.input_invariance import InputInvariance
 from .axiomatic.non_sensitivity import NonSensitivity
 from .complexity.complexity import Complexity, EffectiveComplexity, Sparseness
-from .core.covered_images import CoveredImage, Covering, Curve
+from .core.covered_images import CoveredImage, Covering, Curve, CurvePoints
 from .core.explanation import Explanation, Masks
-from .core.metric import Metric, Scores
+from .core.metric import CurveMetric, Metric, Scores
 from .faithfulness.blended_images import AverageDrop, AverageGain, AverageIncrease
 from .faithfulness.correlations import (
     FaithfulnessCorrelation,
@@ -110,6 +110,8 @@ __all__ = [
     "CoveredImage",
     "Covering",
     "Curve",
+    "CurveMetric",
+    "CurvePoints",
     "DeletionAUC",
     "EffectiveComplexity",
     "EfficientMPRT",

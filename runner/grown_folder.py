@@ -129,7 +129,7 @@ def _new(entries: Sequence[Any], metrics: Sequence[Metric], record: PlanRecord) 
         record: the run's plan.
 
     Raises:
-        PlanError: if it has one of the same name and other options.
+        PlanError: if it has one of the same name and other options, or without the curves that are wanted.
     """
     new, problems = [], Problems()
     for entry, metric in zip(entries, metrics, strict=True):
@@ -143,6 +143,12 @@ def _new(entries: Sequence[Any], metrics: Sequence[Metric], record: PlanRecord) 
                 "--set {metric}.name=NAME"
             )
             problems.append(Problem.of("metric-of-other-options", words, metric=metric.name, differences=shown(apart)))
+        elif metric.kept_curves and not record.kept_curves(metric.name):
+            words = (
+                "the run has the scores of {metric} without its curves; set its curves to true in the run's config and "
+                "run that again, which takes the maps and makes these scores once more"
+            )
+            problems.append(Problem.of("metric-without-curves", words, metric=metric.name))
     problems.raise_if_any()
     return new
 

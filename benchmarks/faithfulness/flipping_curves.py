@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from ...explainers.arguments import one_of, whole_number
+from ...explainers.arguments import one_of, whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ...explainers.perturbation.superpixels import SegmentationFunction
 from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
 from ..core.groups import checked_groups
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves
 from ..core.removal import checked_removal
 
 ORDERS = ("morf", "lerf")  # the most relevant first, or the least
 
 
-class FlippingCurve(Metric):
+class FlippingCurve(CurveMetric):
     """What the metrics share that read such curves.
 
     Args:
@@ -35,6 +32,7 @@ class FlippingCurve(Metric):
         patch_size: side of patches in pixels; by default an eighth of the image's short side.
         segmentation: of superpixels: "slic", "quickshift", "felzenszwalb" or a function, as in ``LIME``.
         segmentation_options: for it, by name.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -43,7 +41,7 @@ class FlippingCurve(Metric):
             there are no such groups, removal, segmentation or options.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are options with defaults, to be given by name
         self,
         num_labels: int,
         activation_fn: Activation,
@@ -55,6 +53,7 @@ class FlippingCurve(Metric):
         patch_size: int | None = None,
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, name)
@@ -62,6 +61,7 @@ class FlippingCurve(Metric):
         self.steps = None if steps is None else whole_number(steps, "steps")
         self._removal = checked_removal(removal, baseline)
         self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
+        self.keeps_curves = yes_or_no(curves, "curves")
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
@@ -71,19 +71,15 @@ class FlippingCurve(Metric):
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.activation_fn, self.read_curves)
 
-    def curves(self, explanation: Explanation) -> list[tuple[CurvePoints, ...] | None]:
-        """The points of its curves, for each question; None where what is removed has no order."""
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return tuple("lerf" if curve.least_first else "morf" for curve in self.read_curves)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """The answer over the share that is removed; None where what is removed has no order."""
         covering = self.covering(explanation.view.size)
         found = zip(*(explanation.curve(curve, covering) for curve in self.read_curves), strict=True)
         return [None if of_question[0] is None else of_question for of_question in found]
-
-    def score(self, explanation: Explanation) -> Scores:
-        curves = self.curves(explanation)
-        return np.array([np.nan if points is None else self.of_curves(*points) for points in curves], np.float64)
-
-    @abstractmethod
-    def of_curves(self, *curves: CurvePoints) -> float:
-        """The score of a question by its curves."""
 
 
 class PixelFlipping(FlippingCurve):
@@ -109,6 +105,7 @@ class PixelFlipping(FlippingCurve):
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``.
         order: "morf", the most relevant first, or "lerf", the least relevant first.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -129,6 +126,7 @@ class PixelFlipping(FlippingCurve):
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
         order: str = "morf",
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -141,6 +139,7 @@ class PixelFlipping(FlippingCurve):
             patch_size=patch_size,
             segmentation=segmentation,
             segmentation_options=segmentation_options,
+            curves=curves,
             name=name,
         )
         self.order = one_of(order, ORDERS, "order")
@@ -151,7 +150,7 @@ class PixelFlipping(FlippingCurve):
         return (Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=self.order == "lerf"),)
 
     def of_curves(self, *curves: CurvePoints) -> float:
-        answers = curves[0].answers
+        answers = curves[0].heights
         return float((answers[0] - answers).mean())
 
 
@@ -176,6 +175,7 @@ class SRG(FlippingCurve):
         patch_size: see ``FlippingCurve``.
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -212,6 +212,7 @@ class Selectivity(FlippingCurve):
         baseline: see ``FlippingCurve``.
         removal: see ``FlippingCurve``.
         patch_size: see ``FlippingCurve``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -230,6 +231,7 @@ class Selectivity(FlippingCurve):
         baseline: float = 0.0,
         removal: str = "value",
         patch_size: int | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -240,6 +242,7 @@ class Selectivity(FlippingCurve):
             removal=removal,
             groups="patches",
             patch_size=patch_size,
+            curves=curves,
             name=name,
         )
 
@@ -265,6 +268,7 @@ class IROF(FlippingCurve):
         removal: see ``FlippingCurve``; by default the mean, as in the paper.
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``; the paper's are ``{n_segments: 300}``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -282,6 +286,7 @@ class IROF(FlippingCurve):
         removal: str = "mean",
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -293,9 +298,10 @@ class IROF(FlippingCurve):
             groups="superpixels",
             segmentation=segmentation,
             segmentation_options=segmentation_options,
+            curves=curves,
             name=name,
         )
 
     def of_curves(self, *curves: CurvePoints) -> float:
-        whole = curves[0].answers[0]
+        whole = curves[0].heights[0]
         return 1.0 - curves[0].area / float(whole) if whole else float("nan")

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from ...explainers.arguments import one_of, whole_number
+from ...explainers.arguments import one_of, whole_number, yes_or_no
 from ...explainers.core.explainer import Explainer
 from ...explainers.core.measured_size import PassSize
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.random_weights import check_weights
 from ..core.arithmetic import quotient
+from ..core.covered_images import CurvePoints
 from ..core.explanation import Explanation
-from ..core.metric import Scores
+from ..core.metric import CurveMetric, Curves, Scores
 from ..recomputation.noisy_images import Noise
 from ..recomputation.recomputing_metric import RecomputingMetric
 from .random_weight_maps import ORDERS, Randomization, by_steps
@@ -47,22 +48,44 @@ class _RandomWeights(RecomputingMetric):
         """(Q,) of maps (Q, H, W) of the network as it is, and with random weights."""
 
 
-class _OfLayers(_RandomWeights):
+class _OfLayers(_RandomWeights, CurveMetric):
     """The mean similarity of maps over steps of random layers."""
 
     higher_is_better = False
 
     def __init__(
-        self, order: str, similarity: str, layers: int | None, smoothing: Noise | None, name: str | None
+        self,
+        order: str,
+        similarity: str,
+        layers: int | None,
+        smoothing: Noise | None,
+        name: str | None,
+        *,
+        curves: bool,
     ) -> None:
         super().__init__(name=name)
+        self.keeps_curves = yes_or_no(curves, "curves")
         self.similarity, self.order = one_of(similarity, SIMILARITIES, "similarity"), one_of(order, ORDERS, "order")
         self.layers = None if layers is None else whole_number(layers, "layers")
         self.randomization = Randomization(self.order, self.layers, smoothing)
 
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return ("similarity",)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """How alike a map stays in each step, over the share of the steps up to that one."""
+        if not explanation.explainer.recomputable:
+            return [None] * len(explanation.maps)
+        found = self.measured(explanation)
+        across = np.arange(1, len(found) + 1) / len(found)
+        return [(CurvePoints(across, of_question),) for of_question in found.T]
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        return float(curves[0].heights.mean())
+
     def score_recomputable(self, explanation: Explanation) -> Scores:
-        means: Scores = self.measured(explanation).mean(axis=0)
-        return means
+        return self._scores_of(self.curves(explanation))
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         return similarities(SIMILARITIES[self.similarity], before, after)
@@ -126,6 +149,7 @@ class ModelParameterRandomization(_OfLayers):
         similarity: "spearman" or "ssim".
         layers: steps at most, spread evenly over the layers, the last one among them; all by default.
         name: see ``Metric``.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
 
     Raises:
         ValueError: if there is no such order or similarity, or layers is below 1.
@@ -137,8 +161,9 @@ class ModelParameterRandomization(_OfLayers):
         similarity: str = "spearman",
         layers: int | None = None,
         name: str | None = None,
+        curves: bool = False,
     ) -> None:
-        super().__init__(order, similarity, layers, None, name)
+        super().__init__(order, similarity, layers, None, name, curves=curves)
 
 
 class SmoothMPRT(_OfLayers):
@@ -156,6 +181,7 @@ class SmoothMPRT(_OfLayers):
         similarity: "spearman" or "ssim".
         layers: steps at most, spread evenly over the layers, the last one among them; all by default.
         name: see ``Metric``.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
 
     Raises:
         ValueError: if there is no such order or similarity, samples or layers is below 1, or radius not above 0.
@@ -169,9 +195,10 @@ class SmoothMPRT(_OfLayers):
         similarity: str = "spearman",
         layers: int | None = None,
         name: str | None = None,
+        curves: bool = False,
     ) -> None:
         noise = Noise.checked(samples, radius)
-        super().__init__(order, similarity, layers, noise, name)
+        super().__init__(order, similarity, layers, noise, name, curves=curves)
         self.samples, self.radius = noise.samples, noise.radius
 
 

@@ -20,7 +20,7 @@ from ...explainers.dropout_uncertainty import spread
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
-from ...summary_format.archive.segments import OUTCOMES
+from ...summary_format.archive.search_batch import OUTCOMES
 from ...summary_format.growth.earlier import KnownBatch
 from ...summary_format.problem import Problem
 from ..data.samples import Sample, read_samples

@@ -61,6 +61,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
       unsupported               why this version cannot look into or resume an
                                 unfinished run, null if it can
       sizes                     bytes by kind of file, free, to_go
+      curve_bytes               of a finished run, what kept curves of metrics take
+                                in the archive
       not_computed              broken, outputs, unlabelled, beyond, maps and
                                 scores by explainer
       grown_from                the run that it grew out of: began, finished,
@@ -68,8 +70,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
                                 hierarchical_occlusion; null where there is none
       hidden                    by archive beside a finished run, what it has and
                                 the run lacks: archive, bytes, explainers,
-                                metrics, uncertainty, hierarchical_occlusion,
-                                samples
+                                metrics, curves, uncertainty,
+                                hierarchical_occlusion, samples
       faults                    file, what, remedy of everything that is broken
       costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)

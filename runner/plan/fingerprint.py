@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from ...benchmarks import Metric
 from ...explainers.core.construction import Configured
 from ...explainers.network.tensors import exact_bytes
 from ...summary_format.errors import ExplainrunError
@@ -219,6 +220,8 @@ class Description:
         """Whether the plan says an argument itself."""
         if name == "network":
             return value is self._network and value is not None
+        if name == "curves" and isinstance(thing, Metric) and isinstance(value, (bool, np.bool_)):
+            return bool(value) is bool(thing.kept_curves)
         return name in ("name", "num_labels") and (value is None or value == getattr(thing, name, ...)) is True
 
     def _resolved(

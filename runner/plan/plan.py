@@ -126,6 +126,11 @@ class Plan:
         return any(metric.needs_boxes for metric in self.metrics)
 
     @property
+    def kept_curves(self) -> dict[str, tuple[str, ...]]:
+        """By metric whose curves are kept beside its scores, what they are called."""
+        return {metric.name: metric.kept_curves for metric in self.metrics if metric.kept_curves}
+
+    @property
     def inner_layers(self) -> set[str]:
         """The layers that explainers inside others read."""
         return set().union(*(explainer.inner_layers() for explainer in self.explainers))
@@ -189,6 +194,7 @@ class Plan:
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
             "uncontrolled": [metric.name for metric in self.metrics if not metric.control_sensitive],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
+            **({"curves": self.kept_curves} if self.kept_curves else {}),
             "chosen_layers": self.chosen_layers,
             "chosen_reshapes": self.chosen_reshapes,
             "limit": self.limit,

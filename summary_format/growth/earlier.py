@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..archive.curves import unpadded
 from ..archive.results import Results
-from ..archive.segments import Array, SearchBatch
+from ..archive.search_batch import SearchBatch
+from ..archive.segments import Array
 from ..archive.tables import SPREAD
 from ..errors import BrokenRecordError
 from ..plan_record import PlanRecord
@@ -200,7 +202,7 @@ class KnownBatch:
         return [drawn[place] for place in which]
 
     def unscored(self, explainer: str, questions: Array) -> tuple[str, ...]:
-        """The plan's metrics of which no archive has an explainer's scores for questions (Q, 2)."""
+        """The plan's metrics of which no archive has an explainer's scores for questions (Q, 2), and wanted curves."""
         return tuple(metric for metric in self.plan.metrics if self._scored(explainer, metric, questions) is None)
 
     def scores(self, explainer: str, metric: str, questions: Array) -> Array:
@@ -210,15 +212,21 @@ class KnownBatch:
         archive, rows, which = found
         return archive.read(f"explainers/{explainer}/scores/{metric}", rows)[which]
 
+    def curves(self, explainer: str, metric: str, questions: Array) -> Array:
+        """(Q, curves, 2, points) the curves of such scores, which the plan must want; see ``archive.curves``."""
+        found = self._scored(explainer, metric, questions)
+        assert found is not None
+        archive, rows, which = found
+        return unpadded(archive.read(f"explainers/{explainer}/curves/{metric}", rows)[which])
+
     def _rows(self, archive: EarlierArchive) -> slice:
         rows = archive.rows(self.ids)
         assert rows is not None
         return rows
 
     def _scored(self, explainer: str, metric: str, questions: Array) -> tuple[EarlierArchive, slice, Array] | None:
-        options = self.plan.metrics[metric]
         known = self._with_explainer(explainer, questions)
-        return next((found for found in known if found[0].plan.metrics.get(metric) == options), None)
+        return next((found for found in known if _has_scores(found[0].plan, self.plan, metric)), None)
 
     def _with_explainer(self, name: str, questions: Array) -> Iterator[tuple[EarlierArchive, slice, Array]]:
         """The archives that have an explainer's maps for questions, each with where they are."""
@@ -251,6 +259,12 @@ class Earlier:
         newest = having[0][0].digests[having[0][1]]
         same = [archive for archive, rows in having if np.array_equal(archive.digests[rows], newest)]
         return KnownBatch(self._plan, same, ids, size)
+
+
+def _has_scores(plan: PlanRecord, other: PlanRecord, metric: str) -> bool:
+    """Whether a plan has a metric as another one has it, and its curves where the other one keeps them."""
+    curves = other.kept_curves(metric)
+    return plan.metrics.get(metric) == other.metrics[metric] and (not curves or plan.kept_curves(metric) == curves)
 
 
 def same_explainer(plan: PlanRecord, other: PlanRecord, name: str) -> bool:

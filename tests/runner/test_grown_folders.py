@@ -188,6 +188,17 @@ class TestScore:
         assert costs["differentiate"] == before["differentiate"]
         assert_same(folder, run(config("  - InsertionAUC: {steps: 2}", "at once")))
 
+    def test_keeps_the_curves_of_a_new_metric_and_of_those_that_are_there(self, config, run, raising):
+        srg = "  - SRG: {steps: 2, curves: true}"
+        folder = run(config(srg))
+        scored_folder(folder, ["InsertionAUC"], {"InsertionAUC.steps": 2, "InsertionAUC.curves": True})
+        scored_folder(folder, ["PointingGame"], {})
+        at_once = f"{srg}\n  - InsertionAUC: {{steps: 2, curves: true}}\n  - PointingGame"
+        assert_same(folder, run(config(at_once, "at once")))
+        scored_folder(folder, ["DeletionAUC"], {"DeletionAUC.steps": 2})
+        with raising(PlanError, "metric-without-curves", metric="DeletionAUC"):
+            scored_folder(folder, ["DeletionAUC"], {"DeletionAUC.steps": 2, "DeletionAUC.curves": True})
+
     def test_of_what_is_scored_already_does_nothing(self, config, run):
         path = config()
         folder = run(path)

@@ -170,6 +170,10 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     for kind, parts in (("explainers", plan.explainers), ("metrics", plan.metrics)):
         if parts:
             yield kind, "; ".join(_with_options(name, options) for name, options in parts.items())
+    if plan.curves:
+        taken = "" if found.curve_bytes is None else f": {size(found.curve_bytes)} of the archive"
+        named = (f"{metric} ({', '.join(names)})" for metric, names in plan.curves.items())
+        yield "curves", f"{'; '.join(named)}{taken}"
     if plan.chosen_layers:
         yield "layers", f"chosen automatically: {_options_text(plan.chosen_layers)}"
     if plan.chosen_reshapes:

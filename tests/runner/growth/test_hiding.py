@@ -105,6 +105,7 @@ def test_inspect_says_what_is_hidden_and_what_it_grew_from(grow, tmp_path):
         "archive": f"{first.timestamp}.h5",
         "explainers": ["GradCAM"],
         "metrics": ["InsertionAUC"],
+        "curves": [],
         "uncertainty": True,
         "hierarchical_occlusion": False,
         "samples": 3,
