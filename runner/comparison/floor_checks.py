@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from ..results.mean_bounds import Events, mean_bounds, span_of
 from ..results.resampling import bootstrap_intervals, by_sample
 from .formats.findings import FloorCheck, Verdict
-from .rules.floors import Floors, Place
+from .rules.floors import EVERY, Floors, Place
 from .scored_run import FloatArray, ScoredRun
 
 
 def checked_floors(
-    floors: Floors, run: ScoredRun, *, alpha: float, error: float, resamples: int
+    floors: Floors, run: ScoredRun, everywhere: Collection[str], *, alpha: float, error: float, resamples: int
 ) -> tuple[FloorCheck, ...]:
     """How a run's means over true labels stand to their floors.
 
@@ -25,28 +25,47 @@ def checked_floors(
 
     Args:
         floors: by explainer and metric.
-        run: whose scores.
+        run: the candidate, with what shall be judged of it.
+        everywhere: explainers for which floors of all explainers hold; for the others those hold that name them.
         alpha: chance that any mean at its floor, or better, is called worse, at most.
         error: chance that a mean at its floor, or worse, is called better, at most.
         resamples: draws of the bootstrap.
     """
-    places = [(one, metric) for one in run.explainers for metric in run.metrics if floors.of(one, metric) is not None]
+    judged = _judged(floors, run, everywhere)
+    places = list(judged)
     if not places:
         return ()
     questions = run.true_questions
     asked = run.places(questions)
     values = np.stack([run.values(*place, asked) for place in places], axis=1)
     sums, counts = by_sample(questions[:, 0], values)
-    events = Events(_most_frequent(values), _spans(run, places))
+    explainers = [one for one in run.explainers if one in everywhere or any(one == named for named, _ in places)]
+    events = Events(_most_frequent(values), _spans(run, explainers, places))
     bounds = [
         mean_bounds(sums, counts, events, error=chance, resamples=resamples) for chance in (alpha / len(places), error)
     ]
     usual = bootstrap_intervals(sums, counts, resamples=resamples)
     return tuple(
-        _check(run, place, float(floors.of(*place) or 0.0), values[:, i], counts[:, i], usual[:, i],
-               [both[:, i] for both in bounds])
+        _check(run, place, judged[place], values[:, i], counts[:, i], usual[:, i], [both[:, i] for both in bounds])
         for i, place in enumerate(places)
-    )  # fmt: skip
+    )
+
+
+def floors_left_out(floors: Floors, run: ScoredRun) -> tuple[str, ...]:
+    """Floors that hold for nothing that shall be judged of a candidate, a few words each."""
+    without = [
+        f"{explainer}/{metric}" if explainer != EVERY else metric
+        for explainer, metric in floors.by_place
+        if metric not in run.metrics or (explainer != EVERY and explainer not in run.explainers)
+    ]
+    return tuple(f"the floor {name} (of what was not chosen)" for name in without)
+
+
+def _judged(floors: Floors, run: ScoredRun, everywhere: Collection[str]) -> dict[Place, float]:
+    """The floor of each explainer in each metric that has one."""
+    places = [(one, metric) for one in run.explainers for metric in run.metrics]
+    found = {place: floors.of(*place) if place[0] in everywhere else floors.by_place.get(place) for place in places}
+    return {place: floor for place, floor in found.items() if floor is not None}
 
 
 def _check(
@@ -91,6 +110,6 @@ def _most_frequent(values: FloatArray) -> FloatArray:
     return found
 
 
-def _spans(run: ScoredRun, places: Sequence[Place]) -> FloatArray:
+def _spans(run: ScoredRun, explainers: Sequence[str], places: Sequence[Place]) -> FloatArray:
     """(cells,) how far scores of a metric lie apart, and from 0, as far as all explainers show it."""
-    return np.array([span_of([run.scores[one, metric] for one in run.explainers]) for _, metric in places])
+    return np.array([span_of([run.scores[one, metric] for one in explainers]) for _, metric in places])
