@@ -208,13 +208,18 @@ class ExplanationScores:
 
 
 def _failure(comparison: Comparison) -> str:
-    """What a failing test says first."""
-    if any(change.verdict.failing for change in comparison.changes):
-        return f"explanations got worse: {len(comparison.failures)} of {len(comparison.changes)} scores"
-    if any(one.change.verdict.failing for one in comparison.slices):
-        return f"explanations got worse of some labels: {len(comparison.failing_slices)} slices"
-    if any(check.verdict.failing for check in comparison.floors):
-        return f"explanations are worse than floors allow: {len(comparison.failing_floors)} scores"
+    """What a failing test says first; what is only not shown is not counted as worse."""
+    from ..summary_format.plural import plural  # noqa: PLC0415
+
+    rows = sum(change.verdict.failing for change in comparison.changes)
+    slices = sum(one.change.verdict.failing for one in comparison.slices)
+    floors = sum(check.verdict.failing for check in comparison.floors)
+    if rows:
+        return f"explanations got worse: {rows} of {len(comparison.changes)} scores"
+    if slices:
+        return f"explanations got worse of some labels: {plural(slices, 'slice')}"
+    if floors:
+        return f"explanations are worse than floors allow: {plural(floors, 'score')}"
     return "explanations are not shown to be as good as before"
 
 

@@ -187,8 +187,7 @@ def headlines(comparison: Findings) -> list[str]:
     verdicts = [change.verdict for change in comparison.changes]
     perhaps = sum(map(_perhaps, comparison.changes))
     failing = _failing(comparison)
-    rows = plural(len(verdicts), "row")
-    said = f"FAILED: {', '.join(failing)}, of {rows}" if failing else f"passed: no regression in {rows}"
+    said = f"FAILED: {failing}" if failing else f"passed: no regression in {plural(len(verdicts), 'row')}"
     others = [f"{perhaps} worse than tolerated, but within noise"] * bool(perhaps)
     counted = (
         (Verdict.NON_INFERIOR, "shown not worse than tolerated"),
@@ -200,25 +199,37 @@ def headlines(comparison: Findings) -> list[str]:
     return [said, *others, *_besides(comparison)]
 
 
-def _failing(comparison: Findings) -> list[str]:
-    """Why the gate closes, in counts; nothing where it is open."""
-    verdicts = [change.verdict for change in comparison.changes]
-    regressions, lost = verdicts.count(Verdict.REGRESSION), verdicts.count(Verdict.SCORES_LOST)
-    open_rows = sum(not change.verdict.failing for change in comparison.failures)
-    slices, floors = len(comparison.failing_slices), len(comparison.failing_floors)
-    by_label = comparison.failing_slices and not any(one.change.verdict.failing for one in comparison.failing_slices)
-    counted = (
-        (regressions, plural(regressions, "regression")),
-        (lost, f"scores lost in {plural(lost, 'row')}"),
-        (open_rows, f"{plural(open_rows, 'row')} not shown"),
-        (slices, f"{plural(slices, 'slice')} {'not shown' if by_label else 'failing'}"),
-        (floors, f"{plural(floors, 'floor')} {'missed' if _any_missed(comparison) else 'not shown to be met'}"),
-    )
-    return [words for count, words in counted if count]
+def _failing(comparison: Findings) -> str:
+    """Why the gate closes, in counts; empty where it is open."""
+    rows = [change.verdict for change in comparison.failures]
+    slices = [one.change.verdict for one in comparison.failing_slices]
+    floors = [check.verdict for check in comparison.failing_floors]
+    lost = rows.count(Verdict.SCORES_LOST)
+    groups = (
+        (len(comparison.changes), "row", [
+            *_counted(rows.count(Verdict.REGRESSION), "regression"),
+            *([f"scores lost in {plural(lost, 'row')}"] if lost else []),
+            *_counted(_not_shown(rows), "row", " not shown"),
+        ]),
+        (len(comparison.slices), "slice", [
+            *_counted(len(slices) - _not_shown(slices), "slice", " failing"),
+            *_counted(_not_shown(slices), "slice", " not shown"),
+        ]),
+        (len(comparison.floors), "floor", [
+            *_counted(len(floors) - _not_shown(floors), "floor", " missed"),
+            *_counted(_not_shown(floors), "floor", " not shown to be met"),
+        ]),
+    )  # fmt: skip
+    return ", and ".join(f"{', '.join(counts)}, of {plural(total, what)}" for total, what, counts in groups if counts)
 
 
-def _any_missed(comparison: Findings) -> bool:
-    return any(check.verdict.failing for check in comparison.failing_floors)
+def _not_shown(closing: Iterable[Verdict]) -> int:
+    """For how many of the verdicts the gate closes only because more is required."""
+    return sum(not verdict.failing for verdict in closing)
+
+
+def _counted(count: int, what: str, words: str = "") -> list[str]:
+    return [plural(count, what) + words] if count else []
 
 
 def _besides(comparison: Findings) -> list[str]:

@@ -14,6 +14,7 @@ from explainrun.runner.comparison.formats.json_report import comparison_as_json
 from explainrun.runner.comparison.formats.junit import as_junit
 from explainrun.runner.comparison.formats.markdown import as_markdown
 from explainrun.runner.comparison.formats.table import as_table
+from explainrun.runner.comparison.formats.wording import headlines
 from explainrun.runner.comparison.rules.rules_file import rules_of
 
 EVEN = np.linspace(0.4, 0.6, 21)  # mean 0.5, standard error 0.0135
@@ -162,7 +163,7 @@ def test_every_format_has_them(make_scored):
     run = make_scored(EVEN)
     found = compare(run, run, floors={"M": 0.6})
     assert (found.exit_code, found.failures, len(found.failing_floors)) == (1, (), 1)
-    assert str(found).splitlines()[-1].startswith("FAILED: 1 floor missed, of 1 row")
+    assert str(found).splitlines()[-1].startswith("FAILED: 1 floor missed, of 1 floor;")
     assert "floor missed" in as_markdown(found).lower()
     case = next(case for case in Tree.fromstring(as_junit(found).encode()).iter("testcase")
                 if case.get("classname") == "explainrun.M.floor")  # fmt: skip
@@ -172,8 +173,18 @@ def test_every_format_has_them(make_scored):
     assert [told[key] for key in keys] == ["E", "M", 0.6, 21, 21, "floor missed", True, False]
     near = compare(run, run, 0.1, floors={"M": 0.5}, require="shown")
     assert near.exit_code == 1
-    assert str(near).splitlines()[-1].startswith("FAILED: 1 floor not shown to be met, of 1 row")
+    assert str(near).splitlines()[-1].startswith("FAILED: 1 floor not shown to be met, of 1 floor;")
     assert compare(run, run, 0.1, floors={"M": 0.5}).exit_code == 0
+
+
+def test_what_is_missed_and_what_is_not_shown_are_counted_apart(make_scored):
+    """The floor of A is missed, those of B and C are not shown to be met."""
+    run = make_scored(np.stack([EVEN] * 3, axis=1), ("A", "B", "C"))
+    found = compare(run, run, 0.1, floors={"A/M": 0.9, "M": 0.5}, require="shown")
+    assert [check.verdict for check in found.floors] == [Verdict.FLOOR_MISSED, *[Verdict.INCONCLUSIVE] * 2]
+    verdict, *others = headlines(found)
+    assert verdict == "FAILED: 1 floor missed, 2 floors not shown to be met, of 3 floors"
+    assert others == ["3 shown not worse than tolerated", "2 of 3 floors inconclusive"]
 
 
 def test_those_of_the_command():
