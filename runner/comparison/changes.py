@@ -13,10 +13,10 @@ import numpy.typing as npt
 from ..results.mean_bounds import Events, mean_bounds, samples_of
 from ..results.power import detectable_falls, samples_needed
 from ..results.resampling import (
-    CONFIDENCE,
-    bootstrap_intervals,
+    bootstrap_means,
     by_sample,
     holm,
+    intervals_of,
     least_p_value,
     resamples_for,
     sign_flip_p_values,
@@ -135,9 +135,9 @@ class Rows:
             family: that the rows belong to.
             level: what an uncorrected p value must not exceed if no other row falls.
         """
-        interval = bootstrap_intervals(self.sums, self.counts, resamples=family.resamples)
-        at_most = self._falls_at_most(interval, family)
-        events = Events(np.zeros(len(self.pairs.rows)), self.pairs.spans)
+        drawn = bootstrap_means(self.sums, self.counts, resamples=family.resamples)
+        interval, events = intervals_of(drawn, self.counts), Events(np.zeros(len(self.pairs.rows)), self.pairs.spans)
+        _, at_most = mean_bounds(self.sums, self.counts, events, drawn, error=family.error)
         detectable = detectable_falls(self.sums, self.counts, events, tolerances=self.tolerances, level=level)
         strictest = min(level, family.error)
         needed = samples_needed(self.sums, self.counts, events, tolerances=self.tolerances, level=strictest)
@@ -153,20 +153,6 @@ class Rows:
             )
             for row in range(len(self.pairs.rows))
         )
-
-    def _falls_at_most(self, interval: FloatArray, family: Family) -> FloatArray:
-        """(rows,) the largest falls that the samples do not rule out."""
-        usual = math.isclose(family.error, (1.0 - CONFIDENCE) / 2.0)
-        _, high = mean_bounds(
-            self.sums,
-            self.counts,
-            Events(np.zeros(len(self.pairs.rows)), self.pairs.spans),
-            error=family.error,
-            resamples=family.resamples,
-            interval=interval if usual else None,
-        )
-        found: FloatArray = high
-        return found
 
     def _change(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from ..results.mean_bounds import Events, mean_bounds, span_of
-from ..results.resampling import bootstrap_intervals, by_sample
+from ..results.resampling import bootstrap_means, by_sample, intervals_of
 from .formats.findings import FloorCheck, Verdict
 from .rules.floors import EVERY, Floors, Place
 from .scored_run import FloatArray, ScoredRun
@@ -41,10 +41,9 @@ def checked_floors(
     sums, counts = by_sample(questions[:, 0], values)
     explainers = [one for one in run.explainers if one in everywhere or any(one == named for named, _ in places)]
     events = Events(_most_frequent(values), _spans(run, explainers, places))
-    bounds = [
-        mean_bounds(sums, counts, events, error=chance, resamples=resamples) for chance in (alpha / len(places), error)
-    ]
-    usual = bootstrap_intervals(sums, counts, resamples=resamples)
+    drawn = bootstrap_means(sums, counts, resamples=resamples)
+    bounds = [mean_bounds(sums, counts, events, drawn, error=chance) for chance in (alpha / len(places), error)]
+    usual = intervals_of(drawn, counts)
     return tuple(
         _check(run, place, judged[place], values[:, i], counts[:, i], usual[:, i], [both[:, i] for both in bounds])
         for i, place in enumerate(places)
