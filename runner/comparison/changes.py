@@ -1,4 +1,4 @@
-"""What became of scores, row by row: how far they went, how far that is known, and which verdict follows."""
+"""How scores changed, row by row: by how much, how certain that is, and the verdict."""
 
 from __future__ import annotations
 
@@ -193,11 +193,11 @@ class Rows:
             verdict=_verdict(fall, allowed, lost=lost, at_most=at_most, p_values=p_values, alpha=alpha),
         )
 
-    @property
+    @cached_property
     def _had(self) -> Flags:
         return np.isfinite(self.pairs.before)
 
-    @property
+    @cached_property
     def _has(self) -> Flags:
         return np.isfinite(self.pairs.now)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -157,7 +157,7 @@ class _Followed:
     explainers: tuple[str, ...]
     metrics: tuple[str, ...]
 
-    @property
+    @cached_property
     def places(self) -> list[Place]:
         """Explainers by metric, in the order in which runs first have them."""
         metrics = self.metrics or tuple(dict.fromkeys(name for run in self.runs for name in run.metrics))
@@ -213,9 +213,10 @@ def _compared(
     if not explainers or not metrics:
         return {}, "they have no explainer and metric in common"
     own = Tolerances(tolerances.everywhere, {key: one for key, one in tolerances.by_metric.items() if key in metrics})
-    judged = partial(compare, alpha=alpha, explainers=explainers, metrics=metrics, maps=False, resamples=resamples)
     try:
-        found = judged(before, now, own)
+        found = compare(
+            before, now, own, alpha=alpha, explainers=explainers, metrics=metrics, maps=False, resamples=resamples
+        )
     except NotComparableError as error:
         return {}, "; ".join(map(str, error.problems))
     return {(change.explainer, change.metric): change for change in found.changes}, None
