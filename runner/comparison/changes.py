@@ -24,7 +24,7 @@ from ..results.resampling import (
 from .formats.findings import Change, Verdict, fall_between
 from .pairs import Pairs
 from .rules.tolerances import Tolerances
-from .scored_run import FloatArray
+from .scored_run import FloatArray, mean_of
 
 _DUST = 1e-12  # of a mean: what adding up in another order changes
 
@@ -111,7 +111,7 @@ class Rows:
         """(2, rows) mean scores of both runs over the questions that both scored; NaN where there is none."""
         both = self._had & self._has
         columns = zip(self.pairs.before.T, self.pairs.now.T, both.T, strict=True)
-        means = [[_mean(before[scored]), _mean(now[scored])] for before, now, scored in columns]
+        means = [[mean_of(before[scored]), mean_of(now[scored])] for before, now, scored in columns]
         return np.asarray(means, np.float64).reshape(-1, 2).T
 
     @cached_property
@@ -218,7 +218,3 @@ def _verdict(
     if -fall > allowed and better <= alpha:
         return Verdict.BETTER
     return Verdict.NON_INFERIOR if at_most <= allowed else Verdict.INCONCLUSIVE
-
-
-def _mean(values: FloatArray) -> float:
-    return math.fsum(values.tolist()) / len(values) if len(values) else math.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..results.mean_bounds import Events, mean_bounds, span_of
 from ..results.resampling import bootstrap_means, by_sample, intervals_of
 from .formats.findings import FloorCheck, Verdict
 from .rules.floors import EVERY, Floors, Place
-from .scored_run import FloatArray, ScoredRun
+from .scored_run import FloatArray, ScoredRun, mean_of
 
 
 def checked_floors(
@@ -35,10 +34,8 @@ def checked_floors(
     places = list(judged)
     if not places:
         return ()
-    questions = run.true_questions
-    asked = run.places(questions)
-    values = np.stack([run.values(*place, asked) for place in places], axis=1)
-    sums, counts = by_sample(questions[:, 0], values)
+    values = run.true_values(places)
+    sums, counts = by_sample(run.true_questions[:, 0], values)
     explainers = [one for one in run.explainers if one in everywhere or any(one == named for named, _ in places)]
     events = Events(_most_frequent(values), _spans(run, explainers, places))
     drawn = bootstrap_means(sums, counts, resamples=resamples)
@@ -76,7 +73,7 @@ def _check(
     interval: FloatArray,
     bounds: Sequence[FloatArray],
 ) -> FloorCheck:
-    higher, scored = run.higher_is_better[place[1]], values[np.isfinite(values)].tolist()
+    higher = run.higher_is_better[place[1]]
     missed, met = (sorted(ends if higher else -ends) for ends in bounds)
     least = floor if higher else -floor
     verdict = Verdict.INCONCLUSIVE
@@ -91,11 +88,11 @@ def _check(
         metric=place[1],
         higher_is_better=higher,
         floor=floor,
-        candidate=math.fsum(scored) / len(scored) if scored else math.nan,
+        candidate=mean_of(values),
         low=float(interval[0]),
         high=float(interval[1]),
         samples=int((counts > 0).sum()),
-        questions=len(scored),
+        questions=int(counts.sum()),
         verdict=verdict,
     )
 
@@ -111,4 +108,6 @@ def _most_frequent(values: FloatArray) -> FloatArray:
 
 def _spans(run: ScoredRun, explainers: Sequence[str], places: Sequence[Place]) -> FloatArray:
     """(cells,) how far scores of a metric lie apart, and from 0, as far as all explainers show it."""
-    return np.array([span_of([run.scores[one, metric] for one in explainers]) for _, metric in places])
+    metrics = dict.fromkeys(metric for _, metric in places)
+    spans = {metric: span_of([run.scores[one, metric] for one in explainers]) for metric in metrics}
+    return np.array([spans[metric] for _, metric in places])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
@@ -19,7 +16,7 @@ from ..comparison.formats.findings import Change
 from ..comparison.load import scored_run
 from ..comparison.rules.rules_file import ALPHA
 from ..comparison.rules.tolerances import DEFAULTS, Tolerances
-from ..comparison.scored_run import FloatArray, ScoredRun
+from ..comparison.scored_run import ScoredRun, mean_of
 from ..results.resampling import RESAMPLES, bootstrap_intervals, by_sample
 
 Place = tuple[str, str]  # explainer, metric
@@ -227,14 +224,12 @@ def _points(run: ScoredRun, places: Sequence[Place], resamples: int) -> dict[Pla
     own = [place for place in places if place in run.scores]
     if not own:
         return {}
-    questions = run.true_questions
-    asked = run.places(questions)
-    values = np.stack([run.values(*place, asked) for place in own], axis=1)
-    sums, counts = by_sample(questions[:, 0], values)
+    values = run.true_values(own)
+    sums, counts = by_sample(run.true_questions[:, 0], values)
     low, high = bootstrap_intervals(sums, counts, resamples=resamples)
     return {
         place: Point(
-            mean=_mean(values[:, i]),
+            mean=mean_of(values[:, i]),
             low=float(low[i]),
             high=float(high[i]),
             samples=int((counts[:, i] > 0).sum()),
@@ -242,8 +237,3 @@ def _points(run: ScoredRun, places: Sequence[Place], resamples: int) -> dict[Pla
         )
         for i, place in enumerate(own)
     }
-
-
-def _mean(values: FloatArray) -> float:
-    scored = values[np.isfinite(values)].tolist()
-    return math.fsum(scored) / len(scored) if scored else math.nan
