@@ -150,7 +150,7 @@ class View:
             rows: (Q,) which image each question is about.
             labels: (Q,) which label it asks about.
         """
-        part = View(
+        return View(
             self.network,
             self.images,
             rows,
@@ -159,9 +159,8 @@ class View:
             sample_ids=self.sample_ids,
             seed=self._seed,
             logits=lambda: self.logits,
+            changed_copies=not self.of_samples,
         )
-        part.of_samples = self.of_samples
-        return part
 
     def with_images(
         self,

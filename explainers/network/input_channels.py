@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, mint, nn
 
+from .probing import REFUSALS
 from .service import Network
 from .tensors import checked_network, input_type
 
@@ -40,7 +41,7 @@ def input_channels(cell: nn.Cell, known: Sequence[int], size: tuple[int, int] | 
     taken: list[int] = []
     for channels in known:
         seen: list[tuple[int, int]] = []
-        with suppress(ValueError, TypeError, RuntimeError, IndexError, AssertionError):
+        with suppress(*REFUSALS):
             with _ending(cell, seen), Network(cell).running("infer", 1):
                 cell(Tensor(np.zeros((1, channels, *(size or (224, 224))), np.float32)).astype(input_type(cell)))
             if not seen:

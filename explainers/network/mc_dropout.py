@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,11 @@ class DropoutPlaces:
     layers: tuple[str, ...] = ()
     shared: bool = False
     added: bool = False
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> DropoutPlaces:
+        """What a mapping of these says; what it does not say is as where nothing was looked for."""
+        return cls(tuple(said.get("layers", ())), bool(said.get("shared")), bool(said.get("added")))
 
 
 class UnsharedDropoutError(ExplainrunError, ValueError):

@@ -12,6 +12,8 @@ from .tensors import Activation, FloatArray
 
 _PATCHES = 4  # a side
 PROBED = 2  # images of the dataset
+# What networks raise about images that they do not take.
+REFUSALS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 
 
 def probe(network: Network, images: FloatArray, activation_fn: Activation) -> Probe:
@@ -33,7 +35,7 @@ def probe(network: Network, images: FloatArray, activation_fn: Activation) -> Pr
         logits = _answers(network, np.concatenate([fixed_images(images.shape[1:]), known]))
     except OutOfMemoryError:
         raise
-    except (ValueError, TypeError, RuntimeError, IndexError, AssertionError):
+    except REFUSALS:
         logits = _answers(network, known)
     if not _come_again(logits, tolerance(network.type)):
         return Probe(images.shape[1:], None)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mindspore import Tensor, mint, nn
 
 from .passes import OutOfMemoryError
-from .probing import fixed_images
+from .probing import REFUSALS, fixed_images
 from .service import Network
 from .tensors import FloatArray, as_array, require_pynative
 
@@ -22,7 +22,6 @@ _FIRST = ("Conv2d", "Conv2dTranspose", "BatchNorm2d", "GroupNorm", "InstanceNorm
           "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "ConvTranspose2d")  # fmt: skip
 _LAST = ("Dense", "Linear", "LayerNorm")
 _SUMS = 1e-3  # how far the sums of attention's rows may be from 1, in half precision
-_FAILS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def running_order(network: Network, image: FloatArray, kind: str) -> list[Ran]:
             return _observed(network, images, kind, differentiated)
         except OutOfMemoryError:
             raise
-        except _FAILS:
+        except REFUSALS:
             continue
     return _observed(network, image[None], kind, differentiated=False)
 

@@ -69,9 +69,7 @@ class BatchLoop:
         self._profile, self._progress, self._earlier = profile, progress, earlier
         network.after_pass = progress.alive
         self._recorded = segments.complete()  # the event file begins with the records of so many batches
-        state = segments.run.state() or {}
-        dropout = state.get("dropout", {})
-        network.dropout = DropoutPlaces(tuple(dropout.get("layers", ())), bool(dropout.get("shared")))
+        network.dropout = DropoutPlaces.of((segments.run.state() or {}).get("dropout", {}))
 
     def run(self, groups: Iterator[list[Sample]], first: Batch | None) -> None:
         """Do what is not committed yet of all batches; the first may be known from its examination with the plan.
@@ -128,6 +126,7 @@ class BatchLoop:
             profile=self._profile,
             progress=self._progress,
             commit=self._commit,
+            checkpoints=self._checkpoints(index),
             index=index,
             batch=batch,
             known=known,
@@ -232,5 +231,5 @@ def need_inference(profile: Profile, plan: Plan, samples: int, known: KnownBatch
     """Count the passes that infer so many samples, as far as it is not known what they give."""
     if known is None:
         profile.need("infer", samples)
-    if known is None or (plan.dropout_samples and known.spread() is None):
+    if known is None or (plan.dropout_samples and not known.knows_spread):
         profile.need_dropout(samples, plan.dropout_samples)

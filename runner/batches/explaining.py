@@ -46,6 +46,7 @@ class BatchExplainer:
         profile: what everything is counted in.
         progress: where it is shown.
         commit: has pictures drawn and then something written, and stops where the run shall.
+        checkpoints: of the batch.
         index: number of the batch.
         batch: its questions.
         known: what earlier runs know of it.
@@ -60,6 +61,7 @@ class BatchExplainer:
         profile: Profile,
         progress: RunProgress,
         commit: Callable[[Iterable[Picture], Step], None],
+        checkpoints: Checkpoints,
         index: int,
         batch: Batch,
         known: KnownBatch | None,
@@ -68,8 +70,7 @@ class BatchExplainer:
         self._profile, self._progress, self._commit = profile, progress, commit
         self._batch, self._known, self._questions = batch, known, batch.inference.questions
         self._shared: dict[Any, Any] = {}  # what metrics keep for the batch
-        write = lambda step: commit([], lambda _: step())  # noqa: E731 - of parts, which have no pictures
-        self._checkpoints = Checkpoints(segments, index, write, profile)
+        self._checkpoints = checkpoints
 
     def explain(self, explainers: Sequence[Explainer]) -> dict[str, ExplanationBatch]:
         """Commit what these explainers and the metrics say of the batch, and give it by explainer, without maps."""
@@ -86,7 +87,17 @@ class BatchExplainer:
         """Commit what an earlier run has of an explainer, which is all that the plan wants of it, and give it."""
         self._progress.doing(explainer.name)
         found = known.maps(explainer.name, self._questions)
-        return self._committed(explainer, found, {}, self._profile.drained())
+        return self._committed(explainer, found, self._computed(explainer, found[0]), {}, self._profile.drained())
+
+    def _computed(self, explainer: Explainer, maps: FloatArray) -> npt.NDArray[np.bool_]:
+        """(Q,) which maps (Q, H, W) are finite.
+
+        Raises:
+            NotComputedError: if one is not, and the plan is strict.
+        """
+        computed: npt.NDArray[np.bool_] = np.isfinite(maps).all(axis=(1, 2))
+        check_computed(self._plan, explainer.name, self._questions, computed)
+        return computed
 
     def _made(
         self, plan: Plan, explainers: Sequence[Explainer], known: KnownBatch | None
@@ -103,13 +114,13 @@ class BatchExplainer:
             self._progress.doing(explainer.name)
             with failure_logged(explainer.name, self._batch):
                 found = scheduler.maps(explainer, explainers[place:])
-            check_computed(self._plan, explainer.name, self._questions, _finite(found[0]))
+            computed = self._computed(explainer, found[0])
             with failure_logged(f"the scores of {explainer.name}", self._batch):
                 scores = self._scores_of_all(explainer, scheduler, plan)
             scheduler.release(explainer)
             by_metric = {metric.name: of_metric for metric, of_metric in zip(plan.metrics, scores, strict=True)}
             costs = self._checkpoints.costs(explainer.name)
-            given[explainer.name] = self._committed(explainer, found, by_metric, costs)
+            given[explainer.name] = self._committed(explainer, found, computed, by_metric, costs)
         return given
 
     def _scheduler(self, plan: Plan, known: KnownBatch | None) -> ExplanationScheduler:
@@ -126,19 +137,23 @@ class BatchExplainer:
         )
 
     def _committed(
-        self, explainer: Explainer, found: tuple[FloatArray, Errors], new: Mapping[str, Scores], costs: Costs
+        self,
+        explainer: Explainer,
+        found: tuple[FloatArray, Errors],
+        computed: npt.NDArray[np.bool_],
+        new: Mapping[str, Scores],
+        costs: Costs,
     ) -> ExplanationBatch:
         """Commit what is said of an explainer, with its pictures, and give it.
 
         Args:
             explainer: whose.
             found: its maps, and how far off each is (Q,).
+            computed: (Q,) which of the maps are finite.
             new: by metric the scores (Q,) that were not known.
             costs: what it took.
         """
         maps, errors = found
-        computed = _finite(maps)
-        check_computed(self._plan, explainer.name, self._questions, computed)
         scores = self._all_scores(explainer, new)
         explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=costs)
         write = partial(self._write, explainer.name, explained, maps)
@@ -247,9 +262,3 @@ def original(sample: Sample, plan: Plan) -> bytes:
 
 def _heatmap(map_: FloatArray, signed: bool | None) -> bytes:
     return png(heatmap_picture(map_, signed))
-
-
-def _finite(maps: FloatArray) -> npt.NDArray[np.bool_]:
-    """(Q,) which maps are finite."""
-    finite: npt.NDArray[np.bool_] = np.isfinite(maps).all(axis=(1, 2))
-    return finite

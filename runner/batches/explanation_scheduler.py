@@ -22,7 +22,16 @@ from ...explainers.network.tensors import FloatArray, IntArray
 from ..plan.plan import Plan
 from .batch import Batch
 from .checkpoints import Checkpoints
-from .part_sizes import ChangedImages, Images, Range, changed_images, cut, images_of_maps, images_of_scores
+from .part_sizes import (
+    ChangedImages,
+    Images,
+    Range,
+    changed_images,
+    cut,
+    images_of_maps,
+    images_of_scores,
+    recomputations,
+)
 from .pass_counts import Profile
 
 Errors = npt.NDArray[np.float64]
@@ -84,7 +93,7 @@ class ExplanationScheduler:
             left: it and those that come after it; those among them that share its passes are made with it.
         """
         parts = self._map_parts(explainer)
-        if self._asked and len(self._making.rows) and len(parts) == 1:
+        if self._makes and len(parts) == 1:
             self._count(explainer, self._making, [other for other in self._plan.explainers if other not in left])
         if explainer.name not in self._found and explainer.name not in self._refused:
             self._make([other for other in self._group(explainer) if other in left], parts, left)
@@ -143,9 +152,14 @@ class ExplanationScheduler:
         return self._needed[group[0].name]
 
     @property
+    def _makes(self) -> bool:
+        """Whether there are maps to be made; those that metrics add serve a question that is asked."""
+        return bool(self._asked and len(self._making.rows))
+
+    @cached_property
     def _makes_again(self) -> bool:
         """Whether a metric has maps made again."""
-        return any(metric.map_recomputations for metric in self._plan.metrics)
+        return recomputations(self._plan.metrics, self._network.cell) > 0
 
     def _images_again(self, explainer: Explainer) -> list[Images]:
         """How many images the maps of all questions take, for each sample, where a metric has them made again."""
@@ -166,13 +180,11 @@ class ExplanationScheduler:
         """Make the maps of explainers that share their passes."""
         if len(parts) > 1:
             found = self._made_in_parts(explainers, parts, left)
-        elif len(self._making.rows) or self._known is None:
+        else:
             precomputed = self._batch.precomputed_maps
             found = {one.name: precomputed.pop(one.name) for one in explainers if one.name in precomputed}
             lacking = [one for one in explainers if one.name not in found]
-            found |= self._made(lacking, self._making) if lacking and self._asked else {}
-        else:
-            found = {}
+            found |= self._made(lacking, self._making) if lacking and self._makes else {}
         able = [one for one in explainers if one.name not in self._refused]
         nothing = Estimate(np.zeros((0, *self._view.size), np.float32))
         self._found |= {one.name: self._with_known(one.name, found.get(one.name, nothing)) for one in able}

@@ -63,8 +63,7 @@ def build_runner(
     parts = _parts(config, folder, found, stores or {})
     if parts.network is None or parts.dataset is None or not parts.class_names:
         raise PlanError(found)
-    runner = _registered(config, parts, found)
-    runner.config = {**(runner.config or {}), "folder": str(folder.absolute())}
+    runner = _registered(config, folder, parts, found)
     if found and (parts.explainers or config.hierarchical_occlusion is not None):
         plan = runner.plan(config.limit, shard)
         found += resume_decision(plan, overwrite=overwrite, resume=resume).problems
@@ -164,13 +163,14 @@ def _made(
     return [one for one in made if one is not None]
 
 
-def _registered(config: RunConfig, parts: _Parts, problems: Problems) -> ImageClassificationRunner:
+def _registered(config: RunConfig, folder: Path, parts: _Parts, problems: Problems) -> ImageClassificationRunner:
     """A runner of the parts, with everything registered that the config names."""
     data = (parts.dataset, parts.class_names)
     checked = problems.attempt("", partial(config.options.of_classes, parts.class_names))
     options = (checked or config.options.model_copy(update={"labels": TRUTH_AND_CONFIDENT})).model_dump()
     runner = ImageClassificationRunner(config.summary_dir, data, parts.network, parts.activation, **options)
-    runner.config = config.model_dump(exclude={"summary_dir", "limit", "engine", *UNCOMPARED})
+    said = config.model_dump(exclude={"summary_dir", "limit", "engine", *UNCOMPARED})
+    runner.config = {**said, "folder": str(folder.absolute())}
     if parts.explainers:
         runner.register_saliency(parts.explainers, parts.metrics)
     if config.uncertainty is not None:

@@ -153,7 +153,7 @@ def _sources(plan: Plan, growing: Growing, stopping: Stopping) -> tuple[list[Ear
             archives = archives_of(run, before, stopping.check)
             costs = archives[0].costs
         else:
-            segments = Segments(run, tuple(before.explainers), searching=before.searching, pass_size=before.pass_size)
+            segments = Segments.of(run, before)
             for what in mend(segments, stopping.check):
                 _log.warning("%s; it is computed again", what)
             archives, costs = archives_of(run, before, stopping.check), segments.costs()
@@ -189,7 +189,7 @@ def _examined(seed: _Seed, network: Network, profile: Profile, stopping: Stoppin
     answers = check_network(plan, network, seed.growing.run, state, reading)
     if answers is not None:
         profile.need_probe(len(seen))
-        network.dropout = _dropout(state)
+        network.dropout = DropoutPlaces.of(state.get("dropout", {}))
         if (compiled := compiled_before(state, reading)) is not None:
             compile_later(network, compiled, profile, stopping)
         plan = plan.with_layers(_layers(seed, network, reading, profile))
@@ -212,12 +212,6 @@ def _check_begins(seed: _Seed, samples: list[Sample]) -> None:
         check_same(begins[:both], samples[:both])
     elif not np.array_equal(begins[:both], digests(samples[:both])):
         raise DatasetChangedError([other_data(seed.plan)])
-
-
-def _dropout(state: Mapping[str, Any]) -> DropoutPlaces:
-    """Where dropout acts, as an earlier run found it, if it looked for that."""
-    said = state.get("dropout", {})
-    return DropoutPlaces(tuple(said.get("layers", ())), bool(said.get("shared")), bool(said.get("added")))
 
 
 def _layers(seed: _Seed, network: Network, reading: Reading, profile: Profile) -> dict[str, ChosenLayer]:
@@ -248,7 +242,7 @@ def _first_batch(
     known, problems = earlier.of(ids_of(samples), samples[0].image.shape[1:]), Problems()
     if known is not None:
         check_same(known.digests, samples)
-    lacks_spread = plan.dropout_samples and (known is None or known.spread() is None)
+    lacks_spread = plan.dropout_samples and (known is None or not known.knows_spread)
     if lacks_spread and not network.dropout.layers:
         prepare_dropout(plan, network, reading.first_pass_images, problems)
         profile.need_dropout_trial()

@@ -133,13 +133,13 @@ def with_measured_size(plan: Plan, passes: Passes, check: Callable[[], None]) ->
         check: called before each sample and each pass size; raises to end the wait.
     """
     try:
-        samples = [] if plan_problems(plan) else read(plan, check).first_pass_samples
+        reading = None if plan_problems(plan) else read(plan, check)
     except SampleError:
-        samples = []
-    if not samples:
+        reading = None
+    if reading is None or not reading.first_pass_samples:
         return plan
     measurement = Measurement(
-        images=np.stack([sample.pixels for sample in samples]),
+        images=reading.first_pass_images,
         opened=lambda size: replace(plan, measured_size=size).opened(),
         compiles=plan.tries_compiling,
         passes=passes,

@@ -74,7 +74,8 @@ def known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping
         raise DatasetChangedError([other_data(plan)])
     check_same(begins, reading.first_pass_samples)
     check_network(plan, network, run, state, reading)
-    chosen = _chosen_layers(plan, PlanRecord.of(state.get("plan")))
+    before = PlanRecord.of(state.get("plan"))
+    chosen = _chosen_layers(plan, before)
     if plan.measured_size is not None:
         _log.info("pass_size %d, as when the run began", plan.measured_size)
     if chosen:
@@ -87,7 +88,7 @@ def known_again(plan: Plan, network: Network, run: RunFolder, stopping: Stopping
         groups=reading.batches,
         compiled=compiled_before(state, reading),
         skipped=reading.skipped,
-        earlier=_earlier(run, PlanRecord.of(state.get("plan"))) if growing else Earlier(),
+        earlier=_earlier(run, before) if growing else Earlier(),
     )
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...summary_format import FolderLock, RunFolder, find_runs
-from ...summary_format.archive.growth_record import GrowthRecord
 from ...summary_format.growth.plan_growth import growth_differences
 from ...summary_format.plan_diff import CHOSEN, MAKING, plan_differences, shown
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
 from ...summary_format.shards.merge import half_merged
-from ...summary_format.storage.run_folder import INSTEAD, RUN_FORMAT
+from ...summary_format.storage.run_folder import INSTEAD, RUN_FORMAT, shown_run
 from ..plan.checks import folder_problems
 from ..plan.plan import Plan
 from ..plan.sharding import PLACE
@@ -70,10 +69,9 @@ def resume_decision(plan: Plan, *, overwrite: bool, resume: bool, lock: FolderLo
         # Nothing to compare, or a plan that cannot be written, which checks of it report.
         return ResumeDecision(plan=plan, run=None, replaces=bool(runs))
     try:
-        decision = _decision(plan, runs[-1], resume=resume)
-        grown_from = None if resume or runs[-1].finished else _finished_base(runs)
-        if grown_from is not None and not decision.problems:
-            return _decision(plan, grown_from, resume=True)
+        decision, base = _decision(plan, runs[-1], resume=resume), shown_run(runs)
+        if not resume and base is not runs[-1] and not decision.problems:
+            return _decision(plan, base, resume=True)
     except PlanError as error:
         return ResumeDecision(plan=plan, run=None, replaces=False, problems=error.problems)
     return decision
@@ -114,14 +112,6 @@ def _decision(plan: Plan, run: RunFolder, *, resume: bool) -> ResumeDecision:
 def _format_apart(run: RunFolder) -> list[str]:
     """That another version drew the pictures of a run, by other rules."""
     return [] if run.format == RUN_FORMAT else [f"run format was {run.format}, is {RUN_FORMAT}"]
-
-
-def _finished_base(runs: Sequence[RunFolder]) -> RunFolder | None:
-    """The finished run that the last one, which is not, grows out of, if it is there."""
-    with suppress(ValueError):
-        grown = GrowthRecord.of(runs[-1].state())
-        return next((run for run in runs if grown and run.timestamp == grown.began and run.finished), None)
-    return None
 
 
 def whole_run_finished(plan: Plan, *, overwrite: bool) -> bool:

@@ -314,7 +314,7 @@ class _Unfinished:
 
     def __init__(self, run: RunFolder, plan: PlanRecord) -> None:
         self.plan = plan
-        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching, pass_size=plan.pass_size)
+        self._segments = Segments.of(run, plan)
         self._batches = list(self._segments.batches())
         try:
             self._check()

@@ -21,6 +21,7 @@ from ..deprecated_names import Renamed, renamed_arguments
 from ..errors import BrokenRecordError
 from ..event_file.frames import framed, read_frames
 from ..event_file.records import Revealed, RevealedLayer
+from ..plan_record import PlanRecord
 from ..plural import plural
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import check_arrays, check_questions
@@ -203,6 +204,11 @@ class Segments:
     ) -> None:
         self.run, self.explainers, self.searching, self._pass_size = run, explainers, searching, pass_size
         self.parts = Parts(run)
+
+    @classmethod
+    def of(cls, run: RunFolder, plan: PlanRecord) -> Segments:
+        """Those of a run of that plan."""
+        return cls(run, tuple(plan.explainers), searching=plan.searching, pass_size=plan.pass_size)
 
     def has_samples(self, batch: int) -> bool:
         """Whether that batch's samples are committed."""

@@ -57,6 +57,7 @@ class EarlierArchive:
         self.path, self.run, self._results = path, run, Results(path)
         self.plan, self.ids, self.costs = self._results.plan_record, self._results.samples, self._results.costs
         self.digests, self._pictured = self._results.digests, self._results.sample_pictures is not None
+        self._placed: tuple[Array, tuple[slice, Array] | None] | None = None
 
     @cached_property
     def questions(self) -> Array:
@@ -72,8 +73,13 @@ class EarlierArchive:
     def places(self, ids: Array, questions: Array) -> tuple[slice, Array] | None:
         """Where questions (Q, 2) about some samples are: those about these samples, and which of them each is.
 
-        None if one of them is not there.
+        None if one of them is not there. A batch asks again and again, with one array, whose answer is kept.
         """
+        if self._placed is None or self._placed[0] is not questions:
+            self._placed = questions, self._found(ids, questions)
+        return self._placed[1]
+
+    def _found(self, ids: Array, questions: Array) -> tuple[slice, Array] | None:
         first, last = np.searchsorted(self.questions[:, 0], [ids[0], ids[-1] + 1]).tolist()
         there = {question: place for place, question in enumerate(map(tuple, self.questions[first:last].tolist()))}
         found = [there.get(question) for question in map(tuple, questions.tolist())]
@@ -141,6 +147,11 @@ class KnownBatch:
             archive.read(f"samples/{name}", self._rows(archive)) for name in ("logits", "probabilities")
         )
         return logits, probabilities
+
+    @property
+    def knows_spread(self) -> bool:
+        """Whether it is known how probabilities spread under as many masks as the plan has."""
+        return any(archive.plan.dropout_samples == self.plan.dropout_samples for archive in self.archives)
 
     def spread(self) -> Array | None:
         """(3, N, classes) how probabilities spread under as many masks as the plan has; None where no run has that."""
@@ -249,11 +260,9 @@ def same_explainer(plan: PlanRecord, other: PlanRecord, name: str) -> bool:
     return options is not None and options == other.explainers.get(name) and layers
 
 
-def chosen_before(
-    archives: Sequence[EarlierArchive], plan: PlanRecord
-) -> dict[str, tuple[str, tuple[int, int] | None]]:
+def chosen_before(archives: Sequence[EarlierArchive], plan: PlanRecord) -> dict[str, Layer]:
     """By explainer of a plan, the layer and the reshape that the newest archive that has it chose for it, if it did."""
-    found: dict[str, tuple[str, tuple[int, int] | None]] = {}
+    found: dict[str, Layer] = {}
     for archive in reversed(archives):
         for name, layer in archive.plan.chosen_layers.items():
             if archive.plan.explainers.get(name) == plan.explainers.get(name) is not None:

@@ -68,7 +68,7 @@ def archives_of(run: RunFolder, plan: PlanRecord, check: Callable[[], None] = la
     """
     if run.finished:
         return [EarlierArchive(run.archive, run), *opened_archives(run)]
-    segments = Segments(run, tuple(plan.explainers), searching=plan.searching, pass_size=plan.pass_size)
+    segments = Segments.of(run, plan)
     if not segments.complete():
         return opened_archives(run)
     joined = run.partial()

@@ -8,7 +8,6 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -112,21 +111,11 @@ def answer(path: str) -> None:
         index = checked_index(Path(path), lambda: print(flush=True))
     except (MapsFileError, BrokenRecordError) as error:
         problem = Problem.from_error(error)
-        said: dict[str, Any] = {"problem": [str(problem), problem.code, _plain(problem)]}
+        said: dict[str, Any] = {"problem": [str(problem), problem.code, dict(problem.values)]}
     else:
         arrays = packed_values({"questions": index.questions, "digests": index.digests})
         said = {"size": index.size, "source": index.source, "arrays": base64.b64encode(arrays).decode()}
     print(json.dumps(said), flush=True)
-
-
-def _plain(problem: Problem) -> dict[str, Any]:
-    """What a problem names, in values that JSON gives back as they were."""
-    return dict(_listed(problem))
-
-
-def _listed(problem: Problem) -> Iterator[tuple[str, Any]]:
-    for name, value in problem.values.items():
-        yield name, list(value) if isinstance(value, tuple) else value
 
 
 def limit_memory(spare: int) -> None:

@@ -172,7 +172,7 @@ class _SegmentScan:
     """Adds up what segments say. Arguments as those of ``committed``."""
 
     def __init__(self, run: RunFolder, plan: PlanRecord, *, through: bool) -> None:
-        self._segments = Segments(run, tuple(plan.explainers), searching=plan.searching)
+        self._segments = Segments.of(run, plan)
         self._run, self._metrics, self._through = run, tuple(plan.metrics), through
         self.parts = {_SAMPLES: Part(SAMPLES)}  # by the end of their files' names
         self.parts |= {_SEARCHED: Part(SEARCH)} if plan.searching else {}

@@ -14,13 +14,12 @@ from mindspore import Parameter, Tensor, nn
 
 from ....summary_format.problem import Problem
 from ..passes import WEIGHT_ORDER, OutOfMemoryError
-from ..probing import fixed_images
+from ..probing import REFUSALS, fixed_images
 from ..service import Network
 from ..tensors import FLOATING, FloatArray, exact_array, require_pynative
 from ..tensors.layers import find_layer
 
 _STATISTICS = ("moving_", "running_")  # of batch norm: measured, not learned
-_FAILS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def _order(network: Network, image: FloatArray) -> list[str]:
         return _ran(network, fixed_images(image.shape)[:1])
     except OutOfMemoryError:
         raise
-    except _FAILS:
+    except REFUSALS:
         return _ran(network, image[None])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from mindspore import Tensor, nn
 
 from ....summary_format.problem import Problem
 from ..passes import SHIFT_TRIAL, OutOfMemoryError
-from ..probing import fixed_images
+from ..probing import REFUSALS, fixed_images
 from ..rows import agree
 from ..service import Network
 from ..tensors import FloatArray, as_array, require_pynative
@@ -21,7 +20,6 @@ from ..tensors.layers import find_layer
 from .random_weights import weight_layers
 
 _ROUNDING = 30  # times that of logits: a shift makes pixels larger, and their differences coarser
-_FAILS = (ValueError, TypeError, RuntimeError, IndexError, AssertionError)
 _Absorbed = tuple[str, FloatArray]  # the first layer's name, and what a shift adds to its output (1, ...)
 
 
@@ -68,7 +66,7 @@ def _absorbed(network: Network, image: FloatArray, shift: float) -> _Absorbed:
             known[key] = _tried(network, name, fixed_images(image.shape)[:1], shift)
         except OutOfMemoryError:
             raise
-        except _FAILS as error:
+        except REFUSALS as error:
             if Problem.from_error(error).code == "shift-not-absorbed":
                 raise
             raise _refusal(name, shift, f"the network does not take images of one value: {error}") from error
@@ -100,7 +98,7 @@ def _output(network: Network, name: str, image: FloatArray, shift: float) -> Flo
         ValueError: if it does not run once, or gives something else than a tensor.
     """
     outputs: list[Any] = []
-    with _hooked(network.cell, name, partial(_note, outputs)):
+    with _hooked(network.cell, name, outputs.append):
         network.logits(image, SHIFT_TRIAL)
     if len(outputs) != 1:
         raise _refusal(name, shift, f"it runs {len(outputs)} times")
@@ -115,10 +113,6 @@ def _refusal(layer: str, shift: float, why: str) -> ValueError:
         "a convolution or a dense layer that gets the image, runs once, and is all that looks at it"
     )
     return ValueError(Problem.of("shift-not-absorbed", words, layer=layer, shift=shift, why=why))
-
-
-def _note(outputs: list[Any], output: Any) -> None:
-    outputs.append(output)
 
 
 def _taking_away(network: nn.Cell, name: str, added: FloatArray) -> Any:

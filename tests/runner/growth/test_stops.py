@@ -2,6 +2,7 @@
 
 import pytest
 
+from explainrun.benchmarks import ModelParameterRandomization
 from explainrun.runner.batches import part_sizes
 from explainrun.runner.comparison.load import scored_run
 from explainrun.summary_format import Results, Segments, find_runs, inspect_run, read_summary
@@ -166,6 +167,21 @@ def test_maps_of_added_questions_are_committed_in_parts(
     result = grow(**plan)()
     whole = grow("once", **plan)()
     assert 0 < more(result, first)["mask"] <= whole.costs["made"]["mask"]
+    ends_as_made_at_once(**plan)
+
+
+def test_scores_of_known_maps_that_are_made_again_are_committed_in_parts(
+    grow, killed_at, monkeypatch, tmp_path, ends_as_made_at_once
+):
+    """How often a metric has maps made again may depend on the network, as the number of its layers with weights."""
+    monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 4)
+    grow(explainers=("RISE",))()
+    own = {"randomized": lambda _: ModelParameterRandomization()}
+    plan = {"explainers": ("RISE",), "metrics": ("PointingGame", "randomized"), "own": own}
+    killed_at(grow(**plan), 3)
+    parts = Segments(find_runs(tmp_path / "run")[-1], plan["explainers"]).parts.all()
+    assert {part.what for part in parts} == {"scores"}
+    grow(**plan)()
     ends_as_made_at_once(**plan)
 
 
