@@ -363,6 +363,7 @@ def test_floors_labels_and_what_is_required(tmp_path, gated_project):
         ({"floors": {"IoSR": 2.0}}, "explanations are worse than floors allow: 2 scores"),
         ({"rules": rules, "require": "shown", "by": None}, "explanations are not shown to be as good as before"),
         ({"require": "all"}, "require must be 'shown', or left out"),
+        ({"rules": rules, "by": ""}, "by must be 'label', or left out"),
     ):
         with pytest.raises(pytest.fail.Exception, match=words):
             judge(result.summary_dir, **how)
