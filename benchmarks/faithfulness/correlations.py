@@ -280,10 +280,10 @@ class MonotonicityCorrelation(_OfGroups):
     """Rank correlation of how large the map is over each group of pixels, and how uncertain the answer is without it.
 
     Spearman's rho, over the groups G, of the sum of absolute map values over G and the mean of (f(x) - f(x'))^2, where
-    in x' the pixels of G are drawn uniformly from the image's range. Nguyen, Martínez: On Quantitative Aspects of Model
-    Interpretability (2020), section 3 (monotonicity). In -1..1, higher is better; neither the scale nor the sign of a
-    map matters. NaN for a map without order, or where either never changes. Costs ``samples`` images per group, for all
-    explainers and labels of an image.
+    in x' the pixels of G are drawn uniformly from the image's range. Nguyen, Rodríguez Martínez: On Quantitative
+    Aspects of Model Interpretability (2020), section 3 (monotonicity). In -1..1, higher is better; neither the scale
+    nor the sign of a map matters. NaN for a map without order, or where either never changes. Costs ``samples`` images
+    per group, for all explainers and labels of an image.
 
     It does not say whether pixels speak for or against the label: a map and its negative score alike.
 
