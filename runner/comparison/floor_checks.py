@@ -36,7 +36,8 @@ def checked_floors(
         return ()
     values = run.true_values(places)
     sums, counts = by_sample(run.true_questions[:, 0], values)
-    explainers = [one for one in run.explainers if one in everywhere or any(one == named for named, _ in places)]
+    having = {*everywhere, *(explainer for explainer, _ in places)}
+    explainers = [one for one in run.explainers if one in having]
     events = Events(_most_frequent(values), _spans(run, explainers, places))
     drawn = bootstrap_means(sums, counts, resamples=resamples)
     bounds = [mean_bounds(sums, counts, events, drawn, error=chance) for chance in (alpha / len(places), error)]

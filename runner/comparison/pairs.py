@@ -43,12 +43,12 @@ class Pairs:
     @cached_property
     def before(self) -> FloatArray:
         """(P, rows) scores of the baseline; NaN where there is none."""
-        return self._values(self.baseline)
+        return self.baseline.values_of(self.rows, self.questions)
 
     @cached_property
     def now(self) -> FloatArray:
         """(P, rows) scores of the candidate."""
-        return self._values(self.candidate)
+        return self.candidate.values_of(self.rows, self.questions)
 
     @cached_property
     def higher(self) -> npt.NDArray[np.bool_]:
@@ -93,10 +93,6 @@ class Pairs:
     def asked_now(self) -> npt.NDArray[np.bool_]:
         """(P,) which questions the candidate asked."""
         return self.candidate.places(self.questions) >= 0
-
-    def _values(self, run: ScoredRun) -> FloatArray:
-        places = run.places(self.questions)
-        return np.stack([run.values(*row, places) for row in self.rows], axis=1)
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,14 @@ class ScoredRun:
         values: FloatArray = padded[places]
         return values
 
+    def values_of(self, rows: Sequence[tuple[str, str]], questions: IntArray) -> FloatArray:
+        """(P, rows) scores of questions (P, 2) by explainer and metric; NaN where there is none."""
+        places = self.places(questions)
+        return np.stack([self.values(*row, places) for row in rows], axis=1)
+
     def true_values(self, rows: Sequence[tuple[str, str]]) -> FloatArray:
         """(P, rows) scores of the true labels' questions by explainer and metric; NaN where there is none."""
-        places = self.places(self.true_questions)
-        return np.stack([self.values(*row, places) for row in rows], axis=1)
+        return self.values_of(rows, self.true_questions)
 
     def mean(self, explainer: str, metric: str) -> float:
         """Mean score of the true labels' questions, of six significant digits; NaN if none is scored."""
