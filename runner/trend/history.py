@@ -1,4 +1,4 @@
-"""How explainers' mean scores went from run to run."""
+"""How explainers' mean scores changed from run to run."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ def floor_interval(check: FloorCheck) -> str:
 
 def floor_reason(check: FloorCheck) -> str:
     """How a mean stands to its floor."""
-    told = {column.header: column.cell(check) for column in floor_columns()}
+    cells = {column.header: column.cell(check) for column in floor_columns()}
     samples = plural(check.samples, "sample")
-    return f"{told['candidate']} where {told['floor']} is set (95 % interval {told['95 % interval']}, {samples})"
+    return f"{cells['candidate']} where {cells['floor']} is set (95 % interval {cells['95 % interval']}, {samples})"
 
 
 def _floor_scale(check: FloorCheck) -> float:
@@ -242,18 +242,18 @@ def _besides(comparison: Findings) -> list[str]:
 
 def reason(change: Change) -> str:
     """Why the gate closes for a row, or does not."""
-    told = {column.header: column.cell(change) for column in columns([change])}
-    went = f"{told['baseline']} -> {told['candidate']}"
+    cells = {column.header: column.cell(change) for column in columns([change])}
+    means = f"{cells['baseline']} -> {cells['candidate']}"
     scored = plural(change.questions + change.lost, "question")
     lost = f"{change.lost} of {scored} with a score in the baseline have none now"
     if change.verdict is Verdict.SCORES_LOST:
-        return f"{lost}; the others went {went}" if change.questions else lost
+        return f"{lost}; the mean of the others: {means}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
         counted = plural(change.questions, "question")
         return f"{counted}: no fall of so few samples could be distinguished from noise{power(change)}"
-    measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p of fall']}"
-    went = f"{went} ({measured}; tolerance {told['tolerance']}{power(change)})"
-    return f"{went}; {lost}" if change.lost else went
+    measured = f"change {cells['change']}, 95 % interval {cells['95 % interval']}, p {cells['p of fall']}"
+    changed = f"{means} ({measured}; tolerance {cells['tolerance']}{power(change)})"
+    return f"{changed}; {lost}" if change.lost else changed
 
 
 def power(change: Change) -> str:
@@ -274,8 +274,8 @@ def compared(comparison: Findings) -> str:
 def not_compared(comparison: Findings) -> str:
     """What was left aside of the questions; empty if nothing was."""
     alone = ((comparison.only_baseline, "baseline"), (comparison.only_candidate, "candidate"))
-    told = [f"{count} that only the {which} asked" for count, which in alone if count]
-    return f"questions about predicted labels that are not true: {', '.join(told)}" if told else ""
+    asked = [f"{count} that only the {which} asked" for count, which in alone if count]
+    return f"questions about predicted labels that are not true: {', '.join(asked)}" if asked else ""
 
 
 def flip(comparison: Findings, flipped: Flip) -> str:
