@@ -51,7 +51,7 @@ def folder_with_maps(
     _check_fits(maps, path, known.results)
     config = known.with_entries(imported={name: {"path": str(path.absolute()), "source": source}})
     runner = build_runner(config, [], known.folder, shard=known.shard, stores={**known.stores, name: maps})
-    return execute(runner.plan(config.limit, known.shard))
+    return execute(runner.plan(config.limit, known.shard), checked=known.archive)
 
 
 def _check_name(name: str, digest: str, record: PlanRecord) -> None:
@@ -97,8 +97,8 @@ def scored_folder(
     metrics = metrics_of(config, known, config.metrics)
     if added is None or metrics is None or any(metric.needs_network for metric in added):
         runner = build_runner(config, [], known.folder, shard=known.shard, stores=known.stores)
-        return execute(runner.plan(config.limit, known.shard))
-    return execute(plan_without_network(config, known, metrics))
+        return execute(runner.plan(config.limit, known.shard), checked=known.archive)
+    return execute(plan_without_network(config, known, metrics), checked=known.archive)
 
 
 def _entries(names: Sequence[str], settings: Mapping[str, Any]) -> list[Any]:

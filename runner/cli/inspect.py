@@ -108,7 +108,7 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     from .inspection_report.json import inspection_as_json, shards_as_json  # noqa: PLC0415
 
     runs = list(map(inspection_as_json, found))
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         **(runs[0] if len(runs) == 1 else {}),
         "state": min((one.state for one in found), key=(DAMAGED, NO_RUN, UNFINISHED, FINISHED).index),
         "finished": all(one.finished for one in found),
@@ -116,7 +116,7 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
         "runs": runs,
         "shards": list(map(shards_as_json, shards)),
     }
-    return json.dumps(told, indent=1, allow_nan=False)
+    return json.dumps(content, indent=1, allow_nan=False)
 
 
 def _inspection_text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:

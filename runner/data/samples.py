@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -52,7 +53,7 @@ class Sample:
     where: str = ""
     broken: str | None = None
 
-    @property
+    @cached_property
     def digest(self) -> int:
         """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken."""
         if self.broken is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -38,7 +39,9 @@ from .signals import Stopping
 _log = logging.getLogger("explainrun")
 
 
-def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: bool = False) -> RunResult:
+def execute(
+    plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: bool = False, checked: Path | None = None
+) -> RunResult:
     """Run a plan to its manifest.
 
     Args:
@@ -47,6 +50,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: 
         resume: resume an unfinished run of this plan; otherwise it is replaced. A finished one is left alone in
             either case, unless the plan has more, or less: then a run grows out of it, which computes what it lacks.
         prune: remove from the folder, once the run is finished, what earlier plans computed and this one hides.
+        checked: the archive of a finished run whose checksum was compared just before, and is not compared again.
 
     Raises:
         PlanError: with everything found wrong before anything is written.
@@ -67,23 +71,29 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: 
         plan, network = decision.plan, decision.plan.opened()
         begun = None if decision.run is None else known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
-            return _finished_before(begun, replaces=decision.replaces, prune=prune)
+            check = not _same_file(begun.run.archive, checked)
+            return _finished_before(begun, check=check, replaces=decision.replaces, prune=prune)
         earlier = {} if begun is None else _mended(begun, stopping).own_costs()
         profile = Profile(network, earlier)
         if begun is None and decision.grows is not None:
-            begun = grown(plan, decision.grows, network=network, profile=profile, stopping=stopping, lock=lock)
+            growing = replace(decision.grows, checked=_same_file(decision.grows.run.archive, checked))
+            begun = grown(plan, growing, network=network, profile=profile, stopping=stopping, lock=lock)
         if begun is None:
             begun = _begun(plan, decision, network=network, profile=profile, stopping=stopping, lock=lock)
         before = _seconds(costs_before(begun.run.state())) + _seconds(earlier)
         results = _go(begun, network=network, profile=profile, stopping=stopping, lock=lock)
         lock.check()
-        clear(begun.run, results, replaces=decision.replaces, prune=prune)
+        clear(begun.run, results, replaces=decision.replaces, prune=prune, known=begun.earlier.archives)
         result = RunResult.of(results, plan.summary_dir, before + time.monotonic() - began)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
 
-def _finished_before(begun: Begun, *, replaces: bool, prune: bool) -> RunResult:
+def _same_file(path: Path, other: Path | None) -> bool:
+    return other is not None and path.exists() and path.samefile(other)
+
+
+def _finished_before(begun: Begun, *, check: bool, replaces: bool, prune: bool) -> RunResult:
     """What a finished run found, if it is whole, of the data that the plan has, and what it wants.
 
     Raises:
@@ -93,7 +103,7 @@ def _finished_before(begun: Begun, *, replaces: bool, prune: bool) -> RunResult:
     """
     plan, run = begun.plan, begun.run
     try:
-        results = Results(run.archive)
+        results = Results(run.archive, check=check)
     except (BrokenRecordError, FileNotFoundError) as error:
         raise damaged_run(error) from error
     given = digests(next(begun.groups, []))

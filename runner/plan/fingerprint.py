@@ -172,10 +172,13 @@ class Description:
     def _parts(self, made: Sequence[Any]) -> dict[str, Any]:
         """What an object is made again from, as ``__reduce_ex__`` says it."""
         maker, arguments, state, items, pairs = (*made, None, None, None)[:5]
-        told = getattr(maker, "__module__", "") in ("copyreg", "copy_reg")  # which makes an object of the class named
+        names_class = getattr(maker, "__module__", "") in (
+            "copyreg",
+            "copy_reg",
+        )  # which makes an object of the class named
         parts = {
-            "made by": None if told else f"{getattr(maker, '__qualname__', type(maker).__qualname__)}",
-            "arguments": list(arguments)[1:] if told else list(arguments),
+            "made by": None if names_class else f"{getattr(maker, '__qualname__', type(maker).__qualname__)}",
+            "arguments": list(arguments)[1:] if names_class else list(arguments),
             "state": state,
             "items": None if items is None else list(items),
             "pairs": None if pairs is None else [list(pair) for pair in pairs],

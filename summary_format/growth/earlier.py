@@ -42,8 +42,10 @@ class EarlierArchive:
     Args:
         path: of the archive.
         run: whose it is; its pictures may still be there.
+        check: False where the archive was checked just before.
 
     Attributes:
+        results: all that it holds.
         plan: of the run.
         ids: (N,) of its samples.
         digests: (N,) by which those are known again.
@@ -55,16 +57,16 @@ class EarlierArchive:
         OSError: if it cannot be read.
     """
 
-    def __init__(self, path: Path, run: RunFolder) -> None:
-        self.path, self.run, self._results = path, run, Results(path)
-        self.plan, self.ids, self.costs = self._results.plan_record, self._results.samples, self._results.costs
-        self.digests, self._pictured = self._results.digests, self._results.sample_pictures is not None
+    def __init__(self, path: Path, run: RunFolder, *, check: bool = True) -> None:
+        self.path, self.run, self.results = path, run, Results(path, check=check)
+        self.plan, self.ids, self.costs = self.results.plan_record, self.results.samples, self.results.costs
+        self.digests, self._pictured = self.results.digests, self.results.sample_pictures is not None
         self._placed: tuple[Array, tuple[slice, Array] | None] | None = None
 
     @cached_property
     def questions(self) -> Array:
         """(Q, 2) sample ids and labels of its questions."""
-        return self._results.questions
+        return self.results.questions
 
     def rows(self, ids: Array) -> slice | None:
         """Where samples are that stand next to one another; None if they are not all there."""
@@ -243,17 +245,20 @@ class Earlier:
     Args:
         archives: the newest first.
         plan: of the run that grows, with its layers chosen.
+
+    Attributes:
+        archives: the same.
     """
 
     def __init__(self, archives: Sequence[EarlierArchive] = (), plan: PlanRecord | None = None) -> None:
-        self._archives, self._plan = archives, plan
+        self.archives, self._plan = archives, plan
 
     def of(self, ids: Array, size: tuple[int, ...]) -> KnownBatch | None:
         """What is known of the samples with these ids, whose images are (H, W); None where nothing is.
 
         What another archive says is taken only where the dataset gave it the same as the newest one that has them.
         """
-        having = [(archive, rows) for archive in self._archives if (rows := archive.rows(ids)) is not None]
+        having = [(archive, rows) for archive in self.archives if (rows := archive.rows(ids)) is not None]
         if not having or self._plan is None:
             return None
         newest = having[0][0].digests[having[0][1]]

@@ -207,6 +207,15 @@ class TestScore:
         (path.parent / "data.npz").unlink()
         assert scored_folder(folder, ["IoSR"], {}).finished_before
 
+    def test_the_archive_is_checked_once(self, finished, checks, maps_of):
+        scored_folder(finished, ["PointingGame"], {})
+        assert list(checks.values()) == [1]
+        maps = maps_of(finished)
+        for finished_before in (False, True):
+            checks.clear()
+            assert folder_with_maps(finished, maps, "captum").finished_before == finished_before
+            assert list(checks.values()) == [1]
+
     def test_other_data_is_refused(self, config, run, raising):
         path = config()
         folder = run(path)

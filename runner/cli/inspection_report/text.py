@@ -54,7 +54,11 @@ def runs_text(found: Iterable[Inspection], shards: Iterable[Shards]) -> str:
     broken = [f"{one.folder}: {fault}" for one in found for fault in one.faults[:_SHOWN_FAULTS]]
     broken += [f"{one.folder}: {one.unsupported}" for one in found if one.unsupported is not None]
     return "\n\n".join(
-        ["\n".join(block) for block in ([table], broken, [one.told() for one in shards] + how_apart(shards)) if block]
+        [
+            "\n".join(block)
+            for block in ([table], broken, [one.sentence() for one in shards] + how_apart(shards))
+            if block
+        ]
     )
 
 
@@ -341,5 +345,5 @@ def _with_options(name: str, options: Any) -> str:
 
 
 def _options_text(values: Mapping[str, Any]) -> str:
-    told = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in values.items()}
-    return ", ".join(f"{key}={value}" for key, value in told.items() if value is not None)
+    single = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in values.items()}
+    return ", ".join(f"{key}={value}" for key, value in single.items() if value is not None)
