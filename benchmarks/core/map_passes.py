@@ -17,7 +17,7 @@ def count_map_passes(explanations: Sequence[Explanation], changed: View) -> None
         changed: the questions about changed images.
     """
     count_passes, images, questions = explanations[0].count_passes, len(changed.images), len(changed.rows)
-    for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
+    for _, rule in {one for explanation in explanations for one in explanation.explainer.needs.passes}:
         count_passes(pass_kind(rule), questions)
     if any(explanation.explainer.needs.outputs for explanation in explanations):
         count_passes("activate", images)

@@ -185,9 +185,7 @@ class Plan:
             "class_names": list(self.class_names),
             **parts,
             "errors": {
-                explainer.name: explainer.error_format
-                for explainer in self.explainers
-                if type(explainer).estimate is not Explainer.estimate
+                explainer.name: explainer.error_format for explainer in self.explainers if explainer.knows_errors
             },
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
             "uncontrolled": [metric.name for metric in self.metrics if not metric.control_sensitive],
