@@ -234,8 +234,8 @@ class Plan:
                         instead=_DESCRIBABLE,
                     )
                 )
-            except SampleError as error:  # of a pool
-                problems.append(Problem.from_error(error))
+            except SampleError as error:  # of a pool, which several may have
+                problems.extend({Problem.from_error(error)} - {*problems})
             return None
 
         options, search = description.component_options, self.hierarchical_occlusion

@@ -1,5 +1,7 @@
 """DeepLIFT by hand, beside a slow twin, and complete, however a network calls its nonlinearities."""
 
+import math
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from explainrun.explainers import (
 )
 from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.network import rescaled
+from explainrun.explainers.network.backward import rescale
 from explainrun.explainers.network.rescaled import images_of_pairs, packed
 
 pytestmark = pytest.mark.skipif(not hasattr(ms, "MsDispatchMode"), reason="MindSpore 2.10 shows what runs")
@@ -81,7 +84,6 @@ WAYS = {
     "ops.ReLU()": ops.ReLU(),
     "mint function": mint.nn.functional.relu,
     "maximum": lambda x: ops.maximum(x, 0),
-    "clamp": lambda x: x.clamp(min=0),
 }
 
 
@@ -109,6 +111,27 @@ def test_every_way_to_call_a_rectifier(way):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+class Function(nn.Cell):
+    """A function as a cell without parameters."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def construct(self, x):
+        return self.function(x)
+
+
+class OwnGradient(nn.Cell):
+    """A rectifier that has a gradient of its own."""
+
+    def construct(self, x):
+        return ops.relu(x)
+
+    def bprop(self, x, out, dout):
+        return (dout * (x > 0).astype(dout.dtype),)
+
+
 CURVES = {
     "sigmoid": (nn.Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
     "ops.sigmoid": (ops.sigmoid, lambda x: 1 / (1 + np.exp(-x))),
@@ -121,12 +144,20 @@ CURVES = {
     "ops.relu6": (ops.relu6, lambda x: np.clip(x, 0, 6)),
     "leaky": (nn.LeakyReLU(0.2), lambda x: np.maximum(x, 0.2 * x)),
     "ELU": (nn.ELU(), lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
-    "softplus": (ops.softplus, lambda x: np.log1p(np.exp(x))),
+    "softplus": (nn.Softplus() if hasattr(nn, "Softplus") else Function(ops.softplus), lambda x: np.log1p(np.exp(x))),
     "exp": (ops.exp, np.exp),
     "square": (ops.square, np.square),
     "root": (lambda x: ops.sqrt(x + 20.0), lambda x: np.sqrt(x + 20)),
-    "quotient": (lambda x: 3.0 / (x + 20.0), lambda x: 3 / (x + 20)),
-    "power": (lambda x: (x + 20.0) ** 1.5, lambda x: (x + 20) ** 1.5),
+    "quotient": (lambda x: ops.reciprocal(x + 20.0), lambda x: 1 / (x + 20)),
+    "power": (lambda x: ops.pow(x + 20.0, 1.5), lambda x: (x + 20) ** 1.5),
+    "PReLU": (nn.PReLU(1, 0.25), lambda x: np.maximum(x, 0.25 * x)),
+    "exact GELU": (nn.GELU(approximate=False), lambda x: x * (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2),
+    "x times its sigmoid": (Function(lambda x: x * ops.sigmoid(x)), lambda x: x / (1 + np.exp(-x))),
+    "methods of tensors": (
+        Function(lambda x: x.clamp(0, 4) + 1 / (x * x + 1)),
+        lambda x: np.clip(x, 0, 4) + 1 / (x * x + 1),
+    ),
+    "several in a row": (nn.SequentialCell(nn.Tanh(), nn.ReLU6()), lambda x: np.maximum(np.tanh(x), 0)),
 }
 
 
@@ -136,7 +167,7 @@ def test_functions_of_single_values(way):
     x, x0 = (2 * of.ravel().astype(float) - 1 for of in (IMAGE * 1.3, REFERENCE))
     expected = WEIGHTS * (x - x0) / 2 * 2 * slope(function, x, x0)
     found = DeepLift(Once(cell), REFERENCE)(Tensor(IMAGE * np.float32(1.3)), 0).asnumpy().ravel()
-    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=5e-5 * np.abs(expected).max())
 
 
 class Pooling(nn.Cell):
@@ -211,7 +242,6 @@ POOLS = {
     "mean": nn.AvgPool2d(3, 2),
     "largest of places": lambda x: ops.amax(x, (2, 3), keepdims=True).broadcast_to((x.shape[0], 3, 2, 3)),
     "smallest of places": lambda x: ops.amin(-x, (2, 3), keepdims=True).broadcast_to((x.shape[0], 3, 2, 3)),
-    "adaptive max": nn.AdaptiveMaxPool2d((2, 3)),
     "adaptive mean": nn.AdaptiveAvgPool2d((2, 3)),
     "sigmoid, max": lambda x: nn.MaxPool2d(3, 2)(ops.sigmoid(x)),
 }
@@ -312,7 +342,7 @@ class Counting(Pooling):
 
 @pytest.mark.parametrize(
     ("baselines", "calls"),
-    [(0.0, [4, 4, 3]), ("mean", [4, 4, 4, 3]), (pictures(2, seed=4), [4, 4, 4, 4, 4, 2])],
+    [(0.0, [4, 4, 3]), ("mean", [3, 3, 4, 3]), (pictures(2, seed=4), [4, 4, 3, 4, 4, 3])],
 )
 def test_passes_are_full_and_as_counted(baselines, calls):
     """Eight questions on five images: three to a pass with a baseline that they share, or their own image's."""
@@ -324,19 +354,6 @@ def test_passes_are_full_and_as_counted(baselines, calls):
     explainer.attribute(view)
     assert cell.calls == calls
     assert network.passes.made["rescale"] == -(-needed // 4) == len(calls)
-
-
-class Gated(nn.Cell):
-    def construct(self, x):
-        return x * ops.sigmoid(x)
-
-
-class OwnGradient(nn.Cell):
-    def construct(self, x):
-        return ops.relu(x)
-
-    def bprop(self, x, out, dout):
-        return (dout * (x > 0).astype(dout.dtype),)
 
 
 class ByBytecode(nn.Cell):
@@ -352,13 +369,19 @@ class ByAst(nn.Cell):
 
 
 REFUSED = {
-    "gate": (Gated(), "Mul", "multiplies"),
-    "softmax": (nn.Softmax(), "Softmax", "is not a function of single values"),
+    "gate": (lambda x: x * ops.sigmoid(x), "Mul", "multiplies"),
+    "gate of a mean": (Function(lambda x: x * ops.sigmoid(x.mean((2, 3), keep_dims=True))), "Mul", "multiplies"),
+    "own gradient inside": (nn.SequentialCell(OwnGradient()), "ReLU", "has a gradient of its own"),
+    "softmax": (nn.Softmax(), "Softmax", "is neither linear"),
     "own gradient": (OwnGradient(), "ReLU", "has a gradient of its own"),
-    "layer normalisation": (nn.LayerNorm((4,)), "LayerNorm", "is not a function of single values"),
+    "layer normalisation": (nn.LayerNorm((4,)), "LayerNorm", "is neither linear"),
     "quotient": (lambda x: x / (ops.abs(x) + 1), "Div", "multiplies"),
-    "larger of two": (lambda x: ops.maximum(x, x[..., ::-1]), "Maximum", "is not a function of single values"),
-    "sorted": (lambda x: ops.sort(x)[0], "Sort", "is not a function of single values"),
+    "below the line": (lambda x: Tensor([3.0]) / (x + 20), "Div", "is neither linear"),
+    "larger of two": (lambda x: ops.maximum(x, x[..., ::-1]), "Maximum", "is neither linear"),
+    "sorted": (lambda x: ops.sort(x)[0], "Sort", "is neither linear"),
+    "mask": (lambda x: x * (x > 0), "Greater", "is neither linear"),
+    "method of tensors": (lambda x: x.clamp(0, 6), "ClampScalar", "is neither linear"),
+    "rows mixed": (lambda x: ops.relu(x.reshape(1, -1)).reshape(-1, 1, 1, 4), "ReLU", "holds rows"),
 }
 
 
@@ -368,14 +391,21 @@ def test_what_the_rule_is_not_defined_for_is_refused_by_name(way, raising, state
     network = Once(function)
     network(Tensor(IMAGE))
     before = state(network)
-    where = f"layer 'part' ({type(function).__name__})" if isinstance(function, nn.Cell) else "Once"
-    with raising(ValueError, "rescale-undefined", where=where) as caught:
+    with raising(ValueError, "rescale-undefined") as caught:
         DeepLift(network)(Tensor(IMAGE), 0)
     values = caught.value.args[0].values
+    assert values["where"].startswith("layer 'part" if isinstance(function, nn.Cell) else "Once")
     assert operator in values["operator"]
     assert values["why"].startswith(why)
     assert state(network) == before
     assert np.isfinite(Gradient(network)(Tensor(IMAGE), 0).asnumpy()).all()
+
+
+def test_what_no_one_sees_shows_in_the_sum(monkeypatch, raising):
+    """Here because the rule is told that something is linear which is not."""
+    monkeypatch.setattr(rescale, "_SUMS", {*rescale._SUMS, "clampscalar"})
+    with raising(ValueError, "rescale-incomplete", network="Once"):
+        DeepLift(Once(lambda x: x.clamp(0, 6)))(Tensor(IMAGE), 0)
 
 
 def test_compiled_blocks(raising):

@@ -35,6 +35,38 @@ def carries(argument: Any) -> bool:
     return getattr(argument, "_requires_grad", True) or not records_gradients()
 
 
+class Origins:
+    """Which tensors are made from a batch, as MindSpore's record of gradients shows; parameters are not.
+
+    Args:
+        batch: which is differentiated by.
+    """
+
+    def __init__(self, batch: Tensor) -> None:
+        self._known = {batch._grad_node._unique_id(): (batch._grad_node, True)}  # nodes are held, so ids stay theirs
+
+    def reach(self, argument: Any) -> bool:
+        """Whether something is made from the batch; where nothing is recorded, whether it may be."""
+        if not isinstance(argument, Tensor) or isinstance(argument, Parameter) or not argument.is_floating_point():
+            return False
+        node = argument._grad_node
+        return not records_gradients() if node is None else self._reaches(node)
+
+    def _reaches(self, node: Any) -> bool:
+        waiting, known = [node], self._known
+        while waiting:
+            one = waiting[-1]
+            before = [following for following, *_ in one.next_functions if following is not None]
+            unknown = [other for other in before if other._unique_id() not in known]
+            if unknown and one._unique_id() not in known:
+                waiting += unknown
+                continue
+            made = any(known[other._unique_id()][1] for other in before)
+            known.setdefault(one._unique_id(), (one, made))
+            waiting.pop()
+        return known[node._unique_id()][1]
+
+
 def calling_cells() -> Iterator[nn.Cell]:
     """The cells in whose code an operator was called, from the innermost; asked by what is shown the operator."""
     frame = sys._getframe(2)
