@@ -11,10 +11,15 @@ from .concepts.deep_feature_factorization import DeepFeatureFactorization
 from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
 from .core.explainer import Explainer
+from .core.needs import Against, LogitWeights
 from .core.registry import Registry
 from .core.resize import resized, stretched
+from .core.sample_pool import PooledSamples, SamplePool
 from .core.together import Estimate
 from .core.view import Needs, View
+from .gradients.contrast import Contrast
+from .gradients.deep_lift import DeepLift, DeepLiftShap
+from .gradients.expected_gradients import ExpectedGradients
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
 from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
@@ -42,7 +47,11 @@ EXPLAINERS = Registry(
         GuidedBackprop,
         Deconvolution,
         IntegratedGradients,
+        ExpectedGradients,
+        DeepLift,
+        DeepLiftShap,
         NoiseTunnel,
+        Contrast,
         GuidedGradCAM,
         CAM,
         GradCAM,
@@ -79,16 +88,21 @@ __all__ = [
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "Against",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
+    "Contrast",
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
+    "DeepLift",
+    "DeepLiftShap",
     "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
     "Estimate",
+    "ExpectedGradients",
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
@@ -105,16 +119,19 @@ __all__ = [
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
+    "LogitWeights",
     "Needs",
     "Network",
     "NoiseTunnel",
     "Occlusion",
     "OoDNet",
     "PixelAttribution",
+    "PooledSamples",
     "RISEPlus",
     "RandomMap",
     "Registry",
     "Rule",
+    "SamplePool",
     "ScoreCAM",
     "SmoothGradCAMpp",
     "SobelEdges",

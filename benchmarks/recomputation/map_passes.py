@@ -19,7 +19,8 @@ def count_map_passes(explanations: Sequence[Explanation], changed: View) -> None
         changed: the questions about changed images.
     """
     count_passes, images, questions = explanations[0].count_passes, len(np.unique(changed.rows)), len(changed.rows)
-    for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
+    made = {one for explanation in explanations for one in explanation.explainer.needs.passes}
+    for rule in sorted(rule for _, rule in made):
         count_passes(pass_kind(rule), questions)
     if any(explanation.explainer.needs.outputs for explanation in explanations):
         count_passes("activate", images)

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor, nn
+from mindspore import nn
 from scipy.special import roots_legendre
 
 from ..arguments import whole_number
-from ..core.call_options import CallOptions
-from ..core.explainer import view_of_call
-from ..core.measured_size import PassSize
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, by_image, in_passes
-from ..network.tensors import FloatArray, check_labels
+from ..network import Block, by_image, in_passes
+from ..network.tensors import FloatArray
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
-from .gradient import PixelAttribution, summed_over_channels
+from .complete_attribution import CompleteAttribution
 
 Values = npt.NDArray[np.float64]
 Covers = Mapping[int, Sequence[FloatArray]]  # what stands for each baseline of an image
 _SUMMED_TOGETHER = 64  # steps, whose gradients memory holds at a time
 
 
-class IntegratedGradients(PixelAttribution):
+class IntegratedGradients(CompleteAttribution):
     """Distance from the baseline times the mean gradient of the label's logit on the straight way to the image; signed.
 
     Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks (2017), equation 1, by Gauss-Legendre quadrature;
@@ -48,9 +44,6 @@ class IntegratedGradients(PixelAttribution):
             a baseline does not fit the images.
     """
 
-    signed = True
-    error_format: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
-
     def __init__(
         self,
         network: nn.Cell,
@@ -70,45 +63,12 @@ class IntegratedGradients(PixelAttribution):
     def by_channel(self, view: View) -> FloatArray:
         return self._attributed(view, self._covers(view)).astype(np.float32)
 
-    def reduced(self, values: FloatArray) -> FloatArray:
-        return summed_over_channels(values)
-
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each its sum less what it should be: the fall of the logit from the image to the baselines."""
         covers = self._covers(view)
         attributed = self._attributed(view, covers)
         maps = self.reduced(attributed.astype(np.float32))
         return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view, covers))
-
-    def completeness_error(
-        self,
-        inputs: Tensor,
-        targets: Any,
-        *,
-        output: Output = None,
-        jit: Jit = "auto",
-        pass_size: PassSize = DEFAULT_PASS_SIZE,
-    ) -> tuple[Tensor, npt.NDArray[np.float64]]:
-        """Maps and their completeness errors.
-
-        Args:
-            inputs: (N, C, H, W), as the network takes them.
-            targets: as for the direct call.
-            output: as for the direct call.
-            jit: as for the direct call.
-            pass_size: as for the direct call.
-
-        Returns:
-            The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
-            from the image to the baselines.
-
-        Raises:
-            TypeError: if inputs or targets are of another type.
-            ValueError: if their shapes do not fit, or a target is out of range.
-        """
-        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
-        maps, errors = self.estimate(view)
-        return Tensor(maps[place]), np.asarray(errors)[place]
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}
@@ -138,8 +98,8 @@ class IntegratedGradients(PixelAttribution):
         each, first = self.steps * len(self.baselines), 0
         ways = (self._way(view.images[row], cover) for row in view.rows.tolist() for cover in covers[row])
         for images in in_passes(ways, view.network.pass_size):
-            labels = view.labels[np.arange(first, first + len(images)) // each]
-            yield view.network.differentiate(images, labels, kind="integrate").input_gradient
+            questions = np.arange(first, first + len(images)) // each
+            yield view.differentiate(questions, images, kind="integrate").input_gradient
             first += len(images)
 
     def _way(self, image: FloatArray, cover: FloatArray) -> Block:
@@ -153,13 +113,11 @@ class IntegratedGradients(PixelAttribution):
 
     def _falls(self, view: View, covers: Covers) -> Values:
         """(Q,) the logit of each question's image less the mean of its baselines'."""
-        check_labels(view.labels, view.logits.shape[1])
         rows, places = np.unique(view.rows, return_inverse=True)
         asked = (cover for row in rows.tolist() for cover in covers[row])
         logits = view.network.pooled_logits(asked, "baseline").astype(np.float64)
         means = logits.reshape(len(rows), len(self.baselines), -1).mean(axis=1)
-        falls: Values = view.logits[view.rows, view.labels] - means[places.reshape(-1), view.labels]
-        return falls
+        return view.asked_values(view.logits[view.rows] - means[places.reshape(-1)])
 
 
 def _between(cover: FloatArray, whole: FloatArray, places: FloatArray, which: slice, out: FloatArray) -> None:

@@ -122,7 +122,7 @@ class Profile:
     def need_maps(self, explainer: Explainer, view: View, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""
         questions = len(view.rows)
-        for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
+        for _, rule in explainer.needs.passes.difference(*(other.needs.passes for other in done)):
             self.need(pass_kind(rule), questions)
         if explainer.needs.outputs and not any(other.needs.outputs for other in done):
             self.need("activate", len(np.unique(view.rows)))
