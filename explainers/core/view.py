@@ -27,14 +27,16 @@ class Needs:
             image itself.
         outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
         layers_alone: the rules whose pass it reads at those layers only; the pass need not go back to the image then.
+        biases: whether it reads the biases that the plain pass adds, with their gradients.
     """
 
     layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
     outputs: frozenset[str] = frozenset()
     layers_alone: frozenset[Rule] = frozenset()
+    biases: bool = False
 
     @classmethod
-    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True) -> Needs:
+    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True, biases: bool = False) -> Needs:
         """One differentiated pass, with these layers tapped.
 
         Args:
@@ -42,9 +44,10 @@ class Needs:
             rule: how gradients go back.
             image: whether it reads the image's gradient. Where no explainer does, the pass back ends at the lowest of
                 the layers that are tapped.
+            biases: whether it reads the biases that the pass adds; for the plain rule.
         """
         alone = bool(layers) and not image and INPUT_LAYER not in layers
-        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()))
+        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()), biases=biases)
 
     @classmethod
     def output(cls, *layers: str) -> Needs:
@@ -60,7 +63,8 @@ class Needs:
         for need in needs:
             for rule, layers in need.layers.items():
                 union[rule] = union.get(rule, frozenset()) | layers
-        return cls(union, frozenset().union(*(need.outputs for need in needs)), frozenset(union.keys() - to_image))
+        outputs = frozenset().union(*(need.outputs for need in needs))
+        return cls(union, outputs, frozenset(union.keys() - to_image), any(need.biases for need in needs))
 
 
 _NO_SAMPLE = 2**64 - 1  # ids of samples are smaller
@@ -130,7 +134,8 @@ class View:
         """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
         if rule not in self._derivatives:
             layers, image = self._needs.layers.get(rule, frozenset()), rule not in self._needs.layers_alone
-            found = self.network.differentiate(self.asked_images, self.labels, layers, rule, image=image)
+            biases = rule == "plain" and self._needs.biases
+            found = self.network.differentiate(self.asked_images, self.labels, layers, rule, image=image, biases=biases)
             self._derivatives[rule] = found
         return self._derivatives[rule]
 
