@@ -15,9 +15,14 @@ from .core.registry import Registry
 from .core.resize import resized, stretched
 from .core.together import Estimate
 from .core.view import Needs, View
+from .gradients.blur_ig import BlurIG
+from .gradients.full_grad import FullGrad
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
+from .gradients.guided_ig import GuidedIG
+from .gradients.idgi import IDGI
 from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
+from .gradients.xrai import XRAI
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
 from .imported_maps import ImportedMaps
@@ -27,8 +32,10 @@ from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
 from .perturbation.occlusion import Occlusion
+from .perturbation.partition_shap import PartitionSHAP
 from .perturbation.rise import RISE
 from .perturbation.rise_plus import RISEPlus
+from .perturbation.shapley_value_sampling import ShapleyValueSampling
 from .perturbation.superpixel_explanation import SuperpixelExplanation
 from .visual.overlay import saliency_to_image
 from .visual.visualization import visualize
@@ -42,7 +49,12 @@ EXPLAINERS = Registry(
         GuidedBackprop,
         Deconvolution,
         IntegratedGradients,
+        GuidedIG,
+        BlurIG,
+        IDGI,
+        XRAI,
         NoiseTunnel,
+        FullGrad,
         GuidedGradCAM,
         CAM,
         GradCAM,
@@ -62,6 +74,8 @@ EXPLAINERS = Registry(
         RISEPlus,
         LIME,
         KernelSHAP,
+        ShapleyValueSampling,
+        PartitionSHAP,
         RandomMap,
         CenterGaussian,
         SobelEdges,
@@ -72,13 +86,16 @@ EXPLAINERS = Registry(
 __all__ = [
     "CAM",
     "EXPLAINERS",
+    "IDGI",
     "ISCAM",
     "LIME",
     "RISE",
     "SSCAM",
+    "XRAI",
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "BlurIG",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
@@ -92,11 +109,13 @@ __all__ = [
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
+    "FullGrad",
     "GradCAM",
     "GradCAMpp",
     "Gradient",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "GuidedIG",
     "HiResCAM",
     "HierarchicalOcclusion",
     "ImportedMaps",
@@ -110,12 +129,14 @@ __all__ = [
     "NoiseTunnel",
     "Occlusion",
     "OoDNet",
+    "PartitionSHAP",
     "PixelAttribution",
     "RISEPlus",
     "RandomMap",
     "Registry",
     "Rule",
     "ScoreCAM",
+    "ShapleyValueSampling",
     "SmoothGradCAMpp",
     "SobelEdges",
     "SuperpixelExplanation",
