@@ -37,6 +37,8 @@ class Explainer(Configured, ABC):
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
     has maps of a run's samples alone, and none of changed images, is not ``recomputable``.
+    One each of whose questions needs many passes, one after the other, and which fills these with other questions, is
+    ``sequential``: a run gives it as many samples at a time as a pass has images.
     ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
     that.
 
@@ -52,6 +54,7 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
+    sequential: bool = False
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True

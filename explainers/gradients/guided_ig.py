@@ -48,6 +48,8 @@ class GuidedIG(PathMethod):
             baseline is malformed, or an empty list is given. Later, if a baseline does not fit the images.
     """
 
+    sequential = True
+
     def __init__(
         self,
         network: nn.Cell,

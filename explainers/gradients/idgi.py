@@ -44,7 +44,7 @@ class IDGI(PathAttribution):
             )
             raise TypeError(Problem.of("not-a-path-method", words, kind=type(explainer).__name__))
         super().__init__(explainer.network, name)
-        self.explainer = explainer
+        self.explainer, self.sequential = explainer, explainer.sequential
 
     def by_channel(self, view: View) -> FloatArray:
         return self._attributed(view)[0].astype(np.float32)

@@ -15,6 +15,7 @@ from tabulate import tabulate
 from explainrun.explainers.core.view import keyed_generator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmarking.sides.networks import resnet20
 from benchmarking.sides.torch_networks import RectifiedLinear6, torch_resnet20

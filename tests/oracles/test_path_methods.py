@@ -4,21 +4,20 @@ The ways differ by rounding where an input of a ReLU is near zero, so photos are
 on their way keep off it, as PyTorch alone sees them.
 """
 
-import warnings
-
 import numpy as np
 import pytest
 import saliency.core as saliency
 import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from mindspore import Tensor
+from pair import by_torch, map_of, shared_out
 from saliency.core import xrai as pairs_xrai
 from scipy.ndimage import gaussian_filter
 
 from explainrun.explainers import IDGI, XRAI, BlurIG, GuidedIG, IntegratedGradients, Network
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
 
-KEPT = 16
+KEPT, TRIED = 16, 100
 
 
 def off_kinks(torch_network, images, labels, ways):
@@ -41,38 +40,16 @@ def off_kinks(torch_network, images, labels, ways):
     return images[best], labels[best]
 
 
-def asking(gradients, places=None):
-    """What PAIR's methods call: gradients (N, C, H, W) of images, of which it knows (N, H, W, C)."""
-
-    def call(images, call_model_args=None, expected_keys=None):
-        given = np.float32(np.asarray(images)).transpose(0, 3, 1, 2)
-        if places is not None:
-            places.extend(given)
-        return {saliency.INPUT_OUTPUT_GRADIENTS: gradients(given).transpose(0, 2, 3, 1).astype(np.float64)}
-
-    return call
-
-
-def by_torch(torch_network, label):
-    def gradients(images):
-        inputs = torch.tensor(images, requires_grad=True)
-        torch_network(inputs)[:, int(label)].sum().backward()
-        return inputs.grad.numpy()
-
-    return gradients
+@pytest.fixture
+def tried(narrow):
+    """100 photos of 32 x 24, and their labels."""
+    images, labels = narrow
+    return images[:TRIED], labels[:TRIED]
 
 
 def by_mindspore(network, label):
     service = Network(network)
     return lambda images: service.differentiate(images, np.full(len(images), label)).input_gradient
-
-
-def theirs_of(method, image, gradients, places=None, **options):
-    """A map (C, H, W) of theirs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of np.quantile's old keyword
-        found = method.GetMask(image.transpose(1, 2, 0).astype(np.float64), asking(gradients, places), **options)
-    return found.transpose(2, 0, 1)
 
 
 def ours(explainer, images, labels):
@@ -86,19 +63,19 @@ def test_guided_ig_on_the_same_gradients(network, sixteen, agree):
     """Where the path leads depends on which gradients are smaller, so both get those of one framework."""
     images, labels = sixteen
     theirs = [
-        theirs_of(saliency.GuidedIG(), image, by_mindspore(network, label), **GUIDED).sum(axis=0)
+        map_of(saliency.GuidedIG(), image, by_mindspore(network, label), **GUIDED).sum(axis=0)
         for image, label in zip(images, labels, strict=True)
     ]
     mine = ours(GuidedIG(network, 6, 0.25, 0.1), images, labels)
     agree("GuidedIG", "saliency GuidedIG", mine, np.array(theirs), how="the same gradients")
 
 
-def test_guided_ig(network, torch_network, narrow, agree):
-    images, labels = (of[:100] for of in narrow)
+def test_guided_ig(network, torch_network, tried, agree):
+    images, labels = tried
     ways, maps = [], []
     for image, label in zip(images, labels, strict=True):
         way = []
-        maps.append(theirs_of(saliency.GuidedIG(), image, by_torch(torch_network, label), way, **GUIDED).sum(axis=0))
+        maps.append(map_of(saliency.GuidedIG(), image, by_torch(torch_network, label), way, **GUIDED).sum(axis=0))
         ways.append(np.stack(way))
     chosen, asked = off_kinks(torch_network, images, labels, ways)
     of_chosen = [next(map_ for map_, one in zip(maps, images, strict=True) if np.array_equal(one, image))
@@ -107,16 +84,16 @@ def test_guided_ig(network, torch_network, narrow, agree):
 
 
 @pytest.mark.parametrize("sqrt", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_blur_ig(network, torch_network, narrow, sqrt, agree):
+def test_blur_ig(network, torch_network, tried, sqrt, agree):
     steps, most = 6, 4.0
     places = np.arange(steps) * most / steps
     sigmas = np.sqrt(places) if sqrt else places
     ways = [[gaussian_filter(np.float64(image), (0, one, one), mode="constant") for one in sigmas]
-            for image in narrow[0]]  # fmt: skip
-    images, labels = off_kinks(torch_network, *narrow, ways)
+            for image in tried[0]]  # fmt: skip
+    images, labels = off_kinks(torch_network, *tried, ways)
     options = {"max_sigma": most, "steps": steps, "sqrt": sqrt}
     theirs = [
-        theirs_of(saliency.BlurIG(), image, by_torch(torch_network, label), **options).sum(axis=0)
+        map_of(saliency.BlurIG(), image, by_torch(torch_network, label), **options).sum(axis=0)
         for image, label in zip(images, labels, strict=True)
     ]
     mine = ours(BlurIG(network, steps, most, sqrt=sqrt), images, labels)
@@ -127,13 +104,13 @@ def way_to(image, cover, steps):
     return [cover + i / steps * (image - cover) for i in range(steps + 1)]
 
 
-@pytest.mark.parametrize("algorithm", ["full", "fast"])
-def test_xrai(network, torch_network, narrow, algorithm, agree):
+@pytest.mark.parametrize("algorithm", ["full", pytest.param("fast", marks=pytest.mark.long)])
+def test_xrai(network, torch_network, tried, algorithm, agree):
     steps = 4
     places = (np.polynomial.legendre.leggauss(steps)[0] + 1) / 2
     ways = [[end + place * (image - end) for end in (image.min(), image.max()) for place in places]
-            for image in narrow[0]]  # fmt: skip
-    images, labels = off_kinks(torch_network, *narrow, ways)
+            for image in tried[0]]  # fmt: skip
+    images, labels = (of[:8] for of in off_kinks(torch_network, *tried, ways))
     parameters = saliency.XRAIParameters(algorithm=algorithm)
     parameters.experimental_params["min_pixel_diff"] = 5
     theirs = []
@@ -154,32 +131,23 @@ def test_xrai(network, torch_network, narrow, algorithm, agree):
     agree("XRAI", "saliency XRAI", mine, np.array(theirs), how=f"{algorithm}, attributions by captum")
 
 
-def shared_out(torch_network, way, label):
-    """IDGI's algorithm along places of which the last is the image, (C, H, W)."""
-    inputs = torch.tensor(np.float32(way), requires_grad=True)
-    logits = torch_network(inputs)[:, int(label)]
-    logits.sum().backward()
-    squares, falls = inputs.grad[:-1].double() ** 2, logits.detach().double().diff()
-    return (squares * (falls / squares.sum((1, 2, 3)))[:, None, None, None]).sum(0).numpy()
-
-
-def test_idgi_on_the_straight_way(network, torch_network, narrow, agree):
+def test_idgi_on_the_straight_way(network, torch_network, tried, agree):
     steps = 6
-    images, labels = off_kinks(torch_network, *narrow, [way_to(image, 0.0, steps) for image in narrow[0]])
+    images, labels = off_kinks(torch_network, *tried, [way_to(image, 0.0, steps) for image in tried[0]])
     theirs = [shared_out(torch_network, way_to(image, 0.0, steps), label) for image, label in
               zip(images, labels, strict=True)]  # fmt: skip
     mine = ours(IDGI(IntegratedGradients(network, steps)), images, labels)
     agree("IDGI(IntegratedGradients)", "PyTorch's gradients", mine, np.array(theirs).sum(axis=1))
 
 
-def test_idgi_out_of_the_blur(network, torch_network, narrow, agree):
+def test_idgi_out_of_the_blur(network, torch_network, tried, agree):
     steps, most = 6, 4.0
 
     def way(image):
         sigmas = [most * (steps - i) / steps for i in range(steps + 1)]
         return [gaussian_filter(np.float64(image), (0, one, one), mode="constant") for one in sigmas]
 
-    images, labels = off_kinks(torch_network, *narrow, [way(image) for image in narrow[0]])
+    images, labels = off_kinks(torch_network, *tried, [way(image) for image in tried[0]])
     theirs = [shared_out(torch_network, way(image), label) for image, label in zip(images, labels, strict=True)]
     mine = ours(IDGI(BlurIG(network, steps, most)), images, labels)
     agree("IDGI(BlurIG)", "PyTorch's gradients", mine, np.array(theirs).sum(axis=1))
@@ -190,7 +158,7 @@ def test_idgi_on_the_guided_way(network, sixteen, agree):
     images, labels, theirs = *sixteen, []
     for image, label in zip(images, labels, strict=True):
         way, service = [], Network(network)
-        theirs_of(saliency.GuidedIG(), image, by_mindspore(network, label), way, **GUIDED)
+        map_of(saliency.GuidedIG(), image, by_mindspore(network, label), way, **GUIDED)
         found = service.differentiate(np.stack([*way, image]), np.full(len(way) + 1, label))
         squares = found.input_gradient[:-1].astype(np.float64) ** 2
         falls = np.diff(found.logits[:, label].astype(np.float64)) / squares.sum(axis=(1, 2, 3))

@@ -1,12 +1,11 @@
 """ShapleyValueSampling and PartitionSHAP against exact values on eight segments, and shap's partition explainer."""
 
 import warnings
-from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import ShapleyValues
+from enumeration import HIDE, eight, game, owen_values, shapley_values
 from mindspore import Tensor, nn
 
 from explainrun.explainers import PartitionSHAP, ShapleyValueSampling
@@ -17,56 +16,12 @@ with warnings.catch_warnings():
     import shap
 
 PHOTOS = 12
-HIDE = 0.0
-
-
-def eight(picture):
-    """Eight segments of unequal size and shape: quarters, each parted where it is brighter than its median."""
-    brightness, (rows, columns) = picture.mean(axis=2), np.indices(picture.shape[:2])
-    quarters = (rows > 0.4 * len(rows)) + 2 * (columns > 0.6 * columns.shape[1])
-    brighter = np.zeros(quarters.shape, int)
-    for quarter in range(4):
-        inside = quarters == quarter
-        brighter[inside] = brightness[inside] > np.median(brightness[inside])
-    return quarters + 4 * brighter
 
 
 @pytest.fixture
 def few(narrow):
     images, labels = narrow
     return images[:PHOTOS], labels[:PHOTOS]
-
-
-def probabilities(torch_network):
-    return lambda images: torch_network(images).softmax(1)
-
-
-def game(torch_network, image, label, segments):
-    """The probability of a label for each of the coalitions of segments, by their bits."""
-    coalitions = np.array(list(product((False, True), repeat=8)))[:, ::-1]
-    shown = coalitions[:, segments][:, None]
-    with torch.no_grad():
-        parts = [torch_network(torch.tensor(np.where(some, image, np.float32(HIDE)))).softmax(1)[:, int(label)]
-                 for some in np.array_split(shown, 8)]  # fmt: skip
-    return torch.cat(parts).numpy().astype(np.float64)
-
-
-def orders_of(tree, group=0):
-    """Every order of a group's segments in which its halves, and theirs, stay together."""
-    first, second = tree.halves[group].tolist()
-    if first < 0:
-        return [tuple(np.flatnonzero(tree.members[group]).tolist())]
-    pairs = [(one, other) for one in orders_of(tree, first) for other in orders_of(tree, second)]
-    return [order for one, other in pairs for order in (one + other, other + one)]
-
-
-def owen_values(says, tree):
-    """The mean over those orders of what each segment adds."""
-    orders, found = orders_of(tree), np.zeros(8)
-    for order in orders:
-        bits = np.cumsum([0, *(2**segment for segment in order)])
-        found[list(order)] += np.diff(says[bits]) / len(orders)
-    return found
 
 
 def seen(explainer, library, mine, theirs, agree, **how):
@@ -139,15 +94,10 @@ def test_partition_shap_by_shap(network, torch_network, few, samples, agree):
 def test_shapley_value_sampling(network, torch_network, few, agree):
     """Draws: off by 0.8 standard errors in the mean of a normal distribution, and hardly ever by more than 4."""
     images, labels = few
-    explainer = ShapleyValueSampling(network, nn.Softmax(), 400, segmentation=eight, hide_color=HIDE)
+    explainer = ShapleyValueSampling(network, nn.Softmax(), 10_000, segmentation=eight, hide_color=HIDE)
     found, kept = explainer.explain(Tensor(images), Tensor(labels.astype(np.int32))), []
-    method = ShapleyValues(probabilities(torch_network))
     for one, image, label in zip(found, images, labels, strict=True):
-        exact = method.attribute(
-            torch.tensor(image[None]), HIDE, int(label), feature_mask=torch.tensor(one.segments)[None, None],
-            perturbations_per_eval=16,
-        ).numpy()[0, 0]  # fmt: skip
-        exact = np.array([exact[one.segments == segment][0] for segment in range(8)])
+        exact = shapley_values(game(torch_network, image, label, one.segments))
         if np.abs(exact).max() > 1e-3:  # of some photos the network is too sure
             kept.append((one.weights, exact, one.errors))
     weights, exact, errors = np.array(kept).swapaxes(0, 1)
@@ -156,5 +106,5 @@ def test_shapley_value_sampling(network, torch_network, few, agree):
     assert off.max() < 4.5
     assert 0.5 < off.mean() < 1.1
     allowed = float((4 * errors / np.abs(exact).max(axis=1, keepdims=True)).max())
-    how = "400 orders of eight segments; allowed are 4 standard errors"
-    agree("ShapleyValueSampling", "captum ShapleyValues", weights, exact, round(allowed, 3), how=how)
+    how = "10,000 orders of eight segments; allowed are 4 standard errors"
+    agree("ShapleyValueSampling", "PyTorch's probabilities", weights, exact, round(allowed, 3), how=how)
