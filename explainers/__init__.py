@@ -17,12 +17,17 @@ from .core.resize import resized, stretched
 from .core.sample_pool import PooledSamples, SamplePool
 from .core.together import Estimate
 from .core.view import Needs, View
+from .gradients.blur_ig import BlurIG
 from .gradients.contrast import Contrast
 from .gradients.deep_lift import DeepLift, DeepLiftShap
 from .gradients.expected_gradients import ExpectedGradients
+from .gradients.full_grad import FullGrad
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
+from .gradients.guided_ig import GuidedIG
+from .gradients.idgi import IDGI
 from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
+from .gradients.xrai import XRAI
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
 from .imported_maps import ImportedMaps
@@ -32,8 +37,10 @@ from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
 from .perturbation.occlusion import Occlusion
+from .perturbation.partition_shap import PartitionSHAP
 from .perturbation.rise import RISE
 from .perturbation.rise_plus import RISEPlus
+from .perturbation.shapley_value_sampling import ShapleyValueSampling
 from .perturbation.superpixel_explanation import SuperpixelExplanation
 from .visual.overlay import saliency_to_image
 from .visual.visualization import visualize
@@ -52,6 +59,11 @@ EXPLAINERS = Registry(
         DeepLiftShap,
         NoiseTunnel,
         Contrast,
+        GuidedIG,
+        BlurIG,
+        IDGI,
+        XRAI,
+        FullGrad,
         GuidedGradCAM,
         CAM,
         GradCAM,
@@ -71,6 +83,8 @@ EXPLAINERS = Registry(
         RISEPlus,
         LIME,
         KernelSHAP,
+        ShapleyValueSampling,
+        PartitionSHAP,
         RandomMap,
         CenterGaussian,
         SobelEdges,
@@ -81,14 +95,17 @@ EXPLAINERS = Registry(
 __all__ = [
     "CAM",
     "EXPLAINERS",
+    "IDGI",
     "ISCAM",
     "LIME",
     "RISE",
     "SSCAM",
+    "XRAI",
     "AblationCAM",
     "Activation",
     "ActivationMap",
     "Against",
+    "BlurIG",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
@@ -106,11 +123,13 @@ __all__ = [
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
+    "FullGrad",
     "GradCAM",
     "GradCAMpp",
     "Gradient",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "GuidedIG",
     "HiResCAM",
     "HierarchicalOcclusion",
     "ImportedMaps",
@@ -125,6 +144,7 @@ __all__ = [
     "NoiseTunnel",
     "Occlusion",
     "OoDNet",
+    "PartitionSHAP",
     "PixelAttribution",
     "PooledSamples",
     "RISEPlus",
@@ -133,6 +153,7 @@ __all__ = [
     "Rule",
     "SamplePool",
     "ScoreCAM",
+    "ShapleyValueSampling",
     "SmoothGradCAMpp",
     "SobelEdges",
     "SuperpixelExplanation",

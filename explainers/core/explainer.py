@@ -39,6 +39,8 @@ class Explainer(Configured, ABC):
     has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One that explains whatever a
     view asks about, also where that is a sum of logits (``view.derivatives``, ``view.layer``, ``view.differentiate``,
     ``view.asked_values``), is ``contrastable``.
+    One each of whose questions needs many passes, one after the other, and which fills these with other questions, is
+    ``sequential``: a run gives it as many samples at a time as a pass has images.
     ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
     that.
 
@@ -54,6 +56,7 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
+    sequential: bool = False
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True

@@ -68,16 +68,18 @@ class Needs:
             image itself.
         outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
         layers_alone: the rules whose pass it reads at those layers only; the pass need not go back to the image then.
+        biases: whether it reads the biases that the plain pass adds, with their gradients.
         weighed: for each sum of logits that it asks about, what it asks of the passes of that.
     """
 
     layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
     outputs: frozenset[str] = frozenset()
     layers_alone: frozenset[Rule] = frozenset()
+    biases: bool = False
     weighed: Mapping[LogitWeights, Needs] = field(default_factory=dict)
 
     @classmethod
-    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True) -> Needs:
+    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True, biases: bool = False) -> Needs:
         """One differentiated pass, with these layers tapped.
 
         Args:
@@ -85,9 +87,10 @@ class Needs:
             rule: how gradients go back.
             image: whether it reads the image's gradient. Where no explainer does, the pass back ends at the lowest of
                 the layers that are tapped.
+            biases: whether it reads the biases that the pass adds; for the plain rule.
         """
         alone = bool(layers) and not image and INPUT_LAYER not in layers
-        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()))
+        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()), biases=biases)
 
     @classmethod
     def output(cls, *layers: str) -> Needs:
@@ -125,5 +128,6 @@ class Needs:
             union,
             frozenset().union(*(need.outputs for need in needs)),
             frozenset(union.keys() - to_image),
+            any(need.biases for need in needs),
             {one: cls.together(need.weighed[one] for need in needs if one in need.weighed) for one in sums},
         )

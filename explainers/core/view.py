@@ -89,7 +89,10 @@ class View:
         """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
         if rule not in self._derivatives:
             layers, image = self._needs.layers.get(rule, frozenset()), rule not in self._needs.layers_alone
-            found = self.network.differentiate(self.asked_images, self.targets, layers, rule, image=image)
+            biases = rule == "plain" and self._needs.biases
+            found = self.network.differentiate(
+                self.asked_images, self.targets, layers, rule, image=image, biases=biases
+            )
             self._derivatives[rule] = found
         return self._derivatives[rule]
 

@@ -11,6 +11,7 @@ from mindspore import Tensor
 from ..core.call_options import CallOptions
 from ..core.explainer import view_of_call
 from ..core.measured_size import PassSize
+from ..core.together import Estimate
 from ..network import DEFAULT_PASS_SIZE, Jit, Output
 from ..network.tensors import FloatArray
 from .gradient import PixelAttribution, summed_over_channels
@@ -58,3 +59,8 @@ class CompleteAttribution(PixelAttribution):
         view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
         maps, errors = self.estimate(view)
         return Tensor(maps[place]), np.asarray(errors)[place]
+
+    def with_errors(self, attributed: npt.NDArray[np.float64], falls: npt.NDArray[np.float64]) -> Estimate:
+        """The maps of values (Q, C, H, W), and how far their sums are off these falls (Q,)."""
+        maps = self.reduced(attributed.astype(np.float32))
+        return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - falls)

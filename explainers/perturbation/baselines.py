@@ -36,6 +36,18 @@ def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
     return float(values) if values.ndim == 0 else values.astype(np.float32)
 
 
+def checked_baselines(baselines: Any, name: str = "baselines") -> tuple[Baseline, ...]:
+    """One baseline, or those of a list.
+
+    Raises:
+        ValueError: if one is something else, or the list is empty.
+    """
+    several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
+    if not several:
+        raise ValueError(f"{name} must hold at least one, got an empty list")
+    return tuple(checked_baseline(baseline, name) for baseline in several)
+
+
 def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:
     """Make sure that a baseline can cover images (C, H, W).
 

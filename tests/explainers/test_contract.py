@@ -8,7 +8,7 @@ import pytest
 from mindspore import Tensor
 
 import explainrun.explainers
-from explainrun.explainers import EXPLAINERS, OoDNet
+from explainrun.explainers import EXPLAINERS, GuidedIG, OoDNet
 from explainrun.testing import EXPLAINER_RULES, OfNetwork
 
 OWN = [name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")]
@@ -32,11 +32,17 @@ ARGUMENTS = {
     "num_samples": 14,
     "segmentation": lambda image: np.add.outer(2 * (np.arange(len(image)) > 4), np.arange(image.shape[1]) > 9),
     "steps": 3,
+    "max_sigma": 2.0,
     "nt_samples": 2,
     "window": (5, 4),
     "ood_net": OfNetwork(ood_net),
 }
-FEW = {"SSCAM": {"num_samples": 2}, "ISCAM": {"num_samples": 2}, "SmoothGradCAMpp": {"num_samples": 2}}
+FEW = {
+    "IDGI": {"explainer": OfNetwork(lambda network: GuidedIG(network, steps=3))},
+    "SSCAM": {"num_samples": 2},
+    "ISCAM": {"num_samples": 2},
+    "SmoothGradCAMpp": {"num_samples": 2},
+}
 
 
 def arguments(name):

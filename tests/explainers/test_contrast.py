@@ -7,6 +7,7 @@ from mindspore import Tensor, nn
 from explainrun.explainers import (
     CAM,
     EXPLAINERS,
+    IDGI,
     Against,
     Contrast,
     EigenCAM,
@@ -58,6 +59,9 @@ ARGUMENTS = {
     "GuidedBackprop": {},
     "Deconvolution": {},
     "IntegratedGradients": {"steps": 3},
+    "GuidedIG": {"steps": 3},
+    "BlurIG": {"steps": 3, "max_sigma": 2},
+    "FullGrad": {},
     "ExpectedGradients": {"baselines": IMAGES[1:], "num_samples": 4},
     "DeepLift": {"baselines": 0.5},
     "DeepLiftShap": {"baselines": IMAGES[1:]},
@@ -86,7 +90,15 @@ def test_as_for_a_network_whose_logit_is_the_difference(name):
 
 def test_what_says_that_it_is_contrastable_is_compared():
     claiming = {name for name in EXPLAINERS if getattr(EXPLAINERS[name], "contrastable", False) is True}
-    assert claiming - {"CAM"} <= set(ARGUMENTS)
+    assert claiming - {"CAM", "IDGI"} <= set(ARGUMENTS)  # these have tests of their own
+
+
+def test_steps_on_a_path_are_shared_out_as_for_a_network_whose_logit_is_the_difference():
+    network = TinyClassifier()
+    found = Contrast(IDGI(IntegratedGradients(network, steps=4)), against=3)(Tensor(IMAGES), [0, 1, 2]).asnumpy()
+    for row, label in enumerate((0, 1, 2)):
+        alike = IDGI(IntegratedGradients(Difference(network, label, 3), steps=4))(Tensor(IMAGES), 0).asnumpy()[row, 0]
+        np.testing.assert_allclose(found[row, 0], alike, atol=1e-5 * np.abs(alike).max())
 
 
 def test_methods_that_are_linear_in_the_gradient():

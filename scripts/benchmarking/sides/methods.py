@@ -13,7 +13,20 @@ from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
 from ..images import images_of, squares
-from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, CURVES, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
+from ..rows import (
+    AXIOMATIC,
+    BESIDE,
+    CHANNELS,
+    CONTROLS,
+    CURVES,
+    LAYERS,
+    PATHS,
+    PERTURBATIONS,
+    RANDOMIZATION,
+    STABILITY,
+    SUPERPIXELS,
+    Row,
+)
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
 from ..subjects import CONFIGS, Subject
@@ -45,8 +58,13 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     """The explainer of a row, with the options that its section wants."""
     name, activation = row.method, activation_of(subject)
     options: dict[str, Any] = {"layer": subject.layer} if name in (*LAYERS, *CHANNELS) else {}
-    if name in ("LIME", "KernelSHAP"):
-        return _made(name, network, activation, num_samples=subject.copies, segmentation=squares)
+    if name in SUPERPIXELS:
+        samples = max(1, subject.copies // 64) if name == "ShapleyValueSampling" else subject.copies  # orders of 64
+        return _made(name, network, activation, num_samples=samples, segmentation=squares)
+    if name in PATHS:
+        around = _made("IntegratedGradients", network, steps=subject.copies) if name == "IDGI" else network
+        steps = {"IDGI": {}, "XRAI": {"steps": max(1, subject.copies // 2)}}  # XRAI's from two baselines
+        return _made(name, around, **steps.get(name, {"steps": subject.copies}))
     if name in PERTURBATIONS:
         return _hiding(row, subject, network)
     if name == "NoiseTunnel":
@@ -94,7 +112,7 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
     """How many samples an explainer is asked about, and for which labels of each."""
     if method in CHANNELS:
         return samples_of_channels(method, subject), "truth"
-    if method in (*PERTURBATIONS, "IntegratedGradients"):
+    if method in (*PERTURBATIONS, *PATHS, "IntegratedGradients"):
         return subject.few, "predicted"
     if method in CONTROLS:
         return subject.many, "truth"
