@@ -16,6 +16,7 @@ from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
 from ..network import INPUT_LAYER, Derivatives, Network, Rule, asked_columns, layer_outputs
 from ..network.tensors import FloatArray, IntArray
+from .sample_pool import PooledSamples, SamplePool
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,14 @@ class View:
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
         outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
         changed_copies: whether they are copies of samples that were changed.
+        pool: what gives the first so many samples of the dataset; None where there is no dataset.
 
     Attributes:
         of_samples: whether the images are samples as a dataset gave them, by their ids: not those of a direct call,
             which names none, nor changed copies.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four are options with defaults, to be given by name
         self,
         network: Network,
         images: FloatArray,
@@ -101,13 +103,14 @@ class View:
         logits: FloatArray | Callable[[], FloatArray] | None = None,
         outputs: Mapping[str, FloatArray] | None = None,
         changed_copies: bool = False,
+        pool: Callable[[int], PooledSamples] | None = None,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
         self.of_samples = sample_ids is not None and not changed_copies
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
         self._derivatives: dict[Rule, Derivatives] = {}
-        self._outputs = outputs
+        self._outputs, self._pool = outputs, pool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -160,6 +163,7 @@ class View:
             seed=self._seed,
             logits=lambda: self.logits,
             changed_copies=not self.of_samples,
+            pool=self._pool,
         )
 
     def with_images(
@@ -193,6 +197,7 @@ class View:
             seed=self._seed,
             logits=logits,
             changed_copies=True,
+            pool=self._pool,
         )
 
     parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
@@ -241,6 +246,20 @@ class View:
         places = [self.questions_about(row) for row in rows]
         found = asked_columns(parts, counts, [self.labels[of_image] for of_image in places])
         yield from zip(rows, places, found, strict=True)
+
+    def pooled(self, pool: SamplePool) -> PooledSamples:
+        """The samples that a pool stands for.
+
+        Raises:
+            ValueError: if there is no dataset, as in a direct call.
+        """
+        if self._pool is None:
+            words = (
+                "a pool is the first {size:plural sample} of a run's dataset, and a direct call knows no dataset; give "
+                "the images themselves, an array (K, C, H, W)"
+            )
+            raise ValueError(Problem.of("pool-without-dataset", words, size=pool.size))
+        return self._pool(pool.size)
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""

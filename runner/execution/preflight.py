@@ -84,7 +84,8 @@ def preflight_check(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        problems.append(Problem.from_error(error))
+        if str(error) not in problems:  # as a sample of a pool
+            problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
     problems += sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()

@@ -19,9 +19,10 @@ from ...explainers.core.view import Needs
 from ...explainers.network import DEFAULT_PASS_SIZE, Network
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
+from ..data.dataset_pool import DatasetPool
 from ..data.direct import Data
 from ..data.samples import sample_count
-from ..problems import PlanError, problem_of
+from ..problems import PlanError, SampleError, problem_of
 from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
 from .options import SETTINGS, UNCOMPARED, RunOptions
@@ -55,6 +56,7 @@ class Plan:
         measured_size: images per pass, where the options leave that to a measurement which was made.
         record: what is written of it, where it was made from what a folder says and not from what users give; its
             explainers and metrics are those of the record, by name.
+        pool: what gives the first so many samples of the dataset, for explainers and metrics that compare with them.
         asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
     """
 
@@ -75,6 +77,7 @@ class Plan:
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     measured_size: int | None = None
     record: PlanRecord | None = None
+    pool: DatasetPool | None = None
     asks_network: bool = True
 
     def opened(self) -> Network:
@@ -224,7 +227,7 @@ class Plan:
     @cached_property
     def _described(self) -> tuple[dict[str, Any], list[Problem]]:
         """What users made, described; and a sentence on each part that cannot be."""
-        description, problems = Description(self.network), list[Problem]()
+        description, problems = Description(self.network, self.pool), list[Problem]()
 
         def tried(what: str, describe: Callable[[Any], Any], thing: Any) -> Any:
             try:
@@ -239,7 +242,9 @@ class Plan:
                         instead=_DESCRIBABLE,
                     )
                 )
-                return None
+            except SampleError as error:  # of a pool
+                problems.append(Problem.from_error(error))
+            return None
 
         options, search = description.component_options, self.hierarchical_occlusion
         parts = {
