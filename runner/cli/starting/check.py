@@ -12,7 +12,6 @@ import click
 from tabulate import tabulate
 
 from ....summary_format.plural import plural
-from ..inspection_report.text import duration, size
 from ..process.errors import interrupted_by_sigterm, reported_errors, setting
 from ..process.standard_streams import echo_or_exit
 
@@ -91,6 +90,8 @@ _OF_FOLDER = {
 
 def _lines(found: Forecast, start: float, folder: str) -> list[str]:
     """A forecast in words."""
+    from ..inspection_report.text import duration, size  # noqa: PLC0415 - NumPy
+
     rows = [
         (kind, f"{'about ' if kind in found.estimated else ''}{count:,}", found.pass_seconds.get(kind, 0.0))
         for kind, count in sorted(found.passes.items(), key=lambda item: -item[1])
