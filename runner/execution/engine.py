@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -81,7 +82,7 @@ def execute(
         if begun is None:
             begun = _begun(plan, decision, network=network, profile=profile, stopping=stopping, lock=lock)
         before = _seconds(costs_before(begun.run.state())) + _seconds(earlier)
-        results = _go(begun, network=network, profile=profile, stopping=stopping, lock=lock)
+        results = work_through(begun, network=network, profile=profile, stopping=stopping, lock=lock)
         lock.check()
         clear(begun.run, results, replaces=decision.replaces, prune=prune, known=begun.earlier.archives)
         result = RunResult.of(results, plan.summary_dir, before + time.monotonic() - began)
@@ -134,6 +135,20 @@ def _begun(
     """
     if decision.problems:
         raise PlanError([*decision.problems, *plan_problems(plan)])
+    preflight = examined(plan, network, profile, stopping)
+    plan, state = preflight.plan, state_of(preflight, network, replaces=decision.replaces)
+    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
+    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
+    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
+    return Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
+
+
+def examined(plan: Plan, network: Network, profile: Profile, stopping: Stopping) -> PreflightResult:
+    """A new run's plan and first batch, looked at; nothing is written.
+
+    Raises:
+        PlanError: with all that is wrong.
+    """
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
     if plan.measures_size:
         with profile.timed("measuring pass sizes"):
@@ -145,20 +160,26 @@ def _begun(
         raise PlanError(preflight.problems)
     report_doubts(plan, preflight.doubts)
     stopping.check()
-    plan = preflight.plan
-    state = {
-        "plan": plan.described.raw,
+    return preflight
+
+
+def state_of(preflight: PreflightResult, network: Network, *, replaces: bool) -> dict[str, Any]:
+    """What the folder of a new run says of it, for later starts.
+
+    Args:
+        preflight: what looking at its plan gave.
+        network: where that ran.
+        replaces: whether the runs that its folder holds go once it is finished.
+    """
+    return {
+        "plan": preflight.plan.described.raw,
         "begins": preflight.begins,
         "compiled": preflight.compiled,
         "dropout": asdict(network.dropout),
         "probe": preflight.probe and preflight.probe.to_jsonable(),
         "doubts": {doubt.code: doubt for doubt in preflight.doubts},
-        "replaces": decision.replaces,
+        "replaces": replaces,
     }
-    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
-    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
-    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
-    return Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
 
 
 def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repeated: int) -> None:
@@ -178,7 +199,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repea
     need_inference(profile, plan, len(preflight.first.samples))
 
 
-def _go(begun: Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
+def work_through(begun: Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
     """Do what is left of a run; gives what it came to.
 
     Raises:

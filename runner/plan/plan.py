@@ -155,6 +155,10 @@ class Plan:
         """The plan with the pass size that was measured."""
         return self._replaced(measured_size=size)
 
+    def tried_in(self, folder: Path, samples: int) -> Plan:
+        """The plan of a trial: of so many first samples, in another folder."""
+        return self._replaced(summary_dir=folder, limit=samples)
+
     def _replaced(self, **parts: Any) -> Plan:
         """The plan with what was chosen, described as before.
 

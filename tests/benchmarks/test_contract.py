@@ -31,7 +31,7 @@ class TestContract:
         rule(METRICS[name], **arguments(name))
 
     def test_documented(self, name, repository):
-        assert f"| `{name}(" in (repository / "README.md").read_text("utf-8")
+        assert f"| `{name}(" in (repository / "docs" / "reference" / "metrics.md").read_text("utf-8")
         assert METRICS[name].__doc__.split("\n")[0].endswith((".", ":", ";"))
 
 

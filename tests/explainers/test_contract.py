@@ -63,7 +63,7 @@ class TestContract:
         rule(EXPLAINERS[name], **arguments(name))
 
     def test_documented(self, name, repository):
-        assert f"`{name}(" in (repository / "README.md").read_text("utf-8")
+        assert f"`{name}(" in (repository / "docs" / "reference" / "explainers.md").read_text("utf-8")
         text = EXPLAINERS[name].__doc__
         assert text.split("\n")[0].endswith((".", ":", ";"))
         assert names_a_year(text)  # the paper's
