@@ -1,5 +1,7 @@
 """Axioms by hand: sums of maps, shifts of the input, and pixels without a role."""
 
+import weakref
+
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
@@ -178,15 +180,19 @@ class TestInputInvariance:
         assert made["shift trial"] == 4
         np.testing.assert_array_equal(together, again)
 
-    def test_what_one_metric_found_is_not_the_next_ones(self, linear):
-        """Each scores one explanation alone and is gone, so that the next may lie at its place in memory."""
+    def test_a_metric_lives_as_long_as_what_is_kept_for_its_peers(self, linear):
+        """Or another one, which might lie at its place in memory, would be given its scores."""
         network = linear(WEIGHTS)
-        explanations = explained(network, [Gradient(network), InputXGradient(network)])
-        shifts = [1.0 + number for number in range(6)]
-        scores = [InputInvariance(shift).score(explanations[number % 2]) for number, shift in enumerate(shifts)]
-        for number, shift in enumerate(shifts):
-            (alone,) = explained(network, [(Gradient, InputXGradient)[number % 2](network)])
-            np.testing.assert_array_equal(scores[number], InputInvariance(shift).score(alone))
+        one, other = explained(network, [Gradient(network), InputXGradient(network)])
+        metric = InputInvariance()
+        metric.score(one)
+        kept = weakref.ref(metric)
+        del metric
+        assert kept() is not None
+        assert (InputInvariance(3.0).score(other) > 2 * kept().score(other)).all()
+        one.release()
+        other.release()
+        assert kept() is None
 
     def test_options_are_checked(self, raising):
         with raising(ValueError, "shift-zero"):

@@ -324,10 +324,16 @@ class TestScores:
 
     def test_images_that_are_not_asked_about_take_no_passes(self, two_channels):
         """Of three images one is asked about: ScoreCAM looks at a layer's output for it, under either change."""
-        network = two_channels()
+
+        class Noting(ScoreCAM):
+            def attribute(self, view):
+                shown.append(len(view.images))
+                return super().attribute(view)
+
+        network, shown = two_channels(), []
         images = np.random.default_rng(4).normal(size=(3, 1, 2, 4)).astype(np.float32)
         for metric in (ModelParameterRandomization("independent"), InputInvariance()):
-            explainer, needed = ScoreCAM(network, "relu"), {}
+            explainer, needed = Noting(network, "relu"), {}
             view = View(Network(network, fill=True), images, np.array([1]), np.array([0]), needs=explainer.needs)
             (explanation,) = explained(view, [explainer], needed)
             assert view.logits.shape == (3, 2)  # which runs know
@@ -336,6 +342,7 @@ class TestScores:
             asked = {kind: count for kind, count in view.network.passes.images.items() if kind in needed}
             assert needed == asked
             assert needed["activate"] == (2 if isinstance(metric, ModelParameterRandomization) else 1)
+        assert shown == [3, 1, 1, 3, 1]
 
     def test_one_that_looks_at_predictions_gets_those_of_the_random_network(self):
         network, needed = TwoLayers(), {}
