@@ -36,7 +36,14 @@ ARGUMENTS = {
     "window": (5, 4),
     "ood_net": OfNetwork(ood_net),
 }
-FEW = {"SSCAM": {"num_samples": 2}, "ISCAM": {"num_samples": 2}, "SmoothGradCAMpp": {"num_samples": 2}}
+OTHERS = np.random.default_rng(8).normal(size=(2, 3, 12, 16)).astype(np.float32)  # what images are compared with
+FEW = {
+    "ExpectedGradients": {"baselines": OTHERS},
+    "DeepLiftShap": {"baselines": OTHERS},
+    "SSCAM": {"num_samples": 2},
+    "ISCAM": {"num_samples": 2},
+    "SmoothGradCAMpp": {"num_samples": 2},
+}
 
 
 def arguments(name):
