@@ -46,8 +46,8 @@ class Against:
 
     def __post_init__(self) -> None:
         if not (self.other == HIGHEST if isinstance(self.other, str) else is_whole(self.other) and self.other >= 0):
-            words = "against must be a label, a whole number from 0, or {highest!r}, got {given!r}"
-            raise ValueError(Problem.of("against-malformed", words, highest=HIGHEST, given=self.other))
+            words = "against must be a label, a whole number from 0, or {word!r}, got {given!r}"
+            raise ValueError(Problem.of("against-malformed", words, word=HIGHEST, given=self.other))
 
     def weights(self, logits: FloatArray, labels: IntArray) -> FloatArray:
         own, classes = one_hot(labels, logits.shape[1]), logits.shape[1]

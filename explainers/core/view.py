@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
 from ..network import Derivatives, Network, Rule, asked_columns, layer_outputs
 from ..network.tensors import FloatArray, IntArray, Targets, check_labels
-from .needs import LogitWeights, Needs
+from .needs import LogitWeights
+from .needs import Needs as Needs  # noqa: PLC0414 - others take it from here
 from .sample_pool import PooledSamples, SamplePool
 
+Floats = TypeVar("Floats", bound=np.floating[Any])
 _NO_SAMPLE = 2**64 - 1  # ids of samples are smaller
 
 
@@ -115,7 +117,9 @@ class View:
         """What each question asks about: its label (Q,), or weights (Q, classes) of a sum of logits."""
         return self.labels if self._weights is None else self._weights
 
-    def asked_values(self, values: FloatArray, questions: slice | IntArray = slice(None)) -> FloatArray:
+    def asked_values(
+        self, values: npt.NDArray[Floats], questions: slice | IntArray = slice(None)
+    ) -> npt.NDArray[Floats]:
         """What questions ask about of values that there are for all classes, such as logits.
 
         Args:
@@ -129,10 +133,12 @@ class View:
             ValueError: if a label is out of range.
         """
         if self._weights is not None:
-            return np.stack([np.tensordot(*one, 1) for one in zip(self._weights[questions], values, strict=True)])
+            sums = [np.tensordot(*one, 1) for one in zip(self._weights[questions], values, strict=True)]
+            return np.array(sums, values.dtype)
         labels = self.labels[questions]
         check_labels(labels, values.shape[1])
-        return values[np.arange(len(labels)), labels]
+        found: npt.NDArray[Floats] = values[np.arange(len(labels)), labels]
+        return found
 
     def weighed(self, weights: LogitWeights) -> View:
         """A view that asks about a sum of logits where this one asks about the label's alone.

@@ -11,8 +11,8 @@ from mindspore import nn
 
 from ..core.together import Estimate
 from ..core.view import View
-from ..network.rescaled import RESCALE, Pair, images_of_pairs, rescaled_by_pass
 from ..network.tensors import FloatArray
+from ..network.variants.rescaled import RESCALE, Pair, images_of_pairs, rescaled_by_pass
 from .complete_attribution import CompleteAttribution
 from .references import Baselines, References
 

@@ -153,8 +153,8 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None, ends: Sequence[in
     shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
     wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
     size, classes = plan.batch_size, len(plan.class_names)
-    samples = read_samples(plan.dataset, classes, plan.limit, size, wanted, tolerant=tolerant)
-    samples = of_one_size(stood_in_for(samples), check)
+    given = read_samples(plan.dataset, classes, plan.limit, size, wanted, tolerant=tolerant)
+    samples = of_one_size(stood_in_for(given), check)
     check()
     first_pass_samples, skipped = list(islice(samples, first_pass)), dict[str, str]()
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))

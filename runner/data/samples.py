@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -95,7 +95,7 @@ def read_samples(
     wanted: Callable[[int], bool] | None = None,
     *,
     tolerant: bool = False,
-) -> Iterator[Sample]:
+) -> Generator[Sample, None, None]:
     """The samples of a dataset in order, reading its source once.
 
     MindSpore reads ahead in threads of its own, so of a source somewhat more than the limit is read. (``Dataset.take``

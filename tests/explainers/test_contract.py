@@ -37,7 +37,10 @@ ARGUMENTS = {
     "window": (5, 4),
     "ood_net": OfNetwork(ood_net),
 }
+OTHERS = np.random.default_rng(8).normal(size=(2, 3, 12, 16)).astype(np.float32)  # what images are compared with
 FEW = {
+    "ExpectedGradients": {"baselines": OTHERS},
+    "DeepLiftShap": {"baselines": OTHERS},
     "IDGI": {"explainer": OfNetwork(lambda network: GuidedIG(network, steps=3))},
     "SSCAM": {"num_samples": 2},
     "ISCAM": {"num_samples": 2},

@@ -19,9 +19,9 @@ from explainrun.explainers import (
     View,
 )
 from explainrun.explainers.core.view import keyed_generator
-from explainrun.explainers.network import rescaled
 from explainrun.explainers.network.backward import rescale
-from explainrun.explainers.network.rescaled import images_of_pairs, packed
+from explainrun.explainers.network.variants import rescaled
+from explainrun.explainers.network.variants.rescaled import images_of_pairs, packed
 
 pytestmark = pytest.mark.skipif(not hasattr(ms, "MsDispatchMode"), reason="MindSpore 2.10 shows what runs")
 

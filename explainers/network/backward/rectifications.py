@@ -33,7 +33,7 @@ _BRANCHES = 4  # of a stacked tensor that are looked at one by one
 
 _log = logging.getLogger("explainrun")
 FloatArray = npt.NDArray[np.floating[Any]]
-_Dispatch = Dispatch  # which a test takes away
+_Dispatch: Any = Dispatch  # which a test takes away
 
 
 class Treated(nn.Cell):

@@ -58,7 +58,7 @@ _OWN = "has a gradient of its own, from a bprop or no_grad"
 _MIXED = "holds rows of several images in one"
 
 
-class Rescaling(Dispatch):  # type: ignore[misc]  # MindSpore has no types
+class Rescaling(Dispatch):
     """Within, what runs on images beside their references goes back by the rule.
 
     Args:
@@ -105,7 +105,7 @@ class Rescaling(Dispatch):  # type: ignore[misc]  # MindSpore has no types
         if not self._treating and self.refused is None:
             given = [*args, *(kwargs or {}).values()]
             why = self._why_not(func.name, given)
-            self.refused = why and (func.name, why, list(calling_cells()))
+            self.refused = None if why is None else (func.name, why, list(calling_cells()))
         return result
 
     def reaches(self, argument: Any) -> bool:

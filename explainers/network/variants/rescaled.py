@@ -11,14 +11,14 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ...summary_format.problem import Problem
-from .backward.dispatch import Dispatch
-from .backward.rescale import Rescaling, refusal
-from .graphs.compiling import compiled_part
-from .passes import PassMaker
-from .rows import filled_up, tolerance
-from .taps import differentiated
-from .tensors import FloatArray, Targets, as_array, logit_weights, require_pynative
+from ....summary_format.problem import Problem
+from ..backward.dispatch import Dispatch
+from ..backward.rescale import Rescaling, refusal
+from ..graphs.compiling import compiled_part
+from ..passes import PassMaker
+from ..rows import filled_up, tolerance
+from ..taps import differentiated
+from ..tensors import FloatArray, Targets, as_array, logit_weights, require_pynative
 
 RESCALE = "rescale"
 _INCOMPLETE = 100  # times what rounding may make of logits
@@ -200,10 +200,10 @@ def _check_complete(network: Service, rescaled: Rescaled, weights: FloatArray) -
     if (apart > _INCOMPLETE * tolerance(network.type) * scale).any():
         words = (
             "the rescale rule does not hold for {network}: of a change of its logits by {fall:.3g} the image accounts "
-            "for {found:.3g}; something runs that MindSpore does not show; take IntegratedGradients"
+            "for {accounted:.3g}; something runs that MindSpore does not show; take IntegratedGradients"
         )
         worst = int((apart / scale).argmax())
-        values = {"fall": float(falls[worst]), "found": float(parts[worst].sum())}
+        values = {"fall": float(falls[worst]), "accounted": float(parts[worst].sum())}
         raise ValueError(Problem.of("rescale-incomplete", words, network=type(network.cell).__name__, **values))
 
 
