@@ -19,7 +19,7 @@ _ENDED = 1e-15  # a deviation that blurs nothing
 
 
 class BlurIG(PathMethod):
-    """Integrated gradients on the path on which the image is blurred less and less; signed.
+    """Integrated gradients on the path that takes the image's blur away; signed.
 
     Xu, Venugopalan, Sundararajan: Attribution in Scale and Space (2020), section 3: the sum over ``steps`` deviations
     of the derivative of the blurred image with respect to its deviation, times the gradient of the label's logit there,

@@ -298,13 +298,11 @@ def test_guided_ig(network, torch_network, on_ways, agree):
 
 
 def test_idgi(network, torch_network, on_ways, agree):
-    def way(image, _=None):
-        return blurs(image, [6.0, 4.0, 2.0, 0.0])
-
-    images, labels, how = on_ways(way)
-    theirs = [shared_out(torch_network, way(image), label).sum(axis=0)
+    sigmas = [9.0, 6.0, 3.0]
+    images, labels, how = on_ways(lambda image, _: blurs(image, sigmas))
+    theirs = [shared_out(torch_network, blurs(image, [*sigmas, 0.0]), label).sum(axis=0)
               for image, label in zip(images, labels, strict=True)]  # fmt: skip
-    ours = IDGI(BlurIG(network, STEPS, 6.0))(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    ours = IDGI(BlurIG(network, STEPS, 9.0))(Tensor(images), targets(labels)).asnumpy()[:, 0]
     agree("IDGI(BlurIG)", "PyTorch's gradients", ours, np.array(theirs), how=how)
 
 
@@ -323,9 +321,10 @@ def test_xrai(network, torch_network, on_ways, agree):
     agree("XRAI", "saliency XRAI", ours, np.array(theirs), how=how)
 
 
-def test_shapley_values(network, torch_network, all_photos, agree):
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_shapley_values(network, torch_network, all_photos, count, agree):
     """They take no derivative, so there are no kinks to keep off."""
-    images, labels = (of[:2] for of in all_photos)
+    images, labels = (of[:count] for of in all_photos)
     owen = PartitionSHAP(network, nn.Softmax(), segmentation=eight, hide_color=HIDE)
     drawn = ShapleyValueSampling(network, nn.Softmax(), 10_000, segmentation=eight, hide_color=HIDE)
     ours = [one.explain(Tensor(images), targets(labels)) for one in (owen, drawn)]
