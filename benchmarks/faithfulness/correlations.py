@@ -218,7 +218,7 @@ class SensitivityN(CurveMetric, _OfRemovedPixels):
 
     def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
         known = self._by_size(predicted, falls)
-        return self.of_curves(CurvePoints(np.arange(len(known)), known))
+        return self.of_curves(CurvePoints(np.arange(len(known), dtype=np.float64), known))
 
     def _by_size(self, predicted: Numbers, falls: Numbers) -> Numbers:
         pairs = zip(predicted.reshape(-1, self.samples), falls.reshape(-1, self.samples), strict=True)
