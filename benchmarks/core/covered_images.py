@@ -116,11 +116,6 @@ class Covering:
     curves: tuple[Curve, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
 
-    def passing(self, pixels: int) -> set[CoveredImage]:
-        """The covered images that each question must send through the network: neither untouched nor all covered."""
-        covered = (image for image in self.images if isinstance(image, CoveredImage))
-        return {image for image in covered if 0 < image.last - image.first < pixels}
-
     def check(self, shape: tuple[int, ...]) -> None:
         """Make sure that images (C, H, W) can be changed so.
 

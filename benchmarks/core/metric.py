@@ -116,7 +116,7 @@ class Metric(Configured, ABC):
         return None
 
     def check_images(self, shape: tuple[int, ...]) -> None:
-        """Refuse images that it cannot score; asked before the first pass.
+        """Refuse images that it cannot score; asked before the first pass. By default those that it cannot cover.
 
         Args:
             shape: (C, H, W) of each image.
@@ -124,6 +124,8 @@ class Metric(Configured, ABC):
         Raises:
             ValueError: if it cannot.
         """
+        if (covering := self.covering((shape[1], shape[2]))) is not None:
+            covering.check(shape)
 
     def evaluate(
         self,
@@ -244,13 +246,14 @@ class CurveMetric(Metric):
         return self.curve_names if self.keeps_curves else ()
 
     def score(self, explanation: Explanation) -> Scores:
-        return self._scores_of(self.curves(explanation))
+        return self.scores_of(self.curves(explanation))
 
     def scores_and_curves(self, explanation: Explanation) -> tuple[Scores, Curves]:
         curves = self.curves(explanation)
-        return self._scores_of(curves), curves if self.keeps_curves else ()
+        return self.scores_of(curves), curves if self.keeps_curves else ()
 
-    def _scores_of(self, curves: Curves) -> Scores:
+    def scores_of(self, curves: Curves) -> Scores:
+        """The scores (Q,) of questions by their curves."""
         return np.array([np.nan if one is None else self.of_curves(*one) for one in curves], np.float64)
 
 

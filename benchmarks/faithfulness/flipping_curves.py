@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...explainers.arguments import whole_number, yes_or_no
+from ...explainers.arguments import one_of, whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ...explainers.perturbation.superpixels import SegmentationFunction
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
 from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
 from ..core.groups import checked_groups
 from ..core.metric import CurveMetric, Curves
 from ..core.removal import checked_removal
 
-ORDERS = ("morf", "lerf")
-
-
-def checked_order(order: Any, known: tuple[str, ...] = ORDERS) -> str:
-    """In which order groups are removed: "morf", the most relevant first, or "lerf", the least relevant first.
-
-    Raises:
-        ValueError: if it is not among those that are known.
-    """
-    if not isinstance(order, str) or order not in known:
-        words = "no order {given!r}; {nearest}"
-        raise ValueError(Problem.of("order-unknown", words, given=order, nearest=nearest(str(order), known)))
-    return str(order)
+ORDERS = ("morf", "lerf")  # the most relevant first, or the least
 
 
 class FlippingCurve(CurveMetric):
@@ -100,9 +86,9 @@ class PixelFlipping(FlippingCurve):
     """Area over the perturbation curve: how far the label's probability falls on average while the image is removed.
 
     AOPC = 1/(L+1) sum over k = 0..L of f(x) - f(x_k), where x_k lacks the k first pieces in the map's order. Samek et
-    al.: Evaluating the Visualization of What a Deep Neural Network Has Learned (2017), equation 12; pixels one by one
-    are those of Bach et al.: On Pixel-Wise Explanations (2015), section on pixel-flipping. The probability falls
-    between -1 and 1; higher is better with order "morf", lower with "lerf". NaN for a map without order.
+    al.: Evaluating the Visualization of What a Deep Neural Network Has Learned (2017); pixels one by one are those of
+    Bach et al.: On Pixel-Wise Explanations (2015), section on pixel-flipping. The probability falls between -1 and 1;
+    higher is better with order "morf", lower with "lerf". NaN for a map without order.
 
     It does not say whether a low score is the map's fault: images with pixels removed are unlike those that the network
     was trained on, and another ``removal`` may rank maps otherwise; a network that is sure loses more. ``SRG`` is less
@@ -156,7 +142,7 @@ class PixelFlipping(FlippingCurve):
             curves=curves,
             name=name,
         )
-        self.order = checked_order(order)
+        self.order = one_of(order, ORDERS, "order")
         self.higher_is_better = self.order == "morf"
 
     @property
@@ -173,9 +159,8 @@ class SRG(FlippingCurve):
 
     SRG = A(LeRF) - A(MoRF), the areas of ``PixelFlipping``'s curves over the share that is removed, by trapezoids.
     Blücher, Vielhaben, Strodthoff: Decoupling Pixel Flipping and Occlusion Strategy for Consistent XAI Benchmarks
-    (2024), section 4. In -1..1, higher is better; about 0 for a map that is unrelated to the network, and the negative
-    of a map scores exactly the negative. NaN for a map without order. Beside ``PixelFlipping`` in both orders it costs
-    nothing.
+    (2024). In -1..1, higher is better; about 0 for a map that is unrelated to the network, and the negative of a map
+    scores exactly the negative. NaN for a map without order. Beside ``PixelFlipping`` in both orders it costs nothing.
 
     It does not say where an order is right or wrong, nor anything about the map's values: every map that orders pixels
     alike scores alike.
@@ -269,9 +254,9 @@ class IROF(FlippingCurve):
     """Iterative removal of features: the area over the curve while superpixels are removed, the most relevant first.
 
     IROF = 1 - area under f(x_k) / f(x) over the share k / K of the superpixels that is removed, by trapezoids. Rieger,
-    Hansen: IROF: a low resource evaluation metric for explanation methods (2020), section 3. At most 1, below 0 where
-    removing raises the probability; higher is better. NaN where f(x) is 0, or the map's superpixels have no order, such
-    as where an image is one of them.
+    Hansen: IROF: a low resource evaluation metric for explanation methods (2020). At most 1, below 0 where removing
+    raises the probability; higher is better. NaN where f(x) is 0, or the map's superpixels have no order, such as where
+    an image is one of them.
 
     It does not say anything about what lies inside a superpixel, and depends on how images are segmented.
 

@@ -108,8 +108,8 @@ class SIC(_InformationCurve):
     From the blurred image on, pixels are revealed, the most salient first. The information of an image is its size as a
     lossless WebP file; it and the probability are scaled so that the blurred image is 0 and the whole one 1, and the
     curve goes along the highest probability so far. Kapishnikov et al.: XRAI: Better Attributions Through Regions
-    (2019), section 4.2, and Guided Integrated Gradients (2021), section 4. Higher is better. NaN for a map without
-    order, and where the whole image's file is as large as the blurred one's, or its probability is not higher.
+    (2019), and Guided Integrated Gradients (2021). Higher is better. NaN for a map without order, and where the whole
+    image's file is as large as the blurred one's, or its probability is not higher.
 
     The curve of one image is integrated, where the papers take the median curve of many. Blur is Gaussian, as that of
     the other metrics' "blur"; PAIR's saliency interpolates between random pixels. Files may have other sizes with
@@ -145,9 +145,9 @@ class SIC(_InformationCurve):
 class AIC(_InformationCurve):
     """Area under the accuracy information curve: as ``SIC``, with 1 where the label is the likeliest class, else 0.
 
-    Kapishnikov et al.: XRAI: Better Attributions Through Regions (2019), section 4.2. In 0..1, higher is better; 1 for
-    every map where the label is the likeliest class of the blurred image already. NaN for a map without order, where
-    the label is not the likeliest class of the whole image, and where its file is as large as the blurred one's.
+    Kapishnikov et al.: XRAI: Better Attributions Through Regions (2019). In 0..1, higher is better; 1 for every map
+    where the label is the likeliest class of the blurred image already. NaN for a map without order, where the label is
+    not the likeliest class of the whole image, and where its file is as large as the blurred one's.
 
     It does not say anything about labels that the network does not predict, and of one image it knows a single step,
     where the label becomes the likeliest; else as ``SIC``.

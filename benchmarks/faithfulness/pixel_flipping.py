@@ -12,6 +12,7 @@ from mindspore import nn
 
 from ...explainers.arguments import whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
+from ..core.arithmetic import pearson
 from ..core.covered_images import CoveredImage, Covering, CurvePoints, steps_of
 from ..core.explanation import Explanation
 from ..core.family import MetricFamily
@@ -116,8 +117,8 @@ class _CurveAUC(CurveMetric, _Perturbing):
 class InsertionAUC(_CurveAUC):
     """Area under the label's probability while the image is uncovered, most salient pixels first; in 0..1.
 
-    Petsiuk, Das, Saenko: RISE (2018), section 4.1. The curve runs over the fraction of uncovered pixels from 0 to 1,
-    both ends included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
+    Petsiuk, Das, Saenko: RISE (2018). The curve runs over the fraction of uncovered pixels from 0 to 1, both ends
+    included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
 
     Args and errors: ``steps``, ``baseline``, ``removal`` and ``activation_fn`` as in ``NaiveFaithfulness``;
     ``normalized`` divides the curve by the probability of the whole image, since the bare area also measures the
@@ -130,8 +131,8 @@ class InsertionAUC(_CurveAUC):
 class DeletionAUC(_CurveAUC):
     """1 minus the area under the label's probability while the image is covered, most salient pixels first; in 0..1.
 
-    Petsiuk, Das, Saenko: RISE (2018), section 4.1, turned so that higher is better. Otherwise as ``InsertionAUC``;
-    ``normalized`` it may fall below 0.
+    Petsiuk, Das, Saenko: RISE (2018), turned so that higher is better. Otherwise as ``InsertionAUC``; ``normalized`` it
+    may fall below 0.
     """
 
     uncovers = False
@@ -145,8 +146,8 @@ class NaiveFaithfulness(_Perturbing):
 
     Pixels fall into ``steps`` disjoint groups, the most salient first, of equal size up to one pixel. Each group alone
     is covered; r is Pearson's correlation, over the groups, of the mean saliency and the drop in the label's
-    probability. Compare Alvarez-Melis, Jaakkola: Towards Robust Interpretability (2018), section 4.2. A constant map,
-    one that is not finite, or drops that are all equal are scored NaN.
+    probability. Compare Alvarez-Melis, Jaakkola: Towards Robust Interpretability with Self-Explaining Neural Networks
+    (2018). A constant map, one that is not finite, or drops that are all equal are scored NaN.
     """
 
     def score(self, explanation: Explanation) -> Scores:
@@ -163,14 +164,6 @@ class NaiveFaithfulness(_Perturbing):
     def covering(self, size: tuple[int, int]) -> Covering:
         edges = self._edges(size)
         return self._covering([(0, 0), *pairwise(edges)])
-
-
-def pearson(first: Scores, second: Scores) -> float:
-    """Pearson's correlation of two rows of numbers; NaN if one of them is constant."""
-    if not (np.ptp(first) and np.ptp(second)):
-        return float("nan")
-    first, second = first - first.mean(), second - second.mean()
-    return float(np.clip((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()), -1.0, 1.0))
 
 
 class Faithfulness(MetricFamily):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ...explainers.arguments import share, yes_or_no
+from ...explainers.arguments import one_of, share, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ...summary_format.problem import Problem
 from ..core.answers import read_by
@@ -13,7 +13,7 @@ from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
 from ..core.metric import CurveMetric, Curves
 from ..core.removal import NOISY_LINEAR
-from .flipping_curves import ORDERS, checked_order
+from .flipping_curves import ORDERS
 
 COMBINED = "combined"
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
@@ -22,10 +22,10 @@ _TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
 class ROAD(CurveMetric):
     """Mean probability of the label over images of which shares of the pixels are imputed, the most relevant first.
 
-    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022), section 4: removed
-    pixels become weighted means of their neighbours (direct ones weigh 1/6, diagonal ones 1/12; the linear equations of
-    all of them are solved together), with Gaussian noise of deviation 0.01 added, so that the network cannot see the
-    removed region's shape. The noise is drawn once for each pixel and channel of an image.
+    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022): removed pixels become
+    weighted means of their neighbours (direct ones weigh 1/6, diagonal ones 1/12; the linear equations of all of them
+    are solved together), with Gaussian noise of deviation 0.01 added, so that the network cannot see the removed
+    region's shape. The noise is drawn once for each pixel and channel of an image.
 
     In 0..1. Lower is better with order "morf", higher with "lerf"; "combined" is (LeRF - MoRF) / 2, in -0.5..0.5, of
     which higher is better and which a map's negative turns around. With answer "accuracy" it is the share of the images
@@ -63,7 +63,7 @@ class ROAD(CurveMetric):
     ) -> None:
         super().__init__(num_labels, name)
         self.shares, self.keeps_curves = rising_shares(shares), yes_or_no(curves, "curves")
-        self.order = checked_order(order, (*ORDERS, COMBINED))
+        self.order = one_of(order, (*ORDERS, COMBINED), "order")
         self.higher_is_better = self.order != "morf"
         self.read_by = read_by(answer, checked_activation(activation_fn), ("probability", "accuracy"))
 

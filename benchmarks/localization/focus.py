@@ -17,13 +17,15 @@ from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format.problem import Problem
+from ..core.arithmetic import quotient
 from ..core.explanation import Explanation, Masks
-from ..core.map_passes import count_map_passes
-from ..core.metric import Metric, Scores
-from .base import flat, quotient
+from ..core.metric import Scores
+from ..recomputation.map_passes import count_map_passes
+from ..recomputation.recomputing_metric import RecomputingMetric
+from .base import flat
 
 
-class Focus(Metric):
+class Focus(RecomputingMetric):
     """The share of positive relevance that lies on the images of the label, in mosaics of four; in 0..1.
 
     Arias-Duart et al.: Focus! Rating XAI Methods and Finding Biases (2022). A mosaic of two images that have the label
@@ -64,20 +66,17 @@ class Focus(Metric):
     def check_images(self, shape: tuple[int, ...]) -> None:
         channels = shape[0] if self.gallery is None else self.gallery.images.shape[1]
         if channels != shape[0]:
-            words = "{metric} has partners of {given:plural channel}, the images have {wanted}"
-            raise ValueError(Problem.of("partners-channels", words, metric=self.name, given=channels, wanted=shape[0]))
+            words = "partners have {given:plural channel}, the images have {wanted}"
+            raise ValueError(Problem.of("partners-channels", words, given=channels, wanted=shape[0]))
 
-    def score(self, explanation: Explanation) -> Scores:
-        memory, mine = explanation.memory, (id(self), explanation.explainer.name)
-        if mine not in memory:
-            if (id(self), "mosaics") not in memory:
-                memory[id(self), "mosaics"] = self._mosaics(explanation)
-            mosaics = memory[id(self), "mosaics"]
-            memory.update({(id(self), name): found for name, found in _focus(explanation.peers, mosaics).items()})
-        found: Scores | ValueError = memory.pop(mine)
-        if isinstance(found, ValueError):
-            raise found
-        return found
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        return explanation.of_peers(self, self._of_explanations)
+
+    def _of_explanations(self, explanations: Sequence[Explanation]) -> dict[str, Scores | ValueError]:
+        memory, key = explanations[0].memory, ("mosaics", self)
+        if key not in memory:
+            memory[key] = self._mosaics(explanations[0])
+        return _focus(explanations, memory[key])
 
     def _mosaics(self, explanation: Explanation) -> Mosaics:
         view, gallery = explanation.view, self.gallery

@@ -14,15 +14,17 @@ from ...explainers.core.measured_size import PassSize
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.random_weights import check_weights
+from ..core.arithmetic import quotient
 from ..core.covered_images import CurvePoints
 from ..core.explanation import Explanation
-from ..core.metric import CurveMetric, Curves, Metric, Scores
-from ..core.noisy_images import Noise
+from ..core.metric import CurveMetric, Curves, Scores
+from ..recomputation.noisy_images import Noise
+from ..recomputation.recomputing_metric import RecomputingMetric
 from .random_weight_maps import ORDERS, Randomization, by_steps
-from .similarity import SIMILARITIES, checked_similarity, similarities
+from .similarity import SIMILARITIES, similarities
 
 
-class _RandomWeights(Metric):
+class _RandomWeights(RecomputingMetric):
     """A metric of what maps become under random weights."""
 
     randomization: Randomization
@@ -39,22 +41,14 @@ class _RandomWeights(Metric):
         Raises:
             ValueError: if the explainer refuses the network with other weights.
         """
-        mine = (id(self), explanation.explainer.name)
-        if mine not in explanation.memory:
-            for name, found in self.randomization.measured(explanation, self.measure).items():
-                explanation.memory[id(self), name] = found
-        measured = explanation.memory.pop(mine)
-        if isinstance(measured, ValueError):
-            raise measured
-        found_here: Scores = measured
-        return found_here
+        return explanation.of_peers(self, lambda peers: self.randomization.measured(peers, self.measure))
 
     @abstractmethod
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         """(Q,) of maps (Q, H, W) of the network as it is, and with random weights."""
 
 
-class _OfLayers(CurveMetric, _RandomWeights):
+class _OfLayers(_RandomWeights, CurveMetric):
     """The mean similarity of maps over steps of random layers."""
 
     higher_is_better = False
@@ -71,7 +65,7 @@ class _OfLayers(CurveMetric, _RandomWeights):
     ) -> None:
         super().__init__(name=name)
         self.keeps_curves = yes_or_no(curves, "curves")
-        self.similarity, self.order = checked_similarity(similarity), one_of(order, ORDERS, "order")
+        self.similarity, self.order = one_of(similarity, SIMILARITIES, "similarity"), one_of(order, ORDERS, "order")
         self.layers = None if layers is None else whole_number(layers, "layers")
         self.randomization = Randomization(self.order, self.layers, smoothing)
 
@@ -89,6 +83,9 @@ class _OfLayers(CurveMetric, _RandomWeights):
 
     def of_curves(self, *curves: CurvePoints) -> float:
         return float(curves[0].heights.mean())
+
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        return self.scores_of(self.curves(explanation))
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         return similarities(SIMILARITIES[self.similarity], before, after)
@@ -131,12 +128,12 @@ class _OfLayers(CurveMetric, _RandomWeights):
 class ModelParameterRandomization(_OfLayers):
     """Mean similarity of a map to those under random weights, layer after layer; in -1..1, lower is better.
 
-    Adebayo et al.: Sanity Checks for Saliency Maps (2018), section 3: a map that stays as it is where weights become
-    random does not depend on what the network has learned. ``order`` "top_down" makes layers random from the last to
-    the first, those of earlier steps staying so (cascading), "bottom_up" from the first, "independent" one at a time.
-    The score is the mean over the steps of Spearman's rank correlation of the pixels, or of the structural similarity
-    (SSIM) of maps brought to 0..1; ``by_layer`` gives each. Maps that have nothing in common have about 0, a map that
-    ignores the weights has 1, the worst.
+    Adebayo et al.: Sanity Checks for Saliency Maps (2018): a map that stays as it is where weights become random does
+    not depend on what the network has learned. ``order`` "top_down" makes layers random from the last to the first,
+    those of earlier steps staying so (cascading), "bottom_up" from the first, "independent" one at a time. The score is
+    the mean over the steps of Spearman's rank correlation of the pixels, or of the structural similarity (SSIM) of maps
+    brought to 0..1; ``by_layer`` gives each. Maps that have nothing in common have about 0, a map that ignores the
+    weights has 1, the worst.
 
     Weights are drawn around 0, as wide as those learned, biases and scales like their own mean and deviation; what
     batch norm has measured stays. They are keyed by the run's seed and the layer, the same for all samples. Layers are
@@ -231,15 +228,13 @@ class EfficientMPRT(_RandomWeights):
         super().__init__(name=name)
         self.bins, self.randomization = whole_number(bins, "bins", 2), Randomization("top_down", 1)
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
+    def score_recomputable(self, explanation: Explanation) -> Scores:
         found: Scores = self.measured(explanation)[-1]
         return found
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         had, has = (np.array([self._entropy(map_) for map_ in maps]) for maps in (before, after))
-        return np.divide(has - had, had, out=np.full(len(had), np.nan), where=had > 0)
+        return quotient(has - had, had)
 
     def _entropy(self, map_: FloatArray) -> float:
         """Entropy of the values of a map (H, W), in nats; NaN where one is not finite."""

@@ -232,12 +232,12 @@ class View:
         """What was said of the copies of each image, for the labels that are asked about it.
 
         Args:
-            parts: (any number, classes), of all copies of the first image that is asked about, then of the next; drawn
-                as they are needed.
+            parts: (any number, classes, ...), of all copies of the first image that is asked about, then of the next;
+                drawn as they are needed.
             counts: how many copies of each image there are.
 
         Yields:
-            An image, which L of the questions are about it, and (copies, L) what was said of their labels.
+            An image, which L of the questions are about it, and (copies, L, ...) what was said of their labels.
 
         Raises:
             ValueError: if a label is out of range.

@@ -83,7 +83,7 @@ TEXTS: Mapping[str, MetricText] = {
     "MonotonicityCorrelation": MetricText(
         "Is the answer least certain without the groups of pixels that the map calls large?",
         "Spearman's rho, over groups of pixels, of the sum of |map| and the mean squared change where they are redrawn",
-        "Nguyen and Martínez: On Quantitative Aspects of Model Interpretability, 2020",
+        "Nguyen and Rodríguez Martínez: On Quantitative Aspects of Model Interpretability, 2020",
     ),
     "SensitivityN": MetricText(
         "Where n random pixels are removed, does the answer fall as far as the map says, for small and large n?",
@@ -265,7 +265,7 @@ TEXTS: Mapping[str, MetricText] = {
     "EffectiveComplexity": MetricText(
         "How many pixels of the map count?",
         "pixels with |a| above eps x the largest |a|",
-        "after Nguyen and Martinez: On Quantitative Aspects of Model Interpretability, 2020",
+        "after Nguyen and Rodríguez Martínez: On Quantitative Aspects of Model Interpretability, 2020",
     ),
 }
 

@@ -41,5 +41,12 @@ def test_families_keep_to_it_too(rule, family):
     rule(family)
 
 
+@pytest.mark.parametrize("folder", ["localization", "complexity"])
+def test_metrics_of_places_and_of_maps_alone_ask_no_network(folder):
+    """All but Focus, which has maps of mosaics made."""
+    asking = {name for name in OWN if f".{folder}." in METRICS[name].__module__ and METRICS[name].needs_network}
+    assert asking == ({"Focus"} if folder == "localization" else set())
+
+
 def test_every_registered_metric_is_exported():
     assert set(OWN) <= set(explainrun.benchmarks.__all__)

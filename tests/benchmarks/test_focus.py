@@ -172,6 +172,23 @@ def test_explainers_share_mosaics_and_passes():
     assert (scores[1] > 0.99).all()
 
 
+def test_one_that_has_no_maps_of_mosaics_is_not_asked_for_them():
+    class Kept(InputXGradient):
+        recomputable = False
+
+    cell = ChannelSums(SEES)
+    network = Network(cell, 8)
+    view = View(network, images_of(LABELS), np.arange(6), LABELS, needs=Gradient(cell).needs)
+    kept, other = (Explanation(kind(cell), view, np.ones((6, *SIZE), np.float32)) for kind in (Kept, InputXGradient))
+    for explanation in (kept, other):
+        explanation.peers, explanation.memory = (kept, other), kept.memory
+    metric = Focus(PARTNERS)
+    assert np.isnan(metric.score(kept)).all()
+    assert network.passes.made == {}
+    assert (metric.score(other) > 0.99).all()
+    assert kept.memory.keys() == {("mosaics", metric), (metric, "InputXGradient")}  # no map was made for the other
+
+
 @pytest.mark.parametrize(
     ("partners", "error", "code"),
     [
@@ -221,7 +238,7 @@ class TestRuns:
             make("run", (PARTNERS[0] + 1, PARTNERS[1])).run()
 
     def test_partners_of_other_channels_are_refused_before_the_first_pass(self, make, raising):
-        with raising(PlanError, "partners-channels", given=1, wanted=3, metric="Focus"):
+        with raising(PlanError, "partners-channels", given=1, wanted=3, where="Focus"):
             make("run", (PARTNERS[0][:, :1], PARTNERS[1])).run()
         with raising(ValueError, "partners-channels"):
             focus(SEES, None, (PARTNERS[0][:, :1], PARTNERS[1]))

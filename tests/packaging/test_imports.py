@@ -74,6 +74,7 @@ ORDER = {
             "exit_codes",
             "plural",
             "names",
+            "rank_correlation",
             "problem",
             "errors",
             "map_scale",
@@ -102,7 +103,8 @@ ORDER = {
         *("tensors", "images"),  # deprecated names
     ],
     "benchmarks": [
-        *("core", "faithfulness", "localization", "complexity", "robustness", "randomization", "axiomatic"),
+        *("core", "recomputation"),
+        *("faithfulness", "localization", "complexity", "robustness", "randomization", "axiomatic"),
         *("contract", "planted", "metric"),
     ],
     "runner": [

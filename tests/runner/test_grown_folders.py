@@ -152,12 +152,13 @@ class TestScore:
         path = config()
         folder = run(path)
         before, made = Results(folder).costs["made"], times_made(path)
-        result = scored_folder(folder, ["PointingGame", "IoSR"], {"IoSR.name": "Narrow", "IoSR.threshold": 0.75})
+        added = ["PointingGame", "IoSR", "RelevanceMass", "Sparseness"]
+        result = scored_folder(folder, added, {"IoSR.name": "Narrow", "IoSR.threshold": 0.75})
         assert Results(folder).costs["made"] == before
         assert times_made(path) == made
-        at_once = "  - PointingGame\n  - IoSR: {name: Narrow, threshold: 0.75}"
+        at_once = "  - PointingGame\n  - IoSR: {name: Narrow, threshold: 0.75}\n  - RelevanceMass\n  - Sparseness"
         assert_same(folder, run(config(at_once, "at once")))
-        assert result.scores.metrics == ("IoSR", "PointingGame", "Narrow")
+        assert result.scores.metrics == ("IoSR", "PointingGame", "Narrow", "RelevanceMass", "Sparseness")
         assert [one.finished for one in find_runs(folder)] == [True]
 
     def test_metrics_that_look_at_the_network_and_are_there_are_not_asked_again(self, config, run):

@@ -14,7 +14,7 @@ from ...explainers.arguments import positive_number, whole_number
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.tensors import FloatArray, IntArray
-from .explanation import Explanation
+from ..core.explanation import Explanation
 from .map_passes import count_map_passes
 
 
