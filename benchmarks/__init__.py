@@ -9,17 +9,13 @@ from .core.covered_images import CoveredImage, Covering, Curve, CurvePoints
 from .core.explanation import Explanation, Masks
 from .core.metric import CurveMetric, Metric, Scores
 from .faithfulness.blended_images import AverageDrop, AverageGain, AverageIncrease
-from .faithfulness.correlations import (
-    FaithfulnessCorrelation,
-    FaithfulnessEstimate,
-    MonotonicityCorrelation,
-    SensitivityN,
-)
+from .faithfulness.correlations import FaithfulnessCorrelation, FaithfulnessEstimate, MonotonicityCorrelation
 from .faithfulness.flipping_curves import IROF, SRG, PixelFlipping, Selectivity
 from .faithfulness.infidelity import Infidelity
 from .faithfulness.information_curves import AIC, SIC
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .faithfulness.road import ROAD
+from .faithfulness.sensitivity_n import SensitivityN
 from .faithfulness.sufficiency import Sufficiency
 from .localization.box_metrics import IoSR, IoU, Localization, PointingGame
 from .localization.focus import Focus

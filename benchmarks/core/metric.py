@@ -246,13 +246,14 @@ class CurveMetric(Metric):
         return self.curve_names if self.keeps_curves else ()
 
     def score(self, explanation: Explanation) -> Scores:
-        return self._scores_of(self.curves(explanation))
+        return self.scores_of(self.curves(explanation))
 
     def scores_and_curves(self, explanation: Explanation) -> tuple[Scores, Curves]:
         curves = self.curves(explanation)
-        return self._scores_of(curves), curves if self.keeps_curves else ()
+        return self.scores_of(curves), curves if self.keeps_curves else ()
 
-    def _scores_of(self, curves: Curves) -> Scores:
+    def scores_of(self, curves: Curves) -> Scores:
+        """The scores (Q,) of questions by their curves."""
         return np.array([np.nan if one is None else self.of_curves(*one) for one in curves], np.float64)
 
 

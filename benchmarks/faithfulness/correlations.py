@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from ...explainers.arguments import whole_number, yes_or_no
+from ...explainers.arguments import whole_number
 from ...explainers.core.windows import choose
 from ...explainers.network import Block
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation
@@ -19,10 +19,10 @@ from ...explainers.perturbation.superpixels import SegmentationFunction
 from ...summary_format.problem import Problem
 from ..core.answers import read_by
 from ..core.arithmetic import Numbers, pearson
-from ..core.covered_images import Covering, CurvePoints
+from ..core.covered_images import Covering
 from ..core.explanation import Explanation
 from ..core.groups import Groups, checked_groups
-from ..core.metric import CurveMetric, Curves, Metric, Scores
+from ..core.metric import Metric, Scores
 from ..core.perturbations import EachGroup, ImageOfView, Perturbation, PixelsRemoved, RandomSubsets
 from ..core.removal import checked_removal
 
@@ -63,22 +63,22 @@ class _OfCopies(Metric):
 
     def score(self, explanation: Explanation) -> Scores:
         scores = np.full(len(explanation.maps), np.nan)
-        for question, predicted, falls in self.predicted_and_falls(explanation):
+        for question, predicted, falls in self.compared(explanation):
             scores[question] = self.of_answers(predicted, falls)
         return scores
 
-    def predicted_and_falls(self, explanation: Explanation) -> Iterator[tuple[int, Numbers, Numbers]]:
-        """The questions whose maps have an order, image by image, each with the arguments of ``of_answers``."""
+    def compared(self, explanation: Explanation) -> Iterator[tuple[int, Numbers, Numbers]]:
+        """The questions whose maps have an order, each with what ``of_answers`` makes its score of."""
         covering = self.covering(explanation.view.size)
         whole, on_copies = explanation.untouched(covering), explanation.on_copies(covering.perturbations[0], covering)
         falls = {place: whole[place] - answers for place, answers in enumerate(on_copies) if answers is not None}
         for row in sorted(set(explanation.view.rows[list(falls)].tolist())):
             questions = [question for question in falls if explanation.view.rows[question] == row]
             predicted = self.predictions(explanation.maps[questions], explanation.image_of(questions[0]))
-            yield from ((question, one, falls[question]) for question, one in zip(questions, predicted, strict=True))
+            yield from zip(questions, predicted, (falls[question] for question in questions), strict=True)
 
 
-class _OfRemovedPixels(_OfCopies):
+class OfRemovedPixels(_OfCopies):
     """What the metrics share that compare a map's sums over removed pixels with how far the answer falls."""
 
     @abstractmethod
@@ -92,7 +92,7 @@ class _OfRemovedPixels(_OfCopies):
         return pearson(predicted, falls)
 
 
-class FaithfulnessCorrelation(_OfRemovedPixels):
+class FaithfulnessCorrelation(OfRemovedPixels):
     """Correlation of how much of the map random subsets of pixels hold, and how far removing them lowers the answer.
 
     Pearson's r, over random subsets S of one size, of the sum of the map over S and f(x) - f(x without S). Bhatt,
@@ -143,88 +143,6 @@ class FaithfulnessCorrelation(_OfRemovedPixels):
         return RandomSubsets(checked_sizes([chosen], pixels, "subset_size"), self.samples, self._removal)
 
 
-class SensitivityN(CurveMetric, _OfRemovedPixels):
-    """Mean over sizes n of the correlation of a map's sums over random subsets of n pixels and what removing them does.
-
-    For each n Pearson's r, over random subsets S of n pixels, of the sum of the map over S and f(x) - f(x without S).
-    Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods (2018), section 4; the curve
-    over n that the paper plots is ``curves``. In -1..1, higher is better; 1 at every n where the network is linear and
-    the map is each pixel's part. The scale of a map does not matter. A size at which the answer or the sums never
-    change is left out; NaN where all are, or the map has no order. Costs ``samples`` images per size, for all
-    explainers and labels of an image.
-
-    Each subset is removed from the whole image, as in the paper. Quantus 0.6 removes the next pixels of the map's order
-    from what earlier steps have left, and compares that with the sum over those pixels alone.
-
-    It does not say whether the map's largest values are where they belong: with many pixels every subset holds about
-    the same share of them.
-
-    Args:
-        num_labels: how many classes the network has.
-        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
-        sizes: how many pixels subsets have; by default 8 from 1 to 80 % of the pixels, evenly on a logarithmic scale.
-        samples: subsets of each size, at least 2; the paper takes 100.
-        baseline: value of removed pixels, as the network takes them, where removal is "value".
-        removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
-        answer: "probability" or "logit" of the label.
-        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
-        name: see ``Metric``.
-
-    Raises:
-        TypeError: if activation_fn cannot be called.
-        ValueError: if num_labels or a size is below 1, samples below 2, the baseline is not finite or without effect,
-            or there is no such removal or answer. Later, if images have no more pixels than a subset.
-    """
-
-    def __init__(
-        self,
-        num_labels: int,
-        activation_fn: Activation,
-        *,
-        sizes: Sequence[int] | None = None,
-        samples: int = 100,
-        baseline: float = 0.0,
-        removal: str = "value",
-        answer: str = "probability",
-        curves: bool = False,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(num_labels, activation_fn, answer, name)
-        self.sizes = None if sizes is None else tuple(whole_number(one, "sizes") for one in sizes)
-        self.samples, self.keeps_curves = whole_number(samples, "samples", 2), yes_or_no(curves, "curves")
-        self._removal = checked_removal(removal, baseline)
-
-    @property
-    def curve_names(self) -> tuple[str, ...]:
-        return ("correlation",)
-
-    def curves(self, explanation: Explanation) -> Curves:
-        """The correlation at each size, over that size as a share of the pixels; NaN where it is not defined."""
-        found: list[tuple[CurvePoints, ...] | None] = [None] * len(explanation.maps)
-        size = explanation.view.size
-        across = np.array(self.perturbation(size).sizes) / (size[0] * size[1])
-        for question, predicted, falls in self.predicted_and_falls(explanation):
-            found[question] = (CurvePoints(across, self._by_size(predicted, falls)),)
-        return found
-
-    def of_curves(self, *curves: CurvePoints) -> float:
-        known = curves[0].heights[np.isfinite(curves[0].heights)]
-        return float(known.mean()) if len(known) else float("nan")
-
-    def perturbation(self, size: tuple[int, int]) -> RandomSubsets:
-        pixels = size[0] * size[1]
-        chosen = self.sizes or sorted({round(one) for one in np.geomspace(1, max(1.0, 0.8 * pixels), 8)})
-        return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self._removal)
-
-    def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
-        known = self._by_size(predicted, falls)
-        return self.of_curves(CurvePoints(np.arange(len(known), dtype=np.float64), known))
-
-    def _by_size(self, predicted: Numbers, falls: Numbers) -> Numbers:
-        pairs = zip(predicted.reshape(-1, self.samples), falls.reshape(-1, self.samples), strict=True)
-        return np.array([pearson(*pair) for pair in pairs])
-
-
 class _OfGroups(_OfCopies):
     """What the metrics share that change one group of pixels at a time.
 
@@ -255,7 +173,7 @@ class _OfGroups(_OfCopies):
         self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
 
 
-class FaithfulnessEstimate(_OfRemovedPixels, _OfGroups):
+class FaithfulnessEstimate(OfRemovedPixels, _OfGroups):
     """Correlation of how much of the map each group of pixels holds, and how far removing it alone lowers the answer.
 
     Pearson's r, over the groups G, of the sum of the map over G and f(x) - f(x without G). Alvarez-Melis, Jaakkola:

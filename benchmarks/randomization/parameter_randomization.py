@@ -85,7 +85,7 @@ class _OfLayers(_RandomWeights, CurveMetric):
         return float(curves[0].heights.mean())
 
     def score_recomputable(self, explanation: Explanation) -> Scores:
-        return self._scores_of(self.curves(explanation))
+        return self.scores_of(self.curves(explanation))
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         return similarities(SIMILARITIES[self.similarity], before, after)
