@@ -59,7 +59,7 @@ class Against:
         return own - one_hot(np.full(len(labels), self.other), classes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """What an explainer asks of the shared passes.
 
@@ -90,7 +90,7 @@ class Needs:
             biases: whether it reads the biases that the pass adds; for the plain rule.
         """
         alone = bool(layers) and not image and INPUT_LAYER not in layers
-        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()), biases=biases)
+        return cls(layers={rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()), biases=biases)
 
     @classmethod
     def output(cls, *layers: str) -> Needs:
@@ -125,9 +125,9 @@ class Needs:
                 union[rule] = union.get(rule, frozenset()) | layers
         sums = dict.fromkeys(weights for need in needs for weights in need.weighed)
         return cls(
-            union,
-            frozenset().union(*(need.outputs for need in needs)),
-            frozenset(union.keys() - to_image),
-            any(need.biases for need in needs),
-            {one: cls.together(need.weighed[one] for need in needs if one in need.weighed) for one in sums},
+            layers=union,
+            outputs=frozenset().union(*(need.outputs for need in needs)),
+            layers_alone=frozenset(union.keys() - to_image),
+            biases=any(need.biases for need in needs),
+            weighed={one: cls.together(need.weighed[one] for need in needs if one in need.weighed) for one in sums},
         )

@@ -13,8 +13,8 @@ from ..core.together import Estimate
 from ..core.view import View
 from ..network.tensors import FloatArray
 from ..network.variants.rescaled import RESCALE, Pair, images_of_pairs, rescaled_by_pass
+from ..perturbation.references import Baselines, References
 from .complete_attribution import CompleteAttribution
-from .references import Baselines, References
 
 Sums = npt.NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from ..core.together import Estimate
 from ..core.view import View
 from ..network import Block, by_image, in_passes
 from ..network.tensors import FloatArray, IntArray
+from ..perturbation.references import Baselines, References
 from .gradient import PixelAttribution, summed_over_channels
-from .references import Baselines, References
 
 Sums = npt.NDArray[np.float64]
 _SUMMED_TOGETHER = 64  # samples, whose gradients memory holds at a time

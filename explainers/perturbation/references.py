@@ -13,7 +13,7 @@ from ...summary_format.problem import Problem
 from ..core.sample_pool import SamplePool
 from ..core.view import View
 from ..network.tensors import FloatArray
-from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
+from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 
 _NAME = "baselines"
 Baselines = Any  # what users give for them
