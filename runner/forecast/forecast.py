@@ -24,6 +24,7 @@ from ..problems import PlanError
 from .batch_passes import BatchPasses, Passes, differences
 from .trial import Trial, tried
 
+FEW, MORE, SHORT = 2, 16, 10.0  # questions of the first trial; of a second, where that took fewer seconds
 LOOKED_AT = 16  # batches whose questions are counted; later ones are taken to be like these
 # Made once in a run, while its plan is examined or when a kind of pass first runs.
 ONCE = (
@@ -71,45 +72,59 @@ class _Measured:
         network: where passes ran.
         seconds: that the examination of the plan took.
         before: what it counted.
-        trial: the run of a few samples.
+        trials: runs of a few samples, and of some more where that did not take long.
         after: what was counted after that run's last commit.
     """
 
     network: Network
     seconds: float
     before: Costs
-    trial: Trial
+    trials: Sequence[Trial]
     after: Costs
 
     @property
+    def trial(self) -> Trial:
+        """The last one."""
+        return self.trials[-1]
+
+    @property
     def rates(self) -> dict[str, float]:
-        """Seconds of a pass by kind, measured last where several parts made such passes."""
+        """Seconds of a pass by kind, of the part where they were fewest: elsewhere something began."""
         found: dict[str, float] = {}
-        for costs in (self.before, self.trial.costs, self.after):
-            found |= {kind: costs["pass_seconds"][kind] / made for kind, made in costs["made"].items() if made}
+        for costs in (self.before, *(trial.costs for trial in self.trials), self.after):
+            for kind, made in costs["made"].items():
+                rate = costs["pass_seconds"][kind] / made
+                found[kind] = min(rate, found.get(kind, rate))
         return found
 
     @property
     def once(self) -> Passes:
-        """The passes that a run makes once."""
-        made = Passes(self.before["made"]) + Passes(self.trial.costs["made"])
+        """The passes that a run makes once; by the last trial none is left to make."""
+        made = Passes(self.before["made"])
+        for trial in self.trials:
+            made.update(trial.costs["made"])
         return Passes({kind: made[kind] for kind in ONCE if made[kind]})
 
-    @property
-    def beside_passes(self) -> float:
-        """Seconds of the trial in which no pass ran."""
-        seconds = sum(self.trial.costs["seconds"].values()) + sum(self.after["seconds"].values())
-        return max(0.0, seconds - sum(self.trial.costs["pass_seconds"].values()))
+    def beside_passes(self, questions: int) -> float:
+        """Seconds in which no pass runs, of so many questions."""
+        first, last = self.trials[0], self.trials[-1]
+        asked, more = len(first.batch.rows), len(last.batch.rows) - len(first.batch.rows)
+        each = (_beside(last) - _beside(first)) / more if more else _beside(first) / asked
+        return max(0.0, _beside(first) + max(0.0, each) * (questions - asked))
 
     def more_than_counted(self, plan: Plan) -> dict[str, float]:
-        """Images of the trial, by kind, that counting its passes misses: what metrics run by themselves, and so on."""
-        own = BatchPasses(plan, self.network, self.trial.own_ordered).of(self.trial.batch)
-        made, images = self.trial.costs["made"], self.trial.costs["images"]
+        """Images of a question, by kind, that counting passes misses: what metrics run by themselves, and so on.
+
+        Of the first trial: later ones need not ask about images of one value, which the network remembers.
+        """
+        trial = self.trials[0]
+        own = BatchPasses(plan, self.network, trial.own_ordered).of(trial.batch)
+        made, images, asked = trial.costs["made"], trial.costs["images"], len(trial.batch.rows)
         known = {*ONCE, *_OF_INFERENCE}  # which the trial takes from the examination
-        known |= {"perturb"} if _mixed(self.trial.own_ordered) else set()
+        known |= {"perturb"} if _mixed(trial.own_ordered) else set()
         more = differences(_but(made, known), _but(own, known))
-        return {kind: images.get(kind, 0) * count / made[kind] if kind in made else float(plan.pass_size * count)
-                for kind, count in more.items()}  # fmt: skip
+        each = {kind: images[kind] / made[kind] if kind in made else plan.pass_size for kind in more}
+        return {kind: count * each[kind] / asked for kind, count in more.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,14 +157,26 @@ def forecast(plan: Plan) -> Forecast:
         profile = Profile(network, {})
         preflight = examined(plan, network, profile, stopping)
         seconds, before = time.monotonic() - began, profile.drained()
-        trial = tried(preflight, network, profile, stopping)
-        if trial is None:
-            words = "the first {samples:plural sample} ask nothing: none has a label to explain"
-            samples = 0 if preflight.first is None else len(preflight.first.samples)
-            raise PlanError([Problem.of("first-samples-unasked", words, samples=samples)])
-        counted = _counted(preflight, network, trial.ordered, stopping)
-    measured = _Measured(network=network, seconds=seconds, before=before, trial=trial, after=profile.drained())
+        trials = _trials(preflight, network, profile, stopping)
+        counted = _counted(preflight, network, trials[-1].ordered, stopping)
+    measured = _Measured(network=network, seconds=seconds, before=before, trials=trials, after=profile.drained())
     return _scaled(preflight.plan, measured, counted)
+
+
+def _trials(preflight: PreflightResult, network: Network, profile: Profile, stopping: Stopping) -> Sequence[Trial]:
+    """A trial of few questions and, if that is soon done, one of more, by which the time of beginning cancels out.
+
+    Raises:
+        PlanError: if there is nothing to explain; else as ``forecast``.
+    """
+    began = time.monotonic()
+    first = tried(preflight, network, profile, stopping, FEW)
+    if first is None:
+        words = "the first {samples:plural sample} ask nothing: none has a label to explain"
+        samples = 0 if preflight.first is None else len(preflight.first.samples)
+        raise PlanError([Problem.of("first-samples-unasked", words, samples=samples)])
+    second = tried(preflight, network, profile, stopping, MORE) if time.monotonic() - began < SHORT else None
+    return [first] if second is None or len(second.batch.rows) == len(first.batch.rows) else [first, second]
 
 
 def _counted(
@@ -186,7 +213,7 @@ def _scaled(plan: Plan, measured: _Measured, counted: _Counted) -> Forecast:
     """What the whole run takes, by what its trial took."""
     trial, times = measured.trial, counted.questions / len(measured.trial.batch.rows)
     more = measured.more_than_counted(plan)
-    scaled = Passes({kind: math.ceil(images * times / plan.pass_size) for kind, images in more.items()})
+    scaled = Passes({kind: math.ceil(each * counted.questions / plan.pass_size) for kind, each in more.items()})
     passes = Passes(counted.passes)
     passes.update(scaled)
     passes += measured.once
@@ -194,7 +221,7 @@ def _scaled(plan: Plan, measured: _Measured, counted: _Counted) -> Forecast:
     left = {kind: count - done.get(kind, 0) for kind, count in passes.items()}
     of_passes = sum(max(0, count) * rates.get(kind, 0.0) for kind, count in left.items())
     files = trial.sizes
-    written = (files.total - files.other) * times + files.other
+    written = (files.event_file + files.pictures + files.archive) * times + files.other
     return Forecast(
         samples=counted.samples,
         questions=counted.questions,
@@ -202,9 +229,9 @@ def _scaled(plan: Plan, measured: _Measured, counted: _Counted) -> Forecast:
         pass_size=plan.pass_size,
         estimated=_estimated(passes, more, trial.ordered, counted),
         pass_seconds=rates,
-        seconds=measured.seconds + of_passes + measured.beside_passes * times,
+        seconds=measured.seconds + of_passes + measured.beside_passes(counted.questions),
         written=round(written),
-        most_written=round(written + files.archive * times),
+        most_written=round(written + files.segments * times),
         free=shutil.disk_usage(existing(plan.summary_dir)).free,
     )
 
@@ -222,6 +249,11 @@ def _estimated(
 def _mixed(ordered: Mapping[str, float]) -> bool:
     """Whether an explainer has maps with an order and others without, so that it matters which."""
     return any(0 < share < 1 for share in ordered.values())
+
+
+def _beside(trial: Trial) -> float:
+    """Seconds of a trial in which no pass ran."""
+    return float(sum(trial.costs["seconds"].values()) - sum(trial.costs["pass_seconds"].values()))
 
 
 def _but(passes: Mapping[str, float], left_out: Collection[str]) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Trial:
 
 
 def tried(
-    preflight: PreflightResult, network: Network, profile: Profile, stopping: Stopping, questions: int = 2
+    preflight: PreflightResult, network: Network, profile: Profile, stopping: Stopping, questions: int
 ) -> Trial | None:
     """Run the first samples of an examined plan that come to so many questions; None where there are no questions.
 

@@ -34,7 +34,8 @@ from explainrun.runner.batches import part_sizes
 from explainrun.runner.cli.main import main
 from explainrun.runner.forecast import forecast as forecasting
 from explainrun.runner.forecast.forecast import forecast
-from explainrun.summary_format import Results
+from explainrun.summary_format import Results, find_runs
+from explainrun.summary_format.storage.sizes import measured
 
 ACTIVATION = nn.Sigmoid()
 EXPLAINERS = {
@@ -158,6 +159,14 @@ def test_time_and_disk_are_measured(registered):
     assert found.seconds > sum(found.pass_seconds[kind] for kind in ("infer", "differentiate", "occlude", "perturb"))
     assert found.pass_seconds.keys() == found.passes.keys()
     assert 0 < found.written < found.most_written < found.free
+
+
+def test_disk_is_about_what_a_run_takes(registered):
+    runner = registered(("Gradient", "Occlusion"), ("insertion",))
+    found = forecast(runner.plan())
+    taken = measured(find_runs(runner.run().summary_dir)[-1])
+    assert taken.segments == 0
+    assert 0.5 < found.written / taken.total < 3  # of maps of 8 pixels, most of which is not maps
 
 
 def test_samples_without_a_question_are_refused(two_channels, tmp_path, raising):

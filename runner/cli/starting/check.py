@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...forecast.forecast import Forecast
 
 
-@click.command(short_help="Say what is wrong with a config, and what its run will take.")
+@click.command(short_help="Say what is wrong and what a run will take.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Of a run of the first N samples only.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a value: data.options.count=20.")

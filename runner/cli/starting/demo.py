@@ -20,7 +20,7 @@ _WITHOUT_PHOTOS = (
 )
 
 
-@click.command(short_help="Explain bundled pictures by six methods, to look at.")
+@click.command(short_help="Explain bundled pictures, to have a look.")
 def demo() -> None:
     """Explain bundled pictures by six methods, and write what came of it into explainrun-demo/, where you are.
 

@@ -16,7 +16,7 @@ CONFIG = "explain.yaml"
 FILES = (CONFIG, "network.py", "dataset.py")
 
 
-@click.command(short_help="Begin a config of your own, with a network and a dataset to fill in.")
+@click.command(short_help="Begin a config, to be filled in.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 def new(folder: Path) -> None:
     """Write explain.yaml, network.py and dataset.py into DIR, which is made if it is missing.

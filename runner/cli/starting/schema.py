@@ -10,7 +10,7 @@ from ..process.errors import reported_errors
 from ..process.standard_streams import echo_or_exit
 
 
-@click.command(short_help="Print the JSON schema of configs, for editors.")
+@click.command(short_help="Print the JSON schema of configs.")
 def schema() -> None:
     """Print the JSON schema of configs, by which editors complete keys and mark mistakes.
 
