@@ -17,10 +17,11 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from mindspore import Tensor, nn
 
 from explainrun.configs.photo_network import PhotoNetwork
-from explainrun.explainers import GradCAM, Gradient, GuidedBackprop, IntegratedGradients, Occlusion
+from explainrun.explainers import DeepLift, GradCAM, Gradient, GuidedBackprop, IntegratedGradients, Occlusion
 from explainrun.runner.checkpoints.loading import load_checkpoint
 from explainrun.runner.checkpoints.pytorch_file import pytorch_tensors
 
@@ -178,6 +179,19 @@ def test_guided_backprop(network, torch_network, photos, agree):
         )
     ours = GuidedBackprop(network)(Tensor(images), targets(labels)).asnumpy()[:, 0]
     agree("GuidedBackprop", "captum GuidedBackprop", ours, theirs.abs().amax(1).numpy(), how=how)
+
+
+def test_deep_lift(network, torch_network, all_photos, torch_relu6, agree, monkeypatch):
+    """Captum's rule for ReLU is that for ReLU6, once this is in its table. Lines have no kinks to keep off."""
+    monkeypatch.setitem(SUPPORTED_NON_LINEAR, torch_relu6, nonlinear)
+    images, labels = (of[:3] for of in all_photos)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = captum.attr.DeepLift(torch_network).attribute(torch.tensor(images), target=torch.tensor(labels))
+    maps, errors = DeepLift(network).completeness_error(Tensor(images), targets(labels))
+    agree("DeepLift", "captum DeepLift", maps.asnumpy()[:, 0], theirs.detach().sum(1).numpy(), how="photographs, ReLU6")
+    print(f"errors of completeness: {np.abs(errors).max():.1e} of a logit")
+    assert np.abs(errors).max() < 1e-4
 
 
 @pytest.mark.parametrize("layer", ["head", "blocks.10"])
