@@ -61,8 +61,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
       unsupported               why this version cannot look into or resume an
                                 unfinished run, null if it can
       sizes                     bytes by kind of file, free, to_go
-      curve_bytes               of a finished run, what kept curves of metrics take
-                                in the archive
+      curve_bytes               of a finished run, what kept curves of metrics
+                                take in the archive
       not_computed              broken, outputs, unlabelled, beyond, maps and
                                 scores by explainer
       grown_from                the run that it grew out of: began, finished,

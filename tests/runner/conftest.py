@@ -11,7 +11,7 @@ from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.batches.batch_loop import BatchLoop
-from explainrun.summary_format.archive import results
+from explainrun.summary_format.archive import sources
 
 
 class Killed(BaseException):
@@ -54,13 +54,13 @@ def make_runner(two_channels, dataset, tmp_path):
 @pytest.fixture
 def checks(monkeypatch):
     """Counts, by the bytes of each archive, how often its checksum is compared."""
-    counted, check = Counter(), results.check_archive
+    counted, check = Counter(), sources.check_archive
 
     def counting_check(path):
         counted[path.read_bytes()] += 1
         check(path)
 
-    monkeypatch.setattr(results, "check_archive", counting_check)
+    monkeypatch.setattr(sources, "check_archive", counting_check)
     return counted
 
 
