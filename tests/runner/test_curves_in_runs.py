@@ -22,7 +22,7 @@ from explainrun.benchmarks import (
     SensitivityN,
 )
 from explainrun.explainers import Gradient, InputXGradient
-from explainrun.runner import ImageClassificationRunner
+from explainrun.runner import ImageClassificationRunner, compare
 from explainrun.runner.batches import part_sizes
 from explainrun.runner.cli.main import main
 from explainrun.summary_format import Results, find_runs, inspect_run, merge
@@ -94,6 +94,8 @@ def test_runs_that_keep_none_are_as_before(run, tmp_path):
     assert plan.pop("curves") == {"InsertionAUC": ["insertion"], "IROF": ["morf"], "SRG": ["lerf", "morf"]}
     assert plan == plain == datasets(tmp_path / "off")[1]
     assert not any("curves" in str(part) for part in (plain, *without))
+    [row] = compare(tmp_path / "without", tmp_path / "run", explainers=["Gradient"], metrics=["SRG"]).changes
+    assert (row.change, row.lost) == (0.0, 0)
     with pytest.raises(ValueError, match="no curves of 'SRG'"):
         Results(tmp_path / "without").curves("Gradient", "SRG")
 
