@@ -78,7 +78,7 @@ def test_a_bar_leads_to_its_samples(opened):
 def test_mean_curves_where_a_run_keeps_them(opened):
     page = opened("curves", curves={"PointingGame": ["morf", "lerf"]}, state=SCORES).page
     assert page.locator(".mean-curve").count() == 0  # of the first metric
-    page.get_by_label("Metric", exact=True).select_option(label="PointingGame")
+    page.locator("[name=metric]").select_option(label="PointingGame")
     shown = page.locator(".mean-curve")
     assert [one.locator("figcaption").inner_text() for one in shown.all()] == ["First", "Second", "Signed"]
     words = shown.nth(1).get_by_role("img").get_attribute("aria-label")
