@@ -38,11 +38,10 @@ class Explainer(Configured, ABC):
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
     has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One that explains whatever a
     view asks about, also where that is a sum of logits (``view.derivatives``, ``view.layer``, ``view.differentiate``,
-    ``view.asked_values``), is ``contrastable``.
-    One each of whose questions needs many passes, one after the other, and which fills these with other questions, is
-    ``sequential``: a run gives it as many samples at a time as a pass has images.
-    ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
-    that.
+    ``view.asked_values``), is ``contrastable``. One each of whose questions needs many passes, one after the other, and
+    which fills these with other questions, says in ``passes_in_turn`` how many: a run then gives it as many samples at
+    a time as a pass has images. ``signed`` says whether maps may hold negative values, and are drawn with 0 in the
+    middle; None lets each map show that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -56,7 +55,7 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
-    sequential: bool = False
+    passes_in_turn: int = 1
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True

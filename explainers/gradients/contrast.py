@@ -50,6 +50,7 @@ class Contrast(Explainer):
         super().__init__(explainer.network, name)
         self.explainer, self.against, self._weights = explainer, against, Against(against)
         self.signed, self.error_format = explainer.signed, explainer.error_format
+        self.passes_in_turn = explainer.passes_in_turn
         self.needs = self._needed()
 
     def with_layer(self: Reading, layer: str | Sequence[str], reshape: tuple[int, int] | None = None) -> Reading:

@@ -48,8 +48,6 @@ class GuidedIG(PathMethod):
             baseline is malformed, or an empty list is given. Later, if a baseline does not fit the images.
     """
 
-    sequential = True
-
     def __init__(
         self,
         network: nn.Cell,
@@ -60,7 +58,7 @@ class GuidedIG(PathMethod):
         name: str | None = None,
     ) -> None:
         super().__init__(network, name)
-        self.steps = whole_number(steps, "steps")
+        self.steps = self.passes_in_turn = whole_number(steps, "steps")
         self.fraction, self.max_dist = share(fraction, "fraction"), share(max_dist, "max_dist")
         if not self.fraction:
             words = "fraction must be above 0, got {given!r}: some values must move"

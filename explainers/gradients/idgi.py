@@ -45,7 +45,7 @@ class IDGI(CompleteAttribution):
             )
             raise TypeError(Problem.of("not-a-path-method", words, kind=type(explainer).__name__))
         super().__init__(explainer.network, name)
-        self.explainer, self.sequential = explainer, explainer.sequential
+        self.explainer, self.passes_in_turn = explainer, explainer.passes_in_turn
 
     def by_channel(self, view: View) -> FloatArray:
         return self._attributed(view)[0].astype(np.float32)

@@ -15,7 +15,17 @@ from ...explainers import Explainer
 from ...explainers.core.view import View
 from ...explainers.network import Network, pass_kind
 from ..batches.batch import Batch
-from ..batches.part_sizes import Images, Range, changed_images, cut, images_of_maps, images_of_scores
+from ..batches.part_sizes import (
+    Images,
+    Range,
+    changed_images,
+    cut,
+    images_of_maps,
+    images_of_scores,
+    least_samples,
+    recomputations,
+    sharing,
+)
 from ..plan.plan import Plan
 
 Passes = Counter[str]  # by kind
@@ -45,7 +55,7 @@ class BatchPasses:
             groups = list(_groups(self._plan.explainers))
             images = [images_of_maps(group, view) for group in groups]
             for group, of_group in zip(groups, images, strict=True):
-                found += self._of_maps(group, view, cut(of_group, self._plan.pass_size))
+                found += self._of_maps(group, view, self._cut(of_group, group))
             if self._plan.needs.outputs:
                 found["activate"] += self._filled(len(np.unique(view.rows)))
             by_group = [(group, of_group) for group, of_group in zip(groups, images, strict=True)]
@@ -55,6 +65,10 @@ class BatchPasses:
     def _filled(self, images: int) -> int:
         """The passes that so many images fill."""
         return -(-images // self._plan.pass_size)
+
+    def _cut(self, images: Sequence[Images], group: Sequence[Explainer]) -> list[Range]:
+        """The parts in which work is committed whose maps are those of a group."""
+        return cut(images, self._plan.pass_size, least_samples(group, self._plan.pass_size))
 
     def _of_inference(self, samples: int) -> Passes:
         dropout = 0
@@ -66,14 +80,15 @@ class BatchPasses:
     def _of_maps(self, group: Sequence[Explainer], view: View, parts: Iterable[Range]) -> Passes:
         """The passes of explainers that share some, part by part."""
         found = Passes()
-        rules = {rule for explainer in group for rule in explainer.needs.layers}
+        passes = {one for explainer in group for one in explainer.needs.passes}
         for part in parts:
             of_part = view if part[1] - part[0] == len(view.images) else _about(view, part)
             if len(of_part.rows):
-                found.update({pass_kind(rule): self._filled(len(of_part.rows)) for rule in rules})
+                for _, rule in passes:
+                    found[pass_kind(rule)] += self._filled(len(of_part.rows))
                 for explainer in group:
-                    needed = explainer.images_needed_for(of_part)
-                    found.update({kind: self._filled(images) for kind, images in needed.items()})
+                    for kind, images in explainer.images_needed_for(of_part).items():
+                        found[kind] += max(self._filled(images), explainer.passes_in_turn if images else 0)
         return found
 
     def _of_scores(self, batch: Batch, groups: Iterable[tuple[Sequence[Explainer], Sequence[Images]]]) -> Passes:
@@ -90,8 +105,10 @@ class BatchPasses:
         changed = [changed_images(coverings, image) if count else nothing
                    for image, count in zip(looked_at, asked, strict=True)]  # fmt: skip
         wanted, found, first = self._wanted(view, memory).wanted(coverings), Passes(), True
+        again = recomputations(plan.metrics, self._network.cell) > 0
         for group, of_maps in groups:
-            parts = cut(images_of_scores(plan.metrics, self._network.cell, changed, of_maps, asked), plan.pass_size)
+            images = images_of_scores(plan.metrics, self._network.cell, changed, of_maps, asked)
+            parts = self._cut(images, group if again else ())
             for explainer in group:
                 share = self._ordered.get(explainer.name, 1.0)
                 if share:
@@ -127,12 +144,10 @@ class BatchPasses:
 
 def _groups(explainers: Sequence[Explainer]) -> Iterable[Sequence[Explainer]]:
     """Explainers that share passes together, others alone, in the order in which a run makes their maps."""
-    sharing = [explainer for explainer in explainers if explainer.needs.layers]
     for explainer in explainers:
-        if not explainer.needs.layers:
-            yield [explainer]
-        elif explainer is sharing[0]:
-            yield sharing
+        group = sharing(explainer, explainers)
+        if group[0] is explainer:
+            yield group
 
 
 def _about(view: View, part: Range) -> View:

@@ -14,6 +14,7 @@ from explainrun.explainers import (
     ExpectedGradients,
     GradCAM,
     Gradient,
+    GuidedIG,
     InputXGradient,
     IntegratedGradients,
     Needs,
@@ -99,6 +100,10 @@ def test_steps_on_a_path_are_shared_out_as_for_a_network_whose_logit_is_the_diff
     for row, label in enumerate((0, 1, 2)):
         alike = IDGI(IntegratedGradients(Difference(network, label, 3), steps=4))(Tensor(IMAGES), 0).asnumpy()[row, 0]
         np.testing.assert_allclose(found[row, 0], alike, atol=1e-5 * np.abs(alike).max())
+
+
+def test_passes_that_follow_one_another_still_do():
+    assert Contrast(GuidedIG(TinyClassifier(), steps=5)).passes_in_turn == 5
 
 
 def test_methods_that_are_linear_in_the_gradient():
