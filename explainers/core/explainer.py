@@ -277,6 +277,17 @@ def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, 
     return explainer.with_layer(layer, reshape)
 
 
+def check_explainer(explainer: Any) -> None:
+    """Make sure that something is an explainer, where another one goes around it.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if not isinstance(explainer, Explainer):
+        words = "explainer must be an explainer object, got {kind}"
+        raise TypeError(Problem.of("explainer-kind", words, kind=type(explainer).__name__))
+
+
 def direct_maps(
     explainer: Explainer, images: FloatArray, labels: IntArray, options: CallOptions = _DEFAULT
 ) -> FloatArray:

@@ -19,6 +19,13 @@ class Estimate(NamedTuple):
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None
 
+    @classmethod
+    def with_standard_errors(cls, maps: FloatArray, errors: npt.NDArray[np.floating[Any]]) -> Estimate:
+        """Maps, and of each the mean of its pixels' standard errors (Q, H, W) as a share of its range."""
+        ranges = np.ptp(maps.reshape(len(maps), -1), axis=1)
+        shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
+        return cls(maps, shares)
+
 
 class Method(Protocol):
     """What is asked of an explainer here."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ...summary_format.problem import Problem
-from ..core.explainer import Explainer
+from ..core.explainer import Explainer, check_explainer
 from ..core.needs import HIGHEST, Against
 from ..core.together import Estimate
 from ..core.view import Needs, View
@@ -38,9 +38,7 @@ class Contrast(Explainer):
     pynative = True
 
     def __init__(self, explainer: Explainer, against: int | str = HIGHEST, name: str | None = None) -> None:
-        if not isinstance(explainer, Explainer):
-            words = "explainer must be an explainer object, got {kind}"
-            raise TypeError(Problem.of("explainer-kind", words, kind=type(explainer).__name__))
+        check_explainer(explainer)
         if not explainer.contrastable:
             words = (
                 "explainer must explain differences of logits, {kind} does not; take InputXGradient, "

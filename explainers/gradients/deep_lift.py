@@ -54,8 +54,7 @@ class DeepLift(CompleteAttribution):
 
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each its sum less what it should be: the fall of the logit from the image to the baselines."""
-        attributed, falls = self._attributed(view)
-        return Estimate(self.reduced(attributed.astype(np.float32)), attributed.sum(axis=(1, 2, 3)) - falls)
+        return self.with_errors(*self._attributed(view))
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return {RESCALE: 2 * self.images_by_channel(questions, shape)[RESCALE]}  # where no two share a baseline's row

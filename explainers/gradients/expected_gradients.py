@@ -88,10 +88,7 @@ class ExpectedGradients(PixelAttribution):
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each its mean standard error over the pixels as a share of the map's range."""
         means, errors = self._means(view)
-        maps = self.reduced(means.astype(np.float32))
-        ranges = np.ptp(maps.reshape(len(maps), -1), axis=1)
-        shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
-        return Estimate(maps, shares)
+        return Estimate.with_standard_errors(self.reduced(means.astype(np.float32)), errors)
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         return self.images_by_channel(questions, shape)

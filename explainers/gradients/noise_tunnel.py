@@ -9,7 +9,7 @@ import numpy as np
 
 from ...summary_format.problem import Problem
 from ..arguments import positive_number, whole_number
-from ..core.explainer import Explainer
+from ..core.explainer import Explainer, check_explainer
 from ..core.view import View
 from ..network import pass_kind
 from ..network.tensors import FloatArray
@@ -52,8 +52,7 @@ class NoiseTunnel(PixelAttribution):
         stdevs: float = 1.0,
         name: str | None = None,
     ) -> None:
-        if not isinstance(explainer, Explainer):
-            raise TypeError(f"explainer must be an explainer object, got {type(explainer).__name__}")
+        check_explainer(explainer)
         if isinstance(explainer, NoiseTunnel):
             raise TypeError("explainer must not be a NoiseTunnel itself; give the one that it goes around")
         if not (isinstance(explainer, PixelAttribution) or explainer.needs.layers):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 from scipy.ndimage import gaussian_filter
 
+from ...summary_format.problem import Problem
 from ..network.tensors import FloatArray
 
 Baseline = float | str | FloatArray
@@ -36,7 +37,7 @@ def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
     return float(values) if values.ndim == 0 else values.astype(np.float32)
 
 
-def checked_baselines(baselines: Any, name: str = "baselines") -> tuple[Baseline, ...]:
+def checked_baselines(baselines: Any) -> tuple[Baseline, ...]:
     """One baseline, or those of a list.
 
     Raises:
@@ -44,8 +45,8 @@ def checked_baselines(baselines: Any, name: str = "baselines") -> tuple[Baseline
     """
     several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
     if not several:
-        raise ValueError(f"{name} must hold at least one, got an empty list")
-    return tuple(checked_baseline(baseline, name) for baseline in several)
+        raise ValueError(Problem.of("no-baselines", "baselines must hold at least one, got none"))
+    return tuple(checked_baseline(baseline, "baselines") for baseline in several)
 
 
 def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:

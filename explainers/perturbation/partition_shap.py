@@ -25,7 +25,6 @@ from .superpixel_explainer import (
     Surrogate,
     explained,
     number_of,
-    weighted_r2,
     with_hidden,
 )
 from .superpixel_explanation import SuperpixelExplanation, Weights
@@ -207,9 +206,7 @@ class OwenValues:
         for one in (*self._ended, *(waiting for _, _, waiting in self._waiting)):
             inside = self._tree.members[one.group]
             weights[inside] += one.weight * (values[one.joined] - values[one.without]) / np.count_nonzero(inside)
-        nothing = float(values[_NONE])
-        told = nothing + self.shown @ weights
-        return Surrogate(weights, nothing, weighted_r2(values, told, np.ones(len(values))))
+        return Surrogate.additive(self.shown, values, weights)
 
     def _consider(self, adding: _Adding) -> None:
         """Keep a group to be halved, or as it is, if it is a single segment."""

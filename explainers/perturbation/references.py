@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mindspore import Tensor
 
-from ...summary_format.problem import Problem
 from ..core.sample_pool import SamplePool
 from ..core.view import View
 from ..network.tensors import FloatArray
-from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
+from .baselines import Baseline, baseline_image, check_baseline_fits, checked_baselines
 
-_NAME = "baselines"
 Baselines = Any  # what users give for them
 
 
@@ -45,13 +43,8 @@ class References:
         if pool is not None:
             return cls(pool)
         array = baselines.asnumpy() if isinstance(baselines, Tensor) else baselines
-        if isinstance(array, np.ndarray):
-            several: Sequence[Any] = list(array) if array.ndim == 4 else [array]
-        else:
-            several = array if isinstance(array, (list, tuple)) else [array]
-        if not len(several):
-            raise ValueError(Problem.of("no-baselines", "baselines must hold at least one, got none"))
-        return cls(tuple(checked_baseline(one, _NAME) for one in several))
+        images = isinstance(array, np.ndarray) and array.ndim == 4
+        return cls(checked_baselines(list(array) if images else array))
 
     @property
     def pool(self) -> SamplePool | None:

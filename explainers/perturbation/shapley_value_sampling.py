@@ -15,7 +15,7 @@ from ..core.view import View
 from ..network.tensors import Activation, IntArray
 from .baselines import Baseline
 from .coalition_explainer import CoalitionExplainer, Fit
-from .superpixel_explainer import PASS_KIND, Shown, Surrogate, weighted_r2
+from .superpixel_explainer import PASS_KIND, Shown, Surrogate
 from .superpixel_explanation import Weights
 from .superpixels import SegmentationFunction
 
@@ -105,6 +105,4 @@ def _mean_over_orders(coalitions: Orders, values: npt.NDArray[np.float64]) -> Su
     weights: Weights = added.mean(axis=0)
     count = len(added)
     errors = added.std(axis=0, ddof=1) / np.sqrt(count) if count >= _LEAST_FOR_ERRORS else None
-    nothing = float(values[1])
-    told = nothing + coalitions.shown @ weights
-    return Surrogate(weights, nothing, weighted_r2(values, told, np.ones(len(values))), errors)
+    return Surrogate.additive(coalitions.shown, values, weights, errors)

@@ -41,6 +41,20 @@ class Surrogate(NamedTuple):
         """None, where it could not be computed."""
         return cls(np.full(segments, np.nan), np.nan, np.nan)
 
+    @classmethod
+    def additive(cls, shown: Shown, values: Weights, weights: Weights, errors: Weights | None = None) -> Surrogate:
+        """What each segment adds to the probability while none is shown.
+
+        Args:
+            shown: (R, K) the coalitions that were asked about, all segments first, none second.
+            values: (R,) the probabilities of a label.
+            weights: (K,) what each segment adds.
+            errors: (K,) of these.
+        """
+        nothing = float(values[1])
+        fitted = nothing + shown @ weights
+        return cls(weights, nothing, weighted_r2(values, fitted, np.ones(len(values))), errors)
+
 
 class SuperpixelExplainer(Explainer):
     """Shows an image with some of its segments hidden, again and again, and weighs segments by the probabilities.
