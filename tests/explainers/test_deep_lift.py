@@ -402,7 +402,7 @@ def test_what_the_rule_is_not_defined_for_is_refused_by_name(way, raising, state
 
 
 def test_what_no_one_sees_shows_in_the_sum(monkeypatch, raising):
-    """Here because the rule is told that something is linear which is not."""
+    """Here because the rule takes something for linear that is not."""
     monkeypatch.setattr(rescale, "_SUMS", {*rescale._SUMS, "clampscalar"})
     with raising(ValueError, "rescale-incomplete", network="Once"):
         DeepLift(Once(lambda x: x.clamp(0, 6)))(Tensor(IMAGE), 0)

@@ -246,7 +246,7 @@ def test_inspected(run, tmp_path):
     width = results.curves("Gradient", "IROF")["morf"].shape[2]
     points = len(results.questions) * 2 * (5 + 2 * 4 + width)  # of two explainers
     assert results.curve_bytes == inspect_run(tmp_path / "run").curve_bytes == points * 16
-    told = CliRunner().invoke(main, ["inspect", str(tmp_path / "run"), "--json"])
-    assert json.loads(told.stdout)["curve_bytes"] == points * 16
+    printed = CliRunner().invoke(main, ["inspect", str(tmp_path / "run"), "--json"])
+    assert json.loads(printed.stdout)["curve_bytes"] == points * 16
     words = " ".join(CliRunner().invoke(main, ["inspect", str(tmp_path / "run")]).stdout.split())
     assert "curves InsertionAUC (insertion); IROF (morf); SRG (lerf, morf): " in words

@@ -30,9 +30,12 @@ def leaves(arguments: Any) -> Iterator[Any]:
 
 def carries(argument: Any) -> bool:
     """Whether something is made from the images, as far as MindSpore says so where it records nothing."""
-    if not isinstance(argument, Tensor) or isinstance(argument, Parameter) or not argument.is_floating_point():
-        return False
-    return getattr(argument, "_requires_grad", True) or not records_gradients()
+    return _may_carry(argument) and (getattr(argument, "_requires_grad", True) or not records_gradients())
+
+
+def _may_carry(argument: Any) -> bool:
+    """Whether something is a tensor of floats, and no parameter."""
+    return isinstance(argument, Tensor) and not isinstance(argument, Parameter) and argument.is_floating_point()
 
 
 class Origins:
@@ -47,7 +50,7 @@ class Origins:
 
     def reach(self, argument: Any) -> bool:
         """Whether something is made from the batch; where nothing is recorded, whether it may be."""
-        if not isinstance(argument, Tensor) or isinstance(argument, Parameter) or not argument.is_floating_point():
+        if not _may_carry(argument):
             return False
         node = argument._grad_node
         return not records_gradients() if node is None else self._reaches(node)

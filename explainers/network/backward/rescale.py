@@ -177,13 +177,14 @@ class Rescaling(Dispatch):
         given = choose(x)
         y, *rest = given if isinstance(given, tuple) else (given,)
         with self.treating():
-            apart, of_image, of_reference = self._apart(x), _exact(x), self._of_references(x)
+            of_image, of_reference, y_before = _exact(x), self._of_references(x), self._of_references(y)
+            apart = of_image - of_reference
             beside = ops.abs(apart) > _DISTANT
             shares = ops.where(beside, 1 / ops.where(beside, apart, ops.ones_like(apart)), ops.zeros_like(apart))
             step = x.astype(ms.float32) - of_image  # zeros, by which all is differentiated
-            between = outer(_exact(y), self._of_references(y))
+            between = outer(_exact(y), y_before)
             parts = (
-                (of_image + step * shares, between - self._of_references(y)),
+                (of_image + step * shares, between - y_before),
                 (of_reference + step * shares, _exact(y) - between),
                 (of_image + step * (1 - beside.astype(ms.float32)), ops.ones_like(between)),
             )
