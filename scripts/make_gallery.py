@@ -1,4 +1,4 @@
-"""Draws docs/gallery.png: one scene of handwritten digits as every explainer sees it."""
+"""Draws docs/methods.png: one photograph as every explainer of configs/methods.yaml sees it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from explainrun.configs.digit_scenes import scene_dataset
+from explainrun.configs.photographs import photograph_dataset
 from explainrun.runner import explain
 from explainrun.runner.config.build import class_names_of, network_of
 from explainrun.runner.config.schema import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "configs" / "explainers.yaml"
-SCENE, ROWS, POOL = 3, 4, 10
-COLOURS = 200  # of the picture, which would else weigh a megabyte
+CONFIG = ROOT / "configs" / "methods.yaml"
+PHOTOGRAPH, ROWS = 4, 7  # a cup of coffee
+COLOURS = 256  # of the picture, which would else weigh a megabyte
 
 
 def main() -> None:
-    """Explain the scene and write the picture; its place may be given."""
-    place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "gallery.png"
+    """Explain the photograph and write the picture; its place may be given."""
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "methods.png"
     config, _ = load_config(CONFIG)
-    data = scene_dataset(split="test", count=POOL).create_tuple_iterator(output_numpy=True, num_epochs=1)
+    data = photograph_dataset().create_tuple_iterator(output_numpy=True, num_epochs=1)
     images = np.stack([row[0] for row in data])
-    methods, image = [_by_itself(entry, images) for entry in config.explainers], images[SCENE]
+    methods, image = [_by_itself(entry, images) for entry in config.explainers], images[PHOTOGRAPH]
     class_names = class_names_of(config.class_names, CONFIG.parent)
     figure = explain(
         network_of(CONFIG), image, methods, class_names=class_names,
         activation_fn=config.activation, mean=config.mean, std=config.std, rows=ROWS,
     )  # fmt: skip
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=85, bbox_inches="tight", pad_inches=0.05)
+    figure.savefig(drawn, dpi=70, bbox_inches="tight", pad_inches=0.05)
     place.parent.mkdir(exist_ok=True)
     Image.open(drawn).convert("RGB").quantize(COLOURS).save(place, optimize=True)
     print(f"wrote {place}")
