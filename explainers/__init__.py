@@ -1,10 +1,13 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
 from .cam.ablation_cam import AblationCAM
+from .cam.augmented_cam import AugmentedCAM
 from .cam.base import ActivationMap, DifferentiatedMap
-from .cam.cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .cam.cam import CAM, EigenCAM, EigenGradCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .cam.finer_cam import FinerCAM
 from .cam.guided_grad_cam import GuidedGradCAM
 from .cam.score_cam import ISCAM, SSCAM, ScoreCAM
+from .cam.shapley_cam import ShapleyCAM
 from .cam.smooth_grad_cam import SmoothGradCAMpp
 from .concepts.concepts import Concepts
 from .concepts.deep_feature_factorization import DeepFeatureFactorization
@@ -24,6 +27,8 @@ from .imported_maps import ImportedMaps
 from .network import Derivatives, Network, Rule, both_classes
 from .network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .ood.ood_net import OoDNet
+from .optimized_masks.extremal_perturbation import ExtremalPerturbation
+from .optimized_masks.meaningful_perturbation import MeaningfulPerturbation
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
 from .perturbation.occlusion import Occlusion
@@ -52,16 +57,22 @@ EXPLAINERS = Registry(
         LayerCAM,
         HiResCAM,
         EigenCAM,
+        EigenGradCAM,
+        FinerCAM,
+        ShapleyCAM,
         ScoreCAM,
         SSCAM,
         ISCAM,
         AblationCAM,
+        AugmentedCAM,
         DeepFeatureFactorization,
         Occlusion,
         RISE,
         RISEPlus,
         LIME,
         KernelSHAP,
+        ExtremalPerturbation,
+        MeaningfulPerturbation,
         RandomMap,
         CenterGaussian,
         SobelEdges,
@@ -79,6 +90,7 @@ __all__ = [
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "AugmentedCAM",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
@@ -88,9 +100,12 @@ __all__ = [
     "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
+    "EigenGradCAM",
     "Estimate",
     "Explainer",
+    "ExtremalPerturbation",
     "FeatureVisualization",
+    "FinerCAM",
     "FloatArray",
     "GradCAM",
     "GradCAMpp",
@@ -105,6 +120,7 @@ __all__ = [
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
+    "MeaningfulPerturbation",
     "Needs",
     "Network",
     "NoiseTunnel",
@@ -116,6 +132,7 @@ __all__ = [
     "Registry",
     "Rule",
     "ScoreCAM",
+    "ShapleyCAM",
     "SmoothGradCAMpp",
     "SobelEdges",
     "SuperpixelExplanation",

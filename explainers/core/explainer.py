@@ -112,7 +112,7 @@ class Explainer(Configured, ABC):
             inner.check_outputs(outputs, size)
 
     def inner_layers(self) -> set[str]:
-        """The layers that explainers inside it read, which its own ``needs`` do not say."""
+        """The layers that it reads, or explainers inside it, which its own ``needs`` do not say."""
         found: set[str] = set()
         for _, inner in self._inner():
             found |= inner.inner_layers().union(inner.needs.outputs, *inner.needs.layers.values())
@@ -157,6 +157,16 @@ class Explainer(Configured, ABC):
             ValueError: if its options do not fit images of that shape; asked before the first pass of a run.
         """
         return {}
+
+    def questions_together(self, pass_size: int) -> int:
+        """How many questions it must be asked at once to fill its passes, where those of one question do not.
+
+        Parts of a batch that a run commits by themselves hold as many then, whatever they take.
+
+        Args:
+            pass_size: images per pass.
+        """
+        return 1
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         """The same for the questions of a view; to be written where it depends on what the images or layers show.

@@ -169,7 +169,8 @@ class ExplanationScheduler:
         return images_of_maps(group, self._all, looking=False)
 
     def _map_parts(self, explainer: Explainer) -> list[Range]:
-        return cut(self._images(explainer), self._network.pass_size)
+        size = self._network.pass_size
+        return cut(self._images(explainer), size, explainer.questions_together(size))
 
     def _count(self, explainer: Explainer, view: View, done: Sequence[Explainer]) -> None:
         """Count what the maps of a view need."""

@@ -64,7 +64,7 @@ def _end(images: Sequence[Mapping[str, int]], first: int, pass_size: int, least:
         fitting.append((last, total.total(), lacking))
     else:
         return len(images)
-    large = [one for one in fitting if one[1] >= most // 2] or fitting[-1:]
+    large = [one for one in fitting if one[1] >= most // 2 and one[0] - first >= least] or fitting[-1:]
     return min(large, key=lambda one: (one[2], -one[0]))[0]
 
 

@@ -54,7 +54,7 @@ class Profile:
     shift trial      4, once, where a metric shifts the input; later starts make it again
     uniform          1, once, for each baseline of Completeness that no covering names
     layer choice     1, once, where an explainer lacks a layer
-    layer check      1, once, where an explainer inside another one reads a layer
+    layer check      1, once, where an explainer inside another one reads a layer, or one in passes of its own
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
     size trial       as many as were made: some 9 for each pass size that was tried
     place trial      1, once, by a shard

@@ -12,9 +12,11 @@ OVERHEAD, BESIDE, WHOLE = "overhead", "beside", "whole"
 
 GRADIENTS = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "IntegratedGradients", "NoiseTunnel")
 LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "HiResCAM",
-          "EigenCAM", "DeepFeatureFactorization")  # fmt: skip
+          "EigenCAM", "EigenGradCAM", "FinerCAM", "ShapleyCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
+AUGMENTED = ("AugmentedCAM",)
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
+OPTIMIZED = ("ExtremalPerturbation", "MeaningfulPerturbation")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
              "RelativeOutputStability", "RelativeRepresentationStability")  # fmt: skip
@@ -28,7 +30,7 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
+EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *AUGMENTED, *PERTURBATIONS, *OPTIMIZED, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",
@@ -46,6 +48,8 @@ LIBRARIES = {  # which libraries make the same maps
     "LayerCAM": (GRAD_CAM, TORCHCAM),
     "HiResCAM": (GRAD_CAM,),
     "EigenCAM": (GRAD_CAM,),
+    "EigenGradCAM": (GRAD_CAM,),
+    "FinerCAM": (TORCHCAM,),
     "ScoreCAM": (GRAD_CAM, TORCHCAM),
     "SSCAM": (TORCHCAM,),
     "ISCAM": (TORCHCAM,),

@@ -14,13 +14,29 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import torchcam.methods
+from cam_libraries import grad_cams, ours, seen, signed_grad_cams, torchcams
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
 from mindspore import Tensor, nn
+from pytorch_grad_cam import EigenGradCAM as TheirEigenGradCAM
+from pytorch_grad_cam import GradCAM as TheirGradCAM
+from pytorch_grad_cam import ShapleyCAM as TheirShapleyCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputReST, ClassifierOutputTarget
 
 from explainrun.configs.photo_network import PhotoNetwork
-from explainrun.explainers import GradCAM, Gradient, GuidedBackprop, IntegratedGradients, Occlusion
+from explainrun.explainers import (
+    AugmentedCAM,
+    EigenGradCAM,
+    FinerCAM,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    IntegratedGradients,
+    Occlusion,
+    ShapleyCAM,
+)
 from explainrun.runner.checkpoints.loading import load_checkpoint
 from explainrun.runner.checkpoints.pytorch_file import pytorch_tensors
 
@@ -136,7 +152,7 @@ def photos(all_photos, of_all):
     return images[chosen[:2]], labels[chosen[:2]], how
 
 
-def targets(labels):
+def targets_of(labels):
     return Tensor(labels.astype(np.int32))
 
 
@@ -165,7 +181,7 @@ def test_logits(of_all, all_photos):
 def test_gradient(network, torch_network, photos, agree):
     images, labels, how = photos
     theirs = Saliency(torch_network).attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
-    ours = Gradient(network)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    ours = Gradient(network)(Tensor(images), targets_of(labels)).asnumpy()[:, 0]
     agree("Gradient", "captum Saliency", ours, theirs.amax(1).numpy(), how=how)
 
 
@@ -176,7 +192,7 @@ def test_guided_backprop(network, torch_network, photos, agree):
         theirs = captum.attr.GuidedBackprop(torch_network).attribute(
             torch.tensor(images, requires_grad=True), torch.tensor(labels)
         )
-    ours = GuidedBackprop(network)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    ours = GuidedBackprop(network)(Tensor(images), targets_of(labels)).asnumpy()[:, 0]
     agree("GuidedBackprop", "captum GuidedBackprop", ours, theirs.abs().amax(1).numpy(), how=how)
 
 
@@ -186,8 +202,31 @@ def test_gradcam(network, torch_network, photos, layer, agree):
     method = LayerGradCam(torch_network, torch_network.get_submodule(layer))
     theirs = method.attribute(torch.tensor(images), torch.tensor(labels), relu_attributions=True)
     theirs = LayerAttribution.interpolate(theirs, images.shape[2:], "bilinear").detach().numpy()[:, 0]
-    ours = GradCAM(network, layer=layer)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    ours = GradCAM(network, layer=layer)(Tensor(images), targets_of(labels)).asnumpy()[:, 0]
     agree("GradCAM", "captum LayerGradCam", ours, theirs, how=how)
+
+
+@pytest.mark.parametrize("layer", ["head", "blocks.10"])
+def test_cams_of_grad_cam_and_torchcam(network, torch_network, photos, layer, agree):
+    images, labels, how = photos
+    pair = images, labels
+    theirs = signed_grad_cams(TheirEigenGradCAM, pair, torch_network, layer)
+    mine = ours(EigenGradCAM(network, layer), pair)
+    sign = np.sign((mine * theirs).sum(axis=(1, 2), keepdims=True))
+    agree("EigenGradCAM", "grad-cam EigenGradCAM", mine, sign * theirs, how=f"either sign, {how}")
+    theirs = grad_cams(TheirShapleyCAM, pair, torch_network, layer, ClassifierOutputReST)
+    seen("ShapleyCAM", ours(ShapleyCAM(network, layer), pair), theirs, agree, "grad-cam ShapleyCAM", how=how)
+    theirs = torchcams(torchcam.methods.FinerCAM, pair, torch_network, target_layer=layer)
+    seen("FinerCAM", ours(FinerCAM(network, layer), pair), theirs, agree, "torchcam FinerCAM", how=how)
+
+
+def test_augmented_cam(network, torch_network, photos, agree):
+    images, labels, how = photos
+    with TheirGradCAM(torch_network, [torch_network.get_submodule("head")]) as cam:
+        targets = [ClassifierOutputTarget(label) for label in labels.tolist()]
+        theirs = cam(torch.tensor(images), targets, aug_smooth=True)
+    mine = AugmentedCAM(GradCAM(network, "head"))(Tensor(images), targets_of(labels)).asnumpy()[:, 0]
+    agree("AugmentedCAM(GradCAM)", "grad-cam GradCAM", mine, theirs, how=f"aug_smooth, {how}")
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(16, marks=pytest.mark.long)])
@@ -200,7 +239,7 @@ def test_occlusion(network, torch_network, all_photos, count, agree):
         perturbations_per_eval=8,
     )  # fmt: skip
     explainer = Occlusion(network, nn.Softmax(), window=window, stride=window)
-    ours = explainer(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    ours = explainer(Tensor(images), targets_of(labels)).asnumpy()[:, 0]
     theirs = theirs.numpy().mean(axis=1)
     moved = np.abs(theirs).max(axis=(1, 2)) > 1e-3  # of some photos the network is too sure for a window to matter
     assert moved.sum() >= count / 2
@@ -218,6 +257,6 @@ def test_integrated_gradients(network, torch_network, all_photos, both, agree):
         torch.tensor(images[chosen]), 0.0, torch.tensor(labels[chosen]), n_steps=STEPS
     )
     explainer = IntegratedGradients(network, steps=STEPS)
-    ours = explainer(Tensor(images[chosen]), targets(labels[chosen])).asnumpy()[:, 0]
+    ours = explainer(Tensor(images[chosen]), targets_of(labels[chosen])).asnumpy()[:, 0]
     how = f"parts of photographs, {kept.sum()} of 8 on the same side of all kinks"
     agree("IntegratedGradients", "captum IntegratedGradients", ours, theirs.detach().sum(1).numpy(), how=how)

@@ -60,7 +60,9 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
         if path.parent.name != "_gen":
             assert path.name == "records.py" or not any("._gen" in name for name in names), path
         text, allowed = path.read_text(), TRAINING if path.name == "ood_net.py" else ()  # which trains its own head
-        if package not in {f"explainrun.explainers.network{inner}" for inner in ("", ".graphs", ".variants")}:
+        if package not in {
+            f"explainrun.explainers.network{inner}" for inner in ("", ".graphs", ".variants", ".derivatives")
+        }:
             for word in (*HOOKS, *TRAINING):
                 assert word in allowed or word not in text, (path, word)
 
@@ -95,9 +97,9 @@ ORDER = {
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        "network.variants",
+        *("network.variants", "network.derivatives"),
         *("visual", "core", "controls", "imported_maps"),
-        *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        *("ood", "perturbation", "optimized_masks", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names
     ],

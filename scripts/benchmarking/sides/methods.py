@@ -10,13 +10,25 @@ from typing import Any
 from mindspore import nn
 
 from explainrun.benchmarks import METRICS, Metric
-from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
+from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, OoDNet
 
 from ..images import images_of, squares
-from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, CURVES, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
+from ..rows import (
+    AXIOMATIC,
+    BESIDE,
+    CHANNELS,
+    CONTROLS,
+    CURVES,
+    LAYERS,
+    OPTIMIZED,
+    PERTURBATIONS,
+    RANDOMIZATION,
+    STABILITY,
+    Row,
+)
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
-from ..subjects import CONFIGS, Subject
+from ..subjects import CONFIGS, PASS_SIZE, Subject
 from .networks import activation_of
 
 
@@ -51,6 +63,11 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
         return _hiding(row, subject, network)
     if name == "NoiseTunnel":
         return _made(name, Gradient(network), nt_samples=16, stdevs=0.1)
+    if name == "AugmentedCAM":
+        return _made(name, GradCAM(network, subject.layer))
+    if name in OPTIMIZED:
+        areas = {"areas": [0.1]} if name == "ExtremalPerturbation" else {}
+        return _made(name, network, steps=subject.copies // 16, **areas)
     if name == "IntegratedGradients":
         options = {"steps": 32 if row.section == BESIDE else subject.copies}
     if name in ("SSCAM", "ISCAM"):
@@ -98,7 +115,9 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
         return subject.few, "predicted"
     if method in CONTROLS:
         return subject.many, "truth"
-    copies = {"NoiseTunnel": 16, "SmoothGradCAMpp": 4}.get(method, 1)
+    if method in OPTIMIZED:
+        return min(subject.many, PASS_SIZE), "truth"
+    copies = {"NoiseTunnel": 16, "AugmentedCAM": 6, "SmoothGradCAMpp": 4}.get(method, 1)
     return max(1, subject.many // copies), f"top-{subject.labels}"
 
 
