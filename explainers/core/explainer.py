@@ -37,6 +37,8 @@ class Explainer(Configured, ABC):
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
     has maps of a run's samples alone, and none of changed images, is not ``recomputable``.
+    One each of whose questions needs many passes, one after the other, and which fills these with other questions, is
+    ``sequential``: a run gives it as many samples at a time as a pass has images.
     ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
     that.
 
@@ -52,6 +54,7 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
+    sequential: bool = False
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True
@@ -159,14 +162,14 @@ class Explainer(Configured, ABC):
         return {}
 
     def questions_together(self, pass_size: int) -> int:
-        """How many questions it must be asked at once to fill its passes, where those of one question do not.
+        """How many questions it must be asked at once to fill its passes: many where it is ``sequential``.
 
-        Parts of a batch that a run commits by themselves hold as many then, whatever they take.
+        Parts of a batch that a run commits by themselves hold as many samples then, whatever they take.
 
         Args:
             pass_size: images per pass.
         """
-        return 1
+        return pass_size if self.sequential else 1
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         """The same for the questions of a view; to be written where it depends on what the images or layers show.

@@ -61,6 +61,7 @@ class ExtremalPerturbation(Explainer):
     """
 
     signed = False
+    sequential = True
     pynative = True
 
     def __init__(

@@ -65,6 +65,7 @@ class MeaningfulPerturbation(Explainer):
     """
 
     signed = False
+    sequential = True
     pynative = True
 
     def __init__(
@@ -101,9 +102,6 @@ class MeaningfulPerturbation(Explainer):
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         check_baseline_fits(self.baseline, shape)
         return {"disc": images * _DISCS, "optimize": questions * self.steps}
-
-    def questions_together(self, pass_size: int) -> int:
-        return pass_size
 
     def _optimize(self, view: View, coarse: CoarseMasks, values: FloatArray) -> None:
         """Have the masks of a few questions, by their values (Q, h, w), take their steps together, in place."""

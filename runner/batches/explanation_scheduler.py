@@ -108,7 +108,8 @@ class ExplanationScheduler:
         asked = np.bincount(self._view.rows, minlength=len(self._batch.samples)).tolist()
         again = self._images_again(explainer)
         images = images_of_scores(self._plan.metrics, self._network.cell, self._changed, again, asked)
-        return cut(images, self._network.pass_size)
+        least = self._least(explainer) if self._makes_again else 1
+        return cut(images, self._network.pass_size, least)
 
     @cached_property
     def _changed(self) -> list[ChangedImages]:
@@ -169,8 +170,11 @@ class ExplanationScheduler:
         return images_of_maps(group, self._all, looking=False)
 
     def _map_parts(self, explainer: Explainer) -> list[Range]:
-        size = self._network.pass_size
-        return cut(self._images(explainer), size, explainer.questions_together(size))
+        return cut(self._images(explainer), self._network.pass_size, self._least(explainer))
+
+    def _least(self, explainer: Explainer) -> int:
+        """How many samples parts have at least: more than one where those that follow many passes go side by side."""
+        return max(one.questions_together(self._network.pass_size) for one in self._group(explainer))
 
     def _count(self, explainer: Explainer, view: View, done: Sequence[Explainer]) -> None:
         """Count what the maps of a view need."""

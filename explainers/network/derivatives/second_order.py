@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from ....summary_format.problem import Problem
 from ..graphs.compiling import GraphRefusedError
-from ..graphs.programs import SecondOrderProgram, check_single_runs
+from ..graphs.programs import Reading, SecondOrderProgram, check_single_runs
 from ..outputs import NetworkRefusedError
 from ..passes import GRAPH_TRIAL
 from ..rows import check_same_values
@@ -98,12 +98,22 @@ def second_order(
 
 def _program(network: Network, layer: str, utility: Utility, full: _Pass) -> SecondOrderProgram:
     """The graph for passes of this shape."""
-    make = partial(_tried, network, layer, utility, full)
-    found: SecondOrderProgram = network.graphs.demanded(("second order", layer, utility, full.images.shape), make)
+    reading = _reading(network, full.images)
+    key = ("second order", layer, utility, reading.place, reading.doubled, full.images.shape)
+    make = partial(_tried, network, reading, layer, utility, full)
+    found: SecondOrderProgram = network.graphs.demanded(key, make)
     return found
 
 
-def _tried(network: Network, layer: str, utility: Utility, full: _Pass) -> SecondOrderProgram:
+def _reading(network: Network, images: FloatArray) -> Reading:
+    """How the network is asked, which a pass shows."""
+    with suppress(GraphRefusedError):
+        return network.reading()
+    network.logits(images, GRAPH_TRIAL)
+    return network.reading()
+
+
+def _tried(network: Network, reading: Reading, layer: str, utility: Utility, full: _Pass) -> SecondOrderProgram:
     """A graph whose gradient is that of a pass that runs as it is.
 
     Raises:
@@ -120,7 +130,7 @@ def _tried(network: Network, layer: str, utility: Utility, full: _Pass) -> Secon
         given = replace(network.layer_runs[layer], shape=full.outputs.shape)
     with network.running(GRAPH_TRIAL, len(full.images), in_graphs=True):
         program = SecondOrderProgram(
-            network.reading(), layer, given, rest=utility == "rest", images=full.images, classes=weights.shape[1]
+            reading, layer, given, rest=utility == "rest", images=full.images, classes=weights.shape[1]
         )
         gradient, _ = program(full.images, full.labels, full.outputs)
     check_same_values(expected.gradients[layer], gradient, f"gradients of {layer!r}", network.type)
