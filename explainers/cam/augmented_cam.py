@@ -93,7 +93,7 @@ class AugmentedCAM(Explainer):
         """What all copies take, by what the explainer itself runs for the images as they are."""
         copies, needed = len(self._copies), Counter[str]()
         needed.update({kind: copies * count for kind, count in own.items()})
-        needed.update({pass_kind(rule): copies * questions for rule in self.explainer.needs.layers})
+        needed.update({pass_kind(rule): copies * questions for _, rule in self.explainer.needs.passes})
         needed.update({"activate": copies * images} if self.explainer.needs.outputs else {})
         needed.update({"augment": copies * images} if self.explainer.reads_logits else {})
         return needed

@@ -43,6 +43,7 @@ class CAM(ActivationMap):
     """
 
     signed = True
+    contrastable = True
     sums_channels = True
 
     def __init__(
@@ -70,7 +71,7 @@ class CAM(ActivationMap):
         places = activation.shape[2] * activation.shape[3]
         if weights.shape[1] != activation.shape[1] or view.labels.max() >= len(weights):
             raise ValueError(self._refused(f"which takes {weights.shape[1]} features"))
-        rows = weights[view.labels]
+        rows = view.asked_values(np.broadcast_to(weights, (len(view.rows), *weights.shape)))
         apart = np.abs(gradient * places - rows[:, :, None, None]).max(initial=0.0)
         if not apart <= agrees * np.abs(weights).max():
             raise ValueError(self._refused("whose weights are not the logits' gradients"))
@@ -215,6 +216,7 @@ class EigenGradCAM(ActivationMap):
     """
 
     signed = True
+    contrastable = True
 
     def __init__(
         self,

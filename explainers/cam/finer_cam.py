@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,76 @@ from scipy.special import softmax
 
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, number_from, whole_number, yes_or_no
+from ..core.needs import check_against
 from ..core.view import Needs, View
-from ..network import INPUT_LAYER
 from ..network.tensors import FloatArray, IntArray, check_labels
-from .base import ActivationMap, Reshape, weighed
+from .base import Reshape
+from .cam import GradCAM
 
 Logits = npt.NDArray[np.float64]
 
 _LEAST_CLASSES = 2
 
 
-class FinerCAM(ActivationMap):
+@dataclass(frozen=True)
+class AgainstOthers:
+    """The label's logit less a share of the mean logit of others.
+
+    Attributes:
+        named: the others; a label that is among them is set apart from the rest, and where there is no rest all weights
+            are 0. None for the nearest.
+        gamma: share of the mean.
+        nearest: how many of those whose logits are nearest to the label's, at most all.
+        weighted: whether the mean weighs them by the softmax of their logits, which is differentiated too.
+    """
+
+    named: tuple[int, ...] | None
+    gamma: float
+    nearest: int
+    weighted: bool
+
+    def weights(self, logits: FloatArray, labels: IntArray) -> FloatArray:
+        classes = logits.shape[1]
+        if classes < _LEAST_CLASSES:
+            raise ValueError(Problem.of("one-logit-alone", "FinerCAM needs at least two logits, there is one"))
+        check_labels(labels, classes)
+        check_against(max(self.named or (0,)), classes)
+        asked = zip(logits.astype(np.float64), labels.tolist(), strict=True)
+        return np.stack([self._of_question(of_image, label) for of_image, label in asked]).astype(np.float32)
+
+    def _of_question(self, logits: Logits, label: int) -> Logits:
+        """By what each logit (classes,) of an image is multiplied."""
+        weights, others = np.zeros(len(logits)), self._others(logits, label)
+        if len(others):
+            shares = _softmax_slopes(logits[others]) if self.weighted else np.full(len(others), 1 / len(others))
+            weights[others] = -self.gamma * shares
+            weights[label] = 1
+        return weights
+
+    def _others(self, logits: Logits, label: int) -> IntArray:
+        """The labels that one is set apart from."""
+        if self.named is not None:
+            return np.array([other for other in self.named if other != label], np.int64)
+        apart = np.abs(logits - logits[label])
+        apart[label] = np.inf
+        nearest: IntArray = np.argsort(apart, kind="stable")[: min(self.nearest, len(logits) - 1)]
+        return nearest
+
+
+class FinerCAM(GradCAM):
     """As ``GradCAM``, but of the label's logit less a share of the logits of others: what sets the label apart.
 
     Zhang et al.: Finer-CAM (2025): y - gamma times the mean of the others' logits. Never negative. The others are those
     whose logits are nearest to the label's, or those that are named. The authors' code, which is also grad-cam's, takes
     ``gamma=1, weighted=True``: it weighs the others by their probabilities, and differentiates these too. Costs a
-    differentiated image per question.
+    differentiated image per question, in passes that all share who ask for the same difference.
 
     Args:
         network: see ``Explainer``.
         layer: see ``ActivationMap``.
         against: the label, or several, to set each label apart from. A question about one of them is set apart from the
-            rest; where there is no rest, its map is NaN. By default the ``num_references`` whose logits are nearest.
+            rest; where there is no rest, its map is 0, as that of a ``Contrast`` of a label and itself. By default the
+            ``num_references`` whose logits are nearest.
         gamma: share of their mean logit that is subtracted, from 0; 0 is ``GradCAM``.
         num_references: how many of the nearest there are, at most all that the network has.
         weighted: weigh the others by the softmax of their logits.
@@ -48,8 +96,7 @@ class FinerCAM(ActivationMap):
             lacks a label, or has one alone.
     """
 
-    signed = False
-    sums_channels = True
+    contrastable = False
     reads_logits = True
 
     def __init__(
@@ -64,71 +111,20 @@ class FinerCAM(ActivationMap):
         *,
         reshape: Reshape = None,
     ) -> None:
-        super().__init__(network, layer, name, reshape=reshape)
         self.against = None if against is None else _labels(against)
         self.gamma, self.num_references = number_from(gamma, "gamma"), whole_number(num_references, "num_references")
         self.weighted = yes_or_no(weighted, "weighted")
+        self._weights = AgainstOthers(self.against, self.gamma, self.num_references, self.weighted)
+        super().__init__(network, layer, name, reshape=reshape)
 
     def maps(self, view: View) -> dict[str, FloatArray]:
-        parts = [self._part(part) for part in view.chunks(view.network.pass_size)]
-        return {layer: np.concatenate([part[layer] for part in parts]) for layer in self.layer}
-
-    def inner_layers(self) -> set[str]:
-        return (super().inner_layers() | set(self.layer)) - {INPUT_LAYER}
-
-    def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
-        return {"finer": questions}
+        return super().maps(view.weighed(self._weights))
 
     def _needed(self) -> Needs:
-        return Needs()
-
-    def _part(self, view: View) -> dict[str, FloatArray]:
-        """The maps of each layer for the questions of a pass."""
-        self._check_classes(view.logits.shape[1])
-        check_labels(view.labels, view.logits.shape[1])
-        asked = zip(view.logits[view.rows].astype(np.float64), view.labels.tolist(), strict=True)
-        weights = np.stack([self._weights(logits, label) for logits, label in asked])
-        found = view.network.differentiate(view.asked_images, weights, self.layer, kind="finer", image=False)
-        alone = np.array([not len(self._named(label)) for label in view.labels.tolist()])
-        maps = {}
-        for layer in self.layer:
-            activation = self.grid(found.activations[layer], layer, view.size)
-            gradient = self.grid(found.gradients[layer], layer, view.size)
-            maps[layer] = self.summed(weighed(gradient.mean(axis=(2, 3)), activation)).clip(min=0)
-            maps[layer][alone] = np.nan
-        return maps
-
-    def _weights(self, logits: Logits, label: int) -> FloatArray:
-        """What each logit (classes,) of an image counts in what is differentiated."""
-        others = self._others(logits, label)
-        shares = _softmax_slopes(logits[others]) if self.weighted else np.full(len(others), 1 / max(len(others), 1))
-        weights = np.zeros(len(logits))
-        weights[others] = -self.gamma * shares
-        weights[label] = 1
-        return weights.astype(np.float32)
-
-    def _others(self, logits: Logits, label: int) -> IntArray:
-        """The labels that one is set apart from."""
-        if self.against is not None:
-            return self._named(label)
-        apart = np.abs(logits - logits[label])
-        apart[label] = np.inf
-        nearest: IntArray = np.argsort(apart, kind="stable")[: min(self.num_references, len(logits) - 1)]
-        return nearest
-
-    def _named(self, label: int) -> IntArray:
-        """Of the labels that were named, those that are not this one; any one where none was."""
-        return np.zeros(1, np.int64) if self.against is None else self.against[self.against != label]
-
-    def _check_classes(self, classes: int) -> None:
-        if classes < _LEAST_CLASSES:
-            raise ValueError(Problem.of("one-logit-alone", "FinerCAM needs at least two logits, there is one"))
-        if self.against is not None and self.against.max() >= classes:
-            words = "against must lie in 0..{last}, the labels that there are, got {given}"
-            raise ValueError(Problem.of("against-unknown", words, last=classes - 1, given=int(self.against.max())))
+        return Needs.of_weighed(self._weights, super()._needed())
 
 
-def _labels(against: Any) -> IntArray:
+def _labels(against: Any) -> tuple[int, ...]:
     """One label or several, each once.
 
     Raises:
@@ -138,7 +134,7 @@ def _labels(against: Any) -> IntArray:
     if not isinstance(several, (list, tuple, np.ndarray)) or not len(several):
         words = "against must be a label or several, such as [3, 5], got {given!r}"
         raise ValueError(Problem.of("against-labels", words, given=against))
-    return np.unique([whole_number(one, "against", 0) for one in several])
+    return tuple(sorted({whole_number(one, "against", 0) for one in several}))
 
 
 def _softmax_slopes(logits: Logits) -> Logits:

@@ -36,11 +36,12 @@ class Explainer(Configured, ABC):
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
-    has maps of a run's samples alone, and none of changed images, is not ``recomputable``.
-    One each of whose questions needs many passes, one after the other, and which fills these with other questions, is
-    ``sequential``: a run gives it as many samples at a time as a pass has images.
-    ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
-    that.
+    has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One that explains whatever a
+    view asks about, also where that is a sum of logits (``view.derivatives``, ``view.layer``, ``view.differentiate``,
+    ``view.asked_values``), is ``contrastable``. One each of whose questions needs many passes, one after the other, and
+    which fills these with other questions, says in ``passes_in_turn`` how many: a run then gives it as many samples at
+    a time as a pass has images. ``signed`` says whether maps may hold negative values, and are drawn with 0 in the
+    middle; None lets each map show that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -54,11 +55,12 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
-    sequential: bool = False
+    passes_in_turn: int = 1
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True
-    error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
+    contrastable: bool = False
+    error_format: str = "{name} maps off by {error:.0%} of their range"
     error_told: ClassVar[Any] = Renamed("error_format")
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -115,11 +117,11 @@ class Explainer(Configured, ABC):
             inner.check_outputs(outputs, size)
 
     def inner_layers(self) -> set[str]:
-        """The layers that it reads, or explainers inside it, which its own ``needs`` do not say."""
+        """The layers that explainers inside it read, which its own ``needs`` do not say."""
         found: set[str] = set()
         for _, inner in self._inner():
-            found |= inner.inner_layers().union(inner.needs.outputs, *inner.needs.layers.values())
-        return found - {INPUT_LAYER}
+            found |= inner.inner_layers() | inner.needs.every_layer
+        return found - self.needs.every_layer - {INPUT_LAYER}
 
     def _inner(self) -> list[tuple[str, Explainer]]:
         """The explainers that it holds, by attribute."""
@@ -149,6 +151,11 @@ class Explainer(Configured, ABC):
         """The same maps, with how far off they may be; a method that knows the latter writes this too."""
         return Estimate(self.attribute(view))
 
+    @property
+    def knows_errors(self) -> bool:
+        """Whether ``estimate`` says how far off maps may be."""
+        return type(self).estimate is not Explainer.estimate
+
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
 
@@ -162,14 +169,15 @@ class Explainer(Configured, ABC):
         return {}
 
     def questions_together(self, pass_size: int) -> int:
-        """How many questions it must be asked at once to fill its passes: many where it is ``sequential``.
+        """How many questions fill its passes, where each question needs many, one after the other; else 1.
 
-        Parts of a batch that a run commits by themselves hold as many samples then, whatever they take.
+        Parts of a batch that a run commits by themselves hold as many samples then, whatever they take. To be written
+        by a method that has several images of a question side by side in each pass.
 
         Args:
             pass_size: images per pass.
         """
-        return pass_size if self.sequential else 1
+        return pass_size if self.passes_in_turn > 1 else 1
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         """The same for the questions of a view; to be written where it depends on what the images or layers show.
@@ -278,6 +286,17 @@ def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, 
     if reshape is None:  # a ``with_layer`` of another package may take the layer alone
         return explainer.with_layer(layer)
     return explainer.with_layer(layer, reshape)
+
+
+def check_explainer(explainer: Any) -> None:
+    """Make sure that something is an explainer, where another one goes around it.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if not isinstance(explainer, Explainer):
+        words = "explainer must be an explainer object, got {kind}"
+        raise TypeError(Problem.of("explainer-kind", words, kind=type(explainer).__name__))
 
 
 def direct_maps(

@@ -14,8 +14,8 @@ from .outputs import NetworkRefusedError, Output
 from .passes import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
 from .rows import Block, asked_columns, by_image, gathered, in_passes
-from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
-from .taps import Derivatives
+from .service import DEFAULT_PASS_SIZE, Network
+from .taps import INPUT_LAYER, Derivatives
 from .tensors import both_classes
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,8 +14,8 @@ from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL, PassMaker
 from .rows import check_same_values, filled_up
-from .taps import Derivatives, differentiated
-from .tensors import FloatArray, IntArray, Targets
+from .taps import INPUT_LAYER, Derivatives, differentiated, joined_derivatives
+from .tensors import FloatArray, IntArray, Targets, require_pynative
 from .tensors.layers import LayerRun
 
 
@@ -37,7 +37,7 @@ class Service(PassMaker, Protocol):
         """How it is asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is asked of a differentiated pass.
 
@@ -46,12 +46,41 @@ class Asked:
         rule: how gradients go back.
         image: whether back to the image; else to the lowest of the layers.
         kind: what its passes count as.
+        biases: whether to note the biases that are added; such passes are not compiled, since a graph runs no hooks.
     """
 
-    layers: tuple[str, ...]
+    layers: tuple[str, ...] = ()
     rule: Rule
     image: bool
     kind: str
+    biases: bool = False
+
+
+def derivatives(
+    network: Service, images: FloatArray, targets: Targets, taps: Iterable[str], asked: Asked
+) -> Derivatives:
+    """The derivatives of images (Q, C, H, W), with those of the layers and of the image that the taps name.
+
+    Args:
+        network: where passes run.
+        images: (Q, C, H, W).
+        targets: labels (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
+        taps: names of layers, of which "" is the image itself.
+        asked: whatever else is asked of the passes.
+
+    Raises:
+        ValueError: if there are no images, or in graph mode.
+    """
+    require_pynative()
+    if not len(images):
+        raise ValueError("no images to differentiate")
+    taps = set(taps)
+    layers = tuple(sorted(taps - {INPUT_LAYER}))
+    asked = replace(asked, layers=layers, image=asked.image or not layers or INPUT_LAYER in taps)
+    found = joined_derivatives(list(derivatives_by_pass(network, images, targets, asked)))
+    if INPUT_LAYER in taps:
+        found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
+    return found
 
 
 def derivatives_by_pass(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> Iterator[Derivatives]:
@@ -65,14 +94,14 @@ def derivatives_by_pass(network: Service, images: FloatArray, targets: Targets, 
             continue
         with network.running(asked.kind, rows, in_graphs=True):
             found = program(full, filled_up(targets[chunk], len(full)))
-        yield _cut(Derivatives(*found), rows)
+        yield _cut(_of_graph(found), rows)
 
 
 def _prepared(
     network: Service, images: FloatArray, targets: Targets, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
-    if asked.rule not in ("plain", "loss"):
+    if asked.rule not in ("plain", "loss") or asked.biases:
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
     return network.prepared(images, kind, lambda full: _tried(network, full, targets, asked))
@@ -86,7 +115,9 @@ def _as_it_is(
     # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
     image = asked.image or asked.rule not in ("plain", "loss")
     with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
-        return differentiated(network.cell, through, full, targets, asked.layers, rows, asked.rule, image=image)
+        return differentiated(
+            network.cell, through, full, targets, asked.layers, rows, asked.rule, image=image, biases=asked.biases
+        )
 
 
 def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> GradientProgram:
@@ -111,7 +142,7 @@ def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked)
             targets=(labels + 1) % expected.logits.shape[1],
             classes=expected.logits.shape[1],
         )
-        found = Derivatives(*program(images, labels))
+        found = _of_graph(program(images, labels))
     for name, (one, other) in _pairs(expected, found).items():
         check_same_values(one, other, name, network.type)
     return program
@@ -128,13 +159,19 @@ def _pairs(expected: Derivatives, found: Derivatives) -> dict[str, tuple[FloatAr
     return pairs
 
 
+def _of_graph(found: tuple[FloatArray, FloatArray | None, dict[str, FloatArray], dict[str, FloatArray]]) -> Derivatives:
+    """What a graph gives."""
+    logits, by_image, activations, gradients = found
+    return Derivatives(logits=logits, image_gradient=by_image, activations=activations, gradients=gradients)
+
+
 def _cut(found: Derivatives, rows: int) -> Derivatives:
     """Without what only filled up the pass."""
     if len(found.logits) == rows:
         return found
     return Derivatives(
-        found.logits[:rows],
-        None if found.image_gradient is None else found.image_gradient[:rows],
-        {name: one[:rows] for name, one in found.activations.items()},
-        {name: one[:rows] for name, one in found.gradients.items()},
+        logits=found.logits[:rows],
+        image_gradient=None if found.image_gradient is None else found.image_gradient[:rows],
+        activations={name: one[:rows] for name, one in found.activations.items()},
+        gradients={name: one[:rows] for name, one in found.gradients.items()},
     )

@@ -14,7 +14,8 @@ from mindspore import Tensor, nn
 from .graphs.programs import OutputProgram, TailProgram, check_single_runs
 from .passes import GRAPH_TRIAL
 from .rows import Block, check_same_values, in_passes
-from .service import INPUT_LAYER, Network
+from .service import Network
+from .taps import INPUT_LAYER
 from .tensors import FloatArray, as_array, require_pynative
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 

@@ -14,7 +14,7 @@ from mindspore import Tensor, nn
 from .activations import check_activation, check_no_probabilities
 from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
-from .differentiation import Asked, derivatives_by_pass
+from .differentiation import Asked, derivatives
 from .dropout_passes import dropped_logits, find_places
 from .graphs.compiling import ONE_AT_A_TIME, Forward, Graph, GraphRefusedError, uncompiled
 from .graphs.library import Graphs, Jit, Key
@@ -24,7 +24,7 @@ from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
 from .rows import ACTIVATED_TOGETHER, Block, check_agreement, filled_up, gathered, in_passes
-from .taps import Derivatives, joined_derivatives, noting_shapes
+from .taps import Derivatives, noting_shapes
 from .tensors import (
     Activation,
     FloatArray,
@@ -38,7 +38,6 @@ from .tensors import (
 )
 from .tensors.layers import LayerRun
 
-INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 
 
@@ -269,6 +268,7 @@ class Network:
         kind: str | None = None,
         *,
         image: bool = True,
+        biases: bool = False,
     ) -> Derivatives:
         """Differentiate the logit of each image's label, one forward and one backward a pass.
 
@@ -281,22 +281,15 @@ class Network:
                 is plain, but of the cross entropy of softmax with the label instead of its logit.
             kind: what the passes count as; by default what their rule does.
             image: whether the image's gradient is wanted; where it is not, passes end at the lowest of the layers.
+            biases: whether those are wanted that the pass adds; such passes are not compiled.
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
                 depend on it, no ReLU ran for another rule than plain or something else rectifies, there are no
                 images, or MindSpore is in graph mode (which ignores hooks in silence).
         """
-        require_pynative()
-        if not len(images):
-            raise ValueError("no images to differentiate")
-        taps = set(taps)
-        layers = tuple(sorted(taps - {INPUT_LAYER}))
-        asked = Asked(layers, rule, image or not layers or INPUT_LAYER in taps, kind or pass_kind(rule))
-        found = joined_derivatives(list(derivatives_by_pass(self, images, labels, asked)))
-        if INPUT_LAYER in taps:
-            found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
-        return found
+        asked = Asked(rule=rule, image=image, kind=kind or pass_kind(rule), biases=biases)
+        return derivatives(self, images, labels, taps, asked)
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
         """Find where dropout acts, and whether what comes before it can be computed once for all samples; four passes.

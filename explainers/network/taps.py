@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,15 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from .backward.biases import BiasGradient, NotedBiases, noting_biases
 from .backward.rectified import Rule
 from .tensors import FloatArray, Targets, as_array, logit_weights
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
+INPUT_LAYER = ""  # the tap that stands for the images themselves
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Derivatives:
     """What differentiating one logit for each image gave, image by image.
 
@@ -25,12 +28,14 @@ class Derivatives:
         image_gradient: (Q, C, H, W), of the chosen logit with respect to the image; None where layers alone were asked.
         activations: for each tapped layer its output (Q, ...).
         gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
+        biases: the biases that the pass added, with their gradients; None where they were not asked for.
     """
 
     logits: FloatArray
     image_gradient: FloatArray | None
     activations: dict[str, FloatArray]
     gradients: dict[str, FloatArray]
+    biases: tuple[BiasGradient, ...] | None = None
 
     @property
     def input_gradient(self) -> FloatArray:
@@ -140,10 +145,12 @@ def differentiated(
     rule: Rule,
     *,
     image: bool = True,
+    biases: bool = False,
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up.
 
-    Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers.
+    Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers; with ``biases``
+    those that are added are noted.
     """
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,16 +160,18 @@ def differentiated(
             return ops.logsumexp(logits, 1).sum() - asked, logits
         return asked, logits
 
-    with _tapped(cell, layers) as taps:
+    with _tapped(cell, layers) as taps, noting_biases(cell) if biases else nullcontext(NotedBiases()) as noted:
         zeros = None if image else [tap.end_here() for tap in taps]
         (_, logits), gradient = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
         runs = {tap.name: tap.run() for tap in taps}
+        added = noted.gradients(len(images), rows) if biases else None
     derivatives = Derivatives(
-        as_array(logits)[:rows],
-        as_array(gradient)[:rows] if image else None,
-        {name: activation for name, (activation, _) in kept.items()},
-        {name: slope for name, (_, slope) in kept.items()},
+        logits=as_array(logits)[:rows],
+        image_gradient=as_array(gradient)[:rows] if image else None,
+        activations={name: activation for name, (activation, _) in kept.items()},
+        gradients={name: slope for name, (_, slope) in kept.items()},
+        biases=added,
     )
     return derivatives, runs
 
@@ -173,9 +182,18 @@ def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
     def join(pick: Callable[[Derivatives], dict[str, FloatArray]]) -> dict[str, FloatArray]:
         return {name: np.concatenate([pick(part)[name] for part in parts]) for name in pick(parts[0])}
 
+    whole, added = parts[0].image_gradient is not None, parts[0].biases is not None
     return Derivatives(
-        np.concatenate([part.logits for part in parts]),
-        None if parts[0].image_gradient is None else np.concatenate([part.input_gradient for part in parts]),
-        join(lambda part: part.activations),
-        join(lambda part: part.gradients),
+        logits=np.concatenate([part.logits for part in parts]),
+        image_gradient=np.concatenate([part.input_gradient for part in parts]) if whole else None,
+        activations=join(lambda part: part.activations),
+        gradients=join(lambda part: part.gradients),
+        biases=tuple(map(_joined_biases, *(part.biases or () for part in parts))) if added else None,
     )
+
+
+def _joined_biases(*parts: BiasGradient) -> BiasGradient:
+    """One bias in several passes."""
+    bias, gradient = parts[0].bias, np.concatenate([part.gradient for part in parts])
+    of_images = bias.shape == parts[0].gradient.shape
+    return BiasGradient(np.concatenate([part.bias for part in parts]) if of_images else bias, gradient)

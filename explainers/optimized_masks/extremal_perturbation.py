@@ -61,7 +61,6 @@ class ExtremalPerturbation(Explainer):
     """
 
     signed = False
-    sequential = True
     pynative = True
 
     def __init__(
@@ -78,6 +77,7 @@ class ExtremalPerturbation(Explainer):
     ) -> None:
         super().__init__(network, name)
         self.areas, self.steps = _checked_areas(areas), whole_number(steps, "steps")
+        self.passes_in_turn = self.steps
         self.variant = one_of(variant, get_args(Variant), "variant")
         self.baseline = checked_baseline(baseline)
         self.blur = None if blur is None else positive_number(blur, "blur")

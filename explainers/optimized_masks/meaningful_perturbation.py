@@ -65,7 +65,6 @@ class MeaningfulPerturbation(Explainer):
     """
 
     signed = False
-    sequential = True
     pynative = True
 
     def __init__(
@@ -82,7 +81,8 @@ class MeaningfulPerturbation(Explainer):
         name: str | None = None,
     ) -> None:
         super().__init__(network, name)
-        self.steps, self.score = whole_number(steps, "steps"), one_of(score, get_args(Score), "score")
+        self.steps = self.passes_in_turn = whole_number(steps, "steps")
+        self.score = one_of(score, get_args(Score), "score")
         self.baseline = checked_baseline(baseline)
         self.sparsity, self.smoothness = number_from(sparsity, "sparsity"), number_from(smoothness, "smoothness")
         self.power = number_from(power, "power", 1.0)

@@ -30,7 +30,9 @@ from .part_sizes import (
     cut,
     images_of_maps,
     images_of_scores,
+    least_samples,
     recomputations,
+    sharing,
 )
 from .pass_counts import Profile
 
@@ -140,9 +142,7 @@ class ExplanationScheduler:
     def _group(self, explainer: Explainer) -> list[Explainer]:
         """The explainers of the plan that share passes with one, itself among them."""
         alone = self._known is not None and not len(self._making.rows) and not self._makes_again
-        if alone or not explainer.needs.layers:
-            return [explainer]
-        return [other for other in self._plan.explainers if other.needs.layers]
+        return [explainer] if alone else sharing(explainer, self._plan.explainers)
 
     def _images(self, explainer: Explainer) -> list[Images]:
         """How many images the maps of an explainer and those that share its passes take, for each sample."""
@@ -173,8 +173,8 @@ class ExplanationScheduler:
         return cut(self._images(explainer), self._network.pass_size, self._least(explainer))
 
     def _least(self, explainer: Explainer) -> int:
-        """How many samples parts have at least: more than one where those that follow many passes go side by side."""
-        return max(one.questions_together(self._network.pass_size) for one in self._group(explainer))
+        """How many samples parts have at least."""
+        return least_samples(self._group(explainer), self._network.pass_size)
 
     def _count(self, explainer: Explainer, view: View, done: Sequence[Explainer]) -> None:
         """Count what the maps of a view need."""

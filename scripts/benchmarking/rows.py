@@ -11,11 +11,14 @@ from .subjects import SUBJECTS
 OVERHEAD, BESIDE, WHOLE = "overhead", "beside", "whole"
 
 GRADIENTS = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "IntegratedGradients", "NoiseTunnel")
+PATHS = ("GuidedIG", "BlurIG", "IDGI", "XRAI")
+COMPARING = ("ExpectedGradients", "DeepLift", "DeepLiftShap", "Contrast")
 LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "HiResCAM",
           "EigenCAM", "EigenGradCAM", "FinerCAM", "ShapleyCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 AUGMENTED = ("AugmentedCAM",)
-PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
+SUPERPIXELS = ("LIME", "KernelSHAP", "ShapleyValueSampling", "PartitionSHAP")
+PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", *SUPERPIXELS)
 OPTIMIZED = ("ExtremalPerturbation", "MeaningfulPerturbation")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
@@ -30,7 +33,8 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *AUGMENTED, *PERTURBATIONS, *OPTIMIZED, *CONTROLS)
+EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *AUGMENTED, *PERTURBATIONS, *OPTIMIZED,
+              *CONTROLS)  # fmt: skip
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",

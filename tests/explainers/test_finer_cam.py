@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from explainrun.explainers import FinerCAM, GradCAM, Network, View
+from explainrun.explainers import FinerCAM, GradCAM, Needs, Network, View
 from explainrun.explainers.core.together import attribute_together
 from explainrun.testing import EXPLAINER_RULES
 
@@ -85,10 +85,10 @@ def test_probabilities_of_the_others_are_differentiated_too(four_labels):
     assert expected.any()
 
 
-def test_a_label_alone_has_no_map(four_labels):
+def test_a_label_is_not_set_apart_from_itself(four_labels):
     found = FinerCAM(four_labels, "", against=2)(Tensor(IMAGE), [[0, 2]]).asnumpy()[0]
-    assert np.isfinite(found[0]).all()
-    assert np.isnan(found[1]).all()
+    assert found[0].any()
+    assert not found[1].any()
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,24 @@ def test_what_options_cannot_be(two_channels, options, code, values, raising):
 
 
 def test_labels_that_the_network_lacks(four_labels, linear, raising):
-    with raising(ValueError, "against-unknown", last=3, given=4):
+    with raising(ValueError, "against-out-of-range", classes=4, given=4):
         FinerCAM(four_labels, "", against=[1, 4])(Tensor(IMAGE), 0)
     with raising(ValueError, "one-logit-alone"):
         FinerCAM(linear(np.ones((1, 3, 1, 2))), "")(Tensor(IMAGE), 0)
 
 
-def test_one_differentiated_image_a_question(two_channels):
-    network, explainer = Network(two_channels(), 4, fill=True), FinerCAM(two_channels(), "relu")
+def test_equal_differences_share_their_passes(two_channels):
+    """A differentiated image per question for each difference, whatever the layers."""
+    network, cell = Network(two_channels(), 4, fill=True), two_channels()
     images = np.random.default_rng(0).normal(size=(5, 1, 2, 4)).astype(np.float32)
     rows, labels = np.array([0, 0, 1, 2, 3, 4]), np.array([0, 1, 1, 0, 1, 0])
-    view = View(network, images, rows, labels, logits=np.zeros((5, 2), np.float32))
-    assert explainer.images_needed_for(view) == {"finer": 6}
-    _, refused = attribute_together([explainer], view)
-    assert (refused, dict(network.passes.made), dict(network.passes.images)) == ({}, {"finer": 2}, {"finer": 6})
+    explainers = [FinerCAM(cell, "relu"), FinerCAM(cell, "", name="image"), FinerCAM(cell, "relu", 1, name="named")]
+    needs = Needs.together(one.needs for one in explainers)
+    view = View(network, images, rows, labels, needs=needs, logits=np.zeros((5, 2), np.float32))
+    _, refused = attribute_together(explainers, view)
+    assert not refused
+    assert dict(network.passes.images) == {"differentiate": 12}
+    assert dict(network.passes.made) == {"differentiate": 4}
 
 
 @pytest.mark.parametrize("options", [{"against": [0, 2]}, {"weighted": True}, {"layer": ["relu", "features"]}], ids=str)
