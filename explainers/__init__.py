@@ -11,11 +11,16 @@ from .concepts.deep_feature_factorization import DeepFeatureFactorization
 from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
 from .core.explainer import Explainer
+from .core.needs import Against, LogitWeights
 from .core.registry import Registry
 from .core.resize import resized, stretched
+from .core.sample_pool import PooledSamples, SamplePool
 from .core.together import Estimate
 from .core.view import Needs, View
 from .gradients.blur_ig import BlurIG
+from .gradients.contrast import Contrast
+from .gradients.deep_lift import DeepLift, DeepLiftShap
+from .gradients.expected_gradients import ExpectedGradients
 from .gradients.full_grad import FullGrad
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
 from .gradients.guided_ig import GuidedIG
@@ -49,11 +54,15 @@ EXPLAINERS = Registry(
         GuidedBackprop,
         Deconvolution,
         IntegratedGradients,
+        ExpectedGradients,
+        DeepLift,
+        DeepLiftShap,
+        NoiseTunnel,
+        Contrast,
         GuidedIG,
         BlurIG,
         IDGI,
         XRAI,
-        NoiseTunnel,
         FullGrad,
         GuidedGradCAM,
         CAM,
@@ -95,17 +104,22 @@ __all__ = [
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "Against",
     "BlurIG",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
+    "Contrast",
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
+    "DeepLift",
+    "DeepLiftShap",
     "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
     "Estimate",
+    "ExpectedGradients",
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
@@ -124,6 +138,7 @@ __all__ = [
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
+    "LogitWeights",
     "Needs",
     "Network",
     "NoiseTunnel",
@@ -131,10 +146,12 @@ __all__ = [
     "OoDNet",
     "PartitionSHAP",
     "PixelAttribution",
+    "PooledSamples",
     "RISEPlus",
     "RandomMap",
     "Registry",
     "Rule",
+    "SamplePool",
     "ScoreCAM",
     "ShapleyValueSampling",
     "SmoothGradCAMpp",

@@ -36,8 +36,8 @@ def attribute_together(explainers: Sequence[Method], view: View) -> tuple[dict[s
     Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
     made once for all of them and none is held longer than they look at it.
     """
-    sharing = [explainer for explainer in explainers if explainer.needs.layers]
-    others = [explainer for explainer in explainers if not explainer.needs.layers]
+    sharing = [explainer for explainer in explainers if explainer.needs.passes]
+    others = [explainer for explainer in explainers if not explainer.needs.passes]
     found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for group, parts in ((sharing, view.chunks(view.network.pass_size)), (others, [view])):

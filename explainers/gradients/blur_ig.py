@@ -68,7 +68,7 @@ class BlurIG(PathMethod):
         rows, places = np.unique(view.rows, return_inverse=True)
         blurs = (blurred(view.images[row], float(self._sigmas[-1])).astype(np.float32) for row in rows.tolist())
         logits = view.network.pooled_logits(blurs, "baseline").astype(np.float64)
-        return self.with_errors(attributed, falls_from(view, logits[places.reshape(-1), view.labels][:, None]))
+        return self.with_errors(attributed, falls_from(view, view.asked_values(logits[places.reshape(-1)])[:, None]))
 
     def walk(self, view: View) -> Iterator[Visited]:
         for _, found in self._visits(view, self._sigmas[:0:-1]):

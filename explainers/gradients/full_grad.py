@@ -43,6 +43,7 @@ class FullGrad(Explainer):
 
     pynative = True
     signed = False
+    contrastable = True
     needs = Needs.gradient(biases=True)
     error_format = "{name} misses completeness by {error:.2g} of a logit"
 
@@ -53,7 +54,7 @@ class FullGrad(Explainer):
         """Maps, and of each how much all products together are off its logit."""
         derivatives = view.derivatives()
         maps = np.zeros((len(view.rows), *view.size), np.float32)
-        errors = -derivatives.logits[np.arange(len(view.labels)), view.labels].astype(np.float64)
+        errors = -view.asked_values(derivatives.logits).astype(np.float64)
         for products, has_places in _products(view, derivatives):
             errors += products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)
             if has_places:

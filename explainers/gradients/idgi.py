@@ -11,11 +11,12 @@ from ...summary_format.problem import Problem
 from ..core.explainer import Explainer
 from ..core.together import Estimate
 from ..core.view import View
-from ..network.tensors import FloatArray, check_labels
-from .path_method import PASS_KIND, PathAttribution, PathMethod, Values, falls_from
+from ..network.tensors import FloatArray
+from .complete_attribution import CompleteAttribution
+from .path_method import PASS_KIND, PathMethod, Values, falls_from
 
 
-class IDGI(PathAttribution):
+class IDGI(CompleteAttribution):
     """What the label's logit gains by each step of another method's path, shared out by the squares of the gradient.
 
     Yang, Wang, Bilgic: IDGI: A Framework to Eliminate Explanation Noise from Integrated Gradients (2023), algorithm 1:
@@ -62,9 +63,9 @@ class IDGI(PathAttribution):
 
     def _attributed(self, view: View) -> tuple[Values, Values]:
         """Values (Q, C, H, W), and the logits (Q, paths) where paths begin."""
-        check_labels(view.labels, view.logits.shape[1])
         paths, steps = self.explainer.paths, self.explainer.steps
         attributed = np.zeros((len(view.rows), *view.images.shape[1:]))
+        ends = view.asked_values(view.logits[view.rows])
         starts, ahead = np.full((len(view.rows), paths), np.nan), dict[int, _Sharing]()
         for one in self.explainer.walk(view):
             for path, gradient, logit in zip(one.paths.tolist(), one.gradients, one.logits.tolist(), strict=True):
@@ -74,8 +75,7 @@ class IDGI(PathAttribution):
                     starts[divmod(path, paths)] = logit
                 ahead[path].visit(logit, gradient)
                 if ahead[path].visits == steps:
-                    end = float(view.logits[view.rows[question], view.labels[question]])
-                    attributed[question] += ahead.pop(path).ended(end) / paths
+                    attributed[question] += ahead.pop(path).ended(float(ends[question])) / paths
         return attributed, starts
 
 

@@ -13,7 +13,7 @@ from ..arguments import whole_number
 from ..core.together import Estimate
 from ..core.view import View
 from ..network import Block, by_image, in_passes
-from ..network.tensors import FloatArray, check_labels
+from ..network.tensors import FloatArray
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baselines
 from .path_method import PASS_KIND, PathMethod, Values, Visited, falls_from, visited
 
@@ -105,12 +105,11 @@ class IntegratedGradients(PathMethod):
 
     def _falls(self, view: View, covers: Covers) -> Values:
         """(Q,) the logit of each question's image less the mean of its baselines'."""
-        check_labels(view.labels, view.logits.shape[1])
         rows, places = np.unique(view.rows, return_inverse=True)
         asked = (cover for row in rows.tolist() for cover in covers[row])
         logits = view.network.pooled_logits(asked, "baseline").astype(np.float64)
         by_image = logits.reshape(len(rows), self.paths, -1)[places.reshape(-1)]
-        return falls_from(view, by_image[np.arange(len(view.labels)), :, view.labels])
+        return falls_from(view, view.asked_values(by_image.swapaxes(1, 2)))
 
 
 def _way(image: FloatArray, cover: FloatArray, places: FloatArray) -> Block:

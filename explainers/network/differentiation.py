@@ -13,9 +13,9 @@ from .backward.rectified import Rule, backward_rule
 from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL, PassMaker
-from .rows import check_same_values
+from .rows import check_same_values, filled_up
 from .taps import INPUT_LAYER, Derivatives, differentiated, joined_derivatives
-from .tensors import FloatArray, IntArray, require_pynative
+from .tensors import FloatArray, IntArray, Targets, require_pynative
 from .tensors.layers import LayerRun
 
 
@@ -57,14 +57,14 @@ class Asked:
 
 
 def derivatives(
-    network: Service, images: FloatArray, labels: IntArray, taps: Iterable[str], asked: Asked
+    network: Service, images: FloatArray, targets: Targets, taps: Iterable[str], asked: Asked
 ) -> Derivatives:
     """The derivatives of images (Q, C, H, W), with those of the layers and of the image that the taps name.
 
     Args:
         network: where passes run.
         images: (Q, C, H, W).
-        labels: (Q,), the logit to differentiate for each image.
+        targets: labels (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
         taps: names of layers, of which "" is the image itself.
         asked: whatever else is asked of the passes.
 
@@ -77,38 +77,38 @@ def derivatives(
     taps = set(taps)
     layers = tuple(sorted(taps - {INPUT_LAYER}))
     asked = replace(asked, layers=layers, image=asked.image or not layers or INPUT_LAYER in taps)
-    found = joined_derivatives(list(derivatives_by_pass(network, images, labels, asked)))
+    found = joined_derivatives(list(derivatives_by_pass(network, images, targets, asked)))
     if INPUT_LAYER in taps:
         found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
     return found
 
 
-def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> Iterator[Derivatives]:
+def derivatives_by_pass(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> Iterator[Derivatives]:
     """The derivatives of images (Q, C, H, W), pass by pass."""
     for first in range(0, len(images), network.pass_size):
         chunk = slice(first, first + network.pass_size)
         rows = len(images[chunk])
-        full, program = _prepared(network, images[chunk], labels[chunk], asked)
+        full, program = _prepared(network, images[chunk], targets[chunk], asked)
         if program is None:
-            yield _as_it_is(network, full, network.filled(labels[chunk]), asked, rows)[0]
+            yield _as_it_is(network, full, network.filled(targets[chunk]), asked, rows)[0]
             continue
         with network.running(asked.kind, rows, in_graphs=True):
-            found = program(full, np.resize(labels[chunk], len(full)))
+            found = program(full, filled_up(targets[chunk], len(full)))
         yield _cut(_of_graph(found), rows)
 
 
 def _prepared(
-    network: Service, images: FloatArray, labels: IntArray, asked: Asked
+    network: Service, images: FloatArray, targets: Targets, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
     if asked.rule not in ("plain", "loss") or asked.biases:
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
-    return network.prepared(images, kind, lambda full: _tried(network, full, labels, asked))
+    return network.prepared(images, kind, lambda full: _tried(network, full, targets, asked))
 
 
 def _as_it_is(
-    network: Service, full: FloatArray, labels: IntArray, asked: Asked, rows: int, kind: str | None = None
+    network: Service, full: FloatArray, targets: Targets, asked: Asked, rows: int, kind: str | None = None
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """A pass that runs operation by operation."""
     through = partial(network.through, rule=asked.rule)
@@ -116,17 +116,18 @@ def _as_it_is(
     image = asked.image or asked.rule not in ("plain", "loss")
     with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
         return differentiated(
-            network.cell, through, full, labels, asked.layers, rows, asked.rule, image=image, biases=asked.biases
+            network.cell, through, full, targets, asked.layers, rows, asked.rule, image=image, biases=asked.biases
         )
 
 
-def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> GradientProgram:
+def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> GradientProgram:
     """A graph of such passes, whose numbers are those of a pass as it is.
 
     Raises:
         GraphRefusedError: if there is none.
     """
     images = network.trial_images(images)
+    labels = targets.astype(np.int64, copy=False) if targets.ndim == 1 else targets.argmax(axis=1)
     labels = network.trial_labels(labels, len(images))
     expected, layers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
     check_single_runs(layers)
@@ -138,7 +139,7 @@ def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked)
             image=asked.image,
             loss=asked.rule == "loss",
             images=images,
-            labels=(labels + 1) % expected.logits.shape[1],
+            targets=(labels + 1) % expected.logits.shape[1],
             classes=expected.logits.shape[1],
         )
         found = _of_graph(program(images, labels))

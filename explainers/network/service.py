@@ -29,6 +29,7 @@ from .tensors import (
     Activation,
     FloatArray,
     IntArray,
+    Targets,
     as_array,
     checked_network,
     choose_fast_convolutions,
@@ -261,7 +262,7 @@ class Network:
     def differentiate(
         self,
         images: FloatArray,
-        labels: IntArray,
+        labels: Targets,
         taps: Iterable[str] = (),
         rule: Rule = "plain",
         kind: str | None = None,
@@ -273,7 +274,7 @@ class Network:
 
         Args:
             images: (Q, C, H, W).
-            labels: (Q,), the logit to differentiate for each image.
+            labels: (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
                 several times in a pass, its last run is kept.
             rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or "loss", which

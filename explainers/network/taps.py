@@ -13,7 +13,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from .backward.biases import BiasGradient, NotedBiases, noting_biases
 from .backward.rectified import Rule
-from .tensors import FloatArray, IntArray, as_array, one_hot
+from .tensors import FloatArray, Targets, as_array, logit_weights
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
 INPUT_LAYER = ""  # the tap that stands for the images themselves
@@ -139,7 +139,7 @@ def differentiated(
     cell: nn.Cell,
     through: Callable[[Tensor], Tensor],
     images: FloatArray,
-    labels: IntArray,
+    targets: Targets,
     layers: Sequence[str],
     rows: int,
     rule: Rule,
@@ -155,7 +155,7 @@ def differentiated(
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
         logits = through(batch)
-        asked = (logits * Tensor(one_hot(labels, logits.shape[1]))).sum()
+        asked = (logits * Tensor(logit_weights(targets, logits.shape[1]))).sum()
         if rule == "loss":  # the cross entropy of softmax
             return ops.logsumexp(logits, 1).sum() - asked, logits
         return asked, logits

@@ -58,8 +58,8 @@ def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:
         try:
             np.broadcast_to(baseline, shape)
         except ValueError:
-            told = f"a baseline of shape {baseline.shape} does not fit images of shape {shape}"
-            raise ValueError(f"{told}; give (C,), (H, W) or (C, H, W)") from None
+            misfit = f"a baseline of shape {baseline.shape} does not fit images of shape {shape}"
+            raise ValueError(f"{misfit}; give (C,), (H, W) or (C, H, W)") from None
 
 
 def baseline_image(baseline: Baseline, image: FloatArray) -> FloatArray:

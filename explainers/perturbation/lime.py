@@ -89,8 +89,8 @@ class LIME(CoalitionExplainer[Coalitions]):
         ridge = _ridge(shown[:, kept], counts, values, self.alpha)
         weights = np.zeros(shown.shape[1])
         weights[kept] = ridge.coef_
-        told = shown @ weights + ridge.intercept_
-        return Surrogate(weights, float(ridge.intercept_), weighted_r2(values, told, counts))
+        fitted = shown @ weights + ridge.intercept_
+        return Surrogate(weights, float(ridge.intercept_), weighted_r2(values, fitted, counts))
 
     def _kept(self, shown: Weights, counts: Weights, values: Weights) -> npt.NDArray[np.int_]:
         """The segments that the model is made of, in their order."""

@@ -180,9 +180,9 @@ def number_of(segments: IntArray) -> int:
     return int(segments.max()) + 1
 
 
-def weighted_r2(values: Weights, told: Weights, weights: Weights) -> float:
+def weighted_r2(values: Weights, fitted: Weights, weights: Weights) -> float:
     """Share of the values' weighted variance that a model explains; NaN where they do not vary."""
     if not len(values) or np.ptp(values) == 0:
         return np.nan
     variation = (weights * (values - np.average(values, weights=weights)) ** 2).sum()
-    return float(1.0 - (weights * (values - told) ** 2).sum() / variation) if variation > 0 else np.nan
+    return float(1.0 - (weights * (values - fitted) ** 2).sum() / variation) if variation > 0 else np.nan

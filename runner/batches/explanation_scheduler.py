@@ -140,9 +140,9 @@ class ExplanationScheduler:
     def _group(self, explainer: Explainer) -> list[Explainer]:
         """The explainers of the plan that share passes with one, itself among them."""
         alone = self._known is not None and not len(self._making.rows) and not self._makes_again
-        if alone or not explainer.needs.layers:
+        if alone or not explainer.needs.passes:
             return [explainer]
-        return [other for other in self._plan.explainers if other.needs.layers]
+        return [other for other in self._plan.explainers if other.needs.passes]
 
     def _images(self, explainer: Explainer) -> list[Images]:
         """How many images the maps of an explainer and those that share its passes take, for each sample."""

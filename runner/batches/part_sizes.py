@@ -87,11 +87,12 @@ def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool
     own = [_own_images(explainer, view, questions, looking=looking) for explainer in explainers]
     if not any(total for of_explainer in own for total in of_explainer):
         return found
-    rules = {rule for explainer in explainers for rule in explainer.needs.layers}
+    passes = {one for explainer in explainers for one in explainer.needs.passes}
     for row, asked in enumerate(questions.tolist()):
         for of_explainer in own:
             found[row].update(of_explainer[row])
-        found[row].update({pass_kind(rule): asked for rule in rules if asked})
+        for _, rule in passes if asked else ():
+            found[row].update({pass_kind(rule): asked})
     return found
 
 

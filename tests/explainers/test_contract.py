@@ -37,7 +37,10 @@ ARGUMENTS = {
     "window": (5, 4),
     "ood_net": OfNetwork(ood_net),
 }
+OTHERS = np.random.default_rng(8).normal(size=(2, 3, 12, 16)).astype(np.float32)  # what images are compared with
 FEW = {
+    "ExpectedGradients": {"baselines": OTHERS},
+    "DeepLiftShap": {"baselines": OTHERS},
     "IDGI": {"explainer": OfNetwork(lambda network: GuidedIG(network, steps=3))},
     "SSCAM": {"num_samples": 2},
     "ISCAM": {"num_samples": 2},
@@ -63,7 +66,7 @@ class TestContract:
         rule(EXPLAINERS[name], **arguments(name))
 
     def test_documented(self, name, repository):
-        assert f"`{name}(" in (repository / "README.md").read_text("utf-8")
+        assert f"`{name}(" in (repository / "docs" / "reference" / "explainers.md").read_text("utf-8")
         text = EXPLAINERS[name].__doc__
         assert text.split("\n")[0].endswith((".", ":", ";"))
         assert names_a_year(text)  # the paper's

@@ -150,6 +150,16 @@ def narrow(data):
 
 
 @pytest.fixture(scope="session")
+def all_narrow(data):
+    return narrow_photos(data)
+
+
+@pytest.fixture(scope="session")
+def nearest():
+    return nearest_kinks
+
+
+@pytest.fixture(scope="session")
 def sixteen(data, torch_network):
     """16 photos of 32 x 24 and their labels: those whose ReLU inputs keep off kinks the most."""
     images, labels = narrow_photos(data)

@@ -18,6 +18,7 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from enumeration import HIDE, eight, game, owen_values, shapley_values
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
@@ -28,6 +29,7 @@ from explainrun.explainers import (
     IDGI,
     XRAI,
     BlurIG,
+    DeepLift,
     FullGrad,
     GradCAM,
     Gradient,
@@ -197,6 +199,19 @@ def test_guided_backprop(network, torch_network, photos, agree):
         )
     ours = GuidedBackprop(network)(Tensor(images), targets(labels)).asnumpy()[:, 0]
     agree("GuidedBackprop", "captum GuidedBackprop", ours, theirs.abs().amax(1).numpy(), how=how)
+
+
+def test_deep_lift(network, torch_network, all_photos, torch_relu6, agree, monkeypatch):
+    """Captum's rule for ReLU is that for ReLU6, once this is in its table. Lines have no kinks to keep off."""
+    monkeypatch.setitem(SUPPORTED_NON_LINEAR, torch_relu6, nonlinear)
+    images, labels = (of[:3] for of in all_photos)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = captum.attr.DeepLift(torch_network).attribute(torch.tensor(images), target=torch.tensor(labels))
+    maps, errors = DeepLift(network).completeness_error(Tensor(images), targets(labels))
+    agree("DeepLift", "captum DeepLift", maps.asnumpy()[:, 0], theirs.detach().sum(1).numpy(), how="photographs, ReLU6")
+    print(f"errors of completeness: {np.abs(errors).max():.1e} of a logit")
+    assert np.abs(errors).max() < 1e-4
 
 
 @pytest.mark.parametrize("layer", ["head", "blocks.10"])

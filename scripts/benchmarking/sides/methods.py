@@ -17,6 +17,7 @@ from ..rows import (
     AXIOMATIC,
     BESIDE,
     CHANNELS,
+    COMPARING,
     CONTROLS,
     CURVES,
     LAYERS,
@@ -67,6 +68,8 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
         return _made(name, around, **steps.get(name, {"steps": subject.copies}))
     if name in PERTURBATIONS:
         return _hiding(row, subject, network)
+    if name in COMPARING:
+        return _comparing(name, subject, network)
     if name == "NoiseTunnel":
         return _made(name, Gradient(network), nt_samples=16, stdevs=0.1)
     if name == "IntegratedGradients":
@@ -74,6 +77,15 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     if name in ("SSCAM", "ISCAM"):
         options["num_samples"] = 2
     return _made(name, network, **options)
+
+
+def _comparing(name: str, subject: Subject, network: nn.Cell) -> Explainer:
+    """One that compares images with black ones, or a label with another."""
+    if name == "Contrast":
+        return _made(name, Gradient(network))
+    if name == "ExpectedGradients":
+        return _made(name, network, baselines=0.0, num_samples=subject.copies)
+    return _made(name, network, baselines=0.0 if name == "DeepLift" else [0.0] * (subject.copies // 4 or 1))
 
 
 def _made(name: str, *arguments: Any, **options: Any) -> Explainer:
