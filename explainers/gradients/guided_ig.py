@@ -100,7 +100,7 @@ class GuidedIG(PathMethod):
 
     def _groups(self, view: View) -> Iterator[tuple[dict[int, _Path], Iterator[Visited]]]:
         """Paths that go side by side, by number, and their passes."""
-        for going in together(len(view.rows) * self.paths, self.steps, view.network.pass_size):
+        for going in side_by_side(len(view.rows) * self.paths, self.steps, view.network.pass_size):
             paths = {path: self._path(view, path) for path in np.unique(np.concatenate(going)).tolist()}
             yield paths, self._passes(view, going, paths)
 
@@ -181,7 +181,7 @@ class _Path:
             distance = np.abs(self._end - self.place).sum()
 
 
-def together(paths: int, steps: int, pass_size: int) -> Iterator[list[IntArray]]:
+def side_by_side(paths: int, steps: int, pass_size: int) -> Iterator[list[IntArray]]:
     """Which paths are in each pass, where those of a group go side by side, a step per pass.
 
     Groups are as small as fills their passes, since a path on its way takes memory: a pass of paths, of which the last
