@@ -76,9 +76,9 @@ def _stretched_channels(values: FloatArray) -> FloatArray:
     """
     sizes = np.abs(values, out=values)
     least = sizes.min(axis=(2, 3), keepdims=True)
-    extent = sizes.max(axis=(2, 3), keepdims=True) - least
-    sizes -= least
     with np.errstate(invalid="ignore"):  # NaN and infinity are handed on
+        extent = sizes.max(axis=(2, 3), keepdims=True) - least
+        sizes -= least
         np.divide(sizes, extent, out=sizes, where=extent != 0)
         summed: FloatArray = sizes.sum(axis=1)
     return summed
