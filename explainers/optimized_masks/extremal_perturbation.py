@@ -10,6 +10,7 @@ from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import one_of, positive_number, real_number, whole_number
+from ..batched_search import side_by_side
 from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.measured_size import PassSize
@@ -20,7 +21,6 @@ from ..perturbation.baselines import Baseline, check_baseline_fits, checked_base
 from .blends import Blend, Blending, blending
 from .descent import Momentum
 from .smooth_masks import SmoothMasks
-from .turns import turns
 
 Variant = Literal["preserve", "delete"]
 
@@ -122,30 +122,33 @@ class ExtremalPerturbation(Explainer):
 
     def _masks(self, view: View) -> FloatArray:
         """(Q, areas, H, W)."""
-        smooth = self._smooth(view.size)
-        parts = [self._optimized(part, smooth) for part in view.chunks(view.network.pass_size)]
-        return np.concatenate(parts)
+        smooth, areas = self._smooth(view.size), len(self.areas)
+        masks = np.empty((len(view.rows) * areas, *view.size), np.float32)
+        for passes in side_by_side(len(masks), self.steps, view.network.pass_size):
+            which = np.unique(np.concatenate(passes))
+            masks[which] = self._search(view, which, smooth).run([one - which[0] for one in passes])
+        return masks.reshape(-1, areas, *view.size)
 
     def _smooth(self, size: tuple[int, int]) -> SmoothMasks:
         """What makes masks of images (height, width)."""
         step = self.step or max(1, round(min(size) / _POINTS_A_SIDE))
         return SmoothMasks(size, step, self.sigma or float(_SIGMA_IN_STEPS * step))
 
-    def _optimized(self, view: View, smooth: SmoothMasks) -> FloatArray:
-        """The same of a few questions, which take their steps together."""
+    def _search(self, view: View, which: IntArray, smooth: SmoothMasks) -> _Search:
+        """The search for some masks, by their numbers, of which each question has one for each area."""
         blur = self.blur or max(_BLUR * min(view.size), _LEAST_BLUR)
-        blendings = {row: blending(view.images[row], self.baseline, blur) for row in np.unique(view.rows).tolist()}
-        rows = np.repeat(view.rows, len(self.areas)).tolist()
-        search = _Search(
+        questions, areas = which // len(self.areas), which % len(self.areas)
+        rows = view.rows[questions]
+        blendings = {row: blending(view.images[row], self.baseline, blur) for row in np.unique(rows).tolist()}
+        shown = np.array([max(1, round(area * view.size[0] * view.size[1])) for area in self.areas])
+        return _Search(
             view,
             smooth,
-            [blendings[row] for row in rows],
-            np.repeat(view.labels, len(self.areas)),
-            np.tile([max(1, round(area * view.size[0] * view.size[1])) for area in self.areas], len(view.rows)),
+            [blendings[row] for row in rows.tolist()],
+            view.labels[questions],
+            shown[areas],
             preserve=self.variant == "preserve",
         )
-        masks = search.run(self.steps)
-        return masks.reshape(len(view.rows), len(self.areas), *view.size)
 
 
 class _Search:
@@ -176,9 +179,9 @@ class _Search:
         self._values = np.ones((len(labels), *smooth.grid), np.float32)
         self._descent = Momentum(self._values, _RATE, _MOMENTUM)
 
-    def run(self, steps: int) -> FloatArray:
-        """The masks (N, H, W) after so many steps."""
-        for rows in turns(len(self._labels), steps, self._network.pass_size):
+    def run(self, passes: Sequence[IntArray]) -> FloatArray:
+        """The masks (N, H, W) after these passes, in each of which some of them take a step."""
+        for rows in passes:
             self._descent.follow(rows, self._gradients(rows))
         size = self._network.pass_size
         found = [self._smooth.make(self._values[first : first + size]) for first in range(0, len(self._values), size)]

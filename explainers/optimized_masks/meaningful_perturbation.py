@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Literal, get_args
 
@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit, softmax
 
 from ..arguments import number_from, one_of, whole_number
+from ..batched_search import side_by_side
 from ..core.explainer import Explainer
 from ..core.resize import resized
 from ..core.view import View
@@ -22,7 +23,6 @@ from ..network.tensors import FloatArray, IntArray, check_labels
 from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
 from .coarse_masks import CoarseMasks, variation_slopes
 from .descent import Adam
-from .turns import turns
 
 Score = Literal["softmax", "sigmoid", "logit"]
 
@@ -92,10 +92,11 @@ class MeaningfulPerturbation(Explainer):
     def attribute(self, view: View) -> FloatArray:
         check_labels(view.labels, view.logits.shape[1])
         coarse = CoarseMasks(view.size, self.cell or max(1, round(min(view.size) / _CELLS_A_SIDE)))
-        values, size = self._beginnings(view, coarse), view.network.pass_size
-        for first in range(0, len(values), size):
-            part = slice(first, first + size)
-            self._optimize(view.subset(part), coarse, values[part])
+        values = self._beginnings(view, coarse)
+        for passes in side_by_side(len(values), self.steps, view.network.pass_size):
+            which = np.unique(np.concatenate(passes))
+            searched = self._optimized(view.subset(which), coarse, values[which], [one - which[0] for one in passes])
+            values[which] = searched
         hidden: FloatArray = (1 - coarse.enlarged(values)).clip(min=0)
         return hidden
 
@@ -103,12 +104,12 @@ class MeaningfulPerturbation(Explainer):
         check_baseline_fits(self.baseline, shape)
         return {"disc": images * _DISCS, "optimize": questions * self.steps}
 
-    def _optimize(self, view: View, coarse: CoarseMasks, values: FloatArray) -> None:
-        """Have the masks of a few questions, by their values (Q, h, w), take their steps together, in place."""
+    def _optimized(self, view: View, coarse: CoarseMasks, values: FloatArray, passes: Iterable[IntArray]) -> FloatArray:
+        """The masks of a few questions, by their values (Q, h, w), after passes in which some of them take a step."""
         covers = {row: baseline_image(self.baseline, view.images[row]) for row in np.unique(view.rows).tolist()}
         covers_asked = np.stack([covers[row] for row in view.rows.tolist()])
         apart, shifts, descent = view.asked_images - covers_asked, self._shifts(view), Adam(values, _RATE)
-        for rows in turns(len(values), self.steps, view.network.pass_size):
+        for rows in passes:
             masks, moved = coarse.enlarged(values[rows]), shifts[rows, descent.taken[rows]]
             images = rolled(covers_asked[rows] + masks[:, None] * apart[rows], moved)
             by_image = rolled(self._score_slopes(view, images, view.labels[rows]), -moved)
@@ -116,6 +117,7 @@ class MeaningfulPerturbation(Explainer):
             gradients += np.float32(self.sparsity) * np.sign(values[rows] - 1)
             gradients += np.float32(self.smoothness) * variation_slopes(values[rows], self.power)
             descent.follow(rows, gradients)
+        return values
 
     def _score_slopes(self, view: View, images: FloatArray, labels: IntArray) -> FloatArray:
         """The gradient (R, C, H, W) of the labels' scores; one pass."""

@@ -20,9 +20,9 @@ from explainrun.explainers import (
     NoiseTunnel,
     View,
 )
+from explainrun.explainers.batched_search import side_by_side
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.gradients.blur_ig import blurred
-from explainrun.explainers.gradients.guided_ig import side_by_side
 
 SHAPE = (2, 3, 5)
 

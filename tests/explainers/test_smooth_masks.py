@@ -9,7 +9,6 @@ from explainrun.explainers.optimized_masks.blends import Pyramid, blending
 from explainrun.explainers.optimized_masks.coarse_masks import CoarseMasks, variation_slopes
 from explainrun.explainers.optimized_masks.descent import Adam, Momentum
 from explainrun.explainers.optimized_masks.smooth_masks import SmoothMasks
-from explainrun.explainers.optimized_masks.turns import turns
 from explainrun.explainers.perturbation.baselines import blurred
 
 
@@ -94,16 +93,6 @@ def test_blends_show_the_image_at_1_and_its_cover_at_0():
         np.testing.assert_allclose(blend(np.ones((9, 12), np.float32)).image, image, atol=1e-6)
     third = np.full((9, 12), 3 / 7, np.float32)
     np.testing.assert_allclose(blending(image, "blur", 2.5)(third).image, blurred(image, 2.5 * 4 / 7), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("masks", "steps", "together"), [(1, 3, 4), (4, 3, 4), (5, 3, 4), (6, 7, 4), (13, 2, 4), (3, 5, 1)]
-)
-def test_passes_are_as_full_as_can_be(masks, steps, together):
-    found = [rows.tolist() for rows in turns(masks, steps, together)]
-    assert sorted(row for rows in found for row in rows) == sorted(list(range(masks)) * steps)
-    assert all(len(set(rows)) == len(rows) <= together for rows in found)
-    assert len(found) == max(steps, -(-masks * steps // together))
 
 
 def test_momentum_is_dampened_but_in_the_first_step():

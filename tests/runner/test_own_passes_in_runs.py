@@ -80,9 +80,7 @@ def by_hand(asked):
         made["second order"] += passes(questions)
         made["score"] += passes(6 * 2 * pictures)
         made["disc"] += passes(35 * pictures)
-        for first in range(0, questions, SIZE):
-            together = min(SIZE, questions - first)
-            made["optimize"] += masks_together(len(AREAS) * together) + masks_together(together)
+        made["optimize"] += masks_together(len(AREAS) * questions) + masks_together(questions)
     return dict(made)
 
 
