@@ -22,7 +22,8 @@ from ..graphs.programs import Reading, SecondOrderProgram, check_single_runs
 from ..outputs import NetworkRefusedError
 from ..passes import GRAPH_TRIAL
 from ..rows import check_same_values
-from ..service import INPUT_LAYER, Network
+from ..service import Network
+from ..taps import INPUT_LAYER
 from ..tensors import FloatArray, IntArray, check_labels, one_hot, require_pynative
 
 Utility = Literal["rest", "logit"]
