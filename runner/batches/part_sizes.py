@@ -77,7 +77,7 @@ def sharing(explainer: Explainer, explainers: Sequence[Explainer]) -> list[Expla
 
 def least_samples(explainers: Iterable[Explainer], pass_size: int) -> int:
     """How many samples parts have at least: several where those that follow many passes go side by side."""
-    return max(explainer.questions_together(pass_size) for explainer in explainers)
+    return max((explainer.questions_together(pass_size) for explainer in explainers), default=1)
 
 
 def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool = True) -> list[Images]:
