@@ -1,10 +1,13 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
 from .cam.ablation_cam import AblationCAM
+from .cam.augmented_cam import AugmentedCAM
 from .cam.base import ActivationMap, DifferentiatedMap
-from .cam.cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .cam.cam import CAM, EigenCAM, EigenGradCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
+from .cam.finer_cam import FinerCAM
 from .cam.guided_grad_cam import GuidedGradCAM
 from .cam.score_cam import ISCAM, SSCAM, ScoreCAM
+from .cam.shapley_cam import ShapleyCAM
 from .cam.smooth_grad_cam import SmoothGradCAMpp
 from .concepts.concepts import Concepts
 from .concepts.deep_feature_factorization import DeepFeatureFactorization
@@ -34,6 +37,8 @@ from .imported_maps import ImportedMaps
 from .network import Derivatives, Network, Rule, both_classes
 from .network.tensors import Activation, FloatArray, IntArray, check_labels, checked_activation
 from .ood.ood_net import OoDNet
+from .optimized_masks.extremal_perturbation import ExtremalPerturbation
+from .optimized_masks.meaningful_perturbation import MeaningfulPerturbation
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
 from .perturbation.occlusion import Occlusion
@@ -73,10 +78,14 @@ EXPLAINERS = Registry(
         LayerCAM,
         HiResCAM,
         EigenCAM,
+        EigenGradCAM,
+        FinerCAM,
+        ShapleyCAM,
         ScoreCAM,
         SSCAM,
         ISCAM,
         AblationCAM,
+        AugmentedCAM,
         DeepFeatureFactorization,
         Occlusion,
         RISE,
@@ -85,6 +94,8 @@ EXPLAINERS = Registry(
         KernelSHAP,
         ShapleyValueSampling,
         PartitionSHAP,
+        ExtremalPerturbation,
+        MeaningfulPerturbation,
         RandomMap,
         CenterGaussian,
         SobelEdges,
@@ -105,6 +116,7 @@ __all__ = [
     "Activation",
     "ActivationMap",
     "Against",
+    "AugmentedCAM",
     "BlurIG",
     "CenterGaussian",
     "Concepts",
@@ -118,10 +130,13 @@ __all__ = [
     "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
+    "EigenGradCAM",
     "Estimate",
     "ExpectedGradients",
     "Explainer",
+    "ExtremalPerturbation",
     "FeatureVisualization",
+    "FinerCAM",
     "FloatArray",
     "FullGrad",
     "GradCAM",
@@ -139,6 +154,7 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "LogitWeights",
+    "MeaningfulPerturbation",
     "Needs",
     "Network",
     "NoiseTunnel",
@@ -153,6 +169,7 @@ __all__ = [
     "Rule",
     "SamplePool",
     "ScoreCAM",
+    "ShapleyCAM",
     "ShapleyValueSampling",
     "SmoothGradCAMpp",
     "SobelEdges",

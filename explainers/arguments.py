@@ -64,6 +64,18 @@ def positive_number(value: Any, name: str) -> float:
     return float(value)
 
 
+def number_from(value: Any, name: str, least: float = 0.0) -> float:
+    """A finite number, no less than the least.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if real_number(value, name) < least:
+        words = "{name} must be at least {least}, got {given!r}"
+        raise ValueError(Problem.of("number-too-small", words, name=name, least=least, given=value))
+    return float(value)
+
+
 def share(value: Any, name: str) -> float:
     """A number from 0 to 1.
 

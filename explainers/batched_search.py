@@ -1,4 +1,4 @@
-"""Searches that ask a network question after question, advanced together so that its passes are full."""
+"""Searches and paths that ask a network question after question, advanced together so that its passes are full."""
 
 from __future__ import annotations
 
@@ -87,6 +87,23 @@ def passes_needed(rounds: Sequence[Sequence[int]], pass_size: int) -> int:
         waiting.extend((later, later.popleft()) for later in answered if later)
         passes += 1
     return passes
+
+
+def side_by_side(paths: int, steps: int, pass_size: int) -> Iterator[list[IntArray]]:
+    """Which paths are in each pass, where those of a group go side by side, a step per pass; all take as many steps.
+
+    Groups are as small as fills their passes, since a path on its way takes memory: a pass of paths, of which the last
+    group takes what is left too. So the passes are as few as so many images fill, where there are as many paths as a
+    pass has images; else there is one for each step.
+
+    Yields:
+        For each group its passes, each with the numbers (M,) of the paths in it.
+    """
+    groups = max(1, paths // pass_size)
+    for group in range(groups if paths else 0):
+        first, last = group * pass_size, paths if group == groups - 1 else (group + 1) * pass_size
+        turns, size = np.tile(np.arange(first, last), steps), min(pass_size, last - first)
+        yield [turns[place : place + size] for place in range(0, len(turns), size)]
 
 
 def _spans(taken: Iterable[tuple[_Running[Result], int]]) -> Iterator[tuple[_Running[Result], slice]]:

@@ -23,6 +23,7 @@ class AblationCAM(ChannelMap):
     """
 
     kind = "ablate"
+    reads_logits = True
 
     def answers(self, view: View, rows: Sequence[int], layer: str) -> Iterator[FloatArray]:
         outputs = view.outputs[layer]

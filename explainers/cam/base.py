@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from ..core.view import Needs, View, asked_labels
 from ..network import DEFAULT_PASS_SIZE, Jit, Output
 from ..network.tensors import FloatArray
 from ..network.tensors.layers import find_layer
+from .principal_component import projected
 
 Reshape = Callable[[FloatArray], FloatArray] | tuple[int, int] | None
 Number = TypeVar("Number", bound=np.generic)
@@ -55,6 +56,9 @@ class ActivationMap(Explainer):
     """
 
     pynative = True
+    sums_channels: ClassVar[bool] = False  # whether its maps are what ``summed`` makes of weighed feature maps
+    reads_logits: ClassVar[bool] = False  # whether it reads the logits of the images that it is given
+    _eigen_smooth = False
 
     def __init__(
         self,
@@ -85,6 +89,22 @@ class ActivationMap(Explainer):
         reading.layer = _layer_names(self.network, layer)
         reading.needs = reading._needed()
         return reading
+
+    def eigen_smoothed(self: Reading) -> Reading:
+        """The same method with the first principal component of its weighed feature maps in place of their sum.
+
+        Raises:
+            ValueError: if its maps are not made of such a sum.
+        """
+        if not self.sums_channels:
+            words = (
+                "eigen smoothing takes the principal component of weighed feature maps instead of their sum, and "
+                "{explainer} makes no such sum; leave eigen_smooth out, or take GradCAM, LayerCAM or ScoreCAM"
+            )
+            raise ValueError(Problem.of("no-sum-of-channels", words, explainer=type(self).__name__))
+        smoothed = copy(self)
+        smoothed._eigen_smooth = True
+        return smoothed
 
     def attribute(self, view: View) -> FloatArray:
         if self.lacks_layer:
@@ -136,6 +156,13 @@ class ActivationMap(Explainer):
         """A layer's output and the gradient of each question's logit with respect to it, (Q, channels, h, w) both."""
         activation, gradient = view.layer(layer)
         return self.grid(activation, layer, view.size), self.grid(gradient, layer, view.size)
+
+    def summed(self, channels: FloatArray) -> FloatArray:
+        """Maps (Q, h, w) of weighed feature maps (Q, channels, h, w): their sum, or what eigen smoothing puts there."""
+        if self._eigen_smooth:
+            return projected(channels, centered=True)
+        summed: FloatArray = channels.sum(axis=1)
+        return summed
 
     def check_outputs(self, outputs: Mapping[str, FloatArray], size: Grid) -> None:
         for layer in self.layer:
@@ -199,9 +226,8 @@ def largest(maps: FloatArray) -> FloatArray:
 
 
 def weighed(weights: FloatArray, activation: FloatArray) -> FloatArray:
-    """The sum (Q, h, w) of channels (Q, channels, h, w), each times its weight (Q, channels)."""
-    summed: FloatArray = (weights[:, :, None, None] * activation).sum(axis=1)
-    return summed
+    """Feature maps (Q, channels, h, w), each times its weight (Q, channels)."""
+    return weights[:, :, None, None] * activation
 
 
 def _layer_names(network: nn.Cell, layer: Any) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ..network.rows import tolerance
 from ..network.tensors import FloatArray, as_array
 from ..network.tensors.layers import find_layer
 from .base import ActivationMap, DifferentiatedMap, Reshape, weighed
+from .principal_component import projected
 
 Powers = npt.NDArray[np.float64]
 
@@ -43,6 +44,7 @@ class CAM(ActivationMap):
 
     signed = True
     contrastable = True
+    sums_channels = True
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class CAM(ActivationMap):
         apart = np.abs(gradient * places - rows[:, :, None, None]).max(initial=0.0)
         if not apart <= agrees * np.abs(weights).max():
             raise ValueError(self._refused("whose weights are not the logits' gradients"))
-        return {layer: weighed(rows, activation)}
+        return {layer: self.summed(weighed(rows, activation))}
 
     def _refused(self, why: str) -> str:
         return (
@@ -89,9 +91,10 @@ class GradCAM(DifferentiatedMap):
     """
 
     signed = False
+    sums_channels = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
-        return weighed(gradient.mean(axis=(2, 3)), activation).clip(min=0)
+        return self.summed(weighed(gradient.mean(axis=(2, 3)), activation)).clip(min=0)
 
 
 class GradCAMpp(DifferentiatedMap):
@@ -104,10 +107,12 @@ class GradCAMpp(DifferentiatedMap):
     """
 
     signed = False
+    sums_channels = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         slope = gradient.astype(np.float64)  # its cube leaves the range of float32
-        return weighed(second_order_weights(activation, slope, slope**2, slope**3), activation).clip(min=0)
+        weights = second_order_weights(activation, slope, slope**2, slope**3)
+        return self.summed(weighed(weights, activation)).clip(min=0)
 
 
 class XGradCAM(DifferentiatedMap):
@@ -118,12 +123,13 @@ class XGradCAM(DifferentiatedMap):
     """
 
     signed = False
+    sums_channels = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
         whole = activation.sum(axis=(2, 3))
         contributed = (gradient * activation).sum(axis=(2, 3))
         weights = np.divide(contributed, whole, out=np.zeros_like(whole), where=whole != 0)
-        return weighed(weights, activation).clip(min=0)
+        return self.summed(weighed(weights, activation)).clip(min=0)
 
 
 class LayerCAM(DifferentiatedMap):
@@ -133,10 +139,10 @@ class LayerCAM(DifferentiatedMap):
     """
 
     signed = False
+    sums_channels = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
-        summed: FloatArray = (gradient.clip(min=0) * activation).sum(axis=1)
-        return summed.clip(min=0)
+        return self.summed(gradient.clip(min=0) * activation).clip(min=0)
 
 
 class HiResCAM(DifferentiatedMap):
@@ -147,10 +153,10 @@ class HiResCAM(DifferentiatedMap):
     """
 
     signed = True
+    sums_channels = True
 
     def combined(self, activation: FloatArray, gradient: FloatArray) -> FloatArray:
-        summed: FloatArray = (gradient * activation).sum(axis=1)
-        return summed
+        return self.summed(gradient * activation)
 
 
 class EigenCAM(ActivationMap):
@@ -186,22 +192,50 @@ class EigenCAM(ActivationMap):
         found = {}
         for layer in self.layer:
             activation, _ = self.read(view, layer)
-            found[layer] = np.stack([self._projected(activation[question]) for question in first])[image.reshape(-1)]
+            found[layer] = projected(activation[first], centered=self.centered)[image.reshape(-1)]
         return found
 
-    def _projected(self, activation: FloatArray) -> FloatArray:
-        """One map (h, w) of an output (channels, h, w)."""
-        vectors = activation.reshape(len(activation), -1).T.astype(np.float64)
-        mean = vectors.mean(axis=1)
-        if not np.isfinite(vectors).all():
-            return np.full(activation.shape[1:], np.nan, np.float32)
-        if self.centered:
-            vectors = vectors - vectors.mean(axis=0)
-        _, _, directions = np.linalg.svd(vectors, full_matrices=False)
-        projected = vectors @ directions[0]
-        signed = projected if projected @ mean >= 0 else -projected
-        map_: FloatArray = signed.reshape(activation.shape[1:]).astype(np.float32)
-        return map_
+
+class EigenGradCAM(ActivationMap):
+    """Products of a layer's output and its gradient, place by place, on their first principal component; signed.
+
+    grad-cam's ``EigenGradCAM`` (Gildenblat et al.: PyTorch library for CAM methods, 2021): ``EigenCAM`` that asks about
+    a label. The sign is the one that goes along with the sum over channels, which is the map of ``HiResCAM``, so that
+    positive values speak for the label; grad-cam's is arbitrary, and it cuts negative values to zero.
+
+    Args:
+        network: see ``Explainer``.
+        layer: see ``ActivationMap``.
+        name: see ``Explainer``.
+        centered: subtract each channel's mean first, as grad-cam does.
+        reshape: see ``ActivationMap``.
+
+    Raises:
+        TypeError: as ``ActivationMap``.
+        ValueError: as ``ActivationMap``; or if centered is neither True nor False.
+    """
+
+    signed = True
+    contrastable = True
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        layer: str | Sequence[str] | None = None,
+        name: str | None = None,
+        *,
+        centered: bool = True,
+        reshape: Reshape = None,
+    ) -> None:
+        super().__init__(network, layer, name, reshape=reshape)
+        self.centered = yes_or_no(centered, "centered")
+
+    def maps(self, view: View) -> dict[str, FloatArray]:
+        found = {}
+        for layer in self.layer:
+            activation, gradient = self.read(view, layer)
+            found[layer] = projected(gradient * activation, centered=self.centered)
+        return found
 
 
 def second_order_weights(activation: FloatArray, gradient: Powers, squares: Powers, cubes: Powers) -> FloatArray:

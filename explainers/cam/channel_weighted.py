@@ -20,6 +20,7 @@ class ChannelMap(ActivationMap):
     """
 
     signed = False
+    sums_channels = True
     kind: ClassVar[str]
     copies = 1  # how often each channel is asked about
 
@@ -50,5 +51,5 @@ class ChannelMap(ActivationMap):
             by_channel = logits.reshape(channels, self.copies, -1)
             for column, question in enumerate(places):
                 weights = self.weights(view, row, int(view.labels[question]), by_channel[:, :, column])
-                maps[question] = weighed(weights[None], activation[row : row + 1])[0].clip(min=0)
+                maps[question] = self.summed(weighed(weights[None], activation[row : row + 1]))[0].clip(min=0)
         return maps

@@ -38,6 +38,7 @@ class SmoothGradCAMpp(ActivationMap):
 
     signed = False
     contrastable = True
+    sums_channels = True
 
     def __init__(
         self,
@@ -74,5 +75,6 @@ class SmoothGradCAMpp(ActivationMap):
         for layer, of_layer in moments.items():
             activation = self.grid(outputs[layer][view.rows], layer, view.size)
             means = (of_layer.mean(power) for power in (1, 2, 3))
-            maps[layer] = weighed(second_order_weights(activation, *means), activation).clip(min=0)
+            channels = weighed(second_order_weights(activation, *means), activation)
+            maps[layer] = self.summed(channels).clip(min=0)
         return maps

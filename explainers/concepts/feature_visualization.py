@@ -19,6 +19,7 @@ from ..arguments import positive_number, real_number, whole_number
 from ..core.explainer import image_array
 from ..core.resize import resized
 from ..core.view import keyed_generator
+from ..core.windows import rolled
 from ..hierarchical_occlusion.counterfactual import one_image
 from ..network import DEFAULT_PASS_SIZE, Network, channel_answers, check_channels, layer_outputs
 from ..network.tensors import FloatArray, IntArray, checked_network
@@ -185,8 +186,8 @@ class FeatureVisualization:
         first, second = np.zeros_like(images), np.zeros_like(images)
         with np.errstate(over="ignore", invalid="ignore"):
             for step, shifts in enumerate(self._shifts(channels)):
-                activations[:, step], gradient = self._answers(network, _rolled(images, shifts), asked)
-                gradient = _rolled(gradient, -shifts)
+                activations[:, step], gradient = self._answers(network, rolled(images, shifts), asked)
+                gradient = rolled(gradient, -shifts)
                 first = 0.9 * first + 0.1 * gradient
                 second = 0.999 * second + 0.001 * gradient**2
                 size = np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8
@@ -293,10 +294,3 @@ def _within(images: FloatArray, low: npt.NDArray[Any], high: npt.NDArray[Any]) -
     if any(len(end) not in (1, images.shape[1]) for end in ends):
         raise ValueError(f"limits must be numbers or one for each of {images.shape[1]} channels, got {len(ends[0])}")
     return images.clip(*ends)
-
-
-def _rolled(images: FloatArray, shifts: IntArray) -> FloatArray:
-    """Images shifted down and right, each by its own (n, 2); what leaves enters on the other side."""
-    if not shifts.any():
-        return images
-    return np.stack([np.roll(image, tuple(shift), (1, 2)) for image, shift in zip(images, shifts, strict=True)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -36,22 +39,55 @@ class TinyClassifier(nn.Cell):
         super().__init__()
         self.first, self.second = nn.Conv2d(3, 5, 3, has_bias=True), nn.Conv2d(5, 6, 3, stride=2, has_bias=True)
         self.norm = nn.BatchNorm2d(5)
-        self.relu, self.features, self.dropout = nn.ReLU(), nn.ReLU(), nn.Dropout(p=0.2)
+        self.relu, self.features, self.dropout = nn.ReLU(), _Features(self._check_behind), nn.Dropout(p=0.2)
         self.head = nn.Dense(6, CLASSES)
         for place, parameter in enumerate(self.trainable_params()):
             weights = 0.7 * spread_out(parameter.size, start + np.sqrt(2) * place).reshape(parameter.shape)
             parameter.set_data(Tensor(weights))
-        self.output_features, self.calls, self.fails_at, self.fails_behind = False, 0, 0, 0
+        self.output_features, self.fails_at, self.fails_behind = False, 0, 0
+        self._counter = _Counter()
 
-    def construct(self, x: Tensor) -> Tensor:
-        self.calls += 1
+    @property
+    def calls(self) -> int:
+        return self._counter.count
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        # Here and not in construct, which would not compile.
+        self._counter.count += 1
         if self.calls == self.fails_at:
             raise NetworkError("this call of the network fails")
+        return super().__call__(*inputs, **options)
+
+    def construct(self, x: Tensor) -> Tensor:
         x = self.features(self.second(self.relu(self.norm(self.first(x)))))
-        if self.calls == self.fails_behind:
-            raise NetworkError("this call of the network fails behind its layer features")
         x = x.mean((2, 3))
         return x if self.output_features else self.head(self.dropout(x))
+
+    def _check_behind(self) -> None:
+        if self.calls == self.fails_behind:
+            raise NetworkError("this call of the network fails behind its layer features")
+
+
+class _Counter:
+    """Counts; without attributes that graphs would take for a part of the network, which changes with them."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class _Features(nn.ReLU):
+    """A ReLU that has something checked after each of its calls."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        super().__init__()
+        self._check = check
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        output = super().__call__(*inputs, **options)
+        self._check()
+        return output
 
 
 def spread_out(count: int, start: float = 0.0) -> FloatArray:

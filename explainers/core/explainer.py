@@ -168,6 +168,17 @@ class Explainer(Configured, ABC):
         """
         return {}
 
+    def questions_together(self, pass_size: int) -> int:
+        """How many questions fill its passes, where each question needs many, one after the other; else 1.
+
+        Parts of a batch that a run commits by themselves hold as many samples then, whatever they take. To be written
+        by a method that has several images of a question side by side in each pass.
+
+        Args:
+            pass_size: images per pass.
+        """
+        return pass_size if self.passes_in_turn > 1 else 1
+
     def images_needed_for(self, view: View) -> Mapping[str, int]:
         """The same for the questions of a view; to be written where it depends on what the images or layers show.
 

@@ -53,10 +53,19 @@ class Against:
         own, classes = one_hot(labels, logits.shape[1]), logits.shape[1]
         if isinstance(self.other, str):
             return own - one_hot(np.where(own > 0, -np.inf, logits).argmax(axis=1), classes)
-        if self.other >= classes:
-            words = "against must be a label below {classes}, as many classes as the network has, got {given}"
-            raise ValueError(Problem.of("against-out-of-range", words, classes=classes, given=self.other))
+        check_against(self.other, classes)
         return own - one_hot(np.full(len(labels), self.other), classes)
+
+
+def check_against(other: int, classes: int) -> None:
+    """Make sure that a label that others are compared with exists.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if other >= classes:
+        words = "against must be a label below {classes}, as many classes as the network has, got {given}"
+        raise ValueError(Problem.of("against-out-of-range", words, classes=classes, given=other))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..network import Block
-from ..network.tensors import FloatArray
+from ..network.tensors import FloatArray, IntArray
 
 Places = npt.NDArray[np.integer]  # type: ignore[type-arg]
 
@@ -63,3 +63,10 @@ def choose(shown: npt.NDArray[np.bool_], source: FloatArray, otherwise: FloatArr
     np.bitwise_xor(one, other, out=bits)
     bits &= all_bits
     bits ^= other
+
+
+def rolled(images: FloatArray, shifts: IntArray) -> FloatArray:
+    """Images shifted down and right, each by its own (n, 2); what leaves enters on the other side."""
+    if not shifts.any():
+        return images
+    return np.stack([np.roll(image, tuple(shift), (1, 2)) for image, shift in zip(images, shifts, strict=True)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import numpy.typing as npt
 
 from ..core.explainer import Explainer
-from ..core.resize import resized, stretched
+from ..core.resize import resized
 from ..core.together import Estimate
 from ..core.view import Needs, View
 from ..network import Derivatives
@@ -47,29 +48,37 @@ class FullGrad(Explainer):
     error_format = "{name} misses completeness by {error:.2g} of a logit"
 
     def attribute(self, view: View) -> FloatArray:
-        derivatives = view.derivatives()
-        maps = _stretched_channels(view.asked_images * derivatives.input_gradient)
-        for bias in derivatives.biases or ():
-            if bias.has_places:
-                maps += resized(_stretched_channels(bias.terms), view.size)
-        return maps
+        return self.estimate(view).maps
 
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each how much all products together are off its logit."""
         derivatives = view.derivatives()
-        return Estimate(self.attribute(view), _products(view, derivatives) - view.asked_values(derivatives.logits))
+        maps = np.zeros((len(view.rows), *view.size), np.float32)
+        errors = -view.asked_values(derivatives.logits).astype(np.float64)
+        for products, has_places in _products(view, derivatives):
+            errors += products.reshape(len(products), -1).sum(axis=1, dtype=np.float64)
+            if has_places:
+                maps += resized(_stretched_channels(products), view.size)
+        return Estimate(maps, errors)
+
+
+def _products(view: View, derivatives: Derivatives) -> Iterator[tuple[FloatArray, bool]]:
+    """What is multiplied with its gradient, (Q, channels, ...), and whether the last two axes are places."""
+    yield view.asked_images * derivatives.input_gradient, True
+    for bias in derivatives.biases or ():
+        yield bias.terms, bias.has_places
 
 
 def _stretched_channels(values: FloatArray) -> FloatArray:
-    """Maps (Q, h, w) of values (Q, channels, h, w): each channel's sizes brought to 0..1, then summed over channels."""
-    sizes = np.abs(values)
-    each: FloatArray = stretched(sizes.reshape(-1, *sizes.shape[2:])).reshape(sizes.shape)
-    summed: FloatArray = each.sum(axis=1)
-    return summed
+    """Maps (Q, h, w) of values (Q, channels, h, w): each channel's sizes brought to 0..1, then summed over channels.
 
-
-def _products(view: View, derivatives: Derivatives) -> npt.NDArray[np.float64]:
-    """(Q,) the sums of all products with gradients."""
-    terms = [view.asked_images * derivatives.input_gradient, *(bias.terms for bias in derivatives.biases or ())]
-    summed: npt.NDArray[np.float64] = sum(one.reshape(len(one), -1).sum(axis=1, dtype=np.float64) for one in terms)
+    In the memory of the values, of which a pass has many.
+    """
+    sizes = np.abs(values, out=values)
+    least = sizes.min(axis=(2, 3), keepdims=True)
+    with np.errstate(invalid="ignore"):  # NaN and infinity are handed on
+        extent = sizes.max(axis=(2, 3), keepdims=True) - least
+        sizes -= least
+        np.divide(sizes, extent, out=sizes, where=extent != 0)
+        summed: FloatArray = sizes.sum(axis=1)
     return summed

@@ -10,6 +10,7 @@ from mindspore import nn
 
 from ...summary_format.problem import Problem
 from ..arguments import share, whole_number
+from ..batched_search import side_by_side
 from ..core.together import Estimate
 from ..core.view import View
 from ..network.tensors import FloatArray, IntArray
@@ -100,7 +101,7 @@ class GuidedIG(PathMethod):
 
     def _groups(self, view: View) -> Iterator[tuple[dict[int, _Path], Iterator[Visited]]]:
         """Paths that go side by side, by number, and their passes."""
-        for going in together(len(view.rows) * self.paths, self.steps, view.network.pass_size):
+        for going in side_by_side(len(view.rows) * self.paths, self.steps, view.network.pass_size):
             paths = {path: self._path(view, path) for path in np.unique(np.concatenate(going)).tolist()}
             yield paths, self._passes(view, going, paths)
 
@@ -179,23 +180,6 @@ class _Path:
             if part <= 1:
                 return
             distance = np.abs(self._end - self.place).sum()
-
-
-def together(paths: int, steps: int, pass_size: int) -> Iterator[list[IntArray]]:
-    """Which paths are in each pass, where those of a group go side by side, a step per pass.
-
-    Groups are as small as fills their passes, since a path on its way takes memory: a pass of paths, of which the last
-    group takes what is left too. So the passes are as few as so many images fill, where there are as many paths as a
-    pass has images; else there is one for each step.
-
-    Yields:
-        For each group its passes, each with the numbers (M,) of the paths in it.
-    """
-    groups = max(1, paths // pass_size)
-    for group in range(groups if paths else 0):
-        first, last = group * pass_size, paths if group == groups - 1 else (group + 1) * pass_size
-        turns, size = np.tile(np.arange(first, last), steps), min(pass_size, last - first)
-        yield [turns[place : place + size] for place in range(0, len(turns), size)]
 
 
 def _quantile(values: Values, fraction: float) -> float:

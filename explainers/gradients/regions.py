@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,9 @@ def over_segmented(image: FloatArray) -> IntArray:
     resize: Any = _resize()
     enlarged = resize(picture, (_SIDE, _SIDE), order=3, mode="constant", preserve_range=True, anti_aliasing=True)
     felzenszwalb = of_scikit_image("felzenszwalb")
-    found = [felzenszwalb(enlarged, scale=scale, sigma=_SIGMA, min_size=_LEAST_PIXELS) for scale in _SCALES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of more channels than colours have
+        found = [felzenszwalb(enlarged, scale=scale, sigma=_SIGMA, min_size=_LEAST_PIXELS) for scale in _SCALES]
     back = {"order": 0, "preserve_range": True, "mode": "constant", "anti_aliasing": False}
     segments: IntArray = np.stack([resize(one, image.shape[1:], **back).astype(np.int64) for one in found])
     return segments

@@ -131,7 +131,8 @@ class Passes:
     "shift trial" (whether a first layer absorbs a shift) and "shifted", "uniform" (images of one value),
     "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
     "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a forward and a
-    backward from a layer's channels), and what explainers run themselves ("mask", "occlude", ...).
+    backward from a layer's channels), "second order" (a forward and two backward), and what explainers run themselves
+    ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.

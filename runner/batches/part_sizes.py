@@ -64,7 +64,7 @@ def _end(images: Sequence[Mapping[str, int]], first: int, pass_size: int, least:
         fitting.append((last, total.total(), lacking))
     else:
         return len(images)
-    large = [one for one in fitting if one[1] >= most // 2] or fitting[-1:]
+    large = [one for one in fitting if one[1] >= most // 2 and one[0] - first >= least] or fitting[-1:]
     return min(large, key=lambda one: (one[2], -one[0]))[0]
 
 
@@ -76,8 +76,8 @@ def sharing(explainer: Explainer, explainers: Sequence[Explainer]) -> list[Expla
 
 
 def least_samples(explainers: Iterable[Explainer], pass_size: int) -> int:
-    """How many samples parts have at least: a pass of them where paths through many passes go side by side."""
-    return pass_size if any(explainer.passes_in_turn > 1 for explainer in explainers) else 1
+    """How many samples parts have at least: several where those that follow many passes go side by side."""
+    return max((explainer.questions_together(pass_size) for explainer in explainers), default=1)
 
 
 def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool = True) -> list[Images]:

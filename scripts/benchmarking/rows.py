@@ -14,10 +14,12 @@ GRADIENTS = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "I
 PATHS = ("GuidedIG", "BlurIG", "IDGI", "XRAI")
 COMPARING = ("ExpectedGradients", "DeepLift", "DeepLiftShap", "Contrast")
 LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "HiResCAM",
-          "EigenCAM", "DeepFeatureFactorization")  # fmt: skip
+          "EigenCAM", "EigenGradCAM", "FinerCAM", "ShapleyCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
+AUGMENTED = ("AugmentedCAM",)
 SUPERPIXELS = ("LIME", "KernelSHAP", "ShapleyValueSampling", "PartitionSHAP")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", *SUPERPIXELS)
+OPTIMIZED = ("ExtremalPerturbation", "MeaningfulPerturbation")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
              "RelativeOutputStability", "RelativeRepresentationStability")  # fmt: skip
@@ -31,7 +33,8 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
+EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *AUGMENTED, *PERTURBATIONS, *OPTIMIZED,
+              *CONTROLS)  # fmt: skip
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",
@@ -49,6 +52,8 @@ LIBRARIES = {  # which libraries make the same maps
     "LayerCAM": (GRAD_CAM, TORCHCAM),
     "HiResCAM": (GRAD_CAM,),
     "EigenCAM": (GRAD_CAM,),
+    "EigenGradCAM": (GRAD_CAM,),
+    "FinerCAM": (TORCHCAM,),
     "ScoreCAM": (GRAD_CAM, TORCHCAM),
     "SSCAM": (TORCHCAM,),
     "ISCAM": (TORCHCAM,),

@@ -11,12 +11,15 @@ from explainrun.explainers import (
     SSCAM,
     AblationCAM,
     EigenCAM,
+    EigenGradCAM,
+    FinerCAM,
     GradCAM,
     GradCAMpp,
     HiResCAM,
     LayerCAM,
     Network,
     ScoreCAM,
+    ShapleyCAM,
     SmoothGradCAMpp,
     XGradCAM,
 )
@@ -62,6 +65,29 @@ def test_eigencam_projects_on_the_first_eigenvector(two_channels, centered):
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
     assert np.array_equal(found[0], found[1])  # whatever the label
     assert (found[0].min() < 0) == centered
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_eigengradcam_projects_products_on_their_first_eigenvector(two_channels, centered):
+    """Of the products of feature maps and logit 0's gradients; its sign is that of their sum, the map of HiResCAM."""
+    one, two = np.array([[1, 0, 0, 0], [0, 0, 0, 3]], float), np.array([[0, 0, 0, 0], [-4, 0, 0, 0]], float)
+    whole = one + two
+    if centered:
+        one, two = one - 0.5, two + 0.5  # 8 + 14 and 2 between them: the larger eigenvalue is 11 + sqrt(13)
+        vector = np.array([2, 3 + np.sqrt(13)]) / np.hypot(2, 3 + np.sqrt(13))
+    else:
+        vector = np.array([0, 1])  # 10 and 16, nothing between them
+    expected = vector[0] * one + vector[1] * two
+    expected *= np.sign((expected * whole).sum())
+    found = EigenGradCAM(two_channels(), "relu", centered=centered)(Tensor(two_channels.IMAGE), 0).asnumpy()[0, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert (found[1, 0], found.min()) == (pytest.approx(found.min()), pytest.approx(expected.min(), rel=1e-5))
+
+
+def test_eigengradcam_has_no_map_where_a_product_is_not_finite(two_channels):
+    network = two_channels()
+    network.head.weight.set_data(Tensor(np.full((2, 16), np.inf, np.float32)))
+    assert np.isnan(EigenGradCAM(network, "relu")(Tensor(two_channels.IMAGE), 0).asnumpy()).all()
 
 
 def test_ablation_weighs_channels_by_the_share_of_the_logit_that_goes_with_them(two_channels):
@@ -235,7 +261,7 @@ class Tokens(nn.Cell):
 FAMILY = [GradCAM, GradCAMpp, XGradCAM, LayerCAM, HiResCAM, EigenCAM, ScoreCAM, SSCAM, ISCAM, AblationCAM]
 
 
-@pytest.mark.parametrize("method", [*FAMILY, SmoothGradCAMpp])
+@pytest.mark.parametrize("method", [*FAMILY, SmoothGradCAMpp, EigenGradCAM, FinerCAM, ShapleyCAM])
 def test_tokens_on_a_grid_are_feature_maps(method):
     image = Tensor(np.random.default_rng(1).normal(size=(2, 1, 4, 6)).astype(np.float32))
     of_maps = method(Tokens(as_tokens=False), "layer").layer_maps(image, [[0, 2], [1, 0]])["layer"].asnumpy()

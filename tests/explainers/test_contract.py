@@ -8,10 +8,11 @@ import pytest
 from mindspore import Tensor
 
 import explainrun.explainers
-from explainrun.explainers import EXPLAINERS, GuidedIG, OoDNet
+from explainrun.explainers import EXPLAINERS, GradCAM, GuidedIG, OoDNet
 from explainrun.testing import EXPLAINER_RULES, OfNetwork
 
 OWN = [name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")]
+SLOW = ("ShapleyCAM", "ExtremalPerturbation", "MeaningfulPerturbation")  # whose own tests have the most telling rules
 
 
 def ood_net(network):
@@ -45,6 +46,7 @@ FEW = {
     "SSCAM": {"num_samples": 2},
     "ISCAM": {"num_samples": 2},
     "SmoothGradCAMpp": {"num_samples": 2},
+    "AugmentedCAM": {"explainer": OfNetwork(lambda network: GradCAM(network, "features"))},
 }
 
 
@@ -59,7 +61,7 @@ def names_a_year(text):
     return re.search(r"\b(19|20)\d\d\b(?!\.\d)", text) is not None
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in OWN])
 class TestContract:
     @pytest.mark.parametrize("rule", EXPLAINER_RULES, ids=str)
     def test_keeps_to_the_rule(self, rule, name):

@@ -73,6 +73,7 @@ ARGUMENTS = {
     "XGradCAM": {"layer": "features"},
     "LayerCAM": {"layer": ["relu", "features"]},
     "HiResCAM": {"layer": "features"},
+    "EigenGradCAM": {"layer": "features"},
 }
 
 

@@ -372,6 +372,7 @@ REFUSED = {
     "gate": (lambda x: x * ops.sigmoid(x), "Mul", "multiplies"),
     "gate of a mean": (Function(lambda x: x * ops.sigmoid(x.mean((2, 3), keep_dims=True))), "Mul", "multiplies"),
     "own gradient inside": (nn.SequentialCell(OwnGradient()), "ReLU", "has a gradient of its own"),
+    "share of the largest": (Function(lambda x: x / x.abs().max()), "Abs", "is neither linear"),
     "softmax": (nn.Softmax(), "Softmax", "is neither linear"),
     "own gradient": (OwnGradient(), "ReLU", "has a gradient of its own"),
     "layer normalisation": (nn.LayerNorm((4,)), "LayerNorm", "is neither linear"),

@@ -20,9 +20,9 @@ from explainrun.explainers import (
     NoiseTunnel,
     View,
 )
+from explainrun.explainers.batched_search import side_by_side
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.gradients.blur_ig import blurred
-from explainrun.explainers.gradients.guided_ig import together
 
 SHAPE = (2, 3, 5)
 
@@ -154,7 +154,7 @@ def guided_twin(network, start, end, label, steps, fraction, slack):
 @pytest.mark.parametrize(("paths", "size"), [(1, 4), (3, 4), (4, 4), (7, 4), (9, 4), (21, 4), (5, 1), (12, 16)])
 @pytest.mark.parametrize("steps", [1, 3, 8])
 def test_paths_go_side_by_side_in_full_passes(paths, size, steps):
-    groups = list(together(paths, steps, size))
+    groups = list(side_by_side(paths, steps, size))
     passes = [one for group in groups for one in group]
     assert Counter(np.concatenate(passes).tolist()) == dict.fromkeys(range(paths), steps)
     assert all(len(set(one.tolist())) == len(one) <= size for one in passes)  # a path takes one step at a time

@@ -104,6 +104,7 @@ def test_segments_go_from_fine_to_coarse():
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1] > 1
     assert len(np.unique(over_segmented(np.full((1, 9, 14), 2.5, np.float32)))) == 1
+    assert over_segmented(rng.random((5, 9, 14), np.float32)).shape == (6, 9, 14)
 
 
 def test_maps_are_made_of_integrated_gradients(linear):

@@ -43,11 +43,12 @@ AGREEMENTS = pytest.StashKey()
 INTRODUCTION = """# How our maps agree with those of other libraries
 
 Written by `scripts/test_oracles --agreements docs/agreements.md`, on CPU, with captum 0.9.0, grad-cam 1.5.7, torchcam
-0.5.0, saliency 0.2.1 and shap 0.49.1 on PyTorch. Maps of real photos (32 x 24, some 32 x 26) by a ResNet-20 trained on
-CIFAR-10, or by a small vision transformer, or of photographs (224 x 224) by EfficientNet-Lite0 trained on ImageNet, the
-same weights in both frameworks. The photos (and the ways to them, for integrated gradients) are those whose ReLU inputs
-keep off zero, where right implementations differ by rounding. Of the photographs those are compared whose inputs of
-ReLU6 are on the same side of 0 and 6 in both frameworks; the table says how many are. A difference is the largest of
+0.5.0, torchray 1.0.0.2, saliency 0.2.1 and shap 0.49.1 on PyTorch. Maps of real photos (32 x 24, some 32 x 26) by a
+ResNet-20 trained on CIFAR-10, or by a small vision transformer, or of photographs (224 x 224) by EfficientNet-Lite0
+trained on ImageNet, the same weights in both frameworks. The photos (and the ways to them, for integrated gradients)
+are those whose ReLU inputs keep off zero, where right implementations differ by rounding. Of the photographs those are
+compared whose inputs of ReLU6 are on the same side of 0 and 6 in both frameworks; the table says how many are. Masks
+that are optimised are compared after as many steps. A difference is the largest of
 any value, as a share of the largest value of its map. Maps are compared as they are before they are brought to the
 image's size, where "resized" does not say otherwise.
 

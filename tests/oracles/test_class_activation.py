@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torchcam.methods
+from cam_libraries import grad_cams, ours, seen, torchcams
 from mindspore import Tensor, nn
 from pytorch_grad_cam import (
     AblationCAM as TheirAblationCAM,
@@ -35,46 +36,6 @@ from explainrun.explainers.core.resize import resized
 from explainrun.explainers.core.view import keyed_generator
 
 LAYERS = ["layer2", "layer3"]
-
-
-def ours(explainer, sixteen):
-    """Maps (16, h, w) before they are brought to the image's size."""
-    images, labels = sixteen
-    (maps,) = explainer.layer_maps(Tensor(images), Tensor(labels.astype(np.int32))).values()
-    return maps.asnumpy()[:, 0]
-
-
-def torchcams(method, sixteen, network, one_by_one=False, **options):
-    """The raw maps of a method of torchcam."""
-    images, labels = torch.tensor(sixteen[0]), sixteen[1].tolist()
-    groups = [slice(i, i + 1) for i in range(len(labels))] if one_by_one else [slice(None)]
-    maps = []
-    for group in groups:
-        with method(network, input_shape=images.shape[1:], **options) as extract:
-            scores = network(images[group])
-            (found,) = extract(labels[group], scores, normalized=False)
-        maps.append(found.detach().numpy())
-    return np.concatenate(maps)
-
-
-def grad_cams(method, sixteen, network, layer, **options):
-    """The maps of a method of grad-cam as they are before it scales and resizes them."""
-    images, labels = torch.tensor(sixteen[0]), sixteen[1]
-    targets = [ClassifierOutputTarget(label) for label in labels.tolist()]
-    with method(network, [network.get_submodule(layer)], **options) as cam:
-        found = []
-        weigh = cam.get_cam_image
-        cam.get_cam_image = lambda *arguments: found.append(weigh(*arguments)) or found[-1]
-        cam(images, targets=targets)
-    return np.maximum(found[0], 0)
-
-
-def seen(explainer, mine, theirs, agree, library, **how):
-    """Where a map of theirs is not zero everywhere: there ours must agree, elsewhere be zero."""
-    there = np.abs(theirs).max(axis=(1, 2)) > 1e-6
-    assert there.mean() > 0.4
-    assert np.abs(mine[~there]).max(initial=0) < 1e-5
-    agree(explainer, library, mine[there], theirs[there], **how)
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import saliency.core as saliency
 import torch
+import torchcam.methods
+from cam_libraries import grad_cams, ours, seen, signed_grad_cams, torchcams
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
@@ -22,14 +24,21 @@ from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from enumeration import HIDE, eight, game, owen_values, shapley_values
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
+from pytorch_grad_cam import EigenGradCAM as TheirEigenGradCAM
+from pytorch_grad_cam import GradCAM as TheirGradCAM
+from pytorch_grad_cam import ShapleyCAM as TheirShapleyCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputReST, ClassifierOutputTarget
 from scipy.ndimage import gaussian_filter
 
 from explainrun.configs.photo_network import PhotoNetwork
 from explainrun.explainers import (
     IDGI,
     XRAI,
+    AugmentedCAM,
     BlurIG,
     DeepLift,
+    EigenGradCAM,
+    FinerCAM,
     FullGrad,
     GradCAM,
     Gradient,
@@ -38,6 +47,7 @@ from explainrun.explainers import (
     IntegratedGradients,
     Occlusion,
     PartitionSHAP,
+    ShapleyCAM,
     ShapleyValueSampling,
 )
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
@@ -222,6 +232,29 @@ def test_gradcam(network, torch_network, photos, layer, agree):
     theirs = LayerAttribution.interpolate(theirs, images.shape[2:], "bilinear").detach().numpy()[:, 0]
     ours = GradCAM(network, layer=layer)(Tensor(images), targets(labels)).asnumpy()[:, 0]
     agree("GradCAM", "captum LayerGradCam", ours, theirs, how=how)
+
+
+@pytest.mark.parametrize("layer", ["head", "blocks.10"])
+def test_cams_of_grad_cam_and_torchcam(network, torch_network, photos, layer, agree):
+    images, labels, how = photos
+    pair = images, labels
+    theirs = signed_grad_cams(TheirEigenGradCAM, pair, torch_network, layer)
+    mine = ours(EigenGradCAM(network, layer), pair)
+    sign = np.sign((mine * theirs).sum(axis=(1, 2), keepdims=True))
+    agree("EigenGradCAM", "grad-cam EigenGradCAM", mine, sign * theirs, how=f"either sign, {how}")
+    theirs = grad_cams(TheirShapleyCAM, pair, torch_network, layer, ClassifierOutputReST)
+    seen("ShapleyCAM", ours(ShapleyCAM(network, layer), pair), theirs, agree, "grad-cam ShapleyCAM", how=how)
+    theirs = torchcams(torchcam.methods.FinerCAM, pair, torch_network, target_layer=layer)
+    seen("FinerCAM", ours(FinerCAM(network, layer), pair), theirs, agree, "torchcam FinerCAM", how=how)
+
+
+def test_augmented_cam(network, torch_network, photos, agree):
+    images, labels, how = photos
+    with TheirGradCAM(torch_network, [torch_network.get_submodule("head")]) as cam:
+        asked = [ClassifierOutputTarget(label) for label in labels.tolist()]
+        theirs = cam(torch.tensor(images), asked, aug_smooth=True)
+    mine = AugmentedCAM(GradCAM(network, "head"))(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("AugmentedCAM(GradCAM)", "grad-cam GradCAM", mine, theirs, how=f"aug_smooth, {how}")
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(16, marks=pytest.mark.long)])

@@ -63,7 +63,8 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
             assert path.name == "records.py" or not any("._gen" in name for name in names), path
         text, allowed = path.read_text(), TRAINING if path.name == "ood_net.py" else ()  # which trains its own head
         if package not in {
-            f"explainrun.explainers.network{inner}" for inner in ("", ".backward", ".graphs", ".variants")
+            f"explainrun.explainers.network{inner}"
+            for inner in ("", ".backward", ".graphs", ".variants", ".derivatives")
         }:
             for word in (*HOOKS, *TRAINING):
                 assert word in allowed or word not in text, (path, word)
@@ -100,9 +101,9 @@ ORDER = {
     ],
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        "network.variants",
+        *("network.variants", "network.derivatives"),
         *("batched_search", "visual", "core", "controls", "imported_maps"),
-        *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        *("ood", "perturbation", "optimized_masks", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names
     ],

@@ -19,15 +19,19 @@ from explainrun.benchmarks import (
 from explainrun.explainers import (
     RISE,
     AblationCAM,
+    AugmentedCAM,
     ConstantMap,
     Contrast,
     DeepLiftShap,
     ExpectedGradients,
+    ExtremalPerturbation,
+    FinerCAM,
     GradCAM,
     Gradient,
     GuidedBackprop,
     GuidedIG,
     IntegratedGradients,
+    MeaningfulPerturbation,
     NoiseTunnel,
     Occlusion,
     RandomMap,
@@ -59,6 +63,10 @@ EXPLAINERS = {
     "GuidedIG": lambda network: GuidedIG(network, 5),
     "ExpectedGradients": lambda network: ExpectedGradients(network, {"pool": 3}, num_samples=2),
     "DeepLiftShap": lambda network: DeepLiftShap(network, {"pool": 2}),
+    "FinerCAM": lambda network: FinerCAM(network, "relu"),
+    "AugmentedCAM": lambda network: AugmentedCAM(GradCAM(network, "relu")),
+    "ExtremalPerturbation": lambda network: ExtremalPerturbation(network, (0.2, 0.4, 0.6), 3),
+    "MeaningfulPerturbation": lambda network: MeaningfulPerturbation(network, 3),
 }
 METRICS = {
     "insertion": lambda: InsertionAUC(2, ACTIVATION, steps=4),
@@ -88,7 +96,8 @@ def registered(two_channels, dataset, scenes, tmp_path):
 
 
 COMPARING = ("Contrast", "Contrast of a layer", "GuidedIG", "ExpectedGradients", "DeepLiftShap")
-ALL = tuple(name for name in EXPLAINERS if name not in ("ConstantMap", *COMPARING))
+OPTIMIZED = ("FinerCAM", "AugmentedCAM", "ExtremalPerturbation", "MeaningfulPerturbation")
+ALL = tuple(name for name in EXPLAINERS if name not in ("ConstantMap", *COMPARING, *OPTIMIZED))
 MIXES = [
     (("Gradient",), ()),
     (("Gradient", "GradCAM", "GuidedBackprop", "RandomMap"), ("insertion", "pointing")),
@@ -96,6 +105,7 @@ MIXES = [
     (("RISE", "ScoreCAM", "AblationCAM"), ("deletion", "correlation")),
     (("Contrast", "Gradient", "Contrast of a layer"), ()),
     (("GuidedIG", "ExpectedGradients", "DeepLiftShap"), ()),
+    (("Gradient", *OPTIMIZED), ()),
     pytest.param(ALL, ("insertion", "deletion", "correlation", "sensitivity_n", "pointing"), marks=pytest.mark.slow),
 ]
 
@@ -126,7 +136,7 @@ def ordered_share(result, name):
 def test_passes_are_exact_where_work_is_committed_in_parts(registered, monkeypatch):
     monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 4)
     runner = registered(
-        ("RISE", "RandomMap", "IntegratedGradients", "Gradient", "GuidedIG", "Contrast"), ("insertion",)
+        ("RISE", "RandomMap", "IntegratedGradients", "Gradient", "GuidedIG", "Contrast", *OPTIMIZED), ("insertion",)
     )
     found = forecast(runner.plan())
     result = runner.run()

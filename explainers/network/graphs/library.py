@@ -116,6 +116,24 @@ class Graphs:
             library.programs[key] = self._made(str(key[0]), make)
             return library.programs[key]
 
+    def demanded(self, key: Key, make: Callable[[], Any]) -> Any:
+        """The graph of a kind of pass that runs in no other way, whatever the mode.
+
+        Args:
+            key: see ``program``.
+            make: makes it.
+
+        Raises:
+            GraphRefusedError: if there is none.
+        """
+        with ONE_AT_A_TIME:
+            library = self._opened()
+            if library.programs.get(key) is None:
+                if not self._alone:
+                    self._verify(library)
+                library.programs[key] = make()
+            return library.programs[key]
+
     def has(self, key: Key) -> bool:
         """Whether there is a graph of a kind of pass."""
         with ONE_AT_A_TIME:

@@ -11,10 +11,18 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ..tensors import FloatArray, Targets, as_array, both_classes, logit_weights
+from ..tensors import FloatArray, IntArray, Targets, as_array, both_classes, logit_weights, one_hot
 from ..tensors.layers import LayerRun, find_layer
 from .compiling import Graph, GraphRefusedError
-from .swapping import GivingLayer, TappedLayer, hand_over, swapped
+from .swapping import (
+    GivingLayer,
+    HardSigmoid,
+    HardSwish,
+    RectifiedLinear6,
+    TappedLayer,
+    hand_over,
+    swapped,
+)
 
 Arrays = dict[str, FloatArray]
 Place = tuple[int | str, ...]  # where in tuples, lists and dictionaries the logits lie
@@ -89,6 +97,32 @@ class _Outputs(_Method):
 class _Logits(_Method):
     def run(self, images: Tensor) -> Tensor:
         return self.logits(images)
+
+
+class _SecondOrder(_Method):
+    """The gradient of a number for each image with respect to a variable, or the images, and its product with theirs.
+
+    The gradient of the gradient's product with fixed values is the Hessian's.
+    """
+
+    def __init__(self, reading: Reading, variables: Sequence[Any], *, rest: bool) -> None:
+        super().__init__(reading)
+        self.variables, self.rest = list(variables) or None, rest
+        self.position = None if variables else 0
+
+    def number(self, images: Tensor, asked: Tensor) -> Tensor:
+        logits = self.logits(images)
+        value = (logits * asked).sum()
+        return 2 * value - ops.logsumexp(logits, 1).sum() if self.rest else value
+
+    def along(self, images: Tensor, asked: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = ms.grad(self.number, self.position, self.variables)(images, asked)
+        if self.variables:
+            gradient = gradient[0]
+        return (gradient.astype(ms.float32) * direction).sum(), gradient
+
+    def run(self, images: Tensor, asked: Tensor, direction: Tensor) -> Any:
+        return ms.value_and_grad(self.along, self.position, self.variables, has_aux=True)(images, asked, direction)
 
 
 class GradientProgram:
@@ -180,6 +214,54 @@ class TailProgram:
             raise ValueError(words)
         hand_over(self._given, Tensor(outputs))
         return _copy(self.graph(Tensor(images)))
+
+
+class SecondOrderProgram:
+    """First and second derivatives of what comes after a layer, with respect to what the layer gives.
+
+    Args:
+        reading: how the network is asked.
+        layer: its name; "" is the image itself.
+        given: what it gives; None for the image.
+        rest: whether the label's logit plus the logarithm of its softmax is differentiated, not its logit alone.
+        images: (N, C, H, W), of the shape of all passes.
+        classes: how many there are.
+
+    Raises:
+        GraphRefusedError: if it does not compile.
+    """
+
+    def __init__(
+        self, reading: Reading, layer: str, given: LayerRun | None, *, rest: bool, images: FloatArray, classes: int
+    ) -> None:
+        giving = None if given is None else GivingLayer(given.shape, given.type)
+        self._given, self._classes = None if giving is None else giving.given, classes
+        instead: dict[str, nn.Cell] = _twice_differentiable(reading.cell)
+        if giving is not None:
+            instead = {name: cell for name, cell in instead.items() if not _within(name, layer)} | {layer: giving}
+        method = _SecondOrder(reading, [] if giving is None else [giving.given], rest=rest)
+        asked = one_hot(np.zeros(len(images), np.int64), classes)
+        direction = np.ones(images.shape if given is None else given.shape, np.float32)
+        tensors = (Tensor(other_images(images)), Tensor(asked), Tensor(direction))
+        self.graph = _made(reading.cell, instead, method, *tensors)
+
+    def __call__(self, images: FloatArray, labels: IntArray, outputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The gradient (N, ...), and the product of the Hessian with what the layer gives."""
+        if self._given is not None:
+            hand_over(self._given, Tensor(outputs))
+        asked = Tensor(one_hot(labels, self._classes))
+        (_, gradient), product = self.graph(Tensor(images), asked, Tensor(outputs))
+        return _copy(gradient), _copy(product[0] if isinstance(product, tuple) else product)
+
+
+def _within(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(f"{layer}.")
+
+
+def _twice_differentiable(cell: nn.Cell) -> dict[str, nn.Cell]:
+    """By name, other cells for those whose operators MindSpore does not differentiate twice; the same functions."""
+    kinds = {nn.ReLU6: RectifiedLinear6, nn.HSwish: HardSwish, nn.HSigmoid: HardSigmoid}
+    return {name: kinds[type(one)]() for name, one in cell.cells_and_names() if name and type(one) in kinds}
 
 
 def _taps(cell: nn.Cell, layers: Mapping[str, LayerRun]) -> dict[str, TappedLayer]:

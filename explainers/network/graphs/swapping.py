@@ -55,6 +55,27 @@ class GivingLayer(nn.Cell):
         return self.given + 0
 
 
+class RectifiedLinear6(nn.Cell):
+    """ReLU6 of ReLUs, which MindSpore differentiates twice."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.relu(x) - ops.relu(x - 6)
+
+
+class HardSigmoid(nn.Cell):
+    """ReLU6 of x + 3, over 6."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return (ops.relu(x + 3) - ops.relu(x - 3)) / 6
+
+
+class HardSwish(nn.Cell):
+    """x times its hard sigmoid."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return x * (ops.relu(x + 3) - ops.relu(x - 3)) / 6
+
+
 @contextmanager
 def swapped(network: nn.Cell, instead: Mapping[str, nn.Cell]) -> Iterator[None]:
     """Within, other cells stand in the place of layers, wherever a cell holds these; afterwards all is as it was.

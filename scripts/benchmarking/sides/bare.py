@@ -16,7 +16,8 @@ from ..images import Array
 from ..subjects import PASS_SIZE
 
 RULES: Mapping[str, Rule] = {
-    "differentiate": "plain", "integrate": "plain", "smooth": "plain",
+    "differentiate": "plain", "integrate": "plain", "smooth": "plain", "finer": "plain", "second order": "plain",
+    "optimize": "plain",
     "guided": "guided", "deconvolution": "deconvolution", "loss": "loss",
 }  # fmt: skip
 UNCOMPILED = ("activate", "ablate", "concept", "dropout", "dropout trial", "layer choice", "layer check", "place trial",
@@ -47,7 +48,7 @@ def taps_of(explainers: Iterable[Explainer]) -> dict[str, set[str]]:
         for one in (explainer, *inside):
             for rule, layers in one.needs.layers.items():
                 found.setdefault(rule, set()).update(layers)
-        if type(explainer).__name__ == "SmoothGradCAMpp":  # its passes are its own
+        if type(explainer).__name__ in ("SmoothGradCAMpp", "FinerCAM", "ShapleyCAM"):  # their passes are their own
             found.setdefault("plain", set()).update(_layers_of(explainer))
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 from mindspore import nn
 
 from explainrun.benchmarks import METRICS, Metric
-from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
+from explainrun.explainers import EXPLAINERS, Explainer, GradCAM, Gradient, OoDNet
 
 from ..images import images_of, squares
 from ..rows import (
@@ -21,6 +21,7 @@ from ..rows import (
     CONTROLS,
     CURVES,
     LAYERS,
+    OPTIMIZED,
     PATHS,
     PERTURBATIONS,
     RANDOMIZATION,
@@ -30,7 +31,7 @@ from ..rows import (
 )
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
-from ..subjects import CONFIGS, Subject
+from ..subjects import CONFIGS, PASS_SIZE, Subject
 from .networks import activation_of
 
 
@@ -72,11 +73,13 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
         return _comparing(name, subject, network)
     if name == "NoiseTunnel":
         return _made(name, Gradient(network), nt_samples=16, stdevs=0.1)
+    if name in OPTIMIZED:
+        options = {"steps": subject.copies // 16} | ({"areas": [0.1]} if name == "ExtremalPerturbation" else {})
     if name == "IntegratedGradients":
         options = {"steps": 32 if row.section == BESIDE else subject.copies}
     if name in ("SSCAM", "ISCAM"):
         options["num_samples"] = 2
-    return _made(name, network, **options)
+    return _made(name, GradCAM(network, subject.layer) if name == "AugmentedCAM" else network, **options)
 
 
 def _comparing(name: str, subject: Subject, network: nn.Cell) -> Explainer:
@@ -128,7 +131,9 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
         return subject.few, "predicted"
     if method in CONTROLS:
         return subject.many, "truth"
-    copies = {"NoiseTunnel": 16, "SmoothGradCAMpp": 4}.get(method, 1)
+    if method in OPTIMIZED:
+        return min(subject.many, PASS_SIZE), "truth"
+    copies = {"NoiseTunnel": 16, "AugmentedCAM": 6, "SmoothGradCAMpp": 4}.get(method, 1)
     return max(1, subject.many // copies), f"top-{subject.labels}"
 
 

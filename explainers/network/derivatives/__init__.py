@@ -1,0 +1,1 @@
+"""Derivatives that one pass back does not give."""
