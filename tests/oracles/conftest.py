@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -17,10 +19,12 @@ from explainrun.explainers.core.view import keyed_generator
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import small_transformer
 from benchmarking.sides.networks import resnet20
 from benchmarking.sides.torch_networks import RectifiedLinear6, torch_resnet20
 
 HEIGHT, WIDTH = 32, 26
+_USUAL = 1e-4  # of a map's largest value
 MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
@@ -39,7 +43,9 @@ def torch_relu6():
     return RectifiedLinear6
 
 
-AGREEMENTS = pytest.StashKey()
+AGREEMENTS, UNDEFINED = pytest.StashKey(), pytest.StashKey()
+NETWORKS = {"test_photos": "EfficientNet-Lite0", "test_transformer": "transformer", "test_attention": "transformer"}
+COLUMNS = ("ResNet-20", "EfficientNet-Lite0", "transformer")
 INTRODUCTION = """# How our maps agree with those of other libraries
 
 Written by `scripts/test_oracles --agreements docs/agreements.md`, on CPU, with captum 0.9.0, grad-cam 1.5.7, torchcam
@@ -57,20 +63,48 @@ themselves; the docstring of each explainer says which way it goes, and a test i
 """
 
 
+MATRIX = """## By network
+
+The largest difference of each method from any other implementation, by network; where it draws or optimises and more
+than 0.0001 is allowed, also what is allowed. *Not defined*: it is refused, with the reason; empty: not compared there.
+"""
+
+
 def pytest_configure(config):
-    config.stash[AGREEMENTS] = []
+    config.stash[AGREEMENTS], config.stash[UNDEFINED] = [], []
 
 
 @pytest.fixture
 def agree(request):
     """Compares maps (Q, H, W) of ours with those of a library, and notes how far apart they are for the table."""
 
-    def compare(explainer, library, ours, theirs, tolerance=1e-4, how="as they come"):
+    def compare(explainer, library, ours, theirs, tolerance=_USUAL, how="as they come"):
         apart = largest_difference(ours, theirs)
-        request.config.stash[AGREEMENTS].append((explainer, library, how, len(ours), apart, tolerance))
+        line = (explainer, library, how, len(ours), apart, tolerance, network_of(request))
+        request.config.stash[AGREEMENTS].append(line)
         assert apart <= tolerance
 
     return compare
+
+
+@pytest.fixture
+def undefined(request):
+    """Within, an explainer of this name must be refused on the network at hand; noted for the table."""
+
+    @contextmanager
+    def refused(explainer, code):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - its code is looked at
+            yield
+        assert caught.value.args[0].code == code
+        request.config.stash[UNDEFINED].append((explainer, network_of(request)))
+
+    return refused
+
+
+def network_of(request):
+    """The network that a test's file is about."""
+    name = request.path.stem
+    return next((network for file, network in NETWORKS.items() if name.startswith(file)), COLUMNS[0])
 
 
 def largest_difference(ours, theirs):
@@ -88,15 +122,28 @@ def pytest_addoption(parser):
 def pytest_terminal_summary(terminalreporter, config):
     """The table of agreements: one line a comparison, the worst of its cases."""
     worst = {}
-    for explainer, library, how, maps, apart, tolerance in config.stash[AGREEMENTS]:
+    for explainer, library, how, maps, apart, tolerance, _ in config.stash[AGREEMENTS]:
         key = (explainer, library, how)
         worst[key] = max(worst.get(key, (0.0, 0, 0.0)), (apart, maps, tolerance))
     rows = [(*key, maps, f"{apart:.1e}", f"{tolerance:g}") for key, (apart, maps, tolerance) in sorted(worst.items())]
     titles = ["explainer", "library", "compared", "maps", "largest difference", "allowed"]
     table = tabulate(rows, titles, tablefmt="github", disable_numparse=True)
-    terminalreporter.write_line(f"\n{table}")
+    text = f"{table}\n\n{MATRIX}\n{matrix(config)}\n"
+    terminalreporter.write_line(f"\n{text}")
     if config.getoption("--agreements"):
-        Path(config.getoption("--agreements")).write_text(f"{INTRODUCTION}\n{table}\n", "utf-8")
+        Path(config.getoption("--agreements")).write_text(f"{INTRODUCTION}\n{text}", "utf-8")
+
+
+def matrix(config):
+    """Methods by networks; what stands in parentheses or behind a comma belongs to the method before it."""
+    cells = dict.fromkeys(config.stash[UNDEFINED], (0.0, "not defined"))
+    for explainer, _, _, _, apart, tolerance, network in config.stash[AGREEMENTS]:
+        key = (re.split(r"[(,]", explainer)[0], network)
+        words = f"{apart:.1e}" + (f" of {tolerance:g}" if tolerance > _USUAL else "")
+        cells[key] = max(cells.get(key, (0.0, "")), (apart, words))
+    names = sorted({name for name, _ in cells})
+    rows = [(name, *(cells.get((name, network), ("", ""))[1] for network in COLUMNS)) for name in names]
+    return tabulate(rows, ["explainer", *COLUMNS], tablefmt="github", disable_numparse=True)
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +176,11 @@ def torch_network(weights):
 @pytest.fixture(scope="session")
 def network(weights):
     return mindspore_with(weights, nn.ReLU)
+
+
+@pytest.fixture(scope="session")
+def transformers():
+    return small_transformer.transformers()
 
 
 @pytest.fixture(scope="session", params=RECTIFIERS)

@@ -37,7 +37,9 @@ from explainrun.explainers import (
     AugmentedCAM,
     BlurIG,
     DeepLift,
+    DeepLiftShap,
     EigenGradCAM,
+    ExpectedGradients,
     FinerCAM,
     FullGrad,
     GradCAM,
@@ -50,6 +52,7 @@ from explainrun.explainers import (
     ShapleyCAM,
     ShapleyValueSampling,
 )
+from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
 from explainrun.explainers.perturbation.segment_tree import SegmentTree
 from explainrun.runner.checkpoints.loading import load_checkpoint
@@ -222,6 +225,39 @@ def test_deep_lift(network, torch_network, all_photos, torch_relu6, agree, monke
     agree("DeepLift", "captum DeepLift", maps.asnumpy()[:, 0], theirs.detach().sum(1).numpy(), how="photographs, ReLU6")
     print(f"errors of completeness: {np.abs(errors).max():.1e} of a logit")
     assert np.abs(errors).max() < 1e-4
+
+
+def test_deep_lift_shap(network, torch_network, all_photos, torch_relu6, agree, monkeypatch):
+    monkeypatch.setitem(SUPPORTED_NON_LINEAR, torch_relu6, nonlinear)
+    (images, labels), others = (of[:2] for of in all_photos), all_photos[0][-3:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        method = captum.attr.DeepLiftShap(torch_network)
+        theirs = method.attribute(torch.tensor(images), torch.tensor(others), torch.tensor(labels))
+    mine = DeepLiftShap(network, others)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("DeepLiftShap", "captum DeepLiftShap", mine, theirs.detach().sum(1).numpy(), how="photographs, ReLU6")
+
+
+def test_expected_gradients(network, torch_network, parts, on_ways, agree, monkeypatch):
+    """The draws of the first two samples, for whichever parts keep to the same sides under both."""
+    others, samples = parts[0][-2:], 2
+    draws = [keyed_generator(0, place, "ExpectedGradients") for place in range(2)]
+    drawn = [(one.integers(2, size=samples), one.random(samples, np.float32)) for one in draws]
+    which, places = (np.concatenate(of) for of in zip(*drawn, strict=True))
+
+    def way(image, _):
+        return np.stack([others[one] + at * (image - others[one]) for one, at in zip(which, places, strict=True)])
+
+    images, labels, how = on_ways(way)
+    monkeypatch.setattr(np.random, "choice", lambda *_: which)
+    monkeypatch.setattr(np.random, "uniform", lambda *_: places)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = captum.attr.GradientShap(torch_network).attribute(
+            torch.tensor(images), torch.tensor(others), n_samples=samples, stdevs=0.0, target=torch.tensor(labels)
+        )
+    mine = ExpectedGradients(network, others, samples)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("ExpectedGradients", "captum GradientShap", mine, theirs.detach().sum(1).numpy(), how=f"same draws, {how}")
 
 
 @pytest.mark.parametrize("layer", ["head", "blocks.10"])
