@@ -1,11 +1,11 @@
 """Masks that are optimised: beside torchray, and beside a twin of the 2017 paper in PyTorch."""
 
+import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-import torchray.attribution.extremal_perturbation as torchray
 from mindspore import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everyone calls it
 
@@ -13,6 +13,10 @@ from explainrun.explainers import ExtremalPerturbation, MeaningfulPerturbation
 from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.optimized_masks.meaningful_perturbation import _discs
 from explainrun.explainers.perturbation.baselines import blur_sigma
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it reads its version in an old way
+    import torchray.attribution.extremal_perturbation as torchray
 
 AREAS = [0.05, 0.15]
 
@@ -37,6 +41,7 @@ def correlations(ours, theirs):
     return [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(ours, theirs, strict=True)]
 
 
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
 @pytest.mark.parametrize("variant", ["preserve", "delete"])
 @pytest.mark.parametrize("steps", [30, pytest.param(300, marks=pytest.mark.long)])
 def test_extremal_perturbation(network, torch_network, sixteen, variant, steps, edges_repeated, monkeypatch, agree):
