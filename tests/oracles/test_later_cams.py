@@ -93,11 +93,10 @@ def test_finer_cam_of_grad_cam(network, torch_network, sixteen, layer, agree):
     logits[np.arange(len(labels)), labels] = -np.inf
     likely = logits.argsort(dim=1, descending=True)[:, :3].tolist()
     theirs, mine = [], []
-    for row, label in enumerate(labels.tolist()):
-        one, others = (images[row : row + 1], labels[row : row + 1]), likely[row]
-        theirs.append(grad_cams(
-            TheirFinerCAM, one, torch_network, layer, partial(FinerWeightedTarget, comparison_categories=others, alpha=1.0)
-        ))  # fmt: skip
+    for row, others in enumerate(likely):
+        one = images[row : row + 1], labels[row : row + 1]
+        target = partial(FinerWeightedTarget, comparison_categories=others, alpha=1.0)
+        theirs.append(grad_cams(TheirFinerCAM, one, torch_network, layer, target))
         mine.append(ours(FinerCAM(network, layer, against=others, gamma=1, weighted=True), one))
     likely_enough = torch_network(torch.tensor(images)).softmax(1).detach().numpy()
     shares = np.take_along_axis(likely_enough, np.array(likely), 1).sum(axis=1)
