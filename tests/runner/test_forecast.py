@@ -104,6 +104,7 @@ MIXES = [
     (("ConstantMap", "Occlusion"), ("insertion", "deletion")),
     (("RISE", "ScoreCAM", "AblationCAM"), ("deletion", "correlation")),
     (("Contrast", "Gradient", "Contrast of a layer"), ()),
+    (("Contrast of a layer", "ScoreCAM"), ()),
     (("GuidedIG", "ExpectedGradients", "DeepLiftShap"), ()),
     (("Gradient", *OPTIMIZED), ()),
     pytest.param(ALL, ("insertion", "deletion", "correlation", "sensitivity_n", "pointing"), marks=pytest.mark.slow),
@@ -133,11 +134,16 @@ def ordered_share(result, name):
     return (maps.min(axis=1) < maps.max(axis=1)).mean()
 
 
-def test_passes_are_exact_where_work_is_committed_in_parts(registered, monkeypatch):
+PARTS = [
+    (("RISE", "RandomMap", "IntegratedGradients", "Gradient", "GuidedIG", "Contrast"), ("insertion",)),
+    (("Gradient", *OPTIMIZED), ()),
+]
+
+
+@pytest.mark.parametrize(("explainers", "metrics"), PARTS)
+def test_passes_are_exact_where_work_is_committed_in_parts(registered, monkeypatch, explainers, metrics):
     monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 4)
-    runner = registered(
-        ("RISE", "RandomMap", "IntegratedGradients", "Gradient", "GuidedIG", "Contrast", *OPTIMIZED), ("insertion",)
-    )
+    runner = registered(explainers, metrics)
     found = forecast(runner.plan())
     result = runner.run()
     assert found.passes == result.costs["made"]

@@ -28,7 +28,7 @@ from ..tensors import FloatArray, IntArray, check_labels, one_hot, require_pynat
 
 Utility = Literal["rest", "logit"]
 
-_NO_RULE = re.compile(r"(\w+?)(?:Grad)+(?:'s bprop not defined| does not support)")
+_NO_RULE = re.compile(r"(\w+?)Grad\w*(?:'s bprop not defined| does not support)")
 
 
 @dataclass(frozen=True)
