@@ -36,7 +36,8 @@ class Explainer(Configured, ABC):
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
-    has maps of a run's samples alone, and none of changed images, is not ``recomputable``.
+    has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One for transformers
+    ``reads_attention``.
     ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
     that.
 
@@ -55,6 +56,7 @@ class Explainer(Configured, ABC):
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True
+    reads_attention: ClassVar[bool] = False
     error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
     error_told: ClassVar[Any] = Renamed("error_format")
 

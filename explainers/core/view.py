@@ -14,7 +14,16 @@ from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
-from ..network import INPUT_LAYER, Derivatives, Network, Rule, asked_columns, layer_outputs
+from ..network import (
+    INPUT_LAYER,
+    AttentionBlock,
+    Derivatives,
+    Network,
+    Rule,
+    asked_columns,
+    attention_tap,
+    layer_outputs,
+)
 from ..network.tensors import FloatArray, IntArray
 
 
@@ -52,6 +61,18 @@ class Needs:
         return cls(outputs=frozenset(layers) - {INPUT_LAYER})
 
     @classmethod
+    def attention(cls, *layers: str, rule: Rule | None = None) -> Needs:
+        """The attention that is found inside these layers.
+
+        Args:
+            layers: dotted names; none, or "", for all attention of the network.
+            rule: of the differentiated pass in which it is read, with its gradient: "plain", "loss" or "blocks" (see
+                ``Network.differentiate``); None for the probabilities alone, from one forward of the images.
+        """
+        taps = frozenset(map(attention_tap, layers or ("",)))
+        return cls(outputs=taps) if rule is None else cls.gradient(*taps, rule=rule, image=False)
+
+    @classmethod
     def together(cls, needs: Iterable[Needs]) -> Needs:
         """What serves all of them: one pass a rule, and one without gradient."""
         union: dict[Rule, frozenset[str]] = {}
@@ -61,6 +82,22 @@ class Needs:
             for rule, layers in need.layers.items():
                 union[rule] = union.get(rule, frozenset()) | layers
         return cls(union, frozenset().union(*(need.outputs for need in needs)), frozenset(union.keys() - to_image))
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What a pass gave of a block of attention.
+
+    Attributes:
+        block: which one it is.
+        probabilities: (Q, heads, queries, keys), a row for each question, how much each query attends to each key; or
+            (N, queries, keys), the mean of the heads for each image, where ``gradients`` are None.
+        gradients: of each question's logit with respect to these.
+    """
+
+    block: AttentionBlock
+    probabilities: FloatArray
+    gradients: FloatArray | None
 
 
 _NO_SAMPLE = 2**64 - 1  # ids of samples are smaller
@@ -207,6 +244,22 @@ class View:
             raise ValueError(f"layer {name!r} was not tapped: an explainer must name it in its needs")
         derivatives = self.derivatives()
         return derivatives.activations[name], derivatives.gradients[name]
+
+    def attention(self, rule: Rule | None = None, layers: Iterable[str] = ("",)) -> list[Attention]:
+        """The attention that was found inside layers, in the order in which it runs.
+
+        Args:
+            rule: that ``Needs.attention`` named.
+            layers: dotted names, or those of blocks; "" is the network itself.
+
+        Raises:
+            ValueError: if no explainer of the view needs attention of that rule, or there is none inside these layers.
+        """
+        found = self.outputs if rule is None else self.derivatives(rule).activations
+        slopes = {} if rule is None else self.derivatives(rule).gradients
+        blocks = self.network.attention.inside(layers, self.images)
+        taps = {block: attention_tap(block.name) for block in blocks}
+        return [Attention(block, found[tap], slopes.get(tap)) for block, tap in taps.items() if tap in found]
 
     @cached_property
     def outputs(self) -> Mapping[str, FloatArray]:

@@ -5,6 +5,8 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .ascent import channel_answers, check_channels
+from .attention.blocks import AttentionBlock
+from .attention.search import ATTENTION_SEARCH, attention_tap
 from .backward.rectified import Rule
 from .graphs.library import Jit
 from .layer_outputs import layer_outputs, logits_from
@@ -14,11 +16,13 @@ from .outputs import NetworkRefusedError, Output
 from .passes import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, OutOfMemoryError, Passes, pass_kind
 from .probing import PROBED, agreeing, probe, probe_rows
 from .rows import Block, asked_columns, by_image, gathered, in_passes
-from .service import DEFAULT_PASS_SIZE, INPUT_LAYER, Network
+from .service import DEFAULT_PASS_SIZE, Network
 from .taps import Derivatives
 from .tensors import both_classes
+from .tensors.layers import INPUT_LAYER
 
 __all__ = [
+    "ATTENTION_SEARCH",
     "DEFAULT_PASS_SIZE",
     "GRAPH_TRIAL",
     "INPUT_LAYER",
@@ -26,6 +30,7 @@ __all__ = [
     "SHIFT_TRIAL",
     "UNIFORM",
     "WEIGHT_ORDER",
+    "AttentionBlock",
     "Block",
     "Derivatives",
     "DropoutPlaces",
@@ -39,6 +44,7 @@ __all__ = [
     "UnsharedDropoutError",
     "agreeing",
     "asked_columns",
+    "attention_tap",
     "both_classes",
     "by_image",
     "channel_answers",

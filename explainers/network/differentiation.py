@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from .backward.rectified import Rule, backward_rule
+from .attention.blocks import AttentionBlock
+from .attention.scores import scored_blocks
+from .attention.search import AttentionFinder, tapped_attention
+from .backward.rectified import UNRECTIFIED, Rule, backward_rule
 from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL, PassMaker
 from .rows import check_same_values
-from .taps import Derivatives, differentiated
+from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import FloatArray, IntArray
-from .tensors.layers import LayerRun
+from .tensors.layers import INPUT_LAYER, LayerRun
 
 
 class Service(PassMaker, Protocol):
     """What is asked of the network here."""
 
     pass_size: int
+    attention: AttentionFinder
 
     def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
         """The images of a pass, and its graph, if there is one."""
@@ -46,12 +50,51 @@ class Asked:
         rule: how gradients go back.
         image: whether back to the image; else to the lowest of the layers.
         kind: what its passes count as.
+        attention: blocks whose attention is read.
     """
 
     layers: tuple[str, ...]
     rule: Rule
     image: bool
     kind: str
+    attention: tuple[AttentionBlock, ...] = ()
+
+
+def derivatives(
+    network: Service,
+    images: FloatArray,
+    labels: IntArray,
+    taps: Collection[str],
+    rule: Rule,
+    kind: str,
+    *,
+    image: bool,
+) -> Derivatives:
+    """The derivatives of images (Q, C, H, W); see ``Network.differentiate``.
+
+    Args:
+        network: whose attention is looked for where a tap reads it.
+        images: (Q, C, H, W).
+        labels: (Q,), the logit to differentiate for each image.
+        taps: names of layers, and of attention (``attention_tap``); "" is the image itself.
+        rule: how gradients go back.
+        kind: what its passes count as.
+        image: whether the image's gradient is wanted; it is where nothing is tapped.
+
+    Raises:
+        ValueError: if attention is read and there is none, or none whose own tokens can be asked about by "blocks".
+    """
+    inside = [layer for tap in taps if (layer := tapped_attention(tap)) is not None]
+    blocks = network.attention.inside(inside, images) if inside else []
+    if rule == "blocks":
+        blocks = scored_blocks(blocks)
+    layers = tuple(sorted(tap for tap in taps if tap != INPUT_LAYER and tapped_attention(tap) is None))
+    of_image = image or INPUT_LAYER in taps or not layers or bool(blocks)
+    asked = Asked(layers, rule, of_image, kind, tuple(blocks))
+    found = joined_derivatives(list(derivatives_by_pass(network, images, labels, asked)))
+    if INPUT_LAYER in taps:
+        found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
+    return found
 
 
 def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> Iterator[Derivatives]:
@@ -72,7 +115,7 @@ def _prepared(
     network: Service, images: FloatArray, labels: IntArray, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
-    if asked.rule not in ("plain", "loss"):
+    if asked.rule not in ("plain", "loss") or asked.attention:
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
     return network.prepared(images, kind, lambda full: _tried(network, full, labels, asked))
@@ -84,9 +127,10 @@ def _as_it_is(
     """A pass that runs operation by operation."""
     through = partial(network.through, rule=asked.rule)
     # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
-    image = asked.image or asked.rule not in ("plain", "loss")
+    image = asked.image or asked.rule not in UNRECTIFIED
+    options = {"image": image, "attention": asked.attention}
     with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
-        return differentiated(network.cell, through, full, labels, asked.layers, rows, asked.rule, image=image)
+        return differentiated(network.cell, through, full, labels, asked.layers, rows, asked.rule, **options)
 
 
 def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> GradientProgram:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .activations import check_activation, check_no_probabilities
+from .attention.search import AttentionFinder
 from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
-from .differentiation import Asked, derivatives_by_pass
+from .differentiation import derivatives
 from .dropout_passes import dropped_logits, find_places
 from .graphs.compiling import ONE_AT_A_TIME, Forward, Graph, GraphRefusedError, uncompiled
 from .graphs.library import Graphs, Jit, Key
@@ -24,7 +25,7 @@ from .modes import Written, evaluating
 from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
 from .rows import ACTIVATED_TOGETHER, Block, check_agreement, filled_up, gathered, in_passes
-from .taps import Derivatives, joined_derivatives, noting_shapes
+from .taps import Derivatives, noting_shapes
 from .tensors import (
     Activation,
     FloatArray,
@@ -37,7 +38,6 @@ from .tensors import (
 )
 from .tensors.layers import LayerRun
 
-INPUT_LAYER = ""  # the tap that stands for the images themselves
 DEFAULT_PASS_SIZE = 16
 
 
@@ -64,6 +64,7 @@ class Network:
         before_forward: called once, before the next forward pass that gives logits.
         after_pass: called after each pass.
         layer_runs: what each layer that was read did in a pass.
+        attention: finds where the cell attends.
         type: in which the cell takes images.
         written: the parameters that its passes write, which are put back after each.
 
@@ -96,7 +97,7 @@ class Network:
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
         self.graphs = Graphs(cell, jit, own=own_graphs, shared=not callable(output))  # a function may be another later
-        self._asks, self._beside = (output, classes), dict[int, Network]()
+        self._asks, self._beside, self.attention = (output, classes), dict[int, Network](), AttentionFinder(self)
         self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -202,6 +203,7 @@ class Network:
         """This network while its parameters are others: nothing that graphs or memory hold of it now is used there."""
         other = Network(self.cell, self.pass_size, fill=self._fill, output=self._asks[0], classes=self._asks[1])
         other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
+        other.attention = self.attention  # other weights attend at the same places
         return other
 
     def uniform_logits(self, value: float, shape: tuple[int, ...], kind: str = "perturb") -> FloatArray:
@@ -275,9 +277,10 @@ class Network:
             images: (Q, C, H, W).
             labels: (Q,), the logit to differentiate for each image.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
-                several times in a pass, its last run is kept.
-            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or "loss", which
-                is plain, but of the cross entropy of softmax with the label instead of its logit.
+                several times in a pass, its last run is kept. Those of ``attention_tap`` keep attention.
+            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or plainly, "loss"
+                of the cross entropy of softmax with the label instead of its logit, "blocks" of the label's score that
+                each block of attention has by itself, for attention alone.
             kind: what the passes count as; by default what their rule does.
             image: whether the image's gradient is wanted; where it is not, passes end at the lowest of the layers.
 
@@ -289,13 +292,7 @@ class Network:
         require_pynative()
         if not len(images):
             raise ValueError("no images to differentiate")
-        taps = set(taps)
-        layers = tuple(sorted(taps - {INPUT_LAYER}))
-        asked = Asked(layers, rule, image or not layers or INPUT_LAYER in taps, kind or pass_kind(rule))
-        found = joined_derivatives(list(derivatives_by_pass(self, images, labels, asked)))
-        if INPUT_LAYER in taps:
-            found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
-        return found
+        return derivatives(self, images, labels, set(taps), rule, kind or pass_kind(rule), image=image)
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
         """Find where dropout acts, and whether what comes before it can be computed once for all samples; four passes.

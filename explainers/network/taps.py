@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from .attention.blocks import AttentionBlock
+from .attention.scores import BlockScores
+from .attention.search import attention_tap
+from .attention.taps import AttentionTap, TappedOperators
 from .backward.rectified import Rule
 from .tensors import FloatArray, IntArray, as_array, one_hot
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
+
+Released = TypeVar("Released", "_Tap", AttentionTap)
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,9 @@ class Derivatives:
     Attributes:
         logits: (Q, classes).
         image_gradient: (Q, C, H, W), of the chosen logit with respect to the image; None where layers alone were asked.
-        activations: for each tapped layer its output (Q, ...).
-        gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
+        activations: for each tapped layer its output (Q, ...); for each block of attention that was tapped its
+            probabilities (Q, heads, queries, keys), in running order, by ``attention_tap`` of its name.
+        gradients: for each of these the gradient of the chosen logit with respect to it.
     """
 
     logits: FloatArray
@@ -102,13 +109,21 @@ class _Tap:
 
 
 @contextmanager
-def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
-    taps = [_Tap(name) for name in layers]
-    with ExitStack() as stack:
+def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[Sequence[_Tap]]:
+    with ExitStack() as stack, _released([_Tap(name) for name in layers]) as taps:
         for tap in taps:
-            stack.callback(tap.release)
             stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
         yield taps
+
+
+@contextmanager
+def _released(taps: Sequence[Released]) -> Iterator[Sequence[Released]]:
+    """Within, taps hold tensors."""
+    try:
+        yield taps
+    finally:
+        for tap in taps:
+            tap.release()
 
 
 @contextmanager
@@ -140,31 +155,48 @@ def differentiated(
     rule: Rule,
     *,
     image: bool = True,
+    attention: Sequence[AttentionBlock] = (),
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up.
 
     Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers.
     """
+    of_blocks = BlockScores(cell, attention if rule == "blocks" else ())
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = through(batch)
-        asked = (logits * Tensor(one_hot(labels, logits.shape[1]))).sum()
+        logits, scores = _scored(through, batch, attending, of_blocks)
+        asked = Tensor(one_hot(labels, logits.shape[1]))
+        value = sum((one * asked).sum() for one in scores)
         if rule == "loss":  # the cross entropy of softmax
-            return ops.logsumexp(logits, 1).sum() - asked, logits
-        return asked, logits
+            return ops.logsumexp(logits, 1).sum() - value, logits
+        return value, logits
 
-    with _tapped(cell, layers) as taps:
-        zeros = None if image else [tap.end_here() for tap in taps]
-        (_, logits), gradient = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
+    with _tapped(cell, layers) as taps, _released([AttentionTap(block) for block in attention]) as attending:
+        zeros = [of_blocks.zero] if rule == "blocks" else None if image else [tap.end_here() for tap in taps]
+        (_, logits), gradients = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
+        kept |= {attention_tap(tap.block.name): tap.arrays(rows) for tap in attending}
         runs = {tap.name: tap.run() for tap in taps}
     derivatives = Derivatives(
         as_array(logits)[:rows],
-        as_array(gradient)[:rows] if image else None,
+        as_array(gradients)[:rows] if image and zeros is None else None,
         {name: activation for name, (activation, _) in kept.items()},
         {name: slope for name, (_, slope) in kept.items()},
     )
     return derivatives, runs
+
+
+def _scored(
+    through: Callable[[Tensor], Tensor], batch: Tensor, taps: Sequence[AttentionTap], of_blocks: BlockScores
+) -> tuple[Tensor, list[Tensor]]:
+    """The logits of a pass in which attention is read, and the scores (N, classes) that are differentiated."""
+    if not taps:
+        logits = through(batch)
+        return logits, [logits]
+    with of_blocks.keeping(), TappedOperators(taps, differentiated=True) as tapped:
+        logits = through(batch)
+    tapped.check()
+    return logits, of_blocks.scores(through, ops.stop_gradient(batch)) or [logits]
 
 
 def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
