@@ -97,7 +97,8 @@ class Network:
         self._logits, self.type = Logits(type(cell).__name__, output, classes), input_type(cell)
         self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
         self.graphs = Graphs(cell, jit, own=own_graphs, shared=not callable(output))  # a function may be another later
-        self._asks, self._beside, self.attention = (output, classes), dict[int, Network](), AttentionFinder(self)
+        self._asks, self._beside = (output, classes), dict[int, Network]()
+        self.attention = AttentionFinder(self, None if own_graphs or callable(output) else self._asks)
         self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Protocol
 
 import mindspore as ms
@@ -13,6 +13,8 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ....summary_format.problem import Problem
+from ..graphs.cell_state import cell_state
+from ..graphs.for_each_network import ForEachNetwork
 from ..tensors import FloatArray, as_array, require_pynative
 from .blocks import AttentionBlock, FoundAttention
 from .finding import numbered
@@ -76,19 +78,36 @@ def attention_means(blocks: Sequence[AttentionBlock], through: Through, images: 
     return {attention_tap(tap.block.name): tap.block.by_heads(tap.probabilities).mean(axis=1) for tap in taps}
 
 
+@dataclass
+class _Remembered:
+    """What was found in a network.
+
+    Attributes:
+        state: of the network, for which that holds.
+        found: by how the network is asked, and the shape of an image.
+    """
+
+    state: int | None = None
+    found: dict[tuple[Hashable, ...], FoundAttention] = field(default_factory=dict)
+
+
+_remembered = ForEachNetwork(_Remembered)  # what all direct calls on a network share
+
+
 class AttentionFinder:
     """Finds the attention of a network by what it computes.
 
     Args:
         network: where passes run.
+        asked: how it is asked, where others that ask it so may use what is found, as long as it stays the same; None
+            where this one looks for itself, as in runs.
     """
 
-    def __init__(self, network: Service) -> None:
-        self._network = network
-        self._found: dict[tuple[int, ...], FoundAttention] = {}
+    def __init__(self, network: Service, asked: Hashable | None = None) -> None:
+        self._network, self._asked = network, asked
 
     def found(self, images: FloatArray) -> FoundAttention:
-        """What there is for images (N, C, H, W) of this shape; takes two passes, once for a shape.
+        """What there is for images (N, C, H, W) of this shape; takes some four passes of two images, once for a shape.
 
         In a run these are always of the same image, so that all its starts and shards find the same.
 
@@ -96,10 +115,20 @@ class AttentionFinder:
             ValueError: if a fused operator computes attention, MindSpore is before 2.10 or in graph mode, or
                 attention is computed otherwise from pass to pass.
         """
-        shape = images.shape[1:]
-        if shape not in self._found:
-            self._found[shape] = self._looked_for(images[:1])
-        return self._found[shape]
+        key = (self._asked, images.shape[1:])
+        if key not in self._found:
+            self._found[key] = self._looked_for(images[:1])
+        return self._found[key]
+
+    @cached_property
+    def _found(self) -> dict[tuple[Hashable, ...], FoundAttention]:
+        """What is known, nothing where the network is not the one any more in which it was found."""
+        if self._asked is None:
+            return {}
+        known, state = _remembered[self._network.cell], cell_state(self._network.cell)
+        if known.state != state:
+            known.state, known.found = state, {}
+        return known.found
 
     def inside(self, layers: Iterable[str], images: FloatArray) -> list[AttentionBlock]:
         """The blocks that lie inside some of these layers, in running order.
