@@ -1,5 +1,8 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
+from .attention.legrad import LeGrad
+from .attention.relevance import AttentionRelevance
+from .attention.rollout import AttentionRollout
 from .cam.ablation_cam import AblationCAM
 from .cam.base import ActivationMap, DifferentiatedMap
 from .cam.cam import CAM, EigenCAM, GradCAM, GradCAMpp, HiResCAM, LayerCAM, XGradCAM
@@ -57,6 +60,9 @@ EXPLAINERS = Registry(
         ISCAM,
         AblationCAM,
         DeepFeatureFactorization,
+        AttentionRollout,
+        LeGrad,
+        AttentionRelevance,
         Occlusion,
         RISE,
         RISEPlus,
@@ -79,6 +85,8 @@ __all__ = [
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "AttentionRelevance",
+    "AttentionRollout",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
@@ -105,6 +113,7 @@ __all__ = [
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
+    "LeGrad",
     "Needs",
     "Network",
     "NoiseTunnel",

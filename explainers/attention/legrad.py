@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.resize import resized
 from ..core.view import Attention, View
+from ..network.attention.scores import check_scored
 from ..network.tensors import FloatArray
 from .base import AttentionMap
 from .tokens import grid_of_keys
@@ -31,6 +32,11 @@ class LeGrad(AttentionMap):
     """
 
     rule = "blocks"
+
+    def attention(self, view: View) -> list[Attention]:
+        for layer in self.layers:
+            check_scored(view.network.attention.inside([layer], view.images))
+        return super().attention(view)
 
     def attribute(self, view: View) -> FloatArray:
         maps = [_map(one, view.size) for one in self.attention(view)]

@@ -255,9 +255,9 @@ class View:
         Raises:
             ValueError: if no explainer of the view needs attention of that rule, or there is none inside these layers.
         """
+        blocks = self.network.attention.inside(layers, self.images)
         found = self.outputs if rule is None else self.derivatives(rule).activations
         slopes = {} if rule is None else self.derivatives(rule).gradients
-        blocks = self.network.attention.inside(layers, self.images)
         taps = {block: attention_tap(block.name) for block in blocks}
         return [Attention(block, found[tap], slopes.get(tap)) for block, tap in taps.items() if tap in found]
 

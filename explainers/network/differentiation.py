@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from .attention.blocks import AttentionBlock
-from .attention.scores import scored_blocks
 from .attention.search import AttentionFinder, tapped_attention
 from .backward.rectified import UNRECTIFIED, Rule, backward_rule
 from .graphs.library import Key
@@ -80,14 +79,8 @@ def derivatives(
         rule: how gradients go back.
         kind: what its passes count as.
         image: whether the image's gradient is wanted; it is where nothing is tapped.
-
-    Raises:
-        ValueError: if attention is read and there is none, or none whose own tokens can be asked about by "blocks".
     """
-    inside = [layer for tap in taps if (layer := tapped_attention(tap)) is not None]
-    blocks = network.attention.inside(inside, images) if inside else []
-    if rule == "blocks":
-        blocks = scored_blocks(blocks)
+    blocks = [block for block in network.attention.tapped(taps, images) if block.scored or rule != "blocks"]
     layers = tuple(sorted(tap for tap in taps if tap != INPUT_LAYER and tapped_attention(tap) is None))
     of_image = image or INPUT_LAYER in taps or not layers or bool(blocks)
     asked = Asked(layers, rule, of_image, kind, tuple(blocks))

@@ -30,22 +30,19 @@ def layer_outputs(
     of the heads' probabilities (N, queries, keys) of each block inside the layer, by its own tap, in running order.
 
     Raises:
-        ValueError: if a layer does not exist, does not run or gives no tensor, there is no attention, there are no
-            images, or MindSpore is in graph mode (which ignores hooks in silence).
+        ValueError: if a layer does not exist, does not run or gives no tensor, there are no images, or MindSpore is in
+            graph mode (which ignores hooks in silence).
     """
     require_pynative("reading a layer")
     if not len(images):
         raise ValueError("no images to run the network on")
     taps = set(layers) - {INPUT_LAYER}
-    inside = [layer for tap in taps if (layer := tapped_attention(tap)) is not None]
-    blocks = network.attention.inside(inside, images) if inside else []
+    blocks = network.attention.tapped(taps, images)
     names = tuple(sorted(tap for tap in taps if tapped_attention(tap) is None))
-    passes = range(0, len(images) if taps else 0, network.pass_size)
+    passes = range(0, len(images) if names or blocks else 0, network.pass_size)
     parts = [_outputs(network, images[first : first + network.pass_size], names, blocks, kind) for first in passes]
-    return {
-        **{name: np.concatenate([part[name] for part in parts]) for name in next(iter(parts), {})},
-        INPUT_LAYER: images,
-    }
+    found = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+    return {**found, INPUT_LAYER: images}
 
 
 def _outputs(

@@ -14,6 +14,7 @@ GRADIENTS = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "I
 LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "HiResCAM",
           "EigenCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
+ATTENTION = ("AttentionRollout", "LeGrad", "AttentionRelevance")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
@@ -28,11 +29,12 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *PERTURBATIONS, *CONTROLS)
+EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *ATTENTION, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",
     **{(name, "RISEPlus"): "there is no OoDNet of it" for name in SUBJECTS if name != "digits"},
+    **{(name, method): "it has no attention" for name in SUBJECTS for method in ATTENTION},
 }
 
 CAPTUM, GRAD_CAM, TORCHCAM = "captum", "grad-cam", "torchcam"

@@ -52,6 +52,7 @@ def test_no_bare_room_names(repository):
 
 HOOKS = ("register_forward", "register_backward", "register_hook", "_hook(")
 TRAINING = ("set_train(", "value_and_grad")
+INSIDE = ("", ".attention", ".graphs", ".variants")  # of the package of the network
 
 
 def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
@@ -60,7 +61,7 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
         if path.parent.name != "_gen":
             assert path.name == "records.py" or not any("._gen" in name for name in names), path
         text, allowed = path.read_text(), TRAINING if path.name == "ood_net.py" else ()  # which trains its own head
-        if package not in {f"explainrun.explainers.network{inner}" for inner in ("", ".graphs", ".variants")}:
+        if package not in {f"explainrun.explainers.network{inner}" for inner in INSIDE}:
             for word in (*HOOKS, *TRAINING):
                 assert word in allowed or word not in text, (path, word)
 
@@ -94,10 +95,10 @@ ORDER = {
         ),
     ],
     "explainers": [
-        *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        "network.variants",
+        *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward"),
+        *("network.attention", "network", "network.variants"),
         *("visual", "core", "controls", "imported_maps"),
-        *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts", "attention"),
         "contract",
         *("tensors", "images"),  # deprecated names
     ],

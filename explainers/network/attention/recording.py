@@ -18,6 +18,7 @@ from .graph import Graph, Node, key_of
 from .operators import SeenOperators, Site, tensors_in
 
 Through = Callable[[Tensor], Tensor]
+FUSED = "ATTENTION"  # in the names of operators that compute attention whole
 
 
 class Recording(SeenOperators):
@@ -75,7 +76,7 @@ class Recording(SeenOperators):
         del self.searched
 
     def before(self, site: Site, given: list[Tensor]) -> None:
-        if "attention" in site.operator.lower():
+        if FUSED in site.operator.upper():
             words = (
                 "layer {layer!r} computes attention in one fused operator, {operator}, which shows no probabilities; "
                 "have it computed by softmax and matrix products, as most networks do by an option"

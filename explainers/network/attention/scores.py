@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from ....summary_format.problem import Problem
 from ..graphs.swapping import swapped
 from ..tensors.layers import find_layer
 from .blocks import AttentionBlock, ran_otherwise
+from .operators import SeenOperators
 
 Through = Callable[[Tensor], Tensor]
 
@@ -72,7 +73,8 @@ class BlockScores:
 
     def _keep(self, name: str, _cell: nn.Cell, _inputs: Any, output: Any) -> Any:
         self._gave[name], tensor = output, first_tensor(output)
-        return _with_first(output, ops.stop_gradient(tensor) + self.zero.astype(tensor.dtype))
+        with SeenOperators():  # those of this hook are none of the network's
+            return _with_first(output, ops.stop_gradient(tensor) + self.zero.astype(tensor.dtype))
 
 
 class _Giving(nn.Cell):
@@ -102,21 +104,19 @@ def rest_of_network(
         return through(images)
 
 
-def scored_blocks(blocks: Iterable[AttentionBlock]) -> list[AttentionBlock]:
-    """Those of whose own tokens the rest of the network says something.
+def check_scored(blocks: Sequence[AttentionBlock]) -> None:
+    """Make sure that the rest of the network says something of the tokens that some block gives.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if it does not.
     """
-    blocks = list(blocks)
-    scored = [block for block in blocks if block.scored]
-    if not scored:
+    if not any(block.scored for block in blocks):
         words = (
-            "the rest of the network cannot be asked about the tokens behind the attention of {layers:list}: they are "
-            "no layer's output, or not as wide as those that classes are made from"
+            "the rest of the network cannot be asked about the tokens that blocks give, {layer!r} the first of them: "
+            "no layer is the whole block, they are not as wide as those that classes are made from, or the network "
+            "needs more of the blocks than these"
         )
-        raise ValueError(Problem.of("attention-not-scored", words, layers=[block.name for block in blocks]))
-    return scored
+        raise ValueError(Problem.of("attention-not-scored", words, layer=blocks[0].name))
 
 
 def first_tensor(output: Any) -> Tensor | None:

@@ -88,7 +88,7 @@ class _Remembered:
     """
 
     state: int | None = None
-    found: dict[tuple[Hashable, ...], FoundAttention] = field(default_factory=dict)
+    found: dict[tuple[Hashable, ...], FoundAttention | ValueError] = field(default_factory=dict)
 
 
 _remembered = ForEachNetwork(_Remembered)  # what all direct calls on a network share
@@ -117,11 +117,17 @@ class AttentionFinder:
         """
         key = (self._asked, images.shape[1:])
         if key not in self._found:
-            self._found[key] = self._looked_for(images[:1])
-        return self._found[key]
+            try:
+                self._found[key] = self._looked_for(images[:1])
+            except ValueError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, ValueError):
+            raise found
+        return found
 
     @cached_property
-    def _found(self) -> dict[tuple[Hashable, ...], FoundAttention]:
+    def _found(self) -> dict[tuple[Hashable, ...], FoundAttention | ValueError]:
         """What is known, nothing where the network is not the one any more in which it was found."""
         if self._asked is None:
             return {}
@@ -141,6 +147,18 @@ class AttentionFinder:
             if not any(block.lies_in(layer) for block in found.blocks):
                 raise ValueError(_nothing(type(self._network.cell).__name__, layer, found))
         return [block for block in found.blocks if any(block.lies_in(layer) for layer in layers)]
+
+    def tapped(self, taps: Iterable[str], images: FloatArray) -> list[AttentionBlock]:
+        """The blocks that some of these taps read, in running order; none where ``inside`` would raise.
+
+        So a pass serves others where there is no attention, which is said to those that ask for it.
+        """
+        layers = [layer for tap in taps if (layer := tapped_attention(tap)) is not None]
+        try:
+            blocks = self.found(images).blocks if layers else ()
+        except ValueError:
+            return []
+        return [block for block in blocks if any(block.lies_in(layer) for layer in layers)]
 
     def _looked_for(self, image: FloatArray) -> FoundAttention:
         require_pynative("looking for attention")
@@ -250,5 +268,5 @@ def _nothing(network: str, layer: str, found: FoundAttention) -> Problem:
         "no attention over tokens was found in {network}: no softmax of a product of queries and keys averages values"
         "{left}; take a method for other networks, such as GradCAM"
     )
-    left = "".join(f", but for {name} ({why})" for name, why in found.left_out)
+    left = "" if not found.left_out else f"; {found.left_out[0][0]} and the like do so {found.left_out[0][1]}"
     return Problem.of("attention-missing", words, network=network, left=left)
