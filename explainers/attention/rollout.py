@@ -48,7 +48,7 @@ class AttentionRollout(AttentionMap):
         return maps
 
     def images_needed_for(self, view: View) -> Mapping[str, int]:
-        self._chain(view)  # refuses what is no chain
+        self._chain(view)  # refuses what does not chain
         return super().images_needed_for(view)
 
     def _chain(self, view: View) -> TokenChain:

@@ -105,7 +105,7 @@ class TokenChain:
 
 
 def _tokens(block: AttentionBlock, grid: Grid) -> int:
-    """How many tokens a block tells apart: its keys, and queries that are none of them."""
+    """How many tokens a block distinguishes: its keys, and queries that are none of them."""
     _, queries, keys = block.shape
     before = keys - grid[0] * grid[1]
     return keys + (queries if before < queries < keys else 0)
