@@ -26,6 +26,8 @@ from .taps import AttentionTap, TappedOperators
 
 ATTENTION_SEARCH = "attention search"  # the kind of its passes
 _ATTENTION = "attention of "
+# What MindSpore and Python raise where other code of a network needs what does not run.
+_MISFITS = (ValueError, TypeError, RuntimeError, IndexError, AttributeError, KeyError, AssertionError)
 _ROUNDING = 1e-3  # of a probability, and of the largest logit
 
 Through = Callable[[Tensor], Tensor]
@@ -252,7 +254,9 @@ class AttentionFinder:
         try:
             with network.running(ATTENTION_SEARCH, len(images)):
                 again = as_array(rest_of_network(cell, gave, network.through, Tensor(images), tokens))
-        except (ValueError, TypeError, RuntimeError):  # other code of the network needs what does not run
+        except _MISFITS as error:
+            if type(error) not in _MISFITS:  # an error of the network's own
+                raise
             return False
         largest = np.abs(recording.logits).max()
         return np.allclose(again, recording.logits, rtol=0, atol=_ROUNDING * largest)
