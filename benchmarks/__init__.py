@@ -5,21 +5,17 @@ from .axiomatic.completeness import Completeness
 from .axiomatic.input_invariance import InputInvariance
 from .axiomatic.non_sensitivity import NonSensitivity
 from .complexity.complexity import Complexity, EffectiveComplexity, Sparseness
-from .core.covered_images import CoveredImage, Covering, Curve
+from .core.covered_images import CoveredImage, Covering, Curve, CurvePoints
 from .core.explanation import Explanation, Masks
-from .core.metric import Metric, Scores
+from .core.metric import CurveMetric, Metric, Scores
 from .faithfulness.blended_images import AverageDrop, AverageGain, AverageIncrease
-from .faithfulness.correlations import (
-    FaithfulnessCorrelation,
-    FaithfulnessEstimate,
-    MonotonicityCorrelation,
-    SensitivityN,
-)
+from .faithfulness.correlations import FaithfulnessCorrelation, FaithfulnessEstimate, MonotonicityCorrelation
 from .faithfulness.flipping_curves import IROF, SRG, PixelFlipping, Selectivity
 from .faithfulness.infidelity import Infidelity
 from .faithfulness.information_curves import AIC, SIC
 from .faithfulness.pixel_flipping import DeletionAUC, Faithfulness, InsertionAUC, NaiveFaithfulness
 from .faithfulness.road import ROAD
+from .faithfulness.sensitivity_n import SensitivityN
 from .faithfulness.sufficiency import Sufficiency
 from .localization.box_metrics import IoSR, IoU, Localization, PointingGame
 from .localization.focus import Focus
@@ -110,6 +106,8 @@ __all__ = [
     "CoveredImage",
     "Covering",
     "Curve",
+    "CurveMetric",
+    "CurvePoints",
     "DeletionAUC",
     "EffectiveComplexity",
     "EfficientMPRT",

@@ -14,13 +14,23 @@ from .concepts.deep_feature_factorization import DeepFeatureFactorization
 from .concepts.feature_visualization import FeatureVisualization, VisualizedFeatures, activation_maps
 from .controls import CenterGaussian, ConstantMap, RandomMap, SobelEdges
 from .core.explainer import Explainer
+from .core.needs import Against, LogitWeights
 from .core.registry import Registry
 from .core.resize import resized, stretched
+from .core.sample_pool import PooledSamples, SamplePool
 from .core.together import Estimate
 from .core.view import Needs, View
+from .gradients.blur_ig import BlurIG
+from .gradients.contrast import Contrast
+from .gradients.deep_lift import DeepLift, DeepLiftShap
+from .gradients.expected_gradients import ExpectedGradients
+from .gradients.full_grad import FullGrad
 from .gradients.gradient import Deconvolution, Gradient, GuidedBackprop, InputXGradient, PixelAttribution
+from .gradients.guided_ig import GuidedIG
+from .gradients.idgi import IDGI
 from .gradients.integrated_gradients import IntegratedGradients
 from .gradients.noise_tunnel import NoiseTunnel
+from .gradients.xrai import XRAI
 from .hierarchical_occlusion.counterfactual import Counterfactual, draw_layers
 from .hierarchical_occlusion.hierarchical_occlusion import HierarchicalOcclusion
 from .imported_maps import ImportedMaps
@@ -30,8 +40,10 @@ from .ood.ood_net import OoDNet
 from .perturbation.kernel_shap import KernelSHAP
 from .perturbation.lime import LIME
 from .perturbation.occlusion import Occlusion
+from .perturbation.partition_shap import PartitionSHAP
 from .perturbation.rise import RISE
 from .perturbation.rise_plus import RISEPlus
+from .perturbation.shapley_value_sampling import ShapleyValueSampling
 from .perturbation.superpixel_explanation import SuperpixelExplanation
 from .visual.overlay import saliency_to_image
 from .visual.visualization import visualize
@@ -45,7 +57,16 @@ EXPLAINERS = Registry(
         GuidedBackprop,
         Deconvolution,
         IntegratedGradients,
+        ExpectedGradients,
+        DeepLift,
+        DeepLiftShap,
         NoiseTunnel,
+        Contrast,
+        GuidedIG,
+        BlurIG,
+        IDGI,
+        XRAI,
+        FullGrad,
         GuidedGradCAM,
         CAM,
         GradCAM,
@@ -68,6 +89,8 @@ EXPLAINERS = Registry(
         RISEPlus,
         LIME,
         KernelSHAP,
+        ShapleyValueSampling,
+        PartitionSHAP,
         RandomMap,
         CenterGaussian,
         SobelEdges,
@@ -78,33 +101,43 @@ EXPLAINERS = Registry(
 __all__ = [
     "CAM",
     "EXPLAINERS",
+    "IDGI",
     "ISCAM",
     "LIME",
     "RISE",
     "SSCAM",
+    "XRAI",
     "AblationCAM",
     "Activation",
     "ActivationMap",
+    "Against",
     "AttentionRelevance",
     "AttentionRollout",
+    "BlurIG",
     "CenterGaussian",
     "Concepts",
     "ConstantMap",
+    "Contrast",
     "Counterfactual",
     "Deconvolution",
     "DeepFeatureFactorization",
+    "DeepLift",
+    "DeepLiftShap",
     "Derivatives",
     "DifferentiatedMap",
     "EigenCAM",
     "Estimate",
+    "ExpectedGradients",
     "Explainer",
     "FeatureVisualization",
     "FloatArray",
+    "FullGrad",
     "GradCAM",
     "GradCAMpp",
     "Gradient",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "GuidedIG",
     "HiResCAM",
     "HierarchicalOcclusion",
     "ImportedMaps",
@@ -114,17 +147,22 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "LeGrad",
+    "LogitWeights",
     "Needs",
     "Network",
     "NoiseTunnel",
     "Occlusion",
     "OoDNet",
+    "PartitionSHAP",
     "PixelAttribution",
+    "PooledSamples",
     "RISEPlus",
     "RandomMap",
     "Registry",
     "Rule",
+    "SamplePool",
     "ScoreCAM",
+    "ShapleyValueSampling",
     "SmoothGradCAMpp",
     "SobelEdges",
     "SuperpixelExplanation",

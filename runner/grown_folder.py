@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..benchmarks import Metric
+from ..explainers.core.sample_pool import PooledSamples
 from ..summary_format import Results
 from ..summary_format.imported_maps.map_store import MapStore
 from ..summary_format.imported_maps.maps_file import MapsFile
@@ -15,9 +17,10 @@ from ..summary_format.plan_diff import mapping_differences, shown
 from ..summary_format.plan_record import PlanRecord
 from ..summary_format.plural import plural
 from ..summary_format.problem import Problem
-from .config.build import build_runner
-from .config.of_folder import config_of_folder
+from .config.build import build_runner, dataset_of
+from .config.of_folder import FolderConfig, config_of_folder
 from .config.without_network import metrics_of, plan_without_network
+from .data.dataset_pool import DatasetPool
 from .execution.engine import execute
 from .execution.run_result import RunResult
 from .plan.fingerprint import Description
@@ -51,7 +54,7 @@ def folder_with_maps(
     _check_fits(maps, path, known.results)
     config = known.with_entries(imported={name: {"path": str(path.absolute()), "source": source}})
     runner = build_runner(config, [], known.folder, shard=known.shard, stores={**known.stores, name: maps})
-    return execute(runner.plan(config.limit, known.shard))
+    return execute(runner.plan(config.limit, known.shard), checked=known.archive)
 
 
 def _check_name(name: str, digest: str, record: PlanRecord) -> None:
@@ -88,7 +91,7 @@ def scored_folder(
     entries = _entries(names, settings)
     added = metrics_of(known.config, known, entries)
     if added is not None:
-        entries = _new(entries, added, known.results.plan_record)
+        entries = _new(entries, added, known)
         added = [metric for metric in added if metric.name not in known.results.metrics]
     if not entries:
         _log.info("%s has these scores already: nothing to do", summary_dir)
@@ -97,8 +100,8 @@ def scored_folder(
     metrics = metrics_of(config, known, config.metrics)
     if added is None or metrics is None or any(metric.needs_network for metric in added):
         runner = build_runner(config, [], known.folder, shard=known.shard, stores=known.stores)
-        return execute(runner.plan(config.limit, known.shard))
-    return execute(plan_without_network(config, known, metrics))
+        return execute(runner.plan(config.limit, known.shard), checked=known.archive)
+    return execute(plan_without_network(config, known, metrics), checked=known.archive)
 
 
 def _entries(names: Sequence[str], settings: Mapping[str, Any]) -> list[Any]:
@@ -120,31 +123,50 @@ def _entries(names: Sequence[str], settings: Mapping[str, Any]) -> list[Any]:
     return [{name: given} if given else name for name, given in options.items()]
 
 
-def _new(entries: Sequence[Any], metrics: Sequence[Metric], record: PlanRecord) -> list[Any]:
+def _new(entries: Sequence[Any], metrics: Sequence[Metric], known: FolderConfig) -> list[Any]:
     """The entries whose metrics a run does not have.
 
     Args:
         entries: as in a config.
         metrics: what they make.
-        record: the run's plan.
+        known: the run.
 
     Raises:
-        PlanError: if it has one of the same name and other options.
+        PlanError: if it has one of the same name and other options, or without the curves that are wanted.
     """
-    new, problems = [], Problems()
+    new, problems, record = [], Problems(), known.results.plan_record
+    description = Description(pool=partial(_pooled, known))
     for entry, metric in zip(entries, metrics, strict=True):
         if metric.name not in record.metrics:
             new.append(entry)
             continue
-        apart = mapping_differences(record.metrics[metric.name], Description().component_options(metric))
+        described = problems.attempt(metric.name, partial(description.component_options, metric))
+        apart = mapping_differences(record.metrics[metric.name], described or record.metrics[metric.name])
         if apart:
             words = (
                 "the run has a metric {metric} with other options ({differences}); give this one another name: "
                 "--set {metric}.name=NAME"
             )
             problems.append(Problem.of("metric-of-other-options", words, metric=metric.name, differences=shown(apart)))
+        elif metric.kept_curves and not record.kept_curves(metric.name):
+            words = (
+                "the run has the scores of {metric} without its curves; set its curves to true in the run's config and "
+                "run that again, which takes the maps and makes these scores once more"
+            )
+            problems.append(Problem.of("metric-without-curves", words, metric=metric.name))
     problems.raise_if_any()
     return new
+
+
+def _pooled(known: FolderConfig, size: int) -> PooledSamples:
+    """The first so many samples of a run's dataset.
+
+    Raises:
+        ValueError: if the dataset cannot be made or read, as do ImportError and OSError.
+    """
+    names = list(known.results.class_names)
+    dataset = dataset_of(known.config, known.folder, names)
+    return DatasetPool(dataset, len(names), tolerant=known.config.options.of_classes(names).skip_broken)(size)
 
 
 def _check_fits(maps: MapStore, path: Path, results: Results) -> None:

@@ -18,6 +18,7 @@ from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
 from ..summary_format.problem import Problem
 from .data.class_names import class_names_from
+from .data.dataset_pool import DatasetPool
 from .data.direct import Data
 from .data.given import checked_data
 from .engines.ray_engine import run_on_ray
@@ -218,6 +219,7 @@ class ImageClassificationRunner:
             hierarchical_occlusion=self._hierarchical_occlusion,
             config=self.config,
             shard=own,
+            pool=DatasetPool(self._dataset, len(self._class_names), tolerant=self._options.skip_broken),
         )
 
     @checks_keywords

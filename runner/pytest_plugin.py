@@ -31,7 +31,6 @@ import pytest
 
 if TYPE_CHECKING:
     from .comparison import Comparison
-    from .comparison.rules.rules_file import Rules
     from .execution.run_result import RunResult
     from .results.scores import Scores
     from .up_to_date_run import RunFailedError
@@ -170,14 +169,24 @@ class ExplanationScores:
 
     def _compared(self, path: Path, given: Mapping[str, Any], rules: str | Path | None, **chosen: Any) -> Comparison:
         from .comparison.compare_runs import compare  # noqa: PLC0415
+        from .comparison.rules.rules_file import Rules, rules_of  # noqa: PLC0415
 
         __tracebackhide__ = True
         if not path.exists():
             pytest.fail(_no_baseline(path, self.summary_dir), pytrace=False)
         try:
-            held = _rules(given, None if rules is None else self._session.rootdir / rules)
-            how: dict[str, Any] = {name: getattr(held, name) for name in ("alpha", "floors", "by", "require")}
-            return compare(path, self.summary_dir, held.tolerances, **how, **chosen)
+            of_file = Rules() if rules is None else rules_of(self._session.rootdir / rules)
+            held = of_file.with_given(**given)
+            return compare(
+                path,
+                self.summary_dir,
+                held.tolerances,
+                alpha=held.alpha,
+                floors=held.floors,
+                by=held.by,
+                require=held.require,
+                **chosen,
+            )
         except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"not compared with {path}: {error}", pytrace=False) from None
 
@@ -203,35 +212,24 @@ class ExplanationScores:
         except (ValueError, OSError) as error:
             raise pytest.fail.Exception(f"the baseline is not updated: {error}", pytrace=False) from None
         session.written[path] = self.config
-        told = "is new" if before is None else f"is updated:\n{changed}" if changed else "is as it was"
-        session.notes.append(f"{path} {told}")
+        outcome = "is new" if before is None else f"is updated:\n{changed}" if changed else "is as it was"
+        session.notes.append(f"{path} {outcome}")
 
 
 def _failure(comparison: Comparison) -> str:
-    """What a failing test says first."""
-    if any(change.verdict.failing for change in comparison.changes):
-        return f"explanations got worse: {len(comparison.failures)} of {len(comparison.changes)} scores"
-    if any(one.change.verdict.failing for one in comparison.slices):
-        return f"explanations got worse of some labels: {len(comparison.failing_slices)} slices"
-    if any(check.verdict.failing for check in comparison.floors):
-        return f"explanations are worse than floors allow: {len(comparison.failing_floors)} scores"
+    """What a failing test says first; what is only not shown is not counted as worse."""
+    from ..summary_format.plural import plural  # noqa: PLC0415
+
+    rows = sum(change.verdict.failing for change in comparison.changes)
+    slices = sum(one.change.verdict.failing for one in comparison.slices)
+    floors = sum(check.verdict.failing for check in comparison.floors)
+    if rows:
+        return f"explanations got worse: {rows} of {len(comparison.changes)} scores"
+    if slices:
+        return f"explanations got worse of some labels: {plural(slices, 'slice')}"
+    if floors:
+        return f"explanations are worse than floors allow: {plural(floors, 'score')}"
     return "explanations are not shown to be as good as before"
-
-
-def _rules(given: Mapping[str, Any], path: Path | None) -> Rules:
-    """What explanations are held to: what is given, then what a file says, then the defaults."""
-    from .comparison.rules.floors import Floors  # noqa: PLC0415
-    from .comparison.rules.rules_file import Rules, alpha_of, rules_of  # noqa: PLC0415
-    from .comparison.rules.tolerances import Tolerances  # noqa: PLC0415
-
-    rules = Rules() if path is None else rules_of(path)
-    return Rules(
-        tolerances=Tolerances.of_given(given["tolerance"], rules.tolerances),
-        alpha=rules.alpha if given["alpha"] is None else alpha_of(given["alpha"]),
-        floors=Floors.of_given(given["floors"], rules.floors),
-        by=given["by"] or rules.by,
-        require=given["require"] or rules.require,
-    )
 
 
 def _no_baseline(path: Path, summary_dir: Path) -> str:

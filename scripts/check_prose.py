@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 READ = (
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md"),
+    *("*.md", "*.cff", ".github/**/*.md", "docs/**/*.md", "mkdocs.yml"),
     *("summary_format/**/*.py", "explainers/**/*.py", "benchmarks/**/*.py", "runner/**/*.py"),
-    *("configs/*.py", "configs/*.yaml", "scripts/**/*"),
+    *("configs/**/*.py", "configs/**/*.yaml", "scripts/**/*"),
 )
 NOT_READ = ("scripts/check_prose.py", "*/_gen/*", "*/__pycache__/*")  # the list itself, and generated files
 

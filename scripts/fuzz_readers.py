@@ -116,9 +116,10 @@ def read_results(run: RunFolder) -> Any:
         whole += [results.maps(name), results.maps(name, 1, 2), results.computed_maps(name), results.errors(name)]
         whole += [results.map_pictures(name), *(results.scores(name, metric) for metric in results.metrics)]
         whole += [results.map(name, *question) for question in results.questions[:1].tolist()]
+        whole += [results.curves(name, metric) for metric in results.plan_record.curves]
     if results.outcomes is not None:
         whole += [results.revealed(*question) for question in results.questions.tolist()]
-    return [*whole, results.frame()]
+    return [*whole, results.curve_bytes, results.frame()]
 
 
 def read_state(run: RunFolder) -> Any:

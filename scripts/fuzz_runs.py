@@ -34,6 +34,7 @@ PLAN: dict[str, Any] = {
     "class_names": ["a/b", "ü <i>", "c"],
     "explainers": {"First": {"layer": "conv"}, "Ünd so": {}},
     "metrics": {"InsertionAUC": {"steps": 8}, "IoSR": {}},
+    "curves": {"InsertionAUC": ["insertion"]},
     "dropout_samples": 3,
     "hierarchical_occlusion": {"threshold": 0.5},
     "seed": 5,
@@ -46,7 +47,7 @@ def write_runs(folder: Path) -> None:
         run = RunFolder(folder / name, 7, folder / name / "events.summary.7.CPU.here_explain")
         make_folder(run.data)
         run.write_state({"plan": PLAN, "replaces": False})
-        segments = Segments(run, tuple(PLAN["explainers"]), searching=True)
+        segments = Segments.of(run, PlanRecord.of(PLAN))
         for batch in range(2):
             _write_batch(segments, batch, np.random.default_rng(batch))
         run.write_file(run.event_file, b"".join(framed(encode(record, 1.5)) for record in _records(run)))
@@ -80,7 +81,12 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     for name in segments.explainers:
         maps = rng.normal(size=(3, 9, 14)).astype(np.float32)
         explained = ExplanationBatch(
-            scores=rng.random((2, 3)), computed=np.ones(3, bool), errors=rng.random(3), costs=costs, pictures=sums
+            scores=rng.random((2, 3)),
+            computed=np.ones(3, bool),
+            errors=rng.random(3),
+            costs=costs,
+            pictures=sums,
+            curves={"InsertionAUC": rng.random((3, 1, 2, 4 + batch))},
         )
         segments.write_explained(batch, name, explained, maps)
     layers = np.array([[ids[0], 0, 0], [ids[0], 0, 1]])

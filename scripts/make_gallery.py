@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from explainrun.configs.digit_scenes import scene_dataset
@@ -16,7 +17,7 @@ from explainrun.runner.config.schema import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "explainers.yaml"
-SCENE, ROWS = 3, 4
+SCENE, ROWS, POOL = 3, 4, 10
 COLOURS = 200  # of the picture, which would else weigh a megabyte
 
 
@@ -24,9 +25,9 @@ def main() -> None:
     """Explain the scene and write the picture; its place may be given."""
     place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "gallery.png"
     config, _ = load_config(CONFIG)
-    methods = [_with_paths(entry) for entry in config.explainers]
-    rows = list(scene_dataset(split="test", count=SCENE + 1).create_tuple_iterator(output_numpy=True, num_epochs=1))
-    image: Any = rows[SCENE][0]
+    data = scene_dataset(split="test", count=POOL).create_tuple_iterator(output_numpy=True, num_epochs=1)
+    images = np.stack([row[0] for row in data])
+    methods, image = [_by_itself(entry, images) for entry in config.explainers], images[SCENE]
     class_names = class_names_of(config.class_names, CONFIG.parent)
     figure = explain(
         network_of(CONFIG), image, methods, class_names=class_names,
@@ -39,12 +40,17 @@ def main() -> None:
     print(f"wrote {place}")
 
 
-def _with_paths(entry: Any) -> Any:
-    """An entry of the config, its path no longer relative to it."""
-    if not isinstance(entry, dict) or "RISEPlus" not in entry:
+def _by_itself(entry: Any, images: Any) -> Any:
+    """An entry of the config that needs neither its folder nor its data: paths in full, images for a pool."""
+    if not isinstance(entry, dict):
         return entry
-    options = entry["RISEPlus"]
-    return {"RISEPlus": {**options, "ood_net": str(CONFIG.parent / options["ood_net"])}}
+    ((name, options),) = entry.items()
+    found = dict(options)
+    if "ood_net" in found:
+        found["ood_net"] = str(CONFIG.parent / found["ood_net"])
+    if isinstance(found.get("baselines"), dict):
+        found["baselines"] = images[: found["baselines"]["pool"]]
+    return {name: found}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python scripts/measure_gate.py FOLDER [--pairs 20]
     python scripts/measure_gate.py --simulate 1000
 
-The second form makes no runs but up scores of which the truth is known, so many pairs for each promise of docs/gate.md,
-and prints how often each was kept: about ten minutes. Of the first one, runs that FOLDER holds already are not made
-again. Three lots of pairs:
+The second form makes no runs; it makes up scores of which the truth is known. It compares as many pairs of them as are
+asked for, for each promise of docs/gate.md, and prints how often the promise was kept; 1,000 pairs take about ten
+minutes. The first form makes the runs that FOLDER does not hold yet, and compares three lots of pairs:
 
 seeds       the same weights, other seeds: exit code 0 each, at the default tolerance
 noise       weights with Gaussian noise, its size such that InsertionAUC of Gradient falls by 0.05 on 100 other scenes:
@@ -124,7 +124,12 @@ def main() -> None:
     """Make the runs, compare them and print the exit codes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--simulate", type=int, metavar="PAIRS", help="make up so many pairs for each promise instead")
+    parser.add_argument(
+        "--simulate",
+        type=int,
+        metavar="PAIRS",
+        help="make no runs; make up the scores of this many pairs for each promise",
+    )
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--no-compare", action="store_true", help="only make the runs")
     arguments = parser.parse_args()

@@ -10,7 +10,8 @@ from .lazy_imports import from_home
 
 if TYPE_CHECKING:
     from .archive.results import Results
-    from .archive.segments import BatchResults, ExplanationBatch, InferenceBatch, SearchBatch, Segments
+    from .archive.search_batch import SearchBatch
+    from .archive.segments import BatchResults, ExplanationBatch, InferenceBatch, Segments
     from .errors import BrokenRecordError, ExplainrunError
     from .event_file.reader import Summary, read_records, read_summary
     from .event_file.records import (
@@ -51,7 +52,7 @@ _HOMES = {
     "SampleRecord": "event_file.records",
     "Score": "event_file.records",
     "ScoresRecord": "event_file.records",
-    "SearchBatch": "archive.segments",
+    "SearchBatch": "archive.search_batch",
     "Segments": "archive.segments",
     "Summary": "event_file.reader",
     "SummaryWriter": "event_file.writer",

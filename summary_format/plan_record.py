@@ -49,6 +49,10 @@ def _mapping_to(kind: type) -> Callable[[Any], bool]:
     )
 
 
+def _mapping_to_names(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(_is(str, key) and _list_of(str)(inner) for key, inner in value.items())
+
+
 def _is_grid(value: Any) -> bool:
     pair = isinstance(value, (list, tuple)) and len(value) == 2
     return pair and all(type(side) is int and 1 <= side <= _MOST_PLACES for side in value)
@@ -83,6 +87,9 @@ Parts = Annotated[
 Grids = Annotated[
     dict[str, tuple[int, int]], _checked(_mapping_to_grids, "a mapping of strings to two whole numbers each")
 ]
+NamesOf = Annotated[
+    dict[str, Names], BeforeValidator(_fitting), _checked(_mapping_to_names, "a mapping of names to lists of strings")
+]
 Flags = Annotated[dict[str, StrictBool], _checked(_mapping_to(bool), "a mapping of strings to true or false")]
 Place = Annotated[tuple[int, int] | None, BeforeValidator(_shard)]
 Kind = Annotated[str, _checked(lambda value: _is(str, value) and fits_path(value), "a name that fits into a path")]
@@ -115,6 +122,7 @@ class PlanRecord(BaseModel):
         higher_is_better: by metric; True where nothing is said.
         controls: explainers that know nothing of the network.
         control_insensitive: metrics in which beating those says nothing.
+        curves: by metric whose curves are kept beside its scores, what they are called.
         settings: names of the options that say how it works.
         uncompared: names of those in which two starts of the same run may differ.
         graph_mode: whether MindSpore's graph mode was on.
@@ -145,6 +153,7 @@ class PlanRecord(BaseModel):
     higher_is_better: Flags = {}
     controls: Names = ()
     control_insensitive: Names = Field(default=(), alias="uncontrolled")
+    curves: NamesOf = {}
     settings: Names = ("mean", "std", "seed", "pass_size", "jit")
     uncompared: Names = ()
     graph_mode: StrictBool = False
@@ -191,6 +200,10 @@ class PlanRecord(BaseModel):
     def made_from(self) -> dict[str, Any]:
         """What its config says of the network and the data; the rest of a config stands in the plan itself."""
         return {key: value for key, value in (self.config or {}).items() if key in ("network", "data")}
+
+    def kept_curves(self, metric: str) -> tuple[str, ...]:
+        """What the curves of a metric are called that are kept; none where none are."""
+        return self.curves.get(metric, ())
 
     @property
     def searching(self) -> bool:

@@ -12,13 +12,15 @@ from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.shifted_input import shifted_input, try_shift
 from ...summary_format.problem import Problem
-from ..core.changed_network import asked_of
+from ..core.arithmetic import lengths, quotient
 from ..core.explanation import Explanation
-from ..core.map_passes import count_map_passes
-from ..core.metric import Metric, Scores
+from ..core.metric import Scores
+from ..recomputation.changed_network import asked_of
+from ..recomputation.map_passes import count_map_passes
+from ..recomputation.recomputing_metric import RecomputingMetric
 
 
-class InputInvariance(Metric):
+class InputInvariance(RecomputingMetric):
     """``|s'(x + shift) - s(x)| / |s(x)|``, s' of the network that takes shifted images; from 0, lower is better.
 
     Kindermans et al.: The (Un)reliability of Saliency Methods (2017): adding a number to all pixels and taking away in
@@ -54,16 +56,8 @@ class InputInvariance(Metric):
     def try_on(self, network: Network, image: FloatArray) -> None:
         try_shift(network, image, self.shift)
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
-        mine = (id(self), explanation.explainer.name)
-        if mine not in explanation.memory:
-            for name, found in self._moved(explanation.peers).items():
-                explanation.memory[id(self), name] = found
-        moved = explanation.memory.pop(mine)
-        if isinstance(moved, ValueError):
-            raise moved
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        moved = explanation.of_peers(self, self._moved)
         return np.where(np.isfinite(moved), moved, np.nan)
 
     def _moved(self, explanations: Sequence[Explanation]) -> dict[str, Scores | ValueError]:
@@ -79,7 +73,6 @@ class InputInvariance(Metric):
 
 def _distance(before: FloatArray, after: FloatArray) -> Scores:
     """(Q,) distance of maps (Q, H, W), over the length of the first."""
-    flat = [maps.reshape(len(maps), -1).astype(np.float64) for maps in (before, after)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moved: Scores = np.linalg.norm(flat[1] - flat[0], axis=1) / np.linalg.norm(flat[0], axis=1)
-    return moved
+    with np.errstate(invalid="ignore"):  # of infinities, whose difference is NaN
+        moved = lengths(after.astype(np.float64) - before)
+    return quotient(moved, lengths(before))

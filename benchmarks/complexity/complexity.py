@@ -22,6 +22,7 @@ class ComplexityMetric(Metric):
         name: see ``Metric``.
     """
 
+    needs_network = False
     control_sensitive = False
 
     def __init__(self, name: str | None = None) -> None:
@@ -90,10 +91,10 @@ class Complexity(ComplexityMetric):
 class EffectiveComplexity(ComplexityMetric):
     """How many pixels of a map count, in 1..H W; lower is better.
 
-    The number of pixels with ``|a| > eps max |a|``. Nguyen, Martinez: On Quantitative Aspects of Model Interpretability
-    (2020), looks for the fewest features that keep the network's answer; this is what Quantus makes of it,
-    which asks no network. 1 for a map of one pixel, H W where all pixels are alike. Scaling a map, its sign and where
-    its pixels are change nothing; the size of the images does. NaN for a map that is zero or not finite.
+    The number of pixels with ``|a| > eps max |a|``. Nguyen, Rodríguez Martínez: On Quantitative Aspects of Model
+    Interpretability (2020), looks for the fewest features that keep the network's answer; this is what Quantus makes of
+    it, which asks no network. 1 for a map of one pixel, H W where all pixels are alike. Scaling a map, its sign and
+    where its pixels are change nothing; the size of the images does. NaN for a map that is zero or not finite.
 
     What it does not say: whether the pixels are the right ones, nor how unlike those are that count.
 

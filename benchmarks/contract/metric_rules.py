@@ -150,6 +150,28 @@ def _neighbours(checked: Checked) -> Iterator[Finding]:
             yield Finding(f"the same scores {how}", apart(scores, together[chosen]), _EACH_ALONE)
 
 
+def _curves(checked: Checked) -> Iterator[Finding]:
+    if "curves" not in checked.parameters:
+        return
+    metric, without = checked.made(curves=True), checked.made(curves=False)
+    names, questions = metric.kept_curves, len(checked.questions[0])
+    if not names or without.kept_curves:
+        expected = "kept_curves to be the names of its curves where it is given curves=True, else empty"
+        fix = "derive from CurveMetric, and keep the argument as self.keeps_curves"
+        yield Finding(expected, f"{names} and {without.kept_curves}", fix)
+    scores, curves = metric.scores_and_curves(checked_explanation(metric, checked, InputXGradient(checked.network())))
+    plain = _score(checked, without).scores
+    if not np.array_equal(scores, plain, equal_nan=True):
+        yield Finding("the same scores with curves kept and without", apart(scores, plain), "make scores of the curves")
+    if len(curves) != questions or any(len(one) != len(names) for one in curves if one is not None):
+        found = f"{[None if one is None else len(one) for one in curves]}"
+        yield Finding(f"for each of {questions} questions {len(names)} curves, or None", found, "give one by name")
+    for across, heights in (points for one in curves if one is not None for points in one):
+        if np.shape(across) != np.shape(heights) or np.ndim(across) != 1 or not np.isfinite(across).all():
+            expected = "numbers where the points of a curve lie, as many as heights"
+            yield Finding(expected, f"{across} of heights {heights}", "give CurvePoints(across, heights)")
+
+
 def _shared_arrays(checked: Checked) -> Iterator[Finding]:
     metric = checked.made()
     explanation = checked_explanation(metric, checked, InputXGradient(checked.network()))
@@ -217,6 +239,7 @@ METRIC_RULES = tuple(
         ("random numbers", "what is drawn comes from the sample's own generator", _random_numbers),
         ("no state", "nothing is kept from call to call", _no_state),
         ("neighbours", "a score does not depend, by a bit, on what else is asked, nor in which order", _neighbours),
+        ("curves", "curves that it keeps are as it names them, and change no score", _curves),
         ("shared arrays", "arrays that others see are left as they are", _shared_arrays),
         ("passes", "the passes that are made are those that it says", _passes),
         ("network", "the network is left as it was found", _network_left),

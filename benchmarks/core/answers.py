@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...explainers.arguments import one_of
 from ...explainers.network.tensors import Activation, FloatArray
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
 
 PROBABILITY = "probability"
 
@@ -36,7 +35,5 @@ def read_by(answer: Any, activation_fn: Activation, known: tuple[str, ...] = (PR
     Raises:
         ValueError: if it is not among those that a metric knows.
     """
-    if not isinstance(answer, str) or answer not in known:
-        words = "no answer {given!r}; {nearest}"
-        raise ValueError(Problem.of("answer-unknown", words, given=answer, nearest=nearest(str(answer), known)))
-    return activation_fn if answer == PROBABILITY else OF_LOGITS[answer]
+    chosen = one_of(answer, known, "answer")
+    return activation_fn if chosen == PROBABILITY else OF_LOGITS[chosen]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,13 +29,13 @@ class Wanted(NamedTuple):
         of_questions: by question whose map has an order, its changed images.
         whole: images of the view that are removed throughout.
         uniform: values of images that hold nothing else, asked once for a network.
-        perturbed: by perturbation, the rows whose copies were not asked about yet.
+        perturbed: by row and perturbation, the activations (by ``id``) for which its copies were not asked about yet.
     """
 
     of_questions: Mapping[int, Sequence[Asked]]
     whole: Sequence[Whole]
     uniform: set[float]
-    perturbed: Mapping[tuple[int, Perturbation], Sequence[int]]
+    perturbed: Mapping[tuple[int, Perturbation], Collection[int]]
 
 
 class Asking:
@@ -62,24 +63,16 @@ class Asking:
         }
         whole = [one for one in throughout if isinstance(one[0], str) and self._whole_key(one) not in self._memory]
         uniform = {removal for removal, _ in throughout if not isinstance(removal, str)}
-        rows = np.unique(self._view.rows[list(self._maps)]).tolist() if self._maps else []
-        perturbed = {
-            (id(covering.activation_fn), perturbation): [
-                row for row in rows if not self._knows(covering.activation_fn, perturbation, row)
-            ]
-            for covering in coverings
-            for perturbation in covering.perturbations
-        }
+        perturbed: dict[tuple[int, Perturbation], set[int]] = {}
+        for covering in coverings:
+            for row, perturbation in self._lacking(covering):
+                perturbed.setdefault((row, perturbation), set()).add(id(covering.activation_fn))
         return Wanted(passing, sorted(whole, key=str), uniform, perturbed)
 
     def images_needed(self, coverings: Sequence[Covering]) -> tuple[int, set[float]]:
         """How many images have to pass before these are answered, and which uniform ones beside, once for a network."""
         wanted = self.wanted(coverings)
-        copies = sum(
-            perturbation.number(self._image(row))
-            for (_, perturbation), rows in wanted.perturbed.items()
-            for row in rows
-        )
+        copies = sum(perturbation.number(self._image(row)) for row, perturbation in wanted.perturbed)
         return sum(map(len, wanted.of_questions.values())) + len(wanted.whole) + copies, wanted.uniform
 
     def ask(self, coverings: Sequence[Covering]) -> None:
@@ -91,16 +84,12 @@ class Asking:
                 self._found.setdefault((key, question), {})
         self._ask_passing(wanted, activations)
         self._note_known(coverings, activations)
-        for key, activation_fn in activations.items():
-            self._ask_perturbed(wanted, key, activation_fn)
+        self._ask_perturbed(wanted.perturbed, activations)
 
     def has_answers(self, covering: Covering) -> bool:
         """Whether nothing of a covering has to be asked."""
         key = id(covering.activation_fn)
-        if any(not self._knows(covering.activation_fn, one, int(self._view.rows[question]))
-               for one in covering.perturbations for question in self._maps):  # fmt: skip
-            return False
-        return all(
+        return not any(self._lacking(covering)) and all(
             self._found.get((key, question), {}).keys() >= set(self._wanted_of(question, [covering]))
             for question in self._maps
         )
@@ -220,27 +209,36 @@ class Asking:
         uniform: FloatArray = self._view.network.uniform_logits(image.removal, self._view.images.shape[1:])
         return uniform
 
-    def _ask_perturbed(self, wanted: Wanted, key: int, activation_fn: Activation) -> None:
-        """Ask about copies that do not depend on maps, for all labels of their images."""
-        lacking = {of: rows for (asked, of), rows in wanted.perturbed.items() if asked == key and rows}
+    def _ask_perturbed(
+        self, wanted: Mapping[tuple[int, Perturbation], Collection[int]], activations: Mapping[int, Activation]
+    ) -> None:
+        """Ask about copies that do not depend on maps: once, for all activations and for all labels of their images."""
         by_row: dict[int, list[Perturbation]] = {}
-        for perturbation, rows in lacking.items():
-            for row in rows:
-                by_row.setdefault(row, []).append(perturbation)
+        for row, perturbation in sorted(wanted, key=itemgetter(0)):
+            by_row.setdefault(row, []).append(perturbation)
         if not by_row:
             return
-        rows = sorted(by_row)
-        view = self._view.subset(np.flatnonzero(np.isin(self._view.rows, rows)))
-        counts = {row: [of.number(self._image(row)) for of in by_row[row]] for row in rows}
-        blocks = (of.block(self._image(row)) for row in rows for of in by_row[row])
+        view = self._view.subset(np.flatnonzero(np.isin(self._view.rows, list(by_row))))
+        counts = [[of.number(self._image(row)) for of in by_row[row]] for row in by_row]
+        blocks = (of.block(self._image(row)) for row in by_row for of in by_row[row])
         logits = gathered(self._view.network.streamed_logits(blocks))
-        said = (answers_of(view, part, activation_fn) for part in logits)
-        for row, places, values in view.answered(said, [sum(counts[row]) for row in rows]):
-            labels = view.labels[places].tolist()
-            parts = np.split(values, np.cumsum(counts[row])[:-1])
-            for perturbation, part in zip(by_row[row], parts, strict=True):
-                kept = self._memory.setdefault(self._copies_key(activation_fn, perturbation, row), {})
-                kept.update(zip(labels, part.T.copy(), strict=True))
+        keys = sorted(set().union(*wanted.values()))
+        said = (np.stack([answers_of(view, part, activations[key]) for key in keys], axis=2) for part in logits)
+        answered = view.answered(said, map(sum, counts))
+        for of_image, (row, places, values) in zip(counts, answered, strict=True):
+            labels, edges = view.labels[places].tolist(), np.cumsum(of_image)[:-1]
+            for perturbation, part in zip(by_row[row], np.split(values, edges), strict=True):
+                for key in wanted[row, perturbation]:
+                    kept = self._memory.setdefault(self._copies_key(activations[key], perturbation, row), {})
+                    kept.update(zip(labels, part[:, :, keys.index(key)].T.copy(), strict=True))
+
+    def _lacking(self, covering: Covering) -> Iterator[tuple[int, Perturbation]]:
+        """The images and perturbations whose copies have to be asked about before a covering is answered."""
+        for perturbation in covering.perturbations:
+            rows = self._view.rows if perturbation.constant_maps else self._view.rows[list(self._maps)]
+            for row in np.unique(rows).tolist():
+                if not self._knows(covering.activation_fn, perturbation, row):
+                    yield row, perturbation
 
     def _knows(self, activation_fn: Activation, perturbation: Perturbation, row: int) -> bool:
         known = self._memory.get(self._copies_key(activation_fn, perturbation, row), {})

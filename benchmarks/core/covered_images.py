@@ -116,11 +116,6 @@ class Covering:
     curves: tuple[Curve, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
 
-    def passing(self, pixels: int) -> set[CoveredImage]:
-        """The covered images that each question must send through the network: neither untouched nor all covered."""
-        covered = (image for image in self.images if isinstance(image, CoveredImage))
-        return {image for image in covered if 0 < image.last - image.first < pixels}
-
     def check(self, shape: tuple[int, ...]) -> None:
         """Make sure that images (C, H, W) can be changed so.
 
@@ -152,19 +147,19 @@ def passing_images(coverings: Iterable[Covering], number: Callable[[Groups], int
 
 
 class CurvePoints(NamedTuple):
-    """What the network says along a curve of one question.
+    """A curve of one question, such as what the network says while an image changes.
 
     Attributes:
-        removed: (points,) share of the groups that are removed.
-        answers: (points,) probability of the label.
+        across: (points,) where its points lie, such as the share of the groups that are removed.
+        heights: (points,) such as the probability of the label.
     """
 
-    removed: npt.NDArray[np.float64]
-    answers: npt.NDArray[np.float64]
+    across: npt.NDArray[np.float64]
+    heights: npt.NDArray[np.float64]
 
     @property
     def area(self) -> float:
         """Under the curve, by trapezoids, over the range that it covers: its mean height."""
-        heights = (self.answers[1:] + self.answers[:-1]) / 2.0
-        widths = np.diff(self.removed)
+        heights = (self.heights[1:] + self.heights[:-1]) / 2.0
+        widths = np.diff(self.across)
         return float((heights * widths).sum() / widths.sum())

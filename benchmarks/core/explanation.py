@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from .perturbations import ImageOfView, Perturbation
 from .saliency_order import Order
 
 Masks = npt.NDArray[np.bool_]
+Found = TypeVar("Found")
 
 
 class WholeBatch(NamedTuple):
@@ -98,6 +99,28 @@ class Explanation:
             return asked
         return self._extra[row, label]
 
+    def of_peers(
+        self, key: Hashable, make: Callable[[Sequence[Explanation]], Mapping[str, Found | ValueError]]
+    ) -> Found:
+        """What is found out about it from maps that are made again, together with its peers the first time.
+
+        Args:
+            key: what it is, such as the metric that asks; what is kept under an equal one is not made again.
+            make: gives it by explainer, or why that refuses, of this explanation and those peers whose maps can be made
+                again.
+
+        Raises:
+            ValueError: if its explainer refuses.
+        """
+        mine = (key, self.explainer.name)
+        if mine not in self.memory:
+            able = [peer for peer in self.peers if peer is self or peer.explainer.recomputable]
+            self.memory.update({(key, name): of_peer for name, of_peer in make(able).items()})
+        found: Found | ValueError = self.memory[mine]
+        if isinstance(found, ValueError):
+            raise found
+        return found
+
     def release(self) -> None:
         """Hold no peers any more, nor itself among them: rings of arrays stay in memory until Python looks for such."""
         self.peers, self.memory, self.whole = (), {}, None
@@ -143,10 +166,13 @@ class Explanation:
         return None if map_ is None or not images else map_.block(images)
 
     def on_copies(self, perturbation: Perturbation, covering: Covering) -> list[npt.NDArray[np.float64] | None]:
-        """What is said of each label on changed copies (copies,) of the image; None for a map without order."""
+        """What is said of each label on changed copies (copies,) of the image.
+
+        None for a map without order, unless the perturbation is for those too.
+        """
         self._answered(covering)
         found: list[npt.NDArray[np.float64] | None] = [None] * len(self.maps)
-        for question in self._scored:
+        for question in range(len(self.maps)) if perturbation.constant_maps else self._scored:
             row, label = int(self.view.rows[question]), int(self.view.labels[question])
             found[question] = self._asking.answers_on_copies(row, label, perturbation, covering.activation_fn)
         return found

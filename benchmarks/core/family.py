@@ -15,7 +15,7 @@ from ...explainers.network.tensors import FloatArray
 from ...summary_format.errors import nearest
 from .covered_images import Covering
 from .explanation import Explanation
-from .metric import Metric, Scores
+from .metric import Curves, Metric, Scores
 
 
 class MetricFamily(Metric):
@@ -51,6 +51,13 @@ class MetricFamily(Metric):
 
     def score(self, explanation: Explanation) -> Scores:
         return self.member.score(explanation)
+
+    @property
+    def kept_curves(self) -> tuple[str, ...]:
+        return self.member.kept_curves
+
+    def scores_and_curves(self, explanation: Explanation) -> tuple[Scores, Curves]:
+        return self.member.scores_and_curves(explanation)
 
     def recomputations_on(self, network: nn.Cell) -> int:
         return self.member.recomputations_on(network)

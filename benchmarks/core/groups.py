@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...explainers.arguments import whole_number
+from ...explainers.arguments import one_of, whole_number
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...explainers.perturbation.superpixels import Segmentation, SegmentationFunction
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
 
 KINDS = ("pixels", "patches", "superpixels")
 _PATCHES_A_SIDE = 8  # of the image's short side, where no size is given
@@ -103,12 +101,10 @@ def checked_groups(
         TypeError: if the segmentation or its options are of another type.
         ValueError: if there are no such groups, segmentation or options, or patch_size is not a whole number from 1.
     """
-    if not isinstance(groups, str) or groups not in KINDS:
-        words = "no groups {given!r}; {nearest}"
-        raise ValueError(Problem.of("groups-unknown", words, given=groups, nearest=nearest(str(groups), KINDS)))
+    kind = one_of(groups, KINDS, "groups")
     side = None if patch_size is None else whole_number(patch_size, "patch_size")
     found = Segmentation(segmentation, segmentation_options, owner)
-    if groups == "superpixels":
+    if kind == "superpixels":
         options = tuple(sorted((str(name), repr(value)) for name, value in (segmentation_options or {}).items()))
         return Superpixels(found, (segmentation, options))
-    return Patches(side) if groups == "patches" else PIXELS
+    return Patches(side) if kind == "patches" else PIXELS

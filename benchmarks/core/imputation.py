@@ -19,10 +19,10 @@ _WEIGHTS = np.array([1 / 12 if row and column else 1 / 6 for row, column in _OFF
 def imputed(image: FloatArray, covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """What stands at covered pixels, (C, K) of K of them, by rows: each pixel is the weighted mean of its neighbours.
 
-    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022), section 4.2, without the
-    noise: direct neighbours weigh 1/6, diagonal ones 1/12, those out of the image nothing, and the weights of a pixel
-    are divided by their sum. The equations of all covered pixels are solved together. Where everything is covered,
-    any constant solves them; each channel's mean is taken.
+    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022), without the noise:
+    direct neighbours weigh 1/6, diagonal ones 1/12, those out of the image nothing, and the weights of a pixel are
+    divided by their sum. The equations of all covered pixels are solved together. Where everything is covered, any
+    constant solves them; each channel's mean is taken.
 
     Args:
         image: (C, H, W).

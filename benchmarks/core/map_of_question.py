@@ -74,15 +74,26 @@ class MapOfQuestion:
 
     def blocks(self, images: Sequence[Asked]) -> Iterator[Block]:
         """Changed copies of the image, in order, as many at once as are made alike."""
+        known: dict[tuple[Groups, bool], npt.NDArray[np.int32]] = {}
         for _, alike in groupby(images, key=_made_alike):
-            yield self.block(list(alike))
+            yield self.block(list(alike), known)
 
-    def block(self, images: Sequence[Any]) -> Block:
-        """Changed copies of the image, in order, that are made alike: ranks and rule are the same."""
+    def block(
+        self, images: Sequence[Any], known: dict[tuple[Groups, bool], npt.NDArray[np.int32]] | None = None
+    ) -> Block:
+        """Changed copies of the image, in order, that are made alike: the order of groups and the rule are the same.
+
+        Args:
+            images: the copies.
+            known: ranks (H, W) by groups and whether the least salient comes first, to which those here are added.
+        """
         shape, first = (len(images), *self.image.image.shape), images[0]
         if isinstance(first, BlendedImage):
             return Block(shape, lambda _, out: np.copyto(out, self.blended(first.removal)))
-        ranks = self.ranks(first.groups, least_first=first.least_first)
+        known = {} if known is None else known
+        if (order := (first.groups, first.least_first)) not in known:
+            known[order] = self.ranks(first.groups, least_first=first.least_first)
+        ranks = known[order]
         firsts, lasts = np.array([image[2:4] for image in images], np.int32).T
         if not isinstance(first.removal, str):
             values = np.array([image.removal for image in images], np.float32)

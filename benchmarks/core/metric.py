@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from ...explainers.core.view import View, asked_labels
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Network, Output
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, take_over
-from .covered_images import Covering
+from .covered_images import Covering, CurvePoints
 from .explanation import Explanation
 
 Scores = npt.NDArray[np.float64]
+Curves = Sequence[tuple[CurvePoints, ...] | None]  # of each question, None where there are none
 
 
 class Metric(Configured, ABC):
@@ -71,6 +72,15 @@ class Metric(Configured, ABC):
     def score(self, explanation: Explanation) -> Scores:
         """Scores (Q,) of an explainer's maps, one for each question of ``explanation.view``."""
 
+    @property
+    def kept_curves(self) -> tuple[str, ...]:
+        """Names of the curves that a run keeps beside its scores; see ``CurveMetric``."""
+        return ()
+
+    def scores_and_curves(self, explanation: Explanation) -> tuple[Scores, Curves]:
+        """What ``score`` gives, and the curves that a run keeps; no curves where it keeps none."""
+        return self.score(explanation), ()
+
     def recomputations_on(self, network: nn.Cell) -> int:
         """How often it has every map of a network made again."""
         return self.map_recomputations
@@ -106,7 +116,7 @@ class Metric(Configured, ABC):
         return None
 
     def check_images(self, shape: tuple[int, ...]) -> None:
-        """Refuse images that it cannot score; asked before the first pass.
+        """Refuse images that it cannot score; asked before the first pass. By default those that it cannot cover.
 
         Args:
             shape: (C, H, W) of each image.
@@ -114,6 +124,8 @@ class Metric(Configured, ABC):
         Raises:
             ValueError: if it cannot.
         """
+        if (covering := self.covering((shape[1], shape[2]))) is not None:
+            covering.check(shape)
 
     def evaluate(
         self,
@@ -202,6 +214,47 @@ class Metric(Configured, ABC):
         if refused:
             raise refused[explainer.name]
         return dict(zip(extra, found[explainer.name].maps, strict=True))
+
+
+class CurveMetric(Metric):
+    """A metric that makes its scores of curves, such as the area under one. A run keeps these on demand.
+
+    A subclass takes ``curves`` in its constructor, keeps it as ``keeps_curves``, and writes ``curves`` and
+    ``of_curves``.
+
+    Attributes:
+        keeps_curves: whether a run keeps its curves beside its scores.
+    """
+
+    keeps_curves: bool = False
+
+    @property
+    @abstractmethod
+    def curve_names(self) -> tuple[str, ...]:
+        """What its curves are called, in the order of ``curves``."""
+
+    @abstractmethod
+    def curves(self, explanation: Explanation) -> Curves:
+        """Its curves for each question; None where there are none, as for a map without order."""
+
+    @abstractmethod
+    def of_curves(self, *curves: CurvePoints) -> float:
+        """The score of a question by its curves."""
+
+    @property
+    def kept_curves(self) -> tuple[str, ...]:
+        return self.curve_names if self.keeps_curves else ()
+
+    def score(self, explanation: Explanation) -> Scores:
+        return self.scores_of(self.curves(explanation))
+
+    def scores_and_curves(self, explanation: Explanation) -> tuple[Scores, Curves]:
+        curves = self.curves(explanation)
+        return self.scores_of(curves), curves if self.keeps_curves else ()
+
+    def scores_of(self, curves: Curves) -> Scores:
+        """The scores (Q,) of questions by their curves."""
+        return np.array([np.nan if one is None else self.of_curves(*one) for one in curves], np.float64)
 
 
 def shaped(values: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from .groups import PIXELS, Groups
 from .removal import Removal, Remover
 
 _WRITTEN_TOGETHER = 16  # copies of an image, where a metric looks at them again
+_REMOVERS_KEPT = 8  # of a batch: those of an image and a few rules, which its questions ask for one after the other
 
 Removed = npt.NDArray[np.bool_]
 
@@ -60,12 +61,24 @@ class ImageOfView:
         return int(self.groups(groups).max()) + 1
 
     def remover(self, removal: Removal) -> Remover:
-        """What removes its pixels."""
-        return Remover(self.image, removal, self.generator("imputation noise"))
+        """What removes its pixels; the last few of a batch are kept."""
+        kept: dict[Any, Remover] = self.memory.setdefault("removers", {})
+        key = (removal, int(self.view.sample_ids[self.row]))
+        if key not in kept:
+            if len(kept) >= _REMOVERS_KEPT:
+                del kept[next(iter(kept))]
+            kept[key] = Remover(self.image, removal, self.generator("imputation noise"))
+        return kept[key]
 
 
 class Perturbation(ABC):
-    """Changed copies of an image, drawn by its own generator. Equal ones are made once; a frozen dataclass is."""
+    """Changed copies of an image, drawn by its own generator. Equal ones are made once; a frozen dataclass is.
+
+    Attributes:
+        constant_maps: whether an image is asked about as well of which no map has an order.
+    """
+
+    constant_maps: ClassVar[bool] = False
 
     @abstractmethod
     def number(self, image: ImageOfView) -> int:

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...explainers.arguments import real_number
+from ...explainers.arguments import one_of, real_number
 from ...explainers.core.windows import choose
 from ...explainers.network.tensors import FloatArray
 from ...explainers.perturbation.baselines import baseline_image
-from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
 from .imputation import NOISE, imputed
 
@@ -31,16 +30,13 @@ def checked_removal(removal: Any, baseline: Any) -> Removal:
     Raises:
         ValueError: if there is no such removal, the baseline is not a finite number, or it would be without effect.
     """
-    value = real_number(baseline, "baseline")
-    if not isinstance(removal, str) or removal not in REMOVALS:
-        words = "no removal {given!r}; {nearest}"
-        raise ValueError(Problem.of("removal-unknown", words, given=removal, nearest=nearest(str(removal), REMOVALS)))
-    if removal == "value":
+    value, rule = real_number(baseline, "baseline"), one_of(removal, REMOVALS, "removal")
+    if rule == "value":
         return value
     if value:
         words = "baseline {given} is without effect with removal {removal!r}; leave it out, or take removal 'value'"
-        raise ValueError(Problem.of("baseline-without-effect", words, given=value, removal=removal))
-    return str(removal)
+        raise ValueError(Problem.of("baseline-without-effect", words, given=value, removal=rule))
+    return rule
 
 
 class Remover:

@@ -61,9 +61,9 @@ class _OfBlendedImage(Metric):
 class AverageDrop(_OfBlendedImage):
     """How much of the label's probability is lost where the image is multiplied by its map; lower is better.
 
-    max(0, f(x) - f(m x)) / f(x), m being the map scaled to 0..1. Chattopadhyay et al.: Grad-CAM++ (2018), section
-    4.1, whose average over images in per cent is 100 times the mean of the scores. In 0..1, NaN for a map without
-    order, or where f(x) is 0. Costs an image, which ``AverageIncrease`` and ``AverageGain`` share.
+    max(0, f(x) - f(m x)) / f(x), m being the map scaled to 0..1. Chattopadhyay et al.: Grad-CAM++ (2018), whose average
+    over images in per cent is 100 times the mean of the scores. In 0..1, NaN for a map without order, or where f(x) is
+    0. Costs an image, which ``AverageIncrease`` and ``AverageGain`` share.
 
     It does not say whether the map is small: one that keeps nearly all of the image loses nothing. What is removed
     becomes 0 in the unit that the network takes, the mean of images that are normalised.
@@ -90,9 +90,9 @@ class AverageDrop(_OfBlendedImage):
 class AverageIncrease(_OfBlendedImage):
     """1 where the label's probability is higher once the image is multiplied by its map, else 0; higher is better.
 
-    1 where f(x) < f(m x), m being the map scaled to 0..1. Chattopadhyay et al.: Grad-CAM++ (2018), section 4.1, where
-    its average over images is called increase in confidence, in per cent. NaN for a map without order. Costs an image,
-    which ``AverageDrop`` and ``AverageGain`` share.
+    1 where f(x) < f(m x), m being the map scaled to 0..1. Chattopadhyay et al.: Grad-CAM++ (2018), where its average
+    over images is called increase in confidence, in per cent. NaN for a map without order. Costs an image, which
+    ``AverageDrop`` and ``AverageGain`` share.
 
     It does not say by how much, and says little where the network is sure of the whole image. Maps that are wrong all
     score 0, so that it does not rank a random map of a planted network above the reversed one.
@@ -117,8 +117,8 @@ class AverageGain(_OfBlendedImage):
     """How much of what lacks to certainty is won where the image is multiplied by its map; higher is better.
 
     max(0, f(m x) - f(x)) / (1 - f(x)), m being the map scaled to 0..1. Zhang et al.: Opti-CAM: Optimizing Saliency Maps
-    for Interpretability (2024), section 4.1, whose average over images is in per cent. In 0..1, NaN for a map without
-    order, or where f(x) is 1. Costs an image, which ``AverageDrop`` and ``AverageIncrease`` share.
+    for Interpretability (2024), whose average over images is in per cent. In 0..1, NaN for a map without order, or
+    where f(x) is 1. Costs an image, which ``AverageDrop`` and ``AverageIncrease`` share.
 
     It does not say anything about maps that lose probability, all of which score 0, random and reversed maps of planted
     networks among them: read it beside ``AverageDrop``.

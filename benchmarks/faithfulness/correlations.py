@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import rankdata
 
 from ...explainers.arguments import whole_number
@@ -19,15 +18,13 @@ from ...explainers.network.tensors import Activation, FloatArray, checked_activa
 from ...explainers.perturbation.superpixels import SegmentationFunction
 from ...summary_format.problem import Problem
 from ..core.answers import read_by
+from ..core.arithmetic import Numbers, pearson
 from ..core.covered_images import Covering
 from ..core.explanation import Explanation
 from ..core.groups import Groups, checked_groups
 from ..core.metric import Metric, Scores
 from ..core.perturbations import EachGroup, ImageOfView, Perturbation, PixelsRemoved, RandomSubsets
 from ..core.removal import checked_removal
-from .pixel_flipping import pearson
-
-Numbers = npt.NDArray[np.float64]
 
 
 class _OfCopies(Metric):
@@ -49,30 +46,59 @@ class _OfCopies(Metric):
         """The copies of images (H, W)."""
 
     @abstractmethod
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        """The score of a map (H, W) by how far the answer falls, (copies,), from the untouched image to its copies."""
+    def predictions(self, maps: FloatArray, image: ImageOfView) -> Numbers:
+        """(L, number) what maps (L, H, W) of an image say of each of its copies, or of several that belong together."""
+
+    @abstractmethod
+    def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
+        """The score of a map.
+
+        Args:
+            predicted: (number,) what it says of copies.
+            falls: (copies,) how far the answer falls from the untouched image to each copy.
+        """
 
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.read_by, perturbations=(self.perturbation(size),))
 
     def score(self, explanation: Explanation) -> Scores:
-        covering = self.covering(explanation.view.size)
-        on_copies = explanation.on_copies(covering.perturbations[0], covering)
-        whole, scores = explanation.untouched(covering), np.full(len(on_copies), np.nan)
-        for question, answers in enumerate(on_copies):
-            if answers is not None:
-                image = explanation.image_of(question)
-                scores[question] = self.of_answers(explanation.maps[question], image, whole[question] - answers)
+        scores = np.full(len(explanation.maps), np.nan)
+        for question, predicted, falls in self.compared(explanation):
+            scores[question] = self.of_answers(predicted, falls)
         return scores
 
+    def compared(self, explanation: Explanation) -> Iterator[tuple[int, Numbers, Numbers]]:
+        """The questions whose maps have an order, each with what ``of_answers`` makes its score of."""
+        covering = self.covering(explanation.view.size)
+        whole, on_copies = explanation.untouched(covering), explanation.on_copies(covering.perturbations[0], covering)
+        falls = {place: whole[place] - answers for place, answers in enumerate(on_copies) if answers is not None}
+        for row in sorted(set(explanation.view.rows[list(falls)].tolist())):
+            questions = [question for question in falls if explanation.view.rows[question] == row]
+            predicted = self.predictions(explanation.maps[questions], explanation.image_of(questions[0]))
+            yield from zip(questions, predicted, (falls[question] for question in questions), strict=True)
 
-class FaithfulnessCorrelation(_OfCopies):
+
+class OfRemovedPixels(_OfCopies):
+    """What the metrics share that compare a map's sums over removed pixels with how far the answer falls."""
+
+    @abstractmethod
+    def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
+        """The copies of images (H, W)."""
+
+    def predictions(self, maps: FloatArray, image: ImageOfView) -> Numbers:
+        return self.perturbation(image.view.size).sums(image, maps)
+
+    def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
+        return pearson(predicted, falls)
+
+
+class FaithfulnessCorrelation(OfRemovedPixels):
     """Correlation of how much of the map random subsets of pixels hold, and how far removing them lowers the answer.
 
     Pearson's r, over random subsets S of one size, of the sum of the map over S and f(x) - f(x without S). Bhatt,
-    Weller, Moura: Evaluating and Aggregating Feature-based Model Explanations (2020), section 2.3. In -1..1, higher is
-    better; the scale of a map does not matter. NaN for a map without order, or where the answer or the sums never
-    change. Costs ``samples`` images, for all explainers and labels of an image.
+    Weller, Moura: Evaluating and Aggregating Feature-based Model Explanations (2020). In -1..1, higher is better; the
+    scale of a map does not matter. NaN for a map without order, or where the answer or the sums never change. Costs
+    ``samples`` images, for all explainers and labels of an image.
 
     It does not say much where a subset holds few of the pixels that matter: r is then small for every map, and rises
     with more draws only in how precise it is. A map that is right but not additive (after a ReLU, say) does not reach
@@ -116,74 +142,6 @@ class FaithfulnessCorrelation(_OfCopies):
         chosen = self.subset_size or isqrt(pixels)
         return RandomSubsets(checked_sizes([chosen], pixels, "subset_size"), self.samples, self._removal)
 
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
-
-
-class SensitivityN(_OfCopies):
-    """Mean over sizes n of the correlation of a map's sums over random subsets of n pixels and what removing them does.
-
-    For each n Pearson's r, over random subsets S of n pixels, of the sum of the map over S and f(x) - f(x without S).
-    Ancona et al.: Towards Better Understanding of Gradient-based Attribution Methods (2018), section 4; the curve
-    over n that the paper plots is ``by_size``. In -1..1, higher is better; 1 at every n where the network is linear and
-    the map is each pixel's part. The scale of a map does not matter. A size at which the answer or the sums never
-    change is left out; NaN where all are, or the map has no order. Costs ``samples`` images per size, for all
-    explainers and labels of an image.
-
-    Each subset is removed from the whole image, as in the paper. Quantus 0.6 removes the next pixels of the map's order
-    from what earlier steps have left, and compares that with the sum over those pixels alone.
-
-    It does not say whether the map's largest values are where they belong: with many pixels every subset holds about
-    the same share of them.
-
-    Args:
-        num_labels: how many classes the network has.
-        activation_fn: from logits (N, classes) to probabilities, such as ``nn.Softmax()``.
-        sizes: how many pixels subsets have; by default 8 from 1 to 80 % of the pixels, evenly on a logarithmic scale.
-        samples: subsets of each size, at least 2; the paper takes 100.
-        baseline: value of removed pixels, as the network takes them, where removal is "value".
-        removal: "value", "mean" of each channel, "blur" or "noisy_linear"; see ``checked_removal``.
-        answer: "probability" or "logit" of the label.
-        name: see ``Metric``.
-
-    Raises:
-        TypeError: if activation_fn cannot be called.
-        ValueError: if num_labels or a size is below 1, samples below 2, the baseline is not finite or without effect,
-            or there is no such removal or answer. Later, if images have no more pixels than a subset.
-    """
-
-    def __init__(
-        self,
-        num_labels: int,
-        activation_fn: Activation,
-        *,
-        sizes: Sequence[int] | None = None,
-        samples: int = 100,
-        baseline: float = 0.0,
-        removal: str = "value",
-        answer: str = "probability",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(num_labels, activation_fn, answer, name)
-        self.sizes = None if sizes is None else tuple(whole_number(one, "sizes") for one in sizes)
-        self.samples = whole_number(samples, "samples", 2)
-        self._removal = checked_removal(removal, baseline)
-
-    def perturbation(self, size: tuple[int, int]) -> PixelsRemoved:
-        pixels = size[0] * size[1]
-        chosen = self.sizes or sorted({round(one) for one in np.geomspace(1, max(1.0, 0.8 * pixels), 8)})
-        return RandomSubsets(checked_sizes(chosen, pixels, "sizes"), self.samples, self._removal)
-
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        found = self.by_size(map_, image, falls)
-        known = found[np.isfinite(found)]
-        return float(known.mean()) if len(known) else float("nan")
-
-    def by_size(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> Numbers:
-        """The correlation (sizes,) at each size; NaN where it is not defined. Arguments as for ``of_answers``."""
-        sums = self.perturbation(image.view.size).sums(image, map_[None])[0].reshape(-1, self.samples)
-        return np.array([pearson(*pair) for pair in zip(sums, falls.reshape(-1, self.samples), strict=True)])
-
 
 class _OfGroups(_OfCopies):
     """What the metrics share that change one group of pixels at a time.
@@ -215,13 +173,13 @@ class _OfGroups(_OfCopies):
         self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
 
 
-class FaithfulnessEstimate(_OfGroups):
+class FaithfulnessEstimate(OfRemovedPixels, _OfGroups):
     """Correlation of how much of the map each group of pixels holds, and how far removing it alone lowers the answer.
 
     Pearson's r, over the groups G, of the sum of the map over G and f(x) - f(x without G). Alvarez-Melis, Jaakkola:
-    Towards Robust Interpretability with Self-Explaining Neural Networks (2018), section 4.2. In -1..1, higher is
-    better; the scale of a map does not matter. NaN for a map without order, or where the answer or the sums never
-    change. Costs an image per group, for all explainers and labels of an image.
+    Towards Robust Interpretability with Self-Explaining Neural Networks (2018). In -1..1, higher is better; the scale
+    of a map does not matter. NaN for a map without order, or where the answer or the sums never change. Costs an image
+    per group, for all explainers and labels of an image.
 
     It does not say how groups act together: what either of two eyes alone would show is lost on it.
 
@@ -272,18 +230,15 @@ class FaithfulnessEstimate(_OfGroups):
     def perturbation(self, size: tuple[int, int]) -> EachGroup:
         return EachGroup(self._groups, self._removal)
 
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        return pearson(self.perturbation(image.view.size).sums(image, map_[None])[0], falls)
-
 
 class MonotonicityCorrelation(_OfGroups):
     """Rank correlation of how large the map is over each group of pixels, and how uncertain the answer is without it.
 
     Spearman's rho, over the groups G, of the sum of absolute map values over G and the mean of (f(x) - f(x'))^2, where
-    in x' the pixels of G are drawn uniformly from the image's range. Nguyen, Martínez: On Quantitative Aspects of Model
-    Interpretability (2020), section 3 (monotonicity). In -1..1, higher is better; neither the scale nor the sign of a
-    map matters. NaN for a map without order, or where either never changes. Costs ``samples`` images per group, for all
-    explainers and labels of an image.
+    in x' the pixels of G are drawn uniformly from the image's range. Nguyen, Rodríguez Martínez: On Quantitative
+    Aspects of Model Interpretability (2020), where it is monotonicity. In -1..1, higher is better; neither the scale
+    nor the sign of a map matters. NaN for a map without order, or where either never changes. Costs ``samples`` images
+    per group, for all explainers and labels of an image.
 
     It does not say whether pixels speak for or against the label: a map and its negative score alike.
 
@@ -332,10 +287,12 @@ class MonotonicityCorrelation(_OfGroups):
     def perturbation(self, size: tuple[int, int]) -> Perturbation:
         return _Redrawn(self._groups, self.samples)
 
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        sums = EachGroup(self._groups, 0.0).sums(image, np.abs(map_)[None])[0]
+    def predictions(self, maps: FloatArray, image: ImageOfView) -> Numbers:
+        return EachGroup(self._groups, 0.0).sums(image, np.abs(maps))
+
+    def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
         losses = (falls.reshape(-1, self.samples) ** 2).mean(axis=1)
-        return pearson(rankdata(sums), rankdata(losses))
+        return pearson(rankdata(predicted), rankdata(losses))
 
 
 @dataclass(frozen=True)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from ...explainers.arguments import whole_number
+from ...explainers.arguments import one_of, whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ...explainers.perturbation.superpixels import SegmentationFunction
-from ...summary_format.errors import nearest
-from ...summary_format.problem import Problem
 from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
 from ..core.groups import checked_groups
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves
 from ..core.removal import checked_removal
 
-ORDERS = ("morf", "lerf")
+ORDERS = ("morf", "lerf")  # the most relevant first, or the least
 
 
-def checked_order(order: Any, known: tuple[str, ...] = ORDERS) -> str:
-    """In which order groups are removed: "morf", the most relevant first, or "lerf", the least relevant first.
-
-    Raises:
-        ValueError: if it is not among those that are known.
-    """
-    if not isinstance(order, str) or order not in known:
-        words = "no order {given!r}; {nearest}"
-        raise ValueError(Problem.of("order-unknown", words, given=order, nearest=nearest(str(order), known)))
-    return str(order)
-
-
-class FlippingCurve(Metric):
+class FlippingCurve(CurveMetric):
     """What the metrics share that read such curves.
 
     Args:
@@ -49,6 +32,7 @@ class FlippingCurve(Metric):
         patch_size: side of patches in pixels; by default an eighth of the image's short side.
         segmentation: of superpixels: "slic", "quickshift", "felzenszwalb" or a function, as in ``LIME``.
         segmentation_options: for it, by name.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -57,7 +41,7 @@ class FlippingCurve(Metric):
             there are no such groups, removal, segmentation or options.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are options with defaults, to be given by name
         self,
         num_labels: int,
         activation_fn: Activation,
@@ -69,6 +53,7 @@ class FlippingCurve(Metric):
         patch_size: int | None = None,
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, name)
@@ -76,6 +61,7 @@ class FlippingCurve(Metric):
         self.steps = None if steps is None else whole_number(steps, "steps")
         self._removal = checked_removal(removal, baseline)
         self._groups = checked_groups(groups, patch_size, segmentation, segmentation_options, self.name)
+        self.keeps_curves = yes_or_no(curves, "curves")
 
     @property
     def read_curves(self) -> tuple[Curve, ...]:
@@ -85,28 +71,24 @@ class FlippingCurve(Metric):
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.activation_fn, self.read_curves)
 
-    def curves(self, explanation: Explanation) -> list[tuple[CurvePoints, ...] | None]:
-        """The points of its curves, for each question; None where what is removed has no order."""
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return tuple("lerf" if curve.least_first else "morf" for curve in self.read_curves)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """The answer over the share that is removed; None where what is removed has no order."""
         covering = self.covering(explanation.view.size)
         found = zip(*(explanation.curve(curve, covering) for curve in self.read_curves), strict=True)
         return [None if of_question[0] is None else of_question for of_question in found]
-
-    def score(self, explanation: Explanation) -> Scores:
-        curves = self.curves(explanation)
-        return np.array([np.nan if points is None else self.of_curves(*points) for points in curves], np.float64)
-
-    @abstractmethod
-    def of_curves(self, *curves: CurvePoints) -> float:
-        """The score of a question by its curves."""
 
 
 class PixelFlipping(FlippingCurve):
     """Area over the perturbation curve: how far the label's probability falls on average while the image is removed.
 
     AOPC = 1/(L+1) sum over k = 0..L of f(x) - f(x_k), where x_k lacks the k first pieces in the map's order. Samek et
-    al.: Evaluating the Visualization of What a Deep Neural Network Has Learned (2017), equation 12; pixels one by one
-    are those of Bach et al.: On Pixel-Wise Explanations (2015), section on pixel-flipping. The probability falls
-    between -1 and 1; higher is better with order "morf", lower with "lerf". NaN for a map without order.
+    al.: Evaluating the Visualization of What a Deep Neural Network Has Learned (2017); pixels one by one are those of
+    Bach et al.: On Pixel-Wise Explanations (2015), section on pixel-flipping. The probability falls between -1 and 1;
+    higher is better with order "morf", lower with "lerf". NaN for a map without order.
 
     It does not say whether a low score is the map's fault: images with pixels removed are unlike those that the network
     was trained on, and another ``removal`` may rank maps otherwise; a network that is sure loses more. ``SRG`` is less
@@ -123,6 +105,7 @@ class PixelFlipping(FlippingCurve):
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``.
         order: "morf", the most relevant first, or "lerf", the least relevant first.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -143,6 +126,7 @@ class PixelFlipping(FlippingCurve):
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
         order: str = "morf",
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -155,9 +139,10 @@ class PixelFlipping(FlippingCurve):
             patch_size=patch_size,
             segmentation=segmentation,
             segmentation_options=segmentation_options,
+            curves=curves,
             name=name,
         )
-        self.order = checked_order(order)
+        self.order = one_of(order, ORDERS, "order")
         self.higher_is_better = self.order == "morf"
 
     @property
@@ -165,7 +150,7 @@ class PixelFlipping(FlippingCurve):
         return (Curve(groups=self._groups, removal=self._removal, steps=self.steps, least_first=self.order == "lerf"),)
 
     def of_curves(self, *curves: CurvePoints) -> float:
-        answers = curves[0].answers
+        answers = curves[0].heights
         return float((answers[0] - answers).mean())
 
 
@@ -174,9 +159,8 @@ class SRG(FlippingCurve):
 
     SRG = A(LeRF) - A(MoRF), the areas of ``PixelFlipping``'s curves over the share that is removed, by trapezoids.
     Blücher, Vielhaben, Strodthoff: Decoupling Pixel Flipping and Occlusion Strategy for Consistent XAI Benchmarks
-    (2024), section 4. In -1..1, higher is better; about 0 for a map that is unrelated to the network, and the negative
-    of a map scores exactly the negative. NaN for a map without order. Beside ``PixelFlipping`` in both orders it costs
-    nothing.
+    (2024). In -1..1, higher is better; about 0 for a map that is unrelated to the network, and the negative of a map
+    scores exactly the negative. NaN for a map without order. Beside ``PixelFlipping`` in both orders it costs nothing.
 
     It does not say where an order is right or wrong, nor anything about the map's values: every map that orders pixels
     alike scores alike.
@@ -191,6 +175,7 @@ class SRG(FlippingCurve):
         patch_size: see ``FlippingCurve``.
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -227,6 +212,7 @@ class Selectivity(FlippingCurve):
         baseline: see ``FlippingCurve``.
         removal: see ``FlippingCurve``.
         patch_size: see ``FlippingCurve``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -245,6 +231,7 @@ class Selectivity(FlippingCurve):
         baseline: float = 0.0,
         removal: str = "value",
         patch_size: int | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -255,6 +242,7 @@ class Selectivity(FlippingCurve):
             removal=removal,
             groups="patches",
             patch_size=patch_size,
+            curves=curves,
             name=name,
         )
 
@@ -266,9 +254,9 @@ class IROF(FlippingCurve):
     """Iterative removal of features: the area over the curve while superpixels are removed, the most relevant first.
 
     IROF = 1 - area under f(x_k) / f(x) over the share k / K of the superpixels that is removed, by trapezoids. Rieger,
-    Hansen: IROF: a low resource evaluation metric for explanation methods (2020), section 3. At most 1, below 0 where
-    removing raises the probability; higher is better. NaN where f(x) is 0, or the map's superpixels have no order, such
-    as where an image is one of them.
+    Hansen: IROF: a low resource evaluation metric for explanation methods (2020). At most 1, below 0 where removing
+    raises the probability; higher is better. NaN where f(x) is 0, or the map's superpixels have no order, such as where
+    an image is one of them.
 
     It does not say anything about what lies inside a superpixel, and depends on how images are segmented.
 
@@ -280,6 +268,7 @@ class IROF(FlippingCurve):
         removal: see ``FlippingCurve``; by default the mean, as in the paper.
         segmentation: see ``FlippingCurve``.
         segmentation_options: see ``FlippingCurve``; the paper's are ``{n_segments: 300}``.
+        curves: see ``FlippingCurve``.
         name: see ``Metric``.
 
     Raises:
@@ -297,6 +286,7 @@ class IROF(FlippingCurve):
         removal: str = "mean",
         segmentation: str | SegmentationFunction = "slic",
         segmentation_options: Mapping[str, Any] | None = None,
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -308,9 +298,10 @@ class IROF(FlippingCurve):
             groups="superpixels",
             segmentation=segmentation,
             segmentation_options=segmentation_options,
+            curves=curves,
             name=name,
         )
 
     def of_curves(self, *curves: CurvePoints) -> float:
-        whole = curves[0].answers[0]
+        whole = curves[0].heights[0]
         return 1.0 - curves[0].area / float(whole) if whole else float("nan")

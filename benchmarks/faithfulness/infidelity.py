@@ -13,9 +13,10 @@ from ...explainers.arguments import one_of, positive_number, whole_number, yes_o
 from ...explainers.network import Block
 from ...explainers.network.tensors import Activation, FloatArray
 from ...summary_format.problem import Problem
+from ..core.arithmetic import Numbers
 from ..core.perturbations import ImageOfView, Perturbation, Removed
 from ..core.removal import Removal, checked_removal
-from .correlations import Numbers, _OfCopies
+from .correlations import _OfCopies
 
 PERTURBATIONS = ("gaussian", "square")
 _MADE_TOGETHER = 16  # copies of an image, where their differences are looked at
@@ -93,19 +94,22 @@ class Infidelity(_OfCopies):
     def perturbation(self, size: tuple[int, int]) -> Perturbation:
         return self._copies
 
-    def of_answers(self, map_: FloatArray, image: ImageOfView, falls: Numbers) -> float:
-        predicted = self._predicted(map_.astype(np.float64), image)
+    def predictions(self, maps: FloatArray, image: ImageOfView) -> Numbers:
+        exact = maps.astype(np.float64)
+        parts = [np.stack([(left * map_).sum(axis=(1, 2)) for map_ in exact]) for left in self._left_out(image)]
+        return np.concatenate(parts, axis=1)
+
+    def of_answers(self, predicted: Numbers, falls: Numbers) -> float:
         if self.scaled:
             length = (predicted**2).sum()
             predicted = predicted * ((predicted * falls).sum() / length if length else 0.0)
         return float(((predicted - falls) ** 2).mean())
 
-    def _predicted(self, map_: Numbers, image: ImageOfView) -> Numbers:
-        """(samples,) what the map predicts of each perturbation."""
+    def _left_out(self, image: ImageOfView) -> Iterator[Removed] | Iterator[Numbers]:
+        """What each copy lacks, (N, H, W) at a time: which pixels, where maps hold contributions, else how much."""
         if self._contribution and isinstance(self._copies, SquaresRemoved):
-            masks = self._copies.masks(image)
-            return np.concatenate([(mask * map_).sum(axis=(1, 2)) for mask in masks])
-        return np.concatenate([(moved * map_).sum(axis=(1, 2)) for moved in _differences(self._copies, image)])
+            return self._copies.masks(image)
+        return _differences(self._copies, image)
 
 
 @dataclass(frozen=True)

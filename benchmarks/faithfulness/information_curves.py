@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ...explainers.arguments import yes_or_no
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation
 from ..core.answers import read_by
-from ..core.covered_images import Covering, Curve
+from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves
 from ..core.removal import checked_removal
 from .road import rising_shares
 
@@ -23,7 +24,7 @@ _SHARES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.21, 0.34, 0.5
 _RGB = 3
 
 
-class _InformationCurve(Metric):
+class _InformationCurve(CurveMetric):
     """What ``SIC`` and ``AIC`` share.
 
     Args:
@@ -32,6 +33,7 @@ class _InformationCurve(Metric):
         shares: of the pixels that are revealed, the most salient first, rising, in 0..1; nothing and all are added.
         baseline: value of hidden pixels, as the network takes them, where removal is "value".
         removal: what stands where pixels are hidden: "blur", "value", "mean" or "noisy_linear".
+        curves: whether a run keeps the curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -50,23 +52,32 @@ class _InformationCurve(Metric):
         shares: Sequence[float] = _SHARES,
         baseline: float = 0.0,
         removal: str = "blur",
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, name)
-        self.shares = rising_shares(shares)
+        self.shares, self.keeps_curves = rising_shares(shares), yes_or_no(curves, "curves")
         self._removal = checked_removal(removal, baseline)
         self.read_by = read_by(self.answer, checked_activation(activation_fn), (self.answer,))
 
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.read_by, (self._curve,))
 
-    def score(self, explanation: Explanation) -> Scores:
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return ("information",)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """The highest answer so far over information, from the hidden image, 0, to the whole one, 1."""
         points = explanation.curve(self._curve, self.covering(explanation.view.size))
-        scores = np.full(len(points), np.nan)
-        for question, found in enumerate(points):
-            if found is not None:
-                scores[question] = self._area(_file_sizes(explanation, question, self._curve), found.answers)
-        return scores
+        return [
+            None if one is None else self._over_information(_file_sizes(explanation, place, self._curve), one.heights)
+            for place, one in enumerate(points)
+        ]
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        across, up = curves[0]
+        return float((np.diff(across) * (up[1:] + up[:-1]) / 2.0).sum())
 
     @property
     def _curve(self) -> Curve:
@@ -74,16 +85,17 @@ class _InformationCurve(Metric):
         hidden = sorted({1.0, 0.0, *(1.0 - share for share in self.shares)}, reverse=True)
         return Curve(removal=self._removal, least_first=True, shares=tuple(hidden))
 
-    def _area(self, sizes: npt.NDArray[np.float64], answers: npt.NDArray[np.float64]) -> float:
-        """Under the highest answer so far, over information from the hidden image, 0, to the whole one, 1."""
+    def _over_information(
+        self, sizes: npt.NDArray[np.float64], answers: npt.NDArray[np.float64]
+    ) -> tuple[CurvePoints] | None:
+        """The curve of one question, by the files' sizes; None where it has none."""
         scaled = self.scaled(answers)
         if scaled is None or sizes[-1] == sizes[0]:
-            return float("nan")
+            return None
         information = ((sizes - sizes[0]) / (sizes[-1] - sizes[0])).clip(0.0, 1.0)
         heights = np.maximum.accumulate(scaled)
         order = np.lexsort((heights, information))
-        across, up = information[order], heights[order]
-        return float((np.diff(across) * (up[1:] + up[:-1]) / 2.0).sum())
+        return (CurvePoints(information[order], heights[order]),)
 
     @abstractmethod
     def scaled(self, answers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
@@ -96,8 +108,8 @@ class SIC(_InformationCurve):
     From the blurred image on, pixels are revealed, the most salient first. The information of an image is its size as a
     lossless WebP file; it and the probability are scaled so that the blurred image is 0 and the whole one 1, and the
     curve goes along the highest probability so far. Kapishnikov et al.: XRAI: Better Attributions Through Regions
-    (2019), section 4.2, and Guided Integrated Gradients (2021), section 4. Higher is better. NaN for a map without
-    order, and where the whole image's file is as large as the blurred one's, or its probability is not higher.
+    (2019), and Guided Integrated Gradients (2021). Higher is better. NaN for a map without order, and where the whole
+    image's file is as large as the blurred one's, or its probability is not higher.
 
     The curve of one image is integrated, where the papers take the median curve of many. Blur is Gaussian, as that of
     the other metrics' "blur"; PAIR's saliency interpolates between random pixels. Files may have other sizes with
@@ -112,6 +124,7 @@ class SIC(_InformationCurve):
         shares: of the pixels that are revealed, rising, in 0..1; nothing and all are added.
         baseline: value of hidden pixels, as the network takes them, where removal is "value".
         removal: what stands where pixels are hidden: "blur", "value", "mean" or "noisy_linear".
+        curves: whether a run keeps the curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -132,9 +145,9 @@ class SIC(_InformationCurve):
 class AIC(_InformationCurve):
     """Area under the accuracy information curve: as ``SIC``, with 1 where the label is the likeliest class, else 0.
 
-    Kapishnikov et al.: XRAI: Better Attributions Through Regions (2019), section 4.2. In 0..1, higher is better; 1 for
-    every map where the label is the likeliest class of the blurred image already. NaN for a map without order, where
-    the label is not the likeliest class of the whole image, and where its file is as large as the blurred one's.
+    Kapishnikov et al.: XRAI: Better Attributions Through Regions (2019). In 0..1, higher is better; 1 for every map
+    where the label is the likeliest class of the blurred image already. NaN for a map without order, where the label is
+    not the likeliest class of the whole image, and where its file is as large as the blurred one's.
 
     It does not say anything about labels that the network does not predict, and of one image it knows a single step,
     where the label becomes the likeliest; else as ``SIC``.
@@ -145,6 +158,7 @@ class AIC(_InformationCurve):
         shares: see ``SIC``.
         baseline: see ``SIC``.
         removal: see ``SIC``.
+        curves: see ``SIC``.
         name: see ``Metric``.
 
     Raises:

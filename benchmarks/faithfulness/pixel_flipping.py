@@ -12,10 +12,11 @@ from mindspore import nn
 
 from ...explainers.arguments import whole_number, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
-from ..core.covered_images import CoveredImage, Covering, steps_of
+from ..core.arithmetic import pearson
+from ..core.covered_images import CoveredImage, Covering, CurvePoints, steps_of
 from ..core.explanation import Explanation
 from ..core.family import MetricFamily
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves, Metric, Scores
 from ..core.removal import checked_removal
 
 
@@ -58,7 +59,7 @@ class _Perturbing(Metric):
         return Covering(tuple(CoveredImage(*span, self._removal) for span in spans), self.activation_fn)
 
 
-class _CurveAUC(_Perturbing):
+class _CurveAUC(CurveMetric, _Perturbing):
     """A curve of the label's probability over the fraction of pixels taken, most salient first, and its area.
 
     Args:
@@ -70,6 +71,7 @@ class _CurveAUC(_Perturbing):
             network's confidence; NaN where that probability is 0.
         name: see ``Metric``.
         removal: see above.
+        curves: whether a run keeps the curves beside the scores; see ``CurveMetric``.
     """
 
     uncovers: ClassVar[bool]
@@ -83,25 +85,29 @@ class _CurveAUC(_Perturbing):
         normalized: bool = False,
         name: str | None = None,
         removal: str = "value",
+        curves: bool = False,
     ) -> None:
         super().__init__(num_labels, activation_fn, steps, baseline, name, removal)
-        self.normalized = yes_or_no(normalized, "normalized")
+        self.normalized, self.keeps_curves = yes_or_no(normalized, "normalized"), yes_or_no(curves, "curves")
 
-    def areas(self, explanation: Explanation) -> Scores:
-        """Area (Q,) under each question's curve, by trapezoids; NaN for a map without order."""
-        fractions, curves = self.curves(explanation)
-        summed: Scores = ((curves[:, 1:] + curves[:, :-1]) / 2.0 * np.diff(fractions)).sum(axis=1)
-        return summed
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return ("insertion" if self.uncovers else "deletion",)
 
-    def curves(self, explanation: Explanation) -> tuple[Scores, Scores]:
-        """The fractions of pixels taken (steps + 1,) and the probability at each, (Q, steps + 1)."""
+    def curves(self, explanation: Explanation) -> Curves:
+        """The probability (steps + 1,) over the fraction of pixels taken, from 0 to 1."""
         size = explanation.view.size
-        curves = explanation.probabilities(self.covering(size))
+        heights = explanation.probabilities(self.covering(size))
         if self.normalized:
-            whole = curves[:, -1:] if self.uncovers else curves[:, :1]
-            curves = np.divide(curves, whole, out=np.full_like(curves, np.nan), where=whole != 0)
+            whole = heights[:, -1:] if self.uncovers else heights[:, :1]
+            heights = np.divide(heights, whole, out=np.full_like(heights, np.nan), where=whole != 0)
         edges = np.array(self._edges(size))
-        return edges / edges[-1], curves
+        found = zip(heights, explanation.rankable.tolist(), strict=True)
+        return [(CurvePoints(edges / edges[-1], mine),) if ordered else None for mine, ordered in found]
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        across, heights = curves[0]
+        return float(((heights[1:] + heights[:-1]) / 2.0 * np.diff(across)).sum())
 
     def covering(self, size: tuple[int, int]) -> Covering:
         edges = self._edges(size)
@@ -111,31 +117,28 @@ class _CurveAUC(_Perturbing):
 class InsertionAUC(_CurveAUC):
     """Area under the label's probability while the image is uncovered, most salient pixels first; in 0..1.
 
-    Petsiuk, Das, Saenko: RISE (2018), section 4.1. The curve runs over the fraction of uncovered pixels from 0 to 1,
-    both ends included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
+    Petsiuk, Das, Saenko: RISE (2018). The curve runs over the fraction of uncovered pixels from 0 to 1, both ends
+    included, and its area is the trapezoids'. A constant map, or one that is not finite, is scored NaN.
 
     Args and errors: ``steps``, ``baseline``, ``removal`` and ``activation_fn`` as in ``NaiveFaithfulness``;
     ``normalized`` divides the curve by the probability of the whole image, since the bare area also measures the
-    network's confidence; the area may then exceed 1.
+    network's confidence; the area may then exceed 1. With ``curves`` a run keeps the curves beside the scores.
     """
 
     uncovers = True
-
-    def score(self, explanation: Explanation) -> Scores:
-        return self.areas(explanation)
 
 
 class DeletionAUC(_CurveAUC):
     """1 minus the area under the label's probability while the image is covered, most salient pixels first; in 0..1.
 
-    Petsiuk, Das, Saenko: RISE (2018), section 4.1, turned so that higher is better. Otherwise as ``InsertionAUC``;
-    ``normalized`` it may fall below 0.
+    Petsiuk, Das, Saenko: RISE (2018), turned so that higher is better. Otherwise as ``InsertionAUC``; ``normalized`` it
+    may fall below 0.
     """
 
     uncovers = False
 
-    def score(self, explanation: Explanation) -> Scores:
-        return 1.0 - self.areas(explanation)
+    def of_curves(self, *curves: CurvePoints) -> float:
+        return 1.0 - super().of_curves(*curves)
 
 
 class NaiveFaithfulness(_Perturbing):
@@ -143,8 +146,8 @@ class NaiveFaithfulness(_Perturbing):
 
     Pixels fall into ``steps`` disjoint groups, the most salient first, of equal size up to one pixel. Each group alone
     is covered; r is Pearson's correlation, over the groups, of the mean saliency and the drop in the label's
-    probability. Compare Alvarez-Melis, Jaakkola: Towards Robust Interpretability (2018), section 4.2. A constant map,
-    one that is not finite, or drops that are all equal are scored NaN.
+    probability. Compare Alvarez-Melis, Jaakkola: Towards Robust Interpretability with Self-Explaining Neural Networks
+    (2018). A constant map, one that is not finite, or drops that are all equal are scored NaN.
     """
 
     def score(self, explanation: Explanation) -> Scores:
@@ -161,14 +164,6 @@ class NaiveFaithfulness(_Perturbing):
     def covering(self, size: tuple[int, int]) -> Covering:
         edges = self._edges(size)
         return self._covering([(0, 0), *pairwise(edges)])
-
-
-def pearson(first: Scores, second: Scores) -> float:
-    """Pearson's correlation of two rows of numbers; NaN if one of them is constant."""
-    if not (np.ptp(first) and np.ptp(second)):
-        return float("nan")
-    first, second = first - first.mean(), second - second.mean()
-    return float(np.clip((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()), -1.0, 1.0))
 
 
 class Faithfulness(MetricFamily):

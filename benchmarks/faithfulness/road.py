@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
-from ...explainers.arguments import share
+from ...explainers.arguments import one_of, share, yes_or_no
 from ...explainers.network.tensors import Activation, checked_activation
 from ...summary_format.problem import Problem
 from ..core.answers import read_by
-from ..core.covered_images import Covering, Curve
+from ..core.covered_images import Covering, Curve, CurvePoints
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
+from ..core.metric import CurveMetric, Curves
 from ..core.removal import NOISY_LINEAR
-from .flipping_curves import ORDERS, checked_order
+from .flipping_curves import ORDERS
 
 COMBINED = "combined"
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
 
 
-class ROAD(Metric):
+class ROAD(CurveMetric):
     """Mean probability of the label over images of which shares of the pixels are imputed, the most relevant first.
 
-    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022), section 4: removed
-    pixels become weighted means of their neighbours (direct ones weigh 1/6, diagonal ones 1/12; the linear equations of
-    all of them are solved together), with Gaussian noise of deviation 0.01 added, so that the network cannot see the
-    removed region's shape. The noise is drawn once for each pixel and channel of an image.
+    Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods (2022): removed pixels become
+    weighted means of their neighbours (direct ones weigh 1/6, diagonal ones 1/12; the linear equations of all of them
+    are solved together), with Gaussian noise of deviation 0.01 added, so that the network cannot see the removed
+    region's shape. The noise is drawn once for each pixel and channel of an image.
 
     In 0..1. Lower is better with order "morf", higher with "lerf"; "combined" is (LeRF - MoRF) / 2, in -0.5..0.5, of
     which higher is better and which a map's negative turns around. With answer "accuracy" it is the share of the images
@@ -43,6 +41,7 @@ class ROAD(Metric):
         shares: of the pixels that are removed, rising, in 0..1; by default 0.1, 0.2, ... 0.9.
         order: "morf", "lerf" or "combined".
         answer: "probability" of the label, or "accuracy".
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
         name: see ``Metric``.
 
     Raises:
@@ -59,23 +58,31 @@ class ROAD(Metric):
         shares: Sequence[float] = _TENTHS,
         order: str = "morf",
         answer: str = "probability",
+        curves: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(num_labels, name)
-        self.shares = rising_shares(shares)
-        self.order = checked_order(order, (*ORDERS, COMBINED))
+        self.shares, self.keeps_curves = rising_shares(shares), yes_or_no(curves, "curves")
+        self.order = one_of(order, (*ORDERS, COMBINED), "order")
         self.higher_is_better = self.order != "morf"
         self.read_by = read_by(answer, checked_activation(activation_fn), ("probability", "accuracy"))
 
     def covering(self, size: tuple[int, int]) -> Covering:
         return Covering((), self.read_by, tuple(self._curve(order) for order in self._orders))
 
-    def score(self, explanation: Explanation) -> Scores:
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return self._orders
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """The answer over the share of the pixels that is imputed, in each order."""
         covering = self.covering(explanation.view.size)
-        means = {order: self._means(explanation, covering, order) for order in self._orders}
-        if self.order == COMBINED:
-            return (means["lerf"] - means["morf"]) / 2.0
-        return means[self.order]
+        found = zip(*(explanation.curve(self._curve(order), covering) for order in self._orders), strict=True)
+        return [None if of_question[0] is None else of_question for of_question in found]
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        means = {order: float(curve.heights.mean()) for order, curve in zip(self._orders, curves, strict=True)}
+        return (means["lerf"] - means["morf"]) / 2.0 if self.order == COMBINED else means[self.order]
 
     @property
     def _orders(self) -> tuple[str, ...]:
@@ -83,10 +90,6 @@ class ROAD(Metric):
 
     def _curve(self, order: str) -> Curve:
         return Curve(removal=NOISY_LINEAR, least_first=order == "lerf", shares=self.shares)
-
-    def _means(self, explanation: Explanation, covering: Covering, order: str) -> Scores:
-        points = explanation.curve(self._curve(order), covering)
-        return np.array([np.nan if one is None else one.answers.mean() for one in points], np.float64)
 
 
 def rising_shares(shares: Sequence[float]) -> tuple[float, ...]:

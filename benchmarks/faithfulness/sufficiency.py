@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ...explainers.arguments import positive_number
 from ...explainers.core.view import View
 from ...explainers.network.tensors import FloatArray
+from ..core.arithmetic import lengths, quotient
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
-from ..core.noisy_images import Noise, NoisyImages, maps_of_copies
+from ..core.metric import Scores
+from ..recomputation.noisy_images import Noise
+from ..recomputation.noisy_questions import NoisyQuestions
+from ..recomputation.recomputing_metric import RecomputingMetric
 
 
-class Sufficiency(Metric):
+class Sufficiency(RecomputingMetric):
     """Of the noisy copies of an image whose maps are like its own, the share that gets the same prediction; in 0..1.
 
     P(f(x') = f(x) | |s(x') - s(x)| <= threshold |s(x)|), f being the likeliest class and s the map of the question's
@@ -56,62 +56,15 @@ class Sufficiency(Metric):
         super().__init__(num_labels, name)
         self._noise, self.threshold = Noise.checked(samples, radius), positive_number(threshold, "threshold")
         self.samples, self.radius = self._noise.samples, self._noise.radius
-        self.map_recomputations = self.samples
+        self.map_recomputations, self.recomputed_together = self.samples, self._noise
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
-        mine = (id(self), explanation.explainer.name)
-        if mine not in explanation.memory:
-            for name, found in self._of_peers(explanation).items():
-                explanation.memory[id(self), name] = found
-        found = explanation.memory.pop(mine)
-        if isinstance(found, ValueError):
-            raise found
-        return np.where(explanation.rankable, found, np.nan)
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        noisy = NoisyQuestions(explanation, self._noise)
+        apart, own, same = noisy.maps().distance, lengths(explanation.maps)[:, None], noisy.same_class()
+        like = (apart <= self.threshold * own) & np.isfinite(own)
+        shares = quotient((like & same).sum(axis=1), like.sum(axis=1))
+        return np.where(explanation.rankable, shares, np.nan)
 
     def noise(self, view: View, row: int, draw: int, attempt: int = 0) -> FloatArray:
         """The noise (C, H, W) that an image gets."""
         return self._noise.drawn(view, row, draw, attempt)
-
-    def _of_peers(self, explanation: Explanation) -> dict[str, Any]:
-        """The scores (Q,) of all explainers that share their passes, or why they refuse noisy images."""
-        near, view = self._noisy(explanation), explanation.view
-        same = near.logits.argmax(axis=1) == view.logits[near.copies[:, 0]].argmax(axis=1)
-        refused: dict[str, ValueError] = {}
-        alike = {peer.explainer.name: np.zeros((2, len(view.rows))) for peer in explanation.peers}
-        for places, copies, maps in maps_of_copies(explanation.peers, near, refused):
-            for peer in explanation.peers:
-                if (name := peer.explainer.name) in maps:
-                    like = self._like(maps[name], peer.maps[places])
-                    np.add.at(alike[name][0], places, like & same[copies])
-                    np.add.at(alike[name][1], places, like)
-        with np.errstate(invalid="ignore"):
-            return {name: refused.get(name, right / all_) for name, (right, all_) in alike.items()}
-
-    def _noisy(self, explanation: Explanation) -> NoisyImages:
-        """The copies of a part's images; what is said of them serves all explainers."""
-        view, rows = explanation.view, np.unique(explanation.view.rows)
-        copies = np.array([(row, draw) for row in rows for draw in range(self.samples)])
-        memory = (explanation.whole or explanation).memory
-        known = memory.setdefault((id(self), "logits of noisy images"), {})
-
-        def logits() -> FloatArray:
-            return np.concatenate([known[row] for row in rows.tolist()])
-
-        near = NoisyImages(self._noise, view, copies=copies, logits=logits)
-        lacking = [copy for copy, (row, _) in enumerate(copies.tolist()) if row not in known]
-        if lacking:
-            explanation.count_passes("noise", len(lacking))
-            said = view.network.pooled_logits((near.image(copy) for copy in lacking), "noise")
-            new_rows = copies[lacking[:: self.samples], 0].tolist()
-            known.update(zip(new_rows, said.reshape(len(new_rows), self.samples, -1), strict=True))
-        return near
-
-    def _like(self, maps: FloatArray, own: FloatArray) -> npt.NDArray[np.bool_]:
-        """(Q,) which maps (Q, H, W) are like those of the images themselves."""
-        with np.errstate(invalid="ignore"):  # of maps that are not finite, none of which is like another
-            moved = maps.astype(np.float64) - own
-        apart, length = (np.sqrt((of**2).reshape(len(of), -1).sum(axis=1)) for of in (moved, own.astype(np.float64)))
-        like: npt.NDArray[np.bool_] = (apart <= self.threshold * length) & np.isfinite(length)
-        return like

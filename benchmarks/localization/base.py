@@ -11,7 +11,13 @@ from ..core.explanation import Explanation, Masks
 from ..core.metric import Metric, Scores
 
 
-class LocalizationMetric(Metric):
+class PlaceMetric(Metric):
+    """A metric that is given maps and where their labels are, and asks no network."""
+
+    needs_boxes, needs_network = True, False
+
+
+class LocalizationMetric(PlaceMetric):
     """Scores maps by where their label is; makes no pass.
 
     NaN for a constant map, one that is not finite, or a label whose place is unknown or empty.
@@ -19,8 +25,6 @@ class LocalizationMetric(Metric):
     Args:
         name: see ``Metric``.
     """
-
-    needs_boxes = True
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -59,12 +63,6 @@ def required(masks: Masks | None, metric: Metric) -> Masks:
     if masks is None:
         raise ValueError(f"{metric.name} needs the places of the labels: a dataset column of boxes or masks, or a mask")
     return masks
-
-
-def quotient(values: Scores, by: Scores) -> Scores:
-    """Values (Q,) divided by others, NaN where those are not above 0."""
-    found: Scores = np.divide(values, by, out=np.full(len(values), np.nan), where=by > 0)
-    return found
 
 
 def share_of_top(values: Scores, inside: Masks, counts: npt.NDArray[np.intp]) -> Scores:

@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...explainers.arguments import real_number
+from ..core.arithmetic import quotient
 from ..core.explanation import Explanation, Masks
 from ..core.family import MetricFamily
-from ..core.metric import Metric, Scores
-from .base import LocalizationMetric, quotient, required
+from ..core.metric import Scores
+from .base import LocalizationMetric, PlaceMetric, required
 
 
-class PointingGame(Metric):
+class PointingGame(PlaceMetric):
     """1 where some pixel close to the map's maximum lies in a box, or the mask, of the label, else 0.
 
-    Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016), section 4.2. Of several maxima one is drawn
-    from the sample's generator. NaN for a constant map, one that is not finite, or a label without a place. On images
-    that are hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the
-    maximum's own pixel. Each score is 0 or 1, so few questions part maps badly.
+    Zhang et al.: Top-down Neural Attention by Excitation Backprop (2016). Of several maxima one is drawn from the
+    sample's generator. NaN for a constant map, one that is not finite, or a label without a place. On images that are
+    hardly larger than the tolerance every map hits: set it smaller there, or below 1 for a hit of the maximum's own
+    pixel. Each score is 0 or 1, so few questions part maps badly.
 
     Args:
         num_labels: how many classes the network has; any number will do, and a run compares it with its class names.
@@ -30,8 +31,6 @@ class PointingGame(Metric):
     Raises:
         ValueError: if num_labels is below 1 or the tolerance is not above 0.
     """
-
-    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, tolerance: float = 15, name: str | None = None) -> None:
         super().__init__(num_labels, name)
@@ -49,7 +48,7 @@ class PointingGame(Metric):
         return scores
 
 
-class IoSR(Metric):
+class IoSR(PlaceMetric):
     """Intersection over salient region: the share of the salient pixels that lie where the label is, in 0..1.
 
     A pixel is salient where the map exceeds ``threshold`` times its maximum. NaN for a constant map, one that is not
@@ -63,8 +62,6 @@ class IoSR(Metric):
     Raises:
         ValueError: if num_labels is below 1 or the threshold lies outside.
     """
-
-    needs_boxes, needs_network = True, False
 
     def __init__(self, num_labels: int | None = None, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(num_labels, name)
@@ -84,9 +81,9 @@ class IoU(LocalizationMetric):
 
     ``|salient and inside| / |salient or inside|``, a pixel being salient where the map exceeds ``threshold`` times its
     maximum. Jaccard's index, with the threshold of Zhou et al.: Learning Deep Features for Discriminative Localization
-    (2016), section 3.2, who draw a box around what exceeds 20 % of the maximum. 1 where the salient pixels are those
-    inside, 0 where none is. Scaling a map changes nothing; the threshold changes much, so only scores of the same one
-    compare. NaN for a map without a value above 0, a constant or infinite one, or a label whose place is unknown.
+    (2016), who draw a box around what exceeds 20 % of the maximum. 1 where the salient pixels are those inside, 0 where
+    none is. Scaling a map changes nothing; the threshold changes much, so only scores of the same one compare. NaN for
+    a map without a value above 0, a constant or infinite one, or a label whose place is unknown.
 
     What it does not say: whether the network looks at the object; a map that shows rightly that one corner of it is
     enough for the network scores low, as does a fine-grained one with gaps. A right map with few pixels far above all

@@ -12,71 +12,78 @@ import numpy.typing as npt
 from mindspore import Tensor
 
 from ...explainers.core.resize import resized
+from ...explainers.core.sample_pool import SamplePool
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format.problem import Problem
+from ..core.arithmetic import quotient
 from ..core.explanation import Explanation, Masks
-from ..core.map_passes import count_map_passes
-from ..core.metric import Metric, Scores
-from .base import flat, quotient
+from ..core.metric import Scores
+from ..recomputation.map_passes import count_map_passes
+from ..recomputation.recomputing_metric import RecomputingMetric
+from .base import flat
 
 
-class Focus(Metric):
+class Focus(RecomputingMetric):
     """The share of positive relevance that lies on the images of the label, in mosaics of four; in 0..1.
 
     Arias-Duart et al.: Focus! Rating XAI Methods and Finding Biases (2022). A mosaic of two images that have the label
     and two that have not is explained for the label: ``sum of max(map, 0) on the first two / sum of max(map, 0)``.
     Higher is better: 1 where all relevance lies on them, 0 where none does, 0.5 for a map that knows nothing. The
-    question's own image is one of the two; the other three come from ``partners``, and which they are, and in which
-    quarters each lies, is drawn from the sample's generator for the label, so it depends on seed, sample id, label and
-    partners alone. Each image is brought to a quarter of the image's size, bilinearly, so that the network gets images
-    of the size that it takes; the paper puts them side by side as they are. Needs no boxes or masks. Costs a map of
-    another image for each question, which explainers share, and a pass of the mosaics. Scaling a map changes nothing.
-    NaN where partners have no other image of the label or not two without it, or a map has no value above 0 or is not
-    finite.
+    question's own image is one of the two; the other three come from ``partners``, by default the first samples of the
+    run's dataset, and which they are, and in which quarters each lies, is drawn from the sample's generator for the
+    label, so it depends on seed, sample id, label and partners alone. Each image is brought to a quarter of the image's
+    size, bilinearly, so that the network gets images of the size that it takes; the paper puts them side by side as
+    they are. Needs no boxes or masks. Costs a map of another image for each question, which explainers share, and a
+    pass of the mosaics. Scaling a map changes nothing. NaN where partners have no other image of the label or not two
+    without it, or a map has no value above 0 or is not finite.
 
     What it does not say: where in an image the label is; and a network that does not recognise its classes at half of
     their size, or mistakes the partners, scores low with whatever method. A planted network that looks at fixed places
     is one of these, so planted networks say nothing of it.
 
     Args:
-        partners: images (M, C, h, w) as the network takes them, of any size, and their labels (M,) or (M, K), negative
-            ones padding. In a config the path of an HDF5 or npz file of ``images`` and ``labels``.
+        partners: "pool" for the first 20 samples of the run's dataset with their true labels, or {"pool": K} for the
+            first K (see ``SamplePool``): as many as have another image of most labels. Else images (M, C, h, w) as the
+            network takes them, of any size, and their labels (M,) or (M, K), negative ones padding; in a config the
+            path of an HDF5 or npz file of ``images`` and ``labels``.
         name: see ``Metric``.
 
     Raises:
-        TypeError: if partners are not a pair.
+        TypeError: if partners are neither a pool nor a pair.
         ValueError: if the pair does not fit together, or holds something else than finite images and whole numbers.
+            Later, if partners are a pool and there is no dataset, as in a direct call.
     """
 
     map_recomputations = 1
 
-    def __init__(self, partners: tuple[Any, Any], name: str | None = None) -> None:
+    def __init__(self, partners: Any = "pool", name: str | None = None) -> None:
         super().__init__(name=name)
-        self.gallery = Partners.of(partners)
+        self.partners = SamplePool.of(partners) or partners
+        self.gallery = None if isinstance(self.partners, SamplePool) else Partners.of(partners)
 
     def check_images(self, shape: tuple[int, ...]) -> None:
-        channels = self.gallery.images.shape[1]
+        channels = shape[0] if self.gallery is None else self.gallery.images.shape[1]
         if channels != shape[0]:
-            words = "{metric} has partners of {given:plural channel}, the images have {wanted}"
-            raise ValueError(Problem.of("partners-channels", words, metric=self.name, given=channels, wanted=shape[0]))
+            words = "partners have {given:plural channel}, the images have {wanted}"
+            raise ValueError(Problem.of("partners-channels", words, given=channels, wanted=shape[0]))
 
-    def score(self, explanation: Explanation) -> Scores:
-        memory, mine = explanation.memory, (id(self), explanation.explainer.name)
-        if mine not in memory:
-            if (id(self), "mosaics") not in memory:
-                memory[id(self), "mosaics"] = self._mosaics(explanation)
-            mosaics = memory[id(self), "mosaics"]
-            memory.update({(id(self), name): found for name, found in _focus(explanation.peers, mosaics).items()})
-        found: Scores | ValueError = memory.pop(mine)
-        if isinstance(found, ValueError):
-            raise found
-        return found
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        return explanation.of_peers(self, self._of_explanations)
+
+    def _of_explanations(self, explanations: Sequence[Explanation]) -> dict[str, Scores | ValueError]:
+        memory, key = explanations[0].memory, ("mosaics", self)
+        if key not in memory:
+            memory[key] = self._mosaics(explanations[0])
+        return _focus(explanations, memory[key])
 
     def _mosaics(self, explanation: Explanation) -> Mosaics:
-        view = explanation.view
-        drawn = [self.gallery.mosaic(view, question) for question in range(len(view.rows))]
+        view, gallery = explanation.view, self.gallery
+        if gallery is None:
+            pooled = view.pooled(self.partners)
+            gallery = Partners.of((pooled.images, pooled.truth))
+        drawn = [gallery.mosaic(view, question) for question in range(len(view.rows))]
         asked = np.array([place for place, one in enumerate(drawn) if one is not None], np.int64)
         images = np.array([one[0] for one in drawn if one is not None], np.float32)
         wanted = np.array([one[1] for one in drawn if one is not None], bool)
@@ -110,7 +117,7 @@ class Partners:
             ValueError: if the pair does not fit together.
         """
         if not isinstance(given, (tuple, list)) or len(given) != 2:
-            words = "partners must be a pair (images, labels), got {kind}"
+            words = "partners must be a pair (images, labels), 'pool' or a mapping from it to a number, got {kind}"
             raise TypeError(Problem.of("partners-no-pair", words, kind=type(given).__name__))
         images, labels = (one.asnumpy() if isinstance(one, Tensor) else np.asarray(one) for one in given)
         fit = images.ndim == 4 and labels.ndim in (1, 2) and len(images) == len(labels)

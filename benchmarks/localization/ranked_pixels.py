@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ...explainers.arguments import whole_number, yes_or_no
+from ..core.arithmetic import quotient
 from ..core.explanation import Masks
 from ..core.metric import Scores
 from .base import LocalizationMetric, share_of_top
@@ -72,10 +73,10 @@ class AUC(LocalizationMetric):
 
     The chance that a pixel inside is more salient than one outside, equal ones counting half: ``(sum of the ranks
     inside - m (m + 1) / 2) / (m (n - m))`` of m pixels inside of n, equal values sharing their mean rank. Fawcett: An
-    Introduction to ROC Analysis (2006), section 7. 1 where every pixel inside is more salient than every one outside, 0
-    where none is, 0.5 for a map that knows nothing, however large the label is. Only the order of the pixels counts;
-    the map with its sign turned gets 1 minus the score. NaN for a constant or infinite map, or a label whose place is
-    unknown or the whole image.
+    Introduction to ROC Analysis (2006). 1 where every pixel inside is more salient than every one outside, 0 where none
+    is, 0.5 for a map that knows nothing, however large the label is. Only the order of the pixels counts; the map with
+    its sign turned gets 1 minus the score. NaN for a constant or infinite map, or a label whose place is unknown or the
+    whole image.
 
     What it does not say: whether the network looks at the object; and since all pixels weigh alike, a few wrong ones
     that are far more salient than all others cost next to nothing.
@@ -88,5 +89,4 @@ class AUC(LocalizationMetric):
         ranks, within = rankdata(values, axis=1), inside.sum(axis=1).astype(np.float64)
         above = (ranks * inside).sum(axis=1) - within * (within + 1) / 2
         pairs = within * (values.shape[1] - within)
-        found: Scores = np.divide(above, pairs, out=np.full(len(values), np.nan), where=pairs > 0)
-        return found
+        return quotient(above, pairs)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from ...explainers.arguments import share, yes_or_no
+from ..core.arithmetic import quotient
 from ..core.explanation import Masks
 from ..core.metric import Scores
-from .base import LocalizationMetric, quotient
+from .base import LocalizationMetric
 
 
 class RelevanceMass(LocalizationMetric):
     """The share of a map's positive relevance that lies where the label is, in 0..1; higher is better.
 
     ``sum of max(map, 0) inside / sum of max(map, 0)``. Relevance mass accuracy of Arras, Osman, Samek: CLEVR-XAI
-    (2022); with boxes it is the energy-based pointing game of Wang et al.: Score-CAM (2020), section 4.3, and
-    ``EnergyPointingGame`` is another name of it. 1 where all of it lies inside, 0 where none does; a map that knows
-    nothing gets about the share of the image that the label takes up. Scaling a map changes nothing. Values below 0,
-    which speak against the label, count as 0. NaN for a map without a value above 0, a constant or infinite one, or a
-    label whose place is unknown.
+    (2022); with boxes it is the energy-based pointing game of Wang et al.: Score-CAM (2020), and ``EnergyPointingGame``
+    is another name of it. 1 where all of it lies inside, 0 where none does; a map that knows nothing gets about the
+    share of the image that the label takes up. Scaling a map changes nothing. Values below 0, which speak against the
+    label, count as 0. NaN for a map without a value above 0, a constant or infinite one, or a label whose place is
+    unknown.
 
     What it does not say: whether the network looks at the object, since one that looks at the background is explained
     rightly by a map of the background; nor whether all of the object is found: one pixel inside is enough for 1.

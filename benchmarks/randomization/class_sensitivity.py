@@ -15,18 +15,17 @@ from ...explainers.core.measured_size import PassSize
 from ...explainers.core.view import View
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray, IntArray
+from ..core.arithmetic import pearson
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores, shaped
-from ..faithfulness.pixel_flipping import pearson
 
 
 class ClassSensitivity(Metric):
     """(1 - r) / 2, r being the correlation of an image's maps for its most and its least likely class; in 0..1.
 
-    A map that looks the same whatever class it is asked about says nothing about the class. Of classes that are
-    equally likely the first counts. A score is the image's, whatever labels are asked about; NaN where a map is
-    constant or not finite, or there is one class alone. Compare Li et al.: Quantitative Evaluations on Saliency
-    Methods (2020), section 3.4.
+    A map that looks the same whatever class it is asked about says nothing about the class. Of classes that are equally
+    likely the first counts. A score is the image's, whatever labels are asked about; NaN where a map is constant or not
+    finite, or there is one class alone. Compare Li et al.: Quantitative Evaluations on Saliency Methods (2020).
 
     Args:
         num_labels: taken so that it is constructed as other metrics are; any number of classes will do.

@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from ...explainers.arguments import one_of, whole_number
+from ...explainers.arguments import one_of, whole_number, yes_or_no
 from ...explainers.core.explainer import Explainer
 from ...explainers.core.measured_size import PassSize
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Output
 from ...explainers.network.tensors import FloatArray
 from ...explainers.network.variants.random_weights import check_weights
+from ..core.arithmetic import quotient
+from ..core.covered_images import CurvePoints
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
-from ..core.noisy_images import Noise
+from ..core.metric import CurveMetric, Curves, Scores
+from ..recomputation.noisy_images import Noise
+from ..recomputation.recomputing_metric import RecomputingMetric
 from .random_weight_maps import ORDERS, Randomization, by_steps
-from .similarity import SIMILARITIES, checked_similarity, similarities
+from .similarity import SIMILARITIES, similarities
 
 
-class _RandomWeights(Metric):
+class _RandomWeights(RecomputingMetric):
     """A metric of what maps become under random weights."""
 
     randomization: Randomization
@@ -38,39 +41,51 @@ class _RandomWeights(Metric):
         Raises:
             ValueError: if the explainer refuses the network with other weights.
         """
-        mine = (id(self), explanation.explainer.name)
-        if mine not in explanation.memory:
-            for name, found in self.randomization.measured(explanation, self.measure).items():
-                explanation.memory[id(self), name] = found
-        measured = explanation.memory.pop(mine)
-        if isinstance(measured, ValueError):
-            raise measured
-        found_here: Scores = measured
-        return found_here
+        return explanation.of_peers(self, lambda peers: self.randomization.measured(peers, self.measure))
 
     @abstractmethod
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         """(Q,) of maps (Q, H, W) of the network as it is, and with random weights."""
 
 
-class _OfLayers(_RandomWeights):
+class _OfLayers(_RandomWeights, CurveMetric):
     """The mean similarity of maps over steps of random layers."""
 
     higher_is_better = False
 
     def __init__(
-        self, order: str, similarity: str, layers: int | None, smoothing: Noise | None, name: str | None
+        self,
+        order: str,
+        similarity: str,
+        layers: int | None,
+        smoothing: Noise | None,
+        name: str | None,
+        *,
+        curves: bool,
     ) -> None:
         super().__init__(name=name)
-        self.similarity, self.order = checked_similarity(similarity), one_of(order, ORDERS, "order")
+        self.keeps_curves = yes_or_no(curves, "curves")
+        self.similarity, self.order = one_of(similarity, SIMILARITIES, "similarity"), one_of(order, ORDERS, "order")
         self.layers = None if layers is None else whole_number(layers, "layers")
         self.randomization = Randomization(self.order, self.layers, smoothing)
 
-    def score(self, explanation: Explanation) -> Scores:
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return ("similarity",)
+
+    def curves(self, explanation: Explanation) -> Curves:
+        """How alike a map stays in each step, over the share of the steps up to that one."""
         if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
-        means: Scores = self.measured(explanation).mean(axis=0)
-        return means
+            return [None] * len(explanation.maps)
+        found = self.measured(explanation)
+        across = np.arange(1, len(found) + 1) / len(found)
+        return [(CurvePoints(across, of_question),) for of_question in found.T]
+
+    def of_curves(self, *curves: CurvePoints) -> float:
+        return float(curves[0].heights.mean())
+
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        return self.scores_of(self.curves(explanation))
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         return similarities(SIMILARITIES[self.similarity], before, after)
@@ -113,12 +128,12 @@ class _OfLayers(_RandomWeights):
 class ModelParameterRandomization(_OfLayers):
     """Mean similarity of a map to those under random weights, layer after layer; in -1..1, lower is better.
 
-    Adebayo et al.: Sanity Checks for Saliency Maps (2018), section 3: a map that stays as it is where weights become
-    random does not depend on what the network has learned. ``order`` "top_down" makes layers random from the last to
-    the first, those of earlier steps staying so (cascading), "bottom_up" from the first, "independent" one at a time.
-    The score is the mean over the steps of Spearman's rank correlation of the pixels, or of the structural similarity
-    (SSIM) of maps brought to 0..1; ``by_layer`` gives each. Maps that have nothing in common have about 0, a map that
-    ignores the weights has 1, the worst.
+    Adebayo et al.: Sanity Checks for Saliency Maps (2018): a map that stays as it is where weights become random does
+    not depend on what the network has learned. ``order`` "top_down" makes layers random from the last to the first,
+    those of earlier steps staying so (cascading), "bottom_up" from the first, "independent" one at a time. The score is
+    the mean over the steps of Spearman's rank correlation of the pixels, or of the structural similarity (SSIM) of maps
+    brought to 0..1; ``by_layer`` gives each. Maps that have nothing in common have about 0, a map that ignores the
+    weights has 1, the worst.
 
     Weights are drawn around 0, as wide as those learned, biases and scales like their own mean and deviation; what
     batch norm has measured stays. They are keyed by the run's seed and the layer, the same for all samples. Layers are
@@ -134,6 +149,7 @@ class ModelParameterRandomization(_OfLayers):
         similarity: "spearman" or "ssim".
         layers: steps at most, spread evenly over the layers, the last one among them; all by default.
         name: see ``Metric``.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
 
     Raises:
         ValueError: if there is no such order or similarity, or layers is below 1.
@@ -145,8 +161,9 @@ class ModelParameterRandomization(_OfLayers):
         similarity: str = "spearman",
         layers: int | None = None,
         name: str | None = None,
+        curves: bool = False,
     ) -> None:
-        super().__init__(order, similarity, layers, None, name)
+        super().__init__(order, similarity, layers, None, name, curves=curves)
 
 
 class SmoothMPRT(_OfLayers):
@@ -164,6 +181,7 @@ class SmoothMPRT(_OfLayers):
         similarity: "spearman" or "ssim".
         layers: steps at most, spread evenly over the layers, the last one among them; all by default.
         name: see ``Metric``.
+        curves: whether a run keeps its curves beside the scores; see ``CurveMetric``.
 
     Raises:
         ValueError: if there is no such order or similarity, samples or layers is below 1, or radius not above 0.
@@ -177,9 +195,10 @@ class SmoothMPRT(_OfLayers):
         similarity: str = "spearman",
         layers: int | None = None,
         name: str | None = None,
+        curves: bool = False,
     ) -> None:
         noise = Noise.checked(samples, radius)
-        super().__init__(order, similarity, layers, noise, name)
+        super().__init__(order, similarity, layers, noise, name, curves=curves)
         self.samples, self.radius = noise.samples, noise.radius
 
 
@@ -209,15 +228,13 @@ class EfficientMPRT(_RandomWeights):
         super().__init__(name=name)
         self.bins, self.randomization = whole_number(bins, "bins", 2), Randomization("top_down", 1)
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
+    def score_recomputable(self, explanation: Explanation) -> Scores:
         found: Scores = self.measured(explanation)[-1]
         return found
 
     def measure(self, before: FloatArray, after: FloatArray) -> Scores:
         had, has = (np.array([self._entropy(map_) for map_ in maps]) for maps in (before, after))
-        return np.divide(has - had, had, out=np.full(len(had), np.nan), where=had > 0)
+        return quotient(has - had, had)
 
     def _entropy(self, map_: FloatArray) -> float:
         """Entropy of the values of a map (H, W), in nats; NaN where one is not finite."""

@@ -6,21 +6,22 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ...explainers.arguments import one_of
 from ...explainers.core.view import View
 from ..core.explanation import Explanation
 from ..core.metric import Metric, Scores
-from .similarity import SIMILARITIES, checked_similarity, similarities
+from .similarity import SIMILARITIES, similarities
 
 
 class RandomLogit(Metric):
     """Similarity of a label's map to that of another label, drawn at random; in -1..1, lower is better.
 
-    Sixt, Granz, Landgraf: When Explanations Lie: Why Many Modified BP Attributions Fail (2020), section 4: a map that
-    stays as it is where another logit is explained says nothing of its label. The similarity is the structural one
-    (SSIM) of maps brought to 0..1, as in the paper, or Spearman's rank correlation of the pixels. The other label is
-    drawn by the sample's own generator, for each label apart. Another label's map that is constant counts 0; NaN where
-    the label's own is constant, one is not finite, or there is one class alone. Costs one map more for each question,
-    made with those that are asked for. Compare ``ClassSensitivity``, which takes the most and the least likely label.
+    Sixt, Granz, Landgraf: When Explanations Lie: Why Many Modified BP Attributions Fail (2020): a map that stays as it
+    is where another logit is explained says nothing of its label. The similarity is the structural one (SSIM) of maps
+    brought to 0..1, as in the paper, or Spearman's rank correlation of the pixels. The other label is drawn by the
+    sample's own generator, for each label apart. Another label's map that is constant counts 0; NaN where the label's
+    own is constant, one is not finite, or there is one class alone. Costs one map more for each question, made with
+    those that are asked for. Compare ``ClassSensitivity``, which takes the most and the least likely label.
 
     It says that a map depends on its label. It does not say that it does so rightly, and a random other label may lie
     where the label does.
@@ -38,7 +39,7 @@ class RandomLogit(Metric):
 
     def __init__(self, num_labels: int, similarity: str = "ssim", name: str | None = None) -> None:
         super().__init__(num_labels, name)
-        self.similarity = checked_similarity(similarity)
+        self.similarity = one_of(similarity, SIMILARITIES, "similarity")
 
     def score(self, explanation: Explanation) -> Scores:
         if self.num_labels == 1:

@@ -17,17 +17,13 @@ from ...explainers.network.variants.random_weights import (
     random_weights,
     weight_layers,
 )
-from ..core.changed_network import asked_of
 from ..core.explanation import Explanation
-from ..core.map_passes import count_map_passes
 from ..core.metric import Scores
-from ..core.noisy_images import Noise, maps_of_copies, with_noise
+from ..recomputation.changed_network import asked_of
+from ..recomputation.map_passes import count_map_passes
+from ..recomputation.noisy_images import Noise, maps_of_copies, with_noise
 
-ORDERS = {
-    "top_down": "from the last layer to the first, all layers before a step random as well",
-    "bottom_up": "from the first layer to the last, all layers before a step random as well",
-    "independent": "one layer at a time",
-}
+ORDERS = ("top_down", "bottom_up", "independent")
 Measure = Callable[[FloatArray, FloatArray], Scores]  # (Q,) of maps (Q, H, W) before and after
 Maps = dict[str, FloatArray]  # (Q, H, W), by explainer
 
@@ -50,7 +46,8 @@ class Randomization:
     """Which weights are random, step after step, and what is looked at.
 
     Attributes:
-        order: one of ``ORDERS``.
+        order: "top_down", from the last layer to the first, or "bottom_up", from the first to the last, all layers of
+            earlier steps staying random; or "independent", one layer at a time.
         at_most: how many steps there are at most, spread evenly over the layers, the last one among them; None for all.
         smoothing: noise over whose draws maps are averaged; None for maps of the images themselves.
     """
@@ -75,23 +72,27 @@ class Randomization:
         steps = layers if self.at_most is None else min(self.at_most, layers)
         return steps if self.smoothing is None else (steps + 1) * self.smoothing.samples
 
-    def measured(self, explanation: Explanation, measure: Measure) -> dict[str, Scores | ValueError]:
-        """What is measured in each step (steps, Q), by explainer of an explanation and its peers; or why it refuses."""
-        view, peers = explanation.view, explanation.peers
+    def measured(self, peers: Sequence[Explanation], measure: Measure) -> dict[str, Scores | ValueError]:
+        """What is measured in each step (steps, Q), by explainer of explanations of the same questions.
+
+        Why it refuses in place of it, where one does.
+        """
+        view = peers[0].view
         steps = self.steps(weight_layers(view.network, view.images[0]))
         found = {peer.explainer.name: np.full((len(steps), len(view.rows)), np.nan) for peer in peers}
         before, errors = {peer.explainer.name: peer.maps for peer in peers}, dict[str, ValueError]()
         if self.smoothing is not None:
             before, errors = self._maps(peers, view)
-        for place, step in enumerate(steps):
-            able = [peer for peer in peers if peer.explainer.name not in errors]
-            if not able:
-                break
-            with random_weights(view.network, step.layers, _generators(view)) as network:
-                after, refused = self._maps(able, asked_of(network, able, view.images, "random weights"))
-            errors |= refused
-            for name, maps in after.items():
-                found[name][place] = measure(before[name], maps)
+        with random_weights(view.network, lambda layer: view.common_generator(f"random weights {layer}")) as weights:
+            for place, step in enumerate(steps):
+                able = [peer for peer in peers if peer.explainer.name not in errors]
+                if not able:
+                    break
+                changed = asked_of(weights.of(step.layers), able, view.images, "random weights")
+                after, refused = self._maps(able, changed)
+                errors |= refused
+                for name, maps in after.items():
+                    found[name][place] = measure(before[name], maps)
         return {**found, **errors}
 
     def _maps(self, explanations: Sequence[Explanation], view: View) -> tuple[Maps, dict[str, ValueError]]:
@@ -119,7 +120,3 @@ def _smoothed(explanations: Sequence[Explanation], noise: Noise, view: View) -> 
             np.add.at(sums[name], places, of)
     made = {name: (of / noise.samples).astype(np.float32) for name, of in sums.items() if name not in errors}
     return made, errors
-
-
-def _generators(view: View) -> Callable[[str], np.random.Generator]:
-    return lambda layer: view.common_generator(f"random weights {layer}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter
-from scipy.stats import rankdata
 
-from ...explainers.arguments import one_of
 from ...explainers.core.resize import stretched
 from ...explainers.network.tensors import FloatArray
+from ...summary_format.rank_correlation import rank_correlations
 from ..core.metric import Scores
 
 _WINDOW = 7  # pixels a side, or the largest odd number of them that fits
@@ -33,14 +31,6 @@ def similarities(similarity: Similarity, before: FloatArray, after: FloatArray) 
     if compared.any():
         found[compared] = similarity(before[compared], after[compared])
     return found
-
-
-def rank_correlations(first: FloatArray, second: FloatArray) -> Scores:
-    """(Q,) Spearman's rank correlation of the pixels of maps (Q, H, W), none constant; equal pixels share ranks."""
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1).astype(np.float64) for maps in (first, second)]
-    one, two = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    correlations: Scores = (one * two).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
-    return correlations
 
 
 def structural_similarities(first: FloatArray, second: FloatArray) -> Scores:
@@ -68,12 +58,3 @@ def structural_similarities(first: FloatArray, second: FloatArray) -> Scores:
 
 
 SIMILARITIES: Mapping[str, Similarity] = {"spearman": rank_correlations, "ssim": structural_similarities}
-
-
-def checked_similarity(similarity: Any) -> str:
-    """The name of a similarity.
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
-    return one_of(similarity, SIMILARITIES, "similarity")

@@ -6,13 +6,15 @@ from abc import abstractmethod
 
 import numpy as np
 
+from ..core.arithmetic import lengths, quotient
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
-from ..core.noisy_images import Noise
-from .map_changes import Changes, MapChanges, NoisyQuestions
+from ..core.metric import Scores
+from ..recomputation.noisy_images import Noise
+from ..recomputation.noisy_questions import Changes, MapChanges, NoisyQuestions
+from ..recomputation.recomputing_metric import RecomputingMetric
 
 
-class MapStability(Metric):
+class MapStability(RecomputingMetric):
     """A metric of how maps change under noise; lower is better, and 0 is best.
 
     All metrics of the same ``samples`` and ``radius`` look at the same noisy images and maps, which are made once for
@@ -36,9 +38,7 @@ class MapStability(Metric):
         self.samples, self.radius = self.noise.samples, self.noise.radius
         self.map_recomputations, self.recomputed_together = self.samples, self.noise
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
+    def score_recomputable(self, explanation: Explanation) -> Scores:
         noisy = NoisyQuestions(explanation, self.noise)
         scores = self.of_changes(explanation, noisy.maps(), noisy)
         return np.where(np.isfinite(scores), scores, np.nan)
@@ -52,8 +52,7 @@ class _Sensitivity(MapStability):
     """Distance of maps, relative to the untouched map's length."""
 
     def of_changes(self, explanation: Explanation, maps: MapChanges, noisy: NoisyQuestions) -> Scores:
-        lengths = np.linalg.norm(explanation.maps.reshape(len(explanation.maps), -1).astype(np.float64), axis=1)
-        return self.over_draws(divided(maps.distance, lengths[:, None]))
+        return self.over_draws(quotient(maps.distance, lengths(explanation.maps)[:, None]))
 
     @abstractmethod
     def over_draws(self, distances: Changes) -> Scores:
@@ -63,10 +62,10 @@ class _Sensitivity(MapStability):
 class SensitivityMax(_Sensitivity):
     """Largest ``|s(x + noise) - s(x)| / |s(x)|`` over several draws of noise; from 0, lower is better.
 
-    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), definition 2, on captum's scale, which
-    divides by the map's Euclidean length. Noise is uniform in plus and minus ``radius`` times the image's range;
-    captum's is in plus and minus a number. ``Robustness`` is exp of minus this, of noise that leaves the prediction in
-    place. NaN where the map is zero or a map is not finite.
+    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), on captum's scale, which divides by the
+    map's Euclidean length. Noise is uniform in plus and minus ``radius`` times the image's range; captum's is in plus
+    and minus a number. ``Robustness`` is exp of minus this, of noise that leaves the prediction in place. NaN where the
+    map is zero or a map is not finite.
 
     It says how far a map can be moved by what hardly changes the image. It does not say that the map is right: one that
     ignores the image scores 0, and where the network itself changes abruptly a right map must move.
@@ -125,7 +124,7 @@ class LocalLipschitz(MapStability):
     """
 
     def of_changes(self, explanation: Explanation, maps: MapChanges, noisy: NoisyQuestions) -> Scores:
-        return largest(divided(maps.distance, noisy.image_distances()))
+        return largest(quotient(maps.distance, noisy.image_distances()))
 
 
 class Continuity(MapStability):
@@ -149,14 +148,7 @@ class Continuity(MapStability):
     """
 
     def of_changes(self, explanation: Explanation, maps: MapChanges, noisy: NoisyQuestions) -> Scores:
-        return largest(divided(maps.absolute, noisy.image_distances()))
-
-
-def divided(values: Changes, by: Changes) -> Changes:
-    """Quotients; NaN where the divisor is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        quotients: Changes = np.where(by > 0, values / by, np.nan)
-    return quotients
+        return largest(quotient(maps.absolute, noisy.image_distances()))
 
 
 def largest(of_draws: Changes) -> Scores:

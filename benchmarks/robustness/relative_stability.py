@@ -11,7 +11,7 @@ from ...explainers.arguments import plain_text
 from ...explainers.network.tensors.layers import find_layer
 from ..core.explanation import Explanation
 from ..core.metric import Scores
-from .map_changes import EPS, Changes, MapChanges, NoisyQuestions
+from ..recomputation.noisy_questions import EPS, Changes, MapChanges, NoisyQuestions
 from .map_stability import MapStability
 
 

@@ -9,22 +9,24 @@ import numpy as np
 from ...explainers.arguments import positive_number
 from ...explainers.core.view import View
 from ...explainers.network.tensors import Activation, FloatArray, checked_activation
+from ..core.arithmetic import lengths, quotient
 from ..core.explanation import Explanation
-from ..core.metric import Metric, Scores
-from ..core.noisy_images import Noise, NoisyImages, maps_of_copies
+from ..core.metric import Scores
+from ..recomputation.noisy_images import Noise, NoisyImages, maps_of_copies
+from ..recomputation.recomputing_metric import RecomputingMetric
 
 _DRAWN_AGAIN = 3
 
 
-class Robustness(Metric):
+class Robustness(RecomputingMetric):
     """exp(-d), d being how far a map moves at most, relative to its length, where the image gets noise; in 0..1.
 
-    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), definition 2 (max-sensitivity): the largest
-    ``|s(x + noise) - s(x)| / |s(x)|`` over several draws. Noise is uniform in plus and minus ``radius`` times the
-    image's range. A draw that moves the prediction too far is made again, up to three times; then it counts as it is.
-    Every image draws from its own generator, the same noise for all explainers, whose passes on it are shared. NaN
-    where the map is zero or a map is not finite, and for an explainer that has no maps of changed images
-    (``recomputable`` is False). Costs ``samples`` times the maps, and the passes that look at the predictions.
+    Yeh et al.: On the (In)fidelity and Sensitivity of Explanations (2019), max-sensitivity: the largest ``|s(x + noise)
+    - s(x)| / |s(x)|`` over several draws. Noise is uniform in plus and minus ``radius`` times the image's range. A draw
+    that moves the prediction too far is made again, up to three times; then it counts as it is. Every image draws from
+    its own generator, the same noise for all explainers, whose passes on it are shared. NaN where the map is zero or a
+    map is not finite, and for an explainer that has no maps of changed images (``recomputable`` is False). Costs
+    ``samples`` times the maps, and the passes that look at the predictions.
 
     Args:
         num_labels: how many classes the network has.
@@ -57,26 +59,32 @@ class Robustness(Metric):
         self.samples, self.radius = self._noise.samples, self._noise.radius
         self.map_recomputations = self.samples
 
-    def score(self, explanation: Explanation) -> Scores:
-        if not explanation.explainer.recomputable:
-            return np.full(len(explanation.maps), np.nan)
-        mine = (id(self), explanation.explainer.name)
-        if mine not in explanation.memory:
-            view, memory = explanation.whole or (explanation.view, explanation.memory)
-            near = memory.get((id(self), "noisy images"))
-            if near is None:
-                near = memory[id(self), "noisy images"] = self._noisy(view, explanation.count_passes)
-            for name, moved in _moved(explanation.peers, near.of(explanation.view)).items():
-                explanation.memory[id(self), name] = moved
-        moved = explanation.memory.pop(mine)
-        if isinstance(moved, ValueError):
-            raise moved
-        found: Scores = np.exp(-moved)
+    def score_recomputable(self, explanation: Explanation) -> Scores:
+        found: Scores = np.exp(-explanation.of_peers(self, self._moved))
         return found
 
     def noise(self, view: View, row: int, draw: int, attempt: int) -> FloatArray:
         """The noise (C, H, W) that an image gets."""
         return self._noise.drawn(view, row, draw, attempt)
+
+    def _moved(self, explanations: Sequence[Explanation]) -> dict[str, Scores | ValueError]:
+        """How far each explainer's maps move at most (Q,), over their length; or why it refuses noisy images."""
+        near = self._near(explanations[0])
+        furthest = {explanation.explainer.name: np.zeros(len(near.view.rows)) for explanation in explanations}
+        before, errors = {one.explainer.name: one.maps for one in explanations}, dict[str, ValueError]()
+        for places, _, maps in maps_of_copies(explanations, near, errors):
+            for name, after in maps.items():
+                with np.errstate(invalid="ignore"):  # NaN is handed on
+                    np.maximum.at(furthest[name], places, lengths(after - before[name][places]))
+        return {**{name: quotient(moved, lengths(before[name])) for name, moved in furthest.items()}, **errors}
+
+    def _near(self, explanation: Explanation) -> NoisyImages:
+        """The noisy images that an explanation is about, drawn for the whole batch."""
+        (view, memory), key = explanation.whole or (explanation.view, explanation.memory), ("noisy images", self)
+        if key not in memory:
+            memory[key] = self._noisy(view, explanation.count_passes)
+        near: NoisyImages = memory[key]
+        return near.of(explanation.view)
 
     def _noisy(self, view: View, count_passes: Callable[[str, int], None]) -> NoisyImages:
         """Draw noise until predictions stay where they are."""
@@ -96,27 +104,3 @@ class Robustness(Metric):
             if not len(left):
                 break
         return near
-
-
-def _moved(explanations: Sequence[Explanation], near: NoisyImages) -> dict[str, Scores | ValueError]:
-    """How far each explainer's maps move at most (Q,), relative to their length; or why it refuses noisy images."""
-    furthest = {explanation.explainer.name: np.zeros(len(near.view.rows)) for explanation in explanations}
-    errors: dict[str, ValueError] = {}
-    for places, _, maps in maps_of_copies(explanations, near, errors):
-        for explanation in explanations:
-            name = explanation.explainer.name
-            if name in maps:
-                with np.errstate(invalid="ignore"):  # NaN is handed on
-                    np.maximum.at(furthest[name], places, _length(maps[name] - explanation.maps[places]))
-    for explanation in explanations:
-        length = _length(explanation.maps)
-        moved = furthest[explanation.explainer.name]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            furthest[explanation.explainer.name] = np.where(length > 0, moved / length, np.nan)
-    return {**furthest, **errors}
-
-
-def _length(maps: FloatArray) -> Scores:
-    """(Q,) Euclidean length of maps (Q, H, W)."""
-    lengths: Scores = np.linalg.norm(maps.reshape(len(maps), -1).astype(np.float64), axis=1)
-    return lengths

@@ -182,6 +182,8 @@ class DifferentiatedMap(ActivationMap):
     Both come from one pass, which all explainers of the kind share.
     """
 
+    contrastable = True
+
     def maps(self, view: View) -> dict[str, FloatArray]:
         return {layer: self.combined(*self.read(view, layer)) for layer in self.layer}
 

@@ -42,6 +42,7 @@ class CAM(ActivationMap):
     """
 
     signed = True
+    contrastable = True
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class CAM(ActivationMap):
         places = activation.shape[2] * activation.shape[3]
         if weights.shape[1] != activation.shape[1] or view.labels.max() >= len(weights):
             raise ValueError(self._refused(f"which takes {weights.shape[1]} features"))
-        rows = weights[view.labels]
+        rows = view.asked_values(np.broadcast_to(weights, (len(view.rows), *weights.shape)))
         apart = np.abs(gradient * places - rows[:, :, None, None]).max(initial=0.0)
         if not apart <= agrees * np.abs(weights).max():
             raise ValueError(self._refused("whose weights are not the logits' gradients"))

@@ -37,6 +37,7 @@ class SmoothGradCAMpp(ActivationMap):
     """
 
     signed = False
+    contrastable = True
 
     def __init__(
         self,
@@ -66,8 +67,7 @@ class SmoothGradCAMpp(ActivationMap):
         """Maps of a few questions, whose images' outputs are known."""
         moments = {layer: Moments(len(view.rows), self.num_samples) for layer in self.layer}
         for asked, images in passes_of_copies(view, "SmoothGradCAMpp", self.num_samples, self.std):
-            labels = view.labels[asked]
-            found = view.network.differentiate(images, labels, self.layer, kind="smooth", image=False)
+            found = view.differentiate(asked, images, self.layer, kind="smooth", image=False)
             for layer in self.layer:
                 moments[layer].add(asked, self.grid(found.gradients[layer], layer, view.size), (1, 2, 3))
         maps = {}

@@ -206,8 +206,10 @@ class DeepFeatureFactorization(ActivationMap):
         logits = np.concatenate([*parts] or [network.logits(images[:1])[:0]])  # no concepts, of so many classes
         ends = np.cumsum([len(of_image) for of_image in vectors])[:-1]
         of_images = np.split(logits, ends)
-        told = [None] * len(images) if says is None else np.split(network.activated(logits, says), ends)
-        return [self._concepts(*one, images.shape[2:]) for one in zip(found, vectors, of_images, told, strict=True)]
+        probabilities = [None] * len(images) if says is None else np.split(network.activated(logits, says), ends)
+        return [
+            self._concepts(*one, images.shape[2:]) for one in zip(found, vectors, of_images, probabilities, strict=True)
+        ]
 
     def _concepts(
         self, factors: Factors, vectors: FloatArray, logits: FloatArray, probabilities: FloatArray | None, size: Any

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..core.explainer import Explainer
 from ..core.together import attribute_together
-from ..core.view import View
+from ..core.view import Needs, View
 from ..network import Network, pass_kind
 from ..network.tensors import FloatArray, IntArray
 from .construction import PASS
@@ -29,11 +29,12 @@ def viewed(
     questions: tuple[IntArray, IntArray],
     ids: IntArray | None = None,
     seed: int = SEED,
+    needs: Needs | None = None,
 ) -> View:
     """A view of questions, (Q,) rows and (Q,) labels, on images whose ids are by default 0..N-1."""
     network = Network(explainer.network, PASS, fill=True)
     logits = Network(explainer.network, PASS, fill=True).logits(images)
-    return View(network, images, *questions, needs=explainer.needs, sample_ids=ids, seed=seed, logits=logits)
+    return View(network, images, *questions, needs=needs or explainer.needs, sample_ids=ids, seed=seed, logits=logits)
 
 
 def maps_of(explainer: Explainer, view: View) -> FloatArray:
@@ -51,7 +52,7 @@ def maps_of(explainer: Explainer, view: View) -> FloatArray:
 def passes_needed(explainer: Explainer, view: View) -> Mapping[str, int]:
     """How many passes its maps for a view take, by kind, as it says itself."""
     needed = Counter[str]()
-    for rule in explainer.needs.layers:
+    for _, rule in explainer.needs.passes:
         needed[pass_kind(rule)] += -(-len(view.rows) // PASS)
     if explainer.needs.outputs:
         needed["activate"] += -(-len(np.unique(view.rows)) // PASS)
@@ -68,8 +69,9 @@ def shared_arrays(explainer: Explainer, view: View) -> Arrays:
         "view.labels": view.labels,
         "view.logits": view.logits,
     }
-    for rule in explainer.needs.layers:
-        derivatives, where = view.derivatives(rule), f"view.derivatives({rule!r})"
+    for weights, rule in explainer.needs.passes:
+        asked = view if weights is None else view.weighed(weights)
+        derivatives, where = asked.derivatives(rule), f"view{'.weighed' * (asked is not view)}.derivatives({rule!r})"
         found[f"{where}.logits"] = derivatives.logits
         if derivatives.image_gradient is not None:
             found[f"{where}.input_gradient"] = derivatives.image_gradient

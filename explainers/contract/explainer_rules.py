@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import mindspore as ms
@@ -11,8 +12,9 @@ from mindspore import Tensor
 
 from ...summary_format.map_scale import holds_negatives
 from ..core.explainer import Explainer
+from ..core.needs import Needs
 from ..network import ATTENTION_SEARCH, Network, half_training
-from ..network.tensors import FloatArray
+from ..network.tensors import FloatArray, IntArray, one_hot
 from .asking import apart, changed_arrays, maps_of, passes_needed, random_states, shared_arrays, viewed
 from .bundled import NetworkError
 from .construction import Checked
@@ -98,6 +100,35 @@ def _neighbours(checked: Checked) -> Iterator[Finding]:
         if not np.array_equal(alone, together[place]):
             found = f"of image {row}, label {label}: {apart(alone, together[place])}"
             yield Finding("the same map for a question alone as beside others", found, _EACH_ALONE)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """The label's logit, so many times."""
+
+    factor: float
+
+    def weights(self, logits: FloatArray, labels: IntArray) -> FloatArray:
+        return self.factor * one_hot(labels, logits.shape[1])
+
+
+def _contrast(checked: Checked) -> Iterator[Finding]:
+    explainer = checked.made()
+    if not explainer.contrastable:
+        return
+    once, never = _Times(1.0), _Times(0.0)
+    needs = Needs.together([explainer.needs, *(Needs.of_weighed(one, explainer.needs) for one in (once, never))])
+    view = viewed(explainer, checked.images, checked.questions, needs=needs)
+    plain, same, nothing = (explainer.attribute(one) for one in (view, view.weighed(once), view.weighed(never)))
+    fix = (
+        "read view.derivatives, view.layer, view.differentiate and view.asked_values, and not view.labels; or do not "
+        "say contrastable = True"
+    )
+    if not np.array_equal(plain, same):
+        yield Finding("the same maps where the sum of logits is the label's logit", apart(plain, same), fix)
+    if np.ptp(nothing, axis=(1, 2)).any():
+        found = f"values up to {np.abs(nothing).max():.2g}"
+        yield Finding("constant maps where all logits are weighed by 0", found, fix)
 
 
 def _shared_arrays(checked: Checked) -> Iterator[Finding]:
@@ -221,6 +252,7 @@ EXPLAINER_RULES = tuple(
         ("random numbers", "what is drawn comes from the sample's own generator", _random_numbers),
         ("no state", "nothing is kept from call to call", _no_state),
         ("neighbours", "a map does not depend, by a bit, on what else is asked, nor in which order", _neighbours),
+        ("contrast", "a sum of logits is explained instead of a label's, if it says contrastable", _contrast),
         ("shared arrays", "arrays that others see are left as they are", _shared_arrays),
         ("passes", "the passes that are made are those that it says", _passes),
         ("control", "maps depend on the network, unless it is a control", _control),

@@ -36,10 +36,12 @@ class Explainer(Configured, ABC):
     A subclass says what it ``needs`` and writes ``attribute``; the rest is here. One whose ``estimate`` knows how far
     off a map is says in ``error_format`` how a run reports it, one that itself differentiates or reads layers that it
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
-    has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One for transformers
-    ``reads_attention``.
-    ``signed`` says whether maps may hold negative values, and are drawn with 0 in the middle; None lets each map show
-    that.
+    has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One that explains whatever a
+    view asks about, also where that is a sum of logits (``view.derivatives``, ``view.layer``, ``view.differentiate``,
+    ``view.asked_values``), is ``contrastable``. One for transformers ``reads_attention``. One each of whose questions
+    needs many passes, one after the other, and which fills these with other questions, says in ``passes_in_turn`` how
+    many: a run then gives it as many samples at a time as a pass has images. ``signed`` says whether maps may hold
+    negative values, and are drawn with 0 in the middle; None lets each map show that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -53,11 +55,13 @@ class Explainer(Configured, ABC):
 
     needs = Needs()
     signed: bool | None = None
+    passes_in_turn: int = 1
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True
     reads_attention: ClassVar[bool] = False
-    error_format: ClassVar[str] = "{name} maps off by {error:.0%} of their range"
+    contrastable: bool = False
+    error_format: str = "{name} maps off by {error:.0%} of their range"
     error_told: ClassVar[Any] = Renamed("error_format")
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -117,8 +121,8 @@ class Explainer(Configured, ABC):
         """The layers that explainers inside it read, which its own ``needs`` do not say."""
         found: set[str] = set()
         for _, inner in self._inner():
-            found |= inner.inner_layers().union(inner.needs.outputs, *inner.needs.layers.values())
-        return found - {INPUT_LAYER}
+            found |= inner.inner_layers() | inner.needs.every_layer
+        return found - self.needs.every_layer - {INPUT_LAYER}
 
     def _inner(self) -> list[tuple[str, Explainer]]:
         """The explainers that it holds, by attribute."""
@@ -147,6 +151,11 @@ class Explainer(Configured, ABC):
     def estimate(self, view: View) -> Estimate:
         """The same maps, with how far off they may be; a method that knows the latter writes this too."""
         return Estimate(self.attribute(view))
+
+    @property
+    def knows_errors(self) -> bool:
+        """Whether ``estimate`` says how far off maps may be."""
+        return type(self).estimate is not Explainer.estimate
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         """How many images (C, H, W) it runs through the network itself, to answer so many questions on so many images.
@@ -267,6 +276,17 @@ def _reading(explainer: Method, layer: str | Sequence[str], reshape: tuple[int, 
     if reshape is None:  # a ``with_layer`` of another package may take the layer alone
         return explainer.with_layer(layer)
     return explainer.with_layer(layer, reshape)
+
+
+def check_explainer(explainer: Any) -> None:
+    """Make sure that something is an explainer, where another one goes around it.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if not isinstance(explainer, Explainer):
+        words = "explainer must be an explainer object, got {kind}"
+        raise TypeError(Problem.of("explainer-kind", words, kind=type(explainer).__name__))
 
 
 def direct_maps(

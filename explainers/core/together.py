@@ -19,6 +19,13 @@ class Estimate(NamedTuple):
     maps: FloatArray
     errors: npt.NDArray[np.floating[Any]] | None = None
 
+    @classmethod
+    def with_standard_errors(cls, maps: FloatArray, errors: npt.NDArray[np.floating[Any]]) -> Estimate:
+        """Maps, and of each the mean of its pixels' standard errors (Q, H, W) as a share of its range."""
+        ranges = np.ptp(maps.reshape(len(maps), -1), axis=1)
+        shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
+        return cls(maps, shares)
+
 
 class Method(Protocol):
     """What is asked of an explainer here."""
@@ -36,8 +43,8 @@ def attribute_together(explainers: Sequence[Method], view: View) -> tuple[dict[s
     Those that read differentiated passes go through the questions pass by pass, side by side, so that each pass is
     made once for all of them and none is held longer than they look at it.
     """
-    sharing = [explainer for explainer in explainers if explainer.needs.layers]
-    others = [explainer for explainer in explainers if not explainer.needs.layers]
+    sharing = [explainer for explainer in explainers if explainer.needs.passes]
+    others = [explainer for explainer in explainers if not explainer.needs.passes]
     found: dict[str, list[Estimate]] = {explainer.name: [] for explainer in explainers}
     errors: dict[str, ValueError] = {}
     for group, parts in ((sharing, view.chunks(view.network.pass_size)), (others, [view])):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,74 +14,13 @@ from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
-from ..network import (
-    INPUT_LAYER,
-    AttentionBlock,
-    Derivatives,
-    Network,
-    Rule,
-    asked_columns,
-    attention_tap,
-    layer_outputs,
-)
-from ..network.tensors import FloatArray, IntArray
+from ..network import AttentionBlock, Derivatives, Network, Rule, asked_columns, attention_tap, layer_outputs
+from ..network.tensors import FloatArray, IntArray, Targets, check_labels
+from .needs import LogitWeights
+from .needs import Needs as Needs  # noqa: PLC0414 - others take it from here
+from .sample_pool import PooledSamples, SamplePool
 
-
-@dataclass(frozen=True)
-class Needs:
-    """What an explainer asks of the shared passes.
-
-    Attributes:
-        layers: for each backward rule whose differentiated pass it reads, the layers to tap in that pass; "" is the
-            image itself.
-        outputs: the layers whose outputs it reads without any gradient, from one forward of the images.
-        layers_alone: the rules whose pass it reads at those layers only; the pass need not go back to the image then.
-    """
-
-    layers: Mapping[Rule, frozenset[str]] = field(default_factory=dict)
-    outputs: frozenset[str] = frozenset()
-    layers_alone: frozenset[Rule] = frozenset()
-
-    @classmethod
-    def gradient(cls, *layers: str, rule: Rule = "plain", image: bool = True) -> Needs:
-        """One differentiated pass, with these layers tapped.
-
-        Args:
-            layers: dotted names; "" is the image itself.
-            rule: how gradients go back.
-            image: whether it reads the image's gradient. Where no explainer does, the pass back ends at the lowest of
-                the layers that are tapped.
-        """
-        alone = bool(layers) and not image and INPUT_LAYER not in layers
-        return cls({rule: frozenset(layers)}, layers_alone=frozenset({rule} if alone else ()))
-
-    @classmethod
-    def output(cls, *layers: str) -> Needs:
-        """The outputs of these layers alone; that of "", the image itself, takes no pass."""
-        return cls(outputs=frozenset(layers) - {INPUT_LAYER})
-
-    @classmethod
-    def attention(cls, *layers: str, rule: Rule | None = None) -> Needs:
-        """The attention that is found inside these layers.
-
-        Args:
-            layers: dotted names; none, or "", for all attention of the network.
-            rule: of the differentiated pass in which it is read, with its gradient: "plain", "loss" or "blocks" (see
-                ``Network.differentiate``); None for the probabilities alone, from one forward of the images.
-        """
-        taps = frozenset(map(attention_tap, layers or ("",)))
-        return cls(outputs=taps) if rule is None else cls.gradient(*taps, rule=rule, image=False)
-
-    @classmethod
-    def together(cls, needs: Iterable[Needs]) -> Needs:
-        """What serves all of them: one pass a rule, and one without gradient."""
-        union: dict[Rule, frozenset[str]] = {}
-        needs = list(needs)
-        to_image = {rule for need in needs for rule in need.layers.keys() - need.layers_alone}
-        for need in needs:
-            for rule, layers in need.layers.items():
-                union[rule] = union.get(rule, frozenset()) | layers
-        return cls(union, frozenset().union(*(need.outputs for need in needs)), frozenset(union.keys() - to_image))
+Floats = TypeVar("Floats", bound=np.floating[Any])
 
 
 @dataclass(frozen=True)
@@ -119,13 +58,14 @@ class View:
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
         outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
         changed_copies: whether they are copies of samples that were changed.
+        pool: what gives the first so many samples of the dataset; None where there is no dataset.
 
     Attributes:
         of_samples: whether the images are samples as a dataset gave them, by their ids: not those of a direct call,
             which names none, nor changed copies.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four are options with defaults, to be given by name
         self,
         network: Network,
         images: FloatArray,
@@ -138,13 +78,16 @@ class View:
         logits: FloatArray | Callable[[], FloatArray] | None = None,
         outputs: Mapping[str, FloatArray] | None = None,
         changed_copies: bool = False,
+        pool: Callable[[int], PooledSamples] | None = None,
     ) -> None:
         self.network, self.images, self.rows, self.labels = network, images, rows, labels
         self.of_samples = sample_ids is not None and not changed_copies
         self.sample_ids = np.arange(len(images)) if sample_ids is None else sample_ids
         self._needs, self._seed, self._logits = needs or Needs(), seed, logits
         self._derivatives: dict[Rule, Derivatives] = {}
-        self._outputs = outputs
+        self._outputs, self._pool = outputs, pool
+        self._weights: FloatArray | None = None
+        self._weighed: dict[LogitWeights, View] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -167,9 +110,66 @@ class View:
         """The pass that differentiates each question's logit by a rule, with every layer tapped that anyone needs."""
         if rule not in self._derivatives:
             layers, image = self._needs.layers.get(rule, frozenset()), rule not in self._needs.layers_alone
-            found = self.network.differentiate(self.asked_images, self.labels, layers, rule, image=image)
+            biases = rule == "plain" and self._needs.biases
+            found = self.network.differentiate(
+                self.asked_images, self.targets, layers, rule, image=image, biases=biases
+            )
             self._derivatives[rule] = found
         return self._derivatives[rule]
+
+    def differentiate(
+        self, questions: IntArray, images: FloatArray, layers: Iterable[str] = (), *, kind: str, image: bool = True
+    ) -> Derivatives:
+        """Differentiate what questions ask about at other images, in passes of their own.
+
+        Args:
+            questions: (M,) which question is asked at each image.
+            images: (M, C, H, W).
+            layers: see ``Network.differentiate``, as for ``image``.
+            kind: what the passes count as.
+            image: see there.
+        """
+        return self.network.differentiate(images, self.targets[questions], layers, kind=kind, image=image)
+
+    @property
+    def targets(self) -> Targets:
+        """What each question asks about: its label (Q,), or weights (Q, classes) of a sum of logits."""
+        return self.labels if self._weights is None else self._weights
+
+    def asked_values(
+        self, values: npt.NDArray[Floats], questions: slice | IntArray = slice(None)
+    ) -> npt.NDArray[Floats]:
+        """What questions ask about of values that there are for all classes, such as logits.
+
+        Args:
+            values: (M, classes, ...), of the image of each of these questions.
+            questions: (M,) which; by default all.
+
+        Returns:
+            (M, ...) the label's value, or the weighed sum.
+
+        Raises:
+            ValueError: if a label is out of range.
+        """
+        if self._weights is not None:
+            sums = [np.tensordot(*one, 1) for one in zip(self._weights[questions], values, strict=True)]
+            return np.array(sums, values.dtype)
+        labels = self.labels[questions]
+        check_labels(labels, values.shape[1])
+        found: npt.NDArray[Floats] = values[np.arange(len(labels)), labels]
+        return found
+
+    def weighed(self, weights: LogitWeights) -> View:
+        """A view that asks about a sum of logits where this one asks about the label's alone.
+
+        Its passes are those that ``Needs.of_weighed`` has named, shared by all who ask for equal weights.
+        """
+        if weights not in self._weighed:
+            found = self._asking(self.rows, self.labels, self._needs.weighed.get(weights))
+            found._weights, found._logits = weights.weights(self.logits[self.rows], self.labels), self.logits
+            found._outputs = self.outputs if self._needs.outputs else None
+            self._weighed[weights] = found
+        return self._weighed[weights]
 
     def chunks(self, size: int) -> Iterator[View]:
         """Views of so many of the questions each, in order, which share nothing but the images."""
@@ -178,7 +178,9 @@ class View:
 
     def subset(self, questions: slice | IntArray) -> View:
         """A view of some of the questions, which shares nothing but the images."""
-        return self.asking(self.rows[questions], self.labels[questions])
+        found = self._asking(self.rows[questions], self.labels[questions], self._needs)
+        found._weights = None if self._weights is None else self._weights[questions]
+        return found
 
     def asking(self, rows: IntArray, labels: IntArray) -> View:
         """A view of other questions about the same images, which shares nothing but these.
@@ -187,16 +189,21 @@ class View:
             rows: (Q,) which image each question is about.
             labels: (Q,) which label it asks about.
         """
+        self._refuse_weights()
+        return self._asking(rows, labels, self._needs)
+
+    def _asking(self, rows: IntArray, labels: IntArray, needs: Needs | None) -> View:
         return View(
             self.network,
             self.images,
             rows,
             labels,
-            needs=self._needs,
+            needs=needs,
             sample_ids=self.sample_ids,
             seed=self._seed,
             logits=lambda: self.logits,
             changed_copies=not self.of_samples,
+            pool=self._pool,
         )
 
     def with_images(
@@ -220,6 +227,7 @@ class View:
             needs: of all explainers that shall look at it.
             network: where passes run; by default the same.
         """
+        self._refuse_weights()
         return View(
             network or self.network,
             images,
@@ -230,7 +238,26 @@ class View:
             seed=self._seed,
             logits=logits,
             changed_copies=True,
+            pool=self._pool,
         )
+
+    def with_copies(self, questions: IntArray, images: FloatArray, needs: Needs) -> View:
+        """A view of changed copies, each of the image of a question, which it asks what that asks.
+
+        Args:
+            questions: (M,) which question each copy is made for.
+            images: (M, C, H, W) the copies.
+            needs: of all explainers that shall look at it.
+        """
+        places, rows = np.arange(len(images)), self.rows[questions]
+        plain = self if self._weights is None else self._asking(self.rows, self.labels, None)
+        found = plain.with_images(rows, images, places, self.labels[questions], None, needs)
+        found._weights = None if self._weights is None else self._weights[questions]
+        return found
+
+    def _refuse_weights(self) -> None:
+        if self._weights is not None:
+            raise ValueError("a view of weighed logits asks nothing else; take subset, or with_copies")
 
     parts, some, changed = Renamed("chunks"), Renamed("subset"), Renamed("with_images")
 
@@ -280,12 +307,12 @@ class View:
         """What was said of the copies of each image, for the labels that are asked about it.
 
         Args:
-            parts: (any number, classes), of all copies of the first image that is asked about, then of the next; drawn
-                as they are needed.
+            parts: (any number, classes, ...), of all copies of the first image that is asked about, then of the next;
+                drawn as they are needed.
             counts: how many copies of each image there are.
 
         Yields:
-            An image, which L of the questions are about it, and (copies, L) what was said of their labels.
+            An image, which L of the questions are about it, and (copies, L, ...) what was said of their labels.
 
         Raises:
             ValueError: if a label is out of range.
@@ -294,6 +321,20 @@ class View:
         places = [self.questions_about(row) for row in rows]
         found = asked_columns(parts, counts, [self.labels[of_image] for of_image in places])
         yield from zip(rows, places, found, strict=True)
+
+    def pooled(self, pool: SamplePool) -> PooledSamples:
+        """The samples that a pool stands for.
+
+        Raises:
+            ValueError: if there is no dataset, as in a direct call.
+        """
+        if self._pool is None:
+            words = (
+                "a pool is the first {size:plural sample} of a run's dataset, and a direct call knows no dataset; give "
+                "the images themselves, an array (K, C, H, W)"
+            )
+            raise ValueError(Problem.of("pool-without-dataset", words, size=pool.size))
+        return self._pool(pool.size)
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """The random numbers of one image for one purpose: the same whatever batch, order or shard it comes in."""

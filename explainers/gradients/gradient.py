@@ -46,6 +46,7 @@ class GradientSize(PixelAttribution):
     """Largest absolute derivative over the channels of each pixel, by the rule of the class; never negative."""
 
     signed = False
+    contrastable = True
     rule: ClassVar[Rule] = "plain"
 
     def by_channel(self, view: View) -> FloatArray:
@@ -78,6 +79,7 @@ class Gradient(GradientSize):
         super().__init__(network, name)
         self.loss, self.normalize = yes_or_no(loss, "loss"), yes_or_no(normalize, "normalize")
         self.needs = Needs.gradient(rule=self._rule)
+        self.contrastable = not self.loss  # the cross entropy knows one label
 
     @property
     def _rule(self) -> Rule:
@@ -123,6 +125,7 @@ class InputXGradient(PixelAttribution):
     """
 
     signed = True
+    contrastable = True
     needs = Needs.gradient()
 
     def by_channel(self, view: View) -> FloatArray:

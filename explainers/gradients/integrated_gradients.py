@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-from mindspore import Tensor, nn
+from mindspore import nn
 from scipy.special import roots_legendre
 
 from ..arguments import whole_number
-from ..core.call_options import CallOptions
-from ..core.explainer import view_of_call
-from ..core.measured_size import PassSize
 from ..core.together import Estimate
 from ..core.view import View
-from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output, by_image, in_passes
-from ..network.tensors import FloatArray, check_labels
-from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baseline
-from .gradient import PixelAttribution, summed_over_channels
+from ..network import Block, by_image, in_passes
+from ..network.tensors import FloatArray
+from ..perturbation.baselines import Baseline, baseline_image, check_baseline_fits, checked_baselines
+from .path_method import PASS_KIND, PathMethod, Values, Visited, falls_from, visited
 
-Values = npt.NDArray[np.float64]
 Covers = Mapping[int, Sequence[FloatArray]]  # what stands for each baseline of an image
 _SUMMED_TOGETHER = 64  # steps, whose gradients memory holds at a time
 
 
-class IntegratedGradients(PixelAttribution):
+class IntegratedGradients(PathMethod):
     """Distance from the baseline times the mean gradient of the label's logit on the straight way to the image; signed.
 
     Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks (2017), equation 1, by Gauss-Legendre quadrature;
@@ -48,9 +42,6 @@ class IntegratedGradients(PixelAttribution):
             a baseline does not fit the images.
     """
 
-    signed = True
-    error_format: ClassVar[str] = "{name} misses completeness by {error:.2g} of a logit"
-
     def __init__(
         self,
         network: nn.Cell,
@@ -60,69 +51,40 @@ class IntegratedGradients(PixelAttribution):
     ) -> None:
         super().__init__(network, name)
         self.steps = whole_number(steps, "steps")
-        several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
-        if not several:
-            raise ValueError("baselines must hold at least one, got an empty list")
-        self.baselines = tuple(checked_baseline(baseline, "baselines") for baseline in several)
+        self.baselines = checked_baselines(baselines)
+        self.paths = len(self.baselines)
         nodes, weights = roots_legendre(self.steps)
         self._places, self._weights = ((nodes + 1) / 2).astype(np.float32), weights / 2
 
     def by_channel(self, view: View) -> FloatArray:
-        return self._attributed(view, self._covers(view)).astype(np.float32)
-
-    def reduced(self, values: FloatArray) -> FloatArray:
-        return summed_over_channels(values)
+        return self._attributed(view, self.covers(view)).astype(np.float32)
 
     def estimate(self, view: View) -> Estimate:
-        """Maps, and of each its sum less what it should be: the fall of the logit from the image to the baselines."""
-        covers = self._covers(view)
-        attributed = self._attributed(view, covers)
-        maps = self.reduced(attributed.astype(np.float32))
-        return Estimate(maps, attributed.sum(axis=(1, 2, 3)) - self._falls(view, covers))
+        covers = self.covers(view)
+        return self.with_errors(self._attributed(view, covers), self._falls(view, covers))
 
-    def completeness_error(
-        self,
-        inputs: Tensor,
-        targets: Any,
-        *,
-        output: Output = None,
-        jit: Jit = "auto",
-        pass_size: PassSize = DEFAULT_PASS_SIZE,
-    ) -> tuple[Tensor, npt.NDArray[np.float64]]:
-        """Maps and their completeness errors.
-
-        Args:
-            inputs: (N, C, H, W), as the network takes them.
-            targets: as for the direct call.
-            output: as for the direct call.
-            jit: as for the direct call.
-            pass_size: as for the direct call.
-
-        Returns:
-            The maps (N, L, H, W), as the direct call gives them, and for each (N, L) its sum less the fall of its logit
-            from the image to the baselines.
-
-        Raises:
-            TypeError: if inputs or targets are of another type.
-            ValueError: if their shapes do not fit, or a target is out of range.
-        """
-        view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
-        maps, errors = self.estimate(view)
-        return Tensor(maps[place]), np.asarray(errors)[place]
+    def walk(self, view: View) -> Iterator[Visited]:
+        even = (np.arange(self.steps) / self.steps).astype(np.float32)
+        yield from self._visits(view, self.covers(view), even)
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
-        return {**self.images_by_channel(questions, shape), "baseline": images * len(self.baselines)}
+        return {**self.images_by_channel(questions, shape), "baseline": images * self.paths}
 
     def images_by_channel(self, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
         for baseline in self.baselines:
             check_baseline_fits(baseline, shape)
-        return {"integrate": questions * self.steps * len(self.baselines)}
+        return {PASS_KIND: questions * self.steps * self.paths}
+
+    def covers(self, view: View) -> Covers:
+        """Where the ways of each image that is asked about begin, (C, H, W) for each baseline."""
+        rows = np.unique(view.rows).tolist()
+        return {row: [baseline_image(baseline, view.images[row]) for baseline in self.baselines] for row in rows}
 
     def _attributed(self, view: View, covers: Covers) -> Values:
         """(Q, C, H, W)."""
-        several, edges = len(self.baselines), [*range(0, self.steps, _SUMMED_TOGETHER), self.steps]
-        lengths = np.diff(edges).tolist() * several * len(view.rows)
-        gradients = by_image(self._gradients(view, covers), lengths)
+        edges = [*range(0, self.steps, _SUMMED_TOGETHER), self.steps]
+        lengths = np.diff(edges).tolist() * self.paths * len(view.rows)
+        gradients = by_image((one.gradients for one in self._visits(view, covers, self._places)), lengths)
         attributed = np.empty((len(view.rows), *view.images.shape[1:]))
         for question, row in enumerate(view.rows.tolist()):
             parts = []
@@ -130,36 +92,29 @@ class IntegratedGradients(PixelAttribution):
                 weights = np.split(self._weights, edges[1:-1])
                 mean = reduce(np.add, (np.tensordot(some, next(gradients), 1) for some in weights))
                 parts.append((view.images[row] - cover) * mean)
-            attributed[question] = sum(parts) / several
+            attributed[question] = sum(parts) / self.paths
         return attributed
 
-    def _gradients(self, view: View, covers: Covers) -> Iterator[FloatArray]:
-        """Gradients at all places on all ways of all questions, pass by pass."""
-        each, first = self.steps * len(self.baselines), 0
-        ways = (self._way(view.images[row], cover) for row in view.rows.tolist() for cover in covers[row])
+    def _visits(self, view: View, covers: Covers, places: FloatArray) -> Iterator[Visited]:
+        """All ways at these places, from 0 at the baseline to 1 at the image: pass by pass, way by way."""
+        first = 0
+        ways = (_way(view.images[row], cover, places) for row in view.rows.tolist() for cover in covers[row])
         for images in in_passes(ways, view.network.pass_size):
-            labels = view.labels[np.arange(first, first + len(images)) // each]
-            yield view.network.differentiate(images, labels, kind="integrate").input_gradient
+            yield visited(view, np.arange(first, first + len(images)) // self.steps, images, self.paths)
             first += len(images)
-
-    def _way(self, image: FloatArray, cover: FloatArray) -> Block:
-        """The images (C, H, W) on the way from a baseline."""
-        write = partial(_between, cover, image - cover, self._places[:, None, None, None])
-        return Block((self.steps, *image.shape), write)
-
-    def _covers(self, view: View) -> Covers:
-        rows = np.unique(view.rows).tolist()
-        return {row: [baseline_image(baseline, view.images[row]) for baseline in self.baselines] for row in rows}
 
     def _falls(self, view: View, covers: Covers) -> Values:
         """(Q,) the logit of each question's image less the mean of its baselines'."""
-        check_labels(view.labels, view.logits.shape[1])
         rows, places = np.unique(view.rows, return_inverse=True)
         asked = (cover for row in rows.tolist() for cover in covers[row])
         logits = view.network.pooled_logits(asked, "baseline").astype(np.float64)
-        means = logits.reshape(len(rows), len(self.baselines), -1).mean(axis=1)
-        falls: Values = view.logits[view.rows, view.labels] - means[places.reshape(-1), view.labels]
-        return falls
+        by_image = logits.reshape(len(rows), self.paths, -1)[places.reshape(-1)]
+        return falls_from(view, view.asked_values(by_image.swapaxes(1, 2)))
+
+
+def _way(image: FloatArray, cover: FloatArray, places: FloatArray) -> Block:
+    """The images (C, H, W) on the way from a baseline."""
+    return Block((len(places), *image.shape), partial(_between, cover, image - cover, places[:, None, None, None]))
 
 
 def _between(cover: FloatArray, whole: FloatArray, places: FloatArray, which: slice, out: FloatArray) -> None:

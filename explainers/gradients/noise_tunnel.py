@@ -9,7 +9,7 @@ import numpy as np
 
 from ...summary_format.problem import Problem
 from ..arguments import positive_number, whole_number
-from ..core.explainer import Explainer
+from ..core.explainer import Explainer, check_explainer
 from ..core.view import View
 from ..network import pass_kind
 from ..network.tensors import FloatArray
@@ -52,8 +52,7 @@ class NoiseTunnel(PixelAttribution):
         stdevs: float = 1.0,
         name: str | None = None,
     ) -> None:
-        if not isinstance(explainer, Explainer):
-            raise TypeError(f"explainer must be an explainer object, got {type(explainer).__name__}")
+        check_explainer(explainer)
         if isinstance(explainer, NoiseTunnel):
             raise TypeError("explainer must not be a NoiseTunnel itself; give the one that it goes around")
         if not (isinstance(explainer, PixelAttribution) or explainer.needs.layers):
@@ -64,7 +63,7 @@ class NoiseTunnel(PixelAttribution):
         if nt_type not in get_args(Kind):
             raise ValueError(f"nt_type must be one of {', '.join(map(repr, get_args(Kind)))}, got {nt_type!r}")
         super().__init__(explainer.network, name)
-        self.explainer, self.nt_type = explainer, nt_type
+        self.explainer, self.nt_type, self.contrastable = explainer, nt_type, explainer.contrastable
         self.signed = explainer.signed if nt_type == "smoothgrad" else False
         self.nt_samples = whole_number(nt_samples, "nt_samples")
         if nt_type == "vargrad" and self.nt_samples < _LEAST_FOR_VARIANCE:
@@ -94,8 +93,7 @@ class NoiseTunnel(PixelAttribution):
         moments = Moments(len(view.rows), self.nt_samples)
         powers = {"smoothgrad": (1,), "smoothgrad_sq": (2,), "vargrad": (1, 2)}[self.nt_type]
         for asked, images in passes_of_copies(view, "NoiseTunnel", self.nt_samples, self.stdevs):
-            copies = np.arange(len(images))
-            noisy = view.with_images(view.rows[asked], images, copies, view.labels[asked], None, self.explainer.needs)
+            noisy = view.with_copies(asked, images, self.explainer.needs)
             moments.add(asked, self._given(noisy), powers)
         if self.nt_type == "vargrad":
             return (moments.mean(2) - moments.mean(1) ** 2).clip(min=0).astype(np.float32)

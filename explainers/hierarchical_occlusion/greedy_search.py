@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..batched_search import Request, Search
 from ..core.windows import with_windows
 from ..network import Block
 from ..network.tensors import FloatArray
-from .batched_search import Request, Search
 from .counterfactual import NO_PARENT, Box, Counterfactual, Layer, Outcome, composite
 
 

@@ -15,6 +15,7 @@ from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, real_number, whole_number
+from ..batched_search import passes_needed, search_together
 from ..core.call_options import CallOptions
 from ..core.construction import Configured
 from ..core.explainer import image_array
@@ -22,7 +23,6 @@ from ..core.measured_size import PassSize
 from ..network import DEFAULT_PASS_SIZE, Block, Jit, Network, Output
 from ..network.tensors import Activation, FloatArray, IntArray, checked_activation, checked_network
 from ..perturbation.baselines import blur_sigma, blurred
-from .batched_search import passes_needed, search_together
 from .counterfactual import Counterfactual, one_image
 from .greedy_search import GreedyRevealSearch, SharedFirstLayer, windows_within
 

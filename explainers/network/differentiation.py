@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,9 +15,9 @@ from .backward.rectified import UNRECTIFIED, Rule, backward_rule
 from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL, PassMaker
-from .rows import check_same_values
+from .rows import check_same_values, filled_up
 from .taps import Derivatives, differentiated, joined_derivatives
-from .tensors import FloatArray, IntArray
+from .tensors import FloatArray, IntArray, Targets, require_pynative
 from .tensors.layers import INPUT_LAYER, LayerRun
 
 
@@ -40,7 +40,7 @@ class Service(PassMaker, Protocol):
         """How it is asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is asked of a differentiated pass.
 
@@ -49,90 +49,90 @@ class Asked:
         rule: how gradients go back.
         image: whether back to the image; else to the lowest of the layers.
         kind: what its passes count as.
+        biases: whether to note the biases that are added; such passes are not compiled, since a graph runs no hooks.
         attention: blocks whose attention is read.
     """
 
-    layers: tuple[str, ...]
+    layers: tuple[str, ...] = ()
     rule: Rule
     image: bool
     kind: str
+    biases: bool = False
     attention: tuple[AttentionBlock, ...] = ()
 
 
 def derivatives(
-    network: Service,
-    images: FloatArray,
-    labels: IntArray,
-    taps: Collection[str],
-    rule: Rule,
-    kind: str,
-    *,
-    image: bool,
+    network: Service, images: FloatArray, targets: Targets, taps: Collection[str], asked: Asked
 ) -> Derivatives:
-    """The derivatives of images (Q, C, H, W); see ``Network.differentiate``.
+    """The derivatives of images (Q, C, H, W), with those of what the taps name.
 
     Args:
         network: whose attention is looked for where a tap reads it.
         images: (Q, C, H, W).
-        labels: (Q,), the logit to differentiate for each image.
+        targets: labels (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
         taps: names of layers, and of attention (``attention_tap``); "" is the image itself.
-        rule: how gradients go back.
-        kind: what its passes count as.
-        image: whether the image's gradient is wanted; it is where nothing is tapped.
+        asked: whatever else is asked of the passes.
+
+    Raises:
+        ValueError: if there are no images, or in graph mode.
     """
-    blocks = [block for block in network.attention.tapped(taps, images) if block.scored or rule != "blocks"]
+    require_pynative()
+    if not len(images):
+        raise ValueError("no images to differentiate")
+    blocks = [block for block in network.attention.tapped(taps, images) if block.scored or asked.rule != "blocks"]
     layers = tuple(sorted(tap for tap in taps if tap != INPUT_LAYER and tapped_attention(tap) is None))
-    of_image = image or INPUT_LAYER in taps or not layers or bool(blocks)
-    asked = Asked(layers, rule, of_image, kind, tuple(blocks))
-    found = joined_derivatives(list(derivatives_by_pass(network, images, labels, asked)))
+    of_image = asked.image or INPUT_LAYER in taps or not layers or bool(blocks)
+    asked = replace(asked, layers=layers, image=of_image, attention=tuple(blocks))
+    found = joined_derivatives(list(derivatives_by_pass(network, images, targets, asked)))
     if INPUT_LAYER in taps:
         found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
     return found
 
 
-def derivatives_by_pass(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> Iterator[Derivatives]:
+def derivatives_by_pass(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> Iterator[Derivatives]:
     """The derivatives of images (Q, C, H, W), pass by pass."""
     for first in range(0, len(images), network.pass_size):
         chunk = slice(first, first + network.pass_size)
         rows = len(images[chunk])
-        full, program = _prepared(network, images[chunk], labels[chunk], asked)
+        full, program = _prepared(network, images[chunk], targets[chunk], asked)
         if program is None:
-            yield _as_it_is(network, full, network.filled(labels[chunk]), asked, rows)[0]
+            yield _as_it_is(network, full, network.filled(targets[chunk]), asked, rows)[0]
             continue
         with network.running(asked.kind, rows, in_graphs=True):
-            found = program(full, np.resize(labels[chunk], len(full)))
-        yield _cut(Derivatives(*found), rows)
+            found = program(full, filled_up(targets[chunk], len(full)))
+        yield _cut(_of_graph(found), rows)
 
 
 def _prepared(
-    network: Service, images: FloatArray, labels: IntArray, asked: Asked
+    network: Service, images: FloatArray, targets: Targets, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
-    if asked.rule not in ("plain", "loss") or asked.attention:
+    if asked.rule not in ("plain", "loss") or asked.biases or asked.attention:
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
-    return network.prepared(images, kind, lambda full: _tried(network, full, labels, asked))
+    return network.prepared(images, kind, lambda full: _tried(network, full, targets, asked))
 
 
 def _as_it_is(
-    network: Service, full: FloatArray, labels: IntArray, asked: Asked, rows: int, kind: str | None = None
+    network: Service, full: FloatArray, targets: Targets, asked: Asked, rows: int, kind: str | None = None
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """A pass that runs operation by operation."""
     through = partial(network.through, rule=asked.rule)
     # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
     image = asked.image or asked.rule not in UNRECTIFIED
-    options = {"image": image, "attention": asked.attention}
+    options: Any = {"image": image, "biases": asked.biases, "attention": asked.attention}
     with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
-        return differentiated(network.cell, through, full, labels, asked.layers, rows, asked.rule, **options)
+        return differentiated(network.cell, through, full, targets, asked.layers, rows, asked.rule, **options)
 
 
-def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked) -> GradientProgram:
+def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> GradientProgram:
     """A graph of such passes, whose numbers are those of a pass as it is.
 
     Raises:
         GraphRefusedError: if there is none.
     """
     images = network.trial_images(images)
+    labels = targets.astype(np.int64, copy=False) if targets.ndim == 1 else targets.argmax(axis=1)
     labels = network.trial_labels(labels, len(images))
     expected, layers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
     check_single_runs(layers)
@@ -144,10 +144,10 @@ def _tried(network: Service, images: FloatArray, labels: IntArray, asked: Asked)
             image=asked.image,
             loss=asked.rule == "loss",
             images=images,
-            labels=(labels + 1) % expected.logits.shape[1],
+            targets=(labels + 1) % expected.logits.shape[1],
             classes=expected.logits.shape[1],
         )
-        found = Derivatives(*program(images, labels))
+        found = _of_graph(program(images, labels))
     for name, (one, other) in _pairs(expected, found).items():
         check_same_values(one, other, name, network.type)
     return program
@@ -164,13 +164,19 @@ def _pairs(expected: Derivatives, found: Derivatives) -> dict[str, tuple[FloatAr
     return pairs
 
 
+def _of_graph(found: tuple[FloatArray, FloatArray | None, dict[str, FloatArray], dict[str, FloatArray]]) -> Derivatives:
+    """What a graph gives."""
+    logits, by_image, activations, gradients = found
+    return Derivatives(logits=logits, image_gradient=by_image, activations=activations, gradients=gradients)
+
+
 def _cut(found: Derivatives, rows: int) -> Derivatives:
     """Without what only filled up the pass."""
     if len(found.logits) == rows:
         return found
     return Derivatives(
-        found.logits[:rows],
-        None if found.image_gradient is None else found.image_gradient[:rows],
-        {name: one[:rows] for name, one in found.activations.items()},
-        {name: one[:rows] for name, one in found.gradients.items()},
+        logits=found.logits[:rows],
+        image_gradient=None if found.image_gradient is None else found.image_gradient[:rows],
+        activations={name: one[:rows] for name, one in found.activations.items()},
+        gradients={name: one[:rows] for name, one in found.gradients.items()},
     )

@@ -89,12 +89,12 @@ def asked_columns(parts: Iterable[FloatArray], rows: Iterable[int], labels: Iter
     """Of parts of any length, cut again, what is said of labels alone, so that memory does not grow with the classes.
 
     Args:
-        parts: (any number, classes), drawn as they are needed.
+        parts: (any number, classes, ...), drawn as they are needed.
         rows: how many belong to each image.
         labels: (L,) the labels of each image.
 
     Yields:
-        (rows, L) for each image, float32.
+        (rows, L, ...) for each image, float32.
 
     Raises:
         ValueError: if a label is out of range.

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import mindspore as ms
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor, mint, nn
+from mindspore import Tensor, nn
 
 from .passes import OutOfMemoryError
 from .probing import REFUSALS, fixed_images
 from .service import Network
 from .tensors import FloatArray, as_array, require_pynative
+from .tensors.layers import computes_as
 
 ChannelAxis = Literal["first", "last"]
 _FIRST = ("Conv2d", "Conv2dTranspose", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "MaxPool2d", "AvgPool2d",
@@ -77,8 +78,7 @@ def channel_axis(cell: nn.Cell) -> ChannelAxis | None:
     A layer of a derived class counts where it computes as its base does.
     """
     for names, axis in ((_FIRST, "first"), (_LAST, "last")):
-        bases = [kind for name in names for room in (nn, mint.nn) if (kind := getattr(room, name, None)) is not None]
-        if any(isinstance(cell, kind) and type(cell).construct is kind.construct for kind in bases):
+        if computes_as(cell, names):
             return "last" if axis == "last" or _format(cell) == "NHWC" else "first"
     return None
 

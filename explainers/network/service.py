@@ -15,7 +15,7 @@ from .activations import check_activation, check_no_probabilities
 from .attention.search import AttentionFinder
 from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
-from .differentiation import derivatives
+from .differentiation import Asked, derivatives
 from .dropout_passes import dropped_logits, find_places
 from .graphs.compiling import ONE_AT_A_TIME, Forward, Graph, GraphRefusedError, uncompiled
 from .graphs.library import Graphs, Jit, Key
@@ -30,6 +30,7 @@ from .tensors import (
     Activation,
     FloatArray,
     IntArray,
+    Targets,
     as_array,
     checked_network,
     choose_fast_convolutions,
@@ -265,18 +266,19 @@ class Network:
     def differentiate(
         self,
         images: FloatArray,
-        labels: IntArray,
+        labels: Targets,
         taps: Iterable[str] = (),
         rule: Rule = "plain",
         kind: str | None = None,
         *,
         image: bool = True,
+        biases: bool = False,
     ) -> Derivatives:
         """Differentiate the logit of each image's label, one forward and one backward a pass.
 
         Args:
             images: (Q, C, H, W).
-            labels: (Q,), the logit to differentiate for each image.
+            labels: (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
                 several times in a pass, its last run is kept. Those of ``attention_tap`` keep attention.
             rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or plainly, "loss"
@@ -284,16 +286,15 @@ class Network:
                 each block of attention has by itself, for attention alone.
             kind: what the passes count as; by default what their rule does.
             image: whether the image's gradient is wanted; where it is not, passes end at the lowest of the layers.
+            biases: whether those are wanted that the pass adds; such passes are not compiled.
 
         Raises:
             ValueError: if a layer or a label does not exist, a tapped layer gives no tensor or the logits do not
                 depend on it, no ReLU ran for another rule than plain or something else rectifies, there are no
                 images, or MindSpore is in graph mode (which ignores hooks in silence).
         """
-        require_pynative()
-        if not len(images):
-            raise ValueError("no images to differentiate")
-        return derivatives(self, images, labels, set(taps), rule, kind or pass_kind(rule), image=image)
+        asked = Asked(rule=rule, image=image, kind=kind or pass_kind(rule), biases=biases)
+        return derivatives(self, images, labels, set(taps), asked)
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
         """Find where dropout acts, and whether what comes before it can be computed once for all samples; four passes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,14 +15,15 @@ from .attention.blocks import AttentionBlock
 from .attention.scores import BlockScores
 from .attention.search import attention_tap
 from .attention.taps import AttentionTap, TappedOperators
+from .backward.biases import BiasGradient, NotedBiases, noting_biases
 from .backward.rectified import Rule
-from .tensors import FloatArray, IntArray, as_array, one_hot
+from .tensors import FloatArray, Targets, as_array, logit_weights
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
 Released = TypeVar("Released", "_Tap", AttentionTap)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Derivatives:
     """What differentiating one logit for each image gave, image by image.
 
@@ -32,12 +33,14 @@ class Derivatives:
         activations: for each tapped layer its output (Q, ...); for each block of attention that was tapped its
             probabilities (Q, heads, queries, keys), in running order, by ``attention_tap`` of its name.
         gradients: for each of these the gradient of the chosen logit with respect to it.
+        biases: the biases that the pass added, with their gradients; None where they were not asked for.
     """
 
     logits: FloatArray
     image_gradient: FloatArray | None
     activations: dict[str, FloatArray]
     gradients: dict[str, FloatArray]
+    biases: tuple[BiasGradient, ...] | None = None
 
     @property
     def input_gradient(self) -> FloatArray:
@@ -149,39 +152,45 @@ def differentiated(
     cell: nn.Cell,
     through: Callable[[Tensor], Tensor],
     images: FloatArray,
-    labels: IntArray,
+    targets: Targets,
     layers: Sequence[str],
     rows: int,
     rule: Rule,
     *,
     image: bool = True,
+    biases: bool = False,
     attention: Sequence[AttentionBlock] = (),
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up.
 
-    Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers.
+    Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers; with ``biases``
+    those that are added are noted.
     """
     of_blocks = BlockScores(cell, attention if rule == "blocks" else ())
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
         logits, scores = _scored(through, batch, attending, of_blocks)
-        asked = Tensor(one_hot(labels, logits.shape[1]))
+        asked = Tensor(logit_weights(targets, logits.shape[1]))
         value = sum((one * asked).sum() for one in scores)
         if rule == "loss":  # the cross entropy of softmax
             return ops.logsumexp(logits, 1).sum() - value, logits
         return value, logits
 
-    with _tapped(cell, layers) as taps, _released([AttentionTap(block) for block in attention]) as attending:
+    tapped = [AttentionTap(block) for block in attention]
+    noting = noting_biases(cell) if biases else nullcontext(NotedBiases())
+    with _tapped(cell, layers) as taps, _released(tapped) as attending, noting as noted:
         zeros = [of_blocks.zero] if rule == "blocks" else None if image else [tap.end_here() for tap in taps]
         (_, logits), gradients = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
         kept |= {attention_tap(tap.block.name): tap.arrays(rows) for tap in attending}
         runs = {tap.name: tap.run() for tap in taps}
+        added = noted.gradients(len(images), rows) if biases else None
     derivatives = Derivatives(
-        as_array(logits)[:rows],
-        as_array(gradients)[:rows] if image and zeros is None else None,
-        {name: activation for name, (activation, _) in kept.items()},
-        {name: slope for name, (_, slope) in kept.items()},
+        logits=as_array(logits)[:rows],
+        image_gradient=as_array(gradients)[:rows] if image and zeros is None else None,
+        activations={name: activation for name, (activation, _) in kept.items()},
+        gradients={name: slope for name, (_, slope) in kept.items()},
+        biases=added,
     )
     return derivatives, runs
 
@@ -205,9 +214,18 @@ def joined_derivatives(parts: list[Derivatives]) -> Derivatives:
     def join(pick: Callable[[Derivatives], dict[str, FloatArray]]) -> dict[str, FloatArray]:
         return {name: np.concatenate([pick(part)[name] for part in parts]) for name in pick(parts[0])}
 
+    whole, added = parts[0].image_gradient is not None, parts[0].biases is not None
     return Derivatives(
-        np.concatenate([part.logits for part in parts]),
-        None if parts[0].image_gradient is None else np.concatenate([part.input_gradient for part in parts]),
-        join(lambda part: part.activations),
-        join(lambda part: part.gradients),
+        logits=np.concatenate([part.logits for part in parts]),
+        image_gradient=np.concatenate([part.input_gradient for part in parts]) if whole else None,
+        activations=join(lambda part: part.activations),
+        gradients=join(lambda part: part.gradients),
+        biases=tuple(map(_joined_biases, *(part.biases or () for part in parts))) if added else None,
     )
+
+
+def _joined_biases(*parts: BiasGradient) -> BiasGradient:
+    """One bias in several passes."""
+    bias, gradient = parts[0].bias, np.concatenate([part.gradient for part in parts])
+    of_images = bias.shape == parts[0].gradient.shape
+    return BiasGradient(np.concatenate([part.bias for part in parts]) if of_images else bias, gradient)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mindspore import Tensor
 from scipy.ndimage import gaussian_filter
 
+from ...summary_format.problem import Problem
 from ..network.tensors import FloatArray
 
 Baseline = float | str | FloatArray
@@ -36,6 +37,18 @@ def checked_baseline(baseline: Any, name: str = "baseline") -> Baseline:
     return float(values) if values.ndim == 0 else values.astype(np.float32)
 
 
+def checked_baselines(baselines: Any) -> tuple[Baseline, ...]:
+    """One baseline, or those of a list.
+
+    Raises:
+        ValueError: if one is something else, or the list is empty.
+    """
+    several = baselines if isinstance(baselines, (list, tuple)) else [baselines]
+    if not several:
+        raise ValueError(Problem.of("no-baselines", "baselines must hold at least one, got none"))
+    return tuple(checked_baseline(baseline, "baselines") for baseline in several)
+
+
 def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:
     """Make sure that a baseline can cover images (C, H, W).
 
@@ -46,8 +59,8 @@ def check_baseline_fits(baseline: Baseline, shape: tuple[int, ...]) -> None:
         try:
             np.broadcast_to(baseline, shape)
         except ValueError:
-            told = f"a baseline of shape {baseline.shape} does not fit images of shape {shape}"
-            raise ValueError(f"{told}; give (C,), (H, W) or (C, H, W)") from None
+            misfit = f"a baseline of shape {baseline.shape} does not fit images of shape {shape}"
+            raise ValueError(f"{misfit}; give (C,), (H, W) or (C, H, W)") from None
 
 
 def baseline_image(baseline: Baseline, image: FloatArray) -> FloatArray:

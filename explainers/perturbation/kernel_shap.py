@@ -17,7 +17,8 @@ from ..arguments import whole_number
 from ..core.view import View
 from ..network.tensors import Activation
 from .baselines import Baseline
-from .superpixel_explainer import PASS_KIND, Coalitions, Fit, SuperpixelExplainer, Surrogate, number_of, weighted_r2
+from .coalition_explainer import CoalitionExplainer, Coalitions, Fit
+from .superpixel_explainer import PASS_KIND, Surrogate, number_of, weighted_r2
 from .superpixel_explanation import Weights
 from .superpixels import SegmentationFunction
 
@@ -28,7 +29,7 @@ _SINGULAR = 1e-10  # an eigenvalue's share of the largest, at which it is taken 
 _log = logging.getLogger("explainrun")
 
 
-class KernelSHAP(SuperpixelExplainer):
+class KernelSHAP(CoalitionExplainer[Coalitions]):
     """Importance of a pixel: the Shapley value of its segment, in the game for the label's probability; signed.
 
     Lundberg, Lee: A Unified Approach to Interpreting Model Predictions (2017), theorem 2: least squares over coalitions

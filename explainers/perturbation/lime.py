@@ -13,14 +13,15 @@ from mindspore import nn
 from ..arguments import positive_number, whole_number
 from ..network.tensors import Activation
 from .baselines import Baseline
-from .superpixel_explainer import PASS_KIND, Coalitions, Fit, SuperpixelExplainer, Surrogate, weighted_r2
+from .coalition_explainer import CoalitionExplainer, Coalitions, Fit
+from .superpixel_explainer import PASS_KIND, Surrogate, weighted_r2
 from .superpixel_explanation import Weights
 from .superpixels import SegmentationFunction
 
 _SELECTING_ALPHA = 0.01  # of the first fit, which only chooses
 
 
-class LIME(SuperpixelExplainer):
+class LIME(CoalitionExplainer[Coalitions]):
     """Importance of a pixel: the weight of its segment in a linear model of the label's probability; signed.
 
     Ribeiro, Singh, Guestrin: "Why Should I Trust You?" (2016), section 3, with the choices of the authors' lime
@@ -88,8 +89,8 @@ class LIME(SuperpixelExplainer):
         ridge = _ridge(shown[:, kept], counts, values, self.alpha)
         weights = np.zeros(shown.shape[1])
         weights[kept] = ridge.coef_
-        told = shown @ weights + ridge.intercept_
-        return Surrogate(weights, float(ridge.intercept_), weighted_r2(values, told, counts))
+        fitted = shown @ weights + ridge.intercept_
+        return Surrogate(weights, float(ridge.intercept_), weighted_r2(values, fitted, counts))
 
     def _kept(self, shown: Weights, counts: Weights, values: Weights) -> npt.NDArray[np.int_]:
         """The segments that the model is made of, in their order."""

@@ -121,10 +121,7 @@ class RISE(Explainer):
 
     def estimate(self, view: View) -> Estimate:
         """Maps, and of each its mean standard error over the pixels as a share of the map's range."""
-        maps, errors = self._maps_and_errors(view)
-        ranges = np.ptp(maps.reshape(len(maps), -1), axis=1)
-        shares = np.divide(errors.mean(axis=(1, 2)), ranges, out=np.full(len(maps), np.nan), where=ranges > 0)
-        return Estimate(maps, shares)
+        return Estimate.with_standard_errors(*self._maps_and_errors(view))
 
     def standard_error(
         self,

@@ -1,9 +1,9 @@
-"""Explainers that hide segments of an image and fit a linear model to what the network says of the rest."""
+"""Explainers that hide segments of an image, and say what showing each does to the probabilities."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from mindspore import Tensor, nn
 from ..core.call_options import CallOptions
 from ..core.explainer import Explainer, view_of_call
 from ..core.measured_size import PassSize
+from ..core.together import Estimate
 from ..core.view import View
 from ..core.windows import choose
 from ..network import DEFAULT_PASS_SIZE, Block, Jit, Output
@@ -24,18 +25,7 @@ from .superpixel_explanation import SuperpixelExplanation, Weights
 from .superpixels import Segmentation, SegmentationFunction, segment_means
 
 PASS_KIND = "superpixel"
-
-
-class Coalitions(NamedTuple):
-    """Which segments of an image are shown together.
-
-    Attributes:
-        shown: (R, K), True where a segment is shown; the first row shows them all.
-        weights: (R,), how much each row counts in the fit.
-    """
-
-    shown: npt.NDArray[np.bool_]
-    weights: Weights
+Shown = npt.NDArray[np.bool_]  # (R, K), which of K segments each of some images shows
 
 
 class Surrogate(NamedTuple):
@@ -44,21 +34,33 @@ class Surrogate(NamedTuple):
     weights: Weights
     intercept: float
     score: float
+    errors: Weights | None = None
 
     @classmethod
     def unknown(cls, segments: int) -> Surrogate:
         """None, where it could not be computed."""
         return cls(np.full(segments, np.nan), np.nan, np.nan)
 
+    @classmethod
+    def additive(cls, shown: Shown, values: Weights, weights: Weights, errors: Weights | None = None) -> Surrogate:
+        """What each segment adds to the probability while none is shown.
 
-Fit = Callable[[npt.NDArray[np.float64]], Surrogate]
+        Args:
+            shown: (R, K) the coalitions that were asked about, all segments first, none second.
+            values: (R,) the probabilities of a label.
+            weights: (K,) what each segment adds.
+            errors: (K,) of these.
+        """
+        nothing = float(values[1])
+        fitted = nothing + shown @ weights
+        return cls(weights, nothing, weighted_r2(values, fitted, np.ones(len(values))), errors)
 
 
 class SuperpixelExplainer(Explainer):
-    """Shows an image with some of its segments hidden, again and again, and fits a linear model to the probabilities.
+    """Shows an image with some of its segments hidden, again and again, and weighs segments by the probabilities.
 
-    A subclass draws the ``coalitions`` and says how they are ``fitted``. All labels of an image share its passes, of
-    the kind "superpixel". An image is segmented once for a view.
+    A subclass says in ``answers`` which segments are shown together and what follows. All labels of an image share its
+    passes, of the kind "superpixel". An image is segmented once for a view.
 
     Args:
         network: see ``Explainer``.
@@ -94,18 +96,21 @@ class SuperpixelExplainer(Explainer):
         self._known: WeakKeyDictionary[View, dict[int, IntArray]] = WeakKeyDictionary()
 
     @abstractmethod
-    def coalitions(self, generator: np.random.Generator, segments: int) -> Coalitions:
-        """Which of so many segments are shown together; the same for the same random numbers."""
-
-    @abstractmethod
-    def fitted(self, coalitions: Coalitions) -> Fit:
-        """What fits a model to the probabilities (R,), all finite, of one label on the coalitions of an image."""
+    def answers(self, view: View) -> Iterator[tuple[int, SuperpixelExplanation]]:
+        """Each question of a view with its answer, in any order."""
 
     def attribute(self, view: View) -> FloatArray:
-        maps = np.empty((len(view.rows), *view.size), np.float32)
-        for question, found in self._answers(view):
+        return self.estimate(view).maps
+
+    def estimate(self, view: View) -> Estimate:
+        """Maps, and of each the mean standard error of its pixels as a share of its range, where that is known."""
+        maps, errors = np.empty((len(view.rows), *view.size), np.float32), np.full(len(view.rows), np.nan)
+        for question, found in self.answers(view):
             maps[question] = found.weights[found.segments]
-        return maps
+            extent = np.ptp(found.weights)
+            if found.errors is not None and extent > 0:
+                errors[question] = found.errors[found.segments].mean() / extent
+        return Estimate(maps, None if np.isnan(errors).all() else errors)
 
     def explain(
         self,
@@ -133,7 +138,7 @@ class SuperpixelExplainer(Explainer):
             ValueError: if their shapes do not fit, or a target is out of range.
         """
         view, place = view_of_call(self, inputs, targets, CallOptions(output, jit, pass_size))
-        found = dict(self._answers(view))
+        found = dict(self.answers(view))
         rows = [[found[question] for question in row] for row in place.tolist()]
         return rows if np.ndim(targets) == 2 else [row[0] for row in rows]
 
@@ -154,44 +159,31 @@ class SuperpixelExplainer(Explainer):
             known[row] = self._segmented(view.images[row], view.generator(row, "segmentation"))
         return known[row]
 
-    def _answers(self, view: View) -> Iterator[tuple[int, SuperpixelExplanation]]:
-        """Each question with its answer, image by image."""
-        rows = [int(row) for row in np.unique(view.rows)]
-        said = view.network.streamed_probabilities(
-            (self._hidden(view, row) for row in rows), self.activation_fn, PASS_KIND
-        )
-        counts = (len(self._drawn(view, row).shown) for row in rows)
-        for row, places, probabilities in view.answered(said, counts):
-            segments, coalitions = self.segments(view, row), self._drawn(view, row)
-            fit = self.fitted(coalitions)
-            for column, question in enumerate(places.tolist()):  # one by one: see ``fitted``
-                label = int(view.labels[question])
-                values = probabilities[:, column].astype(np.float64)
-                known = np.isfinite(values).all()
-                model = fit(values) if known else Surrogate.unknown(coalitions.shown.shape[1])
-                yield question, SuperpixelExplanation(
-                    label, segments, *model, float(values[0]), model.intercept + float(model.weights.sum()),
-                    view.images[row],
-                )  # fmt: skip
+    def cover(self, view: View, row: int) -> FloatArray:
+        """What stands where segments of an image are hidden, (C, H, W)."""
+        image = view.images[row]
+        if self.hide_color is None:
+            return segment_means(image, self.segments(view, row))
+        return baseline_image(self.hide_color, image)
 
-    def _drawn(self, view: View, row: int) -> Coalitions:
-        return self.coalitions(view.generator(row, type(self).__name__), number_of(self.segments(view, row)))
 
-    def _hidden(self, view: View, row: int) -> Block:
-        """An image (C, H, W) with each coalition of its segments shown in turn."""
-        image, segments = view.images[row], self.segments(view, row)
-        cover = segment_means(image, segments) if self.hide_color is None else baseline_image(self.hide_color, image)
-        shown = self._drawn(view, row).shown
-        return Block((len(shown), *image.shape), partial(_hide, image, cover, segments, shown))
+def explained(
+    label: int, segments: IntArray, model: Surrogate, prediction: float, image: FloatArray
+) -> SuperpixelExplanation:
+    """What a linear model says of an image and a label whose probability is the prediction."""
+    return SuperpixelExplanation(
+        label, segments, model.weights, model.intercept, model.score, prediction,
+        model.intercept + float(model.weights.sum()), image, model.errors,
+    )  # fmt: skip
+
+
+def with_hidden(image: FloatArray, cover: FloatArray, segments: IntArray, shown: Shown) -> Block:
+    """An image (C, H, W) with each of some coalitions (R, K) of its segments shown in turn, and covered elsewhere."""
+    return Block((len(shown), *image.shape), partial(_hide, image, cover, segments, shown))
 
 
 def _hide(
-    image: FloatArray,
-    cover: FloatArray,
-    segments: IntArray,
-    shown: npt.NDArray[np.bool_],
-    which: slice,
-    out: FloatArray,
+    image: FloatArray, cover: FloatArray, segments: IntArray, shown: Shown, which: slice, out: FloatArray
 ) -> None:
     """Make an image with each of some coalitions shown."""
     choose(np.take(shown[which], segments, axis=1), image, cover, out)
@@ -202,9 +194,9 @@ def number_of(segments: IntArray) -> int:
     return int(segments.max()) + 1
 
 
-def weighted_r2(values: Weights, told: Weights, weights: Weights) -> float:
+def weighted_r2(values: Weights, fitted: Weights, weights: Weights) -> float:
     """Share of the values' weighted variance that a model explains; NaN where they do not vary."""
     if not len(values) or np.ptp(values) == 0:
         return np.nan
     variation = (weights * (values - np.average(values, weights=weights)) ** 2).sum()
-    return float(1.0 - (weights * (values - told) ** 2).sum() / variation) if variation > 0 else np.nan
+    return float(1.0 - (weights * (values - fitted) ** 2).sum() / variation) if variation > 0 else np.nan

@@ -32,6 +32,7 @@ class SuperpixelExplanation:
         prediction: the network's probability of the label on the untouched image.
         local_prediction: what the model gives instead, the intercept and all weights added up.
         image: (C, H, W), as the network takes it.
+        errors: (K,), the standard error of each weight; None of methods that do not know it.
     """
 
     label: int
@@ -42,6 +43,7 @@ class SuperpixelExplanation:
     prediction: float
     local_prediction: float
     image: FloatArray = field(repr=False)
+    errors: Weights | None = None
 
     def mask(
         self,

@@ -52,8 +52,8 @@ class Segmentation:
 
     def __init__(self, method: str | SegmentationFunction, options: Mapping[str, Any] | None, owner: str) -> None:
         if not isinstance(method, str) and not callable(method):
-            told = "'slic', 'quickshift', 'felzenszwalb' or a function from (H, W, C) to labels (H, W)"
-            raise TypeError(f"segmentation must be {told}, got {type(method).__name__}")
+            allowed = "'slic', 'quickshift', 'felzenszwalb' or a function from (H, W, C) to labels (H, W)"
+            raise TypeError(f"segmentation must be {allowed}, got {type(method).__name__}")
         if isinstance(method, str) and method not in NAMES:
             raise ValueError(f"no segmentation {method!r}; {nearest(method, NAMES)}, or give a function of your own")
         if options is not None and not isinstance(options, Mapping):
@@ -106,10 +106,10 @@ class Segmentation:
         options = self._options
         if self.name == "quickshift":
             options = {"rng": int(generator.integers(2**31)), **options}
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             labels = of_scikit_image(self.name)(picture, **options)
-        for warning in told:
+        for warning in caught:
             self._tell_once(f"{self.name} warns: {warning.message}")
         return labels
 

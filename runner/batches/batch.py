@@ -20,13 +20,14 @@ from ...explainers.dropout_uncertainty import spread
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
-from ...summary_format.archive.segments import OUTCOMES
+from ...summary_format.archive.search_batch import OUTCOMES
 from ...summary_format.growth.earlier import KnownBatch
 from ...summary_format.problem import Problem
 from ..data.samples import Sample, read_samples
+from ..data.sound_samples import of_one_size, padded_labels, stood_in_for
 from ..plan.plan import Plan
 from ..plan.questions import questions
-from ..problems import DatasetChangedError, SampleError
+from ..problems import DatasetChangedError
 
 _SOUGHT = 64  # first samples that all shards look at for one that is not broken
 _log = logging.getLogger("explainrun")
@@ -112,6 +113,7 @@ class Batch:
             seed=plan.options.seed,
             logits=self.inference.logits,
             outputs=self.precomputed_layer_outputs or None,
+            pool=plan.pool,
         )
 
 
@@ -151,52 +153,12 @@ def read(plan: Plan, check: Callable[[], None] = lambda: None, ends: Sequence[in
     shared = max(first_pass, _SOUGHT) if tolerant else first_pass  # so that shards stand in for broken samples alike
     wanted = None if shard is None else lambda place: place < shared or shard.owns(place)
     size, classes = plan.batch_size, len(plan.class_names)
-    samples = read_samples(plan.dataset, classes, plan.limit, size, wanted, tolerant=tolerant)
-    samples = _alike(_stood_in_for(samples), check)
+    given = read_samples(plan.dataset, classes, plan.limit, size, wanted, tolerant=tolerant)
+    samples = of_one_size(stood_in_for(given), check)
     check()
     first_pass_samples, skipped = list(islice(samples, first_pass)), dict[str, str]()
     own = (sample for sample in chain(first_pass_samples, samples) if shard is None or shard.owns(sample.id))
     return Reading(first_pass_samples, _grouped(_noted(own, skipped), size, ends), skipped)
-
-
-def _stood_in_for(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """The same samples, those that are broken with the image of the first one that is not.
-
-    The network then runs on what it takes, and what it says of them is dropped.
-
-    Raises:
-        SampleError: if all are broken.
-    """
-    broken, image = list[Sample](), None
-    for sample in samples:
-        if sample.broken is not None and image is None:
-            broken.append(sample)
-            continue
-        image = sample.image if image is None else image
-        yield from (replace(one, image=image) for one in broken)
-        broken.clear()
-        yield sample if sample.broken is None else replace(sample, image=image)
-    if broken:
-        words = "all {samples:plural sample} are broken; the first: {said}"
-        raise SampleError(Problem.of("samples-all-broken", words, samples=len(broken), said=broken[0].broken))
-
-
-def _alike(samples: Iterator[Sample], check: Callable[[], None]) -> Iterator[Sample]:
-    """The same samples, refused where the shape of an image is another than the first one's."""
-    shape: tuple[int, ...] | None = None
-    for sample in samples:
-        shape = shape or sample.image.shape
-        if sample.image.shape != shape:
-            words = (
-                "sample {sample}: the image is {shape}, those before are {before}; bring all images to one size in the "
-                "dataset"
-            )
-            problem = Problem.of(
-                "sample-of-other-size", words, sample=sample.id, shape=sample.image.shape, before=shape
-            )
-            raise SampleError(problem.at(sample.where) if sample.where else problem)
-        yield sample
-        check()
 
 
 def _noted(samples: Iterator[Sample], skipped: dict[str, str]) -> Iterator[Sample]:
@@ -227,7 +189,7 @@ def inferred(plan: Plan, network: Network, samples: list[Sample], known: KnownBa
     inference = InferenceBatch(
         ids=ids_of(samples),
         digests=digests(samples),
-        truth=_padded([sample.truth for sample in samples]),
+        truth=padded_labels([sample.truth for sample in samples]),
         logits=logits,
         probabilities=probabilities,
         spread=_spread(plan, network, samples, known) if plan.dropout_samples else np.zeros((0, *logits.shape)),
@@ -306,12 +268,6 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
         probabilities=np.array([layer.probability for *_, layer in layers], np.float64),
         boxes=np.array(boxes, np.int64).reshape(-1, 8),
     ), passes
-
-
-def _padded(rows: Sequence[tuple[int, ...]]) -> IntArray:
-    """Labels (N, K) of N samples, padded with -1 to the longest."""
-    longest = max(map(len, rows))
-    return np.array([[*row, *(-1,) * (longest - len(row))] for row in rows], np.int64).reshape(len(rows), longest)
 
 
 def _spread(plan: Plan, network: Network, samples: list[Sample], known: KnownBatch | None) -> npt.NDArray[np.float64]:

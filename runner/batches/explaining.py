@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray
 from ...summary_format import ExplanationBatch, Segments, heatmap_picture, jpeg, original_picture, png
 from ...summary_format.archive.costs import Costs
+from ...summary_format.archive.curves import Array, curve_table, joined_curves
+from ...summary_format.archive.packing import curves_of, stored_curves
 from ...summary_format.growth.earlier import EarlierPicture, KnownBatch
 from ...summary_format.plural import plural
 from ..data.samples import Sample
@@ -34,6 +36,18 @@ from .pass_counts import Profile
 from .progress import RunProgress
 
 _log = logging.getLogger("explainrun")
+
+
+class Scored(NamedTuple):
+    """What metrics say of an explainer.
+
+    Attributes:
+        scores: (metrics, Q).
+        curves: by metric of which they are kept, its curves (Q, curves, 2, points).
+    """
+
+    scores: npt.NDArray[np.float64]
+    curves: Mapping[str, Array]
 
 
 class BatchExplainer:
@@ -87,7 +101,8 @@ class BatchExplainer:
         """Commit what an earlier run has of an explainer, which is all that the plan wants of it, and give it."""
         self._progress.doing(explainer.name)
         found = known.maps(explainer.name, self._questions)
-        return self._committed(explainer, found, self._computed(explainer, found[0]), {}, self._profile.drained())
+        computed, costs = self._computed(explainer, found[0]), self._profile.drained()
+        return self._committed(explainer, found, computed, {}, {}, costs)
 
     def _computed(self, explainer: Explainer, maps: FloatArray) -> npt.NDArray[np.bool_]:
         """(Q,) which maps (Q, H, W) are finite.
@@ -116,11 +131,11 @@ class BatchExplainer:
                 found = scheduler.maps(explainer, explainers[place:])
             computed = self._computed(explainer, found[0])
             with failure_logged(f"the scores of {explainer.name}", self._batch):
-                scores = self._scores_of_all(explainer, scheduler, plan)
+                scores, curves = self._scores_of_all(explainer, scheduler, plan)
             scheduler.release(explainer)
             by_metric = {metric.name: of_metric for metric, of_metric in zip(plan.metrics, scores, strict=True)}
             costs = self._checkpoints.costs(explainer.name)
-            given[explainer.name] = self._committed(explainer, found, computed, by_metric, costs)
+            given[explainer.name] = self._committed(explainer, found, computed, by_metric, curves, costs)
         return given
 
     def _scheduler(self, plan: Plan, known: KnownBatch | None) -> ExplanationScheduler:
@@ -142,6 +157,7 @@ class BatchExplainer:
         found: tuple[FloatArray, Errors],
         computed: npt.NDArray[np.bool_],
         new: Mapping[str, Scores],
+        curves: Mapping[str, Array],
         costs: Costs,
     ) -> ExplanationBatch:
         """Commit what is said of an explainer, with its pictures, and give it.
@@ -151,11 +167,12 @@ class BatchExplainer:
             found: its maps, and how far off each is (Q,).
             computed: (Q,) which of the maps are finite.
             new: by metric the scores (Q,) that were not known.
+            curves: by metric among those of which they are kept, its curves.
             costs: what it took.
         """
         maps, errors = found
-        scores = self._all_scores(explainer, new)
-        explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=costs)
+        scores, kept = self._all_scores(explainer, new), self._all_curves(explainer, curves)
+        explained = ExplanationBatch(scores=scores, computed=computed, errors=errors, costs=costs, curves=kept)
         write = partial(self._write, explainer.name, explained, maps)
         self._commit(self._pictures(explainer, maps, computed), write)
         self._progress.advance(len(self._batch.samples) / self._plan.parts)
@@ -173,30 +190,38 @@ class BatchExplainer:
         ]
         return np.array(rows, np.float64).reshape(len(names), len(self._questions))
 
-    def _scores_of_all(
-        self, explainer: Explainer, scheduler: ExplanationScheduler, plan: Plan
-    ) -> npt.NDArray[np.float64]:
-        """(metrics, Q) what each metric of a plan says of an explainer, each part committed where there are several."""
+    def _all_curves(self, explainer: Explainer, new: Mapping[str, Array]) -> dict[str, Array]:
+        """By metric, the curves of those of which they are kept: new ones, and of others an earlier run's."""
+        known, names = self._known, self._plan.kept_curves
+        return {
+            name: new[name] if known is None or name in new else known.curves(explainer.name, name, self._questions)
+            for name in names
+        }
+
+    def _scores_of_all(self, explainer: Explainer, scheduler: ExplanationScheduler, plan: Plan) -> Scored:
+        """What each metric of a plan says of an explainer, each part committed where there are several."""
         parts, found = scheduler.score_parts(explainer), []
         for part in parts:
             asked = scheduler.questions(part)
             kept = self._checkpoints.kept(explainer.name, "scores", part, asked) if len(parts) > 1 else None
             if kept is not None:
-                found.append(kept["scores"])
+                found.append(Scored(kept["scores"], curves_of(kept)))
                 continue
             explanation = scheduler.explanation(explainer, part)
             found.append(self._scores(explanation, plan))
             explanation.release()
             if len(parts) > 1:
-                scores = {"questions": asked, "scores": found[-1]}
+                scores = {"questions": asked, "scores": found[-1].scores, **stored_curves(found[-1].curves)}
                 self._checkpoints.keep(explainer.name, "scores", part, scores)
-        return np.concatenate(found, axis=1)
+        scores_of_parts = np.concatenate([of_part.scores for of_part in found], axis=1)
+        return Scored(scores_of_parts, joined_curves(of_part.curves for of_part in found))
 
-    def _scores(self, explanation: Explanation, plan: Plan) -> npt.NDArray[np.float64]:
-        """(metrics, Q) what each metric of a plan says."""
-        questions = len(explanation.maps)
+    def _scores(self, explanation: Explanation, plan: Plan) -> Scored:
+        """What each metric of a plan says."""
+        questions, curves = len(explanation.maps), dict[str, Array]()
         if not questions:
-            return np.zeros((len(plan.metrics), 0))
+            curves = {name: curve_table([], len(names)) for name, names in plan.kept_curves.items()}
+            return Scored(np.zeros((len(plan.metrics), 0)), curves)
         with self._profile.timed("covered images"):
             self._profile.need_scores(explanation)
             explanation.prepare()
@@ -204,11 +229,13 @@ class BatchExplainer:
         for metric in plan.metrics:
             self._progress.doing(f"{explanation.explainer.name}, {metric.name}")
             with self._profile.timed(metric.name), failure_logged(metric.name):
-                scores = metric.score(explanation)
+                scores, points = metric.scores_and_curves(explanation)
+            if metric.kept_curves:
+                curves[metric.name] = curve_table(points, len(metric.kept_curves))
             if scores.shape != (questions,):
                 raise ValueError(f"{metric.name} gave scores {scores.shape} for {plural(questions, 'question')}")
             found.append(np.where(np.isfinite(scores), scores, np.nan))
-        return np.array(found, np.float64).reshape(len(plan.metrics), questions)
+        return Scored(np.array(found, np.float64).reshape(len(plan.metrics), questions), curves)
 
     def _pictures(self, explainer: Explainer, maps: FloatArray, computed: npt.NDArray[np.bool_]) -> Iterator[Picture]:
         name, before = explainer.name, list[EarlierPicture | None]([None] * len(maps))

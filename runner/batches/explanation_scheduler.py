@@ -30,7 +30,9 @@ from .part_sizes import (
     cut,
     images_of_maps,
     images_of_scores,
+    least_samples,
     recomputations,
+    sharing,
 )
 from .pass_counts import Profile
 
@@ -108,7 +110,8 @@ class ExplanationScheduler:
         asked = np.bincount(self._view.rows, minlength=len(self._batch.samples)).tolist()
         again = self._images_again(explainer)
         images = images_of_scores(self._plan.metrics, self._network.cell, self._changed, again, asked)
-        return cut(images, self._network.pass_size)
+        least = self._least(explainer) if self._makes_again else 1
+        return cut(images, self._network.pass_size, least)
 
     @cached_property
     def _changed(self) -> list[ChangedImages]:
@@ -139,9 +142,7 @@ class ExplanationScheduler:
     def _group(self, explainer: Explainer) -> list[Explainer]:
         """The explainers of the plan that share passes with one, itself among them."""
         alone = self._known is not None and not len(self._making.rows) and not self._makes_again
-        if alone or not explainer.needs.layers:
-            return [explainer]
-        return [other for other in self._plan.explainers if other.needs.layers]
+        return [explainer] if alone else sharing(explainer, self._plan.explainers)
 
     def _images(self, explainer: Explainer) -> list[Images]:
         """How many images the maps of an explainer and those that share its passes take, for each sample."""
@@ -169,7 +170,11 @@ class ExplanationScheduler:
         return images_of_maps(group, self._all, looking=False)
 
     def _map_parts(self, explainer: Explainer) -> list[Range]:
-        return cut(self._images(explainer), self._network.pass_size)
+        return cut(self._images(explainer), self._network.pass_size, self._least(explainer))
+
+    def _least(self, explainer: Explainer) -> int:
+        """How many samples parts have at least."""
+        return least_samples(self._group(explainer), self._network.pass_size)
 
     def _count(self, explainer: Explainer, view: View, done: Sequence[Explainer]) -> None:
         """Count what the maps of a view need."""

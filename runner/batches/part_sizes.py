@@ -68,6 +68,18 @@ def _end(images: Sequence[Mapping[str, int]], first: int, pass_size: int, least:
     return min(large, key=lambda one: (one[2], -one[0]))[0]
 
 
+def sharing(explainer: Explainer, explainers: Sequence[Explainer]) -> list[Explainer]:
+    """The explainers that share passes with one of them, itself among them, in their order."""
+    if not explainer.needs.passes:
+        return [explainer]
+    return [other for other in explainers if other.needs.passes]
+
+
+def least_samples(explainers: Iterable[Explainer], pass_size: int) -> int:
+    """How many samples parts have at least: a pass of them where paths through many passes go side by side."""
+    return pass_size if any(explainer.passes_in_turn > 1 for explainer in explainers) else 1
+
+
 def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool = True) -> list[Images]:
     """How many images the maps of some explainers take, for each image of a view and by kind of pass.
 
@@ -87,11 +99,12 @@ def images_of_maps(explainers: Iterable[Explainer], view: View, *, looking: bool
     own = [_own_images(explainer, view, questions, looking=looking) for explainer in explainers]
     if not any(total for of_explainer in own for total in of_explainer):
         return found
-    rules = {rule for explainer in explainers for rule in explainer.needs.layers}
+    passes = {one for explainer in explainers for one in explainer.needs.passes}
     for row, asked in enumerate(questions.tolist()):
         for of_explainer in own:
             found[row].update(of_explainer[row])
-        found[row].update({pass_kind(rule): asked for rule in rules if asked})
+        for _, rule in passes if asked else ():
+            found[row].update({pass_kind(rule): asked})
     return found
 
 

@@ -44,18 +44,18 @@ class Profile:
     infer            N samples
     differentiate,   Q questions, those among them that metrics add (ClassSensitivity), by backward rule, where any
     guided, ...      explainer reads that pass; Robustness adds S Q for S samples, and so do metrics of
-                     stability, once for those of the same noise
+                     stability and Sufficiency, once for those of the same noise
     activate         R images with questions, where any explainer reads outputs alone
     occlude, mask,   an explainer's own: its ``images_needed_for``; Robustness adds those of noisy images
     ood, ...
     noise            the noisy images that Robustness looks at, those that it draws again among them; S N for metrics
-                     of relative stability, once for those of the same noise
+                     of relative stability and Sufficiency, once for those of the same noise
     random weights,  images whose logits an explainer looks at under random weights, or on shifted images; maps made
     shifted          again for each of L layers, or once, add L Q or Q to "differentiate" and the like
     perturb          for each explainer, of each question whose map has an order the covered images that differ among
-                     all metrics' ``covering``; for each image with such a question its copies that do not depend on
-                     maps, and what is left of it where mean, blur or imputation stand throughout, once for all
-                     explainers of a batch; and each baseline, once
+                     all metrics' ``covering``; for each image with such a question (with any, for NonSensitivity)
+                     its copies that do not depend on maps, and what is left of it where mean, blur or imputation
+                     stand throughout, once for all explainers of a batch; and each baseline, once
     dropout          N where all masks share what comes before them, else ``samples`` times that
     network probe    max(2, P // I) I, once, for two fixed images and up to two of the dataset, I in all; later starts
                      make it again
@@ -139,7 +139,7 @@ class Profile:
     def need_maps(self, explainer: Explainer, view: View, done: Iterable[Explainer]) -> None:
         """Count what an explainer needs to make its maps of a batch, but for passes that serve those done with it."""
         questions = len(view.rows)
-        for rule in sorted(explainer.needs.layers.keys() - {rule for other in done for rule in other.needs.layers}):
+        for _, rule in explainer.needs.passes.difference(*(other.needs.passes for other in done)):
             self.need(pass_kind(rule), questions)
         if explainer.needs.outputs and not any(other.needs.outputs for other in done):
             self.need("activate", len(np.unique(view.rows)))

@@ -129,8 +129,11 @@ def compare(*, no_maps: bool, formats: tuple[str, ...], **given: Any) -> None:
       explainrun compare baseline.json runs/new --floor InsertionAUC=0.6 \\
           --floor GradCAM/IoSR=0.5 --format junit=report.xml
 
-    A floor is judged on the candidate alone; where a metric is better the lower it is, its mean must not exceed the
-    floor. A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
+    A floor is judged on the candidate alone, also of explainers and metrics that the baseline lacks; where a metric is
+    better the lower it is, its mean must not exceed the floor. Controls that --explainer does not name are judged only
+    by floors that name them.
+
+    A table goes to standard output beside files: --format junit=report.xml --format markdown=comment.md
 
     --format html=report.html is a page for browsers, one file to mail or keep: the verdict, the changes, and the maps
     of both runs for the samples that changed.
@@ -243,14 +246,15 @@ def _compared(asked: Asked) -> Compared:
     before = problems.attempt("", lambda: scored_run(asked.baseline))
     now = problems.attempt("", lambda: scored_run(asked.candidate))
     problems.raise_if_any()
+    held = rules.with_given(tolerance=tolerances, alpha=asked.alpha, floors=floors, by=asked.by, require=asked.require)
     found = compare_runs(
         before,
         now,
-        tolerances,
-        alpha=rules.alpha if asked.alpha is None else asked.alpha,
-        floors=floors,
-        by=asked.by or rules.by,
-        require=asked.require or rules.require,
+        held.tolerances,
+        alpha=held.alpha,
+        floors=held.floors,
+        by=held.by,
+        require=held.require,
         explainers=asked.explainers or None,
         metrics=asked.metrics or None,
         maps=asked.maps,

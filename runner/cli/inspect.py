@@ -61,6 +61,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
       unsupported               why this version cannot look into or resume an
                                 unfinished run, null if it can
       sizes                     bytes by kind of file, free, to_go
+      curve_bytes               of a finished run, what kept curves of metrics
+                                take in the archive
       not_computed              broken, outputs, unlabelled, beyond, maps and
                                 scores by explainer
       grown_from                the run that it grew out of: began, finished,
@@ -68,8 +70,8 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
                                 hierarchical_occlusion; null where there is none
       hidden                    by archive beside a finished run, what it has and
                                 the run lacks: archive, bytes, explainers,
-                                metrics, uncertainty, hierarchical_occlusion,
-                                samples
+                                metrics, curves, uncertainty,
+                                hierarchical_occlusion, samples
       faults                    file, what, remedy of everything that is broken
       costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)
@@ -106,7 +108,7 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
     from .inspection_report.json import inspection_as_json, shards_as_json  # noqa: PLC0415
 
     runs = list(map(inspection_as_json, found))
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         **(runs[0] if len(runs) == 1 else {}),
         "state": min((one.state for one in found), key=(DAMAGED, NO_RUN, UNFINISHED, FINISHED).index),
         "finished": all(one.finished for one in found),
@@ -114,7 +116,7 @@ def _json(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:
         "runs": runs,
         "shards": list(map(shards_as_json, shards)),
     }
-    return json.dumps(told, indent=1, allow_nan=False)
+    return json.dumps(content, indent=1, allow_nan=False)
 
 
 def _inspection_text(found: Sequence[Inspection], shards: Sequence[Shards]) -> str:

@@ -20,6 +20,10 @@ from .report import report
 from .run import run
 from .score import score
 from .scores import scores
+from .starting.check import check
+from .starting.demo import demo
+from .starting.new import new
+from .starting.schema import schema
 from .trend import trend
 
 # MindSpore takes seconds to import, so commands import what needs it: --help answers at once.
@@ -39,5 +43,6 @@ def main() -> None:
 
 for command in (
     explain, merge, score, import_, inspect, scores, report, baseline, compare, trend, run, layers, list_,
+    demo, new, check, schema,
 ):  # fmt: skip
     main.add_command(command)

@@ -46,8 +46,8 @@ def merge(out: Path, shards: tuple[Path, ...], overwrite: bool) -> None:
         exit_with(f"the merge failed: {error}; run it again to start over", EXIT_RESUMABLE)
     except KeyboardInterrupt:
         exit_with("stopped; run it again to start over", EXIT_RESUMABLE)
-    told = "merged before, nothing was done" if merged_before else "merged"
-    echo_after(f"{_result(results, out)}\n{told}", f"{out} is merged")
+    outcome = "merged before, nothing was done" if merged_before else "merged"
+    echo_after(f"{_result(results, out)}\n{outcome}", f"{out} is merged")
 
 
 def _result(results: Results, out: Path) -> RunResult:

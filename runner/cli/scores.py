@@ -89,7 +89,7 @@ def _scores_as_json(found: Scores) -> dict[str, Any]:
     from ..json_values import finite  # noqa: PLC0415
 
     pairs = [(explainer, metric) for explainer in found.explainers for metric in found.metrics]
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "samples": len(set(found.sample_ids)),
         "questions": len(found.labels),
         "controls": list(found.controls),
@@ -100,6 +100,6 @@ def _scores_as_json(found: Scores) -> dict[str, Any]:
     }
     for explainer, metric in pairs:
         by_label = {name: asdict(found.aggregate(explainer, metric, name)) for name in found.class_names}
-        told["scores"][explainer][metric] = {**asdict(found.aggregate(explainer, metric)), "labels": by_label}
-    plain: dict[str, Any] = finite(told)
+        content["scores"][explainer][metric] = {**asdict(found.aggregate(explainer, metric)), "labels": by_label}
+    plain: dict[str, Any] = finite(content)
     return plain

@@ -1,4 +1,4 @@
-"""``explainrun trend``: how scores went from run to run."""
+"""``explainrun trend``: how scores changed from run to run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .process.standard_streams import echo_or_exit
 # NumPy and HDF5 take a while to import, so the command imports what needs them: --help answers at once.
 
 
-@click.command(short_help="Show how scores went from run to run.")
+@click.command(short_help="Show how scores changed from run to run.")
 @click.argument("runs", metavar="BASELINE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--tolerance", "tolerances", multiple=True, metavar="[METRIC=]T",
@@ -40,7 +40,7 @@ def trend(
     form: str,
     plot: Path | None,
 ) -> None:
-    """Show how mean scores went through several runs, which are named in their order, the oldest first.
+    """Show how mean scores changed over several runs, which are named in their order, the oldest first.
 
     Each is a file that `explainrun baseline` kept, or a finished run. For every explainer in every metric the table has
     its mean in each run with a 95 % interval, and how that changed from the run before, with the verdict that

@@ -1,4 +1,4 @@
-"""What became of scores, row by row: how far they went, how far that is known, and which verdict follows."""
+"""How scores changed, row by row: by how much, how certain that is, and the verdict."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy.typing as npt
 from ..results.mean_bounds import Events, mean_bounds, samples_of
 from ..results.power import detectable_falls, samples_needed
 from ..results.resampling import (
-    CONFIDENCE,
-    bootstrap_intervals,
+    bootstrap_means,
     by_sample,
     holm,
+    intervals_of,
     least_p_value,
     resamples_for,
     sign_flip_p_values,
@@ -24,7 +24,7 @@ from ..results.resampling import (
 from .formats.findings import Change, Verdict, fall_between
 from .pairs import Pairs
 from .rules.tolerances import Tolerances
-from .scored_run import FloatArray
+from .scored_run import FloatArray, mean_of
 
 _DUST = 1e-12  # of a mean: what adding up in another order changes
 
@@ -111,7 +111,7 @@ class Rows:
         """(2, rows) mean scores of both runs over the questions that both scored; NaN where there is none."""
         both = self._had & self._has
         columns = zip(self.pairs.before.T, self.pairs.now.T, both.T, strict=True)
-        means = [[_mean(before[scored]), _mean(now[scored])] for before, now, scored in columns]
+        means = [[mean_of(before[scored]), mean_of(now[scored])] for before, now, scored in columns]
         return np.asarray(means, np.float64).reshape(-1, 2).T
 
     @cached_property
@@ -135,9 +135,9 @@ class Rows:
             family: that the rows belong to.
             level: what an uncorrected p value must not exceed if no other row falls.
         """
-        interval = bootstrap_intervals(self.sums, self.counts, resamples=family.resamples)
-        at_most = self._falls_at_most(interval, family)
-        events = Events(np.zeros(len(self.pairs.rows)), self.pairs.spans)
+        drawn = bootstrap_means(self.sums, self.counts, resamples=family.resamples)
+        interval, events = intervals_of(drawn, self.counts), Events(np.zeros(len(self.pairs.rows)), self.pairs.spans)
+        _, at_most = mean_bounds(self.sums, self.counts, events, drawn, error=family.error)
         detectable = detectable_falls(self.sums, self.counts, events, tolerances=self.tolerances, level=level)
         strictest = min(level, family.error)
         needed = samples_needed(self.sums, self.counts, events, tolerances=self.tolerances, level=strictest)
@@ -153,20 +153,6 @@ class Rows:
             )
             for row in range(len(self.pairs.rows))
         )
-
-    def _falls_at_most(self, interval: FloatArray, family: Family) -> FloatArray:
-        """(rows,) the largest falls that the samples do not rule out."""
-        usual = math.isclose(family.error, (1.0 - CONFIDENCE) / 2.0)
-        _, high = mean_bounds(
-            self.sums,
-            self.counts,
-            Events(np.zeros(len(self.pairs.rows)), self.pairs.spans),
-            error=family.error,
-            resamples=family.resamples,
-            interval=interval if usual else None,
-        )
-        found: FloatArray = high
-        return found
 
     def _change(
         self,
@@ -207,11 +193,11 @@ class Rows:
             verdict=_verdict(fall, allowed, lost=lost, at_most=at_most, p_values=p_values, alpha=alpha),
         )
 
-    @property
+    @cached_property
     def _had(self) -> Flags:
         return np.isfinite(self.pairs.before)
 
-    @property
+    @cached_property
     def _has(self) -> Flags:
         return np.isfinite(self.pairs.now)
 
@@ -232,7 +218,3 @@ def _verdict(
     if -fall > allowed and better <= alpha:
         return Verdict.BETTER
     return Verdict.NON_INFERIOR if at_most <= allowed else Verdict.INCONCLUSIVE
-
-
-def _mean(values: FloatArray) -> float:
-    return math.fsum(values.tolist()) / len(values) if len(values) else math.nan

@@ -14,7 +14,7 @@ from ...summary_format.problem import Problem
 from ..results.resampling import RESAMPLES
 from .changes import Family
 from .compatibility import NotComparableError, check_comparable, left_out, notes
-from .floor_checks import checked_floors
+from .floor_checks import checked_floors, floors_left_out
 from .formats.findings import Flip
 from .load import scored_run
 from .map_similarity import similarities
@@ -55,7 +55,8 @@ def compare(  # noqa: PLR0913 - all but three are options with defaults, to be g
         tolerances: how much worse means may get: a number, in the metric's unit; per cent of the baseline's mean, such
             as "2%"; either by metric, the others at 0.01; or ``Tolerances``.
         alpha: chance of a false alarm anywhere, at most; rows, floors and slices get equal parts of it.
-        floors: the worst means that the candidate may have, by "METRIC" or "EXPLAINER/METRIC"; or ``Floors``.
+        floors: the worst means that the candidate may have, by "METRIC" or "EXPLAINER/METRIC"; or ``Floors``. Those by
+            "METRIC" are for all explainers that are compared or new; a control is judged only where one names it.
         by: "label" to judge the questions about each true label too.
         require: "shown" to let nothing pass that is inconclusive.
         explainers: compare these alone; None for all of the baseline but those that are controls in both runs, of
@@ -78,6 +79,8 @@ def compare(  # noqa: PLR0913 - all but three are options with defaults, to be g
     tolerances.check([*before.metrics, *now.metrics])
     floors.check(now.explainers, now.metrics)
     new = _new(before, now) if explainers is None and metrics is None else ()
+    chosen = now.only(explainers or now.explainers, metrics or now.metrics)  # not cut to what the baseline has
+    added = [name for name in chosen.explainers if name not in before.explainers and name not in now.controls]
     before, now = _selected(before, now, explainers, metrics)
     check_comparable(before, now)
     part = alpha / (1 + bool(floors) + (by is not None))
@@ -87,7 +90,10 @@ def compare(  # noqa: PLR0913 - all but three are options with defaults, to be g
     return replace(
         found,
         slices=() if by is None else slices_of(family),
-        floors=checked_floors(floors, now, alpha=part, error=alpha / 2, resamples=resamples),
+        floors=checked_floors(
+            floors, chosen, [*now.explainers, *added], alpha=part, error=alpha / 2, resamples=resamples
+        ),
+        left_out=(*found.left_out, *floors_left_out(floors, chosen)),
         by=by,
         require=require,
     )

@@ -15,7 +15,12 @@ from ...summary_format.problem import Problem
 from .scored_run import IntArray, ScoredRun
 
 _EXAMPLES = 5
-_LATER_OPTIONS = {"removal": "value"}  # of metrics, and what they did before they had them
+# By class of metric: options that earlier versions could not name, and what the metric did then.
+_LATER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "InsertionAUC": {"removal": "value"},
+    "DeletionAUC": {"removal": "value"},
+    "NaiveFaithfulness": {"removal": "value"},
+}
 _CHECKSUM = re.compile(r" [0-9a-f]{16}$")
 
 
@@ -92,8 +97,8 @@ def labels_of(run: ScoredRun, rows: IntArray) -> list[list[int]]:
 
 def listed(ids: IntArray) -> str:
     """The first ids."""
-    told = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
-    return f"{told}, ..." if len(ids) > _EXAMPLES else told
+    shown_ids = ", ".join(map(str, ids[:_EXAMPLES].tolist()))
+    return f"{shown_ids}, ..." if len(ids) > _EXAMPLES else shown_ids
 
 
 def _missing_samples(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Problem]:
@@ -172,8 +177,15 @@ def _metric_problems(baseline: ScoredRun, candidate: ScoredRun) -> Iterator[Prob
 
 def _with_later_options(both: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Options of two runs, those that the earlier one could not name yet as what it did."""
-    later = {key: value for key, value in _LATER_OPTIONS.items() if any(key in options for options in both)}
-    return [{**options, **{key: value for key, value in later.items() if key not in options}} for options in both]
+    named = {key for options in both for key in options}
+    return [
+        {**{key: value for key, value in _later_options(options).items() if key in named}, **options}
+        for options in both
+    ]
+
+
+def _later_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _LATER_OPTIONS.get(str(options.get("class")), {})
 
 
 def _says_all(run: ScoredRun) -> bool:

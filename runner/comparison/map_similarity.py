@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
+from ...summary_format.rank_correlation import rank_correlations
 from .formats.findings import Similarity
 from .scored_run import FloatArray, IntArray, ScoredRun
 
@@ -20,18 +20,6 @@ def similarities(baseline: ScoredRun, candidate: ScoredRun) -> tuple[Similarity,
     if baseline.results is None or candidate.results is None:
         return ()
     return tuple(_similarity(baseline, candidate, explainer) for explainer in baseline.explainers)
-
-
-def rank_correlations(first: Maps, second: Maps) -> FloatArray:
-    """(N,) Spearman's rank correlation over the pixels of maps (N, H, W); equal pixels share their mean rank.
-
-    NaN where a map is constant.
-    """
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1).astype(np.float64) for maps in (first, second)]
-    one, two = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    with np.errstate(invalid="ignore"):
-        correlations: FloatArray = (one * two).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
-    return correlations
 
 
 def top_intersections(first: Maps, second: Maps) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,16 +20,15 @@ class Pairs:
     Attributes:
         baseline: the one.
         candidate: the other, which has all explainers and metrics of the baseline.
-        label: the only one whose questions count; None for all.
     """
 
     baseline: ScoredRun
     candidate: ScoredRun
-    label: int | None = None
 
-    def by_label(self) -> tuple[Pairs, ...]:
+    def by_label(self) -> tuple[LabelPairs, ...]:
         """The scores of each true label's questions."""
-        return tuple(replace(self, label=label) for label in np.unique(self.questions[:, 1]).tolist())
+        labels = np.unique(self.questions[:, 1]).tolist()
+        return tuple(LabelPairs(self.baseline, self.candidate, self, label) for label in labels)
 
     @cached_property
     def rows(self) -> tuple[tuple[str, str], ...]:
@@ -39,18 +38,17 @@ class Pairs:
     @cached_property
     def questions(self) -> IntArray:
         """(P, 2) sample and label of each question about a true label."""
-        questions = self.baseline.true_questions
-        return questions if self.label is None else questions[questions[:, 1] == self.label]
+        return self.baseline.true_questions
 
     @cached_property
     def before(self) -> FloatArray:
         """(P, rows) scores of the baseline; NaN where there is none."""
-        return self._values(self.baseline)
+        return self.baseline.values_of(self.rows, self.questions)
 
     @cached_property
     def now(self) -> FloatArray:
         """(P, rows) scores of the candidate."""
-        return self._values(self.candidate)
+        return self.candidate.values_of(self.rows, self.questions)
 
     @cached_property
     def higher(self) -> npt.NDArray[np.bool_]:
@@ -96,6 +94,50 @@ class Pairs:
         """(P,) which questions the candidate asked."""
         return self.candidate.places(self.questions) >= 0
 
-    def _values(self, run: ScoredRun) -> FloatArray:
-        places = run.places(self.questions)
-        return np.stack([run.values(*row, places) for row in self.rows], axis=1)
+
+@dataclass(frozen=True)
+class LabelPairs(Pairs):
+    """The questions about one true label, with all else as it is of the whole.
+
+    Attributes:
+        whole: the scores of all questions.
+        label: the only one whose questions count.
+    """
+
+    whole: Pairs
+    label: int
+
+    @cached_property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Those of the whole."""
+        return self.whole.rows
+
+    @cached_property
+    def questions(self) -> IntArray:
+        """(P, 2) sample and label of each question about the label."""
+        return self.whole.questions[self._own]
+
+    @cached_property
+    def before(self) -> FloatArray:
+        """(P, rows) scores of the baseline."""
+        return self.whole.before[self._own]
+
+    @cached_property
+    def now(self) -> FloatArray:
+        """(P, rows) scores of the candidate."""
+        return self.whole.now[self._own]
+
+    @cached_property
+    def higher(self) -> npt.NDArray[np.bool_]:
+        """Those of the whole."""
+        return self.whole.higher
+
+    @cached_property
+    def spans(self) -> FloatArray:
+        """Those of the whole: what a score can do does not depend on the label."""
+        return self.whole.spans
+
+    @cached_property
+    def _own(self) -> npt.NDArray[np.bool_]:
+        own: npt.NDArray[np.bool_] = self.whole.questions[:, 1] == self.label
+        return own

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class ScoredRun:
             controls=tuple(name for name in plan.controls if name in explainers),
         )
 
-    @property
+    @cached_property
     def true_questions(self) -> IntArray:
         """(P, 2) sample id and label of each true label, asked or not, in order of samples, then labels."""
         rows, columns = np.nonzero(self.truth >= 0)
@@ -122,11 +123,18 @@ class ScoredRun:
         values: FloatArray = padded[places]
         return values
 
+    def values_of(self, rows: Sequence[tuple[str, str]], questions: IntArray) -> FloatArray:
+        """(P, rows) scores of questions (P, 2) by explainer and metric; NaN where there is none."""
+        places = self.places(questions)
+        return np.stack([self.values(*row, places) for row in rows], axis=1)
+
+    def true_values(self, rows: Sequence[tuple[str, str]]) -> FloatArray:
+        """(P, rows) scores of the true labels' questions by explainer and metric; NaN where there is none."""
+        return self.values_of(rows, self.true_questions)
+
     def mean(self, explainer: str, metric: str) -> float:
         """Mean score of the true labels' questions, of six significant digits; NaN if none is scored."""
-        values = self.values(explainer, metric, self.places(self.true_questions))
-        scored = values[np.isfinite(values)].tolist()
-        return float(rounded([math.fsum(scored) / len(scored)])[0]) if scored else math.nan
+        return float(rounded([mean_of(self.true_values([(explainer, metric)])[:, 0])])[0])
 
     def picture(self, explainer: str, sample: int, label: int) -> str | None:
         """Path of a map's picture; None where there is none."""
@@ -148,6 +156,12 @@ class ScoredRun:
                 if one in explainers and metric in metrics
             },
         )
+
+
+def mean_of(values: FloatArray) -> float:
+    """The mean of the scores there are among some (P,), whatever their order; NaN if there is none."""
+    scored = values[np.isfinite(values)].tolist()
+    return math.fsum(scored) / len(scored) if scored else math.nan
 
 
 def rounded(values: Sequence[float] | FloatArray) -> FloatArray:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from .changes import Family
 from .formats.findings import Slice
-from .pairs import Pairs
 from .worst_questions import spreads
 
 
@@ -28,16 +27,12 @@ def slices_of(family: Family) -> tuple[Slice, ...]:
     found = replace(family, parts=parts).changes()
     units = dict(zip(pairs.rows, spreads(pairs).tolist(), strict=True))
     slices = [
-        Slice(label, change)
-        for label, changes in zip(map(_label, parts), found, strict=True)
+        Slice(part.label, change)
+        for part, changes in zip(parts, found, strict=True)
         for change in changes
         if change.questions or change.lost
     ]
     return tuple(sorted(slices, key=lambda one: _badness(one, units)))
-
-
-def _label(part: Pairs) -> int:
-    return int(part.label or 0)
 
 
 def _badness(one: Slice, units: dict[tuple[str, str], float]) -> tuple[bool, float]:

@@ -13,6 +13,7 @@ from mindspore import nn
 
 from ...benchmarks import Focus
 from ...explainers import EXPLAINERS, OoDNet, Registry
+from ...explainers.core.sample_pool import SamplePool
 from ...summary_format.errors import nearest_or_place
 from ...summary_format.problem import Problem
 from ..data.array_files import labelled_images
@@ -61,8 +62,9 @@ def component_factory(
     takes_ood_net = "ood_net" in options and parameters["ood_net"].annotation in (OoDNet, OoDNet.__name__)
     if takes_ood_net and given["network"] is not None:
         options["ood_net"] = _ood_net(folder / options["ood_net"], given["network"], given["num_labels"])
-    if made is Focus and isinstance(options["partners"], str):
-        options["partners"] = labelled_images(folder / options["partners"], statistics["mean"], statistics["std"])
+    partners = options.get("partners")
+    if made is Focus and isinstance(partners, str) and SamplePool.of(partners) is None:
+        options["partners"] = labelled_images(folder / partners, statistics["mean"], statistics["std"])
     options |= {key: value for key, value in given.items() if key in parameters}
     if registry is EXPLAINERS and "explainer" in options:
         inner = component_factory(registry, options.pop("explainer"), given, folder, statistics)

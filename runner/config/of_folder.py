@@ -34,12 +34,14 @@ class FolderConfig:
         config: the config, with the folder and the limit that the run had.
         folder: what the config's paths are relative to.
         results: what the run found.
+        archive: where that is.
         shard: which shard it is; None for a whole run.
     """
 
     config: RunConfig
     folder: Path
     results: Results
+    archive: Path
     shard: Shard | None
 
     @cached_property
@@ -101,7 +103,8 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
     if not finished:
         words = "the run in {folder} is not finished; run it again to resume, then it can grow"
         raise PlanError([Problem.of("folder-holds-unfinished-run", words, folder=summary_dir)])
-    results = Results(finished[-1].archive)
+    archive = finished[-1].archive
+    results = Results(archive)
     record = results.plan_record
     if record.config is None:
         words = "the run in {folder} was made by a script and not from a config; {instead}"
@@ -121,6 +124,7 @@ def config_of_folder(summary_dir: Path, folder: Path | None, instead: str) -> Fo
         config=_validated(content, summary_dir),
         folder=folder or Path(place if isinstance(place, str) else ""),
         results=results,
+        archive=archive,
         shard=None if record.shard is None else Shard(*record.shard),
     )
 

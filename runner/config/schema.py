@@ -137,7 +137,7 @@ class RunConfig(RunOptions):
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
             path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
-            path of an HDF5 or npz file.
+            path of an HDF5 or npz file, "pool" or {pool: K}.
         imported: maps of other libraries or people, by the names under which they appear: paths of their files, or
             mappings with ``path`` and ``source``. They come after the explainers.
         limit: only the first so many samples.

@@ -1,6 +1,6 @@
 """The one reader of pictures: what a file becomes, whether a dataset lists it or ``explain`` is given it.
 
-README.md ("Pictures and pixels") has the rules as a table.
+docs/reference/configs.md ("Pictures and pixels") has the rules as a table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What pixels of each type mean that a file holds; README.md ("Pictures and pixels") has it as a table."""
+"""What pixels of each type mean that a file holds; docs/reference/configs.md has it as a table."""
 
 from __future__ import annotations
 

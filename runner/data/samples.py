@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -52,7 +53,7 @@ class Sample:
     where: str = ""
     broken: str | None = None
 
-    @property
+    @cached_property
     def digest(self) -> int:
         """A checksum of what the dataset gave, by which a resumed run recognises its samples; one for all broken."""
         if self.broken is not None:
@@ -94,7 +95,7 @@ def read_samples(
     wanted: Callable[[int], bool] | None = None,
     *,
     tolerant: bool = False,
-) -> Iterator[Sample]:
+) -> Generator[Sample, None, None]:
     """The samples of a dataset in order, reading its source once.
 
     MindSpore reads ahead in threads of its own, so of a source somewhat more than the limit is read. (``Dataset.take``

@@ -70,9 +70,9 @@ def _run(order: Mapping[str, Any]) -> dict[str, Any]:
     plan = replace(runner.plan(order["limit"], order["shard"]), summary_dir=folder)
     while True:
         begun = not {run.data.name for run in find_runs(folder)} <= set(order["before"])  # by an earlier worker
-        how = {"overwrite": order["overwrite"] and not begun, "resume": order["resume"] or begun}
+        overwrite, resume = order["overwrite"] and not begun, order["resume"] or begun
         try:
-            return {"code": 0, "samples": execute(plan, **how).samples}
+            return {"code": 0, "samples": execute(plan, overwrite=overwrite, resume=resume).samples}
         except FolderInUseError as error:
             if time.monotonic() > until:
                 return {"problems": list(error.problems), "in_use": True}

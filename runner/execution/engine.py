@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -38,7 +40,9 @@ from .signals import Stopping
 _log = logging.getLogger("explainrun")
 
 
-def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: bool = False) -> RunResult:
+def execute(
+    plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: bool = False, checked: Path | None = None
+) -> RunResult:
     """Run a plan to its manifest.
 
     Args:
@@ -47,6 +51,7 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: 
         resume: resume an unfinished run of this plan; otherwise it is replaced. A finished one is left alone in
             either case, unless the plan has more, or less: then a run grows out of it, which computes what it lacks.
         prune: remove from the folder, once the run is finished, what earlier plans computed and this one hides.
+        checked: the archive of a finished run whose checksum was compared just before, and is not compared again.
 
     Raises:
         PlanError: with everything found wrong before anything is written.
@@ -67,23 +72,29 @@ def execute(plan: Plan, *, overwrite: bool = False, resume: bool = True, prune: 
         plan, network = decision.plan, decision.plan.opened()
         begun = None if decision.run is None else known_again(plan, network, decision.run, stopping)
         if begun is not None and begun.run.finished:
-            return _finished_before(begun, replaces=decision.replaces, prune=prune)
+            check = not _same_file(begun.run.archive, checked)
+            return _finished_before(begun, check=check, replaces=decision.replaces, prune=prune)
         earlier = {} if begun is None else _mended(begun, stopping).own_costs()
         profile = Profile(network, earlier)
         if begun is None and decision.grows is not None:
-            begun = grown(plan, decision.grows, network=network, profile=profile, stopping=stopping, lock=lock)
+            growing = replace(decision.grows, checked=_same_file(decision.grows.run.archive, checked))
+            begun = grown(plan, growing, network=network, profile=profile, stopping=stopping, lock=lock)
         if begun is None:
             begun = _begun(plan, decision, network=network, profile=profile, stopping=stopping, lock=lock)
         before = _seconds(costs_before(begun.run.state())) + _seconds(earlier)
-        results = _go(begun, network=network, profile=profile, stopping=stopping, lock=lock)
+        results = work_through(begun, network=network, profile=profile, stopping=stopping, lock=lock)
         lock.check()
-        clear(begun.run, results, replaces=decision.replaces, prune=prune)
+        clear(begun.run, results, replaces=decision.replaces, prune=prune, known=begun.earlier.archives)
         result = RunResult.of(results, plan.summary_dir, before + time.monotonic() - began)
     result.costs["seconds"]["joining and closing"] = _seconds(profile.drained())
     return result
 
 
-def _finished_before(begun: Begun, *, replaces: bool, prune: bool) -> RunResult:
+def _same_file(path: Path, other: Path | None) -> bool:
+    return other is not None and path.exists() and path.samefile(other)
+
+
+def _finished_before(begun: Begun, *, check: bool, replaces: bool, prune: bool) -> RunResult:
     """What a finished run found, if it is whole, of the data that the plan has, and what it wants.
 
     Raises:
@@ -93,7 +104,7 @@ def _finished_before(begun: Begun, *, replaces: bool, prune: bool) -> RunResult:
     """
     plan, run = begun.plan, begun.run
     try:
-        results = Results(run.archive)
+        results = Results(run.archive, check=check)
     except (BrokenRecordError, FileNotFoundError) as error:
         raise damaged_run(error) from error
     given = digests(next(begun.groups, []))
@@ -124,6 +135,20 @@ def _begun(
     """
     if decision.problems:
         raise PlanError([*decision.problems, *plan_problems(plan)])
+    preflight = examined(plan, network, profile, stopping)
+    plan, state = preflight.plan, state_of(preflight, network, replaces=decision.replaces)
+    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
+    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
+    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
+    return Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
+
+
+def examined(plan: Plan, network: Network, profile: Profile, stopping: Stopping) -> PreflightResult:
+    """A new run's plan and first batch, looked at; nothing is written.
+
+    Raises:
+        PlanError: with all that is wrong.
+    """
     _ = plan.identity  # before any pass: a network that passes change is another one afterwards
     if plan.measures_size:
         with profile.timed("measuring pass sizes"):
@@ -135,20 +160,26 @@ def _begun(
         raise PlanError(preflight.problems)
     report_doubts(plan, preflight.doubts)
     stopping.check()
-    plan = preflight.plan
-    state = {
-        "plan": plan.described.raw,
+    return preflight
+
+
+def state_of(preflight: PreflightResult, network: Network, *, replaces: bool) -> dict[str, Any]:
+    """What the folder of a new run says of it, for later starts.
+
+    Args:
+        preflight: what looking at its plan gave.
+        network: where that ran.
+        replaces: whether the runs that its folder holds go once it is finished.
+    """
+    return {
+        "plan": preflight.plan.described.raw,
         "begins": preflight.begins,
         "compiled": preflight.compiled,
         "dropout": asdict(network.dropout),
         "probe": preflight.probe and preflight.probe.to_jsonable(),
         "doubts": {doubt.code: doubt for doubt in preflight.doubts},
-        "replaces": decision.replaces,
+        "replaces": replaces,
     }
-    _need_trials(profile, plan, preflight, network.passes.made[REPEAT])
-    remove_runs(plan.summary_dir, finished=False, lock=lock)  # finished ones stay until this one is
-    run = RunFolder.create(plan.summary_dir, ms.get_context("device_target"), state, lock)
-    return Begun(plan=plan, run=run, groups=preflight.groups, first=preflight.first, skipped=preflight.skipped)
 
 
 def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repeated: int) -> None:
@@ -168,7 +199,7 @@ def _need_trials(profile: Profile, plan: Plan, preflight: PreflightResult, repea
     need_inference(profile, plan, len(preflight.first.samples))
 
 
-def _go(begun: Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
+def work_through(begun: Begun, *, network: Network, profile: Profile, stopping: Stopping, lock: FolderLock) -> Results:
     """Do what is left of a run; gives what it came to.
 
     Raises:

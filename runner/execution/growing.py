@@ -74,7 +74,9 @@ def grown(
     return _put(seed, sprout, network, lock)
 
 
-def clear(run: RunFolder, results: Results, *, replaces: bool, prune: bool) -> None:
+def clear(
+    run: RunFolder, results: Results, *, replaces: bool, prune: bool, known: Sequence[EarlierArchive] = ()
+) -> None:
     """Remove what a finished run has no use for.
 
     Args:
@@ -82,6 +84,7 @@ def clear(run: RunFolder, results: Results, *, replaces: bool, prune: bool) -> N
         results: what it came to.
         replaces: whether the other runs in its folder go.
         prune: whether what it hides goes.
+        known: the archives that it took from.
 
     Raises:
         FolderInUseError: if the lock is lost.
@@ -91,7 +94,7 @@ def clear(run: RunFolder, results: Results, *, replaces: bool, prune: bool) -> N
     if prune:
         prune_archives(run)
     else:
-        drop_shown(run, results)
+        drop_shown(run, results, known)
     if replaces:
         remove_runs(run.root, keep=run, lock=run.lock)
 
@@ -148,9 +151,10 @@ def _sources(plan: Plan, growing: Growing, stopping: Stopping) -> tuple[list[Ear
     run, before = growing.run, growing.plan
     try:
         if run.finished:
+            archives = archives_of(run, before, stopping.check, checked=growing.checked)
             if len(find_runs(run.root)) > 1 and growing.state["replaces"]:  # since a kill has kept it from that
-                clear(run, Results(run.archive), replaces=True, prune=False)
-            archives = archives_of(run, before, stopping.check)
+                clear(run, archives[0].results, replaces=True, prune=False, known=archives[1:])
+                archives = [archive for archive in archives if archive.path.exists()]
             costs = archives[0].costs
         else:
             segments = Segments.of(run, before)

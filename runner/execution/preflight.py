@@ -84,7 +84,8 @@ def preflight_check(
         reading = read(plan, check)
         samples = next(reading.batches, [])
     except SampleError as error:
-        problems.append(Problem.from_error(error))
+        if str(error) not in problems:  # as a sample of a pool
+            problems.append(Problem.from_error(error))
         return PreflightResult(plan=plan, problems=problems, first=None, groups=iter(()))
     problems += sample_problems(plan, [*reading.first_pass_samples, *samples])
     begins = digests(reading.first_pass_samples).tolist()
@@ -285,9 +286,9 @@ def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[P
     if problems or not len(first.rows):
         return first, problems
     cheap = [explainer for explainer in plan.explainers if not own[explainer] and not explainer.needs.outputs]
-    if any(own[explainer] and explainer.needs.layers for explainer in plan.explainers):
+    if any(own[explainer] and explainer.needs.passes for explainer in plan.explainers):
         # Those that share a pass are made together, so one that takes long keeps them all for later.
-        cheap = [explainer for explainer in cheap if not explainer.needs.layers]
+        cheap = [explainer for explainer in cheap if not explainer.needs.passes]
     view = first.view(plan, network)
     found, errors = attribute_together(cheap, view)
     for explainer in plan.explainers:

@@ -161,7 +161,8 @@ def segments_of(begun: Begun) -> Segments:
     """What is committed of a run."""
     names = tuple(explainer.name for explainer in begun.plan.explainers)
     searching, pass_size = begun.plan.hierarchical_occlusion is not None, begun.plan.pass_size
-    return Segments(begun.run, names, searching=searching, pass_size=pass_size)
+    curves = begun.plan.kept_curves
+    return Segments(begun.run, names, searching=searching, pass_size=pass_size, curves=curves)
 
 
 def damaged_run(error: Exception) -> DamagedRunError:

@@ -28,11 +28,13 @@ class Growing:
         run: the earlier one.
         plan: of it.
         state: what it says of itself.
+        checked: whether its archive was checked just before.
     """
 
     run: RunFolder
     plan: PlanRecord
     state: Mapping[str, Any]
+    checked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -295,7 +295,7 @@ def _maps(methods: Sequence[Explainer], view: Callable[..., View]) -> tuple[dict
     """
     found, refused = _shared_maps(methods, view)
     for method in methods:
-        if method.name in refused and (method.needs.layers or method.needs.outputs) and len(methods) > 1:
+        if method.name in refused and (method.needs.passes or method.needs.outputs) and len(methods) > 1:
             alone, still = _shared_maps([method], view)
             found |= alone
             refused = {name: why for name, why in refused.items() if name not in alone} | still

@@ -134,7 +134,7 @@ def _network_problems(plan: Plan) -> Problems:
         for explainer in plan.explainers
         if explainer.network is not plan.network
     )
-    bound = plan.needs.layers or plan.needs.outputs or any(explainer.pynative for explainer in plan.explainers)
+    bound = plan.needs.passes or plan.needs.outputs or any(explainer.pynative for explainer in plan.explainers)
     for needed, what in ((bound, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
         if needed:
             problems.attempt("", partial(require_pynative, what))

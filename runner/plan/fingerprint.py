@@ -9,7 +9,7 @@ from __future__ import annotations
 import copyreg
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import unwrap
@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from ...benchmarks import Metric
 from ...explainers.core.construction import Configured
+from ...explainers.core.sample_pool import PooledSamples, SamplePool
 from ...explainers.network.tensors import exact_bytes
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.plan_diff import CELL_STRUCTURE
+from ...summary_format.plural import plural
 from ...summary_format.problem import Problem
 from .code_fingerprint import checksum, closed_over, has_a_version, named_code, unversioned_code
 from .mindspore_values import text_of_mindspores
@@ -47,10 +50,12 @@ class Description:
     Args:
         network: the run's own, of which, and of whose layers, only names are said where they stand among other things:
             the plan describes it elsewhere.
+        pool: what gives the first so many samples of the run's dataset, which say what a pool is; None where there is
+            no dataset.
     """
 
-    def __init__(self, network: nn.Cell | None = None) -> None:
-        self._network = network
+    def __init__(self, network: nn.Cell | None = None, pool: Callable[[int], PooledSamples] | None = None) -> None:
+        self._network, self._pool = network, pool
         cells = network.cells_and_names() if network is not None else ()
         self._known = {id(cell): f"{THE_NETWORK}{name and ': '}{name}" for name, cell in cells}
         self._around: list[Any] = []  # what is being described, from the outside in
@@ -113,7 +118,9 @@ class Description:
             return _shortened([self._about(f"[{place}]", inner) for place, inner in enumerate(value)])
         if type(value) in (set, frozenset):
             # Their order differs from process to process, so what they share with others is described again in each.
-            return sorted(repr(Description(self._network).to_jsonable(inner)) for inner in value)
+            return sorted(repr(Description(self._network, self._pool).to_jsonable(inner)) for inner in value)
+        if isinstance(value, SamplePool):
+            return self._pool_of_samples(value)
         if isinstance(value, nn.Cell) and id(value) in self._known:
             return self._known[id(value)]
         if id(value) in self._seen:
@@ -129,6 +136,13 @@ class Description:
         if not all(type(key) is str for key in value):
             return [[self.to_jsonable(key), self._about(f"[{key!r}]", inner)] for key, inner in value.items()]
         return {key: self._about(f"[{key!r}]", inner) for key, inner in value.items()}
+
+    def _pool_of_samples(self, pool: SamplePool) -> Any:
+        """A pool, by what the dataset gives for it."""
+        if self._pool is None:
+            return {"pool": pool.size}
+        digests = self._pool(pool.size).digests
+        return {"pool": pool.size, "samples": f"{plural(len(digests), 'sample')} {checksum(digests.tobytes())}"}
 
     def _callable(self, value: Any) -> Any:  # noqa: PLR0911
         if isinstance(value, type):
@@ -171,10 +185,13 @@ class Description:
     def _parts(self, made: Sequence[Any]) -> dict[str, Any]:
         """What an object is made again from, as ``__reduce_ex__`` says it."""
         maker, arguments, state, items, pairs = (*made, None, None, None)[:5]
-        told = getattr(maker, "__module__", "") in ("copyreg", "copy_reg")  # which makes an object of the class named
+        names_class = getattr(maker, "__module__", "") in (
+            "copyreg",
+            "copy_reg",
+        )  # which makes an object of the class named
         parts = {
-            "made by": None if told else f"{getattr(maker, '__qualname__', type(maker).__qualname__)}",
-            "arguments": list(arguments)[1:] if told else list(arguments),
+            "made by": None if names_class else f"{getattr(maker, '__qualname__', type(maker).__qualname__)}",
+            "arguments": list(arguments)[1:] if names_class else list(arguments),
             "state": state,
             "items": None if items is None else list(items),
             "pairs": None if pairs is None else [list(pair) for pair in pairs],
@@ -219,6 +236,8 @@ class Description:
         """Whether the plan says an argument itself."""
         if name == "network":
             return value is self._network and value is not None
+        if name == "curves" and isinstance(thing, Metric) and isinstance(value, (bool, np.bool_)):
+            return bool(value) is bool(thing.kept_curves)
         return name in ("name", "num_labels") and (value is None or value == getattr(thing, name, ...)) is True
 
     def _resolved(

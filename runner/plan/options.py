@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from ...explainers.arguments import real_number, whole_number, yes_or_no
 from ...explainers.core.measured_size import PassSize as GivenSize
@@ -50,6 +59,7 @@ Divisors = Annotated[list[float] | float | None, BeforeValidator(_divisors)]
 Labels = Annotated[str | list[int | str], BeforeValidator(checked_labels)]
 Seed = Annotated[int, BeforeValidator(lambda value: whole_number(value, "seed", 0))]
 PassSize = Annotated[GivenSize, BeforeValidator(checked_pass_size)]
+_OUTPUT_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]}  # functions are for scripts
 YesOrNo = Annotated[bool, BeforeValidator(lambda value, info: yes_or_no(value, info.field_name))]
 
 
@@ -82,7 +92,7 @@ class RunOptions(BaseModel):
     jit: Annotated[Jit, BeforeValidator(_jit)] = "auto"
     labels: Labels = TRUTH_AND_CONFIDENT
     skip_broken: YesOrNo = Field(default=False, json_schema_extra={"compared": False})
-    output: Annotated[Output, PlainValidator(checked_output)] = None
+    output: Annotated[Output, PlainValidator(checked_output), WithJsonSchema(_OUTPUT_SCHEMA)] = None
 
     @property
     def asked(self) -> str | list[int]:

@@ -19,9 +19,10 @@ from ...explainers.core.view import Needs
 from ...explainers.network import DEFAULT_PASS_SIZE, Network
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
+from ..data.dataset_pool import DatasetPool
 from ..data.direct import Data
 from ..data.samples import sample_count
-from ..problems import PlanError, problem_of
+from ..problems import PlanError, SampleError, problem_of
 from .fingerprint import Description, UndescribedError
 from .network_fingerprint import network_identity
 from .options import SETTINGS, UNCOMPARED, RunOptions
@@ -55,6 +56,7 @@ class Plan:
         measured_size: images per pass, where the options leave that to a measurement which was made.
         record: what is written of it, where it was made from what a folder says and not from what users give; its
             explainers and metrics are those of the record, by name.
+        pool: what gives the first so many samples of the dataset, for explainers and metrics that compare with them.
         asks_network: whether passes may be made; without, the network is not looked at, and any stand-in will do.
     """
 
@@ -75,6 +77,7 @@ class Plan:
     chosen_reshapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     measured_size: int | None = None
     record: PlanRecord | None = None
+    pool: DatasetPool | None = None
     asks_network: bool = True
 
     def opened(self) -> Network:
@@ -126,6 +129,11 @@ class Plan:
         return any(metric.needs_boxes for metric in self.metrics)
 
     @property
+    def kept_curves(self) -> dict[str, tuple[str, ...]]:
+        """By metric whose curves are kept beside its scores, what they are called."""
+        return {metric.name: metric.kept_curves for metric in self.metrics if metric.kept_curves}
+
+    @property
     def inner_layers(self) -> set[str]:
         """The layers that explainers inside others read."""
         return set().union(*(explainer.inner_layers() for explainer in self.explainers))
@@ -146,6 +154,10 @@ class Plan:
     def with_measured_size(self, size: int) -> Plan:
         """The plan with the pass size that was measured."""
         return self._replaced(measured_size=size)
+
+    def tried_in(self, folder: Path, samples: int) -> Plan:
+        """The plan of a trial: of so many first samples, in another folder."""
+        return self._replaced(summary_dir=folder, limit=samples)
 
     def _replaced(self, **parts: Any) -> Plan:
         """The plan with what was chosen, described as before.
@@ -182,13 +194,12 @@ class Plan:
             "class_names": list(self.class_names),
             **parts,
             "errors": {
-                explainer.name: explainer.error_format
-                for explainer in self.explainers
-                if type(explainer).estimate is not Explainer.estimate
+                explainer.name: explainer.error_format for explainer in self.explainers if explainer.knows_errors
             },
             "higher_is_better": {metric.name: metric.higher_is_better for metric in self.metrics},
             "uncontrolled": [metric.name for metric in self.metrics if not metric.control_sensitive],
             "controls": [explainer.name for explainer in self.explainers if explainer.control],
+            **({"curves": self.kept_curves} if self.kept_curves else {}),
             "chosen_layers": self.chosen_layers,
             "chosen_reshapes": self.chosen_reshapes,
             "limit": self.limit,
@@ -218,7 +229,7 @@ class Plan:
     @cached_property
     def _described(self) -> tuple[dict[str, Any], list[Problem]]:
         """What users made, described; and a sentence on each part that cannot be."""
-        description, problems = Description(self.network), list[Problem]()
+        description, problems = Description(self.network, self.pool), list[Problem]()
 
         def tried(what: str, describe: Callable[[Any], Any], thing: Any) -> Any:
             try:
@@ -233,7 +244,9 @@ class Plan:
                         instead=_DESCRIBABLE,
                     )
                 )
-                return None
+            except SampleError as error:  # of a pool, which several may have
+                problems.extend({Problem.from_error(error)} - {*problems})
+            return None
 
         options, search = description.component_options, self.hierarchical_occlusion
         parts = {

@@ -46,22 +46,14 @@ def sample_problems(plan: Plan, samples: list[Sample]) -> list[Problem]:
     ]
     if plan.hierarchical_occlusion is not None:
         checks.append(partial(plan.hierarchical_occlusion.check, shape))
-    checks += [partial(metric.check_images, shape) for metric in plan.metrics]
     for check in checks:
         try:
             check()
         except ValueError as error:
             problems.append(problem_of(error))
-    return problems + _covering_problems(plan, shape)
-
-
-def _covering_problems(plan: Plan, shape: tuple[int, ...]) -> list[Problem]:
-    """Why metrics cannot change images (C, H, W) as they want to."""
-    problems = []
     for metric in plan.metrics:
         try:
-            if (covering := metric.covering((shape[1], shape[2]))) is not None:
-                covering.check(shape)
+            metric.check_images(shape)
         except ValueError as error:
             problems.append(problem_of(error).at(metric.name))
     return problems

@@ -22,11 +22,19 @@ class MetricText:
 
 
 _AGARWAL = "Agarwal et al.: Rethinking Stability for Attribution-based Explanations, 2022"
+_ALVAREZ_MELIS = (
+    "Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining Neural Networks, 2018"
+)
 _ARRAS = "Arras, Osman and Samek: CLEVR-XAI, 2022"
-_HEDSTROEM = "Hedström et al.: Sanity Checks Revisited, 2023"
-_PETSIUK = "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models, 2018"
+_BHATT = "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020"
 _CHATTOPADHYAY = "Chattopadhyay et al.: Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks, 2018"
+_HEDSTROEM = "Hedström et al.: Sanity Checks Revisited, 2023"
 _KAPISHNIKOV = "Kapishnikov et al.: XRAI: Better Attributions Through Regions, 2019"
+_LI = "Li et al.: Quantitative Evaluations on Saliency Methods, 2020"
+_MONTAVON = "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks, 2018"
+_NGUYEN = "Nguyen and Rodríguez Martínez: On Quantitative Aspects of Model Interpretability, 2020"
+_PETSIUK = "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models, 2018"
+_YEH = "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019"
 TEXTS: Mapping[str, MetricText] = {
     "InsertionAUC": MetricText(
         "Pixels are revealed from the most salient to the least: how soon does the network see the label?",
@@ -41,8 +49,7 @@ TEXTS: Mapping[str, MetricText] = {
     "NaiveFaithfulness": MetricText(
         "Do the pixels that the map calls salient matter to the network as much as the map says?",
         "(1 + r) / 2; r correlates mean saliency and fall of p(label) over groups of pixels, each covered alone",
-        "MindSpore XAI; after Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining "
-        "Neural Networks, 2018",
+        f"MindSpore XAI; after {_ALVAREZ_MELIS}",
     ),
     "PixelFlipping": MetricText(
         "Pixels are removed in the map's order: how far does p(label) fall on average?",
@@ -63,7 +70,7 @@ TEXTS: Mapping[str, MetricText] = {
     "Selectivity": MetricText(
         "Patches are removed from the most relevant to the least: how soon does the network lose the label?",
         "area under p(label | the image without its most relevant share x of patches), x from 0 to 1",
-        "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks, 2018",
+        _MONTAVON,
     ),
     "IROF": MetricText(
         "Superpixels are removed from the most relevant to the least: how soon does the network lose the label?",
@@ -73,17 +80,17 @@ TEXTS: Mapping[str, MetricText] = {
     "FaithfulnessCorrelation": MetricText(
         "Where random pixels are removed, does the answer fall as far as the map says?",
         "Pearson's r, over random subsets of pixels, of the map's sum over a subset and the fall without it",
-        "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020",
+        _BHATT,
     ),
     "FaithfulnessEstimate": MetricText(
         "Where one group of pixels is removed, does the answer fall as far as the map says?",
         "Pearson's r, over groups of pixels, of the map's sum over a group and the fall without it",
-        "Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining Neural Networks, 2018",
+        _ALVAREZ_MELIS,
     ),
     "MonotonicityCorrelation": MetricText(
         "Is the answer least certain without the groups of pixels that the map calls large?",
         "Spearman's rho, over groups of pixels, of the sum of |map| and the mean squared change where they are redrawn",
-        "Nguyen and Martínez: On Quantitative Aspects of Model Interpretability, 2020",
+        _NGUYEN,
     ),
     "SensitivityN": MetricText(
         "Where n random pixels are removed, does the answer fall as far as the map says, for small and large n?",
@@ -93,7 +100,7 @@ TEXTS: Mapping[str, MetricText] = {
     "Infidelity": MetricText(
         "How far off is the map, read as a linear model of the answer around the image?",
         "mean over perturbations I of (sum of I x map - (f(image) - f(image - I)))^2",
-        "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019",
+        _YEH,
     ),
     "Sufficiency": MetricText(
         "Do noisy copies of the image that have the same map get the same prediction?",
@@ -133,7 +140,7 @@ TEXTS: Mapping[str, MetricText] = {
     "IoSR": MetricText(
         "How much of the salient region lies on the object?",
         "pixels that are salient and in a box of the label / salient pixels; salient is above threshold x maximum",
-        "MindSpore XAI; compare Li et al.: Quantitative Evaluations on Saliency Methods, 2020",
+        f"MindSpore XAI; compare {_LI}",
     ),
     "RelevanceMass": MetricText(
         "How much of the map's positive relevance lies on the object?",
@@ -173,17 +180,17 @@ TEXTS: Mapping[str, MetricText] = {
     "Robustness": MetricText(
         "Does the map stay the same where the image changes a little?",
         "exp(-d); d is the largest |s(x + noise) - s(x)| / |s(x)| over several draws of noise",
-        "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019",
+        _YEH,
     ),
     "SensitivityMax": MetricText(
         "How far does the map move at most where the image gets noise, relative to its length?",
         "largest |s(x + noise) - s(x)| / |s(x)| over several draws of noise; 0 is best",
-        "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019",
+        _YEH,
     ),
     "SensitivityAvg": MetricText(
         "How far does the map move on average where the image gets noise, relative to its length?",
         "mean |s(x + noise) - s(x)| / |s(x)| over several draws of noise; 0 is best",
-        "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020",
+        _BHATT,
     ),
     "LocalLipschitz": MetricText(
         "How far does the map move at most, relative to how far the image does?",
@@ -193,7 +200,7 @@ TEXTS: Mapping[str, MetricText] = {
     "Continuity": MetricText(
         "How much relevance jumps at most, relative to how far the image moves?",
         "largest sum of |s(x + noise) - s(x)| over the pixels / |noise| over several draws of noise; 0 is best",
-        "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks, 2018",
+        _MONTAVON,
     ),
     "RelativeInputStability": MetricText(
         "Does the map change more than the image does, pixel by pixel?",
@@ -245,12 +252,12 @@ TEXTS: Mapping[str, MetricText] = {
     "NonSensitivity": MetricText(
         "Is the map zero where the network looks at nothing, and nowhere else?",
         "share of the patches that either the map or the network uses, but not both; 0 is best",
-        "Nguyen and Rodríguez Martínez: On Quantitative Aspects of Model Interpretability, 2020",
+        _NGUYEN,
     ),
     "ClassSensitivity": MetricText(
         "Do the maps for the likeliest and the least likely class differ?",
         "(1 - r) / 2; r correlates an image's maps for its likeliest and its least likely class",
-        "Li et al.: Quantitative Evaluations on Saliency Methods, 2020",
+        _LI,
     ),
     "Sparseness": MetricText(
         "Does the map lie on few pixels?",
@@ -260,12 +267,12 @@ TEXTS: Mapping[str, MetricText] = {
     "Complexity": MetricText(
         "Over how many pixels does the map spread?",
         "entropy of the shares p = |a| / sum of |a|: - sum of p ln p",
-        "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020",
+        _BHATT,
     ),
     "EffectiveComplexity": MetricText(
         "How many pixels of the map count?",
         "pixels with |a| above eps x the largest |a|",
-        "after Nguyen and Martinez: On Quantitative Aspects of Model Interpretability, 2020",
+        f"after {_NGUYEN}",
     ),
 }
 

@@ -41,6 +41,43 @@ def sample_figure(results: Results, run: RunFolder, sample: int, label: int | st
         ReportError: if the run did not ask about that sample, or that label of it.
         ValueError: if there is no such class, or its name stands for several.
     """
+    places = _places(results, sample, label)
+    return _figure(results, run, places, results.explainers, scores=True)
+
+
+def questions_figure(
+    results: Results, run: RunFolder, asked: Sequence[tuple[int, int | str]], explainers: Sequence[str]
+) -> Any:
+    """Pictures and their maps by some explainers, a row for each question.
+
+    Args:
+        results: of the run.
+        run: where its pictures are.
+        asked: a sample's id and a label, an index or a class name, of each row.
+        explainers: names, in the order of the columns.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ReportError: if the run did not ask one of them.
+        ValueError: if there is no such class, or its name stands for several.
+    """
+    return _figure(results, run, np.array([_place(results, *one) for one in asked]), explainers, scores=False)
+
+
+def _place(results: Results, sample: int, label: int | str) -> int:
+    """Which of a run's questions is about a label of a sample."""
+    return int(_places(results, sample, label)[0])
+
+
+def _places(results: Results, sample: int, label: int | str | None) -> Array:
+    """Which of a run's questions are about a sample, or a label of it.
+
+    Raises:
+        ReportError: if none is.
+        ValueError: if there is no such class, or its name stands for several.
+    """
     asked = results.questions
     places = np.flatnonzero(asked[:, 0] == sample)
     if label is not None:
@@ -50,7 +87,7 @@ def sample_figure(results: Results, run: RunFolder, sample: int, label: int | st
         words = "the run did not ask about {what}; of this sample it asked about {asked}"
         what = f"sample {sample}" if label is None else f"label {label!r} of sample {sample}"
         raise ReportError(Problem.of("sample-not-asked", words, what=what, asked=", ".join(others) or "nothing"))
-    return _figure(results, run, places, results.explainers, scores=True)
+    return places
 
 
 def first_samples(results: Results, run: RunFolder) -> str:

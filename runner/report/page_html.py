@@ -35,6 +35,7 @@ SCRIPTS = (
     "js/score_table.js",
     "js/score_panels.js",
     "js/label_scores.js",
+    "js/mean_curves.js",
     "js/agreement.js",
     "js/scores.js",
     "js/covered_pictures.js",

@@ -10,6 +10,7 @@ from typing import Any
 from ...summary_format import Inspection, Results
 from ..results.ranking import Ranking
 from ..results.run_scores import RunScores
+from .mean_curves import mean_curves
 from .metric_texts import metric_text
 
 FORMAT, VERSION = "explainrun report", 1
@@ -34,6 +35,7 @@ def run_summary(found: Inspection, results: Results) -> dict[str, Any]:
         "scores": [
             [asdict(scores.aggregate(name, metric)) for metric in results.metrics] for name in results.explainers
         ],
+        "curves": mean_curves(results),
         "rankings": [_ranking(scores.ranking(metric)) for metric in results.metrics],
         "samples_total": len(results.samples),
         "questions_total": len(results.questions),

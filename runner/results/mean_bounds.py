@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
-from .resampling import Array, bootstrap_intervals
+from .resampling import Array, intervals_of
 
 FEW_EVENTS = 10  # samples that differ from the rest; below it a mean of them is far from normally distributed
 _ALIKE = 1e-9  # of the scores' span
@@ -143,24 +143,20 @@ def largest_share(events: Array, samples: Array, error: float) -> Array:
     return share
 
 
-def mean_bounds(
-    sums: Array, counts: Array, events: Events, *, error: float, resamples: int, interval: Array | None = None
-) -> Array:
+def mean_bounds(sums: Array, counts: Array, events: Events, drawn: Array, *, error: float) -> Array:
     """Bounds of true means, of which each is passed with a chance of about ``error`` at most.
 
     Args:
         sums: (N, cells) sums of scores by sample.
         counts: (N, cells) how many they are.
         events: what scores may do that few samples show.
+        drawn: (resamples, cells) means of the bootstrap.
         error: of each bound by itself.
-        resamples: draws of the bootstrap.
-        interval: the bootstrap's interval of that error, where it is known already.
 
     Returns:
         Lower and upper bounds (2, cells); NaN where fewer than two samples have scores.
     """
-    if interval is None:
-        interval = bootstrap_intervals(sums, counts, confidence=1.0 - 2.0 * error, resamples=resamples)
+    interval = intervals_of(drawn, counts, 1.0 - 2.0 * error)
     samples, means = samples_of(counts), means_of(sums, counts)
     errors, skew = standard_errors(sums, counts), skewness(sums, counts)
     reach = stdtrit(np.maximum(samples - 1.0, 1.0), 1.0 - error)

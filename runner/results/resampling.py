@@ -63,11 +63,24 @@ def bootstrap_intervals(
     Returns:
         Lower and upper ends (2, cells); NaN where fewer than two samples have scores, which say nothing of noise.
     """
+    return intervals_of(bootstrap_means(sums, counts, seed, resamples=resamples), counts, confidence)
+
+
+def intervals_of(means: Array, counts: Array, confidence: float = CONFIDENCE) -> Array:
+    """Percentile intervals of means that are drawn already, for several confidences from the same draws.
+
+    Args:
+        means: (resamples, cells), as ``bootstrap_means`` gives them.
+        counts: (N, cells) how many scores the samples have.
+        confidence: of each interval.
+
+    Returns:
+        Lower and upper ends (2, cells); NaN where fewer than two samples have scores.
+    """
     outside = (1.0 - confidence) / 2.0
-    told, ends = (counts > 0).sum(axis=0) >= 2, np.full((2, sums.shape[1]), np.nan)
-    means = bootstrap_means(sums, counts, seed, resamples=resamples)
-    if told.any():
-        ends[:, told] = np.nanquantile(means[:, told], [outside, 1.0 - outside], axis=0)
+    enough, ends = (counts > 0).sum(axis=0) >= 2, np.full((2, means.shape[1]), np.nan)
+    if enough.any():
+        ends[:, enough] = np.nanquantile(means[:, enough], [outside, 1.0 - outside], axis=0)
     return ends
 
 

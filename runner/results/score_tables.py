@@ -53,11 +53,11 @@ def table_notes(scores: RunScores) -> list[str]:
     beside = [metric for metric in scores.metrics if metric in scores.control_insensitive and scores.controls]
     if beside:
         notes.append(f"nothing is marked in {', '.join(beside)}: a map that ignores the image does best there")
-    by_told: defaultdict[str, list[str]] = defaultdict(list)
+    by_words: defaultdict[str, list[str]] = defaultdict(list)
     for metric in scores.metrics:
-        by_told[_unscored(scores, metric)].append(metric)
+        by_words[_unscored(scores, metric)].append(metric)
     asked = f"of {plural(len(scores.labels), 'question')}"
-    return notes + [f"not scored in {', '.join(of)}, {asked}: {told}" for told, of in by_told.items() if told]
+    return notes + [f"not scored in {', '.join(of)}, {asked}: {words}" for words, of in by_words.items() if words]
 
 
 def layer_notes(scores: RunScores) -> list[str]:
@@ -181,8 +181,8 @@ def _unscored(scores: RunScores, metric: str) -> str:
     by_times: defaultdict[int, list[str]] = defaultdict(list)
     for name in scores.explainers:
         by_times[scores.aggregate(name, metric).unscored].append(name)
-    told = [f"{times} of {_which_explainers(names, scores)}" for times, names in sorted(by_times.items()) if times]
-    return ", ".join(told)
+    counts = [f"{times} of {_which_explainers(names, scores)}" for times, names in sorted(by_times.items()) if times]
+    return ", ".join(counts)
 
 
 def _which_explainers(names: Sequence[str], scores: RunScores) -> str:

@@ -1,4 +1,4 @@
-"""Scores of several runs in a row: how they went from each to the next, as a table, as a drawing and as JSON.
+"""Scores of several runs in a row: how they changed from each to the next, as a table, as a drawing and as JSON.
 
 Nothing here loads MindSpore or matplotlib.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from xml.sax.saxutils import escape
 
@@ -80,7 +81,7 @@ class _Panel:
         for place, line in enumerate(self.lines):
             yield from self._line(line, place)
 
-    @property
+    @cached_property
     def _range(self) -> tuple[float, float]:
         ends = [end for line in self.lines for one in line.points if one for end in (one.mean, one.low, one.high)]
         known = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]

@@ -1,15 +1,12 @@
-"""How explainers' mean scores went from run to run."""
+"""How explainers' mean scores changed from run to run."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from ...summary_format.errors import nearest
 from ...summary_format.problem import Problem
@@ -19,7 +16,7 @@ from ..comparison.formats.findings import Change
 from ..comparison.load import scored_run
 from ..comparison.rules.rules_file import ALPHA
 from ..comparison.rules.tolerances import DEFAULTS, Tolerances
-from ..comparison.scored_run import FloatArray, ScoredRun
+from ..comparison.scored_run import ScoredRun, mean_of
 from ..results.resampling import RESAMPLES, bootstrap_intervals, by_sample
 
 Place = tuple[str, str]  # explainer, metric
@@ -157,7 +154,7 @@ class _Followed:
     explainers: tuple[str, ...]
     metrics: tuple[str, ...]
 
-    @property
+    @cached_property
     def places(self) -> list[Place]:
         """Explainers by metric, in the order in which runs first have them."""
         metrics = self.metrics or tuple(dict.fromkeys(name for run in self.runs for name in run.metrics))
@@ -213,9 +210,10 @@ def _compared(
     if not explainers or not metrics:
         return {}, "they have no explainer and metric in common"
     own = Tolerances(tolerances.everywhere, {key: one for key, one in tolerances.by_metric.items() if key in metrics})
-    judged = partial(compare, alpha=alpha, explainers=explainers, metrics=metrics, maps=False, resamples=resamples)
     try:
-        found = judged(before, now, own)
+        found = compare(
+            before, now, own, alpha=alpha, explainers=explainers, metrics=metrics, maps=False, resamples=resamples
+        )
     except NotComparableError as error:
         return {}, "; ".join(map(str, error.problems))
     return {(change.explainer, change.metric): change for change in found.changes}, None
@@ -226,14 +224,12 @@ def _points(run: ScoredRun, places: Sequence[Place], resamples: int) -> dict[Pla
     own = [place for place in places if place in run.scores]
     if not own:
         return {}
-    questions = run.true_questions
-    asked = run.places(questions)
-    values = np.stack([run.values(*place, asked) for place in own], axis=1)
-    sums, counts = by_sample(questions[:, 0], values)
+    values = run.true_values(own)
+    sums, counts = by_sample(run.true_questions[:, 0], values)
     low, high = bootstrap_intervals(sums, counts, resamples=resamples)
     return {
         place: Point(
-            mean=_mean(values[:, i]),
+            mean=mean_of(values[:, i]),
             low=float(low[i]),
             high=float(high[i]),
             samples=int((counts[:, i] > 0).sum()),
@@ -241,8 +237,3 @@ def _points(run: ScoredRun, places: Sequence[Place], resamples: int) -> dict[Pla
         )
         for i, place in enumerate(own)
     }
-
-
-def _mean(values: FloatArray) -> float:
-    scored = values[np.isfinite(values)].tolist()
-    return math.fsum(scored) / len(scored) if scored else math.nan

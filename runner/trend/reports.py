@@ -104,10 +104,10 @@ def _refusals(history: History) -> Iterator[str]:
 
 
 def _summary(history: History) -> str:
-    """The falls that were found, the latest first."""
-    told = [f"{printable(line.explainer)}, {printable(line.metric)}: {_where(line, history)}"
-            for line in history.lines if _where(line, history)]  # fmt: skip
-    return "\n".join(told) if told else "no regression from any run to the next, nor from the first to the last"
+    """The falls that were found, in the order of the lines."""
+    found = ((line, _where(line, history)) for line in history.lines)
+    falls = [f"{printable(line.explainer)}, {printable(line.metric)}: {where}" for line, where in found if where]
+    return "\n".join(falls) if falls else "no regression from any run to the next, nor from the first to the last"
 
 
 def _where(line: Line, history: History) -> str:

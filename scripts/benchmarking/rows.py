@@ -11,11 +11,14 @@ from .subjects import SUBJECTS
 OVERHEAD, BESIDE, WHOLE = "overhead", "beside", "whole"
 
 GRADIENTS = ("Gradient", "InputXGradient", "GuidedBackprop", "Deconvolution", "IntegratedGradients", "NoiseTunnel")
+PATHS = ("GuidedIG", "BlurIG", "IDGI", "XRAI")
+COMPARING = ("ExpectedGradients", "DeepLift", "DeepLiftShap", "Contrast")
 LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "HiResCAM",
           "EigenCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 ATTENTION = ("AttentionRollout", "LeGrad", "AttentionRelevance")
-PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", "LIME", "KernelSHAP")
+SUPERPIXELS = ("LIME", "KernelSHAP", "ShapleyValueSampling", "PartitionSHAP")
+PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", *SUPERPIXELS)
 CONTROLS = ("RandomMap", "CenterGaussian", "SobelEdges", "ConstantMap")
 STABILITY = ("SensitivityMax", "SensitivityAvg", "LocalLipschitz", "Continuity", "RelativeInputStability",
              "RelativeOutputStability", "RelativeRepresentationStability")  # fmt: skip
@@ -29,7 +32,7 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *LAYERS, *CHANNELS, *ATTENTION, *PERTURBATIONS, *CONTROLS)
+EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *ATTENTION, *PERTURBATIONS, *CONTROLS)
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",

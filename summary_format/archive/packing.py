@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BrokenRecordError
 from ..event_file.frames import read_frames
-from ..untrusted.array_schema import ArraySpec, check_arrays, checked_costs, segment_specs
+from ..untrusted.array_schema import CURVES, ArraySpec, check_arrays, checked_costs, segment_specs
 from ..untrusted.numpy_json import arrays_of, json_of
 
 Kind = TypeVar("Kind")
+Array = npt.NDArray[Any]
 _FIELDS = {"beyond": "labels_out_of_range"}  # whose names in files are others
 
 
 def stored(part: object) -> dict[str, Any]:
-    """What a part holds, by the names that files have for it."""
-    names = {field_: name for name, field_ in _FIELDS.items()}
-    return {names.get(name, name): value for name, value in vars(part).items()}
+    """What a part holds, by the names that files have for it; curves of each metric under a name of their own."""
+    names, values = {field_: name for name, field_ in _FIELDS.items()}, dict(vars(part))
+    curves = values.pop("curves", {})
+    return {**{names.get(name, name): value for name, value in values.items()}, **stored_curves(curves)}
+
+
+def stored_curves(curves: Mapping[str, Array]) -> dict[str, Array]:
+    """Curves by metric under the names that files have for them."""
+    return {f"{CURVES}{metric}": table for metric, table in curves.items()}
+
+
+def curves_of(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """By metric, the curves among arrays of a file."""
+    return {name.removeprefix(CURVES): table for name, table in arrays.items() if name.startswith(CURVES)}
 
 
 def packed(part: object) -> bytes:
@@ -58,13 +71,21 @@ def unpacked(path: Path, kind: type[Kind]) -> Kind:
     with about_file(path):
         arrays = arrays_of(payload)
         specs = segment_specs(kind.__name__, arrays)
-        costs = _checked(arrays, specs)
-        found: Kind = cast(Any, kind)(**{_FIELDS.get(name, name): arrays[name] for name in specs}, costs=costs)
+        costs, held = _checked(arrays, specs), {name: arrays[name] for name in specs}
+        curves = {"curves": curves_of(held)} if any(name.startswith(CURVES) for name in held) else {}
+        plain = {_FIELDS.get(name, name): array for name, array in held.items() if not name.startswith(CURVES)}
+        found: Kind = cast(Any, kind)(**plain, **curves, costs=costs)
         return found
 
 
-def unpacked_values(path: Path, specs: Mapping[str, ArraySpec]) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+def unpacked_values(
+    path: Path, specs_of: Callable[[Mapping[str, Any]], Mapping[str, ArraySpec]]
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """The arrays in the first frame of a file, and the costs beside them.
+
+    Args:
+        path: of the file.
+        specs_of: gives what there should be by what there is.
 
     Raises:
         BrokenRecordError: if the file is damaged.
@@ -72,6 +93,7 @@ def unpacked_values(path: Path, specs: Mapping[str, ArraySpec]) -> tuple[dict[st
     payload = _first_payload(path)
     with about_file(path):
         arrays = arrays_of(payload)
+        specs = specs_of(arrays)
         costs = _checked(arrays, specs)
         return {name: arrays[name] for name in specs}, costs
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..errors import BrokenRecordError
 from ..event_file.frames import framed
 from ..storage.run_folder import RunFolder
-from ..untrusted.array_schema import PARTS
+from ..untrusted.array_schema import part_specs
 from .packing import packed_values, unpacked_values
 
 Array = npt.NDArray[Any]
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     """What a part holds.
 
     Attributes:
-        arrays: those of ``array_schema.PARTS``, among them the questions (Q, 2) that it is about.
+        arrays: those of ``array_schema.part_specs``, among them the questions (Q, 2) that it is about.
         costs: passes and seconds that it took.
     """
 
@@ -99,8 +99,8 @@ class Parts:
         Raises:
             BrokenRecordError: if the file is damaged, or of a run of another plan.
         """
-        path, specs = self.path(name), PARTS[name.what]
-        arrays, costs = unpacked_values(path, {**specs, "plan": ("u", ())})
+        path = self.path(name)
+        arrays, costs = unpacked_values(path, lambda found: {**part_specs(name.what, found), "plan": ("u", ())})
         if int(arrays.pop("plan")) != self._plan_checksum():
             raise BrokenRecordError(path, 0, 0, "it is of a run of another plan")
         return Part(arrays, costs)

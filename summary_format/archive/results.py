@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import h5py
 import numpy as np
 
 from ..deprecated_names import Renamed
-from ..errors import BrokenRecordError
 from ..event_file.records import PREDICTED_ABOVE, Revealed
-from ..plan_record import PlanRecord
-from ..storage.run_folder import RunFolder, runs_of, shown_run
-from ..untrusted.array_schema import (
-    SEARCHED,
-    archive_specs,
-    check_arrays,
-    check_questions,
-    checked_costs,
-    picture_specs,
-    segment_specs,
-)
-from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
-from ..untrusted.numpy_json import json_of
-from ..untrusted.variable_text import text_of_any_length
-from .packing import stored
-from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
-from .segments import OUTCOMES, Array, SearchBatch, Segments
-from .tables import SPREAD, joined_arrays, nothing, tables
+from ..untrusted.array_schema import SEARCHED
+from .search_batch import OUTCOMES, SearchBatch
+from .segments import Array
+from .sources import ArchiveSource, Source, source_of
+from .tables import SPREAD
 
 
 class Results:
@@ -62,8 +47,8 @@ class Results:
 
     def __init__(self, path: str | Path, *, check: bool = True) -> None:
         path = Path(path)
-        self._source: _Source = _Archive(path, check=check) if path.is_file() else _source(path)
-        self.finished = isinstance(self._source, _Archive)
+        self._source: Source = ArchiveSource(path, check=check) if path.is_file() else source_of(path)
+        self.finished = isinstance(self._source, ArchiveSource)
         self.plan_record, self.costs = self._source.plan, self._source.costs
         self.plan = self.plan_record.raw
         self.class_names = self.plan_record.class_names
@@ -134,6 +119,28 @@ class Results:
         self._check("explainer", explainer, self.explainers)
         self._check("metric", metric, self.metrics)
         return self._source.table(f"explainers/{explainer}/scores/{metric}")
+
+    def curves(self, explainer: str, metric: str) -> dict[str, Array]:
+        """The curves that a metric makes its scores of, by their names, if they were kept.
+
+        Returns:
+            For each (Q, 2, points): where the points lie, and how high they are. Curves with fewer points than the
+            longest are padded with NaN at the end; of a question without curves all is NaN.
+
+        Raises:
+            ValueError: if the run has no such explainer or metric, or did not keep the metric's curves.
+        """
+        self._check("explainer", explainer, self.explainers)
+        self._check("metric", metric, self.metrics)
+        self._check("curves of", metric, tuple(self.plan_record.curves))
+        table = self._source.table(f"explainers/{explainer}/curves/{metric}")
+        return {name: table[:, place] for place, name in enumerate(self.plan_record.kept_curves(metric))}
+
+    @property
+    def curve_bytes(self) -> int:
+        """What all curves take together."""
+        kept = [metric for metric in self.metrics if self.plan_record.kept_curves(metric)]
+        return sum(self._source.size(f"explainers/{one}/curves/{metric}") for one in self.explainers for metric in kept)
 
     def computed_maps(self, explainer: str) -> Array:
         """(Q,) which of an explainer's maps are finite.
@@ -258,122 +265,3 @@ class Results:
     def _check(self, kind: str, name: str, known: Sequence[str]) -> None:
         if name not in known:
             raise ValueError(f"the run has no {kind} {name!r}; it has {', '.join(known) or 'none'}")
-
-
-class _Source(Protocol):
-    plan: PlanRecord
-    costs: dict[str, Any]
-    pictured: bool
-
-    def table(self, name: str) -> Array: ...
-
-    def maps(self, explainer: str, first: int, last: int) -> Array: ...
-
-
-class _Archive:
-    """A ``results.h5``."""
-
-    def __init__(self, path: Path, *, check: bool = True) -> None:
-        if check:
-            check_archive(path)
-        self._path = path
-        with opened(path) as file:
-            version = whole_number_of(file, "schema_version")
-        if version > SCHEMA_VERSION:
-            raise ValueError(f"{path} is of version {version}, this Explainrun reads up to {SCHEMA_VERSION}")
-        self.pictured = version > UNPICTURED_VERSION
-        text = text_of if version > VARIABLE_TEXT_VERSION else text_of_any_length
-        with opened(path) as file:
-            self.plan = PlanRecord.of(json_of(text(file, "plan")))
-            self.costs = checked_costs(json_of(text(file, "costs")))
-            self._check_tables(file)
-
-    def table(self, name: str) -> Array:
-        with opened(self._path) as file:
-            values: Array = stored_dataset(file, name)[...]
-        return values
-
-    def maps(self, explainer: str, first: int, last: int) -> Array:
-        with opened(self._path) as file:
-            values: Array = stored_dataset(file, f"explainers/{explainer}/maps")[first:last]
-        return values
-
-    def _check_tables(self, file: h5py.File) -> None:
-        specs, classes = archive_specs(self.plan, pictured=self.pictured), len(self.plan.class_names)
-        tables = {name: stored_dataset(file, name) for name in specs}
-        check_arrays(tables, specs, {"C": classes})
-        questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
-        check_questions(tables["samples/id"][...], questions, classes)
-        outcomes = tables.get("hierarchical_occlusion/outcomes")
-        if outcomes is not None and (outcomes[...] >= len(OUTCOMES)).any():
-            raise ValueError("an outcome of hierarchical occlusion is none of ours")
-
-
-class _Unfinished:
-    """The segments of a run, as far as their batches are complete now."""
-
-    def __init__(self, run: RunFolder, plan: PlanRecord) -> None:
-        self.plan = plan
-        self._segments = Segments.of(run, plan)
-        self._batches = list(self._segments.batches())
-        try:
-            self._check()
-        except ValueError as error:
-            raise BrokenRecordError(run.segments, 0, 0, str(error)) from error
-        self.costs = self._segments.costs()
-        pictures = picture_specs(plan.explainers).keys()
-        self.pictured = all(pictures <= tables(batch, ()).keys() for batch in self._batches)
-
-    def table(self, name: str) -> Array:
-        metrics = tuple(self.plan.metrics)
-        batches = self._batches or [nothing(self.plan)]
-        return joined_arrays([tables(batch, metrics)[name] for batch in batches])
-
-    def maps(self, explainer: str, first: int, last: int) -> Array:
-        found, start = [np.zeros((0, 0, 0), np.float32)], 0
-        for batch, results in enumerate(self._batches):
-            count = len(results.samples.questions)
-            if start < last and first < start + count:
-                maps = self._segments.maps(batch, explainer)
-                if len(maps) != count:
-                    raise BrokenRecordError(self._segments.run.segments, 0, 0, f"maps of {explainer} are missing")
-                found.append(maps[max(first - start, 0) : last - start])
-            start += count
-        if len({maps.shape[1:] for maps in found[1:]}) > 1:
-            raise BrokenRecordError(self._segments.run.segments, 0, 0, f"the maps of {explainer} differ in size")
-        return np.concatenate(found[1:]) if len(found) > 1 else found[0]
-
-    def _check(self) -> None:
-        sizes = {"C": len(self.plan.class_names), "S": 3 if self.plan.dropout_samples else 0}
-        for batch in self._batches:
-            samples = stored(batch.samples)
-            check_arrays(samples, segment_specs("InferenceBatch", samples), dict(sizes))
-            for said in map(stored, batch.explained.values()):
-                check_arrays(said, segment_specs("ExplanationBatch", said), {"M": len(self.plan.metrics)})
-
-
-def _source(folder: Path) -> _Source:
-    try:
-        return _newest(folder)
-    except FileNotFoundError:
-        return _newest(folder)  # it was finished in between, which moves everything
-
-
-def _newest(folder: Path) -> _Source:
-    runs = runs_of(folder)
-    if not runs:
-        raise FileNotFoundError(f"no run in {folder}")
-    run = shown_run(runs)
-    if run.finished:
-        return _Archive(run.archive)
-    if why := run.why_not_resumed():
-        raise ValueError(f"{run.data}: {why}")
-    state = run.state()
-    said = run.data / "plan.json"
-    if state is None:
-        raise BrokenRecordError(said, 0, 0, "the run does not say what it does")
-    try:
-        plan = PlanRecord.of(state.get("plan"))
-    except ValueError as error:
-        raise BrokenRecordError(said, 0, 0, str(error)) from error
-    return _Unfinished(run, plan)

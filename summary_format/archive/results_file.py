@@ -3,8 +3,9 @@
 ``class_names``, ``plan`` and ``costs`` (JSON), texts of fixed length; ``samples/id``, ``digest`` (CRC-32C of what the
 dataset gave), ``truth`` (padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty
 ``sd``, ``low`` and ``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps``
-(questions, H, W), ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,).
-With hierarchical occlusion the tables of ``segments.SearchBatch`` under ``hierarchical_occlusion``. From
+(questions, H, W), ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,)
+and, where its curves are kept, ``explainers/<name>/curves/<metric>`` (questions, curves, 2, points) of float64.
+With hierarchical occlusion the tables of ``search_batch.SearchBatch`` under ``hierarchical_occlusion``. From
 ``schema_version`` 2 on also ``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where
 there is none; a merge of shards whose archives have none of those has none either, and is of version 1. Up to version 2
 texts were of variable length, which only a parser of ours reads safely (``untrusted/variable_text.py``).
@@ -33,8 +34,9 @@ from ..storage.durable import open_new, sync, write_at
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_specs
 from ..untrusted.regular_files import open_regular
+from .curves import padded
 from .segments import Array, BatchResults
-from .tables import nothing, padded, tables
+from .tables import nothing, tables
 
 SCHEMA_VERSION = 3
 VARIABLE_TEXT_VERSION = 2  # and before: texts may be of variable length
@@ -125,7 +127,7 @@ def _fill(archive: h5py.File, batches: Batches, plan: PlanRecord, check: Callabl
             first, rows = places[name], len(table)
             if rows and name in forms:
                 stored = archive[name]
-                stored[first : first + rows] = table if table.ndim < 2 else padded(table, stored.shape[1])
+                stored[first : first + rows] = table if table.ndim < 2 else padded(table, stored.shape[-1])
             places[name] += rows
     questions = len(archive["questions/label"])
     for explainer in batches.explainers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,19 @@ import numpy.typing as npt
 from ..deprecated_names import Renamed, renamed_arguments
 from ..errors import BrokenRecordError
 from ..event_file.frames import framed, read_frames
-from ..event_file.records import Revealed, RevealedLayer
 from ..plan_record import PlanRecord
 from ..plural import plural
 from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import check_arrays, check_questions
 from ..untrusted.numpy_json import array_of
 from .costs import added_up, settled
+from .curves import check_curves
 from .growth_record import costs_before
 from .packing import about_file, packed, unpacked
 from .parts import Parts
+from .search_batch import OUTCOMES, SearchBatch
 
 Array = npt.NDArray[Any]
-OUTCOMES = ("found", "blur suffices", "not reached", "below threshold")
 
 
 @renamed_arguments(beyond="labels_out_of_range")
@@ -89,6 +89,7 @@ class ExplanationBatch:
         costs: passes and seconds that it took.
         pictures: (Q,) CRC-32C of each map's picture, 0 where it has none; None as long as they are not drawn, and in
             runs of earlier versions.
+        curves: by metric of which they are kept, (Q, curves, 2, points); see ``curves``.
     """
 
     scores: Array
@@ -96,76 +97,11 @@ class ExplanationBatch:
     errors: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     pictures: Array | None = None
+    curves: Mapping[str, Array] = field(default_factory=dict)
 
     def pictured(self, checksums: Sequence[int]) -> ExplanationBatch:
         """The same with the checksums of its pictures, one for each computed map."""
         return replace(self, pictures=_placed(checksums, self.computed, len(self.computed)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchBatch:
-    """What hierarchical occlusion found for a batch's questions, Q of them with L layers and B boxes in all.
-
-    Attributes:
-        outcomes: (Q,) an index into ``OUTCOMES``.
-        blurred: (Q,) the label's probability on the blurred image, NaN where nothing was searched.
-        sigmas: (Q,) of the blur, in pixels.
-        layers: (L, 3) sample id, label, number of the layer from 0.
-        probabilities: (L,) of the label with the layer's boxes revealed.
-        boxes: (B, 8) sample id, label, layer, x, y, width, height, and which box of the layer above it lies in (-1 in
-            layer 0), in the order in which they were revealed.
-        costs: passes and seconds that it took.
-    """
-
-    outcomes: Array
-    blurred: Array
-    sigmas: Array
-    layers: Array
-    probabilities: Array
-    boxes: Array
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @classmethod
-    def joined(cls, parts: Sequence[SearchBatch]) -> SearchBatch:
-        """Parts of a batch as one, without what they took."""
-        tables = (field_.name for field_ in fields(cls) if field_.name != "costs")
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in tables})
-
-    @classmethod
-    def nothing(cls) -> SearchBatch:
-        """Of no questions."""
-        none, rows = np.zeros(0, np.int64), (np.zeros((0, width), np.int64) for width in (3, 8))
-        return cls(
-            outcomes=none.astype(np.uint8),
-            blurred=np.zeros(0),
-            sigmas=none,
-            layers=next(rows),
-            probabilities=np.zeros(0),
-            boxes=next(rows),
-        )
-
-    def revealed(self, questions: Array) -> Iterator[tuple[int, Revealed]]:
-        """What was found for questions (Q, 2), with the sample's id."""
-        layers, boxes = _rows_by_question(self.layers), _rows_by_question(self.boxes)
-        for (sample_id, label), sigma in zip(questions.tolist(), self.sigmas.tolist(), strict=True):
-            mine = layers.get((sample_id, label), [])
-            inside = self.boxes[boxes.get((sample_id, label), [])]
-            found = tuple(
-                RevealedLayer(
-                    float(self.probabilities[row]), tuple(map(tuple, inside[inside[:, 2] == number, 3:7].tolist()))
-                )
-                for row, number in zip(mine, self.layers[mine, 2], strict=True)
-            )
-            if found:
-                yield sample_id, Revealed(label, sigma, found)
-
-
-def _rows_by_question(table: Array) -> dict[tuple[int, int], list[int]]:
-    """Where the rows of a table are that begin with a sample id and a label."""
-    found: dict[tuple[int, int], list[int]] = {}
-    for row, (sample_id, label) in enumerate(table[:, :2].tolist()):
-        found.setdefault((sample_id, label), []).append(row)
-    return found
 
 
 AnyPart = InferenceBatch | ExplanationBatch | SearchBatch
@@ -194,21 +130,29 @@ class Segments:
         explainers: its explainers, by whose names the files go.
         searching: whether it has hierarchical occlusion.
         pass_size: images per pass.
+        curves: by metric whose curves are kept, their names.
 
     Attributes:
         parts: of segments that are not finished.
     """
 
     def __init__(
-        self, run: RunFolder, explainers: tuple[str, ...], *, searching: bool = False, pass_size: int = 16
+        self,
+        run: RunFolder,
+        explainers: tuple[str, ...],
+        *,
+        searching: bool = False,
+        pass_size: int = 16,
+        curves: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.run, self.explainers, self.searching, self._pass_size = run, explainers, searching, pass_size
-        self.parts = Parts(run)
+        self.parts, self._curves = Parts(run), curves or {}
 
     @classmethod
     def of(cls, run: RunFolder, plan: PlanRecord) -> Segments:
         """Those of a run of that plan."""
-        return cls(run, tuple(plan.explainers), searching=plan.searching, pass_size=plan.pass_size)
+        names, size, curves = tuple(plan.explainers), plan.pass_size, plan.curves
+        return cls(run, names, searching=plan.searching, pass_size=size, curves=curves)
 
     def has_samples(self, batch: int) -> bool:
         """Whether that batch's samples are committed."""
@@ -279,7 +223,11 @@ class Segments:
         Raises:
             BrokenRecordError: if the file is damaged.
         """
-        return unpacked(self.explained_path(batch, name), ExplanationBatch)
+        path = self.explained_path(batch, name)
+        explained = unpacked(path, ExplanationBatch)
+        with about_file(path):
+            check_curves(explained.curves, self._curves)
+        return explained
 
     def maps(self, batch: int, name: str) -> Array:
         """An explainer's maps (Q, H, W) of a batch.

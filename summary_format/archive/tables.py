@@ -13,7 +13,10 @@ import numpy as np
 
 from ..plan_record import PlanRecord
 from ..untrusted.array_schema import SEARCHED
-from .segments import Array, BatchResults, ExplanationBatch, InferenceBatch, SearchBatch
+from .curves import below_one_another
+from .packing import curves_of, stored_curves
+from .search_batch import SearchBatch
+from .segments import Array, BatchResults, ExplanationBatch, InferenceBatch
 
 SPREAD = ("sd", "low", "high")
 _SEARCH = "hierarchical_occlusion"
@@ -42,6 +45,7 @@ def tables(batch: BatchResults, metrics: Sequence[str]) -> dict[str, Array]:
         found[f"explainers/{name}/computed"] = said.computed
         found[f"explainers/{name}/error"] = said.errors
         found |= {f"explainers/{name}/scores/{metric}": said.scores[i] for i, metric in enumerate(metrics)}
+        found |= {f"explainers/{name}/{place}": table for place, table in stored_curves(said.curves).items()}
     if batch.searched is not None:
         searched = vars(batch.searched)
         found |= {f"{_SEARCH}/{name}": searched[name] for name in SEARCHED}
@@ -72,11 +76,18 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
             computed=found[f"explainers/{name}/computed"],
             errors=found[f"explainers/{name}/error"],
             pictures=found.get(f"explainers/{name}/picture"),
+            curves=_curves(found, name),
         )
         for name in explainers
     }
     searched: dict[str, Any] = {name: found[f"{_SEARCH}/{name}"] for name in SEARCHED if f"{_SEARCH}/{name}" in found}
     return BatchResults(samples, explained, SearchBatch(**searched) if searched else None)
+
+
+def _curves(found: Mapping[str, Array], explainer: str) -> dict[str, Array]:
+    """The curves of an explainer among tables, by metric."""
+    above = f"explainers/{explainer}/"
+    return curves_of({name.removeprefix(above): table for name, table in found.items() if name.startswith(above)})
 
 
 def nothing(plan: PlanRecord) -> BatchResults:
@@ -95,22 +106,21 @@ def nothing(plan: PlanRecord) -> BatchResults:
         labels_out_of_range=none,
         pictures=checksums,
     )
+    curves = {metric: np.zeros((0, len(plan.kept_curves(metric)), 2, 0)) for metric in plan.metrics}
     explained = ExplanationBatch(
-        scores=np.zeros((len(plan.metrics), 0)), computed=np.zeros(0, bool), errors=np.zeros(0), pictures=checksums
+        scores=np.zeros((len(plan.metrics), 0)),
+        computed=np.zeros(0, bool),
+        errors=np.zeros(0),
+        pictures=checksums,
+        curves={metric: table for metric, table in curves.items() if table.shape[1]},
     )
     searched = SearchBatch.nothing() if plan.searching else None
     return BatchResults(samples, dict.fromkeys(plan.explainers, explained), searched)
 
 
 def joined_arrays(parts: Sequence[Array]) -> Array:
-    """Tables of several batches below one another, rows of truth padded to the longest."""
-    width = max((part.shape[1] for part in parts if part.ndim == 2), default=0)
-    return np.concatenate([part if part.ndim < 2 else padded(part, width) for part in parts])
-
-
-def padded(rows: Array, width: int) -> Array:
-    """Rows made so long with -1."""
-    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=-1)
+    """Tables of several batches below one another, rows of truth and curves padded to the longest."""
+    return np.concatenate(parts) if parts[0].ndim < 2 else below_one_another(parts)
 
 
 def sample_column(name: str) -> tuple[str, int | None]:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..archive.curves import unpadded
 from ..archive.results import Results
-from ..archive.segments import Array, SearchBatch
+from ..archive.search_batch import SearchBatch
+from ..archive.segments import Array
 from ..archive.tables import SPREAD
 from ..errors import BrokenRecordError
 from ..plan_record import PlanRecord
@@ -40,8 +42,10 @@ class EarlierArchive:
     Args:
         path: of the archive.
         run: whose it is; its pictures may still be there.
+        check: False where the archive was checked just before.
 
     Attributes:
+        results: all that it holds.
         plan: of the run.
         ids: (N,) of its samples.
         digests: (N,) by which those are known again.
@@ -53,16 +57,16 @@ class EarlierArchive:
         OSError: if it cannot be read.
     """
 
-    def __init__(self, path: Path, run: RunFolder) -> None:
-        self.path, self.run, self._results = path, run, Results(path)
-        self.plan, self.ids, self.costs = self._results.plan_record, self._results.samples, self._results.costs
-        self.digests, self._pictured = self._results.digests, self._results.sample_pictures is not None
+    def __init__(self, path: Path, run: RunFolder, *, check: bool = True) -> None:
+        self.path, self.run, self.results = path, run, Results(path, check=check)
+        self.plan, self.ids, self.costs = self.results.plan_record, self.results.samples, self.results.costs
+        self.digests, self._pictured = self.results.digests, self.results.sample_pictures is not None
         self._placed: tuple[Array, tuple[slice, Array] | None] | None = None
 
     @cached_property
     def questions(self) -> Array:
         """(Q, 2) sample ids and labels of its questions."""
-        return self._results.questions
+        return self.results.questions
 
     def rows(self, ids: Array) -> slice | None:
         """Where samples are that stand next to one another; None if they are not all there."""
@@ -200,7 +204,7 @@ class KnownBatch:
         return [drawn[place] for place in which]
 
     def unscored(self, explainer: str, questions: Array) -> tuple[str, ...]:
-        """The plan's metrics of which no archive has an explainer's scores for questions (Q, 2)."""
+        """The plan's metrics of which no archive has an explainer's scores for questions (Q, 2), and wanted curves."""
         return tuple(metric for metric in self.plan.metrics if self._scored(explainer, metric, questions) is None)
 
     def scores(self, explainer: str, metric: str, questions: Array) -> Array:
@@ -210,15 +214,21 @@ class KnownBatch:
         archive, rows, which = found
         return archive.read(f"explainers/{explainer}/scores/{metric}", rows)[which]
 
+    def curves(self, explainer: str, metric: str, questions: Array) -> Array:
+        """(Q, curves, 2, points) the curves of such scores, which the plan must want; see ``archive.curves``."""
+        found = self._scored(explainer, metric, questions)
+        assert found is not None
+        archive, rows, which = found
+        return unpadded(archive.read(f"explainers/{explainer}/curves/{metric}", rows)[which])
+
     def _rows(self, archive: EarlierArchive) -> slice:
         rows = archive.rows(self.ids)
         assert rows is not None
         return rows
 
     def _scored(self, explainer: str, metric: str, questions: Array) -> tuple[EarlierArchive, slice, Array] | None:
-        options = self.plan.metrics[metric]
         known = self._with_explainer(explainer, questions)
-        return next((found for found in known if found[0].plan.metrics.get(metric) == options), None)
+        return next((found for found in known if _has_scores(found[0].plan, self.plan, metric)), None)
 
     def _with_explainer(self, name: str, questions: Array) -> Iterator[tuple[EarlierArchive, slice, Array]]:
         """The archives that have an explainer's maps for questions, each with where they are."""
@@ -235,22 +245,31 @@ class Earlier:
     Args:
         archives: the newest first.
         plan: of the run that grows, with its layers chosen.
+
+    Attributes:
+        archives: the same.
     """
 
     def __init__(self, archives: Sequence[EarlierArchive] = (), plan: PlanRecord | None = None) -> None:
-        self._archives, self._plan = archives, plan
+        self.archives, self._plan = archives, plan
 
     def of(self, ids: Array, size: tuple[int, ...]) -> KnownBatch | None:
         """What is known of the samples with these ids, whose images are (H, W); None where nothing is.
 
         What another archive says is taken only where the dataset gave it the same as the newest one that has them.
         """
-        having = [(archive, rows) for archive in self._archives if (rows := archive.rows(ids)) is not None]
+        having = [(archive, rows) for archive in self.archives if (rows := archive.rows(ids)) is not None]
         if not having or self._plan is None:
             return None
         newest = having[0][0].digests[having[0][1]]
         same = [archive for archive, rows in having if np.array_equal(archive.digests[rows], newest)]
         return KnownBatch(self._plan, same, ids, size)
+
+
+def _has_scores(plan: PlanRecord, other: PlanRecord, metric: str) -> bool:
+    """Whether a plan has a metric as another one has it, and its curves where the other one keeps them."""
+    curves = other.kept_curves(metric)
+    return plan.metrics.get(metric) == other.metrics[metric] and (not curves or plan.kept_curves(metric) == curves)
 
 
 def same_explainer(plan: PlanRecord, other: PlanRecord, name: str) -> bool:

@@ -52,7 +52,9 @@ def opened_archives(run: RunFolder) -> list[EarlierArchive]:
     return [EarlierArchive(path, earlier) for path, earlier in runs.items()]
 
 
-def archives_of(run: RunFolder, plan: PlanRecord, check: Callable[[], None] = lambda: None) -> list[EarlierArchive]:
+def archives_of(
+    run: RunFolder, plan: PlanRecord, check: Callable[[], None] = lambda: None, *, checked: bool = False
+) -> list[EarlierArchive]:
     """What a run that grows out of another one may take from: its archive, and those that lie beside it.
 
     Args:
@@ -60,6 +62,7 @@ def archives_of(run: RunFolder, plan: PlanRecord, check: Callable[[], None] = la
             writer that holds the lock.
         plan: of it.
         check: called now and then; raises to stop this.
+        checked: whether the archive of the finished run was checked just before.
 
     Raises:
         BrokenRecordError: if an archive or a segment is damaged.
@@ -67,7 +70,7 @@ def archives_of(run: RunFolder, plan: PlanRecord, check: Callable[[], None] = la
         OSError: if one cannot be read or written.
     """
     if run.finished:
-        return [EarlierArchive(run.archive, run), *opened_archives(run)]
+        return [EarlierArchive(run.archive, run, check=not checked), *opened_archives(run)]
     segments = Segments.of(run, plan)
     if not segments.complete():
         return opened_archives(run)
@@ -83,7 +86,12 @@ def put_beside(archives: Sequence[EarlierArchive], folder: Path) -> None:
         OSError: if the disk refuses.
     """
     for archive in archives:
-        copy(archive.path, folder / f"{archive.run.timestamp}.h5")
+        copy(archive.path, folder / _name_of(archive))
+
+
+def _name_of(archive: EarlierArchive) -> str:
+    """Under which an archive lies beside a run that grows out of it."""
+    return f"{archive.run.timestamp}.h5"
 
 
 def hidden_in(path: Path, results: Results) -> Hidden:
@@ -95,20 +103,30 @@ def hidden_in(path: Path, results: Results) -> Hidden:
         OSError: if it cannot be read.
     """
     held = Results(path)
-    surplus = Surplus.of(held.plan_record, results.plan_record, len(held.samples) - len(results.samples))
-    return Hidden(path, surplus)
+    return Hidden(path, _surplus(held.plan_record, len(held.samples), results))
 
 
-def drop_shown(run: RunFolder, results: Results) -> None:
+def _surplus(plan: PlanRecord, samples: int, results: Results) -> Surplus:
+    """What an archive of a plan and so many samples holds that a run lacks."""
+    return Surplus.of(plan, results.plan_record, samples - len(results.samples))
+
+
+def drop_shown(run: RunFolder, results: Results, known: Sequence[EarlierArchive] = ()) -> None:
     """Remove the archives beside a finished run that hold no more than it does; one that cannot be read stays.
+
+    Args:
+        run: which.
+        results: what it came to.
+        known: the archives that it took from, which are not read again.
 
     Raises:
         FolderInUseError: if the lock is lost.
         OSError: if one cannot be removed.
     """
+    surpluses = {_name_of(one): _surplus(one.plan, len(one.ids), results) for one in known}
     for path in archive_paths(run):
         try:
-            surplus = hidden_in(path, results).surplus
+            surplus = surpluses[path.name] if path.name in surpluses else hidden_in(path, results).surplus
         except (BrokenRecordError, ValueError):
             continue
         if not surplus:

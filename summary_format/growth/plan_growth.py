@@ -12,7 +12,7 @@ from ..plan_record import PlanRecord
 from ..plural import plural
 
 # What a run may have more or fewer of, and what follows from that.
-_GROWING = ("samples", "limit", "errors", "higher_is_better", "uncontrolled", "controls", *CHOSEN)
+_GROWING = ("samples", "limit", "errors", "higher_is_better", "uncontrolled", "controls", "curves", *CHOSEN)
 _NAMING = ("explainers", "metrics")
 
 
@@ -23,6 +23,7 @@ class Surplus:
     Attributes:
         explainers: by name; one that is there under other options is lacking.
         metrics: the same of them.
+        curves: metrics that it has too, of which it keeps no curves.
         uncertainty: whether it is lacking, or there with other options.
         hierarchical_occlusion: the same of it.
         samples: how many more.
@@ -30,6 +31,7 @@ class Surplus:
 
     explainers: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
     uncertainty: bool = False
     hierarchical_occlusion: bool = False
     samples: int = 0
@@ -37,9 +39,11 @@ class Surplus:
     @classmethod
     def of(cls, plan: PlanRecord, other: PlanRecord, samples: int = 0) -> Surplus:
         """What a plan has that another one lacks; samples are counted by whoever knows them."""
+        metrics = tuple(_lacking(plan.metrics, other.metrics))
         return cls(
             explainers=tuple(_lacking(plan.explainers, other.explainers)),
-            metrics=tuple(_lacking(plan.metrics, other.metrics)),
+            metrics=metrics,
+            curves=tuple(name for name in _lacking(plan.curves, other.curves) if name not in metrics),
             uncertainty=plan.dropout_samples not in (0, other.dropout_samples),
             hierarchical_occlusion=plan.searching and plan.hierarchical_occlusion != other.hierarchical_occlusion,
             samples=max(samples, 0),
@@ -51,7 +55,8 @@ class Surplus:
     @property
     def parts(self) -> list[str]:
         """What it is, a few words each."""
-        return [*parts_in_words(self), *([plural(self.samples, "sample")] if self.samples else [])]
+        curves = [f"the curves of {', '.join(self.curves)}"] if self.curves else []
+        return [*parts_in_words(self), *curves, *([plural(self.samples, "sample")] if self.samples else [])]
 
     def __str__(self) -> str:
         return "; ".join(self.parts)

@@ -106,7 +106,7 @@ def hdf5(path: Path) -> Iterator[h5py.File]:
     with open_regular(path) as content:
         size = os.fstat(content.fileno()).st_size
         if not any(_begins_at(place, content.fileno()) for place in _FIRST_PLACES if place < size):
-            words = "{file} is not an HDF5 file; README.md says how to write maps that can be imported"
+            words = "{file} is not an HDF5 file; docs/how-to/later.md says how to write maps that can be imported"
             raise MapsFileError(Problem.of("maps-file-not-hdf5", words, file=path))
     try:
         with h5py.File(path, "r") as file:

@@ -15,7 +15,8 @@ from ..archive.costs import Costs, settled
 from ..archive.parts import PartName
 from ..archive.picture_checksums import pictures_of
 from ..archive.sample_labels import BROKEN_DIGEST
-from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, SearchBatch, Segments
+from ..archive.search_batch import SearchBatch
+from ..archive.segments import AnyPart, ExplanationBatch, InferenceBatch, Segments
 from ..deprecated_names import Renamed, renamed_arguments
 from ..event_file.frames import read_frames
 from ..plan_record import PlanRecord

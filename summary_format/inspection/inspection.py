@@ -49,6 +49,7 @@ class Inspection:
         questions: how many it asks of the samples that the network has seen.
         progress: how far it is, of an unfinished run.
         costs: what all committed work took.
+        curve_bytes: what the curves of metrics take in the archive; None where the run is not finished.
         not_computed: what has no numbers; None where that cannot be read.
         pictures: how many pictures were looked at; None where none were to be.
         verified: whether their checksums were known; runs of earlier versions kept none.
@@ -71,6 +72,7 @@ class Inspection:
     questions: int | None = None
     progress: Progress | None = None
     costs: Costs = field(default_factory=dict)
+    curve_bytes: int | None = None
     not_computed: NotComputed | None = None
     pictures: int | None = None
     verified: bool = False
@@ -284,6 +286,7 @@ def _with_results(begun: Inspection, results: Results) -> Inspection:
         samples=len(results.samples),
         questions=len(questions),
         costs=results.costs,
+        curve_bytes=results.curve_bytes,
         not_computed=lacking,
     )
 

@@ -94,8 +94,8 @@ def checked_records(run: RunFolder, *, finished: bool, known: KnownPictures | No
     except BrokenRecordError as error:
         torn = not finished and "the file ends within" in error.reason
         before = f"{found.records} sound {'record' if found.records == 1 else 'records'} before it"
-        told = f"record {error.index} at byte {error.offset}: {error.reason} ({before})"
-        faults = [] if torn else [Fault(run.event_file.name, told, remedy)]
+        what = f"record {error.index} at byte {error.offset}: {error.reason} ({before})"
+        faults = [] if torn else [Fault(run.event_file.name, what, remedy)]
     except FileNotFoundError as error:
         faults = [fault_of(run, run.event_file, error, remedy)] if finished else []
     except Exception as error:  # whatever bytes make of a decoder

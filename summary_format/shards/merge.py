@@ -69,10 +69,11 @@ def merge(out: str | Path, shards: Iterable[str | Path] | None = None, *, overwr
         before = [run for run in find_runs(root, lock) if not half_merged(run)]
         if overwrite or all(run.finished for run in before):  # then the others are half merged
             remove_runs(root, finished=False, lock=lock)
-        if before and not overwrite and not _has_grown(before[-1], plan, found):
-            results = _merged_before(before[-1], plan, found)
+        held = None if overwrite or not before else _held(before[-1])
+        if held is not None and not _has_grown(before[-1], held, plan, found):
+            _check_same(before[-1], held, plan, found)
             _clear(before[-1])
-            return results
+            return held
         tried = next((shard.tried for shard in found if shard.tried is not None), None) or {}
         probe = next((shard.probe.to_jsonable() for shard in found if shard.probe is not None), None)
         state = {"plan": plan.raw, **tried, "begins": found[0].begins, "replaces": bool(before), _MERGED: len(found)}
@@ -111,36 +112,42 @@ def _clear(run: RunFolder) -> None:
         remove_runs(run.root, keep=run, lock=run.lock)
 
 
-def _merged_before(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedShard]) -> Results:
-    """The results that the folder holds, if they are what merging would make.
+def _held(run: RunFolder) -> Results:
+    """The results that the folder holds.
 
     Raises:
-        MergeError: if they are not.
+        MergeError: if the run is not finished.
+        BrokenRecordError: if its archive is damaged.
     """
     if not run.finished:
         words = "{folder} holds an unfinished run; {instead}"
         raise MergeError([Problem.of("out-holds-unfinished-run", words, folder=run.root, instead=INSTEAD)])
-    results = Results(run.archive)
+    return Results(run.archive)
+
+
+def _check_same(run: RunFolder, results: Results, plan: PlanRecord, shards: Sequence[FinishedShard]) -> None:
+    """Make sure that the results that the folder holds are what merging would make.
+
+    Raises:
+        MergeError: if they are not.
+    """
     if apart := plan_differences(results.plan_record, plan):
         words = "{folder} holds another run ({differences}); {instead}"
         values = {"folder": run.root, "differences": shown(apart), "instead": INSTEAD}
         raise MergeError([Problem.of("out-holds-other-run", words, **values)])
     _check_data(run, results, shards)
     _log.info("%s holds this run, finished before: nothing to do", run.root)
-    return results
 
 
-def _has_grown(run: RunFolder, plan: PlanRecord, shards: Sequence[FinishedShard]) -> bool:
+def _has_grown(run: RunFolder, results: Results, plan: PlanRecord, shards: Sequence[FinishedShard]) -> bool:
     """Whether a run is what these shards gave before they grew: it has nothing that they have not.
 
     Raises:
-        BrokenRecordError: if its archive is damaged.
         MergeError: if it was of other data.
     """
-    if not run.finished or _MERGED not in (run.state() or {}):
+    if _MERGED not in (run.state() or {}):
         return False
-    results, samples = Results(run.archive), sum(shard.samples for shard in shards)
-    before = results.plan_record
+    before, samples = results.plan_record, sum(shard.samples for shard in shards)
     surplus = Surplus.of(before, plan, len(results.samples) - samples)
     if surplus or growth_differences(before, plan) or not plan_differences(before, plan):
         return False

@@ -2,7 +2,7 @@
 
 A spec is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
 wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, S numbers of a spread (3, or 0 without
-uncertainty), L layers and B boxes that were revealed, H and W of maps.
+uncertainty), L layers and B boxes that were revealed, H and W of maps. Curves of each metric have letters of their own.
 """
 
 from __future__ import annotations
@@ -54,10 +54,30 @@ PARTS: Mapping[str, Mapping[str, ArraySpec]] = {
 }
 
 
+CURVES = "curves/"  # before a metric's name: where its curves lie
+
+
 def segment_specs(kind: str, found: Mapping[str, Any]) -> dict[str, ArraySpec]:
-    """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none."""
-    specs = SEGMENTS[kind].items()
-    return {name: spec for name, spec in specs if name != "pictures" or found.get(name) is not None}
+    """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none.
+
+    And the curves of those metrics of which it has any.
+    """
+    specs = {name: spec for name, spec in SEGMENTS[kind].items() if name != "pictures" or found.get(name) is not None}
+    return specs | (curve_specs(found) if kind == "ExplanationBatch" else {})
+
+
+def part_specs(what: str, found: Mapping[str, Any]) -> dict[str, ArraySpec]:
+    """What a part holds: all of ``PARTS``, and beside scores the curves of those metrics of which it has any."""
+    return {**PARTS[what], **(curve_specs(found) if what == "scores" else {})}
+
+
+def curve_specs(found: Iterable[str]) -> dict[str, ArraySpec]:
+    """What is held of the curves of those metrics of which there are any among these names."""
+    return {name: _curves(name, f"curves of {name}") for name in found if name.startswith(CURVES)}
+
+
+def _curves(name: str, curves: int | str) -> ArraySpec:
+    return "f", ("Q", curves, 2, f"points of {name}")
 
 
 class Sized(Protocol):
@@ -104,6 +124,10 @@ def archive_specs(plan: PlanRecord, *, pictured: bool) -> dict[str, ArraySpec]:
             "error": ("f", ("Q",)),
         }
         of_explainer |= {f"scores/{metric}": ("f", ("Q",)) for metric in plan.metrics}
+        kept = {metric: len(plan.kept_curves(metric)) for metric in plan.metrics}
+        of_explainer |= {
+            f"{CURVES}{metric}": _curves(f"{name}/{metric}", count) for metric, count in kept.items() if count
+        }
         specs |= {f"explainers/{name}/{table}": spec for table, spec in of_explainer.items()}
     specs |= picture_specs(plan.explainers) if pictured else {}
     searched = SEARCHED if plan.searching else {}

@@ -38,8 +38,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except (BrokenRecordError, FileNotFoundError):
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
-        told = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
-        raise BrokenRecordError(path, 0, 0, f"it cannot be read: {told or type(error).__name__}") from error
+        reason = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+        raise BrokenRecordError(path, 0, 0, f"it cannot be read: {reason or type(error).__name__}") from error
 
 
 def plain_dataset(file: h5py.Group, name: str) -> h5py.Dataset:

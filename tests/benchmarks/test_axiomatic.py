@@ -1,10 +1,13 @@
 """Axioms by hand: sums of maps, shifts of the input, and pixels without a role."""
 
+import weakref
+
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.benchmarks import Completeness, Explanation, InputInvariance, NonSensitivity
+from explainrun.benchmarks.core.perturbations import ImageOfView
 from explainrun.explainers import (
     ConstantMap,
     Gradient,
@@ -17,6 +20,7 @@ from explainrun.explainers import (
 )
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.network.variants.shifted_input import shifted_input
+from explainrun.runner.batches.part_sizes import changed_images
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 1, 2, 5))
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)
@@ -176,6 +180,20 @@ class TestInputInvariance:
         assert made["shift trial"] == 4
         np.testing.assert_array_equal(together, again)
 
+    def test_a_metric_lives_as_long_as_what_is_kept_for_its_peers(self, linear):
+        """Or another one, which might lie at its place in memory, would be given its scores."""
+        network = linear(WEIGHTS)
+        one, other = explained(network, [Gradient(network), InputXGradient(network)])
+        metric = InputInvariance()
+        metric.score(one)
+        kept = weakref.ref(metric)
+        del metric
+        assert kept() is not None
+        assert (InputInvariance(3.0).score(other) > 2 * kept().score(other)).all()
+        one.release()
+        other.release()
+        assert kept() is None
+
     def test_options_are_checked(self, raising):
         with raising(ValueError, "shift-zero"):
             InputInvariance(0)
@@ -224,12 +242,23 @@ class TestNonSensitivity:
             assert metric.evaluate(Gradient(network), Tensor(image), 0, saliency=saliency) == pytest.approx([expected])
 
     def test_explainers_and_labels_share_the_filled_images(self, linear):
-        network, needed = self.network(linear), {}
-        explanations = explained(network, [Gradient(network), InputXGradient(network)], needed=needed)
+        network = self.network(linear)
+        explanations = explained(network, [Gradient(network), InputXGradient(network), ConstantMap(network)])
+        metrics = [NonSensitivity(1, 3, threshold) for threshold in (1e-3, 0.1)]
+        coverings, view = [metric.covering((2, 5)) for metric in metrics], explanations[0].view
+        assert changed_images(coverings, ImageOfView(view, 0, {})).copies == 10 * 3  # by which batches are cut
+        assert explanations[0].images_needed(coverings) == (2 * 10 * 3, set())
         for explanation in explanations:
-            for threshold in (1e-3, 0.1):
-                NonSensitivity(1, 3, threshold).score(explanation)
-        assert needed == {"perturb": 2 * 10 * 3} == dict(explanations[0].view.network.passes.images)
+            for metric in metrics:
+                assert np.isfinite(metric.score(explanation)).all()
+        assert dict(view.network.passes.images) == {"perturb": 2 * 10 * 3}
+        assert explanations[1].images_needed(coverings) == (0, set())
+
+    def test_constant_maps_alone_are_asked_about(self, linear):
+        network, metric = self.network(linear), NonSensitivity(1, 3)
+        (explanation,) = explained(network, [ConstantMap(network)])
+        assert explanation.images_needed([metric.covering((2, 5))]) == (2 * 10 * 3, set())
+        assert metric.score(explanation).tolist() == [0.5, 0.6, 0.6]
 
     def test_options_are_checked(self, raising):
         for name, given in (("patch_size", 0), ("samples", 0)):

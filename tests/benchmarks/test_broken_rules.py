@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from explainrun.benchmarks import CoveredImage, Covering, Metric
+from explainrun.benchmarks import CoveredImage, Covering, CurveMetric, CurvePoints, Metric
 from explainrun.explainers import Gradient
 from explainrun.testing import METRIC_RULES, ContractError, check_metric
 
@@ -109,6 +109,59 @@ class OverTheBatch(Sound):
         return scores - scores.mean()
 
 
+class Levels(CurveMetric):
+    """Share of pixels above each of three levels: keeps to all rules."""
+
+    curve_names = ("above",)
+
+    def __init__(self, curves=False):
+        super().__init__()
+        self.keeps_curves = curves
+
+    def curves(self, explanation):
+        levels = np.array([0.0, 0.1, 0.2])
+        heights = (explanation.maps[:, None] > levels[:, None, None]).mean(axis=(2, 3))
+        found = zip(heights, explanation.rankable, strict=True)
+        return [(CurvePoints(levels, mine),) if ordered else None for mine, ordered in found]
+
+    def of_curves(self, *curves):
+        return curves[0].area
+
+
+class Forgetful(Levels):
+    def __init__(self, curves=False):
+        super().__init__()
+
+
+class Insistent(Levels):
+    def __init__(self, curves=True):
+        super().__init__(True)
+
+
+class Misnamed(Levels):
+    curve_names = ("above", "below")
+
+
+class Lessened(Levels):
+    def scores_and_curves(self, explanation):
+        scores, curves = super().scores_and_curves(explanation)
+        return scores, curves[1:]
+
+
+class OtherScores(Levels):
+    def of_curves(self, *curves):
+        return curves[0].area + self.keeps_curves
+
+
+class Nowhere(Levels):
+    def curves(self, explanation):
+        found = super().curves(explanation)
+        return [one and (CurvePoints(one[0].across * np.nan, one[0].heights),) for one in found]
+
+    def of_curves(self, *curves):
+        return curves[0].heights.mean()
+
+
 class InPlace(Sound):
     def score(self, explanation):
         np.abs(explanation.maps, out=explanation.maps)
@@ -151,6 +204,7 @@ BROKEN = {
     "random numbers": [GlobalNumbers, FreshNumbers],
     "no state": [BestSoFar],
     "neighbours": [OverTheBatch],
+    "curves": [Forgetful, Insistent, Misnamed, Lessened, OtherScores, Nowhere],
     "shared arrays": [InPlace],
     "passes": [SilentPasses, CoversOthers],
     "network": [LeftInInference],
@@ -173,6 +227,10 @@ def test_every_rule_has_a_class_that_breaks_it():
 def test_one_that_keeps_to_all_of_them():
     check_metric(Sound)
     assert (Sound().num_labels, Sound(3).num_labels, Sound(name="other").name) == (None, 3, "other")
+
+
+def test_one_that_keeps_its_curves():
+    check_metric(Levels)
 
 
 def test_one_that_says_that_it_needs_no_network_does_without():

@@ -14,6 +14,8 @@ from explainrun.benchmarks import (
     SensitivityN,
 )
 from explainrun.benchmarks.core.explanation import WholeBatch
+from explainrun.benchmarks.core.perturbations import RandomSubsets
+from explainrun.benchmarks.faithfulness.infidelity import Noisy, SquaresRemoved
 from explainrun.explainers import Gradient
 from explainrun.explainers.perturbation.baselines import baseline_image
 
@@ -185,6 +187,48 @@ def test_all_labels_and_explainers_share_the_copies_of_an_image(explained, make,
     np.testing.assert_array_equal(metric.score(alone), other)
 
 
+def test_copies_pass_once_whatever_is_read_off_the_answers(explained):
+    answers = {
+        answer: FaithfulnessCorrelation(2, nn.Softmax(), samples=6, answer=answer)
+        for answer in ("logit", "probability")
+    }
+    cell, maps = Bent(), RNG.normal(size=(3, 4, 7))
+    apart = {}
+    for answer, metric in answers.items():
+        apart[answer] = metric.score(explained(cell, IMAGES, maps, ROWS, LABELS))
+    found = explained(cell, IMAGES, maps, ROWS, LABELS)
+    coverings = [metric.covering((4, 7)) for metric in answers.values()]
+    together = Explanation(found.explainer, found.view, found.maps, coverings=coverings)
+    assert found.view.logits.shape == (2, 2)
+    assert together.images_needed() == (2 * 6, set())
+    cell.images = 0
+    for answer, metric in answers.items():
+        np.testing.assert_array_equal(metric.score(together), apart[answer])
+    assert cell.images == 2 * 6
+    assert not np.isclose(apart["logit"], apart["probability"]).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "method"),
+    [
+        (METRICS[0], RandomSubsets, "masks"),
+        (METRICS[3], RandomSubsets, "masks"),
+        (METRICS[4], Noisy, "block"),
+        (METRICS[5], SquaresRemoved, "block"),
+    ],
+)
+def test_questions_about_an_image_look_at_its_copies_together(explained, monkeypatch, make, kind, method):
+    """Once for the network, and once for the two questions about the first image and the one about the second."""
+    made, make_again = [], getattr(kind, method)
+    monkeypatch.setattr(kind, method, lambda self, image: (made.append(image.row), make_again(self, image))[1])
+    maps = RNG.normal(size=(3, 4, 7))
+    scores = make().score(explained(Bent(), IMAGES, maps, ROWS, LABELS))
+    assert made == [0, 1, 0, 1]
+    for question in range(3):
+        alone = explained(Bent(), IMAGES, maps[[question]], [ROWS[question]], [LABELS[question]])
+        np.testing.assert_array_equal(make().score(alone), scores[[question]])
+
+
 @pytest.mark.parametrize("make", METRICS, ids=range(6))
 def test_a_map_without_order_has_no_score(explained, make):
     maps = RNG.normal(size=(3, 4, 7))
@@ -201,9 +245,12 @@ def test_refused(raising, linear, explained):
         (lambda: Infidelity(2, softmax, radius=0), "not-above-zero"),
         (lambda: SensitivityN(2, softmax, sizes=[0]), "not-a-whole-number"),
         (lambda: SensitivityN(2, softmax, samples=1), "not-a-whole-number"),
-        (lambda: FaithfulnessCorrelation(2, softmax, answer="odds"), "answer-unknown"),
+        (lambda: FaithfulnessCorrelation(2, softmax, answer="odds"), "option-value-unknown"),
     ):
         with raising(ValueError, code):
             make()
-    with raising(ValueError, "subset-too-large", given=28):
-        SensitivityN(2, softmax, sizes=[28]).covering((4, 7))
+    metric = SensitivityN(2, softmax, sizes=[28])
+    for refuse in (lambda: metric.covering((4, 7)), lambda: metric.check_images((1, 4, 7))):
+        with raising(ValueError, "subset-too-large", given=28):
+            refuse()
+    metric.check_images((1, 4, 8))

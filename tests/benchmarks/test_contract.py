@@ -31,7 +31,7 @@ class TestContract:
         rule(METRICS[name], **arguments(name))
 
     def test_documented(self, name, repository):
-        assert f"| `{name}(" in (repository / "README.md").read_text("utf-8")
+        assert f"| `{name}(" in (repository / "docs" / "reference" / "metrics.md").read_text("utf-8")
         assert METRICS[name].__doc__.split("\n")[0].endswith((".", ":", ";"))
 
 
@@ -39,6 +39,13 @@ class TestContract:
 @pytest.mark.parametrize("rule", METRIC_RULES, ids=str)
 def test_families_keep_to_it_too(rule, family):
     rule(family)
+
+
+@pytest.mark.parametrize("folder", ["localization", "complexity"])
+def test_metrics_of_places_and_of_maps_alone_ask_no_network(folder):
+    """All but Focus, which has maps of mosaics made."""
+    asking = {name for name in OWN if f".{folder}." in METRICS[name].__module__ and METRICS[name].needs_network}
+    assert asking == ({"Focus"} if folder == "localization" else set())
 
 
 def test_every_registered_metric_is_exported():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from explainrun.benchmarks import CoveredImage, Covering, Explanation, NaiveFaithfulness
+from explainrun.benchmarks import CoveredImage, Covering, DeletionAUC, Explanation, InsertionAUC, NaiveFaithfulness
+from explainrun.benchmarks.core import map_of_question, perturbations
+from explainrun.benchmarks.core.perturbations import ImageOfView
 from explainrun.explainers import Gradient, Network, View
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 7, 5)).astype(np.float32)
@@ -79,3 +81,39 @@ def test_a_map_without_order_takes_no_pass():
     scores = NaiveFaithfulness(3, nn.Softmax()).score(Explanation(Gradient(cell), view, np.ones((1, 7, 5), np.float32)))
     assert np.isnan(scores).all()
     assert cell.seen == []
+
+
+def test_an_image_is_removed_by_a_rule_once_and_a_map_ordered_once(monkeypatch):
+    """Three questions about two images, of which four metrics of three rules make 8 kinds of copies each."""
+    removers, orders = [], []
+    for module, name, made in ((perturbations, "Remover", removers), (map_of_question, "order_of", orders)):
+        monkeypatch.setattr(module, name, counting(getattr(module, name), made))
+    cell, softmax = Sees(), nn.Softmax()
+    rows, labels = np.array([0, 0, 1]), np.array([0, 2, 1])
+    view = View(Network(cell, pass_size=4), IMAGES, rows, labels, seed=3, logits=np.zeros((2, 3), np.float32))
+    metrics = [kind(3, softmax, steps=3, removal=removal) for kind in (InsertionAUC, DeletionAUC)
+               for removal in ("mean", "blur", "value")]  # fmt: skip
+    coverings = [metric.covering((7, 5)) for metric in metrics]
+    explanation = Explanation(Gradient(cell), view, maps("different"), coverings=coverings)
+    explanation.prepare()
+    assert len(removers) == 2 * 2
+    assert len(orders) == 3
+    assert len(np.concatenate(cell.seen)) == 3 * 3 * 4 + 2 * 2 + 1
+
+
+def counting(call, made):
+    def counted(*arguments):
+        made.append(arguments)
+        return call(*arguments)
+
+    return counted
+
+
+def test_of_what_removes_pixels_the_last_few_are_kept():
+    images = np.random.default_rng(0).normal(size=(12, 3, 7, 5)).astype(np.float32)
+    view, memory = View(Network(Sees()), images, np.arange(12), np.zeros(12, int)), {}
+    made = [ImageOfView(view, row, memory).remover("mean") for row in range(12)]
+    assert ImageOfView(view, 11, memory).remover("mean") is made[11]
+    assert ImageOfView(view, 11, memory).remover("blur") is not made[11]
+    assert ImageOfView(view, 0, memory).remover("mean") is not made[0]
+    assert len(memory["removers"]) == 8

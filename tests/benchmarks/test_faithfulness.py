@@ -23,32 +23,37 @@ def explained(view, maps):
     return Explanation(Gradient(view.network.cell), view, maps)
 
 
+def heights(metric, explanation):
+    """(Q, points) of the only curve of each question."""
+    return np.array([curve.heights for (curve,) in metric.curves(explanation)])
+
+
 def test_by_hand(linear):
     # The logit is the sum of the pixels .4 .3 .2 .1. Halves of the pixels, best first: 0, .7, 1; area (.35 + .85) / 2.
     image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
     metric = InsertionAUC(1, same, steps=2)
     view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
-    np.testing.assert_allclose(metric.curves(explained(view, image[:, 0]))[1], [[0, 0.7, 1]], atol=1e-6)
+    np.testing.assert_allclose(heights(metric, explained(view, image[:, 0])), [[0, 0.7, 1]], atol=1e-6)
     np.testing.assert_allclose(metric.score(explained(view, image[:, 0])), [0.6], atol=1e-6)
     np.testing.assert_allclose(metric.score(explained(view, -image[:, 0])), [0.25 * 0.3 * 2 + 0.25], atol=1e-6)
 
 
 def test_last_piece_is_larger_where_steps_do_not_divide_the_pixels(linear):
     image = np.array([[[[0.4, 0.3, 0.2, 0.1, 0.0]]]], np.float32)
-    fractions, curves = InsertionAUC(1, same, steps=2).curves(
+    [(curve,)] = InsertionAUC(1, same, steps=2).curves(
         explained(view_of(linear(np.ones((1, 1, 1, 5))), image, [0]), image[:, 0])
     )
-    assert fractions.tolist() == [0, 0.4, 1]
-    np.testing.assert_allclose(curves, [[0, 0.7, 1]], atol=1e-6)
+    assert curve.across.tolist() == [0, 0.4, 1]
+    np.testing.assert_allclose(curve.heights, [0, 0.7, 1], atol=1e-6)
 
 
 def test_both_ends_a_baseline_and_the_normalised_curve(linear):
     image = np.array([[[[4, 0, 2]]], [[[0, 0, 8]]]], np.float32)
     view = view_of(linear(np.ones((1, 1, 1, 3)), bias=1.0), image, [0, 0])
     maps = np.array([[[3, 2, 1]], [[1, 2, 3]]], np.float32)
-    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0).curves(explained(view, maps))
-    assert curves.tolist() == [[-2, 3, 4, 7], [-2, 7, 8, 9]]
-    _, curves = InsertionAUC(1, same, steps=3, baseline=-1.0, normalized=True).curves(explained(view, maps))
+    found = explained(view, maps)
+    assert heights(InsertionAUC(1, same, steps=3, baseline=-1.0), found).tolist() == [[-2, 3, 4, 7], [-2, 7, 8, 9]]
+    curves = heights(InsertionAUC(1, same, steps=3, baseline=-1.0, normalized=True), found)
     np.testing.assert_allclose(curves, [[-2 / 7, 3 / 7, 4 / 7, 1], [-2 / 9, 7 / 9, 8 / 9, 1]])
 
 
@@ -57,11 +62,11 @@ def test_deletion_by_hand(linear):
     image = np.array([[[[0.4, 0.3, 0.2, 0.1]]]], np.float32)
     metric = DeletionAUC(1, same, steps=2)
     view = view_of(linear(np.ones((1, 1, 1, 4))), image, [0])
-    np.testing.assert_allclose(metric.curves(explained(view, image[:, 0]))[1], [[1, 0.3, 0]], atol=1e-6)
+    np.testing.assert_allclose(heights(metric, explained(view, image[:, 0])), [[1, 0.3, 0]], atol=1e-6)
     np.testing.assert_allclose(metric.score(explained(view, image[:, 0])), [0.6], atol=1e-6)
     np.testing.assert_allclose(metric.score(explained(view, -image[:, 0])), [0.4], atol=1e-6)
     baseline = DeletionAUC(1, same, steps=2, baseline=-0.5, normalized=True)
-    np.testing.assert_allclose(baseline.curves(explained(view, image[:, 0]))[1], [[1, -0.7, -2]], atol=1e-6)
+    np.testing.assert_allclose(heights(baseline, explained(view, image[:, 0])), [[1, -0.7, -2]], atol=1e-6)
 
 
 def test_deletion_of_a_constant_answer_is_its_complement(linear):

@@ -206,17 +206,17 @@ def test_equal_superpixels_are_one_curve_and_count_their_own_segments(scored):
 
 
 @pytest.mark.parametrize(
-    ("options", "code"),
+    ("options", "code", "values"),
     [
-        ({"removal": "blurr"}, "removal-unknown"),
-        ({"removal": "blur", "baseline": 1.0}, "baseline-without-effect"),
-        ({"groups": "pixel"}, "groups-unknown"),
-        ({"order": "first"}, "order-unknown"),
-        ({"steps": 0}, "not-a-whole-number"),
-        ({"patch_size": 0}, "not-a-whole-number"),
-        ({"baseline": np.nan}, "not-a-number"),
+        ({"removal": "blurr"}, "option-value-unknown", {"what": "removal"}),
+        ({"removal": "blur", "baseline": 1.0}, "baseline-without-effect", {}),
+        ({"groups": "pixel"}, "option-value-unknown", {"what": "groups"}),
+        ({"order": "first"}, "option-value-unknown", {"what": "order"}),
+        ({"steps": 0}, "not-a-whole-number", {}),
+        ({"patch_size": 0}, "not-a-whole-number", {}),
+        ({"baseline": np.nan}, "not-a-number", {}),
     ],
 )
-def test_refused(raising, options, code):
-    with raising(ValueError, code):
+def test_refused(raising, options, code, values):
+    with raising(ValueError, code, **values):
         PixelFlipping(3, nn.Softmax(), **options)

@@ -11,6 +11,7 @@ from explainrun.explainers import Gradient, InputXGradient, Network, RandomMap, 
 from explainrun.runner import ImageClassificationRunner, PlanError
 from explainrun.runner.config.build import build_runner
 from explainrun.runner.config.schema import load_config
+from explainrun.runner.grown_folder import scored_folder
 from explainrun.summary_format import merge
 
 SIZE = (4, 6)
@@ -51,6 +52,18 @@ class Sums(nn.Cell):
 
 def net():
     return nn.SequentialCell(Sums())
+"""
+CONFIG = """\
+summary_dir: {folder}/run
+network: {{factory: 'net.py:net'}}
+activation: softmax
+data: {{npz: data.npz}}
+class_names: [a, b, c]
+explainers: [InputXGradient]
+jit: 'off'
+labels: truth
+metrics:
+  - {entry}
 """
 SEES, BLIND = np.eye(CLASSES), 1 - np.eye(CLASSES)
 
@@ -159,6 +172,23 @@ def test_explainers_share_mosaics_and_passes():
     assert (scores[1] > 0.99).all()
 
 
+def test_one_that_has_no_maps_of_mosaics_is_not_asked_for_them():
+    class Kept(InputXGradient):
+        recomputable = False
+
+    cell = ChannelSums(SEES)
+    network = Network(cell, 8)
+    view = View(network, images_of(LABELS), np.arange(6), LABELS, needs=Gradient(cell).needs)
+    kept, other = (Explanation(kind(cell), view, np.ones((6, *SIZE), np.float32)) for kind in (Kept, InputXGradient))
+    for explanation in (kept, other):
+        explanation.peers, explanation.memory = (kept, other), kept.memory
+    metric = Focus(PARTNERS)
+    assert np.isnan(metric.score(kept)).all()
+    assert network.passes.made == {}
+    assert (metric.score(other) > 0.99).all()
+    assert kept.memory.keys() == {("mosaics", metric), (metric, "InputXGradient")}  # no map was made for the other
+
+
 @pytest.mark.parametrize(
     ("partners", "error", "code"),
     [
@@ -208,10 +238,63 @@ class TestRuns:
             make("run", (PARTNERS[0] + 1, PARTNERS[1])).run()
 
     def test_partners_of_other_channels_are_refused_before_the_first_pass(self, make, raising):
-        with raising(PlanError, "partners-channels", given=1, wanted=3, metric="Focus"):
+        with raising(PlanError, "partners-channels", given=1, wanted=3, where="Focus"):
             make("run", (PARTNERS[0][:, :1], PARTNERS[1])).run()
         with raising(ValueError, "partners-channels"):
             focus(SEES, None, (PARTNERS[0][:, :1], PARTNERS[1]))
+
+    def test_partners_are_the_first_samples_in_shards_and_at_any_limit(self, make, how_runs_differ, tmp_path):
+        pool = {"pool": 6}
+        whole = make("whole", pool).run()
+        scores = whole.scores.column("Focus")
+        assert (scores[:, 0] > 0.99).all()
+        assert whole.plan["metrics"]["Focus"]["resolved"]["partners"]["samples"].startswith("6 samples ")
+        assert make("few", pool).run(limit=2).scores.column("Focus").tolist() == scores[:2].tolist()
+        make("few", pool).run()
+        assert not how_runs_differ(tmp_path / "whole", tmp_path / "few")
+        shards = [tmp_path / f"shard{number}" for number in (1, 2)]
+        for number, shard in enumerate(shards, 1):
+            make(shard.name, pool).run(shard=(number, 2))
+        merge(tmp_path / "merged", shards)
+        assert not how_runs_differ(tmp_path / "whole", tmp_path / "merged")
+
+    def test_an_image_is_no_partner_of_its_own(self, make):
+        found = make("run", {"pool": 3}).run().scores.column("Focus")[:, 0]  # of three labels one image each
+        assert np.isnan(found[:3]).all()
+        assert (found[3:] > 0.99).all()
+
+    def test_mosaics_of_a_pool_are_those_of_its_images_as_partners(self, make):
+        images = images_of(LABELS)
+        pooled = make("pool", {"pool": 4}).run().scores.column("Focus")
+        given = make("given", (images[:4], LABELS[:4])).run().scores.column("Focus")
+        np.testing.assert_array_equal(pooled, given)
+
+    def test_other_first_samples_are_another_run(self, make, raising):
+        images = images_of(LABELS)
+        make("run", {"pool": 2}, images).run(limit=1)
+        images[2] += 1
+        make("run", {"pool": 2}, images).run(limit=1)  # which is not among them
+        with raising(PlanError, "folder-holds-other-plan"):
+            make("run", {"pool": 3}, images).run(limit=1)
+        images[1] += 1
+        with raising(PlanError, "folder-holds-other-plan"):
+            make("run", {"pool": 2}, images).run(limit=1)
+
+    def test_a_direct_call_knows_no_pool(self, raising):
+        with raising(ValueError, "pool-without-dataset", size=20):
+            Focus().evaluate(InputXGradient(ChannelSums(SEES)), Tensor(images_of(LABELS)), LABELS)
+
+    @pytest.mark.parametrize("entry", ["Focus", "Focus: {partners: pool}", "Focus: {partners: {pool: 6}}"])
+    def test_a_config_takes_a_pool(self, tmp_path, entry):
+        (tmp_path / "net.py").write_text(NETWORK)
+        np.savez(tmp_path / "data.npz", images=images_of(LABELS), labels=LABELS)
+        (tmp_path / "run.yaml").write_text(CONFIG.format(folder=tmp_path, entry=entry))
+        result = build_runner(*load_config(tmp_path / "run.yaml"), tmp_path).run()
+        assert (result.scores.column("Focus") > 0.99).all()
+        assert "6 samples " in str(result.plan["metrics"]["Focus"])
+        options = {"Focus.partners": {"pool": 6}} if "6" in entry else {}
+        assert scored_folder(tmp_path / "run", ["Focus"], options).finished_before
+        assert scored_folder(tmp_path / "run", ["Sparseness"], {}).scores.metrics == ("Focus", "Sparseness")
 
     @pytest.mark.parametrize("name", ["partners.npz", "partners.h5"])
     def test_a_config_names_a_file(self, tmp_path, name, raising):
@@ -220,11 +303,7 @@ class TestRuns:
         np.savez(tmp_path / "partners.npz", images=PARTNERS[0], labels=PARTNERS[1])
         with h5py.File(tmp_path / "partners.h5", "w") as file:
             file["images"], file["labels"] = PARTNERS
-        (tmp_path / "run.yaml").write_text(
-            f"summary_dir: {tmp_path / 'run'}\nnetwork: {{factory: 'net.py:net'}}\nactivation: softmax\n"
-            "data: {npz: data.npz}\nclass_names: [a, b, c]\nexplainers: [InputXGradient]\njit: 'off'\nlabels: truth\n"
-            f"metrics: [{{Focus: {{partners: {name}}}}}]\n"
-        )
+        (tmp_path / "run.yaml").write_text(CONFIG.format(folder=tmp_path, entry=f"Focus: {{partners: {name}}}"))
         result = build_runner(*load_config(tmp_path / "run.yaml"), tmp_path).run()
         assert (result.scores.column("Focus") > 0.99).all()
         np.savez(tmp_path / "partners.npz", images=PARTNERS[0])

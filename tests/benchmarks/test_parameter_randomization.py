@@ -6,9 +6,25 @@ import pytest
 from mindspore import Tensor, nn
 from scipy.stats import entropy, spearmanr
 
-from explainrun.benchmarks import EfficientMPRT, Explanation, ModelParameterRandomization, SmoothMPRT
+from explainrun.benchmarks import (
+    EfficientMPRT,
+    Explanation,
+    InputInvariance,
+    ModelParameterRandomization,
+    SmoothMPRT,
+)
 from explainrun.benchmarks.randomization.random_weight_maps import Randomization
-from explainrun.explainers import ConstantMap, GradCAM, Gradient, InputXGradient, Network, Occlusion, RandomMap, View
+from explainrun.explainers import (
+    ConstantMap,
+    GradCAM,
+    Gradient,
+    InputXGradient,
+    Network,
+    Occlusion,
+    RandomMap,
+    ScoreCAM,
+    View,
+)
 from explainrun.explainers.core.together import attribute_together
 from explainrun.explainers.network.variants import random_weights as module
 from explainrun.explainers.network.variants.random_weights import (
@@ -113,9 +129,10 @@ class TestOrder:
         network = Tied()
         layers, tied = weight_layers(Network(network), IMAGES[0]), network.first.weight.asnumpy()
         assert layers == (WeightLayer("first", ("first",)), WeightLayer("second", ("second",)))
-        with random_weights(Network(network), layers[:1], _generator):
+        with random_weights(Network(network), _generator) as weights:
+            weights.of(layers[:1])
             assert (network.first.weight.asnumpy() == tied).all()  # its bias alone is its own
-        with random_weights(Network(network), layers[1:], _generator):
+            weights.of(layers[1:])
             assert (network.first.weight.asnumpy() != tied).all()
         assert (network.second.weight.asnumpy() == tied).all()
 
@@ -134,7 +151,8 @@ class TestWeights:
         view = View(network, IMAGES, np.array([0]), np.array([0]), seed=3)
         layers = weight_layers(network, IMAGES[0])
         before, cell = state(network.cell), network.cell
-        with random_weights(network, layers, lambda layer: view.common_generator(f"random weights {layer}")) as other:
+        with random_weights(network, lambda layer: view.common_generator(f"random weights {layer}")) as weights:
+            other = weights.of(layers)
             hidden, scale, head = random_layers(view)
             np.testing.assert_allclose(cell.hidden.weight.asnumpy(), hidden, rtol=1e-6)
             np.testing.assert_allclose(cell.head.weight.asnumpy(), head, rtol=1e-6)
@@ -153,7 +171,8 @@ class TestWeights:
             kept.set_data(Tensor(measured))
         cell.norm.beta.set_data(Tensor(measured))
         network = Network(cell)
-        with random_weights(network, weight_layers(network, IMAGES[0]), _generator):
+        with random_weights(network, _generator) as weights:
+            weights.of(weight_layers(network, IMAGES[0]))
             assert (cell.norm.moving_mean.asnumpy() == measured).all()
             assert (cell.norm.moving_variance.asnumpy() == measured).all()
             assert (cell.norm.beta.asnumpy() != measured).all()
@@ -163,7 +182,8 @@ class TestWeights:
         logits = network.logits(IMAGES)
         assert network.graphs.refused == {}
         layers = weight_layers(network, IMAGES[0])
-        with random_weights(network, layers, _generator) as other:
+        with random_weights(network, _generator) as weights:
+            other = weights.of(layers)
             within, plain = other.logits(IMAGES), network.cell(Tensor(IMAGES)).asnumpy()
         np.testing.assert_allclose(within, plain, rtol=1e-5)
         assert np.abs(within - logits).max() > 0.1
@@ -187,7 +207,8 @@ class TestWeights:
 
         monkeypatch.setattr(module, "_write", interrupted)
         try:
-            with random_weights(network, layers, _generator):
+            with random_weights(network, _generator) as weights:
+                weights.of(layers)
                 if at > 10:
                     raise error("now")
         except error:
@@ -195,6 +216,32 @@ class TestWeights:
         else:
             pytest.fail("nothing was raised")
         assert state(network.cell) == before
+
+    @pytest.mark.parametrize("order", ["top_down", "bottom_up", "independent"])
+    def test_each_step_draws_the_layers_that_it_adds_alone(self, monkeypatch, state, order):
+        """The head has one parameter, the hidden layer and what follows it four: each is drawn and put back once."""
+        writes, write, network = [], module._write, TwoLayers()
+        monkeypatch.setattr(module, "_write", lambda one, values: (writes.append(one.name), write(one, values)))
+        before = state(network)
+        ModelParameterRandomization(order).evaluate(InputXGradient(network), Tensor(IMAGES), [0, 1])
+        assert len(writes) == 2 * 5
+        assert {writes.count(name) for name in writes} == {2}
+        assert state(network) == before
+
+    def test_layers_that_stay_random_keep_their_weights_and_others_are_put_back(self):
+        network = TwoLayers()
+        layers = weight_layers(Network(network), IMAGES[0])
+        learned = [cell.weight.asnumpy().tobytes() for cell in (network.hidden, network.head)]
+        with random_weights(Network(network), _generator) as weights:
+            seen = []
+            for chosen in ((1,), (0, 1), (0,), ()):
+                weights.of([layers[place] for place in chosen])
+                seen.append([cell.weight.asnumpy().tobytes() for cell in (network.hidden, network.head)])
+        (hidden, head), both = (seen[2][0], seen[0][1]), seen[1]
+        assert seen == [[learned[0], head], both, [hidden, learned[1]], learned]
+        assert both == [hidden, head]
+        assert hidden != learned[0]
+        assert head != learned[1]
 
 
 def _generator(layer):
@@ -274,6 +321,28 @@ class TestScores:
         for explainer, scores in zip(explainers, together, strict=True):
             (alone,) = explained(viewed(network, [explainer], fill=True), [explainer])
             np.testing.assert_array_equal(metric.score(alone), scores)
+
+    def test_images_that_are_not_asked_about_take_no_passes(self, two_channels):
+        """Of three images one is asked about: ScoreCAM looks at a layer's output for it, under either change."""
+
+        class Noting(ScoreCAM):
+            def attribute(self, view):
+                shown.append(len(view.images))
+                return super().attribute(view)
+
+        network, shown = two_channels(), []
+        images = np.random.default_rng(4).normal(size=(3, 1, 2, 4)).astype(np.float32)
+        for metric in (ModelParameterRandomization("independent"), InputInvariance()):
+            explainer, needed = Noting(network, "relu"), {}
+            view = View(Network(network, fill=True), images, np.array([1]), np.array([0]), needs=explainer.needs)
+            (explanation,) = explained(view, [explainer], needed)
+            assert view.logits.shape == (3, 2)  # which runs know
+            view.network.passes.drained()
+            metric.score(explanation)
+            asked = {kind: count for kind, count in view.network.passes.images.items() if kind in needed}
+            assert needed == asked
+            assert needed["activate"] == (2 if isinstance(metric, ModelParameterRandomization) else 1)
+        assert shown == [3, 1, 1, 3, 1]
 
     def test_one_that_looks_at_predictions_gets_those_of_the_random_network(self):
         network, needed = TwoLayers(), {}
@@ -396,7 +465,8 @@ def test_half_precision_is_put_back_bit_for_bit(state):
     before = {one.name: one.astype(ms.float32).asnumpy().tobytes() for one in network.get_parameters()}
     wrapped = Network(network)
     layers = (WeightLayer("hidden", ("hidden", "norm")), WeightLayer("head", ("head",)))
-    with random_weights(wrapped, layers, _generator):
+    with random_weights(wrapped, _generator) as weights:
+        weights.of(layers)
         assert network.head.weight.dtype == ms.bfloat16
         assert network.head.weight.astype(ms.float32).asnumpy().tobytes() != before["head.weight"]
     assert {one.name: one.astype(ms.float32).asnumpy().tobytes() for one in network.get_parameters()} == before

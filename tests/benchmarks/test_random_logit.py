@@ -7,8 +7,9 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
 from explainrun.benchmarks import RandomLogit
-from explainrun.benchmarks.randomization.similarity import rank_correlations, similarities, structural_similarities
+from explainrun.benchmarks.randomization.similarity import similarities, structural_similarities
 from explainrun.explainers import ConstantMap, Gradient, InputXGradient, Network, SobelEdges, View
+from explainrun.summary_format.rank_correlation import rank_correlations
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 1, 2, 5))
 IMAGES = np.random.default_rng(1).normal(size=(2, 1, 2, 5)).astype(np.float32)

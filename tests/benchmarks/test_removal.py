@@ -116,5 +116,7 @@ def test_directions_and_what_is_refused(raising):
             ROAD(2, nn.Softmax(), shares=shares)
     with raising(ValueError, "not-a-share"):
         ROAD(2, nn.Softmax(), shares=[0.5, 1.5])
-    with raising(ValueError, "answer-unknown"):
+    with raising(ValueError, "option-value-unknown", what="answer"):
         ROAD(2, nn.Softmax(), answer="logit")
+    with raising(ValueError, "option-value-unknown", what="order"):
+        ROAD(2, nn.Softmax(), order="both")

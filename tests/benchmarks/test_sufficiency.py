@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from explainrun.benchmarks import Explanation, Sufficiency
+from explainrun.benchmarks import Explanation, RelativeOutputStability, SensitivityMax, Sufficiency
 from explainrun.explainers import Explainer, Needs
+from explainrun.runner.batches.part_sizes import recomputations
 
 
 class Follows(Explainer):
@@ -67,6 +68,17 @@ def test_a_map_that_ignores_the_image_scores_how_often_predictions_stay(explanat
     metric = Sufficiency(samples=30)
     fixed = explanation(np.arange(12, dtype=np.float32).reshape(3, 4))
     np.testing.assert_allclose(metric.score(fixed), expected(fixed.view, metric, alike=False))
+
+
+def test_metrics_of_the_same_noise_share_its_images_and_maps(explanation):
+    found, metrics = explanation(), (Sufficiency(samples=4, radius=0.2), SensitivityMax(samples=4, radius=0.2))
+    assert recomputations(metrics, found.explainer.network) == 4
+    assert found.view.logits.shape == (2, 2)  # which runs know
+    found.view.network.passes.drained()
+    for metric in (*metrics, RelativeOutputStability(samples=4, radius=0.2)):
+        assert np.isfinite(metric.score(found)).all()
+    assert found.explainer.seen == 2 * 4
+    assert dict(found.view.network.passes.images) == {"noise": 2 * 4}
 
 
 def test_best_and_without_a_score(explanation):

@@ -118,6 +118,27 @@ class SameNumbersByPlace(Sound):
         return super().attribute(view) + np.random.default_rng(0).normal(size=(len(view.rows), *view.size))
 
 
+class ByLabel(Sound):
+    """Differentiates the label's logit, whatever is asked about."""
+
+    needs, contrastable = Needs(), True
+
+    def attribute(self, view):
+        return view.network.differentiate(view.asked_images, view.labels, kind="own").input_gradient.sum(axis=1)
+
+    def images_needed(self, images, questions, shape):
+        return {"own": questions}
+
+
+class WithAConstant(Sound):
+    """As is right, but for what it adds where a sum of logits is asked about."""
+
+    contrastable = True
+
+    def attribute(self, view):
+        return super().attribute(view) + (view.targets is not view.labels)
+
+
 class InPlace(Sound):
     def attribute(self, view):
         gradient = view.derivatives().input_gradient
@@ -185,6 +206,7 @@ BROKEN = {
     "random numbers": [GlobalNumbers, SeedsGlobally, FreshNumbers],
     "no state": [Counting, OwnGenerator],
     "neighbours": [OverTheBatch, SameNumbersByPlace],
+    "contrast": [ByLabel, WithAConstant],
     "shared arrays": [InPlace],
     "passes": [SilentPasses, TooManyAnnounced],
     "control": [SecretControl, LooksAllTheSame],

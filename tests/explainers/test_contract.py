@@ -8,7 +8,7 @@ import pytest
 from mindspore import Tensor
 
 import explainrun.explainers
-from explainrun.explainers import EXPLAINERS, OoDNet
+from explainrun.explainers import EXPLAINERS, GuidedIG, OoDNet
 from explainrun.testing import EXPLAINER_RULES, OfNetwork
 
 OWN = [name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")]
@@ -32,11 +32,20 @@ ARGUMENTS = {
     "num_samples": 14,
     "segmentation": lambda image: np.add.outer(2 * (np.arange(len(image)) > 4), np.arange(image.shape[1]) > 9),
     "steps": 3,
+    "max_sigma": 2.0,
     "nt_samples": 2,
     "window": (5, 4),
     "ood_net": OfNetwork(ood_net),
 }
-FEW = {"SSCAM": {"num_samples": 2}, "ISCAM": {"num_samples": 2}, "SmoothGradCAMpp": {"num_samples": 2}}
+OTHERS = np.random.default_rng(8).normal(size=(2, 3, 12, 16)).astype(np.float32)  # what images are compared with
+FEW = {
+    "ExpectedGradients": {"baselines": OTHERS},
+    "DeepLiftShap": {"baselines": OTHERS},
+    "IDGI": {"explainer": OfNetwork(lambda network: GuidedIG(network, steps=3))},
+    "SSCAM": {"num_samples": 2},
+    "ISCAM": {"num_samples": 2},
+    "SmoothGradCAMpp": {"num_samples": 2},
+}
 
 
 def arguments(name):
@@ -57,7 +66,7 @@ class TestContract:
         rule(EXPLAINERS[name], **arguments(name))
 
     def test_documented(self, name, repository):
-        assert f"`{name}(" in (repository / "README.md").read_text("utf-8")
+        assert f"`{name}(" in (repository / "docs" / "reference" / "explainers.md").read_text("utf-8")
         text = EXPLAINERS[name].__doc__
         assert text.split("\n")[0].endswith((".", ":", ";"))
         assert names_a_year(text)  # the paper's

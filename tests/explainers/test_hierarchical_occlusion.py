@@ -8,7 +8,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import HierarchicalOcclusion, Network
-from explainrun.explainers.hierarchical_occlusion.batched_search import passes_needed
+from explainrun.explainers.batched_search import passes_needed
 from explainrun.explainers.perturbation.baselines import blurred as blurred_image
 
 SIZE = (8, 12)  # windows of 4 at x 0, 2, 4, 6, 8 and y 0, 2, 4; inside them windows of 2 at 0, 1, 2

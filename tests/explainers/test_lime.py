@@ -80,7 +80,7 @@ def test_it_is_the_ridge_regression_worked_out_by_hand(hide, alpha):
         == dict(explainer.images_needed_for(view))
         == {"superpixel": 160}
     )
-    for question, found in explainer._answers(view):
+    for question, found in explainer.answers(view):
         row, label = int(view.rows[question]), int(view.labels[question])
         means = np.stack([[channel[s == SEGMENTS].mean() for s in range(6)] for channel in images[row]])[:, SEGMENTS]
         cover = {None: means, "mean": images[row].mean(axis=(1, 2), keepdims=True)}.get(hide, 0.5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explainrun.explainers.hierarchical_occlusion.batched_search import passes_needed, search_together
+from explainrun.explainers.batched_search import passes_needed, search_together
 
 
 def image(number):

@@ -20,6 +20,7 @@ from explainrun.explainers import (
     NoiseTunnel,
     Occlusion,
     ScoreCAM,
+    ShapleyValueSampling,
     View,
     resized,
     stretched,
@@ -181,7 +182,7 @@ def test_images_behind_masks():
 
 
 @pytest.mark.parametrize("hide_color", [None, "blur", BASELINE], ids=["mean", "blur", "array"])
-@pytest.mark.parametrize("kind", [LIME, KernelSHAP])
+@pytest.mark.parametrize("kind", [LIME, KernelSHAP, ShapleyValueSampling])
 def test_hidden_segments(kind, hide_color):
     options = {"num_samples": 13, "segmentation": lambda _: SEGMENTS, "hide_color": hide_color}
     made, asked, explainer = seen(partial(kind, activation_fn=same, **options))
@@ -192,7 +193,7 @@ def test_hidden_segments(kind, hide_color):
         )
         cover = of_segments.astype(np.float32)[:, SEGMENTS]
         cover = cover if hide_color is None else baseline_image(hide_color, image)
-        for shown in explainer._drawn(asked, row).shown:
+        for shown in explainer.drawn(asked, row).shown:
             expected.append(np.where(shown[SEGMENTS], image, cover))
     assert np.allclose(made, expected, atol=1e-7, rtol=0) if hide_color is None else np.array_equal(made, expected)
 
@@ -235,10 +236,11 @@ class Differentiates(Network):
         super().__init__(Sees(), pass_size=PASS)
         self.images, self.labels = [], []
 
-    def differentiate(self, images, labels, taps=(), rule="plain", kind=None, *, image=True):
+    def differentiate(self, images, labels, taps=(), rule="plain", kind=None, *, image=True, biases=False):
         self.images.append(images.copy())
         self.labels += labels.tolist()
-        return Derivatives(np.zeros((len(images), 3), np.float32), images * np.float32(0.1), {}, {})
+        logits, gradient = np.zeros((len(images), 3), np.float32), images * np.float32(0.1)
+        return Derivatives(logits=logits, image_gradient=gradient, activations={}, gradients={})
 
 
 def test_images_on_the_way_from_baselines():

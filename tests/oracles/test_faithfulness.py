@@ -13,12 +13,14 @@ from mindspore import Tensor, nn, ops
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 
 from explainrun.benchmarks import (
+    IROF,
     AverageDrop,
     AverageIncrease,
     Explanation,
     FaithfulnessCorrelation,
     FaithfulnessEstimate,
     Infidelity,
+    MonotonicityCorrelation,
     PixelFlipping,
     Selectivity,
     SensitivityN,
@@ -31,6 +33,7 @@ from explainrun.explainers import Gradient, Network, View
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import quantus
+    import quantus.helpers.utils as quantus_utils
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 PLAIN = {"abs": False, "normalise": False, "disable_warnings": True, "display_progressbar": False}
@@ -91,7 +94,7 @@ def of_quantus(metric, grey):
 def test_pixel_flipping(grey):
     theirs = np.array(of_quantus(quantus.PixelFlipping(features_in_step=32, **BLACK), grey))  # after each of 24 steps
     metric = PixelFlipping(10, nn.Softmax(), steps=24)
-    np.testing.assert_allclose([curve.answers[1:] for (curve,) in metric.curves(grey[0])], theirs, **CLOSE)
+    np.testing.assert_allclose([curve.heights[1:] for (curve,) in metric.curves(grey[0])], theirs, **CLOSE)
     whole = grey[0].untouched(metric.covering((32, 24)))
     np.testing.assert_allclose(metric.score(grey[0]), (24 * whole - theirs.sum(axis=1)) / 25, **CLOSE)
 
@@ -99,7 +102,7 @@ def test_pixel_flipping(grey):
 def test_selectivity(grey):
     theirs = np.array(of_quantus(quantus.Selectivity(patch_size=8, **BLACK), grey))  # after each of 12 patches
     metric = Selectivity(10, nn.Softmax(), patch_size=8)
-    np.testing.assert_allclose([curve.answers[1:] for (curve,) in metric.curves(grey[0])], theirs, **CLOSE)
+    np.testing.assert_allclose([curve.heights[1:] for (curve,) in metric.curves(grey[0])], theirs, **CLOSE)
     curves = np.concatenate([grey[0].untouched(metric.covering((32, 24)))[:, None], theirs], axis=1)
     np.testing.assert_allclose(metric.score(grey[0]), (curves[:, 1:] + curves[:, :-1]).sum(axis=1) / 24, **CLOSE)
 
@@ -120,6 +123,90 @@ def test_faithfulness_estimate(small):
     theirs = of_quantus(quantus.FaithfulnessEstimate(features_in_step=1, **BLACK), small)
     found = FaithfulnessEstimate(10, nn.Softmax(), groups="pixels").score(small[0])
     np.testing.assert_allclose(found, theirs, **CLOSE)
+
+
+def in_order(segments):
+    """What gives Quantus the segments of one image after the other."""
+    left = iter(segments)
+    return lambda *_, **__: next(left)
+
+
+def test_irof(network, torch_network, photos, monkeypatch):
+    """Beside all curves but their first point, which Quantus leaves out, as it does the division by how many there are.
+
+    Its own replacement takes one channel alone, so ours is handed in: the mean of each channel. Of several images at a
+    time those with fewer segments lose half of their last answer, so it is asked about one alone.
+    """
+    images, rng = photos[0][:8], np.random.default_rng(2)
+    labels = Network(network).logits(images).argmax(axis=1)
+    maps = rng.random((8, 4, 5)).repeat(8, axis=1).repeat(6, axis=2)[:, :, :26].astype(np.float32)
+    maps += 0.01 * rng.random(maps.shape, np.float32)
+    view = View(Network(network), images, np.arange(8), labels)
+    metric = IROF(10, nn.Softmax(), segmentation_options={"n_segments": 30})
+    ours = Explanation(Gradient(network), view, maps)
+    [groups] = {curve.groups for curve in metric.read_curves}
+    segments = [ImageOfView(view, row, {}).groups(groups) for row in range(8)]
+
+    def theirs(rows):
+        monkeypatch.setattr(quantus_utils, "get_superpixel_segments", in_order([segments[row] for row in rows]))
+        means = images[rows].mean(axis=(2, 3), keepdims=True)
+        of_means = quantus.IROF(
+            perturb_func=lambda arr, mask, **_: np.where(mask, means, arr), return_aggregate=False, **PLAIN
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that images of fewer segments do not change any more
+            return np.array(
+                of_means(
+                    model=torch_network, x_batch=images[rows], y_batch=labels[rows], a_batch=maps[rows, None],
+                    device="cpu", softmax=True,
+                )
+            )  # fmt: skip
+
+    heights = [curve.heights / curve.heights[0] for (curve,) in metric.curves(ours)]
+    first_pieces = np.array([(one[0] + one[1]) / 2 for one in heights])
+    numbers = np.array([one.max() + 1 for one in segments])
+    alone = np.concatenate([theirs([row]) for row in range(8)])
+    np.testing.assert_allclose(metric.score(ours), (alone - first_pieces) / numbers, **CLOSE)
+    lost = np.array([one[-1] / 2 for one in heights]) * (numbers < numbers.max())
+    assert lost.max() > 0.01
+    np.testing.assert_allclose(theirs([*range(8)]), alone - lost, rtol=0, atol=1e-3)
+
+
+def test_irof_is_0_where_nothing_changes_and_1_with_quantus(monkeypatch):
+    """By hand 0: a network that always gives one half loses nothing, whatever is removed."""
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(24, 2, bias=False)).eval()
+    module[1].weight.data = torch.zeros(2, 24)
+    cell = nn.SequentialCell(nn.Flatten(), nn.Dense(24, 2, has_bias=False))
+    cell[1].weight.set_data(Tensor(np.zeros((2, 24), np.float32)))
+    images = np.random.default_rng(0).normal(size=(2, 1, 4, 6)).astype(np.float32)
+    maps, segments = images[:, 0], np.arange(6)[None] // 2 + np.zeros((4, 1), int)
+    monkeypatch.setattr(quantus_utils, "get_superpixel_segments", in_order([segments] * 2))
+    theirs = quantus.IROF(return_aggregate=False, **BLACK)(
+        model=module, x_batch=images, y_batch=np.zeros(2, int), a_batch=maps[:, None], device="cpu", softmax=True
+    )
+    np.testing.assert_allclose(theirs, [1, 1], atol=1e-6)  # of three segments two intervals, of which 3 are expected
+    view = View(Network(cell), images, np.arange(2), np.zeros(2, int))
+    metric = IROF(2, nn.Softmax(), segmentation=lambda _: segments)
+    np.testing.assert_allclose(metric.score(Explanation(Gradient(cell), view, maps)), [0, 0], atol=1e-6)
+
+
+def test_monotonicity_correlation(small):
+    """Each pixel alone, drawn as often; Quantus goes through them in the order of its map."""
+    ours, draws = small[0], 3
+    metric = MonotonicityCorrelation(10, nn.Softmax(), groups="pixels", samples=draws)
+    drawn = metric.perturbation((12, 10))
+    copies = np.stack([
+        np.concatenate([*drawn.block(ImageOfView(ours.view, row, {})).parts(360)]) for row in range(8)
+    ]).reshape(8, 120, draws, 120)  # fmt: skip
+    asked = iter(range(120 * draws))
+
+    def perturb(arr, indices, **_):
+        return copies[np.arange(8), indices[:, 0], next(asked) % draws]
+
+    theirs = of_quantus(
+        quantus.MonotonicityCorrelation(nr_samples=draws, perturb_func=perturb, **{**PLAIN, "abs": True}), small
+    )
+    np.testing.assert_allclose(metric.score(ours), theirs, **CLOSE)
 
 
 @pytest.mark.parametrize("scaled", [False, True])

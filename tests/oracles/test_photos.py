@@ -13,14 +13,35 @@ import captum.attr
 import h5py
 import numpy as np
 import pytest
+import saliency.core as saliency
 import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
+from enumeration import HIDE, eight, game, owen_values, shapley_values
 from mindspore import Tensor, nn
+from pair import by_torch, map_of, shared_out
+from scipy.ndimage import gaussian_filter
 
 from explainrun.configs.photo_network import PhotoNetwork
-from explainrun.explainers import GradCAM, Gradient, GuidedBackprop, IntegratedGradients, Occlusion
+from explainrun.explainers import (
+    IDGI,
+    XRAI,
+    BlurIG,
+    DeepLift,
+    FullGrad,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    GuidedIG,
+    IntegratedGradients,
+    Occlusion,
+    PartitionSHAP,
+    ShapleyValueSampling,
+)
+from explainrun.explainers.gradients.regions import over_segmented, regions_of
+from explainrun.explainers.perturbation.segment_tree import SegmentTree
 from explainrun.runner.checkpoints.loading import load_checkpoint
 from explainrun.runner.checkpoints.pytorch_file import pytorch_tensors
 
@@ -180,6 +201,19 @@ def test_guided_backprop(network, torch_network, photos, agree):
     agree("GuidedBackprop", "captum GuidedBackprop", ours, theirs.abs().amax(1).numpy(), how=how)
 
 
+def test_deep_lift(network, torch_network, all_photos, torch_relu6, agree, monkeypatch):
+    """Captum's rule for ReLU is that for ReLU6, once this is in its table. Lines have no kinks to keep off."""
+    monkeypatch.setitem(SUPPORTED_NON_LINEAR, torch_relu6, nonlinear)
+    images, labels = (of[:3] for of in all_photos)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks
+        theirs = captum.attr.DeepLift(torch_network).attribute(torch.tensor(images), target=torch.tensor(labels))
+    maps, errors = DeepLift(network).completeness_error(Tensor(images), targets(labels))
+    agree("DeepLift", "captum DeepLift", maps.asnumpy()[:, 0], theirs.detach().sum(1).numpy(), how="photographs, ReLU6")
+    print(f"errors of completeness: {np.abs(errors).max():.1e} of a logit")
+    assert np.abs(errors).max() < 1e-4
+
+
 @pytest.mark.parametrize("layer", ["head", "blocks.10"])
 def test_gradcam(network, torch_network, photos, layer, agree):
     images, labels, how = photos
@@ -221,3 +255,102 @@ def test_integrated_gradients(network, torch_network, all_photos, both, agree):
     ours = explainer(Tensor(images[chosen]), targets(labels[chosen])).asnumpy()[:, 0]
     how = f"parts of photographs, {kept.sum()} of 8 on the same side of all kinks"
     agree("IntegratedGradients", "captum IntegratedGradients", ours, theirs.detach().sum(1).numpy(), how=how)
+
+
+def test_full_grad(network, torch_network, photos, full_gradient, agree):
+    """With what ReLU6 adds, which grad-cam leaves out."""
+    images, labels, how = photos
+    maps, sums, logits = full_gradient(torch_network, images, labels)
+    np.testing.assert_allclose(sums, logits, atol=1e-3)
+    ours = FullGrad(network)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("FullGrad", "PyTorch's gradients", ours, maps, how=how)
+
+
+@pytest.fixture(scope="module")
+def parts(all_photos):
+    """Eight parts of 96 x 80, and their labels: of a whole photograph some image on a way is too near to a kink."""
+    return all_photos[0][:8, :, 60:156, 70:150].copy(), all_photos[1][:8]
+
+
+@pytest.fixture(scope="module")
+def on_ways(parts, both):
+    """Two of the parts whose images on ways keep to the same sides in both frameworks, and how many do."""
+
+    def chosen(way_of):
+        kept = np.array([both(np.float32(way_of(image, label)))[2].all() for image, label in zip(*parts, strict=True)])
+        places = np.flatnonzero(kept)[:2]
+        assert len(places) == 2
+        return *(of[places] for of in parts), f"parts of photographs, {kept.sum()} of 8 on the same side of all kinks"
+
+    return chosen
+
+
+def blurs(image, sigmas):
+    return [gaussian_filter(image.astype(np.float64), (0, sigma, sigma), mode="constant") for sigma in sigmas]
+
+
+def test_blur_ig(network, torch_network, on_ways, agree):
+    images, labels, how = on_ways(lambda image, _: blurs(image, [0.0, 2.0, 4.0]))
+    options = {"max_sigma": 6.0, "steps": STEPS}
+    theirs = [map_of(saliency.BlurIG(), image, by_torch(torch_network, label), **options).sum(axis=0)
+              for image, label in zip(images, labels, strict=True)]  # fmt: skip
+    ours = BlurIG(network, STEPS, 6.0)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("BlurIG", "saliency BlurIG", ours, np.array(theirs), how=how)
+
+
+def test_guided_ig(network, torch_network, on_ways, agree):
+    options, found = {"x_steps": STEPS, "fraction": 0.25, "max_dist": 0.1}, {}
+
+    def way(image, label):
+        places = []
+        map_ = map_of(saliency.GuidedIG(), image, by_torch(torch_network, label), places, **options)
+        found[image.tobytes()] = map_.sum(axis=0)
+        return places
+
+    images, labels, how = on_ways(way)
+    ours = GuidedIG(network, STEPS, 0.25, 0.1)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("GuidedIG", "saliency GuidedIG", ours, np.array([found[image.tobytes()] for image in images]), how=how)
+
+
+def test_idgi(network, torch_network, on_ways, agree):
+    sigmas = [9.0, 6.0, 3.0]
+    images, labels, how = on_ways(lambda image, _: blurs(image, sigmas))
+    theirs = [shared_out(torch_network, blurs(image, [*sigmas, 0.0]), label).sum(axis=0)
+              for image, label in zip(images, labels, strict=True)]  # fmt: skip
+    ours = IDGI(BlurIG(network, STEPS, 9.0))(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("IDGI(BlurIG)", "PyTorch's gradients", ours, np.array(theirs), how=how)
+
+
+def test_xrai(network, torch_network, on_ways, agree):
+    """From black, on the same segments; of a step of the quadrature, since more meet kinks."""
+    images, labels, how = on_ways(lambda image, _: image[None] / 2)
+    theirs, method = [], CaptumIntegratedGradients(torch_network)
+    for image, label in zip(images, labels, strict=True):
+        attribution = method.attribute(torch.tensor(image[None]), 0.0, int(label), n_steps=1).detach().numpy()[0]
+        found = saliency.XRAI().GetMask(
+            image.transpose(1, 2, 0), None, segments=list(regions_of(over_segmented(image), 5)),
+            base_attribution=attribution.transpose(1, 2, 0),
+        )  # fmt: skip
+        theirs.append(found)
+    ours = XRAI(network, 1, 0.0)(Tensor(images), targets(labels)).asnumpy()[:, 0]
+    agree("XRAI", "saliency XRAI", ours, np.array(theirs), how=how)
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_shapley_values(network, torch_network, all_photos, count, agree):
+    """They take no derivative, so there are no kinks to keep off."""
+    images, labels = (of[:count] for of in all_photos)
+    owen = PartitionSHAP(network, nn.Softmax(), segmentation=eight, hide_color=HIDE)
+    drawn = ShapleyValueSampling(network, nn.Softmax(), 10_000, segmentation=eight, hide_color=HIDE)
+    ours = [one.explain(Tensor(images), targets(labels)) for one in (owen, drawn)]
+    says = [game(torch_network, image, label, one.segments)
+            for image, label, one in zip(images, labels, ours[0], strict=True)]  # fmt: skip
+    trees = [SegmentTree.of(one.segments) for one in ours[0]]
+    exact = np.array([owen_values(*pair) for pair in zip(says, trees, strict=True)])
+    how = "photographs, all orders of eight segments"
+    agree("PartitionSHAP", "PyTorch's probabilities", np.array([one.weights for one in ours[0]]), exact, how=how)
+    exact, errors = np.array([shapley_values(one) for one in says]), np.array([one.errors for one in ours[1]])
+    allowed = float((4 * errors / np.abs(exact).max(axis=1, keepdims=True)).max())
+    how = "photographs, 10,000 orders of eight segments; allowed are 4 standard errors"
+    mine = np.array([one.weights for one in ours[1]])
+    agree("ShapleyValueSampling", "PyTorch's probabilities", mine, exact, round(allowed, 3), how=how)

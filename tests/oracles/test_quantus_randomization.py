@@ -38,7 +38,8 @@ def given(network, torch_network, monkeypatch):
     asked, drawn = Network(network), {}
     view = View(asked, images, np.array([0]), np.array([0]))
     layers = weight_layers(asked, images[0])
-    with random_weights(asked, layers, lambda layer: view.common_generator(f"random weights {layer}")):
+    with random_weights(asked, lambda layer: view.common_generator(f"random weights {layer}")) as weights:
+        weights.of(layers)
         for name, parameter in network.parameters_and_names():  # names of their own change where others hold them
             owner, _, part = name.rpartition(".")
             drawn[owner, PARTS.get(part, part)] = parameter.asnumpy().copy()

@@ -10,6 +10,7 @@ from captum.metrics import sensitivity_max
 from mindspore import Tensor
 
 from explainrun.benchmarks import (
+    Continuity,
     LocalLipschitz,
     RelativeInputStability,
     RelativeOutputStability,
@@ -23,6 +24,7 @@ from explainrun.explainers.network import layer_outputs
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import quantus
+    import quantus.metrics.robustness.continuity as quantus_continuity
     from quantus.functions.norm_func import fro_norm
     from quantus.functions.similarity_func import difference, distance_euclidean, lipschitz_constant
     from quantus.helpers.model.pytorch_model import PyTorchModel
@@ -87,6 +89,24 @@ def test_beside_quantus(network, torch_network, photos, ours, kind, options, mon
     assert known.sum() >= PHOTOS - 2
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[known], expected[known], rtol=1e-4)
+
+
+def test_continuity_beside_quantus(network, torch_network, photos, monkeypatch):
+    """Its formula is the paper's; it moves the image where we add noise, which is handed in here."""
+    images, labels = photos[0][:PHOTOS], photos[1][:PHOTOS]
+    metric = made(Continuity)
+    draws = iter(noise(metric, images))
+    monkeypatch.setattr(quantus_continuity, "batched_translation", lambda arr, *_, **__: arr + next(draws))
+
+    def maps(model, inputs, targets, **_):
+        return Gradient(network)(Tensor(np.asarray(inputs, np.float32)), targets.astype(np.int32)).asnumpy()
+
+    options = {"nr_steps": SAMPLES, "disable_warnings": True, "normalise": False, "abs": False}
+    expected = quantus.Continuity(**options)(
+        torch_network, images, labels, explain_func=maps, channel_first=True, softmax=False
+    )
+    found = metric.evaluate(Gradient(network), Tensor(images), labels.astype(np.int32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_beside_captum(network, torch_network, noisy):

@@ -115,17 +115,20 @@ def test_a_run_and_its_bare_passes_take_turns():
     assert (found["wall"], found["bare"], found["peak_mib"]) == ([6.0, 5.0], [5.0, 4.0], 6.0)
 
 
-def test_two_libraries_take_turns_each_at_its_best_size():
+@pytest.mark.parametrize(("clock", "trials"), [(count().__next__, 1), (lambda: 0.0, 3)])
+def test_two_libraries_take_turns_each_at_its_best_size(clock, trials):
     asked = []
     answers = {"direct": {"seconds": 8.0, "images": 4, "peak_mib": None}, "bare": {"seconds": 0.02}}
     sides = [
         Answering(side, asked, sized={"sized": sized}, **answers) for side, sized in (("ours", False), ("theirs", True))
     ]
     sizes = BatchSizes(tried=(16, 8))
-    found = measuring.beside(Row("lite0", "beside", "Occlusion", "captum"), *sides, Effort(repeats=2), sizes)
+    found = measuring.beside(
+        Row("lite0", "beside", "Occlusion", "captum"), *sides, Effort(repeats=2, clock=clock), sizes
+    )
     assert asked[-8:] == ["ours direct", "theirs direct", "ours bare", "theirs bare"] * 2
     assert asked.count("ours direct") == 1 + 2  # no size to try
-    assert asked.count("theirs direct") == 1 + 2 + 2
+    assert asked.count("theirs direct") == 1 + 2 * trials + 2  # a trial takes a second by the first clock
     assert (found["batch"], found["kind"], found["explained"]) == (16, "forward", 4)
 
 

@@ -35,7 +35,7 @@ SAMPLES = {
     **{key: [1, 3] for key in ("before", "now")},
     **dict.fromkeys(("classes", "labels", "names", "outputs", "samples", "rows", "channels", "numbers"), 3),
     **dict.fromkeys(("pictures", "pass_size", "count", "times", "number", "total", "needed", "free", "size"), 4),
-    **dict.fromkeys(("lowest", "highest", "kept", "mean", "alpha", "value", "apart"), 0.25),
+    **dict.fromkeys(("lowest", "highest", "kept", "mean", "alpha", "value", "apart", "fall", "accounted"), 0.25),
     **dict.fromkeys(("shape", "logits"), (3, 8, 12)),
     **{key: ["first", "second"] for key in ("columns", "options", "packages", "known", "wanted", "folders", "methods")},
 }

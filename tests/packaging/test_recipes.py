@@ -58,7 +58,9 @@ def copy(repository, tmp_path):
     ignored = shutil.ignore_patterns("__pycache__", "build")
     for folder in (*ROOMS, "tests/explainers", "tests/benchmarks"):
         shutil.copytree(repository / folder, tmp_path / folder, ignore=ignored)
-    for name in ("README.md", "setup.cfg", "ruff.toml", "tests/conftest.py"):
+    (tmp_path / "docs" / "reference").mkdir(parents=True)
+    tables = ("docs/reference/explainers.md", "docs/reference/metrics.md")
+    for name in (*tables, "setup.cfg", "ruff.toml", "tests/conftest.py"):
         shutil.copy(repository / name, tmp_path / name)
     package = tmp_path / "site" / "explainrun"
     shutil.copytree(tmp_path / "runner" / "_root", package)

@@ -26,7 +26,7 @@ from explainrun.summary_format import (
     SummaryWriter,
 )
 from explainrun.summary_format.archive.results_file import write_archive
-from explainrun.summary_format.archive.segments import OUTCOMES
+from explainrun.summary_format.archive.search_batch import OUTCOMES
 from explainrun.summary_format.plan_record import PlanRecord
 
 BATCH = 64
@@ -80,11 +80,19 @@ class MadeUp:
                 ),
                 computed=np.ones(count, bool),
                 errors=np.full(count, np.nan),
+                curves={metric: self._curves(count, place) for metric in self.plan.curves},
             )
             for place, name in enumerate(self.explainers)
         }
         searched = _searched(questions, self.size) if self.plan.searching else None
         return BatchResults(samples, explained, searched)
+
+    @staticmethod
+    def _curves(count, place):
+        """Of each question one curve that falls, the further the earlier the explainer is, and one that rises."""
+        across, heights = np.array([0, 0.5, 1]), np.array([1, 0.5, 0.1 * place])
+        both = np.array([[across, heights], [across, heights[::-1] / 2]])
+        return np.broadcast_to(both, (count, *both.shape)).copy()
 
     def maps_of_all(self, explainer):
         place = self.explainers.index(explainer)
@@ -123,13 +131,14 @@ def _searched(questions, size):
 
 
 def make_run(folder, samples, size, *, explainers=("First", "Second", SIGNED), class_names=None, metrics=METRICS,
-             searching=False, worse=False):  # fmt: skip
-    """Write a finished run; gives its folder."""
+             searching=False, worse=False, curves=None):  # fmt: skip
+    """Write a finished run, with two curves by name of some metrics; gives its folder."""
     names = tuple(class_names or [f"class {number}" for number in range(10)])
     plan = PlanRecord.of({
         "class_names": list(names),
         "explainers": {name: {"class": name} for name in explainers},
         "metrics": {name: {"class": name} for name in metrics},
+        **({"curves": curves} if curves else {}),
         "network": {"class": "Net", "parameters": "0123456789abcdef"},
         "activation_fn": "Softmax",
         "samples": samples,

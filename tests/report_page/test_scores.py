@@ -75,6 +75,19 @@ def test_a_bar_leads_to_its_samples(opened):
     page.page.wait_for_selector("[data-name=scores]")
 
 
+def test_mean_curves_where_a_run_keeps_them(opened):
+    page = opened("curves", curves={"PointingGame": ["morf", "lerf"]}, state=SCORES).page
+    assert page.locator(".mean-curve").count() == 0  # of the first metric
+    page.locator("[name=metric]").select_option(label="PointingGame")
+    shown = page.locator(".mean-curve")
+    assert [one.locator("figcaption").inner_text() for one in shown.all()] == ["First", "Second", "Signed"]
+    words = shown.nth(1).get_by_role("img").get_attribute("aria-label")
+    assert words == "Second: morf from 1.000 to 0.100, lerf from 0.050 to 0.500"
+    for curve in shown.nth(1).locator(".curve").all():
+        assert curve.get_attribute("d").count("L") == 50
+    page.get_by_text("morf is the full line, lerf the dashed one").wait_for()
+
+
 def test_a_cell_of_the_confusion_matrix_leads_to_its_samples(opened):
     page = opened(state=SCORES + "&find=1")
     page.page.get_by_role("link", name="4 samples: true class 4, predicted class 5").click()

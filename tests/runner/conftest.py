@@ -1,6 +1,7 @@
 """Runs of one small plan, and ways to end them early."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from explainrun.benchmarks import InsertionAUC, PointingGame
 from explainrun.explainers import GradCAM, Gradient
 from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.batches.batch_loop import BatchLoop
+from explainrun.summary_format.archive import sources
 
 
 class Killed(BaseException):
@@ -47,6 +49,19 @@ def runners_in(root, network, dataset):
 @pytest.fixture
 def make_runner(two_channels, dataset, tmp_path):
     return runners_in(tmp_path, two_channels(), dataset)
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """Counts, by the bytes of each archive, how often its checksum is compared."""
+    counted, check = Counter(), sources.check_archive
+
+    def counting_check(path):
+        counted[path.read_bytes()] += 1
+        check(path)
+
+    monkeypatch.setattr(sources, "check_archive", counting_check)
+    return counted
 
 
 @pytest.fixture(scope="session")

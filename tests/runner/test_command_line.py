@@ -326,7 +326,7 @@ def test_the_lines_of_help_are_whole_phrases():
         assert command.short_help.endswith(".")
     lines = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.splitlines()
     listed = lines[lines.index("Commands:") + 1 :]
-    assert len(listed) == len(main.commands) == 13
+    assert len(listed) == len(main.commands) == 17
     assert not [line for line in listed if "..." in line]
 
 

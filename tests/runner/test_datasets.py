@@ -1,6 +1,7 @@
 """Datasets that a config names by file."""
 
 import re
+from dataclasses import replace
 
 import h5py
 import mindspore.dataset as ds
@@ -10,6 +11,7 @@ from PIL import Image
 
 from explainrun.configs.digit_scenes import MEAN, STD, DigitScenes
 from explainrun.runner.data import pictures as pictures_module
+from explainrun.runner.data import samples as samples_module
 from explainrun.runner.data.file_datasets import csv_dataset, hdf5_dataset
 from explainrun.runner.data.label_places import Boxes
 from explainrun.runner.data.samples import Sample, read_samples, sample_count
@@ -43,6 +45,14 @@ def test_hdf5_columns_and_scales(tmp_path):
     data = rows(hdf5_dataset(tmp_path / "b.h5", 0.4, 0.2))
     assert data[1][0].tolist() == pixels[1].tolist()  # floating point is taken as it is
     assert [int(row[1]) for row in data] == [3, 1]
+
+
+def test_the_digest_of_a_sample_is_worked_out_once(monkeypatch):
+    sample = Sample(0, np.zeros((1, 2, 4), np.float32), (1,), None)
+    digest = sample.digest
+    assert replace(sample, truth=(0,)).digest != digest
+    monkeypatch.setattr(samples_module, "google_crc32c", None)
+    assert sample.digest == digest
 
 
 @pytest.mark.parametrize(

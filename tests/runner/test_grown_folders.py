@@ -152,12 +152,13 @@ class TestScore:
         path = config()
         folder = run(path)
         before, made = Results(folder).costs["made"], times_made(path)
-        result = scored_folder(folder, ["PointingGame", "IoSR"], {"IoSR.name": "Narrow", "IoSR.threshold": 0.75})
+        added = ["PointingGame", "IoSR", "RelevanceMass", "Sparseness"]
+        result = scored_folder(folder, added, {"IoSR.name": "Narrow", "IoSR.threshold": 0.75})
         assert Results(folder).costs["made"] == before
         assert times_made(path) == made
-        at_once = "  - PointingGame\n  - IoSR: {name: Narrow, threshold: 0.75}"
+        at_once = "  - PointingGame\n  - IoSR: {name: Narrow, threshold: 0.75}\n  - RelevanceMass\n  - Sparseness"
         assert_same(folder, run(config(at_once, "at once")))
-        assert result.scores.metrics == ("IoSR", "PointingGame", "Narrow")
+        assert result.scores.metrics == ("IoSR", "PointingGame", "Narrow", "RelevanceMass", "Sparseness")
         assert [one.finished for one in find_runs(folder)] == [True]
 
     def test_metrics_that_look_at_the_network_and_are_there_are_not_asked_again(self, config, run):
@@ -187,6 +188,17 @@ class TestScore:
         assert costs["differentiate"] == before["differentiate"]
         assert_same(folder, run(config("  - InsertionAUC: {steps: 2}", "at once")))
 
+    def test_keeps_the_curves_of_a_new_metric_and_of_those_that_are_there(self, config, run, raising):
+        srg = "  - SRG: {steps: 2, curves: true}"
+        folder = run(config(srg))
+        scored_folder(folder, ["InsertionAUC"], {"InsertionAUC.steps": 2, "InsertionAUC.curves": True})
+        scored_folder(folder, ["PointingGame"], {})
+        at_once = f"{srg}\n  - InsertionAUC: {{steps: 2, curves: true}}\n  - PointingGame"
+        assert_same(folder, run(config(at_once, "at once")))
+        scored_folder(folder, ["DeletionAUC"], {"DeletionAUC.steps": 2})
+        with raising(PlanError, "metric-without-curves", metric="DeletionAUC"):
+            scored_folder(folder, ["DeletionAUC"], {"DeletionAUC.steps": 2, "DeletionAUC.curves": True})
+
     def test_of_what_is_scored_already_does_nothing(self, config, run):
         path = config()
         folder = run(path)
@@ -194,6 +206,15 @@ class TestScore:
         assert scored_folder(folder, ["IoSR"], {}).finished_before  # by default the same
         (path.parent / "data.npz").unlink()
         assert scored_folder(folder, ["IoSR"], {}).finished_before
+
+    def test_the_archive_is_checked_once(self, finished, checks, maps_of):
+        scored_folder(finished, ["PointingGame"], {})
+        assert list(checks.values()) == [1]
+        maps = maps_of(finished)
+        for finished_before in (False, True):
+            checks.clear()
+            assert folder_with_maps(finished, maps, "captum").finished_before == finished_before
+            assert list(checks.values()) == [1]
 
     def test_other_data_is_refused(self, config, run, raising):
         path = config()

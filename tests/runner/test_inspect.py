@@ -115,7 +115,7 @@ def plain(*arguments):
 
 KEYS = [
     "folder", "state", "finished", "running", "run", "other_runs", "shard", "began", "ended", "seconds", "writer",
-    "samples", "questions", "progress", "sizes", "not_computed", "records", "pictures", "unsupported",
+    "samples", "questions", "progress", "sizes", "curve_bytes", "not_computed", "records", "pictures", "unsupported",
     "grown_from",
     "hidden", "faults",
     "costs", "plan",

@@ -15,7 +15,7 @@ from explainrun.runner.results.mean_bounds import (
     uneven_reach,
 )
 from explainrun.runner.results.power import detectable_falls, samples_needed
-from explainrun.runner.results.resampling import sign_flip_p_values
+from explainrun.runner.results.resampling import bootstrap_means, sign_flip_p_values
 
 NAN = math.nan
 
@@ -31,7 +31,7 @@ def events(span=1.0, usual=0.0):
 def bounds(values, counts=None, *, error=0.025, **of):
     sums = column(*values)
     counts = np.ones_like(sums) if counts is None else column(*counts)
-    return mean_bounds(sums, counts, events(**of), error=error, resamples=999)[:, 0]
+    return mean_bounds(sums, counts, events(**of), bootstrap_means(sums, counts, resamples=999), error=error)[:, 0]
 
 
 def test_errors_by_hand():
@@ -90,7 +90,8 @@ def test_bounds_have_the_unit_of_scores():
 
 def test_bounds_of_nothing_are_unknown():
     assert np.isnan(bounds([1.0, 0.0], counts=[1, 0])).all()
-    assert np.isnan(mean_bounds(np.zeros((0, 1)), np.zeros((0, 1)), events(), error=0.05, resamples=99)).all()
+    none = np.zeros((0, 1))
+    assert np.isnan(mean_bounds(none, none, events(), bootstrap_means(none, none, resamples=99), error=0.05)).all()
     assert span_of([np.array([0.25, NAN]), np.array([-0.5])]) == 0.75
     assert span_of([np.zeros(3)]) == span_of([np.full(2, NAN)]) == 1
 

@@ -1,5 +1,6 @@
 """The pytest plugin, in projects where pytest runs as its users run it."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from explainrun.runner import pytest_plugin
+from explainrun.runner.comparison import Change, Comparison, Slice, Verdict
+from explainrun.runner.comparison.formats.findings import FloorCheck
 from explainrun.runner.config.build import build_runner
 from explainrun.runner.config.schema import load_config
 
@@ -360,9 +363,38 @@ def test_floors_labels_and_what_is_required(tmp_path, gated_project):
         ({"floors": {"IoSR": 2.0}}, "explanations are worse than floors allow: 2 scores"),
         ({"rules": rules, "require": "shown", "by": None}, "explanations are not shown to be as good as before"),
         ({"require": "all"}, "require must be 'shown', or left out"),
+        ({"rules": rules, "by": ""}, "by must be 'label', or left out"),
     ):
         with pytest.raises(pytest.fail.Exception, match=words):
             judge(result.summary_dir, **how)
+
+
+def test_a_failure_counts_what_got_worse_not_what_is_not_shown():
+    nan, some = math.nan, {"explainer": "E", "metric": "M", "higher_is_better": True, "questions": 24}
+    worse, near = (
+        Change(
+            **some, baseline=nan, candidate=nan, low=nan, high=nan, tolerance=0.01, p_value=nan, lost=0, gained=0,
+            unscored=0, verdict=verdict,
+        )
+        for verdict in (Verdict.REGRESSION, Verdict.INCONCLUSIVE)
+    )  # fmt: skip
+    missed, open_one = (
+        FloorCheck(**some, floor=0.5, candidate=nan, low=nan, high=nan, samples=24, verdict=verdict)
+        for verdict in (Verdict.FLOOR_MISSED, Verdict.NOT_TESTED)
+    )
+    for found, words in (
+        ({"changes": (worse, *[near] * 9)}, "explanations got worse: 1 of 10 scores"),
+        ({"slices": (Slice(0, worse), Slice(1, near))}, "explanations got worse of some labels: 1 slice"),
+        (
+            {"slices": (Slice(0, worse), Slice(1, near), Slice(2, worse))},
+            "explanations got worse of some labels: 2 slices",
+        ),
+        ({"floors": (missed, open_one, open_one)}, "explanations are worse than floors allow: 1 score"),
+        ({"changes": (near,), "floors": (open_one,)}, "explanations are not shown to be as good as before"),
+    ):
+        given = {"changes": (), "require": "shown", **found}
+        comparison = Comparison(baseline="a", candidate="b", alpha=0.05, class_names=("x",), **given)
+        assert pytest_plugin._failure(comparison) == words
 
 
 def test_a_baseline_is_written_for_one_config(tmp_path):

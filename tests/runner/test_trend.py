@@ -155,7 +155,7 @@ def test_json_has_all_of_it(three):
     assert {field.name for field in fields(Point)} == set(line["points"][0])
     assert [step["verdict"] for step in line["steps"]] == ["non-inferior", "regression"]
     assert line["overall"]["fall"] == pytest.approx(0.05)
-    with click.Context(main.commands["trend"]) as context:
+    with click.Context(main.commands["trend"], **main.context_settings) as context:  # click keeps the option for help
         text = context.get_help()
     assert all(key in text for key in (*told, *line, *line["points"][0]))
 

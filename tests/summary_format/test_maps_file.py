@@ -41,8 +41,8 @@ def in_this_process(monkeypatch):
 
 
 def test_the_lines_of_the_manual(tmp_path, repository):
-    """README's example is run as it stands there, and its file is read in a process of its own."""
-    text = (repository / "README.md").read_text("utf-8")
+    """The manual's example is run as it stands there, and its file is read in a process of its own."""
+    text = (repository / "docs" / "how-to" / "later.md").read_text("utf-8")
     [lines] = [block for block in text.split("```python\n") if 'h5py.File("maps.h5", "w")' in block]
     made = {"maps": MAPS, "samples": SAMPLE, "labels": LABEL, "h5py": h5py}
     before = os.getcwd()

@@ -1,23 +1,23 @@
 """Finds what rectifies in a pass beside the ReLU and ReLU6 that a backward rule holds for.
 
-MindSpore shows every operator that runs, whoever calls it and by whatever name (``MsDispatchMode``, from 2.10 on). What
-rectifies is found by what it gives: on one half-line of an input the output is one value, and on the other it is not.
+MindSpore shows every operator that runs, whoever calls it and by whatever name. What rectifies is found by what it
+gives: on one half-line of an input the output is one value, and on the other it is not.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 import numpy.typing as npt
-from mindspore import Parameter, Tensor, nn
+from mindspore import Tensor, nn
 
 from ....summary_format.problem import Problem
 from ..graphs.compiling import compiled_part
+from .dispatch import Dispatch, calling_cells, carries, leaves, named, plain_name
 from .recorder import records_gradients
 
 _KEPT = {"HSwish", "HSigmoid", "HShrink", "SoftShrink"}  # 0 on a half-line too, but not rectifiers in the field's sense
@@ -33,7 +33,7 @@ _BRANCHES = 4  # of a stacked tensor that are looked at one by one
 
 _log = logging.getLogger("explainrun")
 FloatArray = npt.NDArray[np.floating[Any]]
-_Dispatch: Any = getattr(ms, "MsDispatchMode", object)
+_Dispatch: Any = Dispatch  # which a test takes away
 
 
 class Treated(nn.Cell):
@@ -78,15 +78,15 @@ class _Watch(_Dispatch):
 
     def __ms_dispatch__(self, func: Any, args: Any, kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.found is None and not _is_kept(func.name) and self._rectifies(func.name, list(_leaves(args)), result):
-            callers = list(_calling_cells())
+        if self.found is None and not _is_kept(func.name) and self._rectifies(func.name, list(leaves(args)), result):
+            callers = list(calling_cells())
             if not isinstance(callers[0] if callers else None, (Treated, *_KEPT_CELLS)):
                 self.found = func.name, records_gradients(), callers
         return result
 
     @staticmethod
     def _rectifies(name: str, arguments: list[Any], result: Any) -> bool:
-        tensors = [one for one in arguments if _carries(one)]
+        tensors = [one for one in arguments if carries(one)]
         if not tensors:
             return False
         if name.startswith(("ReLU", "Relu")) or (
@@ -97,26 +97,11 @@ class _Watch(_Dispatch):
             return True
         if name in _SLOPED and any(_has_zero(one) for one in arguments if one is not tensors[0]):
             return True
-        return any(_rectified(tensors, output) for output in _leaves([result]) if isinstance(output, Tensor))
+        return any(_rectified(tensors, output) for output in leaves([result]) if isinstance(output, Tensor))
 
 
 def _is_kept(name: str) -> bool:
-    return name in _KEPT or name.removeprefix("Inplace").removesuffix("Ext").lower() in _SMOOTH
-
-
-def _leaves(arguments: Any) -> Iterator[Any]:
-    for argument in arguments:
-        if isinstance(argument, (tuple, list)):
-            yield from _leaves(argument)
-        else:
-            yield argument
-
-
-def _carries(argument: Any) -> bool:
-    """Whether it is made from the images, as far as MindSpore says so where it records nothing."""
-    if not isinstance(argument, Tensor) or isinstance(argument, Parameter) or not argument.is_floating_point():
-        return False
-    return getattr(argument, "_requires_grad", True) or not records_gradients()
+    return name in _KEPT or plain_name(name) in _SMOOTH
 
 
 def _is_zero(argument: Any) -> bool:
@@ -195,22 +180,8 @@ def _varies(values: FloatArray) -> bool:
     return bool(len(values) > 1 and (values != values[0]).any())
 
 
-def _calling_cells() -> Iterator[nn.Cell]:
-    """The cells in whose code an operator was called, from the innermost."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        names = frame.f_code.co_varnames[: min(1, frame.f_code.co_argcount)]
-        cell = frame.f_locals.get(names[0]) if names else None
-        if isinstance(cell, nn.Cell):
-            yield cell
-        frame = frame.f_back  # type: ignore[assignment]
-
-
 def _untreated(network: nn.Cell, rule: str, operator: str, recorded: bool, callers: Iterable[nn.Cell]) -> Problem:
-    names = {id(cell): name for name, cell in network.cells_and_names()}
-    known = next((cell for cell in callers if id(cell) in names), network)
-    name = names[id(known)]
-    where = f"layer {name!r} ({type(known).__name__})" if name else type(known).__name__
+    where = named(network, callers)
     if recorded:
         words = (
             "the {rule} rule holds for ReLU and ReLU6 alone, and {where} rectifies by the operator {operator}; write "

@@ -11,7 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from ..tensors import FloatArray, IntArray, as_array, both_classes, one_hot
+from ..tensors import FloatArray, Targets, as_array, both_classes, logit_weights
 from ..tensors.layers import LayerRun, find_layer
 from .compiling import Graph, GraphRefusedError
 from .swapping import GivingLayer, TappedLayer, hand_over, swapped
@@ -100,7 +100,7 @@ class GradientProgram:
         image: whether the image's gradient is wanted; else the pass back ends at the lowest of the layers.
         loss: whether it is the cross entropy that is differentiated.
         images: (N, C, H, W), of the shape of all passes.
-        labels: (N,), for the first call; others than the next one's.
+        targets: labels (N,), or weights (N, classes), for the first call; others than the next one's.
         classes: how many there are.
 
     Raises:
@@ -115,19 +115,19 @@ class GradientProgram:
         image: bool,
         loss: bool,
         images: FloatArray,
-        labels: IntArray,
+        targets: Targets,
         classes: int,
     ) -> None:
         taps = _taps(reading.cell, layers)
         self._kept = {name: tap.kept for name, tap in taps.items()}
         self._names, self._image, self._classes = list(taps), image, classes
         method = _Gradient(reading, [tap.zeros for tap in taps.values()], image=image, loss=loss)
-        asked = one_hot(labels, classes)
+        asked = logit_weights(targets, classes)
         self.graph = _made(reading.cell, taps, method, Tensor(other_images(images)), Tensor(asked))
 
-    def __call__(self, images: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
+    def __call__(self, images: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
         """Logits, the image's gradient, and for each layer output and gradient."""
-        (_, logits), gradients = self.graph(Tensor(images), Tensor(one_hot(labels, self._classes)))
+        (_, logits), gradients = self.graph(Tensor(images), Tensor(logit_weights(targets, self._classes)))
         by_image, by_layer = gradients if self._image and self._names else (gradients, gradients)
         activations = {name: _copy(kept) for name, kept in self._kept.items()}
         slopes = dict(zip(self._names, map(_copy, by_layer), strict=True)) if self._names else {}

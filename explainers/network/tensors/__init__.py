@@ -5,6 +5,7 @@ from .arrays import (
     Activation,
     FloatArray,
     IntArray,
+    Targets,
     as_array,
     both_classes,
     check_labels,
@@ -14,6 +15,7 @@ from .arrays import (
     exact_array,
     exact_bytes,
     input_type,
+    logit_weights,
     one_hot,
     require_pynative,
 )
@@ -23,6 +25,7 @@ __all__ = [
     "Activation",
     "FloatArray",
     "IntArray",
+    "Targets",
     "as_array",
     "both_classes",
     "check_labels",
@@ -32,6 +35,7 @@ __all__ = [
     "exact_array",
     "exact_bytes",
     "input_type",
+    "logit_weights",
     "one_hot",
     "require_pynative",
 ]

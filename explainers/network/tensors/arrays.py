@@ -16,6 +16,7 @@ from ....summary_format.problem import Problem
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Targets = IntArray | FloatArray  # labels (N,), or weights (N, classes) of a sum of logits
 Activation = Callable[[Tensor], Tensor]
 FLOATING = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 
@@ -119,6 +120,23 @@ def one_hot(labels: IntArray, classes: int) -> FloatArray:
     """
     check_labels(labels, classes)
     return np.eye(classes, dtype=np.float32)[labels]
+
+
+def logit_weights(targets: Targets, classes: int) -> FloatArray:
+    """By what logits are multiplied in the sum that is differentiated, (N, classes).
+
+    Args:
+        targets: labels (N,), of which the logit alone is, or the weights themselves.
+        classes: how many there are.
+
+    Raises:
+        ValueError: if a label is out of range, or there are not as many weights.
+    """
+    if targets.ndim == 1:
+        return one_hot(targets.astype(np.int64, copy=False), classes)
+    if targets.shape[1] != classes:
+        raise ValueError(f"weights of logits must be (N, {classes}), got {targets.shape}")
+    return targets.astype(np.float32, copy=False)
 
 
 def input_type(cell: nn.Cell) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, mint, nn
 
 from ....summary_format.errors import nearest
 from ....summary_format.problem import Problem
@@ -32,6 +33,17 @@ class LayerRun:
     def of(cls, output: Tensor, runs: int) -> LayerRun:
         """A layer that ran so often, and gave this at last."""
         return cls(tuple(output.shape), output.dtype, runs)
+
+
+def computes_as(cell: nn.Cell, names: Iterable[str]) -> bool:
+    """Whether a layer is of one of MindSpore's classes of these names, or computes as one that it is derived from.
+
+    Args:
+        cell: the layer.
+        names: of classes of ``mindspore.nn`` and ``mindspore.mint.nn``; those that there are not are passed over.
+    """
+    kinds = [kind for name in names for room in (nn, mint.nn) if (kind := getattr(room, name, None)) is not None]
+    return any(isinstance(cell, kind) and type(cell).construct is kind.construct for kind in kinds)
 
 
 def find_layer(network: nn.Cell, name: str) -> nn.Cell:

@@ -1,1 +1,1 @@
-"""Networks that are changed for a while, and afterwards are as they were: random weights, inputs that are shifted."""
+"""Networks that are changed for a while, and afterwards are as they were: random weights, shifted inputs, rescaling."""

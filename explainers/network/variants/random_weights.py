@@ -78,11 +78,45 @@ _orders: weakref.WeakKeyDictionary[Network, dict[tuple[int, ...], tuple[WeightLa
 )
 
 
+class RandomWeights:
+    """Layers of a network that have random weights for the time being; see ``random_weights``."""
+
+    def __init__(self, network: Network, generator: Callable[[str], np.random.Generator]) -> None:
+        self._network, self._generator, self._owners = network, generator, _owners(network.cell)
+        self._kept: dict[WeightLayer, list[tuple[Parameter, npt.NDArray[Any]]]] = {}
+
+    def of(self, layers: Sequence[WeightLayer]) -> Network:
+        """The network with random weights in these layers alone: those that have them keep them, others are put back.
+
+        Args:
+            layers: of ``weight_layers``.
+        """
+        self.put_back(but=layers)
+        for layer in layers:
+            if layer not in self._kept:
+                self._draw(layer)
+        return self._network.with_other_weights()
+
+    def put_back(self, but: Sequence[WeightLayer] = ()) -> None:
+        """Give all layers but these the weights that they had."""
+        for layer in [one for one in self._kept if one not in but]:
+            kept = self._kept[layer]
+            while kept:
+                _write(*kept[-1])
+                kept.pop()
+            del self._kept[layer]
+
+    def _draw(self, layer: WeightLayer) -> None:
+        numbers, kept = self._generator(layer.name), self._kept.setdefault(layer, [])
+        for parameter in (one for name in layer.cells for one in self._owners[name]):
+            values = exact_array(parameter)
+            kept.append((parameter, values))
+            _write(parameter, _drawn(values, numbers))
+
+
 @contextmanager
-def random_weights(
-    network: Network, layers: Sequence[WeightLayer], generator: Callable[[str], np.random.Generator]
-) -> Iterator[Network]:
-    """Within, layers of a network have random weights, and passes of what is given run with them.
+def random_weights(network: Network, generator: Callable[[str], np.random.Generator]) -> Iterator[RandomWeights]:
+    """Within, what is given makes layers of a network random, and passes of what it gives then run with them.
 
     Weights (parameters of two or more axes) are drawn from a normal distribution around 0 whose deviation is their root
     mean square, others, such as biases, from one of their own mean and deviation; what batch norm has measured stays.
@@ -90,29 +124,16 @@ def random_weights(
 
     Args:
         network: stays as it is.
-        layers: of ``weight_layers``.
         generator: the random numbers of each layer, by its name.
     """
-    owners, kept = _owners(network.cell), list[tuple[Parameter, npt.NDArray[Any]]]()
+    weights = RandomWeights(network, generator)
     try:
-        for layer in layers:
-            numbers = generator(layer.name)
-            for parameter in (one for name in layer.cells for one in owners[name]):
-                values = exact_array(parameter)
-                kept.append((parameter, values))
-                _write(parameter, _drawn(values, numbers))
-        yield network.with_other_weights()
+        yield weights
     finally:
         try:
-            _put_back(kept)
+            weights.put_back()
         finally:  # a signal's handler may have raised between two parameters
-            _put_back(kept)
-
-
-def _put_back(kept: list[tuple[Parameter, npt.NDArray[Any]]]) -> None:
-    while kept:
-        _write(*kept[-1])
-        kept.pop()
+            weights.put_back()
 
 
 def _write(parameter: Parameter, values: npt.NDArray[Any]) -> None:

@@ -34,6 +34,7 @@ def inspection_as_json(found: Inspection) -> dict[str, Any]:
         "questions": found.questions,
         "progress": None if found.progress is None else _progress(found.progress),
         "sizes": sizes and {**asdict(sizes), "total": sizes.total, "to_go": _bytes_to_go(found)},
+        "curve_bytes": found.curve_bytes,
         "not_computed": found.not_computed and _not_computed(found.not_computed),
         "records": None if found.records is None else _records(found.records),
         "pictures": None if found.pictures is None else {"looked_at": found.pictures, "verified": found.verified},

@@ -43,7 +43,7 @@ class Shards:
         """Numbers of those that are not finished and sound."""
         return tuple(number for number, one in self.found if one.state != FINISHED)
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """What there is and what is left to do, in a sentence or two."""
         damaged = self._those(lambda one: one.state == DAMAGED)
         working = self._those(lambda one: one.state != DAMAGED and not one.finished and one.running)
@@ -69,15 +69,15 @@ class Shards:
 
 def how_apart(several: Sequence[Shards]) -> list[str]:
     """How the runs differ that several groups of shards belong to, a sentence for each but the first."""
-    told = []
+    sentences = []
     for other in several[1:]:
         first, second = (group.found[0][1] for group in (several[0], other))
         with suppress(Exception):  # plans may hold anything
             apart = plan_differences(first.plan, second.plan, ("shard",)) if first.plan and second.plan else []
             if several[0].of != other.of:
                 apart.insert(0, f"one of {several[0].of} shards, one of {other.of}")
-            told.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
-    return told
+            sentences.append(f"{first.folder} and {second.folder} belong to different runs: {shown(apart)}")
+    return sentences
 
 
 def shards_among(found: Iterable[Inspection]) -> list[Shards]:

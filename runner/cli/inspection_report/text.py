@@ -54,7 +54,11 @@ def runs_text(found: Iterable[Inspection], shards: Iterable[Shards]) -> str:
     broken = [f"{one.folder}: {fault}" for one in found for fault in one.faults[:_SHOWN_FAULTS]]
     broken += [f"{one.folder}: {one.unsupported}" for one in found if one.unsupported is not None]
     return "\n\n".join(
-        ["\n".join(block) for block in ([table], broken, [one.told() for one in shards] + how_apart(shards)) if block]
+        [
+            "\n".join(block)
+            for block in ([table], broken, [one.sentence() for one in shards] + how_apart(shards))
+            if block
+        ]
     )
 
 
@@ -170,6 +174,10 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
     for kind, parts in (("explainers", plan.explainers), ("metrics", plan.metrics)):
         if parts:
             yield kind, "; ".join(_with_options(name, options) for name, options in parts.items())
+    if plan.curves:
+        taken = "" if found.curve_bytes is None else f": {size(found.curve_bytes)} of the archive"
+        named = (f"{metric} ({', '.join(names)})" for metric, names in plan.curves.items())
+        yield "curves", f"{'; '.join(named)}{taken}"
     if plan.chosen_layers:
         yield "layers", f"chosen automatically: {_options_text(plan.chosen_layers)}"
     if plan.chosen_reshapes:
@@ -337,5 +345,5 @@ def _with_options(name: str, options: Any) -> str:
 
 
 def _options_text(values: Mapping[str, Any]) -> str:
-    told = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in values.items()}
-    return ", ".join(f"{key}={value}" for key, value in told.items() if value is not None)
+    single = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in values.items()}
+    return ", ".join(f"{key}={value}" for key, value in single.items() if value is not None)

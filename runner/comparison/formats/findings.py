@@ -213,7 +213,8 @@ class Findings:
         notes: how the two differ in what does not hinder comparing them: weights, seeds, versions, options of
             explainers.
         new: explainers and metrics that only the candidate has, which are not compared.
-        left_out: what both could be compared in and are not, and why: controls, maps that a baseline file has not.
+        left_out: what both could be compared in and are not, and why: controls, maps that a baseline file has not,
+            floors of what was not chosen.
         slices: the same rows for each true label, the worst first; empty where they were not asked for.
         floors: floors that were set, in the order of explainers and metrics.
         by: what slices are made by: "label"; None without slices.

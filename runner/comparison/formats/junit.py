@@ -71,8 +71,8 @@ def _floors(comparison: Findings) -> Tree.Element:
 
 
 def _about(comparison: Findings) -> dict[str, str]:
-    told = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
-    return told if comparison.require is None else {**told, "require": comparison.require}
+    properties = {"baseline": comparison.baseline, "candidate": comparison.candidate, "alpha": f"{comparison.alpha:g}"}
+    return properties if comparison.require is None else {**properties, "require": comparison.require}
 
 
 def _judge(comparison: Findings, case: Tree.Element, verdict: Verdict, reason: str, details: str) -> None:

@@ -36,19 +36,10 @@ def _about(comparison: Findings) -> Iterator[str]:
 
 
 def _changes(comparison: Findings) -> Iterator[str]:
-    if not comparison.changes:
-        return
-    shown = wording.columns(comparison.changes)
-    marked = bool(comparison.failures)
-    rows: list[list[str] | str] = []
-    for group in wording.by_metric(comparison.changes).values():
-        rows += [SEPARATING_LINE] if rows else []
-        for change in group:
-            mark = [_MARK if comparison.closes(change.verdict) else ""] * marked
-            rows.append([*mark, *(printable(column.cell(change)) for column in shown)])
-    headers = [""] * marked + [column.header for column in shown]
-    align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
-    yield tabulate(rows, headers, disable_numparse=True, colalign=align)
+    if comparison.changes:
+        groups = list(wording.by_metric(comparison.changes).values())
+        closing = [[comparison.closes(change.verdict) for change in group] for group in groups]
+        yield _marked_table(groups, wording.columns(comparison.changes), closing)
 
 
 def _slices(comparison: Findings) -> Iterator[str]:
@@ -57,7 +48,7 @@ def _slices(comparison: Findings) -> Iterator[str]:
     first = comparison.slices[: wording.SHOWN_SLICES]
     yield f"by {comparison.by}, the worst of {plural(len(comparison.slices), 'slice')} first:"
     closing = [comparison.closes(one.change.verdict) for one in first]
-    yield _marked_table(first, wording.slice_columns(first, comparison), closing)
+    yield _marked_table([first], wording.slice_columns(first, comparison), [closing])
     more = len(comparison.slices) - len(first)
     if more:
         yield f"and {plural(more, 'slice')} more; --format json names all"
@@ -67,17 +58,22 @@ def _floors(comparison: Findings) -> Iterator[str]:
     if comparison.floors:
         yield "floors of the candidate:"
         closing = [comparison.closes(check.verdict) for check in comparison.floors]
-        yield _marked_table(comparison.floors, wording.floor_columns(), closing)
+        yield _marked_table([comparison.floors], wording.floor_columns(), [closing])
 
 
-def _marked_table(given: Sequence[Any], shown: Sequence[wording.Column], closing: Sequence[bool]) -> str:
-    """Rows in columns, with a mark before those that fail, if any does."""
-    marked = any(closing)
-    marks = [[_MARK if fails else ""] * marked for fails in closing]
-    cells = [[printable(column.cell(one)) for column in shown] for one in given]
+def _marked_table(
+    groups: Sequence[Sequence[Any]], shown: Sequence[wording.Column], closing: Sequence[Sequence[bool]]
+) -> str:
+    """Groups of rows in columns, a line between two, with a mark before those that fail, if any does."""
+    marked = any(map(any, closing))
+    rows: list[list[str] | str] = []
+    for group, failing in zip(groups, closing, strict=True):
+        rows += [SEPARATING_LINE] if rows else []
+        for one, fails in zip(group, failing, strict=True):
+            mark = [_MARK if fails else ""] * marked
+            rows.append([*mark, *(printable(column.cell(one)) for column in shown)])
     headers = [""] * marked + [column.header for column in shown]
     align = ["left"] * marked + ["right" if column.right else "left" for column in shown]
-    rows = [[*mark, *row] for mark, row in zip(marks, cells, strict=True)]
     return str(tabulate(rows, headers, disable_numparse=True, colalign=align))
 
 

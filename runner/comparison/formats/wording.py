@@ -98,9 +98,9 @@ def floor_interval(check: FloorCheck) -> str:
 
 def floor_reason(check: FloorCheck) -> str:
     """How a mean stands to its floor."""
-    told = {column.header: column.cell(check) for column in floor_columns()}
+    cells = {column.header: column.cell(check) for column in floor_columns()}
     samples = plural(check.samples, "sample")
-    return f"{told['candidate']} where {told['floor']} is set (95 % interval {told['95 % interval']}, {samples})"
+    return f"{cells['candidate']} where {cells['floor']} is set (95 % interval {cells['95 % interval']}, {samples})"
 
 
 def _floor_scale(check: FloorCheck) -> float:
@@ -187,8 +187,7 @@ def headlines(comparison: Findings) -> list[str]:
     verdicts = [change.verdict for change in comparison.changes]
     perhaps = sum(map(_perhaps, comparison.changes))
     failing = _failing(comparison)
-    rows = plural(len(verdicts), "row")
-    said = f"FAILED: {', '.join(failing)}, of {rows}" if failing else f"passed: no regression in {rows}"
+    said = f"FAILED: {failing}" if failing else f"passed: no regression in {plural(len(verdicts), 'row')}"
     others = [f"{perhaps} worse than tolerated, but within noise"] * bool(perhaps)
     counted = (
         (Verdict.NON_INFERIOR, "shown not worse than tolerated"),
@@ -200,25 +199,37 @@ def headlines(comparison: Findings) -> list[str]:
     return [said, *others, *_besides(comparison)]
 
 
-def _failing(comparison: Findings) -> list[str]:
-    """Why the gate closes, in counts; nothing where it is open."""
-    verdicts = [change.verdict for change in comparison.changes]
-    regressions, lost = verdicts.count(Verdict.REGRESSION), verdicts.count(Verdict.SCORES_LOST)
-    open_rows = sum(not change.verdict.failing for change in comparison.failures)
-    slices, floors = len(comparison.failing_slices), len(comparison.failing_floors)
-    by_label = comparison.failing_slices and not any(one.change.verdict.failing for one in comparison.failing_slices)
-    counted = (
-        (regressions, plural(regressions, "regression")),
-        (lost, f"scores lost in {plural(lost, 'row')}"),
-        (open_rows, f"{plural(open_rows, 'row')} not shown"),
-        (slices, f"{plural(slices, 'slice')} {'not shown' if by_label else 'failing'}"),
-        (floors, f"{plural(floors, 'floor')} {'missed' if _any_missed(comparison) else 'not shown to be met'}"),
-    )
-    return [words for count, words in counted if count]
+def _failing(comparison: Findings) -> str:
+    """Why the gate closes, in counts; empty where it is open."""
+    rows = [change.verdict for change in comparison.failures]
+    slices = [one.change.verdict for one in comparison.failing_slices]
+    floors = [check.verdict for check in comparison.failing_floors]
+    lost = rows.count(Verdict.SCORES_LOST)
+    groups = (
+        (len(comparison.changes), "row", [
+            *_counted(rows.count(Verdict.REGRESSION), "regression"),
+            *([f"scores lost in {plural(lost, 'row')}"] if lost else []),
+            *_counted(_not_shown(rows), "row", " not shown"),
+        ]),
+        (len(comparison.slices), "slice", [
+            *_counted(len(slices) - _not_shown(slices), "slice", " failing"),
+            *_counted(_not_shown(slices), "slice", " not shown"),
+        ]),
+        (len(comparison.floors), "floor", [
+            *_counted(len(floors) - _not_shown(floors), "floor", " missed"),
+            *_counted(_not_shown(floors), "floor", " not shown to be met"),
+        ]),
+    )  # fmt: skip
+    return ", and ".join(f"{', '.join(counts)}, of {plural(total, what)}" for total, what, counts in groups if counts)
 
 
-def _any_missed(comparison: Findings) -> bool:
-    return any(check.verdict.failing for check in comparison.failing_floors)
+def _not_shown(closing: Iterable[Verdict]) -> int:
+    """For how many of the verdicts the gate closes only because more is required."""
+    return sum(not verdict.failing for verdict in closing)
+
+
+def _counted(count: int, what: str, words: str = "") -> list[str]:
+    return [plural(count, what) + words] if count else []
 
 
 def _besides(comparison: Findings) -> list[str]:
@@ -231,18 +242,18 @@ def _besides(comparison: Findings) -> list[str]:
 
 def reason(change: Change) -> str:
     """Why the gate closes for a row, or does not."""
-    told = {column.header: column.cell(change) for column in columns([change])}
-    went = f"{told['baseline']} -> {told['candidate']}"
+    cells = {column.header: column.cell(change) for column in columns([change])}
+    means = f"{cells['baseline']} -> {cells['candidate']}"
     scored = plural(change.questions + change.lost, "question")
     lost = f"{change.lost} of {scored} with a score in the baseline have none now"
     if change.verdict is Verdict.SCORES_LOST:
-        return f"{lost}; the others went {went}" if change.questions else lost
+        return f"{lost}; the mean of the others: {means}" if change.questions else lost
     if change.verdict is Verdict.NOT_TESTED:
         counted = plural(change.questions, "question")
         return f"{counted}: no fall of so few samples could be distinguished from noise{power(change)}"
-    measured = f"change {told['change']}, 95 % interval {told['95 % interval']}, p {told['p of fall']}"
-    went = f"{went} ({measured}; tolerance {told['tolerance']}{power(change)})"
-    return f"{went}; {lost}" if change.lost else went
+    measured = f"change {cells['change']}, 95 % interval {cells['95 % interval']}, p {cells['p of fall']}"
+    changed = f"{means} ({measured}; tolerance {cells['tolerance']}{power(change)})"
+    return f"{changed}; {lost}" if change.lost else changed
 
 
 def power(change: Change) -> str:
@@ -263,8 +274,8 @@ def compared(comparison: Findings) -> str:
 def not_compared(comparison: Findings) -> str:
     """What was left aside of the questions; empty if nothing was."""
     alone = ((comparison.only_baseline, "baseline"), (comparison.only_candidate, "candidate"))
-    told = [f"{count} that only the {which} asked" for count, which in alone if count]
-    return f"questions about predicted labels that are not true: {', '.join(told)}" if told else ""
+    asked = [f"{count} that only the {which} asked" for count, which in alone if count]
+    return f"questions about predicted labels that are not true: {', '.join(asked)}" if asked else ""
 
 
 def flip(comparison: Findings, flipped: Flip) -> str:

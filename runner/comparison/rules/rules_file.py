@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,35 @@ class Rules:
     floors: Floors = NO_FLOORS
     by: str | None = None
     require: str | None = None
+
+    def with_given(
+        self,
+        *,
+        tolerance: Tolerances | float | str | Mapping[str, float | str] | None = None,
+        alpha: float | None = None,
+        floors: Floors | Mapping[str, float] | None = None,
+        by: str | None = None,
+        require: str | None = None,
+    ) -> Rules:
+        """The same rules with what a test or a command gives beside the file, which goes before it; None for nothing.
+
+        Args:
+            tolerance: of all metrics, or by metric, beside the file's. ``Tolerances`` are taken as they are.
+            alpha: instead of the file's.
+            floors: by metric, or explainer and metric, beside the file's. ``Floors`` are taken as they are.
+            by: instead of the file's.
+            require: instead of the file's.
+
+        Raises:
+            ValueError: if one is out of range.
+        """
+        return Rules(
+            tolerances=Tolerances.of_given(tolerance, self.tolerances),
+            alpha=self.alpha if alpha is None else alpha_of(alpha),
+            floors=Floors.of_given(floors, self.floors),
+            by=self.by if by is None else checked_choice("by", by, BY),
+            require=self.require if require is None else checked_choice("require", require, REQUIRE),
+        )
 
 
 def rules_of(path: str | Path) -> Rules:

@@ -13,7 +13,21 @@ from explainrun.benchmarks import METRICS, Metric
 from explainrun.explainers import EXPLAINERS, Explainer, Gradient, OoDNet
 
 from ..images import images_of, squares
-from ..rows import AXIOMATIC, BESIDE, CHANNELS, CONTROLS, CURVES, LAYERS, PERTURBATIONS, RANDOMIZATION, STABILITY, Row
+from ..rows import (
+    AXIOMATIC,
+    BESIDE,
+    CHANNELS,
+    COMPARING,
+    CONTROLS,
+    CURVES,
+    LAYERS,
+    PATHS,
+    PERTURBATIONS,
+    RANDOMIZATION,
+    STABILITY,
+    SUPERPIXELS,
+    Row,
+)
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
 from ..subjects import CONFIGS, Subject
@@ -45,10 +59,17 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     """The explainer of a row, with the options that its section wants."""
     name, activation = row.method, activation_of(subject)
     options: dict[str, Any] = {"layer": subject.layer} if name in (*LAYERS, *CHANNELS) else {}
-    if name in ("LIME", "KernelSHAP"):
-        return _made(name, network, activation, num_samples=subject.copies, segmentation=squares)
+    if name in SUPERPIXELS:
+        samples = max(1, subject.copies // 64) if name == "ShapleyValueSampling" else subject.copies  # orders of 64
+        return _made(name, network, activation, num_samples=samples, segmentation=squares)
+    if name in PATHS:
+        around = _made("IntegratedGradients", network, steps=subject.copies) if name == "IDGI" else network
+        steps = {"IDGI": {}, "XRAI": {"steps": max(1, subject.copies // 2)}}  # XRAI's from two baselines
+        return _made(name, around, **steps.get(name, {"steps": subject.copies}))
     if name in PERTURBATIONS:
         return _hiding(row, subject, network)
+    if name in COMPARING:
+        return _comparing(name, subject, network)
     if name == "NoiseTunnel":
         return _made(name, Gradient(network), nt_samples=16, stdevs=0.1)
     if name == "IntegratedGradients":
@@ -56,6 +77,15 @@ def explainer_of(row: Row, subject: Subject, network: nn.Cell) -> Explainer:
     if name in ("SSCAM", "ISCAM"):
         options["num_samples"] = 2
     return _made(name, network, **options)
+
+
+def _comparing(name: str, subject: Subject, network: nn.Cell) -> Explainer:
+    """One that compares images with black ones, or a label with another."""
+    if name == "Contrast":
+        return _made(name, Gradient(network))
+    if name == "ExpectedGradients":
+        return _made(name, network, baselines=0.0, num_samples=subject.copies)
+    return _made(name, network, baselines=0.0 if name == "DeepLift" else [0.0] * (subject.copies // 4 or 1))
 
 
 def _made(name: str, *arguments: Any, **options: Any) -> Explainer:
@@ -94,7 +124,7 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
     """How many samples an explainer is asked about, and for which labels of each."""
     if method in CHANNELS:
         return samples_of_channels(method, subject), "truth"
-    if method in (*PERTURBATIONS, "IntegratedGradients"):
+    if method in (*PERTURBATIONS, *PATHS, "IntegratedGradients"):
         return subject.few, "predicted"
     if method in CONTROLS:
         return subject.many, "truth"

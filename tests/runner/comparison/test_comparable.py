@@ -53,15 +53,30 @@ def test_a_run_of_an_earlier_version_is_compared_by_what_both_say(run):
     )  # fmt: skip
 
 
-def test_a_metric_that_could_not_name_an_option_yet_did_what_its_default_does(run):
-    before, now = (
+def before_and_now_of(run, kind):
+    """Runs of a metric of some class, of which the earlier one does not say what is put in place of pixels."""
+    return [
         replace(run, metrics={"M": options, "L": {}}, described={"network": {"parameters": "0" * 16}})
-        for options in ({"class": "M", "steps": 2}, {"class": "M", "steps": 2, "removal": "value"})
-    )
+        for options in ({"class": kind, "steps": 2}, {"class": kind, "steps": 2, "removal": "value"})
+    ]
+
+
+@pytest.mark.parametrize("kind", ["InsertionAUC", "DeletionAUC", "NaiveFaithfulness"])
+def test_a_metric_that_could_not_name_an_option_yet_did_what_its_default_does(run, kind):
+    before, now = before_and_now_of(run, kind)
     check_comparable(before, now)
     check_comparable(now, before)
     (problem,) = refusal(before, replace(now, metrics={"M": {**now.metrics["M"], "removal": "blur"}, "L": {}}))
     assert problem.values["differences"] == "removal was 'value', is 'blur'"
+
+
+@pytest.mark.parametrize("kind", ["PixelFlipping", "Mine", None, ["InsertionAUC"]])
+def test_of_other_metrics_nothing_is_known_that_they_do_not_say(run, kind):
+    """One that always could name the option, one of the user's, and what a file may say that somebody changed."""
+    for runs in (before_and_now_of(run, kind), before_and_now_of(run, kind)[::-1]):
+        (problem,) = refusal(*runs)
+        assert problem.code == "metric-differs"
+        assert "removal" in problem.values["differences"]
 
 
 def without(run, *samples):

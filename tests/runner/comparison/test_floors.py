@@ -14,6 +14,7 @@ from explainrun.runner.comparison.formats.json_report import comparison_as_json
 from explainrun.runner.comparison.formats.junit import as_junit
 from explainrun.runner.comparison.formats.markdown import as_markdown
 from explainrun.runner.comparison.formats.table import as_table
+from explainrun.runner.comparison.formats.wording import headlines
 from explainrun.runner.comparison.rules.rules_file import rules_of
 
 EVEN = np.linspace(0.4, 0.6, 21)  # mean 0.5, standard error 0.0135
@@ -100,11 +101,69 @@ def test_the_named_explainer_goes_before_all(make_scored):
     assert [check.explainer for check in checks(run, {"B/M": 0.8})] == ["B"]
 
 
+BOTH, METRICS = ("First", "Second"), ("Smooth", "Sharp")
+
+
+def found_places(found):
+    return [(check.explainer, check.metric, check.verdict) for check in found.floors]
+
+
+def test_an_explainer_that_the_candidate_alone_has_is_judged(make_scored):
+    before, now = make_scored(EVEN, ("First",)), make_scored(np.stack([EVEN, EVEN], axis=1), BOTH)
+    missed = ("Second", "M", Verdict.FLOOR_MISSED)
+    found = compare(before, now, floors={"Second/M": 0.99})
+    assert (found.passed, found_places(found)) == (False, [missed])
+    assert found_places(compare(before, now, floors={"M": 0.99})) == [("First", "M", Verdict.FLOOR_MISSED), missed]
+    assert [change.explainer for change in found.changes] == ["First"]
+
+
+def test_a_metric_that_the_candidate_alone_has_is_judged(make_scored):
+    before = make_scored(EVEN, ("First",), ("Smooth",))
+    now = make_scored(np.stack([EVEN, EVEN + 1], axis=1), ("First",), METRICS)
+    for name in ("Sharp", "First/Sharp"):
+        found = compare(before, now, floors={name: 1.99})
+        assert (found.passed, found_places(found)) == (False, [("First", "Sharp", Verdict.FLOOR_MISSED)])
+    assert compare(before, now, floors={"Sharp": 1.01}).passed
+
+
+def test_a_control_is_judged_where_a_floor_names_it(make_scored):
+    """Whether both runs have it or the candidate alone; what holds for all explainers says nothing of controls."""
+    alone = make_scored(EVEN, ("First",))
+    beside = make_scored(np.stack([EVEN, EVEN], axis=1), BOTH, controls=("Second",))
+    for before in (alone, beside):
+        found = compare(before, beside, floors={"Second/M": 0.99})
+        assert (found.passed, found_places(found)) == (False, [("Second", "M", Verdict.FLOOR_MISSED)])
+        assert [place[0] for place in found_places(compare(before, beside, floors={"M": 0.99}))] == ["First"]
+        assert [place[0] for place in found_places(compare(before, beside, floors={"M": 0.99, "Second/M": 0}))] == [
+            "First", "Second",
+        ]  # fmt: skip
+    only = compare(beside, beside, floors={"M": 0.99}, explainers=["Second"])
+    assert found_places(only) == [("Second", "M", Verdict.FLOOR_MISSED)]
+
+
+def test_what_is_not_chosen_has_no_floor_and_that_is_said(make_scored):
+    run = make_scored(np.stack([EVEN] * 4, axis=1), BOTH, METRICS)
+    floors = {"Smooth": 0.99, "Second/Smooth": 0.98, "Sharp": 0.97}
+    missed = Verdict.FLOOR_MISSED
+    for chosen, places, left in (
+        ({"explainers": "First"}, [("First", "Smooth"), ("First", "Sharp")], ["Second/Smooth"]),
+        ({"metrics": "Smooth"}, [("First", "Smooth"), ("Second", "Smooth")], ["Sharp"]),
+        ({"explainers": "First", "metrics": "Sharp"}, [("First", "Sharp")], ["Smooth", "Second/Smooth"]),
+    ):
+        found = compare(run, run, floors=floors, maps=False, **chosen)
+        assert found_places(found) == [(*place, missed) for place in places], chosen
+        assert [text.split()[2] for text in found.left_out if "floor" in text] == left
+    fewer = make_scored(np.stack([EVEN] * 2, axis=1), ("First",), METRICS)
+    new = compare(fewer, run, floors={"Second/Smooth": 0.99}, explainers=["First"])
+    assert (new.passed, new.floors) == (True, ())
+    assert "not judged    the floor Second/Smooth" in as_table(new)
+
+
 def test_every_format_has_them(make_scored):
     run = make_scored(EVEN)
     found = compare(run, run, floors={"M": 0.6})
     assert (found.exit_code, found.failures, len(found.failing_floors)) == (1, (), 1)
-    assert str(found).splitlines()[-1].startswith("FAILED: 1 floor missed, of 1 row")
+    assert str(found).splitlines()[-1].startswith("FAILED: 1 floor missed, of 1 floor;")
     assert "floor missed" in as_markdown(found).lower()
     case = next(case for case in Tree.fromstring(as_junit(found).encode()).iter("testcase")
                 if case.get("classname") == "explainrun.M.floor")  # fmt: skip
@@ -114,8 +173,18 @@ def test_every_format_has_them(make_scored):
     assert [told[key] for key in keys] == ["E", "M", 0.6, 21, 21, "floor missed", True, False]
     near = compare(run, run, 0.1, floors={"M": 0.5}, require="shown")
     assert near.exit_code == 1
-    assert str(near).splitlines()[-1].startswith("FAILED: 1 floor not shown to be met, of 1 row")
+    assert str(near).splitlines()[-1].startswith("FAILED: 1 floor not shown to be met, of 1 floor;")
     assert compare(run, run, 0.1, floors={"M": 0.5}).exit_code == 0
+
+
+def test_what_is_missed_and_what_is_not_shown_are_counted_apart(make_scored):
+    """The floor of A is missed, those of B and C are not shown to be met."""
+    run = make_scored(np.stack([EVEN] * 3, axis=1), ("A", "B", "C"))
+    found = compare(run, run, 0.1, floors={"A/M": 0.9, "M": 0.5}, require="shown")
+    assert [check.verdict for check in found.floors] == [Verdict.FLOOR_MISSED, *[Verdict.INCONCLUSIVE] * 2]
+    verdict, *others = headlines(found)
+    assert verdict == "FAILED: 1 floor missed, 2 floors not shown to be met, of 3 floors"
+    assert others == ["3 shown not worse than tolerated", "2 of 3 floors inconclusive"]
 
 
 def test_those_of_the_command():

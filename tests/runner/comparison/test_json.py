@@ -74,7 +74,7 @@ def test_no_field_is_left_out(failed):
 
 def test_the_help_names_all_keys(failed):
     told = comparison_as_json(failed)
-    with click.Context(main.commands["compare"]) as context:
+    with click.Context(main.commands["compare"], **main.context_settings) as context:  # click keeps the option for help
         text = context.get_help()
     inner = (told["changes"][0], told["similarities"][0], told["flips"][0], told["worst"][0])
     for key in {*told, *(key for values in inner for key in values)}:

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from explainrun.runner.comparison import compare, map_similarity, scored_run
-from explainrun.runner.comparison.map_similarity import rank_correlations, similarities, top_intersections
+from explainrun.runner.comparison.map_similarity import similarities, top_intersections
+from explainrun.summary_format.rank_correlation import rank_correlations
 
 
 def twin(first, second):

@@ -1,6 +1,6 @@
 """The same rows label by label."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from xml.etree import ElementTree as Tree
 
 import numpy as np
@@ -13,6 +13,7 @@ from explainrun.runner.comparison.formats.json_report import comparison_as_json
 from explainrun.runner.comparison.formats.junit import as_junit
 from explainrun.runner.comparison.formats.markdown import as_markdown
 from explainrun.runner.comparison.formats.table import as_table
+from explainrun.runner.comparison.formats.wording import headlines
 
 LABELS = np.repeat([0, 1, 2], [24, 24, 3])
 BASE = np.linspace(0.2, 0.8, len(LABELS))
@@ -108,7 +109,7 @@ def test_every_format_has_them(pair):
     table = as_table(found)
     assert "by label, the worst of 6 slices first:" in table
     assert "\nREGRESSION: E, M, label 1 (b): " in table
-    assert table.splitlines()[-1].startswith("FAILED: 2 regressions, 2 slices failing, of 2 rows")
+    assert table.splitlines()[-1].startswith("FAILED: 2 regressions, of 2 rows, and 2 slices failing, of 6 slices;")
     assert "By label, of 6 slices:" in as_markdown(found)
     suite = next(one for one in Tree.fromstring(as_junit(found).encode()) if one.get("name") == "by label")
     assert [suite.get(key) for key in ("tests", "failures", "skipped")] == ["6", "2", "2"]
@@ -117,6 +118,15 @@ def test_every_format_has_them(pair):
     first = told["slices"][0]
     assert (first["label"], first["class_name"], first["verdict"], first["failing"]) == (1, "b", "regression", True)
     assert {field.name for field in fields(Slice)} - {"change"} <= set(first)
+
+
+def test_what_fails_and_what_is_not_shown_are_counted_apart(pair):
+    """In both metrics the second label fell, and the third has too few samples."""
+    found = compare(*pair(metrics=("M", "N")), 0.02, by="label", require="shown")
+    failing = "2 slices failing, 2 slices not shown, of 6 slices"
+    assert headlines(found)[0] == f"FAILED: 2 regressions, of 2 rows, and {failing}"
+    shown = replace(found, changes=())
+    assert headlines(shown)[0] == f"FAILED: {failing}"
 
 
 def test_a_long_table_is_cut(make_scored):

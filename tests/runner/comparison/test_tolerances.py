@@ -2,10 +2,13 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from explainrun.runner.comparison import Rules, RulesError, Tolerance, Tolerances, rules_of, tolerances_of
+from explainrun.runner.comparison.rules.floors import Floors
+from explainrun.runner.comparison.rules.tolerances import DEFAULTS
 from explainrun.summary_format.errors import nearest
 
 
@@ -78,6 +81,27 @@ def test_a_file(tmp_path):
     assert rules_of(path) == Rules(tolerances=Tolerances(), alpha=0.1)
     path.write_text("{}")
     assert rules_of(str(path)) == Rules()
+
+
+def test_what_is_given_goes_before_a_file(raising):
+    tolerances, floors = Tolerances(Tolerance(0.5), {"M": Tolerance(2.0)}), Floors({("", "M"): 0.1})
+    rules = Rules(tolerances=tolerances, alpha=0.01, floors=floors, by="label")
+    assert rules.with_given() == rules
+    assert rules.with_given(alpha=0.2, require="shown") == replace(rules, alpha=0.2, require="shown")
+    assert Rules().with_given(by="label") == Rules(by="label")
+    found = rules.with_given(tolerance={"L": "2%"}, floors={"E/M": 0.3})
+    assert found.tolerances.by_metric == {"M": Tolerance(2.0), "L": Tolerance(2.0, per_cent=True)}
+    assert found.floors.by_place == {("", "M"): 0.1, ("E", "M"): 0.3}
+    assert rules.with_given(tolerance=0.25).tolerances == replace(tolerances, everywhere=Tolerance(0.25))
+    read = {"tolerance": DEFAULTS, "floors": Floors({("E", "M"): 0.3})}  # as a command's, which were joined before
+    assert rules.with_given(**read) == replace(rules, tolerances=DEFAULTS, floors=read["floors"])
+    for given, code in (
+        ({"by": ""}, "choice-unknown"),
+        ({"require": ""}, "choice-unknown"),
+        ({"alpha": 0}, "alpha-out-of-range"),
+    ):
+        with raising(ValueError, code):
+            rules.with_given(**given)
 
 
 def test_all_mistakes_in_a_file_at_once(tmp_path):

@@ -19,7 +19,7 @@ def shards(grow, tmp_path):
     return run
 
 
-def test_grown_shards_merge_over_what_they_gave_before(grow, shards, tmp_path, how_runs_differ):
+def test_grown_shards_merge_over_what_they_gave_before(grow, shards, checks, tmp_path, how_runs_differ):
     merged = tmp_path / "merged"
     first = merge(merged, shards())
     [before] = find_runs(merged)
@@ -30,7 +30,10 @@ def test_grown_shards_merge_over_what_they_gave_before(grow, shards, tmp_path, h
     assert Results(merged).costs["made"]["infer"] == first.costs["made"]["infer"] + 3  # a pass of one sample each
     [after] = find_runs(merged)
     assert after.timestamp > before.timestamp
-    again = CliRunner().invoke(main, ["merge", str(merged), *map(str, shards(**MORE))])
+    folders = shards(**MORE)
+    checks.clear()
+    again = CliRunner().invoke(main, ["merge", str(merged), *map(str, folders)])
+    assert list(checks.values()) == [1] * 4  # of the shards, and of what was merged
     assert again.stdout.splitlines()[-1] == "merged before, nothing was done"
     assert find_runs(merged) == [after]
 

@@ -33,6 +33,20 @@ def test_hidden_and_named_again_without_passes(grow, counting, more, tmp_path, h
     assert hidden(tmp_path / "run") == []
 
 
+def test_each_archive_is_checked_once(grow, killed_at, checks, tmp_path):
+    """The one that a run grows out of, and those beside it: of a run, of one that is resumed, and once more at rest."""
+    grow(**WIDE)()
+    assert not checks  # of a run that was just written
+    grow()()  # which hides the first
+    assert list(checks.values()) == [1]
+    more = grow(explainers=("Gradient", "RISE"))
+    for run, archives in ((lambda: killed_at(more, None), 2), (more, 2), (more, 2)):
+        checks.clear()
+        run()
+        assert list(checks.values()) == [1] * archives
+    assert hidden(tmp_path / "run") == ["explainer GradCAM; metric InsertionAUC; uncertainty; 3 samples"]
+
+
 @pytest.mark.slow
 def test_what_is_hidden_stays_through_further_growth(grow, more, tmp_path, how_runs_differ):
     grow(**WIDE)()
@@ -105,6 +119,7 @@ def test_inspect_says_what_is_hidden_and_what_it_grew_from(grow, tmp_path):
         "archive": f"{first.timestamp}.h5",
         "explainers": ["GradCAM"],
         "metrics": ["InsertionAUC"],
+        "curves": [],
         "uncertainty": True,
         "hierarchical_occlusion": False,
         "samples": 3,

@@ -104,14 +104,13 @@
   function Changes({ found, state }) {
     const extent = extents(found.changes);
     const rows = inOrder(found.changes, extent).map((row) => changeCells(row, extent.get(row.metric)));
-    const columns = COLUMNS;
     const page = Math.min(state.rows, Math.floor((rows.length - 1) / ROWS));
     return html`<section aria-labelledby="changes-title">
       <h2 id="changes-title">What changed</h2>
       <p class="key">
         <${Key} /> In the drawings, <b>right is better</b> and left is worse, whichever way a metric goes; each metric has a scale of its own.
       </p>
-      <${Table} name="changes" caption=${`Mean scores, ${found.passed ? "largest changes" : "what failed"} first`} columns=${columns} rows=${rows.slice(page * ROWS, (page + 1) * ROWS)} csv=${[columns, ...rows]} />
+      <${Table} name="changes" caption=${`Mean scores, ${found.passed ? "largest changes" : "what failed"} first`} columns=${COLUMNS} rows=${rows.slice(page * ROWS, (page + 1) * ROWS)} csv=${[COLUMNS, ...rows]} />
       <${Pages} label="rows" page=${page} size=${ROWS} total=${rows.length} onChange=${(next) => ER.state.set({ rows: next })} />
       ${READING}
     </section>`;

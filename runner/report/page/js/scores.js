@@ -40,6 +40,7 @@
       </div>
       <h3>Distribution</h3>
       <${ER.scores.Distributions} run=${run} metric=${metric} />
+      <${ER.scores.MeanCurves} run=${run} metric=${metric} />
       ${run.explainers.length > 1
         ? html`<h3>Differences</h3>
             <${ER.scores.Differences} run=${run} metric=${metric} key=${metric} />`

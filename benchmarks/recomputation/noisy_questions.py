@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ...explainers.core.view import View
 from ...explainers.network import layer_outputs
 from ...explainers.network.tensors import FloatArray, IntArray
+from ..core.arithmetic import lengths
 from ..core.explanation import Explanation
-from ..core.noisy_images import Noise, NoisyImages, maps_of_copies, with_noise
+from .noisy_images import Noise, NoisyImages, maps_of_copies, with_noise
 
 EPS = 1e-6  # what stands for 0 in a divisor, as in OpenXAI and Quantus
 Changes = npt.NDArray[np.float64]
@@ -40,9 +41,9 @@ class MapChanges:
     def note(self, places: IntArray, draws: IntArray, before: FloatArray, after: FloatArray) -> None:
         """Fill in what maps (N, H, W) became."""
         changes, old = _flat(after) - _flat(before), _flat(before)
-        self.distance[places, draws] = _lengths(changes)
+        self.distance[places, draws] = lengths(changes)
         self.absolute[places, draws] = np.abs(changes).sum(axis=1)
-        self.relative[places, draws] = _lengths(changes / np.where(old == 0, EPS, old))
+        self.relative[places, draws] = lengths(changes / np.where(old == 0, EPS, old))
 
 
 class NoisyQuestions:
@@ -63,32 +64,24 @@ class NoisyQuestions:
         Raises:
             ValueError: if it refuses noisy images.
         """
-        memory, mine = self._explanation.memory, (self._noise, self._explanation.explainer.name)
-        if mine not in memory:
-            for name, of_explainer in _map_changes(self._explanation, self._near, self._noise).items():
-                memory[self._noise, name] = of_explainer
-        changes = memory[mine]
-        if isinstance(changes, ValueError):
-            raise changes
-        found: MapChanges = changes
-        return found
+        return self._explanation.of_peers(self._noise, self._map_changes)
 
     def image_distances(self) -> Changes:
         """(Q, draws) Euclidean length of the noise."""
-        return self._of_images("image distances", lambda before, after: _lengths(after - before))
+        return self._of_images("image distances", lambda before, after: lengths(after - before))
 
     def relative_image_distances(self) -> Changes:
         """(Q, draws) Euclidean length of the noise, each value over that of the image (``EPS`` where that is 0)."""
 
         def relative(before: Changes, after: Changes) -> Changes:
-            return _lengths((after - before) / np.where(before == 0, EPS, before))
+            return lengths((after - before) / np.where(before == 0, EPS, before))
 
         return self._of_images("relative image distances", relative)
 
     def logit_distances(self) -> Changes:
         """(Q, draws) Euclidean distance of the logits; takes a pass over the noisy images."""
         before, after = self._view.logits.astype(np.float64), self._whole.logits.astype(np.float64)
-        return self._asked(_lengths(after - before[self._whole.copies[:, 0]]))
+        return self._asked(lengths(after - before[self._whole.copies[:, 0]]))
 
     def same_class(self) -> npt.NDArray[np.bool_]:
         """(Q, draws) whether the likeliest class stays the same; takes the same pass."""
@@ -103,7 +96,7 @@ class NoisyQuestions:
         Raises:
             ValueError: if there is no such layer, or what it gives does not hold the images along the first axis.
         """
-        key = (self._noise, "layer", layer)
+        key = ("relative layer distances", layer, self._noise)
         if key not in self._memory:
             self._memory[key] = _layer_distances(self._view, self._whole, layer, self._explanation.count_passes)
         return self._asked(self._memory[key])
@@ -111,19 +104,15 @@ class NoisyQuestions:
     @property
     def _whole(self) -> NoisyImages:
         """The noisy images of the whole batch."""
-        key = (self._noise, "noisy images")
+        key = ("noisy images", self._noise)
         if key not in self._memory:
             self._memory[key] = with_noise(self._noise, self._view, self._explanation.count_passes)
         found: NoisyImages = self._memory[key]
         return found
 
-    @property
-    def _near(self) -> NoisyImages:
-        return self._whole.of(self._explanation.view)
-
     def _of_images(self, what: str, measure: Callable[[Changes, Changes], Changes]) -> Changes:
         """What is measured of each image and each of its noisy copies, both of (1, values)."""
-        key = (self._noise, what)
+        key = (what, self._noise)
         if key not in self._memory:
             near = self._whole
             images = [self._view.images[row] for row in near.copies[:, 0]]
@@ -131,26 +120,23 @@ class NoisyQuestions:
             self._memory[key] = np.concatenate(found)
         return self._asked(self._memory[key])
 
+    def _map_changes(self, explanations: Sequence[Explanation]) -> dict[str, MapChanges | ValueError]:
+        """By explainer; why one refuses noisy images in place of them."""
+        near, questions = self._whole.of(self._explanation.view), len(self._explanation.view.rows)
+        changes = {one.explainer.name: MapChanges.nothing(questions, self._noise.samples) for one in explanations}
+        before, refused = {one.explainer.name: one.maps for one in explanations}, dict[str, ValueError]()
+        for places, copies, maps in maps_of_copies(explanations, near, refused):
+            for name, after in maps.items():
+                with np.errstate(invalid="ignore"):  # NaN is handed on
+                    changes[name].note(places, near.copies[copies, 1], before[name][places], after)
+        return {**changes, **refused}
+
     def _asked(self, of_copies: Changes) -> Changes:
         """What is known of each copy of the whole batch, as (Q, draws) of the explanation's questions."""
         whole = self._whole
         table = np.full((len(self._view.images), self._noise.samples), np.nan)
         table[whole.copies[:, 0], whole.copies[:, 1]] = of_copies
         return table[self._explanation.view.rows]
-
-
-def _map_changes(explanation: Explanation, near: NoisyImages, noise: Noise) -> dict[str, MapChanges | ValueError]:
-    """Of an explanation and its peers, by explainer."""
-    questions = len(explanation.view.rows)
-    changes = {peer.explainer.name: MapChanges.nothing(questions, noise.samples) for peer in explanation.peers}
-
-    before = {peer.explainer.name: peer.maps for peer in explanation.peers}
-    refused: dict[str, ValueError] = {}
-    for places, copies, maps in maps_of_copies(explanation.peers, near, refused):
-        for name, after in maps.items():
-            with np.errstate(invalid="ignore"):  # NaN is handed on
-                changes[name].note(places, near.copies[copies, 1], before[name][places], after)
-    return {**changes, **refused}
 
 
 def _layer_distances(view: View, near: NoisyImages, layer: str, count_passes: Callable[[str, int], None]) -> Changes:
@@ -164,7 +150,7 @@ def _layer_distances(view: View, near: NoisyImages, layer: str, count_passes: Ca
             images = np.stack([near.image(int(copy)) for copy in copies])
             old = before[np.searchsorted(together, near.copies[copies, 0])]
             changes = _outputs(view, images, layer, count_passes) - old
-            found[copies] = _lengths(changes / np.where(old == 0, EPS, old))
+            found[copies] = lengths(changes / np.where(old == 0, EPS, old))
     return found
 
 
@@ -179,9 +165,3 @@ def _outputs(view: View, images: FloatArray, layer: str, count_passes: Callable[
 
 def _flat(values: FloatArray) -> Changes:
     return values.reshape(len(values), -1).astype(np.float64)
-
-
-def _lengths(rows: Changes) -> Changes:
-    """(N,) Euclidean length of rows (N, values)."""
-    lengths: Changes = np.linalg.norm(rows, axis=1)
-    return lengths

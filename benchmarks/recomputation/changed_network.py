@@ -9,11 +9,11 @@ import numpy as np
 from ...explainers.core.view import Needs, View
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray
-from .explanation import Explanation
+from ..core.explanation import Explanation
 
 
 def asked_of(network: Network, explanations: Sequence[Explanation], images: FloatArray, kind: str) -> View:
-    """The same questions about images, or changed ones, asked of another network.
+    """The same questions about images, or changed ones, asked of another network; images that none is about left out.
 
     What it says of the images is asked when an explainer first looks at it: the original network, whose layers are
     changed too for the time being, must not be asked then.
@@ -25,13 +25,11 @@ def asked_of(network: Network, explanations: Sequence[Explanation], images: Floa
         kind: what passes count as that ask for logits.
     """
     view, needs = explanations[0].view, Needs.together(one.explainer.needs for one in explanations)
+    rows, places = np.unique(view.rows, return_inverse=True)
+    asked = images[rows]
 
     def logits() -> FloatArray:
-        rows = np.unique(view.rows)
         explanations[0].count_passes(kind, len(rows))
-        asked = network.pooled_logits((images[row] for row in rows), kind)
-        found = np.zeros((len(images), asked.shape[1]), np.float32)
-        found[rows] = asked
-        return found
+        return network.pooled_logits(asked, kind)
 
-    return view.with_images(np.arange(len(images)), images, view.rows, view.labels, logits, needs, network)
+    return view.with_images(rows, asked, places, view.labels, logits, needs, network)

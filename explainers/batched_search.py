@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ..network import Block
-from ..network.tensors import FloatArray, IntArray
+from .network import Block
+from .network.tensors import FloatArray, IntArray
 
 Result = TypeVar("Result")
 

@@ -1,6 +1,6 @@
 """A whole run in a script: the bundled classifier on scenes of handwritten digits, everything registered, scores shown.
 
-    python configs/register_and_run.py [FOLDER]
+    python scripts/examples/register_and_run.py [FOLDER]
 
 Takes a minute on 2 cores. Once it is finished, the same command shows the scores again; stopped, it resumes.
 ``configs/full.yaml`` does the like without a script.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ...explainers.core.view import View
 from ...explainers.network import pass_kind
-from .explanation import Explanation
+from ..core.explanation import Explanation
 
 
 def count_map_passes(explanations: Sequence[Explanation], changed: View) -> None:
@@ -16,8 +18,9 @@ def count_map_passes(explanations: Sequence[Explanation], changed: View) -> None
         explanations: of the explainers whose maps are made, together.
         changed: the questions about changed images.
     """
-    count_passes, images, questions = explanations[0].count_passes, len(changed.images), len(changed.rows)
-    for rule in sorted({rule for explanation in explanations for rule in explanation.explainer.needs.layers}):
+    count_passes, images, questions = explanations[0].count_passes, len(np.unique(changed.rows)), len(changed.rows)
+    made = {one for explanation in explanations for one in explanation.explainer.needs.passes}
+    for rule in sorted(rule for _, rule in made):
         count_passes(pass_kind(rule), questions)
     if any(explanation.explainer.needs.outputs for explanation in explanations):
         count_passes("activate", images)

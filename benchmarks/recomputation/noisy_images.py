@@ -14,7 +14,7 @@ from ...explainers.arguments import positive_number, whole_number
 from ...explainers.core.together import attribute_together
 from ...explainers.core.view import Needs, View
 from ...explainers.network.tensors import FloatArray, IntArray
-from .explanation import Explanation
+from ..core.explanation import Explanation
 from .map_passes import count_map_passes
 
 
@@ -97,7 +97,7 @@ class NoisyImages:
             (copy, place) for copy, (row, _) in enumerate(self.copies) for place in self.view.questions_about(int(row))
         ]
         pairs, size = np.array(asked), self.view.network.pass_size
-        edges = range(0, len(pairs), size) if needs.layers else _edges(pairs[:, 0], size)
+        edges = range(0, len(pairs), size) if needs.passes else _edges(pairs[:, 0], size)
         for part in np.split(pairs, list(edges)[1:]):
             copies, about = np.unique(part[:, 0], return_inverse=True)
             images = np.stack([self.image(int(copy)) for copy in copies])

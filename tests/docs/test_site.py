@@ -1,0 +1,109 @@
+"""The site's pages that are made of other files, and what is checked of it once it is built."""
+
+import importlib
+import importlib.util
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+
+def script(repository, name):
+    spec = importlib.util.spec_from_file_location(name, repository / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def hooks(repository):
+    return script(repository, "site_hooks")
+
+
+@pytest.fixture
+def checking(repository):
+    return script(repository, "check_site")
+
+
+@pytest.mark.parametrize("package", ["explainers", "benchmarks", "runner", "summary_format", "testing"])
+def test_every_public_name_has_an_entry(hooks, package):
+    names = importlib.import_module(f"explainrun.{package}").__all__
+    entries = re.findall(rf"^::: explainrun\.{package}\.(\w+)$", hooks.reference_page(package), re.M)
+    assert sorted(entries) == sorted(names)
+
+
+def test_every_page_is_in_the_navigation(repository, hooks):
+    content = yaml.safe_load((repository / "mkdocs.yml").read_text("utf-8"))
+
+    def listed(entries):
+        for entry in entries:
+            yield from [entry] if isinstance(entry, str) else listed(next(iter(entry.values())))
+
+    made = {"index.md", "changelog.md", *(f"reference/api/{package}.md" for package in hooks.PACKAGES)}
+    docs = repository / "docs"
+    assert set(listed(content["nav"])) == made | {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+
+
+@pytest.mark.parametrize(
+    ("link", "moved"),
+    [
+        ("[a](docs/gate.md#x)", "[a](gate.md#x)"),
+        ("![a](docs/report.png)", "![a](report.png)"),
+        ("[a](CHANGELOG.md)", "[a](changelog.md)"),
+        ("[a](scripts/ci)", "[a](../scripts/ci)"),
+        ("[a](https://example.org/docs/)", "[a](https://example.org/docs/)"),
+        ("[a](#below)", "[a](#below)"),
+        ("[e]: docs/gate.md\n", "[e]: gate.md\n"),
+    ],
+)
+def test_pages_from_the_root_keep_their_links(hooks, link, moved):
+    assert hooks.from_root(link) == moved
+
+
+@pytest.mark.parametrize(
+    ("source", "link", "written"),
+    [
+        ("gate.md", "[scripts/ci](../scripts/ci)", "scripts/ci"),
+        ("how-to/a.md", "[a config](../../configs/full.yaml)", "a config (`configs/full.yaml`)"),
+        ("how-to/a.md", "[b](../gate.md)", "[b](../gate.md)"),
+        ("releases/a.md", "[changes](../../CHANGELOG.md)", "[changes](../changelog.md)"),
+        ("a.md", "[x](https://example.org)", "[x](https://example.org)"),
+        ("a.md", "[x](#y)", "[x](#y)"),
+    ],
+)
+def test_links_to_what_is_not_on_the_site_are_names(hooks, source, link, written):
+    page = SimpleNamespace(file=SimpleNamespace(src_uri=source))
+    assert hooks.on_page_markdown(link, page) == written
+
+
+SOUND = '<a href="b.html#there">x</a><a href="https://example.org/">x</a><a href="#own">x</a><p id="own"></p>'
+
+
+@pytest.mark.parametrize(
+    ("page", "wrong"),
+    [
+        (SOUND, []),
+        ('<script src="https://example.org/x.js"></script>', ["a.html: fetches https://example.org/x.js"]),
+        ('<link rel="stylesheet" href="//fonts.example.org/x">', ["a.html: fetches //fonts.example.org/x"]),
+        ('<img src="https://example.org/x.png">', ["a.html: fetches https://example.org/x.png"]),
+        ('<a href="b.html#nowhere">x</a>', ["a.html: b.html#nowhere leads nowhere"]),
+        ('<a href="c.html">x</a>', ["a.html: c.html leads nowhere"]),
+        ('<a href="#nowhere">x</a>', ["a.html: #nowhere leads nowhere"]),
+    ],
+)
+def test_a_built_site_is_checked(checking, tmp_path, page, wrong):
+    (tmp_path / "a.html").write_text(page)
+    (tmp_path / "b.html").write_text('<h1 id="there">b</h1>')
+    found, addresses = checking.problems(tmp_path)
+    assert found == wrong
+    assert addresses == (["https://example.org/"] if page == SOUND else [])
+
+
+def test_styles_fetch_nothing_either(checking, tmp_path, repository):
+    (tmp_path / "x.css").write_text("@import 'https://fonts.example.org/x.css'; a {background: url(x.png)}")
+    assert checking.problems(tmp_path)[0] == ["x.css: fetches https://fonts.example.org/x.css"]
+    command = [sys.executable, repository / "scripts" / "check_site.py", tmp_path]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
