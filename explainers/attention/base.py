@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mindspore import nn
 
 from ..core.explainer import Explainer
-from ..core.view import Attention, Needs, View
-from ..network import Rule
+from ..core.layout import Grid
+from ..core.view import Needs, View
+from ..network import Attention, AttentionBlock, Network, Rule
+from ..network.tensors import FloatArray
 from ..network.tensors.layers import find_layer
 
 
@@ -37,12 +40,30 @@ class AttentionMap(Explainer):
         self.layers = ("",) if layers is None else _layer_names(network, layers)
         self.needs = Needs.attention(*self.layers, rule=self.rule)
 
+    def try_on(self, network: Network, image: FloatArray) -> None:
+        for layer in self.layers:
+            network.attention.inside([layer], image[None])
+        self.check(network.attention.inside(self.layers, image[None]), (image.shape[1], image.shape[2]))
+
+    @abstractmethod
+    def check(self, blocks: Sequence[AttentionBlock], size: Grid) -> None:
+        """Refuse attention for which the method is not defined.
+
+        Args:
+            blocks: of attention that it would read, in the order in which they run.
+            size: of the image.
+
+        Raises:
+            ValueError: if it is not defined for these.
+        """
+
     def attention(self, view: View) -> list[Attention]:
         """What passes gave of the attention that is read, in the order in which it runs.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if there is none, or it is refused.
         """
+        self.try_on(view.network, view.images[0])
         return view.attention(self.rule, self.layers)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..core.layout import Grid
 from ..core.resize import resized
-from ..core.view import Attention, View
-from ..network.attention.scores import check_scored
+from ..core.view import View
+from ..network import Attention, AttentionBlock
+from ..network.attention.scores import scored_blocks
 from ..network.tensors import FloatArray
 from .base import AttentionMap
 from .tokens import grid_of_keys
@@ -32,11 +36,12 @@ class LeGrad(AttentionMap):
     """
 
     rule = "blocks"
+    contrastable = True
 
-    def attention(self, view: View) -> list[Attention]:
+    def check(self, blocks: Sequence[AttentionBlock], size: Grid) -> None:
         for layer in self.layers:
-            check_scored(view.network.attention.inside([layer], view.images))
-        return super().attention(view)
+            for block in scored_blocks([block for block in blocks if block.lies_in(layer)]):
+                grid_of_keys(block, size)
 
     def attribute(self, view: View) -> FloatArray:
         maps = [_map(one, view.size) for one in self.attention(view)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..core.layout import Grid
 from ..core.resize import resized
 from ..core.view import View
+from ..network import AttentionBlock
 from ..network.tensors import FloatArray
 from .base import AttentionMap
 from .tokens import TokenChain
@@ -31,6 +35,10 @@ class AttentionRelevance(AttentionMap):
     """
 
     rule = "plain"
+    contrastable = True
+
+    def check(self, blocks: Sequence[AttentionBlock], size: Grid) -> None:
+        TokenChain.of(blocks, size)
 
     def attribute(self, view: View) -> FloatArray:
         attention = self.attention(view)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.layout import Grid
 from ..core.resize import resized
 from ..core.view import View
+from ..network import AttentionBlock
 from ..network.tensors import FloatArray, check_labels
 from .base import AttentionMap
 from .tokens import TokenChain
@@ -34,22 +36,19 @@ class AttentionRollout(AttentionMap):
         ValueError: see ``AttentionMap``.
     """
 
+    def check(self, blocks: Sequence[AttentionBlock], size: Grid) -> None:
+        TokenChain.of(blocks, size)
+
     def attribute(self, view: View) -> FloatArray:
         check_labels(view.labels, view.logits.shape[1])
-        chain = self._chain(view)
+        attention = self.attention(view)
+        chain = TokenChain.of([one.block for one in attention], view.size)
         rows, place = np.unique(view.rows, return_inverse=True)
         relevance = np.repeat(chain.read()[None], len(rows), axis=0)
-        for one in reversed(self.attention(view)):
+        for one in reversed(attention):
             keys, queries = chain.keys(one.block), chain.queries(one.block)
             mixed = _HALF * relevance[:, queries]
             relevance[:, queries] -= mixed
             relevance[:, keys] += np.matmul(mixed[:, None], one.probabilities[rows])[:, 0]
         maps: FloatArray = resized(chain.places(relevance), view.size)[place]
         return maps
-
-    def images_needed_for(self, view: View) -> Mapping[str, int]:
-        self._chain(view)  # refuses what does not chain
-        return super().images_needed_for(view)
-
-    def _chain(self, view: View) -> TokenChain:
-        return TokenChain.of(view.network.attention.inside(self.layers, view.images), view.size)

@@ -20,11 +20,11 @@ from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.notebook import display, has_picture, in_notebook
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
-from .call_options import CallOptions
+from .call_options import CallOptions, asked_labels
 from .construction import Configured
 from .measured_size import PassSize
 from .together import Estimate, attribute_together
-from .view import Needs, View, asked_labels
+from .view import Needs, View
 
 _DEFAULT = CallOptions()
 Method = TypeVar("Method", bound="Explainer")
@@ -116,6 +116,19 @@ class Explainer(Configured, ABC):
         """
         for _, inner in self._inner():
             inner.check_outputs(outputs, size)
+
+    def try_on(self, network: Network, image: FloatArray) -> None:
+        """Refuse a network that it cannot explain, where that takes passes to see and ``needs`` do not show it.
+
+        Args:
+            network: where passes run.
+            image: (C, H, W), of which a run asks once, before any map is made.
+
+        Raises:
+            ValueError: if it, or an explainer that it holds, cannot explain the network.
+        """
+        for _, inner in self._inner():
+            inner.try_on(network, image)
 
     def inner_layers(self) -> set[str]:
         """The layers that explainers inside it read, which its own ``needs`` do not say."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...summary_format.problem import Problem
 from ..arguments import is_whole
-from ..network import INPUT_LAYER, Rule, attention_tap
+from ..network import INPUT_LAYER, Rule, attention_tap, tapped_attention
 from ..network.tensors import FloatArray, IntArray, one_hot
 
 HIGHEST = "highest"
@@ -122,9 +122,10 @@ class Needs:
 
     @property
     def every_layer(self) -> frozenset[str]:
-        """All layers that it names."""
+        """All layers that it names, attention aside."""
         inner = (needs.every_layer for needs in self.weighed.values())
-        return self.outputs.union(*self.layers.values(), *inner)
+        taps = self.outputs.union(*self.layers.values(), *inner)
+        return frozenset(tap for tap in taps if tapped_attention(tap) is None)
 
     @classmethod
     def together(cls, needs: Iterable[Needs]) -> Needs:

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
-from ..network import AttentionBlock, Derivatives, Network, Rule, asked_columns, attention_tap, layer_outputs
+from ..network import Attention, Derivatives, Network, Rule, asked_columns, attention_tap, layer_outputs
 from ..network.tensors import FloatArray, IntArray, Targets, check_labels
 from .needs import LogitWeights
 from .needs import Needs as Needs  # noqa: PLC0414 - others take it from here
 from .sample_pool import PooledSamples, SamplePool
 
 Floats = TypeVar("Floats", bound=np.floating[Any])
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What a pass gave of a block of attention.
-
-    Attributes:
-        block: which one it is.
-        probabilities: (Q, heads, queries, keys), a row for each question, how much each query attends to each key; or
-            (N, queries, keys), the mean of the heads for each image, where ``gradients`` are None.
-        gradients: of each question's logit with respect to these.
-    """
-
-    block: AttentionBlock
-    probabilities: FloatArray
-    gradients: FloatArray | None
-
-
 _NO_SAMPLE = 2**64 - 1  # ids of samples are smaller
 
 
@@ -360,57 +340,3 @@ def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Genera
 def dropout_generators(seed: int, sample_id: int, samples: int) -> list[np.random.Generator]:
     """The random numbers of one sample under each of several dropout masks."""
     return [keyed_generator(seed, sample_id, f"dropout {number}") for number in range(samples)]
-
-
-def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
-    """Targets as labels (N, L), one row per image.
-
-    Args:
-        targets: an int, for all images; or (N,) or (N, L) integers as a Tensor, array, list or tuple.
-        images: N.
-
-    Raises:
-        TypeError: if they are not integers.
-        ValueError: if their shape does not fit or one is negative.
-    """
-    labels = _label_array(targets, images)
-    if labels.dtype.kind not in "iu":
-        words = "targets must be integers, got {what}"
-        raise TypeError(Problem.of("targets-not-integers", words, what=_what_else(targets, labels)))
-    if labels.ndim == 0:
-        labels = np.full((images, 1), labels)
-    elif labels.ndim == 1 and len(labels) == images:
-        labels = labels[:, None]
-    elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
-        raise ValueError(_misshapen(images, f"shape {labels.shape}"))
-    if labels.min() < 0:
-        words = "targets must not be negative, got {given}"
-        raise ValueError(Problem.of("targets-negative", words, given=int(labels.min())))
-    return labels.clip(max=np.iinfo(np.int64).max).astype(np.int64)
-
-
-def _what_else(targets: Any, labels: npt.NDArray[Any]) -> str:
-    """What targets are that are not integers."""
-    if targets is None:
-        return "None; name the label to explain"
-    if isinstance(targets, int):
-        return "one of more than 64 bits"
-    holding = " of objects" if isinstance(targets, np.ndarray) else ""
-    return f"{type(targets).__name__}{holding}" if labels.dtype == object else str(labels.dtype)
-
-
-def _label_array(targets: Any, images: int) -> npt.NDArray[Any]:
-    if isinstance(targets, Tensor):
-        targets = targets.asnumpy()
-    try:
-        labels: npt.NDArray[Any] = np.asarray(targets)
-    except ValueError as error:  # of lists, NumPy says it at great length
-        raise ValueError(_misshapen(images, "rows of different lengths")) from error
-    if labels.dtype == object and any(np.ndim(one) for one in labels.flat):
-        raise ValueError(_misshapen(images, "rows of different lengths"))
-    return labels
-
-
-def _misshapen(images: int, given: str) -> Problem:
-    words = "targets must be an int, ({images},) or ({images}, labels) for {images:plural image}, got {given}"
-    return Problem.of("targets-shape", words, images=images, given=given)

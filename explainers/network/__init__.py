@@ -5,8 +5,8 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .ascent import channel_answers, check_channels
-from .attention.blocks import AttentionBlock
-from .attention.search import ATTENTION_SEARCH, attention_tap
+from .attention.blocks import Attention, AttentionBlock
+from .attention.search import ATTENTION_SEARCH, attention_tap, tapped_attention
 from .backward.rectified import Rule
 from .graphs.library import Jit
 from .layer_outputs import layer_outputs, logits_from
@@ -30,6 +30,7 @@ __all__ = [
     "SHIFT_TRIAL",
     "UNIFORM",
     "WEIGHT_ORDER",
+    "Attention",
     "AttentionBlock",
     "Block",
     "Derivatives",
@@ -61,4 +62,5 @@ __all__ = [
     "pass_kind",
     "probe",
     "probe_rows",
+    "tapped_attention",
 ]

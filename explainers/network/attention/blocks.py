@@ -85,6 +85,22 @@ class AttentionBlock:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """What a pass gave of a block of attention.
+
+    Attributes:
+        block: which one it is.
+        probabilities: (Q, heads, queries, keys), a row for each question, how much each query attends to each key; or
+            (N, queries, keys), the mean of the heads for each image, where ``gradients`` are None.
+        gradients: of each question's logit with respect to these.
+    """
+
+    block: AttentionBlock
+    probabilities: FloatArray
+    gradients: FloatArray | None
+
+
+@dataclass(frozen=True)
 class FoundAttention:
     """The attention of a network, for images of a size.
 

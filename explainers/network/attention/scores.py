@@ -104,19 +104,21 @@ def rest_of_network(
         return through(images)
 
 
-def check_scored(blocks: Sequence[AttentionBlock]) -> None:
-    """Make sure that the rest of the network says something of the tokens that some block gives.
+def scored_blocks(blocks: Sequence[AttentionBlock]) -> list[AttentionBlock]:
+    """The blocks of whose tokens the rest of the network says something.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if there is none.
     """
-    if not any(block.scored for block in blocks):
+    scored = [block for block in blocks if block.scored]
+    if not scored:
         words = (
             "the rest of the network cannot be asked about the tokens that blocks give, {layer!r} the first of them: "
             "no layer is the whole block, they are not as wide as those that classes are made from, or the network "
             "needs more of the blocks than these"
         )
         raise ValueError(Problem.of("attention-not-scored", words, layer=blocks[0].name))
+    return scored
 
 
 def first_tensor(output: Any) -> Tensor | None:
