@@ -7,6 +7,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from explainrun.explainers import (
     AttentionRelevance,
     AttentionRollout,
+    FullGrad,
     GradCAM,
     Gradient,
     LeGrad,
@@ -129,7 +130,7 @@ class TestOnPaper:
 def test_what_attention_is_made_of_is_shared():
     """One differentiated pass for all that read it, one of blocks' own scores, one for what has no gradient."""
     network, images = TinyTransformer(), tiny_images()
-    methods = [Gradient, AttentionRollout, LeGrad, AttentionRelevance]
+    methods = [Gradient, FullGrad, AttentionRollout, LeGrad, AttentionRelevance]  # biases are noted in the same pass
     explainers = [*(method(network) for method in methods), LeGrad(network, "blocks.1", name="last"),
                   AttentionRollout(network, ["blocks.0"], name="first")]  # fmt: skip
     service = Network(network, 16, fill=True, own_graphs=True)

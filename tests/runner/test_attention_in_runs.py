@@ -5,9 +5,18 @@ import pytest
 from mindspore import nn
 
 from explainrun.benchmarks import PointingGame, Robustness
-from explainrun.explainers import AttentionRelevance, AttentionRollout, GradCAM, Gradient, LeGrad
+from explainrun.explainers import (
+    AttentionRelevance,
+    AttentionRollout,
+    Contrast,
+    GradCAM,
+    Gradient,
+    LeGrad,
+    NoiseTunnel,
+)
 from explainrun.explainers.contract.bundled import TinyTransformer, tiny_images
 from explainrun.runner import ImageClassificationRunner, PlanError
+from explainrun.runner.forecast.forecast import forecast
 from explainrun.summary_format import Results, merge
 
 METHODS = (Gradient, AttentionRollout, LeGrad, AttentionRelevance)
@@ -66,6 +75,38 @@ def test_resumed_in_shards_or_grown_it_ends_as_a_run_made_at_once(runner, kill, 
         assert how_runs_differ(tmp_path / "whole", tmp_path / folder) == []
     for name in ("AttentionRollout", "LeGrad", "AttentionRelevance"):
         assert np.ptp(Results(tmp_path / "whole").maps(name), axis=(1, 2)).all()
+
+
+def test_passes_that_are_foretold_are_those_made(runner):
+    others = [lambda network: NoiseTunnel(LeGrad(network), nt_samples=2, name="noisy"),
+              lambda network: Contrast(AttentionRelevance(network), name="why not the other")]  # fmt: skip
+    made = runner(methods=(*METHODS, *others))
+    assert forecast(made.plan()).passes == made.run().costs["made"]
+
+
+AROUND = {
+    "in noise": lambda method: NoiseTunnel(method, nt_samples=2),
+    "in a contrast": Contrast,
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("method", METHODS[2:])
+def test_explainers_around_one_are_refused_before_anything_is_written_too(
+    make_runner, two_channels, tmp_path, method, around, raising
+):
+    network = two_channels()
+    explainer = AROUND[around](method(network))
+    with raising(PlanError, "attention-missing", network="TwoChannels", where=explainer.name):
+        make_runner(explainers=[explainer, Gradient(network)]).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_run_grows_by_is_refused_too(make_runner, two_channels, raising):
+    network = two_channels()
+    make_runner(explainers=[Gradient(network)]).run()
+    with raising(PlanError, "attention-missing", network="TwoChannels", where="AttentionRollout"):
+        make_runner(explainers=[Gradient(network), AttentionRollout(network)]).run()
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
