@@ -36,7 +36,7 @@ class View:
         sample_ids: (N,), stable names of the images, by default 0..N-1.
         seed: what randomness starts from.
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
-        outputs: what the layers that ``needs.outputs`` names give for them, where that is known already.
+        outputs: what the layers that ``needs.outputs`` names give for them, where that is known already, or what gives it.
         changed_copies: whether they are copies of samples that were changed.
         pool: what gives the first so many samples of the dataset; None where there is no dataset.
 
@@ -56,7 +56,7 @@ class View:
         sample_ids: IntArray | None = None,
         seed: int = 0,
         logits: FloatArray | Callable[[], FloatArray] | None = None,
-        outputs: Mapping[str, FloatArray] | None = None,
+        outputs: Mapping[str, FloatArray] | Callable[[], Mapping[str, FloatArray]] | None = None,
         changed_copies: bool = False,
         pool: Callable[[int], PooledSamples] | None = None,
     ) -> None:
@@ -147,7 +147,7 @@ class View:
         if weights not in self._weighed:
             found = self._asking(self.rows, self.labels, self._needs.weighed.get(weights))
             found._weights, found._logits = weights.weights(self.logits[self.rows], self.labels), self.logits
-            found._outputs = self.outputs if self._needs.outputs else None
+            found._outputs = (lambda: self.outputs) if self._needs.outputs else None
             self._weighed[weights] = found
         return self._weighed[weights]
 
@@ -272,7 +272,7 @@ class View:
     def outputs(self) -> Mapping[str, FloatArray]:
         """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that are not asked about."""
         if self._outputs is not None:
-            return self._outputs
+            return self._outputs() if callable(self._outputs) else self._outputs
         rows = np.unique(self.rows)
         found = layer_outputs(self.network, self.images[rows], self._needs.outputs)
         return {name: _placed(output, rows, len(self.images)) for name, output in found.items()}

@@ -46,7 +46,8 @@ class AttentionBlock:
             none.
         width: (T, width) of these tokens; where there is no such layer, of the last sum of two tensors of tokens behind
             the attention; None where there is none of these either.
-        used: (T,) which of them the logits depend on; None where that could not be seen.
+        used: (T,) which of them the logits depend on, behind the last block that gives as many and as wide ones; None
+            where that could not be seen.
         grids: (height, width) of the feature maps that ran before, in order.
         alike: the layers of all blocks that give tokens as many and as wide, where the rest of the network can be asked
             about those; see ``scores.py``. Empty where it cannot.

@@ -181,7 +181,7 @@ class AttentionFinder:
                 for one, name in zip(taken, names, strict=True)
             ]
             left = [one for one, known in zip(attending, compare_tokens, strict=True) if not known]
-            blocks = list(self._with_alike(blocks, recording, images))
+            blocks = list(self._with_alike(_with_ends(blocks), recording, images))
             self._check_again(images, blocks, [searched.mean_of_heads(one) for one in taken])
             return FoundAttention(tuple(blocks), tuple((searched.layer(one), "over channels") for one in left))
         finally:
@@ -260,6 +260,15 @@ class AttentionFinder:
             return False
         largest = np.abs(recording.logits).max()
         return np.allclose(again, recording.logits, rtol=0, atol=_ROUNDING * largest)
+
+
+def _with_ends(blocks: Sequence[AttentionBlock]) -> list[AttentionBlock]:
+    """The blocks, each with the tokens that are read behind the last one that gives tokens as many and as wide.
+
+    So class tokens are known in every layer, in all but the last of which the logits depend on other tokens too.
+    """
+    ends = {block.width: block.used for block in blocks if block.used is not None}
+    return [replace(block, used=ends.get(block.width)) for block in blocks]
 
 
 def _nothing(network: str, layer: str, found: FoundAttention) -> Problem:
