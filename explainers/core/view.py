@@ -36,7 +36,7 @@ class View:
         sample_ids: (N,), stable names of the images, by default 0..N-1.
         seed: what randomness starts from.
         logits: (N, classes) of the images, where they are known already, or what gives them when they are asked for.
-        outputs: what the layers that ``needs.outputs`` names give for them, where that is known already, or what gives it.
+        outputs: what the layers that ``needs.outputs`` names give for them, where they are known, or what gives these.
         changed_copies: whether they are copies of samples that were changed.
         pool: what gives the first so many samples of the dataset; None where there is no dataset.
 

@@ -6,7 +6,7 @@ import pytest
 from mindspore import Parameter, Tensor, mint, nn, ops
 
 from explainrun.explainers import AttentionRelevance, AttentionRollout, LeGrad, Network
-from explainrun.explainers.contract.bundled import spread_out, spread_weights, tiny_images
+from explainrun.explainers.contract.bundled import TinyTransformer, spread_out, spread_weights, tiny_images
 from explainrun.explainers.contract.network_state import network_state
 from explainrun.explainers.network import half_training
 
@@ -336,7 +336,7 @@ def test_windows_are_refused(method, raising):
 @pytest.mark.parametrize("fails_at", [1, 3, 4, 5, 6])
 def test_the_network_is_left_as_it_was_when_it_raises(method, fails_at):
     """In the search and behind it, in a network that trains."""
-    network = OfPatches(Layer(WRITTEN["cells"]))
+    network = TinyTransformer()
     Network(network).logits(tiny_images())
     calls = [0]
 

@@ -39,8 +39,8 @@ def test_the_grid_of_keys(keys, grids, grid):
 
 
 def test_keys_without_a_grid_are_refused(raising):
-    with raising(ValueError, "attention-without-grid", layer="layer", keys=7):
-        grid_of_keys(block(7, 7), SIZE)
+    with raising(ValueError, "attention-without-grid", layer="layer", keys=10):
+        grid_of_keys(block(10, 10), SIZE)
 
 
 def test_a_chain_of_other_tokens_is_refused(raising):
@@ -167,12 +167,12 @@ def test_legrad_of_class_attention_asks_what_runs_behind_each_kind_of_block():
     found = Network(network).attention.found(images)
     assert [one.alike for one in found.blocks] == [("places",), ("classes.0", "classes.1"), ("classes.0", "classes.1")]
     x = network.patches(Tensor(images)).reshape(1, 6, -1).swapaxes(1, 2)
-    token, inner = ops.ones((1, 1, 6)), network.places.attention
+    inner = network.places.attention
     probabilities = ops.softmax(ops.matmul(inner.project(x), inner.keys(x).swapaxes(1, 2)), -1).asnumpy()
 
     def score(probabilities):
         mean = (x + ops.matmul(Tensor(probabilities), inner.values(x))).mean(1, keep_dims=True)
-        places, now = ops.tile(mean, (1, 12, 1)), token
+        places, now = ops.tile(mean, (1, 12, 1)), network.token
         for block in network.classes:
             now = block(places, now)
         return network.head(now[:, 0]).asnumpy()[0, 2]

@@ -22,7 +22,7 @@ _PROJECTION = re.compile(r"matmul|mm$|mm[A-Z]|conv|dense|linear|einsum", re.IGNO
 _SUMS = 1e-3  # how far the sums of attention's rows may be from 1, in half precision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ran:
     """An operator that ran.
 
@@ -43,7 +43,7 @@ class Ran:
     result: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellRun:
     """A run of a layer in a pass.
 
@@ -222,8 +222,8 @@ class SearchedPass:
         return self._is_known(node) and _PROJECTION.search(node.name) is not None and not self._multiplies(node)
 
     def _adds_tokens(self, node: Node) -> bool:
-        """Whether an operation adds two tensors (N, T, width) that depend on the images, as residual branches are."""
-        added = [before.shape for before in self._graph.before(node)]
+        """Whether an operation adds two computed tensors (N, T, width), as residual branches are; class tokens, too."""
+        added = [before.shape for key in node.inputs if (before := self._graph.node(key)) is not None]
         known = self._is_known(node) and ADDITION.search(node.name) is not None
         return known and len(node.shape) == 3 and node.shape[0] == self._rows and added == [node.shape] * 2
 

@@ -120,5 +120,5 @@ class Recording(SeenOperators):
         _, first = self._begun.pop()
         tensor = next(tensors_in(output), None)
         gives, key = (None, None) if tensor is None else (tuple(tensor.shape), key_of(tensor))
-        self._cells.append(CellRun(name, first, len(self._ran), gives, key))
+        self._cells.append(CellRun(name=name, first=first, last=len(self._ran), gives=gives, key=key))
         self.gave[name] = output
