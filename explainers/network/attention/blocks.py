@@ -92,13 +92,24 @@ class Attention:
     Attributes:
         block: which one it is.
         probabilities: (Q, heads, queries, keys), a row for each question, how much each query attends to each key; or
-            (N, queries, keys), the mean of the heads for each image, where ``gradients`` are None.
-        gradients: of each question's logit with respect to these.
+            (N, queries, keys), the mean of the heads for each image, where no gradient was asked for.
+        slopes: the gradients, where one was.
     """
 
     block: AttentionBlock
     probabilities: FloatArray
-    gradients: FloatArray | None
+    slopes: FloatArray | None = None
+
+    @property
+    def gradients(self) -> FloatArray:
+        """Those (Q, heads, queries, keys) of each question's logit with respect to the probabilities.
+
+        Raises:
+            ValueError: if none was asked for.
+        """
+        if self.slopes is None:
+            raise ValueError(f"the attention of {self.block.name!r} was read without its gradient; name a rule")
+        return self.slopes
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Graph:
 
     def path(self, end: Node, begin: Node) -> tuple[int, ...] | None:
         """Which input to take of each operation to come from one to another that it is made of; the shortest way."""
-        waiting, seen = deque([(end, ())]), set[int]()
+        waiting, seen = deque[tuple[Node, tuple[int, ...]]]([(end, ())]), set[int]()
         while waiting:
             one, way = waiting.popleft()
             if one.key == begin.key:

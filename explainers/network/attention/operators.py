@@ -25,7 +25,7 @@ class Site(NamedTuple):
     run: int
 
 
-class SeenOperators(_Dispatch):  # type: ignore[misc]  # of any base
+class SeenOperators(_Dispatch):
     """Sees every operator that runs within, whoever calls it and by whatever name; a subclass says what it looks at.
 
     MindSpore records for gradients what a network computes, and nothing of what is done here.

@@ -73,6 +73,8 @@ class BlockScores:
 
     def _keep(self, name: str, _cell: nn.Cell, _inputs: Any, output: Any) -> Any:
         self._gave[name], tensor = output, first_tensor(output)
+        if tensor is None:
+            return output
         with SeenOperators():  # those of this hook are none of the network's
             return _with_first(output, ops.stop_gradient(tensor) + self.zero.astype(tensor.dtype))
 

@@ -180,10 +180,10 @@ class AttentionFinder:
                 replace(searched.block(one, name, attending), used=recording.used(one))
                 for one, name in zip(taken, names, strict=True)
             ]
-            left = [one for one, known in zip(attending, compare_tokens, strict=True) if not known]
+            left = [searched.layer(one) for one, known in zip(attending, compare_tokens, strict=True) if not known]
             blocks = list(self._with_alike(_with_ends(blocks), recording, images))
             self._check_again(images, blocks, [searched.mean_of_heads(one) for one in taken])
-            return FoundAttention(tuple(blocks), tuple((searched.layer(one), "over channels") for one in left))
+            return FoundAttention(tuple(blocks), tuple((name, "over channels") for name in numbered(left)))
         finally:
             recording.release()
 
