@@ -1,5 +1,8 @@
 """Saliency methods: (image, label) questions in, maps out."""
 
+from .attention.legrad import LeGrad
+from .attention.relevance import AttentionRelevance
+from .attention.rollout import AttentionRollout
 from .cam.ablation_cam import AblationCAM
 from .cam.augmented_cam import AugmentedCAM
 from .cam.base import ActivationMap, DifferentiatedMap
@@ -87,6 +90,9 @@ EXPLAINERS = Registry(
         AblationCAM,
         AugmentedCAM,
         DeepFeatureFactorization,
+        AttentionRollout,
+        LeGrad,
+        AttentionRelevance,
         Occlusion,
         RISE,
         RISEPlus,
@@ -116,6 +122,8 @@ __all__ = [
     "Activation",
     "ActivationMap",
     "Against",
+    "AttentionRelevance",
+    "AttentionRollout",
     "AugmentedCAM",
     "BlurIG",
     "CenterGaussian",
@@ -153,6 +161,7 @@ __all__ = [
     "IntegratedGradients",
     "KernelSHAP",
     "LayerCAM",
+    "LeGrad",
     "LogitWeights",
     "MeaningfulPerturbation",
     "Needs",

@@ -27,7 +27,8 @@ from mindspore import nn
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXPECTED, DOCUMENT = DOCS / "mindcv.json", DOCS / "mindcv.md"
 BEGIN = "| network | image |"
-METHODS = ("Gradient", "GuidedBackprop", "GradCAM", "LayerCAM", "Occlusion")
+METHODS = ("Gradient", "GuidedBackprop", "GradCAM", "LayerCAM", "Occlusion", "AttentionRollout", "LeGrad",
+           "AttentionRelevance")  # fmt: skip
 WINDOWS = 2  # along a side
 CLASSES = 7
 
@@ -45,7 +46,15 @@ NAMES = {
     "xcit_tiny_12_p16_224": 224,
 }  # fmt: skip
 # What a refusal says, and the word for it.
-WORDS = {"no ReLU": "no ReLU", "NaN": "not finite"}
+WORDS = {
+    "no ReLU": "no ReLU",
+    "NaN": "not finite",
+    "no attention over tokens": "no attention",
+    "windows of an image": "windows",
+    "tokens change": "tokens change",
+    "were reduced to": "reduced keys",
+    "rest of the network": "no head",
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ def explained(name: str, side: int) -> Line:
     network = mindcv.create_model(name, num_classes=CLASSES)
     image = np.random.default_rng(5).normal(size=(3, side, side)).astype(np.float32)
     window = {"window": side // WINDOWS, "stride": side // WINDOWS}
-    asked: list[Any] = [*METHODS[:-1], {METHODS[-1]: window}]
+    asked: list[Any] = [{method: window} if method == "Occlusion" else method for method in METHODS]
     question = Question(network=network, methods=asked, activation_fn=nn.Softmax(), targets=[(0,)])
     [picture], explainers = explain_pictures(question, [image], [name])
     reading: Any = next(one for one in explainers if one.name == "GradCAM")

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ...explainers.arguments import plain_text, whole_number
-from ...explainers.core.call_options import CallOptions
+from ...explainers.core.call_options import CallOptions, asked_labels
 from ...explainers.core.construction import Configured
 from ...explainers.core.explainer import Explainer, direct_maps, image_array
 from ...explainers.core.measured_size import PassSize
 from ...explainers.core.together import attribute_together
-from ...explainers.core.view import View, asked_labels
+from ...explainers.core.view import View
 from ...explainers.network import DEFAULT_PASS_SIZE, Jit, Network, Output
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.deprecated_names import Renamed, take_over

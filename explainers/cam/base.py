@@ -13,12 +13,12 @@ from mindspore import Tensor, nn
 
 from ...summary_format.problem import Problem
 from ..arguments import whole_number
-from ..core.call_options import CallOptions
+from ..core.call_options import CallOptions, asked_labels
 from ..core.explainer import Explainer, image_array, view_of_labels
 from ..core.layout import Grid, check_feature_maps, on_grid
 from ..core.measured_size import PassSize
 from ..core.resize import resized
-from ..core.view import Needs, View, asked_labels
+from ..core.view import Needs, View
 from ..network import DEFAULT_PASS_SIZE, Jit, Output
 from ..network.tensors import FloatArray
 from ..network.tensors.layers import find_layer

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from ..network.tensors import FloatArray, IntArray
 
 CLASSES, LAYER = 4, "features"
+_WIDTH, _HEADS = 6, 2  # of the transformer
 _SHAPE, _IMAGES, _GOLDEN = (3, 12, 16), 5, 0.6180339887498949
 
 
@@ -41,9 +42,7 @@ class TinyClassifier(nn.Cell):
         self.norm = nn.BatchNorm2d(5)
         self.relu, self.features, self.dropout = nn.ReLU(), _Features(self._check_behind), nn.Dropout(p=0.2)
         self.head = nn.Dense(6, CLASSES)
-        for place, parameter in enumerate(self.trainable_params()):
-            weights = 0.7 * spread_out(parameter.size, start + np.sqrt(2) * place).reshape(parameter.shape)
-            parameter.set_data(Tensor(weights))
+        spread_weights(self, start)
         self.output_features, self.fails_at, self.fails_behind = False, 0, 0
         self._counter = _Counter()
 
@@ -88,6 +87,76 @@ class _Features(nn.ReLU):
         output = super().__call__(*inputs, **options)
         self._check()
         return output
+
+
+class _Attention(nn.Cell):
+    """Attention of two heads between tokens (N, T, 6)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project, self.join = nn.Dense(_WIDTH, 3 * _WIDTH), nn.Dense(_WIDTH, _WIDTH)
+
+    def construct(self, x: Tensor) -> Tensor:
+        images, tokens, _ = x.shape
+        parts = self.project(x).reshape(images, tokens, 3, _HEADS, -1).transpose(2, 0, 3, 1, 4)
+        attention = ops.softmax(ops.matmul(parts[0], parts[1].swapaxes(2, 3)), -1)
+        return self.join(ops.matmul(attention, parts[2]).transpose(0, 2, 1, 3).reshape(images, tokens, _WIDTH))
+
+
+class TinyTransformer(nn.Cell):
+    """Four classes from images (N, 3, H, W): patches of 4 x 4, a class token, two blocks, one dense layer.
+
+    Its layers are ``patches``, ``blocks`` with ``attention`` and ``mlp`` in each, and ``head``.
+
+    Args:
+        start: other numbers give other weights.
+
+    Attributes:
+        calls: how often it was called.
+        fails_at: the number of the call that fails at once; 0 for none.
+        fails_behind: the number of the call that fails behind its first block; 0 for none.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, _WIDTH, 4, stride=4, pad_mode="valid", has_bias=True)
+        self.token = Parameter(ops.zeros((1, 1, _WIDTH)))
+        self.blocks = nn.CellList([_Block(), _Block()])
+        self.head = nn.Dense(_WIDTH, CLASSES)
+        spread_weights(self, start)
+        self.calls, self.fails_at, self.fails_behind = 0, 0, 0
+
+    def construct(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls == self.fails_at:
+            raise NetworkError("this call of the network fails")
+        x = self.patches(x)
+        x = x.reshape(x.shape[0], _WIDTH, -1).swapaxes(1, 2)
+        x = ops.cat((ops.tile(self.token, (x.shape[0], 1, 1)), x), 1)
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if self.calls == self.fails_behind and not number:
+                raise NetworkError("this call of the network fails behind its first block")
+        return self.head(x[:, 0])
+
+
+class _Block(nn.Cell):
+    """Attention and a perceptron, each with a residual around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.mlp = _Attention(), nn.SequentialCell(nn.Dense(_WIDTH, 8), nn.Tanh(), nn.Dense(8, _WIDTH))
+
+    def construct(self, x: Tensor) -> Tensor:
+        x = x + self.attention(x)
+        return x + self.mlp(x)
+
+
+def spread_weights(network: nn.Cell, start: float) -> None:
+    """Give a network weights without a pattern."""
+    for place, parameter in enumerate(network.trainable_params()):
+        weights = 0.7 * spread_out(parameter.size, start + np.sqrt(2) * place).reshape(parameter.shape)
+        parameter.set_data(Tensor(weights))
 
 
 def spread_out(count: int, start: float = 0.0) -> FloatArray:

@@ -14,7 +14,7 @@ from mindspore import nn
 from ..gradients.gradient import Gradient
 from ..network import Network
 from ..network.tensors import FloatArray, IntArray
-from .bundled import LAYER, TinyClassifier, questions_of, tiny_images
+from .bundled import LAYER, TinyClassifier, TinyTransformer, questions_of, tiny_images
 from .rules import OfNetwork
 
 FILLED_IN = ("network", "activation_fn", "num_labels", "layer", "explainer")  # what need not be given
@@ -68,7 +68,10 @@ class Checked:
 
     def network(self, start: float = 0.0) -> nn.Cell:
         """The network that is given, or one of ours."""
-        return TinyClassifier(start) if self.bundled else self.arguments["network"]
+        if not self.bundled:
+            return self.arguments["network"]
+        reads_attention = getattr(self.kind, "reads_attention", False)  # metrics do not say so
+        return TinyTransformer(start) if reads_attention else TinyClassifier(start)
 
     def made(self, network: nn.Cell | None = None, /, **changed: Any) -> Any:
         """An object of the class, bound to a network or to a new one; some of its arguments changed."""

@@ -20,11 +20,11 @@ from ..network.tensors import FloatArray, IntArray, checked_network
 from ..visual.notebook import display, has_picture, in_notebook
 from ..visual.overlay import saliency_to_image
 from .automatic_layer import ChosenLayer, automatic_layer, log_choices
-from .call_options import CallOptions
+from .call_options import CallOptions, asked_labels
 from .construction import Configured
 from .measured_size import PassSize
 from .together import Estimate, attribute_together
-from .view import Needs, View, asked_labels
+from .view import Needs, View
 
 _DEFAULT = CallOptions()
 Method = TypeVar("Method", bound="Explainer")
@@ -38,10 +38,10 @@ class Explainer(Configured, ABC):
     is ``pynative``, one that knows nothing of the network and is there to be beaten that it is a ``control``. One that
     has maps of a run's samples alone, and none of changed images, is not ``recomputable``. One that explains whatever a
     view asks about, also where that is a sum of logits (``view.derivatives``, ``view.layer``, ``view.differentiate``,
-    ``view.asked_values``), is ``contrastable``. One each of whose questions needs many passes, one after the other, and
-    which fills these with other questions, says in ``passes_in_turn`` how many: a run then gives it as many samples at
-    a time as a pass has images. ``signed`` says whether maps may hold negative values, and are drawn with 0 in the
-    middle; None lets each map show that.
+    ``view.asked_values``), is ``contrastable``. One for transformers ``reads_attention``. One each of whose questions
+    needs many passes, one after the other, and which fills these with other questions, says in ``passes_in_turn`` how
+    many: a run then gives it as many samples at a time as a pass has images. ``signed`` says whether maps may hold
+    negative values, and are drawn with 0 in the middle; None lets each map show that.
 
     Args:
         network: takes images (N, C, H, W) and returns logits (N, classes), or something that holds them. It is left as
@@ -59,6 +59,7 @@ class Explainer(Configured, ABC):
     pynative: ClassVar[bool] = False
     control: ClassVar[bool] = False
     recomputable: ClassVar[bool] = True
+    reads_attention: ClassVar[bool] = False
     contrastable: bool = False
     error_format: str = "{name} maps off by {error:.0%} of their range"
     error_told: ClassVar[Any] = Renamed("error_format")
@@ -115,6 +116,19 @@ class Explainer(Configured, ABC):
         """
         for _, inner in self._inner():
             inner.check_outputs(outputs, size)
+
+    def try_on(self, network: Network, image: FloatArray) -> None:
+        """Refuse a network that it cannot explain, where that takes passes to see and ``needs`` do not show it.
+
+        Args:
+            network: where passes run.
+            image: (C, H, W), of which a run asks once, before any map is made.
+
+        Raises:
+            ValueError: if it, or an explainer that it holds, cannot explain the network.
+        """
+        for _, inner in self._inner():
+            inner.try_on(network, image)
 
     def inner_layers(self) -> set[str]:
         """The layers that explainers inside it read, which its own ``needs`` do not say."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...summary_format.problem import Problem
 from ..arguments import is_whole
-from ..network import INPUT_LAYER, Rule
+from ..network import INPUT_LAYER, Rule, attention_tap, tapped_attention
 from ..network.tensors import FloatArray, IntArray, one_hot
 
 HIGHEST = "highest"
@@ -107,6 +107,18 @@ class Needs:
         return cls(outputs=frozenset(layers) - {INPUT_LAYER})
 
     @classmethod
+    def attention(cls, *layers: str, rule: Rule | None = None) -> Needs:
+        """The attention that is found inside these layers.
+
+        Args:
+            layers: dotted names; none, or "", for all attention of the network.
+            rule: of the differentiated pass in which it is read, with its gradient: "plain", "loss" or "blocks" (see
+                ``Network.differentiate``); None for the probabilities alone, from one forward of the images.
+        """
+        taps = frozenset(map(attention_tap, layers or ("",)))
+        return cls(outputs=taps) if rule is None else cls.gradient(*taps, rule=rule, image=False)
+
+    @classmethod
     def of_weighed(cls, weights: LogitWeights, needs: Needs) -> Needs:
         """The same of a sum of logits, instead of the label's logit alone; ``view.weighed`` gives those passes."""
         return cls(outputs=needs.outputs, weighed={weights: replace(needs, outputs=frozenset())})
@@ -119,9 +131,10 @@ class Needs:
 
     @property
     def every_layer(self) -> frozenset[str]:
-        """All layers that it names."""
+        """All layers that it names, attention aside."""
         inner = (needs.every_layer for needs in self.weighed.values())
-        return self.outputs.union(*self.layers.values(), *inner)
+        taps = self.outputs.union(*self.layers.values(), *inner)
+        return frozenset(tap for tap in taps if tapped_attention(tap) is None)
 
     @classmethod
     def together(cls, needs: Iterable[Needs]) -> Needs:

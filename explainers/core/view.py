@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from mindspore import Tensor
 
 from ...summary_format.deprecated_names import Renamed
 from ...summary_format.problem import Problem
-from ..network import Derivatives, Network, Rule, asked_columns, layer_outputs
+from ..network import Attention, Derivatives, Network, Rule, asked_columns, attention_tap, layer_outputs
 from ..network.tensors import FloatArray, IntArray, Targets, check_labels
 from .needs import LogitWeights
 from .needs import Needs as Needs  # noqa: PLC0414 - others take it from here
@@ -254,6 +253,22 @@ class View:
         derivatives = self.derivatives()
         return derivatives.activations[name], derivatives.gradients[name]
 
+    def attention(self, rule: Rule | None = None, layers: Iterable[str] = ("",)) -> list[Attention]:
+        """The attention that was found inside layers, in the order in which it runs.
+
+        Args:
+            rule: that ``Needs.attention`` named.
+            layers: dotted names, or those of blocks; "" is the network itself.
+
+        Raises:
+            ValueError: if no explainer of the view needs attention of that rule, or there is none inside these layers.
+        """
+        blocks = self.network.attention.inside(layers, self.images)
+        found = self.outputs if rule is None else self.derivatives(rule).activations
+        slopes = {} if rule is None else self.derivatives(rule).gradients
+        taps = {block: attention_tap(block.name) for block in blocks}
+        return [Attention(block, found[tap], slopes.get(tap)) for block, tap in taps.items() if tap in found]
+
     @cached_property
     def outputs(self) -> Mapping[str, FloatArray]:
         """Output (N, ...) of each layer that ``needs.outputs`` names; zeros for images that are not asked about."""
@@ -326,57 +341,3 @@ def keyed_generator(seed: int, sample_id: int, purpose: str) -> np.random.Genera
 def dropout_generators(seed: int, sample_id: int, samples: int) -> list[np.random.Generator]:
     """The random numbers of one sample under each of several dropout masks."""
     return [keyed_generator(seed, sample_id, f"dropout {number}") for number in range(samples)]
-
-
-def asked_labels(targets: Any, images: int) -> npt.NDArray[np.int64]:
-    """Targets as labels (N, L), one row per image.
-
-    Args:
-        targets: an int, for all images; or (N,) or (N, L) integers as a Tensor, array, list or tuple.
-        images: N.
-
-    Raises:
-        TypeError: if they are not integers.
-        ValueError: if their shape does not fit or one is negative.
-    """
-    labels = _label_array(targets, images)
-    if labels.dtype.kind not in "iu":
-        words = "targets must be integers, got {what}"
-        raise TypeError(Problem.of("targets-not-integers", words, what=_what_else(targets, labels)))
-    if labels.ndim == 0:
-        labels = np.full((images, 1), labels)
-    elif labels.ndim == 1 and len(labels) == images:
-        labels = labels[:, None]
-    elif labels.ndim != 2 or len(labels) != images or not labels.shape[1]:
-        raise ValueError(_misshapen(images, f"shape {labels.shape}"))
-    if labels.min() < 0:
-        words = "targets must not be negative, got {given}"
-        raise ValueError(Problem.of("targets-negative", words, given=int(labels.min())))
-    return labels.clip(max=np.iinfo(np.int64).max).astype(np.int64)
-
-
-def _what_else(targets: Any, labels: npt.NDArray[Any]) -> str:
-    """What targets are that are not integers."""
-    if targets is None:
-        return "None; name the label to explain"
-    if isinstance(targets, int):
-        return "one of more than 64 bits"
-    holding = " of objects" if isinstance(targets, np.ndarray) else ""
-    return f"{type(targets).__name__}{holding}" if labels.dtype == object else str(labels.dtype)
-
-
-def _label_array(targets: Any, images: int) -> npt.NDArray[Any]:
-    if isinstance(targets, Tensor):
-        targets = targets.asnumpy()
-    try:
-        labels: npt.NDArray[Any] = np.asarray(targets)
-    except ValueError as error:  # of lists, NumPy says it at great length
-        raise ValueError(_misshapen(images, "rows of different lengths")) from error
-    if labels.dtype == object and any(np.ndim(one) for one in labels.flat):
-        raise ValueError(_misshapen(images, "rows of different lengths"))
-    return labels
-
-
-def _misshapen(images: int, given: str) -> Problem:
-    words = "targets must be an int, ({images},) or ({images}, labels) for {images:plural image}, got {given}"
-    return Problem.of("targets-shape", words, images=images, given=given)

@@ -5,6 +5,8 @@ which trains a head of its own). It leaves the network bit for bit as it found i
 """
 
 from .ascent import channel_answers, check_channels
+from .attention.blocks import Attention, AttentionBlock
+from .attention.search import ATTENTION_SEARCH, attention_tap, tapped_attention
 from .backward.rectified import Rule
 from .graphs.library import Jit
 from .layer_outputs import layer_outputs, logits_from
@@ -15,10 +17,12 @@ from .passes import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, OutOfMemory
 from .probing import PROBED, agreeing, probe, probe_rows
 from .rows import Block, asked_columns, by_image, gathered, in_passes
 from .service import DEFAULT_PASS_SIZE, Network
-from .taps import INPUT_LAYER, Derivatives
+from .taps import Derivatives
 from .tensors import both_classes
+from .tensors.layers import INPUT_LAYER
 
 __all__ = [
+    "ATTENTION_SEARCH",
     "DEFAULT_PASS_SIZE",
     "GRAPH_TRIAL",
     "INPUT_LAYER",
@@ -26,6 +30,8 @@ __all__ = [
     "SHIFT_TRIAL",
     "UNIFORM",
     "WEIGHT_ORDER",
+    "Attention",
+    "AttentionBlock",
     "Block",
     "Derivatives",
     "DropoutPlaces",
@@ -39,6 +45,7 @@ __all__ = [
     "UnsharedDropoutError",
     "agreeing",
     "asked_columns",
+    "attention_tap",
     "both_classes",
     "by_image",
     "channel_answers",
@@ -55,4 +62,5 @@ __all__ = [
     "pass_kind",
     "probe",
     "probe_rows",
+    "tapped_attention",
 ]

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from .backward.rectified import Rule, backward_rule
+from .attention.blocks import AttentionBlock
+from .attention.search import AttentionFinder, tapped_attention
+from .backward.rectified import UNRECTIFIED, Rule, backward_rule
 from .graphs.library import Key
 from .graphs.programs import GradientProgram, Reading, check_single_runs
 from .passes import GRAPH_TRIAL, PassMaker
 from .rows import check_same_values, filled_up
-from .taps import INPUT_LAYER, Derivatives, differentiated, joined_derivatives
+from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import FloatArray, IntArray, Targets, require_pynative
-from .tensors.layers import LayerRun
+from .tensors.layers import INPUT_LAYER, LayerRun
 
 
 class Service(PassMaker, Protocol):
     """What is asked of the network here."""
 
     pass_size: int
+    attention: AttentionFinder
 
     def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
         """The images of a pass, and its graph, if there is one."""
@@ -47,6 +50,7 @@ class Asked:
         image: whether back to the image; else to the lowest of the layers.
         kind: what its passes count as.
         biases: whether to note the biases that are added; such passes are not compiled, since a graph runs no hooks.
+        attention: blocks whose attention is read.
     """
 
     layers: tuple[str, ...] = ()
@@ -54,18 +58,19 @@ class Asked:
     image: bool
     kind: str
     biases: bool = False
+    attention: tuple[AttentionBlock, ...] = ()
 
 
 def derivatives(
-    network: Service, images: FloatArray, targets: Targets, taps: Iterable[str], asked: Asked
+    network: Service, images: FloatArray, targets: Targets, taps: Collection[str], asked: Asked
 ) -> Derivatives:
-    """The derivatives of images (Q, C, H, W), with those of the layers and of the image that the taps name.
+    """The derivatives of images (Q, C, H, W), with those of what the taps name.
 
     Args:
-        network: where passes run.
+        network: whose attention is looked for where a tap reads it.
         images: (Q, C, H, W).
         targets: labels (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
-        taps: names of layers, of which "" is the image itself.
+        taps: names of layers, and of attention (``attention_tap``); "" is the image itself.
         asked: whatever else is asked of the passes.
 
     Raises:
@@ -74,9 +79,10 @@ def derivatives(
     require_pynative()
     if not len(images):
         raise ValueError("no images to differentiate")
-    taps = set(taps)
-    layers = tuple(sorted(taps - {INPUT_LAYER}))
-    asked = replace(asked, layers=layers, image=asked.image or not layers or INPUT_LAYER in taps)
+    blocks = [block for block in network.attention.tapped(taps, images) if block.scored or asked.rule != "blocks"]
+    layers = tuple(sorted(tap for tap in taps if tap != INPUT_LAYER and tapped_attention(tap) is None))
+    of_image = asked.image or INPUT_LAYER in taps or not layers or bool(blocks)
+    asked = replace(asked, layers=layers, image=of_image, attention=tuple(blocks))
     found = joined_derivatives(list(derivatives_by_pass(network, images, targets, asked)))
     if INPUT_LAYER in taps:
         found.activations[INPUT_LAYER], found.gradients[INPUT_LAYER] = images, found.input_gradient
@@ -101,7 +107,7 @@ def _prepared(
     network: Service, images: FloatArray, targets: Targets, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
-    if asked.rule not in ("plain", "loss") or asked.biases:
+    if asked.rule not in ("plain", "loss") or asked.biases or asked.attention:
         return network.filled(images), None
     kind = ("gradient", asked.layers, asked.rule, asked.image)
     return network.prepared(images, kind, lambda full: _tried(network, full, targets, asked))
@@ -113,11 +119,10 @@ def _as_it_is(
     """A pass that runs operation by operation."""
     through = partial(network.through, rule=asked.rule)
     # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
-    image = asked.image or asked.rule not in ("plain", "loss")
+    image = asked.image or asked.rule not in UNRECTIFIED
+    options: Any = {"image": image, "biases": asked.biases, "attention": asked.attention}
     with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
-        return differentiated(
-            network.cell, through, full, targets, asked.layers, rows, asked.rule, image=image, biases=asked.biases
-        )
+        return differentiated(network.cell, through, full, targets, asked.layers, rows, asked.rule, **options)
 
 
 def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> GradientProgram:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import tee
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from .attention.blocks import AttentionBlock
+from .attention.search import attention_means, tapped_attention
 from .graphs.programs import OutputProgram, TailProgram, check_single_runs
 from .passes import GRAPH_TRIAL
 from .rows import Block, check_same_values, in_passes
 from .service import Network
-from .taps import INPUT_LAYER
 from .tensors import FloatArray, as_array, require_pynative
-from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
+from .tensors.layers import IN_GRAPHS, INPUT_LAYER, LayerRun, find_layer
 
 
 def layer_outputs(
@@ -25,7 +26,8 @@ def layer_outputs(
 ) -> dict[str, FloatArray]:
     """Outputs (N, ...) of layers for images (N, C, H, W), in one forward a pass; "" is the image itself.
 
-    Of a layer that runs several times in a pass, the last run is kept.
+    Of a layer that runs several times in a pass, the last run is kept. Of attention (``attention_tap``) it is the mean
+    of the heads' probabilities (N, queries, keys) of each block inside the layer, by its own tap, in running order.
 
     Raises:
         ValueError: if a layer does not exist, does not run or gives no tensor, there are no images, or MindSpore is in
@@ -34,17 +36,24 @@ def layer_outputs(
     require_pynative("reading a layer")
     if not len(images):
         raise ValueError("no images to run the network on")
-    names = tuple(sorted(set(layers) - {INPUT_LAYER}))
-    passes = range(0, len(images) if names else 0, network.pass_size)
-    parts = [_outputs(network, images[first : first + network.pass_size], names, kind) for first in passes]
-    return {**{name: np.concatenate([part[name] for part in parts]) for name in names}, INPUT_LAYER: images}
+    taps = set(layers) - {INPUT_LAYER}
+    blocks = network.attention.tapped(taps, images)
+    names = tuple(sorted(tap for tap in taps if tapped_attention(tap) is None))
+    passes = range(0, len(images) if names or blocks else 0, network.pass_size)
+    parts = [_outputs(network, images[first : first + network.pass_size], names, blocks, kind) for first in passes]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+    return {**found, INPUT_LAYER: images}
 
 
-def _outputs(network: Network, images: FloatArray, names: tuple[str, ...], kind: str) -> dict[str, FloatArray]:
-    """What layers give in one pass."""
-    full, program = network.prepared(images, ("outputs", names), lambda full: _tried_outputs(network, full, names))
+def _outputs(
+    network: Network, images: FloatArray, names: tuple[str, ...], blocks: Sequence[AttentionBlock], kind: str
+) -> dict[str, FloatArray]:
+    """What layers and attention give in one pass."""
+    full, program = network.filled(images), None
+    if not blocks:
+        full, program = network.prepared(images, ("outputs", names), lambda full: _tried_outputs(network, full, names))
     if program is None:
-        found, layers = _outputs_as_they_are(network, full, names, kind, len(images))
+        found, layers = _outputs_as_they_are(network, full, names, kind, len(images), blocks)
     else:
         with network.running(kind, len(images), in_graphs=True):
             found, layers = program(full), program.layers
@@ -53,13 +62,18 @@ def _outputs(network: Network, images: FloatArray, names: tuple[str, ...], kind:
 
 
 def _outputs_as_they_are(
-    network: Network, full: FloatArray, names: Iterable[str], kind: str, rows: int
+    network: Network,
+    full: FloatArray,
+    names: Iterable[str],
+    kind: str,
+    rows: int,
+    blocks: Sequence[AttentionBlock] = (),
 ) -> tuple[dict[str, FloatArray], dict[str, LayerRun]]:
     """The same from a pass that runs operation by operation; also what the layers did."""
     with network.running(kind, rows), _noting(network.cell, names) as noted:
-        network.through(Tensor(full))
+        means = attention_means(blocks, network.through, Tensor(full))
         found = {name: _array(name, of.output) for name, of in noted.items()}
-        return found, {name: LayerRun.of(of.output, of.runs) for name, of in noted.items()}
+        return found | means, {name: LayerRun.of(of.output, of.runs) for name, of in noted.items()}
 
 
 def _tried_outputs(network: Network, images: FloatArray, names: tuple[str, ...]) -> OutputProgram:

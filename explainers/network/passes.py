@@ -126,7 +126,8 @@ def _ends(running: list[str], _cell: nn.Cell, _inputs: Any, output: Any) -> None
 @dataclass
 class Passes:
     """What a network was asked for, by kind of pass: "infer", "activate" (which keeps layers' outputs),
-    "differentiate", "guided", "deconvolution", "loss" (a forward and a backward each, by their rule), "dropout",
+    "differentiate", "guided", "deconvolution", "loss", "blocks" (a forward and a backward each, by their rule; for the
+    last what comes behind each block of attention runs again), "attention search", "dropout",
     "perturb", "noise" (of metrics of robustness), "random weights" and "weight order" (of those of randomization),
     "shift trial" (whether a first layer absorbs a shift) and "shifted", "uniform" (images of one value),
     "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",

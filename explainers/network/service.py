@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from .activations import check_activation, check_no_probabilities
+from .attention.search import AttentionFinder
 from .backward.recorder import forgetting_errors
 from .backward.rectified import Rule, rectified_output
 from .differentiation import Asked, derivatives
@@ -64,6 +65,7 @@ class Network:
         before_forward: called once, before the next forward pass that gives logits.
         after_pass: called after each pass.
         layer_runs: what each layer that was read did in a pass.
+        attention: finds where the cell attends.
         type: in which the cell takes images.
         written: the parameters that its passes write, which are put back after each.
 
@@ -97,6 +99,7 @@ class Network:
         self._forward: Callable[[Tensor], Any] | None = cell if own_graphs else None  # None: as ``graphs`` decides
         self.graphs = Graphs(cell, jit, own=own_graphs, shared=not callable(output))  # a function may be another later
         self._asks, self._beside = (output, classes), dict[int, Network]()
+        self.attention = AttentionFinder(self, None if own_graphs or callable(output) else self._asks)
         self.trial: FloatArray | None = None
         self._uniform: dict[tuple[float, tuple[int, ...]], FloatArray] = {}
 
@@ -202,6 +205,7 @@ class Network:
         """This network while its parameters are others: nothing that graphs or memory hold of it now is used there."""
         other = Network(self.cell, self.pass_size, fill=self._fill, output=self._asks[0], classes=self._asks[1])
         other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
+        other.attention = self.attention  # other weights attend at the same places
         return other
 
     def uniform_logits(self, value: float, shape: tuple[int, ...], kind: str = "perturb") -> FloatArray:
@@ -276,9 +280,10 @@ class Network:
             images: (Q, C, H, W).
             labels: (Q,), whose logit to differentiate for each image; or weights (Q, classes) of a sum of logits.
             taps: names of layers whose output and gradient to keep; "" is the image itself. Of a cell that runs
-                several times in a pass, its last run is kept.
-            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or "loss", which
-                is plain, but of the cross entropy of softmax with the label instead of its logit.
+                several times in a pass, its last run is kept. Those of ``attention_tap`` keep attention.
+            rule: how gradients go back through ReLU and ReLU6: "plain", "guided" or "deconvolution"; or plainly, "loss"
+                of the cross entropy of softmax with the label instead of its logit, "blocks" of the label's score that
+                each block of attention has by itself, for attention alone.
             kind: what the passes count as; by default what their rule does.
             image: whether the image's gradient is wanted; where it is not, passes end at the lowest of the layers.
             biases: whether those are wanted that the pass adds; such passes are not compiled.
@@ -289,7 +294,7 @@ class Network:
                 images, or MindSpore is in graph mode (which ignores hooks in silence).
         """
         asked = Asked(rule=rule, image=image, kind=kind or pass_kind(rule), biases=biases)
-        return derivatives(self, images, labels, taps, asked)
+        return derivatives(self, images, labels, set(taps), asked)
 
     def prepare_dropout(self, images: FloatArray, samples: int) -> None:
         """Find where dropout acts, and whether what comes before it can be computed once for all samples; four passes.

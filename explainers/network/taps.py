@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from .attention.blocks import AttentionBlock
+from .attention.scores import BlockScores
+from .attention.search import attention_tap
+from .attention.taps import AttentionTap, TappedOperators
 from .backward.biases import BiasGradient, NotedBiases, noting_biases
 from .backward.rectified import Rule
 from .tensors import FloatArray, Targets, as_array, logit_weights
 from .tensors.layers import IN_GRAPHS, LayerRun, find_layer
 
-INPUT_LAYER = ""  # the tap that stands for the images themselves
+Released = TypeVar("Released", "_Tap", AttentionTap)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +30,9 @@ class Derivatives:
     Attributes:
         logits: (Q, classes).
         image_gradient: (Q, C, H, W), of the chosen logit with respect to the image; None where layers alone were asked.
-        activations: for each tapped layer its output (Q, ...).
-        gradients: for each tapped layer the gradient of the chosen logit with respect to that output.
+        activations: for each tapped layer its output (Q, ...); for each block of attention that was tapped its
+            probabilities (Q, heads, queries, keys), in running order, by ``attention_tap`` of its name.
+        gradients: for each of these the gradient of the chosen logit with respect to it.
         biases: the biases that the pass added, with their gradients; None where they were not asked for.
     """
 
@@ -107,13 +112,21 @@ class _Tap:
 
 
 @contextmanager
-def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[list[_Tap]]:
-    taps = [_Tap(name) for name in layers]
-    with ExitStack() as stack:
+def _tapped(network: nn.Cell, layers: Sequence[str]) -> Iterator[Sequence[_Tap]]:
+    with ExitStack() as stack, _released([_Tap(name) for name in layers]) as taps:
         for tap in taps:
-            stack.callback(tap.release)
             stack.callback(find_layer(network, tap.name).register_forward_hook(tap).remove)
         yield taps
+
+
+@contextmanager
+def _released(taps: Sequence[Released]) -> Iterator[Sequence[Released]]:
+    """Within, taps hold tensors."""
+    try:
+        yield taps
+    finally:
+        for tap in taps:
+            tap.release()
 
 
 @contextmanager
@@ -146,34 +159,53 @@ def differentiated(
     *,
     image: bool = True,
     biases: bool = False,
+    attention: Sequence[AttentionBlock] = (),
 ) -> tuple[Derivatives, dict[str, LayerRun]]:
     """One pass through a cell, to its logits; what lies past the first ``rows`` images only filled it up.
 
     Also gives what the layers did. Without ``image``, the pass back ends at the lowest of the layers; with ``biases``
     those that are added are noted.
     """
+    of_blocks = BlockScores(cell, attention if rule == "blocks" else ())
 
     def chosen(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = through(batch)
-        asked = (logits * Tensor(logit_weights(targets, logits.shape[1]))).sum()
+        logits, scores = _scored(through, batch, attending, of_blocks)
+        asked = Tensor(logit_weights(targets, logits.shape[1]))
+        value = sum((one * asked).sum() for one in scores)
         if rule == "loss":  # the cross entropy of softmax
-            return ops.logsumexp(logits, 1).sum() - asked, logits
-        return asked, logits
+            return ops.logsumexp(logits, 1).sum() - value, logits
+        return value, logits
 
-    with _tapped(cell, layers) as taps, noting_biases(cell) if biases else nullcontext(NotedBiases()) as noted:
-        zeros = None if image else [tap.end_here() for tap in taps]
-        (_, logits), gradient = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
+    tapped = [AttentionTap(block) for block in attention]
+    noting = noting_biases(cell) if biases else nullcontext(NotedBiases())
+    with _tapped(cell, layers) as taps, _released(tapped) as attending, noting as noted:
+        zeros = [of_blocks.zero] if rule == "blocks" else None if image else [tap.end_here() for tap in taps]
+        (_, logits), gradients = ms.value_and_grad(chosen, 0 if image else None, zeros, has_aux=True)(Tensor(images))
         kept = {tap.name: tap.arrays(rows) for tap in taps}
+        kept |= {attention_tap(tap.block.name): tap.arrays(rows) for tap in attending}
         runs = {tap.name: tap.run() for tap in taps}
         added = noted.gradients(len(images), rows) if biases else None
     derivatives = Derivatives(
         logits=as_array(logits)[:rows],
-        image_gradient=as_array(gradient)[:rows] if image else None,
+        image_gradient=as_array(gradients)[:rows] if image and zeros is None else None,
         activations={name: activation for name, (activation, _) in kept.items()},
         gradients={name: slope for name, (_, slope) in kept.items()},
         biases=added,
     )
     return derivatives, runs
+
+
+def _scored(
+    through: Callable[[Tensor], Tensor], batch: Tensor, taps: Sequence[AttentionTap], of_blocks: BlockScores
+) -> tuple[Tensor, list[Tensor]]:
+    """The logits of a pass in which attention is read, and the scores (N, classes) that are differentiated."""
+    if not taps:
+        logits = through(batch)
+        return logits, [logits]
+    with of_blocks.keeping(), TappedOperators(taps, differentiated=True) as tapped:
+        logits = through(batch)
+    tapped.check()
+    return logits, of_blocks.scores(through, ops.stop_gradient(batch)) or [logits]
 
 
 def joined_derivatives(parts: list[Derivatives]) -> Derivatives:

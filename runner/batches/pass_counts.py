@@ -12,9 +12,25 @@ import numpy as np
 from ...benchmarks import Explanation
 from ...explainers import Explainer, View
 from ...explainers.core.measured_size import SIZE_TRIAL
-from ...explainers.network import GRAPH_TRIAL, SHIFT_TRIAL, UNIFORM, WEIGHT_ORDER, Network, pass_kind, probe_rows
+from ...explainers.network import (
+    ATTENTION_SEARCH,
+    GRAPH_TRIAL,
+    SHIFT_TRIAL,
+    UNIFORM,
+    WEIGHT_ORDER,
+    Network,
+    pass_kind,
+    probe_rows,
+)
 
-_COUNTED_AS_MADE = (GRAPH_TRIAL, SIZE_TRIAL, WEIGHT_ORDER, SHIFT_TRIAL, UNIFORM)  # which the network decides
+_COUNTED_AS_MADE = (
+    ATTENTION_SEARCH,
+    GRAPH_TRIAL,
+    SIZE_TRIAL,
+    WEIGHT_ORDER,
+    SHIFT_TRIAL,
+    UNIFORM,
+)  # which the network decides
 Costs = Mapping[str, Mapping[str, float]]
 
 
@@ -56,6 +72,7 @@ class Profile:
     layer choice     1, once, where an explainer lacks a layer
     layer check      1, once, where an explainer inside another one reads a layer
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
+    attention search as many as were made, where an explainer reads attention: some 4; later starts make them again
     size trial       as many as were made: some 9 for each pass size that was tried
     place trial      1, once, by a shard
     repeat trial     1, once, where an image's logits were others beside other images

@@ -38,7 +38,7 @@ from .preflight import (
     output_problems,
     prepare_dropout,
     space_problems,
-    try_metrics,
+    try_all,
     with_maps,
 )
 from .recognition import Begun, check_network, compile_later, compiled_before, damaged_run, kept_probe
@@ -257,12 +257,13 @@ def _first_batch(
     plans = list(plans_by_lack(plan, known, first))
     lacking = {metric.name for new, _ in plans for metric in new.metrics}
     new_metrics = [metric for metric in plan.metrics if metric.name in lacking]
-    try_metrics(new_metrics, network, reading.first_pass_images[0], problems)
+    try_all(new_metrics, network, reading.first_pass_images[0], problems)
     for new, of_earlier in plans:
         problems += activation_problems(new, network, first) if of_earlier is None or new.metrics else ()
         if of_earlier is None and not problems:
             profile.need_passes("layer check", bool(new.inner_layers))
             check_inner_layers(new, network, reading.first_pass_images[0], problems)
+            try_all(new.explainers, network, reading.first_pass_images[0], problems)
             first, refused = with_maps(new, network, first)
             problems += refused
     problems += space_problems(plan, first, plan.sample_count)

@@ -182,14 +182,14 @@ def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Prob
     """The plan with a layer for each explainer that lacks one; what else shows on an image is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
     check_inner_layers(plan, network, image, problems)
-    try_metrics(plan.metrics, network, image, problems)
+    try_all((*plan.explainers, *plan.metrics), network, image, problems)
     return plan
 
 
-def try_metrics(metrics: Iterable[Metric], network: Network, image: FloatArray, problems: Problems) -> None:
-    """See on an image (C, H, W) whether metrics can say something of the network, where nothing else is wrong."""
-    for metric in () if problems else metrics:
-        problems.attempt(metric.name, partial(metric.try_on, network, image))
+def try_all(tried: Iterable[Explainer | Metric], network: Network, image: FloatArray, problems: Problems) -> None:
+    """See on an image (C, H, W) whether all of them can say something of the network, where nothing else is wrong."""
+    for one in () if problems else tried:
+        problems.attempt(one.name, partial(one.try_on, network, image))
 
 
 def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:

@@ -29,7 +29,7 @@ LOOKED_AT = 16  # batches whose questions are counted; later ones are taken to b
 # Made once in a run, while its plan is examined or when a kind of pass first runs.
 ONCE = (
     "network probe", "compile", "graph trial", "size trial", "layer choice", "layer check", "place trial",
-    "repeat trial", "dropout trial", "weight order", "shift trial", "uniform",
+    "repeat trial", "dropout trial", "attention search", "weight order", "shift trial", "uniform",
 )  # fmt: skip
 _OF_INFERENCE = ("infer", "dropout")
 

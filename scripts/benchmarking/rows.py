@@ -17,6 +17,7 @@ LAYERS = ("GuidedGradCAM", "CAM", "GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XG
           "EigenCAM", "EigenGradCAM", "FinerCAM", "ShapleyCAM", "DeepFeatureFactorization")  # fmt: skip
 CHANNELS = ("ScoreCAM", "SSCAM", "ISCAM", "AblationCAM")
 AUGMENTED = ("AugmentedCAM",)
+ATTENTION = ("AttentionRollout", "LeGrad", "AttentionRelevance")
 SUPERPIXELS = ("LIME", "KernelSHAP", "ShapleyValueSampling", "PartitionSHAP")
 PERTURBATIONS = ("Occlusion", "RISE", "RISEPlus", *SUPERPIXELS)
 OPTIMIZED = ("ExtremalPerturbation", "MeaningfulPerturbation")
@@ -33,12 +34,13 @@ WITHOUT_PASSES = ("RelevanceMass", "RelevanceRank", "TopKIntersection", "Attribu
 METRICS = (*CURVES, "Sufficiency", "PointingGame", "IoSR", "Robustness", "ClassSensitivity", *WITHOUT_PASSES, "Focus",
            *STABILITY, *RANDOMIZATION, *AXIOMATIC)  # fmt: skip
 OTHERS = ("uncertainty", "hierarchical occlusion")
-EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *AUGMENTED, *PERTURBATIONS, *OPTIMIZED,
-              *CONTROLS)  # fmt: skip
+EXPLAINERS = (*GRADIENTS, *PATHS, *COMPARING, "FullGrad", *LAYERS, *CHANNELS, *AUGMENTED, *ATTENTION, *PERTURBATIONS,
+              *OPTIMIZED, *CONTROLS)  # fmt: skip
 _NOT_THERE = {  # what a network does not allow
     ("digits", "CAM"): "its features are pooled by their maximum, not their mean",
     ("resnet20", "hierarchical occlusion"): "it needs images of at least 56 x 56 pixels",
     **{(name, "RISEPlus"): "there is no OoDNet of it" for name in SUBJECTS if name != "digits"},
+    **{(name, method): "it has no attention" for name in SUBJECTS for method in ATTENTION},
 }
 
 CAPTUM, GRAD_CAM, TORCHCAM = "captum", "grad-cam", "torchcam"

@@ -43,6 +43,8 @@ def make_runner(summary_dir):
     return runner
 """
 
+TRANSFORMER = "from explainrun.testing import TinyTransformer as Transformer\n"
+
 SEVERAL = """\
 from network import Network
 
@@ -79,6 +81,7 @@ def project(request, tmp_path_factory):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content | {"summary_dir": f"runs/{name}"}))
     (folder / "my_run.py").write_text(MY_RUN)
     (folder / "several.py").write_text(SEVERAL)
+    (folder / "transformer.py").write_text(TRANSFORMER)
     (folder / "rules.yaml").write_text("tolerance: 0.01\ntolerances: {IoSR: 2%}\nfloors: {InsertionAUC: 0.1}\n")
     kept = os.getcwd()
     os.chdir(folder)

@@ -65,7 +65,8 @@ def folder(project, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "photos_installed", lambda: False)
     yield made
     pyplot.close("all")
-    sys.modules.pop("network", None)
+    for name in ("network", "transformer"):
+        sys.modules.pop(name, None)
 
 
 class Featured(nn.Cell):

@@ -23,7 +23,7 @@ from explainrun.explainers import (
     Occlusion,
     View,
 )
-from explainrun.testing import TinyClassifier
+from explainrun.testing import TinyClassifier, TinyTransformer
 
 LOGITS = np.array([[1, 5, 5, 2], [9, 0, 1, 3]], np.float32)
 IMAGES = np.random.default_rng(5).normal(size=(3, 3, 12, 16)).astype(np.float32)
@@ -74,12 +74,15 @@ ARGUMENTS = {
     "LayerCAM": {"layer": ["relu", "features"]},
     "HiResCAM": {"layer": "features"},
     "EigenGradCAM": {"layer": "features"},
+    "LeGrad": {},
+    "AttentionRelevance": {},
 }
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_as_for_a_network_whose_logit_is_the_difference(name):
-    network, kind, given = TinyClassifier(), EXPLAINERS[name], dict(ARGUMENTS[name])
+    kind, given = EXPLAINERS[name], dict(ARGUMENTS[name])
+    network = TinyTransformer() if kind.reads_attention else TinyClassifier()
     found = Contrast(kind(network, **given), against=3)(Tensor(IMAGES), [0, 1, 2]).asnumpy()[:, 0]
     if "layer" in given:
         layers = given.pop("layer")

@@ -54,6 +54,7 @@ def test_no_bare_room_names(repository):
 
 HOOKS = ("register_forward", "register_backward", "register_hook", "_hook(")
 TRAINING = ("set_train(", "value_and_grad")
+INSIDE = ("", ".attention", ".backward", ".derivatives", ".graphs", ".variants")  # of the package of the network
 
 
 def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
@@ -62,10 +63,7 @@ def test_one_module_for_the_wire_and_one_package_for_hooks(repository):
         if path.parent.name != "_gen":
             assert path.name == "records.py" or not any("._gen" in name for name in names), path
         text, allowed = path.read_text(), TRAINING if path.name == "ood_net.py" else ()  # which trains its own head
-        if package not in {
-            f"explainrun.explainers.network{inner}"
-            for inner in ("", ".backward", ".graphs", ".variants", ".derivatives")
-        }:
+        if package not in {f"explainrun.explainers.network{inner}" for inner in INSIDE}:
             for word in (*HOOKS, *TRAINING):
                 assert word in allowed or word not in text, (path, word)
 
@@ -100,10 +98,11 @@ ORDER = {
         ),
     ],
     "explainers": [
-        *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
-        *("network.variants", "network.derivatives"),
+        *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward"),
+        *("network.attention", "network", "network.variants", "network.derivatives"),
         *("batched_search", "visual", "core", "controls", "imported_maps"),
         *("ood", "perturbation", "optimized_masks", "gradients", "hierarchical_occlusion", "cam", "concepts"),
+        "attention",
         "contract",
         *("tensors", "images"),  # deprecated names
     ],

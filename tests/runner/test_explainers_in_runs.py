@@ -135,13 +135,14 @@ def test_what_is_wrong_with_a_config_is_told_before_anything_is_written(reposito
 
 
 def test_the_config_of_all_explainers_has_them_all(repository, tmp_path):
-    """But CAM, whose network ends in mean pooling, which the bundled one does not, and controls."""
+    """But CAM, whose network ends in mean pooling, which the bundled one does not, those of attention, and controls."""
     path = repository / "configs" / "explainers.yaml"
     loaded, problems = load_config(path, {"limit": 1, "summary_dir": str(tmp_path / "run")})
     runner = build_runner(loaded, problems, path.parent)
     named = {type(explainer).__name__ for explainer in runner.plan(1).explainers}
     own = {name for name in EXPLAINERS if EXPLAINERS[name].__module__.startswith("explainrun.")}
-    assert named == {name for name in own if not EXPLAINERS[name].control} - {"CAM"}
+    other = {name for name in own if EXPLAINERS[name].control or EXPLAINERS[name].reads_attention}
+    assert named == own - other - {"CAM"}
 
 
 @pytest.mark.parametrize("name", ["ScoreCAM", "SmoothGradCAMpp", "IntegratedGradients", "NoiseTunnel", "GradCAM"])

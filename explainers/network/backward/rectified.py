@@ -17,7 +17,8 @@ from ....summary_format.problem import Problem
 from .recorder import records_gradients
 from .rectifications import Treated, watched
 
-Rule = Literal["plain", "guided", "deconvolution", "loss"]
+Rule = Literal["plain", "guided", "deconvolution", "loss", "blocks"]
+UNRECTIFIED = ("plain", "loss", "blocks")  # rules that leave gradients as they are
 
 _CEILINGS: dict[type[Any], float | None] = {ops.ReLU: None, ops.ReLU6: 6.0}
 
@@ -48,12 +49,12 @@ class _Rectifier(Treated):
 
 @contextmanager
 def backward_rule(rule: Rule) -> Iterator[None]:
-    """Within, every ReLU and ReLU6 that runs gets the rule; "plain" and "loss" change nothing.
+    """Within, every ReLU and ReLU6 that runs gets the rule; those that are ``UNRECTIFIED`` change nothing.
 
     Raises:
         ValueError: if the gradient went back through no rectifier, since it would be the plain one under another name.
     """
-    if rule in ("plain", "loss"):
+    if rule in UNRECTIFIED:
         yield
         return
     found = {primitive: primitive.__dict__["__call__"] for primitive in _CEILINGS}
@@ -79,7 +80,7 @@ def rectified_output(cell: nn.Cell, batch: Tensor, rule: Rule) -> Any:
     Raises:
         ValueError: if the rule does not hold for all that rectifies in it; says what does.
     """
-    return cell(batch) if rule in ("plain", "loss") else watched(cell, batch, rule)
+    return cell(batch) if rule in UNRECTIFIED else watched(cell, batch, rule)
 
 
 def _calling(rectifier: _Rectifier, forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:

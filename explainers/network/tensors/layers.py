@@ -11,6 +11,7 @@ from mindspore import Tensor, mint, nn
 from ....summary_format.errors import nearest
 from ....summary_format.problem import Problem
 
+INPUT_LAYER = ""  # the tap that stands for the images themselves
 IN_GRAPHS = "; what mindspore.jit compiles by capture_mode 'bytecode' or 'trace' runs no hooks, use 'ast'"
 
 

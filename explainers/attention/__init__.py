@@ -1,0 +1,1 @@
+"""Maps of transformers, made of the attention that is found in them."""

@@ -1,0 +1,76 @@
+"""The operators that run in a pass, as MindSpore shows them (``MsDispatchMode``, from 2.10 on), but for views."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import mindspore as ms
+from mindspore import Tensor
+
+_Dispatch: Any = getattr(ms, "MsDispatchMode", object)
+SHOWS_OPERATORS = _Dispatch is not object
+
+
+class Site(NamedTuple):
+    """The n-th run of an operator in a pass, by which it is known again in later passes of the network.
+
+    Attributes:
+        operator: its name.
+        run: how many runs of it came before.
+    """
+
+    operator: str
+    run: int
+
+
+class SeenOperators(_Dispatch):
+    """Sees every operator that runs within, whoever calls it and by whatever name; a subclass says what it looks at.
+
+    MindSpore records for gradients what a network computes, and nothing of what is done here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: Counter[str] = Counter()
+
+    def __ms_dispatch__(self, func: Any, args: Any, kwargs: Any = None) -> Any:
+        site = Site(func.name, self._runs[func.name])
+        self._runs[func.name] += 1
+        tensors = list(tensors_in((args, kwargs)))
+        self.before(site, tensors)
+        return self.after(site, tensors, func(*args, **(kwargs or {})))
+
+    def before(self, site: Site, given: list[Tensor]) -> None:
+        """Look at the tensors that an operator is given."""
+
+    def after(self, site: Site, given: list[Tensor], result: Any) -> Any:
+        """Look at what it gives, and say what the network gets of it."""
+        return result
+
+
+class ChangedResults(SeenOperators):
+    """Gives the network something else of the operators at some sites.
+
+    Args:
+        changes: from what an operator gives to what the network gets, by site.
+    """
+
+    def __init__(self, changes: Mapping[Site, Callable[[Any], Any]]) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def after(self, site: Site, given: list[Tensor], result: Any) -> Any:
+        return self._changes[site](result) if site in self._changes else result
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for inner in value:
+            yield from tensors_in(inner)
+    elif isinstance(value, Mapping):
+        yield from tensors_in(list(value.values()))
