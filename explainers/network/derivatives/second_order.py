@@ -23,8 +23,8 @@ from ..outputs import NetworkRefusedError
 from ..passes import GRAPH_TRIAL
 from ..rows import check_same_values
 from ..service import Network
-from ..taps import INPUT_LAYER
 from ..tensors import FloatArray, IntArray, check_labels, one_hot, require_pynative
+from ..tensors.layers import INPUT_LAYER
 
 Utility = Literal["rest", "logit"]
 
