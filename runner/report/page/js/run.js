@@ -73,6 +73,7 @@
       ["Labels asked about", plan.labels],
       ["Uncertainty", summary.uncertainty ? `${summary.uncertainty} dropout masks` : "not estimated"],
       ["Hierarchical occlusion", plan.hierarchical_occlusion ? optionsText(plan.hierarchical_occlusion) || "with its defaults" : "not asked for"],
+      ["Nearest samples", plan.nearest_samples ? optionsText(plan.nearest_samples) : "not asked for"],
       ["Seed", plan.seed],
       ["Images in a pass", plan.pass_size],
       ["Device", plan.device && `${plan.device}${plan.graph_mode ? ", graph mode" : ""}`],
