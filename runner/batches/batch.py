@@ -290,7 +290,7 @@ def compared_pool(plan: Plan, nearest: NearestSamples, network: Network) -> Comp
     """What samples of a plan are compared with, which takes passes when it is asked for first.
 
     Raises:
-        ValueError: if the layer cannot be read, or its output is no features.
+        ValueError: if the layer cannot be read, or gives something else than features.
     """
     assert plan.pool is not None
     return nearest.prepare(network, plan.pool, plan.activation_fn)
