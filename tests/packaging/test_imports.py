@@ -101,7 +101,7 @@ ORDER = {
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward", "network"),
         "network.variants",
-        *("batched_search", "visual", "core", "controls", "imported_maps"),
+        *("batched_search", "visual", "core", "controls", "imported_maps", "nearest_samples"),
         *("ood", "perturbation", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "contract",
         *("tensors", "images"),  # deprecated names
