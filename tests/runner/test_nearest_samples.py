@@ -28,6 +28,10 @@ def make(two_channels, dataset, tmp_path):
     class Counting(two_channels):
         runs = 0
 
+        def __init__(self):
+            super().__init__()
+            self.unused = nn.ReLU()
+
         def construct(self, x):
             Counting.runs += 1
             return super().construct(x)
@@ -106,8 +110,11 @@ def test_shards_and_limits_have_the_pool_of_the_whole(make, tmp_path, how_runs_d
 def test_a_killed_run_ends_as_a_whole_one(make, tmp_path, how_runs_differ, kill, batch, commits):
     make("whole").run()
     kill(make("run").run, batch, commits)
-    if batch == 1:
-        assert Results(tmp_path / "run").nearest_samples.ids.tolist() == expected(images(11))[0][:8].tolist()
+    if batch == 1:  # whose samples are committed with the first of its commits, and complete with the second
+        assert (
+            Results(tmp_path / "run").nearest_samples.ids.tolist()
+            == expected(images(11))[0][: 5 + 3 * commits].tolist()
+        )
     make("run").run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
 
@@ -132,24 +139,21 @@ def test_broken_samples_are_near_to_none(make, tmp_path):
     assert np.isnan(found.distances[[1, 9]]).all()
 
 
-def test_a_pool_beyond_the_dataset_is_refused_before_the_first_pass(make, raising):
-    runner = make(pictures=images(5))
+def test_a_pool_beyond_the_dataset_is_refused_before_anything_is_written(make, raising, tmp_path):
     with raising(PlanError, "nearest-pool-too-large", size=7, found=5):
-        runner.run()
-    assert runner.counting.runs == 0
+        make(pictures=images(5)).run()
+    assert find_runs(tmp_path / "run") == []
 
 
-def test_a_layer_that_does_not_run_is_refused_before_anything_is_written(make, raising, tmp_path):
-    runner = make()
-    runner._network.conv.insert_child_to_cell("unused", nn.ReLU())
-    again = make("other", nearest={"layer": "dropout"})
-    again._nearest.layer = "conv"
+def test_a_layer_that_does_not_run_is_refused_before_anything_is_written(make, tmp_path):
+    with pytest.raises(PlanError, match="nearest samples: layer 'unused' did not run"):
+        make(nearest={"layer": "unused"}).run()
+    assert find_runs(tmp_path / "run") == []
+
+
+def test_they_are_registered_once(make, raising):
     with raising(ValueError, "nearest-samples-registered"):
-        again.register_nearest_samples()
-    runner._nearest = type(runner._nearest)(runner._network, "conv.unused", 1, 2)
-    with pytest.raises(PlanError, match=r"nearest samples: layer 'conv.unused' did not run"):
-        runner.run()
-    assert not (tmp_path / "run").exists() or not find_runs(tmp_path / "run")
+        make().register_nearest_samples()
 
 
 def test_from_a_config_to_the_page(gated_project, tmp_path):
@@ -168,12 +172,12 @@ def test_from_a_config_to_the_page(gated_project, tmp_path):
     before = Results(folder).nearest_samples
     # Scenes of a class are all alike, so the first others of it come first.
     assert before.ids[:5].tolist() == [[2, 1], [3, 0], [0, 1], [1, 0], [0, 2]]
-    assert "nearest     samples (class NearestSamples, layer flatten, count 2, pool 4" in command("inspect", folder)
+    assert "nearest       samples (class=NearestSamples" in command("inspect", folder)
     made = project.runs
-    command("score", folder, "--metric", "PointingGame", "--set", "tolerance=2", "--set", "name=Near")
+    command("score", folder, "--metric", "Sparseness")
     assert project.runs == made
     after = Results(folder)
-    assert after.metrics[-1] == "Near"
+    assert after.metrics[-1] == "Sparseness"
     for name, table in after.nearest_samples.tables.items():
         np.testing.assert_array_equal(table, before.tables[name])
     grown = json.loads(command("inspect", folder, "--json"))["grown_from"]

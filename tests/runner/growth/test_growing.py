@@ -118,8 +118,8 @@ class NoNetwork(nn.Cell):
 
 def test_a_plan_of_what_a_folder_says_needs_no_network(grow, counting, more, is_made_at_once):
     """As ``explainrun score`` makes one: the record is given, the network a stand-in."""
-    first = grow(nearest={})()
-    plan = {"metrics": ("IoSR", "PointingGame"), "nearest": {}}
+    first = grow(nearest={"layer": "relu"})()
+    plan = {"metrics": ("IoSR", "PointingGame"), "nearest": {"layer": "relu"}}
     wanted = grow(**plan).plan()
     wanted = replace(wanted, record=wanted.described, network=NoNetwork(), asks_network=False)
     runs, result = counting(lambda: execute(wanted))
