@@ -100,9 +100,7 @@ def preflight_check(
             nothing = PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
             return replace(nothing, begins=begins, probe=answers)
         compiled, alone = _tried(plan, network, first_pass_images, problems)
-        prepare_neighbours(plan, network, problems)
-        asked = replace(plan, dropout_samples=0, nearest=None) if problems else plan
-        inference = inferred(asked, network, samples)
+        inference = inferred(replace(plan, dropout_samples=0, nearest=None) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
         problems += _refusal(error, first_pass_images.shape[1:])
@@ -177,6 +175,7 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
         prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
         alone = _try_places(plan, network, images[0])
+    prepare_neighbours(plan, network, problems)
     return compiled, alone
 
 

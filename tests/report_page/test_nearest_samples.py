@@ -22,7 +22,7 @@ def test_pictures_labels_and_distances(opened):
         "Sample 4, predicted class 5, true class 4, distance 0.500: enlarge it",
     ]
     assert nearest(page).get_by_role("button").nth(1).inner_text().split("\n") == [
-        "4", "class 5", "true: class 4", "0.500"
+        "sample 4", "class 5", "true: class 4", "distance 0.500"
     ]  # fmt: skip
     drawn = page.canvas("dialog .nearest .picture canvas")
     assert drawn.shape == (24, 32, 3)

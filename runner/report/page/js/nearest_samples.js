@@ -44,10 +44,10 @@
     const words = [`Sample ${one.id}`, `predicted ${predicted}`, truth && `true ${truth}`, `distance ${shown(one.distance)}`];
     const alt = words.filter(Boolean).join(", ");
     const content = html`<${Picture} run=${nearest} sample=${one.place} alt=${alt} />
-      <span class="id">${one.id}</span>
+      <span class="id">sample ${one.id}</span>
       <span class="name">${predicted}</span>
       ${truth && !right ? html`<span class="why">true: ${truth}</span>` : null}
-      <span class="reading">${shown(one.distance)}</span>`;
+      <span class="id">distance ${shown(one.distance)}</span>`;
     if (!run.places.has(one.id)) return html`<figure class="neighbour">${content}</figure>`;
     const open = (event) => {
       const dialog = event.currentTarget.closest("dialog");
