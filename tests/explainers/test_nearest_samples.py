@@ -90,6 +90,16 @@ def test_bits_do_not_depend_on_what_is_beside(two_channels):
         np.testing.assert_array_equal(table, np.concatenate([one.tables[name] for one in reversed(alone)]))
 
 
+def test_each_network_is_asked_once_and_again_where_another_run_opens_it(two_channels):
+    nearest, pool = NearestSamples(two_channels(), "relu", count=1, pool=2), pooled([picture(8), picture(4)])
+    first = Network(nearest.network)
+    before = nearest.prepare(first, pool.first, SIGMOID)
+    nearest.network.conv.weight.set_data(-nearest.network.conv.weight)
+    assert nearest.prepare(first, pool.first, SIGMOID) is before
+    assert dict(first.passes.made) == {"nearest pool": 2}
+    assert (nearest.prepare(Network(nearest.network), pool.first, SIGMOID).features != before.features).any()
+
+
 def test_what_cannot_be_compared(two_channels):
     nearest = NearestSamples(two_channels(), "relu", count=2, pool=3)
     compared = nearest.prepare(Network(nearest.network), pooled([picture(8), picture(4), picture(0)]).first, SIGMOID)

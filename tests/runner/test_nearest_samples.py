@@ -119,15 +119,6 @@ def test_a_killed_run_ends_as_a_whole_one(make, tmp_path, how_runs_differ, kill,
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
 
 
-def test_a_network_that_changes_between_runs_is_read_again(make, tmp_path):
-    runner = make("run")
-    runner.run(limit=3)
-    before = Results(tmp_path / "run").nearest_samples
-    runner._network.conv.weight.set_data(-runner._network.conv.weight)
-    runner.run(limit=3, overwrite=True)
-    assert (Results(tmp_path / "run").nearest_samples.distances != before.distances).any()
-
-
 def test_broken_samples_are_near_to_none(make, tmp_path):
     pictures = images(11)
     pictures[[1, 9]] = np.nan
