@@ -13,6 +13,7 @@ from ..benchmarks import Metric
 from ..explainers import Explainer, HierarchicalOcclusion
 from ..explainers.arguments import plain_text, whole_number, yes_or_no
 from ..explainers.core.measured_size import PassSize
+from ..explainers.nearest_samples import NearestSamples
 from ..explainers.network import DEFAULT_PASS_SIZE, Output
 from ..explainers.network.tensors import checked_activation, checked_network
 from ..summary_format.images import Statistics
@@ -122,6 +123,7 @@ class ImageClassificationRunner:
         self._metrics: tuple[Metric, ...] = ()
         self._dropout_samples = 0
         self._hierarchical_occlusion: HierarchicalOcclusion | None = None
+        self._nearest: NearestSamples | None = None
 
     @checks_keywords
     def register_saliency(self, explainers: Sequence[Explainer], benchmarkers: Sequence[Metric] | None = None) -> None:
@@ -188,6 +190,32 @@ class ImageClassificationRunner:
             self._network, self._activation_fn, threshold, window_sides, strides, blur
         )
 
+    @checks_keywords
+    def register_nearest_samples(
+        self, layer: str | None = None, count: int = 5, pool: int = 20, distance: str = "cosine"
+    ) -> None:
+        """Have the samples found, among the dataset's first ones, that a layer gives most alike features for.
+
+        The report shows them beside each sample. This takes a forward pass of each sample, and two of each of the pool.
+
+        Args:
+            layer: dotted name of the layer; by default the one that ``GradCAM`` reads. Features are what it gives
+                averaged over space; see ``NearestSamples`` for all that follow.
+            count: how many nearest samples of each, from 1 to pool - 1.
+            pool: how many of the dataset's first samples to compare with, the same in shards and at any limit; the
+                dataset must have as many.
+            distance: "cosine" or "euclidean".
+
+        Raises:
+            TypeError: if layer is not a text.
+            ValueError: if there is no such layer or distance, a number lies outside its range, or nearest samples were
+                registered before.
+        """
+        if self._nearest is not None:
+            words = "register_nearest_samples was called before"
+            raise ValueError(Problem.of("nearest-samples-registered", words))
+        self._nearest = NearestSamples(self._network, layer, count, pool, distance)
+
     def plan(self, limit: int | None = None, shard: Any = None) -> Plan:
         """What ``run`` would do.
 
@@ -217,6 +245,7 @@ class ImageClassificationRunner:
             limit=None if limit is None else min(whole_number(limit, "limit"), sys.maxsize),
             dropout_samples=self._dropout_samples,
             hierarchical_occlusion=self._hierarchical_occlusion,
+            nearest=self._nearest,
             config=self.config,
             shard=own,
             pool=DatasetPool(self._dataset, len(self._class_names), tolerant=self._options.skip_broken),
@@ -240,10 +269,10 @@ class ImageClassificationRunner:
 
         If the folder holds an unfinished run of the same plan, resumes it, and the end is that of a run never
         interrupted; if a finished one, says so and does nothing. If it holds a run that differs only in which
-        explainers, metrics and samples it has, and in whether it has uncertainty and hierarchical occlusion, the run
-        grows: what is there is taken, the rest alone is computed, and the end is that of a run made at once. What is no
-        longer registered is hidden: it stays in the folder, and is taken when it is registered again. SIGINT and
-        SIGTERM stop it after the commit at hand.
+        explainers, metrics and samples it has, and in whether it has uncertainty, hierarchical occlusion and nearest
+        samples, the run grows: what is there is taken, the rest alone is computed, and the end is that of a run made at
+        once. What is no longer registered is hidden: it stays in the folder, and is taken when it is registered again.
+        SIGINT and SIGTERM stop it after the commit at hand.
 
         Its log, which ends with the scores, counts and the folder, goes to standard error unless the script has set up
         logging (``logging.basicConfig()``, or a handler of the logger "explainrun").

@@ -112,6 +112,7 @@ def read_results(run: RunFolder) -> Any:
         results.labels_out_of_range,
     ]
     whole += [results.recorded, results.uncertainty, results.questions, results.sample_pictures]
+    whole += [results.nearest_samples and results.nearest_samples.tables]
     for name in results.explainers:
         whole += [results.maps(name), results.maps(name, 1, 2), results.computed_maps(name), results.errors(name)]
         whole += [results.map_pictures(name), *(results.scores(name, metric) for metric in results.metrics)]

@@ -24,6 +24,7 @@ from explainrun.summary_format import (
     SearchBatch,
     Segments,
 )
+from explainrun.summary_format.archive.neighbours import Neighbours
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.event_file.frames import framed
 from explainrun.summary_format.event_file.records import encode
@@ -37,6 +38,7 @@ PLAN: dict[str, Any] = {
     "curves": {"InsertionAUC": ["insertion"]},
     "dropout_samples": 3,
     "hierarchical_occlusion": {"threshold": 0.5},
+    "nearest_samples": {"count": 2},
     "seed": 5,
 }
 
@@ -64,7 +66,7 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
     questions = np.array([[ids[0], 0], [ids[0], 2], [ids[2], 1]])
     costs: dict[str, dict[str, float]] = {"made": {"infer": 1}, "seconds": {"inference": 0.5}}
     truth, rows = np.array([[0, 2], [-1, -1], [1, -1]]), rng.random((3, 3)).astype(np.float32)
-    sums = ids.astype(np.uint32)
+    sums, near = ids.astype(np.uint32), np.stack([truth, truth], 1)
     samples = InferenceBatch(
         ids=ids,
         digests=sums,
@@ -76,6 +78,7 @@ def _write_batch(segments: Segments, batch: int, rng: np.random.Generator) -> No
         labels_out_of_range=ids,
         costs=costs,
         pictures=sums,
+        neighbours=Neighbours(ids=ids[:, None] - [1, 0], distances=rng.random((3, 2)), predicted=truth, truth=near),
     )
     segments.write_samples(batch, samples)
     for name in segments.explainers:

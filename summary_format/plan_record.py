@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,8 @@ from .names import fits_path, is_text
 _MOST_SHARDS = 1 << 20
 _MOST_SAMPLES = 1 << 40  # a greater number is taken as unknown
 _MOST_PLACES = 1 << 20  # along a side of a grid
+_MOST_NEIGHBOURS = 1 << 20
+NEAREST_SAMPLES = "nearest samples"  # as a layer is chosen for them, and as they are called
 _SHOWN = 80  # characters of a name or a place
 
 
@@ -77,6 +80,14 @@ def _shard(value: Any) -> Any:
     return value
 
 
+def _counting(options: Mapping[str, Any] | None) -> Any:
+    """Options that say how many nearest samples there are of each."""
+    count = 1 if options is None else options.get("count")
+    if type(count) is not int or not 1 <= count <= _MOST_NEIGHBOURS:
+        raise ValueError(f"must say a whole number from 1 to {_MOST_NEIGHBOURS} as count")
+    return options
+
+
 Names = Annotated[tuple[str, ...], _checked(_list_of(str), "a list of strings")]
 Words = Annotated[dict[str, str], _checked(_mapping_to(str), "a mapping of strings to strings")]
 Options = Annotated[dict[str, Any], _checked(_mapping_to(object), "a mapping with strings as keys")]
@@ -116,7 +127,9 @@ class PlanRecord(BaseModel):
         pass_size: images per pass.
         measured_pass_size: whether a measurement chose that.
         hierarchical_occlusion: its options; None without it.
-        chosen_layers: by explainer for which no layer was named, the one that was chosen.
+        nearest_samples: the options of nearest samples; None without them.
+        chosen_layers: by explainer for which no layer was named, the one that was chosen; nearest samples are among
+            them under ``NEAREST_SAMPLES``.
         chosen_reshapes: by explainer the grid that brings what that layer gives to (N, channels, h, w), if one does.
         errors: by explainer that knows how far off its maps may be, how that is said.
         higher_is_better: by metric; True where nothing is said.
@@ -147,6 +160,7 @@ class PlanRecord(BaseModel):
     pass_size: Annotated[StrictInt, Field(ge=1)] = 16
     measured_pass_size: StrictBool = False
     hierarchical_occlusion: Options | None = None
+    nearest_samples: Annotated[Options | None, AfterValidator(_counting)] = None
     chosen_layers: Words = {}
     chosen_reshapes: Grids = {}
     errors: Words = {}
@@ -204,6 +218,11 @@ class PlanRecord(BaseModel):
     def kept_curves(self, metric: str) -> tuple[str, ...]:
         """What the curves of a metric are called that are kept; none where none are."""
         return self.curves.get(metric, ())
+
+    @property
+    def neighbours(self) -> int:
+        """How many nearest samples there are of each; 0 without them."""
+        return int((self.nearest_samples or {}).get("count", 0))
 
     @property
     def searching(self) -> bool:

@@ -130,10 +130,10 @@ class Passes:
     last what comes behind each block of attention runs again), "attention search", "dropout",
     "perturb", "noise" (of metrics of robustness), "random weights" and "weight order" (of those of randomization),
     "shift trial" (whether a first layer absorbs a shift) and "shifted", "uniform" (images of one value),
-    "search" (of hierarchical occlusion), "compile", "graph trial", "dropout trial",
-    "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a forward and a
-    backward from a layer's channels), "second order" (a forward and two backward), and what explainers run themselves
-    ("mask", "occlude", ...).
+    "search" (of hierarchical occlusion), "nearest" and "nearest pool" (of nearest samples), "compile", "graph trial",
+    "dropout trial", "place trial", "repeat trial" and "size trial" (which try how the network may run), "ascend" (a
+    forward and a backward from a layer's channels), "second order" (a forward and two backward), and what explainers
+    run themselves ("mask", "occlude", ...).
 
     Attributes:
         made: how many passes ran.

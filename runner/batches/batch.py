@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,11 @@ from ...explainers import HierarchicalOcclusion
 from ...explainers.core.together import Estimate
 from ...explainers.core.view import View, dropout_generators
 from ...explainers.dropout_uncertainty import spread
+from ...explainers.nearest_samples import ComparedPool, NearestSamples
 from ...explainers.network import Network
 from ...explainers.network.tensors import FloatArray, IntArray
 from ...summary_format import InferenceBatch, SearchBatch
+from ...summary_format.archive.neighbours import Neighbours
 from ...summary_format.archive.search_batch import OUTCOMES
 from ...summary_format.growth.earlier import KnownBatch
 from ...summary_format.problem import Problem
@@ -30,6 +32,7 @@ from ..plan.questions import questions
 from ..problems import DatasetChangedError
 
 _SOUGHT = 64  # first samples that all shards look at for one that is not broken
+Floats = TypeVar("Floats", bound=np.floating[Any])
 _log = logging.getLogger("explainrun")
 
 
@@ -88,6 +91,7 @@ class Batch:
                 spread=inference.spread[:, rows],
                 questions=inference.questions[asked],
                 labels_out_of_range=inference.labels_out_of_range[rows],
+                neighbours=inference.neighbours and inference.neighbours.rows(rows),
             ),
         )
 
@@ -195,6 +199,7 @@ def inferred(plan: Plan, network: Network, samples: list[Sample], known: KnownBa
         spread=_spread(plan, network, samples, known) if plan.dropout_samples else np.zeros((0, *logits.shape)),
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=np.array([len(sample.labels_out_of_range) for sample in samples]),
+        neighbours=None if plan.nearest is None else _neighbours(plan, plan.nearest, network, samples, known),
     )
     if inference.probabilities.shape != logits.shape:
         return inference
@@ -208,7 +213,7 @@ def _outputs(plan: Plan, network: Network, samples: list[Sample]) -> tuple[Float
     return _dropped(samples, logits), _dropped(samples, probabilities)
 
 
-def _dropped(samples: list[Sample], outputs: FloatArray) -> FloatArray:
+def _dropped(samples: list[Sample], outputs: npt.NDArray[Floats]) -> npt.NDArray[Floats]:
     """What the network says of samples, without what it says in place of broken ones: nothing is asked of them then."""
     broken = [row for row, sample in enumerate(samples) if sample.broken is not None]
     if not broken:
@@ -268,6 +273,27 @@ def searched(batch: Batch, search: HierarchicalOcclusion, network: Network) -> t
         probabilities=np.array([layer.probability for *_, layer in layers], np.float64),
         boxes=np.array(boxes, np.int64).reshape(-1, 8),
     ), passes
+
+
+def _neighbours(
+    plan: Plan, nearest: NearestSamples, network: Network, samples: list[Sample], known: KnownBatch | None
+) -> Neighbours:
+    """The samples of the pool that are nearest to each of the batch's."""
+    if known is not None and (before := known.neighbours()) is not None:
+        return before
+    pool = compared_pool(plan, nearest, network)
+    features = _dropped(samples, nearest.features(network, np.stack([sample.pixels for sample in samples])))
+    return nearest.among(pool, ids_of(samples).tolist(), features)
+
+
+def compared_pool(plan: Plan, nearest: NearestSamples, network: Network) -> ComparedPool:
+    """What samples of a plan are compared with, which takes passes when it is asked for first.
+
+    Raises:
+        ValueError: if the layer cannot be read, or gives something else than features.
+    """
+    assert plan.pool is not None
+    return nearest.prepare(network, plan.pool, plan.activation_fn)
 
 
 def _spread(plan: Plan, network: Network, samples: list[Sample], known: KnownBatch | None) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...explainers import HierarchicalOcclusion
+from ...explainers.nearest_samples import OF_SAMPLES
 from ...explainers.network import DropoutPlaces, Network
 from ...summary_format import InferenceBatch, SearchBatch, Segments, SummaryWriter
 from ...summary_format.archive.sample_labels import recorded
@@ -231,5 +232,7 @@ def need_inference(profile: Profile, plan: Plan, samples: int, known: KnownBatch
     """Count the passes that infer so many samples, as far as it is not known what they give."""
     if known is None:
         profile.need("infer", samples)
+    if plan.nearest is not None and not (known is not None and known.knows_neighbours):
+        profile.need(OF_SAMPLES, samples)
     if known is None or (plan.dropout_samples and not known.knows_spread):
         profile.need_dropout(samples, plan.dropout_samples)

@@ -12,6 +12,7 @@ import numpy as np
 from ...benchmarks import Explanation
 from ...explainers import Explainer, View
 from ...explainers.core.measured_size import SIZE_TRIAL
+from ...explainers.nearest_samples import OF_POOL
 from ...explainers.network import (
     ATTENTION_SEARCH,
     GRAPH_TRIAL,
@@ -30,6 +31,7 @@ _COUNTED_AS_MADE = (
     WEIGHT_ORDER,
     SHIFT_TRIAL,
     UNIFORM,
+    OF_POOL,
 )  # which the network decides
 Costs = Mapping[str, Mapping[str, float]]
 
@@ -56,6 +58,7 @@ class Profile:
                      all metrics' ``covering``; for each image with such a question (with any, for NonSensitivity)
                      its copies that do not depend on maps, and what is left of it where mean, blur or imputation
                      stand throughout, once for all explainers of a batch; and each baseline, once
+    nearest          N, for the features of nearest samples
     dropout          N where all masks share what comes before them, else ``samples`` times that
     network probe    max(2, P // I) I, once, for two fixed images and up to two of the dataset, I in all; later starts
                      make it again
@@ -69,7 +72,9 @@ class Profile:
     weight order     1, once, where a metric draws weights at random or shifts the input; later starts make it again
     shift trial      4, once, where a metric shifts the input; later starts make it again
     uniform          1, once, for each baseline of Completeness that no covering names
-    layer choice     1, once, where an explainer lacks a layer
+    nearest pool     2 ceil(K / P), once, for features and predictions of the K samples that others are compared with;
+                     later starts make them again
+    layer choice     1, once, where an explainer lacks a layer, or nearest samples do
     layer check      1, once, where an explainer inside another one reads a layer
     graph trial      as many as were made: up to 3 for each kind of pass that may run as a graph
     attention search as many as were made, where an explainer reads attention: some 4; later starts make them again

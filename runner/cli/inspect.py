@@ -67,11 +67,12 @@ def inspect(folders: tuple[Path, ...], *, as_json: bool, quick: bool) -> None:
                                 scores by explainer
       grown_from                the run that it grew out of: began, finished,
                                 samples, explainers, metrics, uncertainty,
-                                hierarchical_occlusion; null where there is none
+                                hierarchical_occlusion, nearest_samples; null
+                                where there is none
       hidden                    by archive beside a finished run, what it has and
                                 the run lacks: archive, bytes, explainers,
                                 metrics, curves, uncertainty,
-                                hierarchical_occlusion, samples
+                                hierarchical_occlusion, nearest_samples, samples
       faults                    file, what, remedy of everything that is broken
       costs, plan               passes and seconds by kind; what the run does
       (what is not known is null)

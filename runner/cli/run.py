@@ -83,9 +83,9 @@ def run(
     """Run what CONFIG, a YAML file, describes.
 
     An unfinished run of the same config in the same folder is resumed; a finished one is left as it is. Where the
-    config has explainers, metrics, uncertainty, hierarchical occlusion or samples (--limit) that the run in the folder
-    lacks, the run grows: what is there is kept, and only the rest is computed. What the config no longer names is
-    hidden: it stays in the folder until --prune.
+    config has explainers, metrics, uncertainty, hierarchical occlusion, nearest samples or samples (--limit) that the
+    run in the folder lacks, the run grows: what is there is kept, and only the rest is computed. What the config no
+    longer names is hidden: it stays in the folder until --prune.
 
     Exit codes: 0 finished, now or before; 2 bad input; 3 it failed or was stopped, or another run is writing to the
     folder: run the same again to resume, but without --overwrite and --no-resume, which start over each time.

@@ -178,6 +178,9 @@ def _registered(config: RunConfig, folder: Path, parts: _Parts, problems: Proble
     if config.hierarchical_occlusion is not None:
         register = partial(runner.register_hierarchical_occlusion, **config.hierarchical_occlusion.model_dump())
         problems.attempt("hierarchical_occlusion", register)
+    if config.nearest_samples is not None:
+        register = partial(runner.register_nearest_samples, **config.nearest_samples.model_dump())
+        problems.attempt("nearest_samples", register)
     return runner
 
 

@@ -16,6 +16,7 @@ from .schema import (
     EngineSection,
     HierarchicalOcclusionSection,
     ImportedSection,
+    NearestSamplesSection,
     NetworkSection,
     RunConfig,
     UncertaintySection,
@@ -23,7 +24,8 @@ from .schema import (
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SECTIONS = (
-    NetworkSection, DataSection, UncertaintySection, ImportedSection, HierarchicalOcclusionSection, EngineSection,
+    NetworkSection, DataSection, UncertaintySection, ImportedSection, HierarchicalOcclusionSection,
+    NearestSamplesSection, EngineSection,
 )  # fmt: skip
 _GIVEN = ("network", "num_labels", "activation_fn")  # arguments that a config fills in itself
 _ENTRIES: Mapping[str, Registry] = {"explainers": EXPLAINERS, "metrics": METRICS}

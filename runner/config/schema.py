@@ -117,6 +117,22 @@ class HierarchicalOcclusionSection(_Section):
     blur: Whole | None = None
 
 
+class NearestSamplesSection(_Section):
+    """Nearest samples, as ``register_nearest_samples`` takes them.
+
+    Attributes:
+        layer: dotted name of the layer whose features are compared; by default the one that GradCAM reads.
+        count: how many nearest samples of each.
+        pool: how many of the dataset's first samples to compare with.
+        distance: "cosine" or "euclidean".
+    """
+
+    layer: str | None = None
+    count: Whole = 5
+    pool: Whole = 20
+    distance: Literal["cosine", "euclidean"] = "cosine"
+
+
 class EngineSection(_Section):
     """What an engine (``--engine``) gives each shard for itself: see ``checked_resources``."""
 
@@ -135,6 +151,8 @@ class RunConfig(RunOptions):
         device: "CPU", "GPU", "Ascend", or "auto" for what MindSpore's setting says.
         uncertainty: how many dropout ``samples`` to estimate the spread of probabilities from.
         hierarchical_occlusion: the search for regions that suffice for a label; ``{}`` for its defaults.
+        nearest_samples: for each sample those of the dataset's first ones that look most alike to the network; ``{}``
+            for its defaults.
         explainers, metrics: names, or one-entry mappings from a name to its options. The ``ood_net`` of RISEPlus is the
             path of a checkpoint, the ``explainer`` of NoiseTunnel an entry of its own, the ``partners`` of Focus the
             path of an HDF5 or npz file, "pool" or {pool: K}.
@@ -155,6 +173,7 @@ class RunConfig(RunOptions):
     imported: dict[str, Annotated[ImportedSection, BeforeValidator(_section_of_path)]] = Field(default_factory=dict)
     uncertainty: UncertaintySection | None = None
     hierarchical_occlusion: HierarchicalOcclusionSection | None = None
+    nearest_samples: NearestSamplesSection | None = None
     limit: Whole | None = None
     engine: EngineSection = EngineSection()
 
@@ -185,7 +204,7 @@ class RunConfig(RunOptions):
             raise ValueError(BLANK_FOLDER)
         return value
 
-    @field_validator("uncertainty", "hierarchical_occlusion", mode="before")
+    @field_validator("uncertainty", "hierarchical_occlusion", "nearest_samples", mode="before")
     @classmethod
     def _not_blank(cls, value: Any) -> Any:
         if value is None:
@@ -204,6 +223,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "uncertainty": UncertaintySection,
     "imported": ImportedSection,
     "hierarchical_occlusion": HierarchicalOcclusionSection,
+    "nearest_samples": NearestSamplesSection,
     "engine": EngineSection,
 }
 

@@ -22,7 +22,9 @@ from .of_folder import FolderConfig
 from .schema import ACTIVATIONS, RunConfig
 
 # What a plan says that a network shows, or an explainer that is made around it.
-_OF_NETWORK = ("network", "explainers", "errors", "controls", "chosen_layers", "chosen_reshapes", "device")
+_OF_NETWORK = (
+    "network", "explainers", "errors", "controls", "nearest_samples", "chosen_layers", "chosen_reshapes", "device",
+)  # fmt: skip
 
 
 class AbsentNetwork(nn.Cell):
@@ -101,6 +103,8 @@ def plan_without_network(config: RunConfig, known: FolderConfig, metrics: Sequen
         runner.register_uncertainty(config.uncertainty.samples)
     if config.hierarchical_occlusion is not None:
         runner.register_hierarchical_occlusion(**config.hierarchical_occlusion.model_dump())
+    if config.nearest_samples is not None:  # whose layer a stand-in lacks
+        runner.register_nearest_samples(**config.nearest_samples.model_dump(exclude={"layer"}))
     runner.config = {**(record.config or {}), "metrics": config.metrics}
     plan = runner.plan(config.limit, known.shard)
     recorded = {key: record.raw[key] for key in _OF_NETWORK if key in record.raw}

@@ -37,6 +37,7 @@ from .preflight import (
     choose_layers,
     output_problems,
     prepare_dropout,
+    prepare_neighbours,
     space_problems,
     try_all,
     with_maps,
@@ -219,13 +220,13 @@ def _check_begins(seed: _Seed, samples: list[Sample]) -> None:
 
 
 def _layers(seed: _Seed, network: Network, reading: Reading, profile: Profile) -> dict[str, ChosenLayer]:
-    """The layers of explainers that lack one: those of the earlier runs, and of others newly chosen."""
+    """The layers of readers that lack one: those of the earlier runs, and of others newly chosen."""
     plan, problems = seed.plan, Problems()
     kept = {name: ChosenLayer(*layer) for name, layer in chosen_before(seed.archives, plan.described).items()}
     new = choose_layers(plan, network, reading.first_pass_images[0], problems, kept)
     problems.raise_if_any()
     profile.need_passes("layer choice", bool(new))
-    return {one.name: (kept | new)[one.name] for one in plan.explainers if one.lacks_layer}
+    return {one.name: (kept | new)[one.name] for one in plan.layer_readers if one.lacks_layer}
 
 
 def _first_batch(
@@ -250,6 +251,8 @@ def _first_batch(
     if lacks_spread and not network.dropout.layers:
         prepare_dropout(plan, network, reading.first_pass_images, problems)
         profile.need_dropout_trial()
+    if known is None or not known.knows_neighbours:
+        prepare_neighbours(plan, network, problems)
     problems.raise_if_any()
     need_inference(profile, plan, len(samples), known)
     first = Batch(samples, inferred(plan, network, samples, known))

@@ -28,7 +28,7 @@ from ...explainers.network import (
 from ...explainers.network.tensors import FloatArray
 from ...summary_format.probe import Probe
 from ...summary_format.problem import Problem
-from ..batches.batch import Batch, digests, inferred, read
+from ..batches.batch import Batch, compared_pool, digests, inferred, read
 from ..data.samples import Sample
 from ..plan.checks import existing, plan_problems
 from ..plan.plan import Plan
@@ -100,7 +100,7 @@ def preflight_check(
             nothing = PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
             return replace(nothing, begins=begins, probe=answers)
         compiled, alone = _tried(plan, network, first_pass_images, problems)
-        inference = inferred(replace(plan, dropout_samples=0) if problems else plan, network, samples)
+        inference = inferred(replace(plan, dropout_samples=0, nearest=None) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
         problems += _refusal(error, first_pass_images.shape[1:])
@@ -175,11 +175,12 @@ def _tried(plan: Plan, network: Network, images: FloatArray, problems: Problems)
         prepare_dropout(plan, network, images, problems)
     if plan.shard is not None and not problems:
         alone = _try_places(plan, network, images[0])
+    prepare_neighbours(plan, network, problems)
     return compiled, alone
 
 
 def _with_layers(plan: Plan, network: Network, image: FloatArray, problems: Problems) -> Plan:
-    """The plan with a layer for each explainer that lacks one; what else shows on an image is looked at."""
+    """The plan with a layer for each reader that lacks one; what else shows on an image is looked at."""
     plan = _with_chosen_layers(plan, network, image, problems)
     check_inner_layers(plan, network, image, problems)
     try_all((*plan.explainers, *plan.metrics), network, image, problems)
@@ -199,13 +200,13 @@ def _with_chosen_layers(plan: Plan, network: Network, image: FloatArray, problem
 def choose_layers(
     plan: Plan, network: Network, image: FloatArray, problems: Problems, known: Collection[str] = ()
 ) -> dict[str, ChosenLayer]:
-    """A layer for each explainer that lacks one, but for those with these names; takes a pass if there are such."""
-    lacking = [explainer for explainer in plan.explainers if explainer.lacks_layer and explainer.name not in known]
+    """A layer for each reader that lacks one, but for those with these names; takes a pass if there are such."""
+    lacking = [reader for reader in plan.layer_readers if reader.lacks_layer and reader.name not in known]
     if not lacking or problems:
         return {}
-    names = [explainer.name for explainer in lacking]
+    names = [reader.name for reader in lacking]
     try:
-        layers = automatic_layers(network, image, [explainer.wanted_reshape for explainer in lacking])
+        layers = automatic_layers(network, image, [reader.wanted_reshape for reader in lacking])
     except ValueError as error:
         problems.append(problem_of(error).at(", ".join(names)))
         return {}
@@ -270,6 +271,12 @@ def prepare_dropout(plan: Plan, network: Network, images: FloatArray, problems: 
         return
     if network.dropout.added:
         _log.warning("uncertainty: no dropout layer runs; one of rate 0.5 is put before %r", network.dropout.layers[0])
+
+
+def prepare_neighbours(plan: Plan, network: Network, problems: Problems) -> None:
+    """Have what samples are compared with ready, where nothing else is wrong; shows whether the layer can be read."""
+    if plan.nearest is not None and not problems:
+        problems.attempt(plan.nearest.name, partial(compared_pool, plan, plan.nearest, network))
 
 
 def with_maps(plan: Plan, network: Network, first: Batch) -> tuple[Batch, list[Problem]]:

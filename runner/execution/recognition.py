@@ -179,8 +179,8 @@ def _earlier(run: RunFolder, plan: PlanRecord) -> Earlier:
 
 
 def _chosen_layers(plan: Plan, before: PlanRecord) -> dict[str, ChosenLayer]:
-    """The layers that were chosen for the explainers of a plan that lack one."""
-    lacking = {explainer.name for explainer in plan.explainers if explainer.lacks_layer}
+    """The layers that were chosen for the readers of a plan that lack one."""
+    lacking = {reader.name for reader in plan.layer_readers if reader.lacks_layer}
     chosen = {name: layer for name, layer in before.chosen_layers.items() if name in lacking}
     return {name: ChosenLayer(layer, before.chosen_reshapes.get(name)) for name, layer in chosen.items()}
 

@@ -13,6 +13,7 @@ from ...benchmarks.core.map_of_question import MapOfQuestion
 from ...benchmarks.core.perturbations import ImageOfView
 from ...explainers import Explainer
 from ...explainers.core.view import View
+from ...explainers.nearest_samples import OF_SAMPLES
 from ...explainers.network import Network, pass_kind
 from ..batches.batch import Batch
 from ..batches.part_sizes import (
@@ -75,7 +76,8 @@ class BatchPasses:
         if self._plan.dropout_samples:
             masks = 1 if self._network.dropout.shared else self._plan.dropout_samples
             dropout = masks * self._filled(samples)
-        return +Passes({"infer": self._filled(samples), "dropout": dropout})
+        nearest = 0 if self._plan.nearest is None else self._filled(samples)
+        return +Passes({"infer": self._filled(samples), "dropout": dropout, OF_SAMPLES: nearest})
 
     def _of_maps(self, group: Sequence[Explainer], view: View, parts: Iterable[Range]) -> Passes:
         """The passes of explainers that share some, part by part."""

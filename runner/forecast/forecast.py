@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from ...explainers.nearest_samples import OF_POOL, OF_SAMPLES
 from ...explainers.network import Network
 from ...summary_format.archive.costs import Costs
 from ...summary_format.problem import Problem
@@ -29,9 +30,9 @@ LOOKED_AT = 16  # batches whose questions are counted; later ones are taken to b
 # Made once in a run, while its plan is examined or when a kind of pass first runs.
 ONCE = (
     "network probe", "compile", "graph trial", "size trial", "layer choice", "layer check", "place trial",
-    "repeat trial", "dropout trial", "attention search", "weight order", "shift trial", "uniform",
+    "repeat trial", "dropout trial", "attention search", "weight order", "shift trial", "uniform", OF_POOL,
 )  # fmt: skip
-_OF_INFERENCE = ("infer", "dropout")
+_OF_INFERENCE = ("infer", "dropout", OF_SAMPLES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +204,7 @@ def _counted(
 
 def _batches(preflight: PreflightResult, network: Network, groups: Iterator[list[Sample]]) -> Iterator[Batch]:
     """The first batches of a plan, of which the very first is known from its examination."""
-    plan = replace(preflight.plan, dropout_samples=0)  # whose spread asks nothing
+    plan = replace(preflight.plan, dropout_samples=0, nearest=None)  # which ask nothing of the labels
     for number, samples in enumerate(islice(groups, LOOKED_AT)):
         known = preflight.first if number == 0 else None
         yield known or Batch(samples, inferred(plan, network, samples))

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from ...explainers.network import check_droppable
 from ...explainers.network.tensors import require_pynative
 from ...summary_format.images import check_together
 from ...summary_format.names import is_text
+from ...summary_format.plan_record import NEAREST_SAMPLES
 from ...summary_format.problem import Problem
 from ..data.rows import COLUMNS
-from ..problems import Problems
+from ..problems import Problems, SampleError
 from .plan import Plan
 from .sharding import PLACE
 
@@ -26,13 +28,14 @@ def plan_problems(plan: Plan) -> Problems:
         (
             *_dataset_problems(plan),
             *_name_problems("class name", plan.class_names),
-            *_name_problems("explainer name", [explainer.name for explainer in plan.explainers], in_path=True),
+            *_name_problems("explainer name", [reader.name for reader in plan.layer_readers], in_path=True),
             *_clashing_names("explainer name", [explainer.name for explainer in plan.explainers]),
             *_name_problems("metric name", [metric.name for metric in plan.metrics], in_path=True),
             *(_network_problems(plan) if plan.asks_network else ()),
             *_metric_problems(plan),
             *folder_problems(plan.summary_dir),
             *plan.undescribed,
+            *_pool_problems(plan),
         )
     )
     if plan.shard is None and PLACE in str(plan.summary_dir):
@@ -135,7 +138,9 @@ def _network_problems(plan: Plan) -> Problems:
         if explainer.network is not plan.network
     )
     bound = plan.needs.passes or plan.needs.outputs or any(explainer.pynative for explainer in plan.explainers)
-    for needed, what in ((bound, "a gradient explainer"), (plan.dropout_samples, "uncertainty")):
+    for needed, what in (
+        (bound, "a gradient explainer"), (plan.dropout_samples, "uncertainty"), (plan.nearest, NEAREST_SAMPLES)
+    ):  # fmt: skip
         if needed:
             problems.attempt("", partial(require_pynative, what))
     if plan.dropout_samples:
@@ -175,6 +180,20 @@ def _metric_problems(plan: Plan) -> Problems:
     for metric in plan.metrics if plan.asks_network else ():
         problems.attempt("", partial(metric.check_network, plan.network))
     return problems
+
+
+def _pool_problems(plan: Plan) -> Iterator[Problem]:
+    """That the dataset is smaller than the pool of nearest samples, which would be another one as it grows."""
+    if plan.nearest is None or plan.pool is None:
+        return
+    with suppress(SampleError):  # which describing the pool reports
+        size, found = plan.nearest.pool.size, len(plan.pool(plan.nearest.pool.size).ids)
+        if found < size:
+            words = (
+                "nearest samples are sought among the dataset's first {size}, and it has {found:plural sample} that "
+                "can be read; set pool to {found} or less, and count below that"
+            )
+            yield Problem.of("nearest-pool-too-large", words, size=size, found=found)
 
 
 def folder_problems(folder: Path) -> list[Problem]:

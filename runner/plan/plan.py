@@ -16,7 +16,9 @@ from ...explainers import Explainer, HierarchicalOcclusion
 from ...explainers.core.automatic_layer import ChosenLayer
 from ...explainers.core.measured_size import AUTO
 from ...explainers.core.view import Needs
+from ...explainers.nearest_samples import NearestSamples
 from ...explainers.network import DEFAULT_PASS_SIZE, Network
+from ...summary_format.plan_record import NEAREST_SAMPLES as NEAREST
 from ...summary_format.plan_record import PlanRecord
 from ...summary_format.problem import Problem
 from ..data.dataset_pool import DatasetPool
@@ -49,6 +51,7 @@ class Plan:
         limit: how many samples at most.
         dropout_samples: how many dropout masks the uncertainty of predictions is estimated from; 0 for none.
         hierarchical_occlusion: what searches for the regions that suffice for a label, if anything does.
+        nearest: what finds the nearest samples of each, if anything does.
         config: what the plan was made from, in plain values, if from a config.
         shard: which samples it works on; None for all.
         chosen_layers: by explainer for which no layer was named, the one that was chosen.
@@ -71,6 +74,7 @@ class Plan:
     limit: int | None = None
     dropout_samples: int = 0
     hierarchical_occlusion: HierarchicalOcclusion | None = None
+    nearest: NearestSamples | None = None
     config: Mapping[str, Any] | None = None
     shard: Shard | None = None
     chosen_layers: Mapping[str, str] = field(default_factory=dict)
@@ -134,12 +138,17 @@ class Plan:
         return {metric.name: metric.kept_curves for metric in self.metrics if metric.kept_curves}
 
     @property
+    def layer_readers(self) -> tuple[Explainer | NearestSamples, ...]:
+        """All that may lack a layer, each with a name."""
+        return (*self.explainers, *(() if self.nearest is None else (self.nearest,)))
+
+    @property
     def inner_layers(self) -> set[str]:
         """The layers that explainers inside others read."""
         return set().union(*(explainer.inner_layers() for explainer in self.explainers))
 
     def with_layers(self, chosen: Mapping[str, ChosenLayer]) -> Plan:
-        """The plan with the layers that were chosen, by explainer that lacks one.
+        """The plan with the layers that were chosen, by the name of what lacks one.
 
         Raises:
             ValueError: if the network has no such layer.
@@ -147,9 +156,10 @@ class Plan:
         if not chosen:
             return self
         named = tuple(one.reading(chosen[one.name]) if one.name in chosen else one for one in self.explainers)
+        nearest = self.nearest and (self.nearest.reading(chosen[NEAREST]) if NEAREST in chosen else self.nearest)
         layers = {name: layer.name for name, layer in chosen.items()}
         reshapes = {name: layer.reshape for name, layer in chosen.items() if layer.reshape is not None}
-        return self._replaced(explainers=named, chosen_layers=layers, chosen_reshapes=reshapes)
+        return self._replaced(explainers=named, nearest=nearest, chosen_layers=layers, chosen_reshapes=reshapes)
 
     def with_measured_size(self, size: int) -> Plan:
         """The plan with the pass size that was measured."""
@@ -256,4 +266,6 @@ class Plan:
             "metrics": {one.name: tried(one.name, options, one) for one in self.metrics},
             "hierarchical_occlusion": search and tried("hierarchical occlusion", options, search),
         }
+        if self.nearest is not None:
+            parts["nearest_samples"] = tried(NEAREST, options, self.nearest)
         return parts, problems

@@ -14,6 +14,7 @@ from ...summary_format.map_scale import holds_negatives
 from .agreement import SIDE, Agreement
 from .encoded_arrays import Array, base64_of, map_codes, reduced
 from .files import DataFiles
+from .nearest_samples import nearest_samples
 from .occlusion_layers import occlusion_layers
 from .run_summary import run_summary
 from .sample_index import SampleIndex
@@ -57,9 +58,12 @@ class RunFiles:
         layers = occlusion_layers(self.results, index.questions)
         if layers is not None:
             self._put("occlusion", layers)
+        nearest = nearest_samples(self.results, self.rows, pictures)
+        if nearest is not None:
+            self._put("nearest", nearest)
         summary = run_summary(self.found, self.results)
         remedy = ANEW if self.found.finished else REMOVED
-        faults = [{"file": file, "what": what, "remedy": remedy} for file, what in pictures.faults]
+        faults = [{"file": file, "what": what, "remedy": remedy} for file, what in dict.fromkeys(pictures.faults)]
         known = {fault["file"] for fault in summary["faults"]}
         summary["faults"] += [fault for fault in faults if fault["file"] not in known]
         self._put("summary", {**summary, **self._shown(index, agreement)})

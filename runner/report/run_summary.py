@@ -12,6 +12,7 @@ from ..results.ranking import Ranking
 from ..results.run_scores import RunScores
 from .mean_curves import mean_curves
 from .metric_texts import metric_text
+from .nearest_samples import nearest_layer
 
 FORMAT, VERSION = "explainrun report", 1
 _LEFT_OUT_OF_PLAN = ("class_names", "explainers", "metrics", "skipped")
@@ -43,6 +44,7 @@ def run_summary(found: Inspection, results: Results) -> dict[str, Any]:
         "skipped": [[int(key), why] for key, why in plan.skipped.items() if key.isdecimal()],
         "uncertainty": plan.dropout_samples,
         "hierarchical_occlusion": plan.hierarchical_occlusion,
+        "nearest_samples": plan.nearest_samples and {**plan.nearest_samples, "layer": nearest_layer(plan)},
         "costs": results.costs,
         "plan": {key: value for key, value in results.plan.items() if key not in _LEFT_OUT_OF_PLAN},
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, ValidationError
 
-from ..plan_record import Count, Names, first_wrong
+from ..plan_record import NEAREST_SAMPLES, Count, Names, first_wrong
 from ..plural import noun, plural
 from ..storage.run_folder import GROWS
 from ..untrusted.array_schema import checked_costs
@@ -25,6 +25,7 @@ class GrowthRecord(BaseModel):
         metrics: its metrics.
         uncertainty: whether it had uncertainty.
         hierarchical_occlusion: whether it had that.
+        nearest_samples: whether it had those.
         ends: after how many samples batches end early, since an earlier archive ends there; ascending.
         costs: what it took, with what it grew out of itself.
     """
@@ -38,6 +39,7 @@ class GrowthRecord(BaseModel):
     metrics: Names
     uncertainty: StrictBool
     hierarchical_occlusion: StrictBool
+    nearest_samples: StrictBool = False
     ends: tuple[Count, ...]
     costs: Annotated[dict[str, Any], AfterValidator(checked_costs)]
 
@@ -83,12 +85,20 @@ class Parts(Protocol):
     @property
     def hierarchical_occlusion(self) -> bool: ...
 
+    @property
+    def nearest_samples(self) -> bool: ...
+
 
 def parts_in_words(parts: Parts) -> list[str]:
     """What a run has, a few words each: "explainers Gradient, GradCAM"."""
     named = {"explainer": parts.explainers, "metric": parts.metrics}
     found = [f"{noun(len(names), kind)} {', '.join(names)}" for kind, names in named.items() if names]
-    return [*found, *["uncertainty"] * parts.uncertainty, *["hierarchical occlusion"] * parts.hierarchical_occlusion]
+    beside = {
+        "uncertainty": parts.uncertainty,
+        "hierarchical occlusion": parts.hierarchical_occlusion,
+        NEAREST_SAMPLES: parts.nearest_samples,
+    }
+    return [*found, *(what for what, has in beside.items() if has)]
 
 
 def costs_before(state: Mapping[str, Any] | None) -> Costs:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ..errors import BrokenRecordError
 from ..event_file.frames import read_frames
-from ..untrusted.array_schema import CURVES, ArraySpec, check_arrays, checked_costs, segment_specs
+from ..untrusted.array_schema import CURVES, NEAREST, ArraySpec, check_arrays, checked_costs, segment_specs
 from ..untrusted.numpy_json import arrays_of, json_of
+from .neighbours import Neighbours
 
 Kind = TypeVar("Kind")
 Array = npt.NDArray[Any]
@@ -23,10 +24,13 @@ _FIELDS = {"beyond": "labels_out_of_range"}  # whose names in files are others
 
 
 def stored(part: object) -> dict[str, Any]:
-    """What a part holds, by the names that files have for it; curves of each metric under a name of their own."""
+    """What a part holds, by the names that files have for it; curves of each metric, and what is said of the nearest
+    samples, under names of their own.
+    """
     names, values = {field_: name for name, field_ in _FIELDS.items()}, dict(vars(part))
-    curves = values.pop("curves", {})
-    return {**{names.get(name, name): value for name, value in values.items()}, **stored_curves(curves)}
+    curves, neighbours = values.pop("curves", {}), values.pop("neighbours", None)
+    nearest = {} if neighbours is None else neighbours.tables
+    return {**{names.get(name, name): value for name, value in values.items()}, **nearest, **stored_curves(curves)}
 
 
 def stored_curves(curves: Mapping[str, Array]) -> dict[str, Array]:
@@ -73,9 +77,11 @@ def unpacked(path: Path, kind: type[Kind]) -> Kind:
         specs = segment_specs(kind.__name__, arrays)
         costs, held = _checked(arrays, specs), {name: arrays[name] for name in specs}
         curves = {"curves": curves_of(held)} if any(name.startswith(CURVES) for name in held) else {}
-        plain = {_FIELDS.get(name, name): array for name, array in held.items() if not name.startswith(CURVES)}
-        found: Kind = cast(Any, kind)(**plain, **curves, costs=costs)
-        return found
+        nearest = {} if (found := Neighbours.among(held)) is None else {"neighbours": found}
+        others = [name for name in held if not name.startswith(CURVES) and name not in NEAREST]
+        plain = {_FIELDS.get(name, name): held[name] for name in others}
+        part: Kind = cast(Any, kind)(**plain, **curves, **nearest, costs=costs)
+        return part
 
 
 def unpacked_values(

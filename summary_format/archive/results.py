@@ -10,7 +10,8 @@ import numpy as np
 
 from ..deprecated_names import Renamed
 from ..event_file.records import PREDICTED_ABOVE, Revealed
-from ..untrusted.array_schema import SEARCHED
+from ..untrusted.array_schema import NEAREST, SEARCHED
+from .neighbours import Neighbours
 from .search_batch import OUTCOMES, SearchBatch
 from .segments import Array
 from .sources import ArchiveSource, Source, source_of
@@ -104,6 +105,13 @@ class Results:
         if not self.plan_record.dropout_samples:
             return None
         return np.stack([self._source.table(f"samples/{name}") for name in SPREAD])
+
+    @property
+    def nearest_samples(self) -> Neighbours | None:
+        """Of each sample, in the order of ``samples``, those of the pool that are nearest; None without them."""
+        if not self.plan_record.neighbours:
+            return None
+        return Neighbours.among({name: self._source.table(f"samples/{name}") for name in NEAREST})
 
     @property
     def questions(self) -> Array:

@@ -2,13 +2,15 @@
 
 ``class_names``, ``plan`` and ``costs`` (JSON), texts of fixed length; ``samples/id``, ``digest`` (CRC-32C of what the
 dataset gave), ``truth`` (padded with -1), ``logits``, ``probabilities``, ``computed``, ``beyond``, and with uncertainty
-``sd``, ``low`` and ``high``; ``questions/sample`` and ``label``; for each explainer ``explainers/<name>/maps``
-(questions, H, W), ``computed`` and ``error``, and for each metric ``explainers/<name>/scores/<metric>`` (questions,)
-and, where its curves are kept, ``explainers/<name>/curves/<metric>`` (questions, curves, 2, points) of float64.
-With hierarchical occlusion the tables of ``search_batch.SearchBatch`` under ``hierarchical_occlusion``. From
-``schema_version`` 2 on also ``samples/picture`` and ``explainers/<name>/picture``, the CRC-32C of each picture, 0 where
-there is none; a merge of shards whose archives have none of those has none either, and is of version 1. Up to version 2
-texts were of variable length, which only a parser of ours reads safely (``untrusted/variable_text.py``).
+``sd``, ``low`` and ``high``, and with nearest samples ``nearest_id``, ``nearest_distance`` and ``nearest_predicted``
+(samples, P), and ``nearest_truth`` (samples, P, K; see ``neighbours.Neighbours``); ``questions/sample`` and ``label``;
+for each explainer ``explainers/<name>/maps`` (questions, H, W), ``computed`` and ``error``, and for each metric
+``explainers/<name>/scores/<metric>`` (questions,) and, where its curves are kept, ``explainers/<name>/curves/<metric>``
+(questions, curves, 2, points) of float64. With hierarchical occlusion the tables of ``search_batch.SearchBatch`` under
+``hierarchical_occlusion``. From ``schema_version`` 2 on also ``samples/picture`` and ``explainers/<name>/picture``, the
+CRC-32C of each picture, 0 where there is none; a merge of shards whose archives have none of those has none either, and
+is of version 1. Up to version 2 texts were of variable length, which only a parser of ours reads safely
+(``untrusted/variable_text.py``).
 
 HDF5 leaves the first 512 bytes to us: they hold the checksum of all that follows, which is checked before HDF5 sees
 the file, since damaged ones can hang it.

@@ -28,6 +28,7 @@ from ..untrusted.numpy_json import array_of
 from .costs import added_up, settled
 from .curves import check_curves
 from .growth_record import costs_before
+from .neighbours import Neighbours
 from .packing import about_file, packed, unpacked
 from .parts import Parts
 from .search_batch import OUTCOMES, SearchBatch
@@ -52,6 +53,7 @@ class InferenceBatch:
         costs: passes and seconds that it took.
         pictures: (N,) CRC-32C of each sample's picture, 0 where it has none; None as long as they are not drawn, and
             in runs of earlier versions.
+        neighbours: the nearest samples of each, where the run has them.
     """
 
     ids: Array
@@ -64,6 +66,7 @@ class InferenceBatch:
     labels_out_of_range: Array
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     pictures: Array | None = None
+    neighbours: Neighbours | None = None
     beyond = Renamed("labels_out_of_range")
 
     @property
@@ -215,6 +218,8 @@ class Segments:
         samples = unpacked(path, InferenceBatch)
         with about_file(path):
             check_questions(samples.ids, samples.questions, samples.probabilities.shape[1])
+            if samples.neighbours is not None:
+                samples.neighbours.check(samples.probabilities.shape[1])
         return samples
 
     def explained(self, batch: int, name: str) -> ExplanationBatch:

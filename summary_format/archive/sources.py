@@ -12,6 +12,7 @@ from ..errors import BrokenRecordError
 from ..plan_record import PlanRecord
 from ..storage.run_folder import RunFolder, runs_of, shown_run
 from ..untrusted.array_schema import (
+    NEAREST,
     archive_specs,
     check_arrays,
     check_questions,
@@ -22,6 +23,7 @@ from ..untrusted.array_schema import (
 from ..untrusted.hdf5 import opened, stored_dataset, text_of, whole_number_of
 from ..untrusted.numpy_json import json_of
 from ..untrusted.variable_text import text_of_any_length
+from .neighbours import Neighbours
 from .packing import stored
 from .results_file import SCHEMA_VERSION, UNPICTURED_VERSION, VARIABLE_TEXT_VERSION, check_archive
 from .search_batch import OUTCOMES
@@ -99,9 +101,11 @@ class ArchiveSource:
     def _check_tables(self, file: h5py.File) -> None:
         specs, classes = archive_specs(self.plan, pictured=self.pictured), len(self.plan.class_names)
         tables = {name: stored_dataset(file, name) for name in specs}
-        check_arrays(tables, specs, {"C": classes})
+        check_arrays(tables, specs, {"C": classes, "P": self.plan.neighbours})
         questions = np.stack([tables[f"questions/{of}"][...] for of in ("sample", "label")], axis=1)
         check_questions(tables["samples/id"][...], questions, classes)
+        if (nearest := Neighbours.among(tables, "samples/")) is not None:
+            nearest.rows(slice(None)).check(classes)
         outcomes = tables.get("hierarchical_occlusion/outcomes")
         if outcomes is not None and (outcomes[...] >= len(OUTCOMES)).any():
             raise ValueError("an outcome of hierarchical occlusion is none of ours")
@@ -154,9 +158,11 @@ class SegmentsSource:
 
     def _check(self) -> None:
         sizes = {"C": len(self.plan.class_names), "S": 3 if self.plan.dropout_samples else 0}
+        sizes |= {"P": self.plan.neighbours} if self.plan.neighbours else {}
         for batch in self._batches:
             samples = stored(batch.samples)
-            check_arrays(samples, segment_specs("InferenceBatch", samples), dict(sizes))
+            wanted = NEAREST if self.plan.neighbours else {}
+            check_arrays(samples, {**segment_specs("InferenceBatch", samples), **wanted}, dict(sizes))
             for said in map(stored, batch.explained.values()):
                 check_arrays(said, segment_specs("ExplanationBatch", said), {"M": len(self.plan.metrics)})
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..plan_record import PlanRecord
 from ..untrusted.array_schema import SEARCHED
 from .curves import below_one_another
+from .neighbours import Neighbours
 from .packing import curves_of, stored_curves
 from .search_batch import SearchBatch
 from .segments import Array, BatchResults, ExplanationBatch, InferenceBatch
@@ -39,6 +40,8 @@ def tables(batch: BatchResults, metrics: Sequence[str]) -> dict[str, Array]:
     }
     if samples.pictures is not None:
         found["samples/picture"] = samples.pictures
+    if samples.neighbours is not None:
+        found |= {f"samples/{name}": table for name, table in samples.neighbours.tables.items()}
     for name, said in batch.explained.items():
         if said.pictures is not None:
             found[f"explainers/{name}/picture"] = said.pictures
@@ -66,6 +69,7 @@ def batch_of(found: Mapping[str, Array], explainers: Sequence[str], metrics: Seq
         questions=np.stack([found["questions/sample"], found["questions/label"]], axis=1),
         labels_out_of_range=found["samples/beyond"],
         pictures=found.get("samples/picture"),
+        neighbours=Neighbours.among(found, "samples/"),
     )
     questions = len(samples.questions)
     explained = {
@@ -105,6 +109,7 @@ def nothing(plan: PlanRecord) -> BatchResults:
         questions=np.zeros((0, 2), np.int64),
         labels_out_of_range=none,
         pictures=checksums,
+        neighbours=Neighbours.nothing(plan.neighbours) if plan.neighbours else None,
     )
     curves = {metric: np.zeros((0, len(plan.kept_curves(metric)), 2, 0)) for metric in plan.metrics}
     explained = ExplanationBatch(

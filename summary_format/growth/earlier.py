@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..archive.curves import unpadded
+from ..archive.neighbours import Neighbours
 from ..archive.results import Results
 from ..archive.search_batch import SearchBatch
 from ..archive.segments import Array
 from ..archive.tables import SPREAD
 from ..errors import BrokenRecordError
-from ..plan_record import PlanRecord
+from ..plan_record import NEAREST_SAMPLES, PlanRecord
 from ..storage.run_folder import RunFolder
+from ..untrusted.array_schema import NEAREST
 from ..untrusted.hdf5 import opened, stored_dataset
 
 _SEARCH = "hierarchical_occlusion"
@@ -164,6 +166,20 @@ class KnownBatch:
                 return np.stack([archive.read(f"samples/{name}", self._rows(archive)) for name in SPREAD])
         return None
 
+    @property
+    def knows_neighbours(self) -> bool:
+        """Whether the nearest samples that the plan wants are known."""
+        return any(same_neighbours(archive.plan, self.plan) for archive in self.archives)
+
+    def neighbours(self) -> Neighbours | None:
+        """The nearest samples of each that the plan wants; None where no run has them."""
+        for archive in self.archives:
+            if same_neighbours(archive.plan, self.plan):
+                return Neighbours.among(
+                    {name: archive.read(f"samples/{name}", self._rows(archive)) for name in NEAREST}
+                )
+        return None
+
     def originals(self) -> list[EarlierPicture | None]:
         """(N,) the pictures of the samples, as far as there are any."""
         archive = self.archives[0]
@@ -279,11 +295,25 @@ def same_explainer(plan: PlanRecord, other: PlanRecord, name: str) -> bool:
     return options is not None and options == other.explainers.get(name) and layers
 
 
+def same_neighbours(plan: PlanRecord, other: PlanRecord) -> bool:
+    """Whether two plans have nearest samples by the same options and the same layer."""
+    layers = plan.chosen_layers.get(NEAREST_SAMPLES) == other.chosen_layers.get(NEAREST_SAMPLES)
+    return plan.nearest_samples is not None and plan.nearest_samples == other.nearest_samples and layers
+
+
 def chosen_before(archives: Sequence[EarlierArchive], plan: PlanRecord) -> dict[str, Layer]:
-    """By explainer of a plan, the layer and the reshape that the newest archive that has it chose for it, if it did."""
+    """By explainer of a plan, the layer and the reshape that the newest archive that has it chose for it, if it did.
+
+    Nearest samples, which may lack a layer too, are among the explainers here.
+    """
     found: dict[str, Layer] = {}
     for archive in reversed(archives):
         for name, layer in archive.plan.chosen_layers.items():
-            if archive.plan.explainers.get(name) == plan.explainers.get(name) is not None:
+            if _options(archive.plan, name) == _options(plan, name) is not None:
                 found[name] = (layer, archive.plan.chosen_reshapes.get(name))
     return found
+
+
+def _options(plan: PlanRecord, name: str) -> Mapping[str, Any] | None:
+    """What a plan says of what may lack a layer."""
+    return plan.nearest_samples if name == NEAREST_SAMPLES else plan.explainers.get(name)

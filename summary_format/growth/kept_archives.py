@@ -166,6 +166,7 @@ def growth_record(
         metrics=tuple(plan.metrics),
         uncertainty=bool(plan.dropout_samples),
         hierarchical_occlusion=plan.searching,
+        nearest_samples=bool(plan.neighbours),
         ends=tuple(sorted({len(one.ids) for one in archives})),
         costs={what: dict(by_kind) for what, by_kind in costs.items()},
     )

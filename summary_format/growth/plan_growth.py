@@ -26,6 +26,7 @@ class Surplus:
         curves: metrics that it has too, of which it keeps no curves.
         uncertainty: whether it is lacking, or there with other options.
         hierarchical_occlusion: the same of it.
+        nearest_samples: the same of them.
         samples: how many more.
     """
 
@@ -34,6 +35,7 @@ class Surplus:
     curves: tuple[str, ...] = ()
     uncertainty: bool = False
     hierarchical_occlusion: bool = False
+    nearest_samples: bool = False
     samples: int = 0
 
     @classmethod
@@ -46,6 +48,7 @@ class Surplus:
             curves=tuple(name for name in _lacking(plan.curves, other.curves) if name not in metrics),
             uncertainty=plan.dropout_samples not in (0, other.dropout_samples),
             hierarchical_occlusion=plan.searching and plan.hierarchical_occlusion != other.hierarchical_occlusion,
+            nearest_samples=bool(plan.neighbours) and plan.nearest_samples != other.nearest_samples,
             samples=max(samples, 0),
         )
 
@@ -65,15 +68,16 @@ class Surplus:
 def growth_differences(before: PlanRecord, now: PlanRecord) -> list[str]:
     """How two plans differ in more than what a run may have more or fewer of, a few words each; see ``plan_diff``.
 
-    Explainers, metrics, uncertainty, hierarchical occlusion and samples may come and go; what both name must have the
-    same options, and all else must be the same, the versions and the device that compute it among that.
+    Explainers, metrics, uncertainty, hierarchical occlusion, nearest samples and samples may come and go; what both
+    name must have the same options, and all else must be the same, the versions and the device that compute it among
+    that.
     """
     return plan_differences(_shared(before, now), _shared(now, before), _GROWING)
 
 
 def base_differences(before: PlanRecord, now: PlanRecord) -> list[str]:
     """The same, whatever options stand under names that both plans have."""
-    left_out = (*_NAMING, "dropout_samples", "hierarchical_occlusion")
+    left_out = (*_NAMING, "dropout_samples", "hierarchical_occlusion", "nearest_samples")
     return plan_differences(_without_names(before), _without_names(now), (*_GROWING, *left_out))
 
 
@@ -95,4 +99,6 @@ def _shared(plan: PlanRecord, other: PlanRecord) -> PlanRecord:
         raw["dropout_samples"] = 0
     if not (plan.searching and other.searching):
         raw["hierarchical_occlusion"] = None
+    if not (plan.neighbours and other.neighbours):
+        raw.pop("nearest_samples", None)
     return PlanRecord.of(raw)

@@ -2,7 +2,8 @@
 
 A spec is the kinds of a dtype ("f" for floating point) and a shape, in which a letter is a size that is the same
 wherever it stands: N samples, Q questions, C classes, M metrics, K true labels, S numbers of a spread (3, or 0 without
-uncertainty), L layers and B boxes that were revealed, H and W of maps. Curves of each metric have letters of their own.
+uncertainty), P nearest samples of each with T true labels, L layers and B boxes that were revealed, H and W of maps.
+Curves of each metric have letters of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ SEARCHED: Mapping[str, ArraySpec] = {
     "layers": ("i", ("L", 3)),
     "probabilities": ("f", ("L",)),
     "boxes": ("i", ("B", 8)),
+}
+NEAREST: Mapping[str, ArraySpec] = {
+    "nearest_id": ("i", ("N", "P")),
+    "nearest_distance": ("f", ("N", "P")),
+    "nearest_predicted": ("i", ("N", "P")),
+    "nearest_truth": ("i", ("N", "P", "T")),
 }
 SEGMENTS: Mapping[str, Mapping[str, ArraySpec]] = {
     "InferenceBatch": {
@@ -60,9 +67,10 @@ CURVES = "curves/"  # before a metric's name: where its curves lie
 def segment_specs(kind: str, found: Mapping[str, Any]) -> dict[str, ArraySpec]:
     """What a segment of that kind holds: all of ``SEGMENTS``, but for checksums of pictures where it has none.
 
-    And the curves of those metrics of which it has any.
+    And the curves of those metrics, and the nearest samples, of which it has any.
     """
     specs = {name: spec for name, spec in SEGMENTS[kind].items() if name != "pictures" or found.get(name) is not None}
+    specs |= NEAREST if kind == "InferenceBatch" and not NEAREST.keys().isdisjoint(found) else {}
     return specs | (curve_specs(found) if kind == "ExplanationBatch" else {})
 
 
@@ -117,6 +125,7 @@ def archive_specs(plan: PlanRecord, *, pictured: bool) -> dict[str, ArraySpec]:
         "questions/label": ("i", ("Q",)),
     }
     specs |= {f"samples/{name}": ("f", rows) for name in ("sd", "low", "high") if plan.dropout_samples}
+    specs |= {f"samples/{name}": spec for name, spec in NEAREST.items() if plan.neighbours}
     for name in plan.explainers:
         of_explainer: dict[str, ArraySpec] = {
             "maps": ("f", ("Q", "H", "W")),

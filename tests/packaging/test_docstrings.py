@@ -153,9 +153,10 @@ def test_every_letter_of_a_form_is_explained():
             "metrics": {"M": {}},
             "dropout_samples": 2,
             "hierarchical_occlusion": {"blur": 2},
+            "nearest_samples": {"count": 2},
         }
     )
-    kinds = [*array_schema.SEGMENTS.values(), array_schema.archive_specs(plan, pictured=True)]
+    kinds = [*array_schema.SEGMENTS.values(), array_schema.NEAREST, array_schema.archive_specs(plan, pictured=True)]
     letters = {size for kind in kinds for _, shape in kind.values() for size in shape if isinstance(size, str)}
     assert letters <= set(re.findall(r"\b[B-Z]\b", array_schema.__doc__))
 

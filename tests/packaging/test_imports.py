@@ -100,7 +100,7 @@ ORDER = {
     "explainers": [
         *("arguments", "dropout_uncertainty", "network.tensors", "network.graphs", "network.backward"),
         *("network.attention", "network", "network.variants", "network.derivatives"),
-        *("batched_search", "visual", "core", "controls", "imported_maps"),
+        *("batched_search", "visual", "core", "controls", "imported_maps", "nearest_samples"),
         *("ood", "perturbation", "optimized_masks", "gradients", "hierarchical_occlusion", "cam", "concepts"),
         "attention",
         "contract",

@@ -25,6 +25,7 @@ from explainrun.summary_format import (
     SearchBatch,
     SummaryWriter,
 )
+from explainrun.summary_format.archive.neighbours import Neighbours
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.archive.search_batch import OUTCOMES
 from explainrun.summary_format.plan_record import PlanRecord
@@ -32,6 +33,7 @@ from explainrun.summary_format.plan_record import PlanRecord
 BATCH = 64
 SIGNED = "Signed"  # the explainer whose maps have both signs: the hottest pixel is +1, its mirror image -1
 METRICS = ("InsertionAUC", "PointingGame")
+_NEAREST = {"class": "NearestSamples", "layer": None, "pool": 5, "distance": "cosine"}
 
 
 def hottest(sample, explainer, height, width):
@@ -70,7 +72,7 @@ class MadeUp:
         samples = InferenceBatch(
             ids=ids, digests=ids.astype(np.uint32), truth=true[:, None], logits=probabilities,
             probabilities=probabilities, spread=np.full((3, len(ids), classes), 0.05), questions=questions,
-            labels_out_of_range=0 * ids,
+            labels_out_of_range=0 * ids, neighbours=self._neighbours(ids) if self.plan.neighbours else None,
         )  # fmt: skip
         count, shape = len(questions), (len(self.plan.metrics), len(questions))
         explained = {
@@ -86,6 +88,15 @@ class MadeUp:
         }
         searched = _searched(questions, self.size) if self.plan.searching else None
         return BatchResults(samples, explained, searched)
+
+    def _neighbours(self, ids):
+        """Of each sample the next ones among the first five, of which the last lacks; their class is their number."""
+        count = self.plan.neighbours
+        near = (ids[:, None] + 1 + np.arange(count)) % 5
+        near = np.where(np.arange(count) < count - 1, near, -1)
+        distances = np.where(near >= 0, 0.25 * (1 + np.arange(count)), np.nan)
+        predicted = np.where(near == 4, 5, near)
+        return Neighbours(ids=near, distances=distances, predicted=predicted, truth=near[..., None])
 
     @staticmethod
     def _curves(count, place):
@@ -131,14 +142,16 @@ def _searched(questions, size):
 
 
 def make_run(folder, samples, size, *, explainers=("First", "Second", SIGNED), class_names=None, metrics=METRICS,
-             searching=False, worse=False, curves=None):  # fmt: skip
-    """Write a finished run, with two curves by name of some metrics; gives its folder."""
+             searching=False, worse=False, curves=None, nearest=0):  # fmt: skip
+    """Write a finished run, with two curves by name of some metrics, and so many nearest samples; gives its folder."""
     names = tuple(class_names or [f"class {number}" for number in range(10)])
     plan = PlanRecord.of({
         "class_names": list(names),
         "explainers": {name: {"class": name} for name in explainers},
         "metrics": {name: {"class": name} for name in metrics},
         **({"curves": curves} if curves else {}),
+        **({"nearest_samples": _NEAREST | {"count": nearest}, "chosen_layers": {"nearest samples": "conv"}} if nearest
+           else {}),
         "network": {"class": "Net", "parameters": "0123456789abcdef"},
         "activation_fn": "Softmax",
         "samples": samples,

@@ -7,6 +7,8 @@ import pickle
 import struct
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -30,6 +32,7 @@ from explainrun.summary_format import (
     remove_runs,
 )
 from explainrun.summary_format.archive import results_file
+from explainrun.summary_format.archive.neighbours import Neighbours
 from explainrun.summary_format.archive.results_file import write_archive
 from explainrun.summary_format.event_file.frames import framed
 from explainrun.summary_format.event_file.records import encode
@@ -216,6 +219,9 @@ def test_a_lock_behind_a_link_is_not_taken(run, tmp_path):
         ({"dropout_samples": 3}, r"spread is float64 \(0, 1, 2\), where kind f \(3, 1, 2\) belongs"),
         ({"dropout_samples": "3"}, "the plan's dropout_samples should be a valid integer"),
         ({"hierarchical_occlusion": [1]}, "the plan's hierarchical_occlusion must be a mapping"),
+        ({"nearest_samples": {"count": 2}}, "nearest_id is missing"),
+        ({"nearest_samples": {"count": 2.0}}, "the plan's nearest_samples must say a whole number from 1 to 1048576"),
+        ({"nearest_samples": {}}, "the plan's nearest_samples must say a whole number from 1 to 1048576"),
     ],
 )
 def test_plans_that_do_not_fit(run, changes, words):
@@ -251,6 +257,60 @@ def test_segments_that_do_not_fit(run, segment, name, value, words):
     with pytest.raises(BrokenRecordError, match=words) as caught:
         Results(run.root)
     assert str(run.segments) in str(caught.value)
+
+
+NEAR = {
+    "nearest_id": np.array([[1, -1]]),
+    "nearest_distance": np.array([[0.5, np.nan]]),
+    "nearest_predicted": np.array([[1, -1]]),
+    "nearest_truth": np.array([[[0], [-1]]]),
+}
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"nearest_id": np.array([[1]])}, r"nearest_(id|distance) is .*, where kind . \(1, \d\) belongs"),
+        ({"nearest_distance": None}, "nearest_distance is missing"),
+        ({"nearest_predicted": np.array([[2, -1]])}, "a label of a nearest sample is out of range"),
+        ({"nearest_truth": np.array([[[0], [-2]]])}, "a label of a nearest sample is out of range"),
+        (dict.fromkeys(NEAR), "nearest_id is missing"),
+        (
+            {name: table[:, :1] for name, table in NEAR.items()},
+            r"nearest_id is int64 \(1, 1\), where .* \(1, 2\) belongs",
+        ),
+    ],
+)
+def test_nearest_samples_that_do_not_fit(run, changes, words, finished):
+    plan = {**PLAN, "nearest_samples": {"count": 2}}
+    (run.data / "plan.json").unlink()
+    run.write_state({"plan": plan})
+    segments = Segments(run, ("First",))
+    samples = replace(segments.samples(0), neighbours=Neighbours.among(NEAR))
+    segments.samples_path(0).unlink()
+    segments.write_samples(0, samples)
+    path = segments.samples_path(0)
+    if finished:
+        write_archive(segments, PlanRecord.of(plan))
+        run.write_manifest(saliency_map=True, benchmark=True, uncertainty=False, hierarchical_occlusion=False)
+        with h5py.File(run.archive, "r+") as file:
+            for name, table in changes.items():
+                del file[f"samples/{name}"]
+                if table is not None:
+                    file[f"samples/{name}"] = table
+        read = partial(Results, run.archive, check=False)
+    else:
+        arrays = {**arrays_of(next(payloads(path.read_bytes()))), **changes}
+        path.write_bytes(framed(zipped([(f"{name}.npy", npy(one)) for name, one in arrays.items() if one is not None])))
+        read = partial(Results, run.root)
+    if words is None:
+        found = read().nearest_samples
+        assert found.ids.tolist() == [[1, -1]]
+        return
+    with pytest.raises(ValueError, match=words):
+        read()
 
 
 def payloads(data):

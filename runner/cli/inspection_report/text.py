@@ -184,6 +184,8 @@ def _plan_rows(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "reshape", f"that goes with it: {_options_text(plan.chosen_reshapes)}"
     if plan.hierarchical_occlusion:
         yield "hierarchical", f"occlusion ({_options_text(plan.hierarchical_occlusion)})"
+    if plan.nearest_samples:
+        yield "nearest", f"samples ({_options_text(plan.nearest_samples)})"
     yield "settings", _options_text({key: plan.raw.get(key) for key in (*plan.settings, "dropout_samples")})
     versions = ", ".join(f"{name} {number}" for name, number in plan.versions.items())
     yield "made with", _comma_joined(versions, plan.device and f"on {plan.device}")

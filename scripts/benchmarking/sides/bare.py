@@ -20,8 +20,8 @@ RULES: Mapping[str, Rule] = {
     "optimize": "plain",
     "guided": "guided", "deconvolution": "deconvolution", "loss": "loss",
 }  # fmt: skip
-UNCOMPILED = ("activate", "ablate", "concept", "dropout", "dropout trial", "layer choice", "layer check", "place trial",
-              "repeat trial")  # fmt: skip
+UNCOMPILED = ("activate", "ablate", "concept", "dropout", "dropout trial", "layer choice", "layer check", "nearest",
+              "nearest pool", "place trial", "repeat trial")  # fmt: skip
 FORWARD, PLAIN_FORWARD = "forward", "forward as written"
 _LEAST_PASSES = 2
 

@@ -74,12 +74,12 @@ def pictures():
 
 @pytest.fixture
 def grow(striped, dataset, tmp_path):
-    """Runs a plan in a folder: with these explainers, metrics, samples, uncertainty and hierarchical occlusion."""
+    """Runs a plan in a folder: with these explainers, metrics, samples, uncertainty and so on."""
 
     def make(
         folder="run", *, explainers=("Gradient",), metrics=("PointingGame",), count=5, masks=0, search=False, **other
     ):
-        rows, own = other.pop("rows", 8), other.pop("own", {})
+        rows, own, nearest = other.pop("rows", 8), other.pop("own", {}), other.pop("nearest", None)
         data = (dataset(list(make_pictures(rows) if isinstance(rows, int) else rows)), ["a", "b", "c"])
         options = {"pass_size": 2, "jit": "off", **other}
         runner = ImageClassificationRunner(tmp_path / folder, data, striped, SIGMOID, **options)
@@ -91,6 +91,8 @@ def grow(striped, dataset, tmp_path):
             runner.register_uncertainty(masks)
         if search:
             runner.register_hierarchical_occlusion()
+        if nearest is not None:
+            runner.register_nearest_samples(**{"count": 2, "pool": 5, **nearest})
 
         def run(**how):
             return runner.run(**{"limit": count, **how})

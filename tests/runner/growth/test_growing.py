@@ -15,7 +15,7 @@ MANY = ("Gradient", "GradCAM", "Automatic", "RISE")
 METHODS = {"explainers": MANY, "metrics": ("InsertionAUC", "PointingGame", "Robustness")}
 STEPS = {
     "methods": METHODS,
-    "predictions": {"masks": 3, "search": True},
+    "predictions": {"masks": 3, "search": True, "nearest": {}},
     "samples": {"count": 8},
     "explainers": {"explainers": MANY},
     "metrics": {"metrics": ("InsertionAUC", "PointingGame", "ClassSensitivity", "Robustness")},
@@ -89,6 +89,11 @@ ADDED = {
     "an explainer with passes of its own": ({"explainers": ("Occlusion", "Gradient")}, {"occlude": 5 * 6 // 2}),
     "samples": ({"count": 8}, {"infer": 2, "differentiate": 3}),
     "uncertainty": ({"masks": 3}, {"dropout trial": 4, "dropout": 3}),
+    "nearest samples": ({"nearest": {"layer": "relu"}}, {"nearest": 3, "nearest pool": 2 * 3}),
+    "nearest samples whose layer is chosen": (
+        {"nearest": {}},
+        {"nearest": 3, "nearest pool": 2 * 3, "layer choice": 1},
+    ),
 }
 
 
@@ -113,8 +118,8 @@ class NoNetwork(nn.Cell):
 
 def test_a_plan_of_what_a_folder_says_needs_no_network(grow, counting, more, is_made_at_once):
     """As ``explainrun score`` makes one: the record is given, the network a stand-in."""
-    first = grow()()
-    plan = {"metrics": ("IoSR", "PointingGame")}
+    first = grow(nearest={"layer": "relu"})()
+    plan = {"metrics": ("IoSR", "PointingGame"), "nearest": {"layer": "relu"}}
     wanted = grow(**plan).plan()
     wanted = replace(wanted, record=wanted.described, network=NoNetwork(), asks_network=False)
     runs, result = counting(lambda: execute(wanted))

@@ -112,6 +112,7 @@ def test_inspect_says_what_is_hidden_and_what_it_grew_from(grow, tmp_path):
         "metrics": ["PointingGame", "InsertionAUC"],
         "uncertainty": True,
         "hierarchical_occlusion": False,
+        "nearest_samples": False,
     }
     [beside] = found["hidden"]
     assert beside.pop("bytes") > 0
@@ -122,6 +123,7 @@ def test_inspect_says_what_is_hidden_and_what_it_grew_from(grow, tmp_path):
         "curves": [],
         "uncertainty": True,
         "hierarchical_occlusion": False,
+        "nearest_samples": False,
         "samples": 3,
     }
 

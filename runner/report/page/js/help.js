@@ -30,6 +30,7 @@
     ["metric, score", "Measures how good a map is. The view Scores says what each metric measures."],
     ["control", "A map that knows nothing of the network, such as noise. Where a method does not score better than a control, its score says nothing about the network."],
     ["disagreement", "1 less the mean rank correlation of the explainers' maps for a question: 0 where all put the pixels in the same order, 1 where their orders have no relation."],
+    ["nearest samples", "Of the dataset's first samples those that look most alike to the network: whose features, what one of its layers gives averaged over the image, differ least. A sample of another class among them says what the network may confuse it with."],
     ["how far off", "For methods that estimate: how much a map would change if the method took more time, or what the map misses."],
   ];
 

@@ -72,7 +72,8 @@
       ["Pixels", plan.mean === null || plan.mean === undefined ? null : `normalised with mean ${optionText(plan.mean)}, standard deviation ${optionText(plan.std)}`],
       ["Labels asked about", plan.labels],
       ["Uncertainty", summary.uncertainty ? `${summary.uncertainty} dropout masks` : "not estimated"],
-      ["Hierarchical occlusion", plan.hierarchical_occlusion ? optionsText(plan.hierarchical_occlusion) || "with its defaults" : "not asked for"],
+      ["Hierarchical occlusion", askedFor(plan.hierarchical_occlusion)],
+      ["Nearest samples", askedFor(plan.nearest_samples)],
       ["Seed", plan.seed],
       ["Images in a pass", plan.pass_size],
       ["Device", plan.device && `${plan.device}${plan.graph_mode ? ", graph mode" : ""}`],
@@ -80,6 +81,8 @@
       ["Folder, as it was named", plan.summary_dir],
     ];
   }
+
+  const askedFor = (options) => (options ? optionsText(options) || "with its defaults" : "not asked for");
 
   function network({ network: of, config }) {
     const given = config?.network ?? {};

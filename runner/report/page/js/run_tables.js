@@ -14,6 +14,8 @@
     loss: "backward passes from a loss",
     integrate: "backward passes along a path of images",
     dropout: "predictions under dropout masks, for uncertainty",
+    nearest: "features of samples, for the nearest ones",
+    "nearest pool": "features and predictions of what samples are compared with",
     perturb: "covered images that metrics ask about",
     baseline: "the baselines that images are covered with",
     noise: "noisy images of Robustness and metrics like it",

@@ -24,6 +24,7 @@
         </div>
         <${ER.sampleMaps.Maps} run=${run} sample=${sample} picked=${picked} state=${state} />
         ${picked ? html`<${Words} run=${run} /><${ScoreTable} run=${run} picked=${picked} />` : null}
+        ${run.summary.nearest_samples ? html`<${ER.nearestSamples.Nearest} run=${run} sample=${sample} />` : null}
       </div>
     <//>`;
   }
