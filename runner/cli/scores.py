@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..results.scores import Scores
 
 
-@click.command(short_help="Show what the scores of a run come to.")
+@click.command(short_help="Show means, intervals and places of a run.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--label-table", "metrics", multiple=True, metavar="METRIC",

@@ -14,9 +14,7 @@ from .metric_agreement import MetricAgreement
 from .ranking import Ranking
 from .run_scores import Aggregate, RunScores
 
-RANKING_NOTE = (
-    "place: 1 + how many are better beyond noise; those that share a letter are ties, which noise alone may part"
-)
+RANKING_NOTE = "place: 1 + how many are better beyond noise; those that share a letter may differ by noise alone"
 _MARK = "!"
 _BESIDE = 4  # columns of scores beside each other, so that lines stay readable
 

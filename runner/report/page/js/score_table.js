@@ -102,7 +102,7 @@
     return html`<ul class="reading">
       <li>${dotWords(run.summary.scores.flat())}</li>
       ${run.explainers.length > 1
-        ? html`<li>The place is 1 + how many explainers are better beyond noise. Explainers that share a letter are ties: noise alone may part them. So two at different places may still be a tie.</li>`
+        ? html`<li>The place is 1 + how many explainers are better beyond noise. Explainers that share a letter are ties: they may differ by noise alone. So two at different places may still be a tie.</li>`
         : null}
       ${controls.length
         ? html`<li>${controls.join(", ")} ${controls.length === 1 ? "is a control: it knows" : "are controls: they know"} nothing of the network. What does not beat a control beyond noise says so: its score is no evidence for it.</li>`
