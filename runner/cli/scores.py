@@ -47,7 +47,9 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, agreement:
                                   differences of every two explainers (mean, low,
                                   high, p_value after Holm's correction,
                                   questions), unbeaten (by explainer, the controls
-                                  that it is not better than beyond noise)
+                                  that it is not better than beyond noise),
+                                  samples with scores, and samples_needed: of
+                                  fewer no test can show any difference
       agreement                   Kendall's tau of every two metrics' orders of
                                   explainers: metrics and explainers (names,
                                   without controls), samples, and tau, low, high
