@@ -15,14 +15,25 @@ import numpy.typing as npt
 Values = npt.NDArray[np.float64]
 
 OUTLIERS = 10.0
+_BINS = 4096
 _ROUNDING = 1e-6  # of the largest magnitude: what is below zero by less is not there
 
 
 def outlier_scale(values: Values, outliers: float = OUTLIERS) -> float:
     """The smallest magnitude up to which the magnitudes, sorted and added up, reach all but ``outliers`` per cent."""
-    ascending = np.sort(np.abs(values), axis=None)
-    sums = np.cumsum(ascending)
-    reached = int(np.searchsorted(sums, sums[-1] * (100.0 - outliers) / 100.0))
+    magnitudes = np.abs(values).ravel()
+    largest = magnitudes.max(initial=0.0)
+    if not 0.0 < largest / _BINS < np.inf:
+        return float(largest)
+    # Sorted are only those between which the answer lies: sums of bins say which that are, and sorting all takes as
+    # long as everything else that a picture needs.
+    bins = (magnitudes / largest * _BINS).astype(np.intp)
+    sums = np.bincount(bins, magnitudes).cumsum()
+    wanted = sums[-1] * (100.0 - outliers) / 100.0
+    within = min(int(np.searchsorted(sums, wanted)), _BINS)  # the last bin holds the largest alone
+    ascending = np.sort(magnitudes[bins == within])
+    below = sums[within - 1] if within else 0.0
+    reached = int(np.searchsorted(below + ascending.cumsum(), wanted))
     return float(ascending[min(reached, len(ascending) - 1)])
 
 

@@ -35,6 +35,7 @@ from ..storage.run_folder import RunFolder
 from ..untrusted.array_schema import picture_specs
 from ..untrusted.regular_files import open_regular
 from .curves import padded
+from .map_chunks import ChunkWriter
 from .segments import Array, BatchResults
 from .tables import nothing, tables
 
@@ -130,8 +131,10 @@ def _fill(archive: h5py.File, batches: Batches, plan: PlanRecord, check: Callabl
                 stored[first : first + rows] = table if table.ndim < 2 else padded(table, stored.shape[-1])
             places[name] += rows
     questions = len(archive["questions/label"])
-    for explainer in batches.explainers:
-        _fill_maps(archive, explainer, questions, batches.maps_of_all(explainer), check)
+    with ChunkWriter() as writer:
+        for explainer in batches.explainers:
+            parts = batches.maps_of_all(explainer)
+            writer.write(archive, f"explainers/{explainer}/maps", questions, parts, check)
 
 
 def _write_text(archive: h5py.File, name: str, text: str | Sequence[str]) -> None:
@@ -154,22 +157,6 @@ def _forms(batches: Batches, plan: PlanRecord) -> dict[str, tuple[tuple[int, ...
             forms[name] = shape, np.promote_types(kind, table.dtype) if number else table.dtype
         lacking |= forms.keys() - found.keys()  # checksums of pictures, where an earlier version wrote those
     return {name: form for name, form in forms.items() if not lacking or name not in pictures}
-
-
-def _fill_maps(
-    archive: h5py.File, explainer: str, questions: int, parts: Iterator[Array], check: Callable[[], None]
-) -> None:
-    path, first = f"explainers/{explainer}/maps", 0
-    for maps in parts:
-        check()
-        if path not in archive:
-            options = {"chunks": (1, *maps.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
-            shape = (questions, *maps.shape[1:])
-            stored = archive.create_dataset(path, shape, np.float32, **(options if questions else {}))
-        stored[first : first + len(maps)] = maps
-        first += len(maps)
-    if path not in archive:  # of a shard without samples
-        archive.create_dataset(path, (0, 0, 0), np.float32)
 
 
 def _header(handle: int) -> bytes:

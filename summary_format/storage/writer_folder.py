@@ -79,6 +79,8 @@ class OwnFolder:
             FolderInUseError: if the summary folder is another writer's by now.
             OSError: if it cannot be made.
         """
+        if folder.is_dir():  # as for all pictures of it but the first
+            return
         inside = [folder, *folder.parents][: len(folder.relative_to(self.root).parts)]
         with _making:
             for missing in reversed([path for path in inside if not path.exists()]):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from explainrun.summary_format import heatmap_picture, jpeg, original_picture, png
+from explainrun.summary_format.map_scale import outlier_scale
 
 TRUE = np.array([[[0, 51, 102, 153]], [[255, 204, 10, 20]], [[1, 2, 3, 4]]], np.uint8)  # (3, 1, 4)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -78,6 +79,30 @@ def test_outliers_do_not_leave_the_rest_black():
     assert levels(map_)[:2] == [[0, 128, 128, 128] + [255] * 6, [0] * 10]
     map_[1, :], map_[0, 0] = 1, 11  # of 107 they are less
     assert levels(map_)[0][:5] == [255, 0, 0, 0, 23]
+
+
+def sorted_scale(values, outliers):
+    """The plain twin: all values sorted."""
+    ascending = np.sort(np.abs(values), axis=None)
+    sums = np.cumsum(ascending)
+    reached = int(np.searchsorted(sums, sums[-1] * (100.0 - outliers) / 100.0))
+    return ascending[min(reached, len(ascending) - 1)]
+
+
+@pytest.mark.parametrize("outliers", [0.0, 2.0, 10.0, 99.0])
+def test_the_scale_is_that_of_all_values_sorted(outliers):
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1), (3, 2), (7, 5), (40, 31)):
+        for values in (
+            rng.standard_normal(shape),
+            rng.standard_cauchy(shape),
+            np.exp(9.0 * rng.standard_normal(shape)),
+            rng.integers(0, 3, shape) * 1.0,
+            rng.standard_normal(shape) * 1e-310,
+            np.zeros(shape),
+            np.full(shape, -0.7),
+        ):
+            assert outlier_scale(values, outliers) == sorted_scale(values, outliers)
 
 
 def test_encodings():
