@@ -25,12 +25,14 @@ class Subject:
     """What is explained.
 
     Attributes:
+        pictures: what its pictures are, in words.
         config: a bundled config.
         changes: what replaces its values, by dotted key.
         shown: the questions in the picture: a sample's id, and a class name.
         methods: the explainers in the picture.
     """
 
+    pictures: str
     config: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     shown: Sequence[tuple[int, str]]
@@ -38,12 +40,14 @@ class Subject:
 
 
 PHOTOS = Subject(
+    pictures="photographs",
     config="photos.yaml",
     changes={"metrics": [{"InsertionAUC": {"steps": 8}}, "PointingGame"]},
     shown=((2, "tabby"), (4, "espresso")),
     methods=("Gradient", "GuidedBackprop", "IntegratedGradients", "GradCAM", "GradCAM 14x14", "Occlusion"),
 )
 DIGITS = Subject(
+    pictures="scenes of handwritten digits",
     config="quickstart.yaml",
     changes={
         "limit": 16,

@@ -13,8 +13,16 @@ PACKAGES = {
     "explainers": ("explainers/__init__.py", "Saliency methods, and what one of your own is made of."),
     "benchmarks": ("benchmarks/__init__.py", "Metrics, and what one of your own is made of."),
     "runner": ("runner/__init__.py", "Runs, comparisons and figures."),
+    "runner.comparison": (
+        "runner/comparison/__init__.py",
+        "Two runs compared: rules, verdicts, baselines.",
+    ),
     "summary_format": ("summary_format/__init__.py", "What a run writes, and reading it back."),
     "testing": ("runner/_root/testing/__init__.py", "Whether an explainer or a metric keeps to what all keep to."),
+    "testing.planted": (
+        "runner/_root/testing/planted.py",
+        "Networks whose important pixels are known.",
+    ),
 }
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 _REFERENCE = re.compile(r"^\[(\w+)\]: (\S+)$", re.M)

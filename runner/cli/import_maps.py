@@ -10,7 +10,7 @@ from .process.errors import interrupted_by_sigterm, reported_errors
 from .process.standard_streams import echo_after
 
 
-@click.command(name="import", short_help="Take maps of others into a finished run.")
+@click.command(name="import", short_help="Add maps made elsewhere to a finished run.")
 @click.argument("run", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("maps", metavar="MAPS.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", required=True, metavar="NAME", help="Have them appear under this name.")

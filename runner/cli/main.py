@@ -34,6 +34,9 @@ from .trend import trend
 def main() -> None:
     """Explain image classifiers in batches on MindSpore, and score the explanations.
 
+    For a first look: explainrun demo. For your own network and pictures: explainrun new DIR, fill in what is marked
+    there, then check, run and report.
+
     Exit codes: 0 fine; 1 only of compare: the explanations got worse, or not all that was required is shown; 2 bad
     input, or what a command is there to show cannot be written to standard output; 3 it failed or was stopped, and can
     be run again as it is. inspect and scores also end with 3 where a run is unfinished.
@@ -41,8 +44,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[lines_on_stderr()])
 
 
-for command in (
-    explain, merge, score, import_, inspect, scores, report, baseline, compare, trend, run, layers, list_,
-    demo, new, check, schema,
-):  # fmt: skip
-    main.add_command(command)
+main.add_section("Before a run", (demo, new, check, schema, list_, layers))
+main.add_section("A run", (run, inspect, merge, score, import_))
+main.add_section("To look at", (report, scores, explain))
+main.add_section("Did it get worse", (compare, baseline, trend))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..results.scores import Scores
 
 
-@click.command(short_help="Show what the scores of a run come to.")
+@click.command(short_help="Show means, intervals and places of a run.")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--label-table", "metrics", multiple=True, metavar="METRIC",
@@ -47,7 +47,9 @@ def scores(run: Path, metrics: tuple[str, ...], *, differences: bool, agreement:
                                   differences of every two explainers (mean, low,
                                   high, p_value after Holm's correction,
                                   questions), unbeaten (by explainer, the controls
-                                  that it is not better than beyond noise)
+                                  that it is not better than beyond noise),
+                                  samples with scores, and samples_needed: of
+                                  fewer no test can show any difference
       agreement                   Kendall's tau of every two metrics' orders of
                                   explainers: metrics and explainers (names,
                                   without controls), samples, and tau, low, high

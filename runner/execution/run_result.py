@@ -15,7 +15,7 @@ from ...summary_format import Results, RunFolder, find_runs
 from ...summary_format.deprecated_names import Renamed, renamed_arguments
 from ...summary_format.plural import plural
 from ..results.profile_table import profile_table
-from ..results.score_tables import RANKING_NOTE, layer_notes, table_notes
+from ..results.score_tables import layer_notes, ranking_notes, table_notes
 from ..results.scores import Scores
 
 
@@ -167,7 +167,7 @@ class RunResult:
     def _repr_html_(self) -> str:
         table = f"{self.scores.table('html')}{self.scores.ranking_table('html')}" if self.scores.metrics else ""
         notes = table_notes(self.scores) or layer_notes(self.scores)
-        said = "<br>".join(map(escape, [*notes, RANKING_NOTE, self.summary_line()]))
+        said = "<br>".join(map(escape, [*notes, *ranking_notes(self.scores), self.summary_line()]))
         place = f"<p>{said}<br>summary: <code>{escape(str(self.summary_dir))}</code></p>"
         return f"{table}{place}{self._first_samples()}"
 

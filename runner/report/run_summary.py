@@ -107,4 +107,5 @@ def _ranking(ranking: Ranking) -> dict[str, Any]:
         "ties": [list(group) for group in ranking.ties],
         "unbeaten": {name: list(controls) for name, controls in ranking.unbeaten.items() if controls},
         "differences": [asdict(difference) for difference in ranking.differences],
+        "samples_needed": ranking.samples_needed if ranking.too_few else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -58,6 +59,8 @@ class Ranking:
             All-Pairwise Comparisons, 2004).
         unbeaten: for each explainer with scores that is not a control, the controls that it is not better than beyond
             noise; controls without scores are left out.
+        samples: how many have scores of two explainers or more.
+        samples_needed: of fewer no test can show that any two explainers differ beyond noise, whatever their scores.
     """
 
     metric: str
@@ -65,6 +68,13 @@ class Ranking:
     places: tuple[tuple[int, str], ...]
     ties: tuple[tuple[str, ...], ...]
     unbeaten: dict[str, tuple[str, ...]]
+    samples: int
+    samples_needed: int
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few samples for any difference to be shown, so that all are ties for that reason."""
+        return self.samples < self.samples_needed
 
     @classmethod
     def of(
@@ -101,8 +111,20 @@ class Ranking:
             for name in worse_than
             if name not in controls
         }
-        places = tuple((1 + len(worse_than[name]), name) for name in order)
-        return cls(metric=metric, differences=pairs, places=places, ties=tied(order, worse_than), unbeaten=unbeaten)
+        return cls(
+            metric=metric,
+            differences=pairs,
+            places=tuple((1 + len(worse_than[name]), name) for name in order),
+            ties=tied(order, worse_than),
+            unbeaten=unbeaten,
+            samples=len(np.unique(samples[np.isfinite(values).sum(axis=1) > 1])),
+            samples_needed=least_samples(sum(pair.questions > 0 for pair in pairs)),
+        )
+
+
+def least_samples(pairs: int) -> int:
+    """The fewest samples of which a sign flip test of one of so many pairs, corrected for all, can reach ``ALPHA``."""
+    return math.ceil(math.log2(2 * pairs / ALPHA)) if pairs else 0
 
 
 def tied(order: Sequence[str], worse_than: Mapping[str, set[str]]) -> tuple[tuple[str, ...], ...]:

@@ -14,9 +14,7 @@ from .metric_agreement import MetricAgreement
 from .ranking import Ranking
 from .run_scores import Aggregate, RunScores
 
-RANKING_NOTE = (
-    "place: 1 + how many are better beyond noise; those that share a letter are ties, which noise alone may part"
-)
+_OF_PLACES = "place: 1 + how many are better beyond noise; those that share a letter may differ by noise alone"
 _MARK = "!"
 _BESIDE = 4  # columns of scores beside each other, so that lines stay readable
 
@@ -95,7 +93,17 @@ def ranking_table(scores: RunScores, style: str) -> str:
     rankings = [scores.ranking(metric) for metric in scores.metrics]
     rows = [[_shown_name(scores, name), *(_place(ranking, name) for ranking in rankings)] for name in scores.explainers]
     table = _tabulated(rows, ["place", *scores.metrics], style)
-    return table if style == "html" else "\n".join([table, RANKING_NOTE])
+    return table if style == "html" else "\n".join([table, *ranking_notes(scores)])
+
+
+def ranking_notes(scores: RunScores) -> list[str]:
+    """What is to be said below a table of places, a line each."""
+    few = [ranking for ranking in map(scores.ranking, scores.metrics) if ranking.too_few]
+    if not few:
+        return [_OF_PLACES]
+    needed = max(ranking.samples_needed for ranking in few)
+    words = f"too few samples to show any difference in {', '.join(ranking.metric for ranking in few)}"
+    return [_OF_PLACES, f"{words}: {plural(len(scores.explainers), 'explainer')} take at least {needed}"]
 
 
 def _place(ranking: Ranking, name: str) -> str:

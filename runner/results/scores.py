@@ -23,7 +23,7 @@ class Scores(RunScores):
         return label_table(self, metric, style)
 
     def ranking_table(self, style: str = "simple") -> str:
-        """The explainers' places in each metric, with a letter for each group that noise alone may part."""
+        """The explainers' places in each metric, with a letter for each group of ties."""
         return ranking_table(self, style)
 
     def agreement_table(self, style: str = "simple") -> str:

@@ -16,6 +16,7 @@ from matplotlib import pyplot
 from mindspore import Tensor, nn
 from PIL import Image
 
+from explainrun.benchmarks import METRICS
 from explainrun.explainers import Gradient
 from explainrun.runner import ImageClassificationRunner, demo
 from explainrun.runner.cli.main import main
@@ -192,11 +193,18 @@ def options_of(command):
 def test_every_option_of_every_command_has_an_example():
     shown = [words for block in PAGES["docs/how-to/commands.md"] if block.language == "sh"
              for words in blocks.commands(block.code) if words[0] == "explainrun"]  # fmt: skip
+    assert {"--version"} in options_of(main)
+    assert ["explainrun", "--version"] in shown
     for name, command in main.commands.items():
         used = {word for words in shown if words[1] == name for word in words}
         assert used or name == "demo", name
         for option in options_of(command):
             assert option & used or "--help" in option, (name, option)
+
+
+def test_the_readme_counts_our_metrics():
+    [row] = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| metrics |")]
+    assert row.startswith(f"| metrics | **[{len(METRICS)}][k]** |")
 
 
 def test_the_readme_is_short():

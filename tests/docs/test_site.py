@@ -1,5 +1,6 @@
 """The site's pages that are made of other files, and what is checked of it once it is built."""
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+
+import explainrun.summary_format
 
 
 def script(repository, name):
@@ -28,11 +31,52 @@ def checking(repository):
     return script(repository, "check_site")
 
 
-@pytest.mark.parametrize("package", ["explainers", "benchmarks", "runner", "summary_format", "testing"])
+def entries(hooks, package):
+    return re.findall(rf"^::: explainrun\.{re.escape(package)}\.(\w+)$", hooks.reference_page(package), re.M)
+
+
+PACKAGES = (
+    "benchmarks", "explainers", "runner", "runner.comparison", "summary_format", "testing", "testing.planted",
+)  # fmt: skip
+
+
+def test_every_package_of_public_names_has_a_page(hooks):
+    assert sorted(hooks.PACKAGES) == list(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_has_an_entry(hooks, package):
     names = importlib.import_module(f"explainrun.{package}").__all__
-    entries = re.findall(rf"^::: explainrun\.{package}\.(\w+)$", hooks.reference_page(package), re.M)
-    assert sorted(entries) == sorted(names)
+    assert sorted(entries(hooks, package)) == sorted(names)
+
+
+def test_names_at_the_top_have_an_entry_where_they_come_from(hooks):
+    listed = [getattr(explainrun.summary_format, name) for name in entries(hooks, "summary_format")]
+    assert all(any(getattr(explainrun, name) is one for one in listed) for name in explainrun.__all__)
+
+
+def imports(source):
+    """The modules of Explainrun that Python source imports names from, and the names."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "explainrun":
+            yield from ((node.module, one.name) for one in node.names)
+
+
+# Parts of the bundled example, and what makes a run of a config, in scripts to start from.
+WITHOUT_ENTRY = ("explainrun.configs", "explainrun.runner.config")
+
+
+def test_what_documents_and_scripts_import_has_an_entry(hooks, repository):
+    pages = [repository / "README.md", repository / "CONTRIBUTING.md", *(repository / "docs").rglob("*.md")]
+    blocks = [
+        code for page in pages for code in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    ]
+    scripts = [path.read_text("utf-8") for path in (repository / "scripts" / "examples").glob("*.py")]
+    used = {found for source in [*blocks, *scripts] for found in imports(source)}
+    assert len(used) > 40
+    known = {(f"explainrun.{package}", name) for package in PACKAGES for name in entries(hooks, package)}
+    known |= {("explainrun", name) for name in explainrun.__all__}
+    assert [found for found in sorted(used - known) if not found[0].startswith(WITHOUT_ENTRY)] == []
 
 
 def test_every_page_is_in_the_navigation(repository, hooks):

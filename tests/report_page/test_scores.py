@@ -180,3 +180,10 @@ def test_a_single_sample_has_no_intervals(opened):
     page = opened("one", samples=1, explainers=("First",), state=SCORES)
     assert re.fullmatch(r"[\d.]+", rows(page, "scores")[0][1])
     assert page.page.get_by_text("Fewer than two samples have scores").count() == 1
+
+
+def test_too_few_samples_to_show_anything_are_named(opened):
+    """Of 3 explainers, 3 pairs, a p value of 2 / 2^n times 3 is at most 0.05 from 7 samples on."""
+    words = "too few samples to show any difference of 3 explainers beyond noise: it takes at least 7."
+    assert opened("few", state=SCORES, samples=6).page.get_by_text(words).count() == 1
+    assert opened(state=SCORES).page.get_by_text("too few samples").count() == 0

@@ -325,9 +325,9 @@ def test_the_lines_of_help_are_whole_phrases():
         assert 0 < len(command.short_help) <= 45
         assert command.short_help.endswith(".")
     lines = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.splitlines()
-    listed = lines[lines.index("Commands:") + 1 :]
+    listed = [line.split(maxsplit=1) for line in lines[lines.index("Before a run:") :] if line.startswith("  ")]
     assert len(listed) == len(main.commands) == 17
-    assert not [line for line in listed if "..." in line]
+    assert dict(listed) == {name: command.short_help for name, command in main.commands.items()}
 
 
 def test_each_option_is_explained_in_a_sentence():

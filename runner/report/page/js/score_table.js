@@ -9,7 +9,7 @@
   /** The ends of a metric's scale: of all its means and intervals. */
   const endsOf = (run, metric) => extent(run.summary.scores.flatMap((of) => [of[metric].mean, of[metric].low, of[metric].high]));
 
-  function Score({ found, ends, place, unbeaten }) {
+  function Score({ found, ends, place, unbeaten, needed }) {
     const span = ends ? ends[1] - ends[0] : 0;
     if (!known(found.mean)) return html`<span class="score"><span class="soft">none of ${found.unscored} scored</span></span>`;
     return html`<span class="score">
@@ -17,7 +17,7 @@
       ${place ? html`<span class=${place.place === 1 && !unbeaten ? "place first" : "place"}><span class="visually-hidden">place </span>${place.place} ${place.letters}</span>` : null}
       <${Interval} found=${found} ends=${ends} />
       ${known(found.low) ? html`<span class="soft">${number(found.low, span)} to ${number(found.high, span)}</span>` : null}
-      ${unbeaten ? html`<span class="unbeaten">does not beat ${unbeaten.join(", ")}</span>` : null}
+      ${unbeaten ? html`<span class=${needed ? "soft" : "unbeaten"}>${needed ? "too few samples to beat" : "does not beat"} ${unbeaten.join(", ")}</span>` : null}
       ${found.unscored ? html`<span class="soft">${found.unscored} of ${found.count + found.unscored} not scored</span>` : null}
     </span>`;
   }
@@ -64,7 +64,7 @@
         const ranking = run.summary.rankings[column];
         const found = run.summary.scores[row][column];
         const place = run.explainers.length > 1 ? ER.scores.placeOf(ranking, run.explainers[row].name) : null;
-        return { text: found.mean, shown: html`<${Score} found=${found} ends=${endsOf(run, column)} place=${place} unbeaten=${ranking.unbeaten[run.explainers[row].name]} />`, kind: "scored" };
+        return { text: found.mean, shown: html`<${Score} found=${found} ends=${endsOf(run, column)} place=${place} unbeaten=${ranking.unbeaten[run.explainers[row].name]} needed=${ranking.samples_needed} />`, kind: "scored" };
       }),
     ]);
     const { samples_total: samples, questions_total: questions } = run.summary;
@@ -99,15 +99,17 @@
   function Reading({ run }) {
     const controls = run.explainers.filter(({ control }) => control).map(({ name }) => name);
     const insensitive = run.metrics.filter((metric) => !metric.control_sensitive).map(({ name }) => name);
+    const needed = Math.max(0, ...run.summary.rankings.map((ranking) => ranking.samples_needed ?? 0));
     return html`<ul class="reading">
       <li>${dotWords(run.summary.scores.flat())}</li>
       ${run.explainers.length > 1
-        ? html`<li>The place is 1 + how many explainers are better beyond noise. Explainers that share a letter are ties: noise alone may part them. So two at different places may still be a tie.</li>`
+        ? html`<li>The place is 1 + how many explainers are better beyond noise. Explainers that share a letter are ties: they may differ by noise alone. So two at different places may still be a tie.</li>`
         : null}
       ${controls.length
         ? html`<li>${controls.join(", ")} ${controls.length === 1 ? "is a control: it knows" : "are controls: they know"} nothing of the network. What does not beat a control beyond noise says so: its score is no evidence for it.</li>`
         : html`<li>The run has no control, such as a random map, that shows what score means nothing.</li>`}
       ${controls.length && insensitive.length ? html`<li>Nothing is marked in ${insensitive.join(", ")}: a map that ignores the image does best there.</li>` : null}
+      ${needed ? html`<li>There are too few samples to show any difference of ${run.explainers.length} explainers beyond noise: it takes at least ${needed}.</li>` : null}
       <li>A click on a metric's name says what it measures; the arrows beside it sort.</li>
     </ul>`;
   }
