@@ -88,3 +88,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return found[2] if name in found[2] else f"{found[2]} (`{name}`)"
 
     return _LINK.sub(linked, markdown)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Write the search index as a script too, which the theme reads where the site is opened from a disk."""
+    folder = Path(config.site_dir, "search")
+    index = (folder / "search_index.json").read_text("utf-8")
+    (folder / "search_index.js").write_text(f"var __index = {index}", "utf-8")

@@ -123,6 +123,13 @@ def test_links_to_what_is_not_on_the_site_are_names(hooks, source, link, written
     assert hooks.on_page_markdown(link, page) == written
 
 
+def test_a_site_that_is_opened_from_a_disk_has_its_search_index_as_a_script(hooks, tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "search_index.json").write_text('{"docs": []}')
+    hooks.on_post_build(SimpleNamespace(site_dir=str(tmp_path)))
+    assert (tmp_path / "search" / "search_index.js").read_text() == 'var __index = {"docs": []}'
+
+
 SOUND = '<a href="b.html#there">x</a><a href="https://example.org/">x</a><a href="#own">x</a><p id="own"></p>'
 
 
