@@ -106,7 +106,9 @@ def test_in_parts_and_killed_it_ends_as_if_it_had_not_been(runner, kill, tmp_pat
     assert names != tuple(MASKS) or list(made.parts.glob("*/*"))
     result = runner("run", names).run()
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
-    assert result.costs["needed"] == whole.costs["needed"]
+    again = "graph trial"  # which every start makes
+    needed, once = ({**one.costs["needed"], again: 0} for one in (result, whole))
+    assert needed == once
 
 
 @pytest.mark.slow
