@@ -54,6 +54,7 @@ WORDS = {
     "tokens change": "tokens change",
     "were reduced to": "reduced keys",
     "rest of the network": "no head",
+    "did not compute the attention": "not read again",
 }
 
 
