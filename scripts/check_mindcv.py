@@ -54,7 +54,6 @@ WORDS = {
     "tokens change": "tokens change",
     "were reduced to": "reduced keys",
     "rest of the network": "no head",
-    "did not compute the attention": "not read again",
 }
 
 

@@ -134,6 +134,10 @@ class TestOnPaper:
             block.attending = lambda scores: 0.5 * ops.softmax(scores, -1) + 0.5 * ops.softmax(1.0 * scores, -1)
         assert Network(network).attention.found(IMAGE).blocks[1].probabilities.site.operator.startswith("Add")
         np.testing.assert_allclose(maps(LeGrad(network), 1), expected, rtol=1e-5)
+        read = [Network(network).differentiate(IMAGE, np.array([1]), ["attention of "], rule)
+                for rule in ("plain", "blocks")]  # fmt: skip
+        for tap, probabilities in read[0].activations.items():
+            np.testing.assert_allclose(read[1].activations[tap], probabilities, rtol=1e-5)
 
     def test_layers_are_those_named(self):
         expected = maps(AttentionRollout(one_layer()), 0)
