@@ -42,7 +42,10 @@ class Block(nn.Cell):
 
     def construct(self, x):
         scores = ops.matmul(self.queries(x), self.keys(x).swapaxes(1, 2))
-        return x + ops.matmul(ops.softmax(scores, -1), self.values(x))
+        return x + ops.matmul(self.attending(scores), self.values(x))
+
+    def attending(self, scores):
+        return ops.softmax(scores, -1)
 
 
 class OnPaper(nn.Cell):
@@ -122,6 +125,19 @@ class TestOnPaper:
         tokens = np.eye(3) + MIXING @ VALUES
         slopes = [np.maximum(of @ HEAD.T, 0)[1:, 0] / 3 for of in (VALUES, tokens @ VALUES)]
         np.testing.assert_allclose(maps(LeGrad(two_layers()), 0), np.mean(slopes, axis=0), rtol=1e-5)
+
+    def test_legrad_reads_probabilities_that_are_sums_of_others(self):
+        """Which are found again by counting sums (ConViT), those of residuals among them and none of ours."""
+        expected = maps(LeGrad(two_layers()), 1)
+        network = two_layers()
+        for block in network.blocks:
+            block.attending = lambda scores: 0.5 * ops.softmax(scores, -1) + 0.5 * ops.softmax(1.0 * scores, -1)
+        assert Network(network).attention.found(IMAGE).blocks[1].probabilities.site.operator.startswith("Add")
+        np.testing.assert_allclose(maps(LeGrad(network), 1), expected, rtol=1e-5)
+        read = [Network(network).differentiate(IMAGE, np.array([1]), ["attention of "], rule)
+                for rule in ("plain", "blocks")]  # fmt: skip
+        for tap, probabilities in read[0].activations.items():
+            np.testing.assert_allclose(read[1].activations[tap], probabilities, rtol=1e-5)
 
     def test_layers_are_those_named(self):
         expected = maps(AttentionRollout(one_layer()), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import mindspore as ms
@@ -31,11 +32,25 @@ class SeenOperators(_Dispatch):
     MindSpore records for gradients what a network computes, and nothing of what is done here.
     """
 
+    _seeing = True
+
     def __init__(self) -> None:
         super().__init__()
         self._runs: Counter[str] = Counter()
 
+    @staticmethod
+    @contextmanager
+    def unseen() -> Iterator[None]:
+        """Within run operators that are none of the network's, which is not to be seen, nor counted."""
+        SeenOperators._seeing = False
+        try:
+            yield
+        finally:
+            SeenOperators._seeing = True
+
     def __ms_dispatch__(self, func: Any, args: Any, kwargs: Any = None) -> Any:
+        if not self._seeing:
+            return func(*args, **(kwargs or {}))
         site = Site(func.name, self._runs[func.name])
         self._runs[func.name] += 1
         tensors = list(tensors_in((args, kwargs)))

@@ -75,7 +75,7 @@ class BlockScores:
         self._gave[name], tensor = output, first_tensor(output)
         if tensor is None:
             return output
-        with SeenOperators():  # those of this hook are none of the network's
+        with SeenOperators.unseen():
             return _with_first(output, ops.stop_gradient(tensor) + self.zero.astype(tensor.dtype))
 
 
