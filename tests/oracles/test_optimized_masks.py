@@ -66,11 +66,14 @@ def correlations(ours, theirs):
 
 
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
-@pytest.mark.parametrize("variant", ["preserve", "delete"])
-@pytest.mark.parametrize("steps", [30, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("variant", "steps"), [("preserve", 8), ("delete", 8), ("delete", 30)])
 def test_extremal_perturbation(
     network, torch_network, sixteen, variant, steps, edges_repeated, no_ties, monkeypatch, agree
 ):
+    """Few steps, since which values of a mask are the largest decides where it goes.
+
+    Where it shows all but blurs little, as at the beginning of "preserve", they are equal but for rounding.
+    """
     images, labels = (of[:2] for of in sixteen)
     how = {"step": 2, "sigma": 6}
     both = []
