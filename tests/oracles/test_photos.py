@@ -34,6 +34,8 @@ from explainrun.configs.photo_network import PhotoNetwork
 from explainrun.explainers import (
     IDGI,
     XRAI,
+    AttentionRelevance,
+    AttentionRollout,
     AugmentedCAM,
     BlurIG,
     DeepLift,
@@ -47,6 +49,7 @@ from explainrun.explainers import (
     GuidedBackprop,
     GuidedIG,
     IntegratedGradients,
+    LeGrad,
     Occlusion,
     PartitionSHAP,
     ShapleyCAM,
@@ -423,3 +426,9 @@ def test_shapley_values(network, torch_network, all_photos, count, agree):
     how = "photographs, 10,000 orders of eight segments; allowed are 4 standard errors"
     mine = np.array([one.weights for one in ours[1]])
     agree("ShapleyValueSampling", "PyTorch's probabilities", mine, exact, round(allowed, 3), how=how)
+
+
+@pytest.mark.parametrize("method", [AttentionRollout, LeGrad, AttentionRelevance])
+def test_methods_that_read_attention(network, all_photos, method, undefined):
+    with undefined(method.__name__, "attention-missing"):
+        method(network)(Tensor(all_photos[0][:1]), targets(all_photos[1][:1]))
