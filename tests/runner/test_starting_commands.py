@@ -36,7 +36,7 @@ def schema():
 
 def test_the_schema_takes_every_bundled_config(schema, repository):
     paths = [*(repository / "configs").rglob("*.yaml")]
-    assert len(paths) == 7
+    assert len(paths) == 8
     for path in paths:
         assert list(schema.iter_errors(yaml.safe_load(path.read_text("utf-8")))) == [], path
 
