@@ -72,8 +72,8 @@ def test_extremal_perturbation(
 ):
     """Few steps, since which values of a mask are the largest decides where it goes.
 
-    Where it shows all but blurs little, as at the beginning of "preserve", they are equal but for rounding. Torchray's own
-    masks of an image and of one moved by 1e-6 correlate by 0.999 after 8 steps, and by 0.59 to 0.96 after 30.
+    Where it shows all but blurs little, as at the beginning of "preserve", they are equal but for rounding. Torchray's
+    own masks of an image and of one moved by 1e-6 correlate by 0.999 after 8 steps, and by 0.59 to 0.96 after 30.
     """
     images, labels = (of[:2] for of in sixteen)
     how = {"step": 2, "sigma": 6}
