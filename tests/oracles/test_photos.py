@@ -22,6 +22,7 @@ from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
 from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from enumeration import HIDE, eight, game, owen_values, shapley_values
+from masks import correlations, extremal_masks, meaningful_masks
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
 from pytorch_grad_cam import EigenGradCAM as TheirEigenGradCAM
@@ -426,6 +427,22 @@ def test_shapley_values(network, torch_network, all_photos, count, agree):
     how = "photographs, 10,000 orders of eight segments; allowed are 4 standard errors"
     mine = np.array([one.weights for one in ours[1]])
     agree("ShapleyValueSampling", "PyTorch's probabilities", mine, exact, round(allowed, 3), how=how)
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_masks(network, torch_network, parts, agree, monkeypatch):
+    """After few steps: kinks of ReLU6 on the way part implementations."""
+    images, labels = (of[:1] for of in parts)
+    mine, theirs, words = extremal_masks(
+        network, torch_network, images, labels, "preserve", 5, monkeypatch, step=4, sigma=12
+    )
+    assert min(correlations(mine, theirs)) >= 0.99
+    words = f"parts of photographs, {words}"
+    agree("ExtremalPerturbation", "torchray extremal_perturbation", mine, theirs, tolerance=0.05, how=words)
+    mine, theirs = meaningful_masks(network, torch_network, images, labels, 5, 4)
+    assert min(correlations(mine, theirs)) >= 0.99
+    words = "parts of photographs, 5 steps"
+    agree("MeaningfulPerturbation", "PyTorch's gradients and Adam", mine, theirs, tolerance=0.1, how=words)
 
 
 @pytest.mark.parametrize("method", [AttentionRollout, LeGrad, AttentionRelevance])

@@ -11,6 +11,7 @@ from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import Occlusion as CaptumOcclusion
 from enumeration import HIDE, eight, game, owen_values, shapley_values
+from masks import correlations, extremal_masks, meaningful_masks
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
 
@@ -166,6 +167,17 @@ def test_shapley_values(transformers, few, agree):
     how = "4,000 orders of eight segments; allowed are 4 standard errors"
     found = np.array([one.weights for one in mine[1]])
     agree("ShapleyValueSampling", "PyTorch's probabilities", found, exact, round(allowed, 3), how=how)
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_masks(transformers, few, agree, monkeypatch):
+    images, labels = (of[:2] for of in few)
+    mine, theirs, words = extremal_masks(*transformers, images, labels, "preserve", 8, monkeypatch)
+    assert min(correlations(mine, theirs)) >= 0.99
+    agree("ExtremalPerturbation", "torchray extremal_perturbation", mine, theirs, tolerance=0.05, how=words)
+    mine, theirs = meaningful_masks(*transformers, images, labels, 10, 2)
+    assert min(correlations(mine, theirs)) >= 0.99
+    agree("MeaningfulPerturbation", "PyTorch's gradients and Adam", mine, theirs, tolerance=0.1, how="10 steps")
 
 
 @pytest.mark.parametrize(
