@@ -244,7 +244,7 @@ def test_deep_lift_shap(network, torch_network, all_photos, torch_relu6, agree, 
 
 def test_expected_gradients(network, torch_network, parts, on_ways, agree, monkeypatch):
     """The draws of the first two samples, for whichever parts keep to the same sides under both."""
-    others, samples = parts[0][-2:], 2
+    others, samples = parts[0][-2:, :, ::-1].copy(), 2  # upside down, so that none is a part itself
     draws = [keyed_generator(0, place, "ExpectedGradients") for place in range(2)]
     drawn = [(one.integers(2, size=samples), one.random(samples, np.float32)) for one in draws]
     which, places = (np.concatenate(of) for of in zip(*drawn, strict=True))
