@@ -429,6 +429,7 @@ def test_shapley_values(network, torch_network, all_photos, count, agree):
     agree("ShapleyValueSampling", "PyTorch's probabilities", mine, exact, round(allowed, 3), how=how)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
 def test_masks(network, torch_network, parts, agree, monkeypatch):
     """After few steps: kinks of ReLU6 on the way part implementations."""
