@@ -41,16 +41,14 @@ def main() -> None:
 
 
 def _by_itself(entry: Any, images: Any) -> Any:
-    """An entry of the config that needs neither its folder nor its data: paths in full, images for a pool."""
+    """An entry of the config that needs no dataset: images for a pool."""
     if not isinstance(entry, dict):
         return entry
     ((name, options),) = entry.items()
-    found = dict(options)
-    if "ood_net" in found:
-        found["ood_net"] = str(CONFIG.parent / found["ood_net"])
-    if isinstance(found.get("baselines"), dict):
-        found["baselines"] = images[: found["baselines"]["pool"]]
-    return {name: found}
+    baselines = options.get("baselines")
+    if not isinstance(baselines, dict):
+        return entry
+    return {name: {**options, "baselines": images[: baselines["pool"]]}}
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def over_segmented(image: FloatArray) -> IntArray:
     enlarged = resize(picture, (_SIDE, _SIDE), order=3, mode="constant", preserve_range=True, anti_aliasing=True)
     felzenszwalb = of_scikit_image("felzenszwalb")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of more channels than colours have
+        warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)  # of more channels than 3
         found = [felzenszwalb(enlarged, scale=scale, sigma=_SIGMA, min_size=_LEAST_PIXELS) for scale in _SCALES]
     back = {"order": 0, "preserve_range": True, "mode": "constant", "anti_aliasing": False}
     segments: IntArray = np.stack([resize(one, image.shape[1:], **back).astype(np.int64) for one in found])

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import mindspore as ms
 from mindspore import Tensor
 
-_Dispatch: Any = getattr(ms, "MsDispatchMode", object)
-SHOWS_OPERATORS = _Dispatch is not object
+from ..backward.dispatch import Dispatch, leaves
+
+SHOWS_OPERATORS = Dispatch is not object
 
 
 class Site(NamedTuple):
@@ -26,7 +26,7 @@ class Site(NamedTuple):
     run: int
 
 
-class SeenOperators(_Dispatch):
+class SeenOperators(Dispatch):
     """Sees every operator that runs within, whoever calls it and by whatever name; a subclass says what it looks at.
 
     MindSpore records for gradients what a network computes, and nothing of what is done here.
@@ -82,10 +82,4 @@ class ChangedResults(SeenOperators):
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors in nested tuples, lists and dictionaries."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for inner in value:
-            yield from tensors_in(inner)
-    elif isinstance(value, Mapping):
-        yield from tensors_in(list(value.values()))
+    return (one for one in leaves([value]) if isinstance(one, Tensor))

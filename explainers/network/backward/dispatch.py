@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import mindspore as ms
@@ -20,10 +20,12 @@ def plain_name(operator: str) -> str:
 
 
 def leaves(arguments: Any) -> Iterator[Any]:
-    """What tuples and lists hold, inside one another."""
+    """What tuples, lists and the values of dictionaries hold, inside one another."""
     for argument in arguments:
         if isinstance(argument, (tuple, list)):
             yield from leaves(argument)
+        elif isinstance(argument, Mapping):
+            yield from leaves(argument.values())
         else:
             yield argument
 
