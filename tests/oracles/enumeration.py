@@ -5,6 +5,10 @@ from math import factorial
 
 import numpy as np
 import torch
+from mindspore import Tensor, nn
+
+from explainrun.explainers import PartitionSHAP, ShapleyValueSampling
+from explainrun.explainers.perturbation.segment_tree import SegmentTree
 
 HIDE = 0.0
 
@@ -57,3 +61,21 @@ def orders_of(tree, group=0):
         return [tuple(np.flatnonzero(tree.members[group]).tolist())]
     pairs = [(one, other) for one in orders_of(tree, first) for other in orders_of(tree, second)]
     return [order for one, other in pairs for order in (one + other, other + one)]
+
+
+def beside_enumeration(network, torch_network, images, labels, samples):
+    """Weights by PartitionSHAP and by ShapleyValueSampling, each with exact ones; of the latter what is allowed, too.
+
+    That is 4 standard errors, as a share of an image's largest weight.
+    """
+    owen = PartitionSHAP(network, nn.Softmax(), segmentation=eight, hide_color=HIDE)
+    drawn = ShapleyValueSampling(network, nn.Softmax(), samples, segmentation=eight, hide_color=HIDE)
+    ours = [one.explain(Tensor(images), Tensor(labels.astype(np.int32))) for one in (owen, drawn)]
+    says = [game(torch_network, image, label, one.segments)
+            for image, label, one in zip(images, labels, ours[0], strict=True)]  # fmt: skip
+    trees = [SegmentTree.of(one.segments) for one in ours[0]]
+    whole = np.array([owen_values(*pair) for pair in zip(says, trees, strict=True)])
+    exact, errors = np.array([shapley_values(one) for one in says]), np.array([one.errors for one in ours[1]])
+    allowed = float((4 * errors / np.abs(exact).max(axis=1, keepdims=True)).max())
+    weights = [np.array([one.weights for one in found]) for found in ours]
+    return (weights[0], whole), (weights[1], exact, round(allowed, 3))

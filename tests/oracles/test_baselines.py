@@ -11,11 +11,10 @@ import pytest
 import torch
 from captum.attr import DeepLift as CaptumDeepLift
 from captum.attr import DeepLiftShap as CaptumDeepLiftShap
-from captum.attr import GradientShap
+from draws import all_drawn, drawn, gradient_shap
 from mindspore import Tensor, nn
 
 from explainrun.explainers import Contrast, DeepLift, DeepLiftShap, ExpectedGradients, GradCAM, InputXGradient
-from explainrun.explainers.core.view import keyed_generator
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap calls what matplotlib is going to drop
@@ -41,19 +40,13 @@ def quietly(attribute, *args, **options):
         return attribute(*args, **options)
 
 
-def drawn(place, references):
-    """Which of so many baselines, and where on the way from it, each sample of an image takes."""
-    generator = keyed_generator(0, place, "ExpectedGradients")
-    return generator.integers(references, size=SAMPLES), generator.random(SAMPLES, np.float32)
-
-
 @pytest.fixture
 def off_kinks(all_narrow, torch_network, nearest):
     """8 photos, their labels and 5 others, the ways to which keep off kinks: in each place the best of 40 photos."""
     (images, labels), chosen = all_narrow, []
     others = images[-5:]
     for place in range(8):
-        candidates, (which, places) = np.arange(place, 320, 8), drawn(place, len(others))
+        candidates, (which, places) = np.arange(place, 320, 8), drawn(place, len(others), SAMPLES)
         samples = zip(which, places, strict=True)
         versions = [others[one] + at * (images[candidates] - others[one]) for one, at in samples]
         chosen.append(candidates[nearest(torch_network, versions).argmax()])
@@ -62,22 +55,16 @@ def off_kinks(all_narrow, torch_network, nearest):
 
 def test_expected_gradients_beside_captum(network, torch_network, off_kinks, agree, monkeypatch):
     images, labels, others = off_kinks
-    which, places = (np.concatenate(of) for of in zip(*(drawn(place, 5) for place in range(8)), strict=True))
-    monkeypatch.setattr(np.random, "choice", lambda *_: which)
-    monkeypatch.setattr(np.random, "uniform", lambda *_: places)
-    theirs = quietly(
-        GradientShap(torch_network).attribute, torch.tensor(images), torch.tensor(others), n_samples=SAMPLES,
-        stdevs=0.0, target=torch.tensor(labels),
-    )  # fmt: skip
+    theirs = gradient_shap(torch_network, images, labels, others, SAMPLES, monkeypatch)
     found = ours(ExpectedGradients(network, others, SAMPLES), images, labels)
-    agree("ExpectedGradients", "captum GradientShap", found, theirs.detach().sum(1).numpy(), how="same draws, no noise")
+    agree("ExpectedGradients", "captum GradientShap", found, theirs, how="same draws, no noise")
 
 
 def test_expected_gradients_beside_shap(network, torch_network, off_kinks, agree, monkeypatch):
     images, _, others = off_kinks
     with torch.no_grad():
         labels = torch_network(torch.tensor(images)).argmax(1).numpy()
-    which, places = (iter(np.concatenate(of)) for of in zip(*(drawn(place, 5) for place in range(8)), strict=True))
+    which, places = map(iter, all_drawn(8, 5, SAMPLES))
     explainer = shap.GradientExplainer(torch_network, torch.tensor(others), local_smoothing=0)
     monkeypatch.setattr(np.random, "choice", lambda *_: next(which))
     monkeypatch.setattr(np.random, "uniform", lambda *_: next(places))

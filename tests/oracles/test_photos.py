@@ -21,7 +21,8 @@ from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerAttribution, LayerGradCam, Saliency
 from captum.attr import Occlusion as CaptumOcclusion
 from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
-from enumeration import HIDE, eight, game, owen_values, shapley_values
+from draws import all_drawn, gradient_shap
+from enumeration import beside_enumeration
 from masks import correlations, extremal_masks, meaningful_masks
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
@@ -52,13 +53,9 @@ from explainrun.explainers import (
     IntegratedGradients,
     LeGrad,
     Occlusion,
-    PartitionSHAP,
     ShapleyCAM,
-    ShapleyValueSampling,
 )
-from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
-from explainrun.explainers.perturbation.segment_tree import SegmentTree
 from explainrun.runner.checkpoints.loading import load_checkpoint
 from explainrun.runner.checkpoints.pytorch_file import pytorch_tensors
 
@@ -245,23 +242,15 @@ def test_deep_lift_shap(network, torch_network, all_photos, torch_relu6, agree, 
 def test_expected_gradients(network, torch_network, parts, on_ways, agree, monkeypatch):
     """The draws of the first two samples, for whichever parts keep to the same sides under both."""
     others, samples = parts[0][-2:, :, ::-1].copy(), 2  # upside down, so that none is a part itself
-    draws = [keyed_generator(0, place, "ExpectedGradients") for place in range(2)]
-    drawn = [(one.integers(2, size=samples), one.random(samples, np.float32)) for one in draws]
-    which, places = (np.concatenate(of) for of in zip(*drawn, strict=True))
+    which, places = all_drawn(2, 2, samples)
 
     def way(image, _):
         return np.stack([others[one] + at * (image - others[one]) for one, at in zip(which, places, strict=True)])
 
     images, labels, how = on_ways(way)
-    monkeypatch.setattr(np.random, "choice", lambda *_: which)
-    monkeypatch.setattr(np.random, "uniform", lambda *_: places)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = captum.attr.GradientShap(torch_network).attribute(
-            torch.tensor(images), torch.tensor(others), n_samples=samples, stdevs=0.0, target=torch.tensor(labels)
-        )
+    theirs = gradient_shap(torch_network, images, labels, others, samples, monkeypatch)
     mine = ExpectedGradients(network, others, samples)(Tensor(images), targets(labels)).asnumpy()[:, 0]
-    agree("ExpectedGradients", "captum GradientShap", mine, theirs.detach().sum(1).numpy(), how=f"same draws, {how}")
+    agree("ExpectedGradients", "captum GradientShap", mine, theirs, how=f"same draws, {how}")
 
 
 @pytest.mark.parametrize("layer", ["head", "blocks.10"])
@@ -413,20 +402,10 @@ def test_xrai(network, torch_network, on_ways, agree):
 def test_shapley_values(network, torch_network, all_photos, count, agree):
     """They take no derivative, so there are no kinks to keep off."""
     images, labels = (of[:count] for of in all_photos)
-    owen = PartitionSHAP(network, nn.Softmax(), segmentation=eight, hide_color=HIDE)
-    drawn = ShapleyValueSampling(network, nn.Softmax(), 10_000, segmentation=eight, hide_color=HIDE)
-    ours = [one.explain(Tensor(images), targets(labels)) for one in (owen, drawn)]
-    says = [game(torch_network, image, label, one.segments)
-            for image, label, one in zip(images, labels, ours[0], strict=True)]  # fmt: skip
-    trees = [SegmentTree.of(one.segments) for one in ours[0]]
-    exact = np.array([owen_values(*pair) for pair in zip(says, trees, strict=True)])
-    how = "photographs, all orders of eight segments"
-    agree("PartitionSHAP", "PyTorch's probabilities", np.array([one.weights for one in ours[0]]), exact, how=how)
-    exact, errors = np.array([shapley_values(one) for one in says]), np.array([one.errors for one in ours[1]])
-    allowed = float((4 * errors / np.abs(exact).max(axis=1, keepdims=True)).max())
+    owen, sampled = beside_enumeration(network, torch_network, images, labels, 10_000)
+    agree("PartitionSHAP", "PyTorch's probabilities", *owen, how="photographs, all orders of eight segments")
     how = "photographs, 10,000 orders of eight segments; allowed are 4 standard errors"
-    mine = np.array([one.weights for one in ours[1]])
-    agree("ShapleyValueSampling", "PyTorch's probabilities", mine, exact, round(allowed, 3), how=how)
+    agree("ShapleyValueSampling", "PyTorch's probabilities", *sampled, how=how)
 
 
 @pytest.mark.long

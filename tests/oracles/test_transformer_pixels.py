@@ -1,16 +1,15 @@
 """Methods that need no layer, on a small vision transformer: nothing of it has kinks, so all photos are compared."""
 
-import warnings
-
 import numpy as np
 import pytest
 import saliency.core as saliency
 import torch
-from captum.attr import GradientShap, Saliency
 from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import Occlusion as CaptumOcclusion
-from enumeration import HIDE, eight, game, owen_values, shapley_values
+from captum.attr import Saliency
+from draws import gradient_shap
+from enumeration import beside_enumeration
 from masks import correlations, extremal_masks, meaningful_masks
 from mindspore import Tensor, nn
 from pair import by_torch, map_of, shared_out
@@ -31,12 +30,8 @@ from explainrun.explainers import (
     IntegratedGradients,
     Network,
     Occlusion,
-    PartitionSHAP,
-    ShapleyValueSampling,
 )
-from explainrun.explainers.core.view import keyed_generator
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
-from explainrun.explainers.perturbation.segment_tree import SegmentTree
 
 PHOTOS, SAMPLES, STEPS = 8, 6, 6
 
@@ -81,18 +76,10 @@ def test_integrated_gradients(transformers, few, agree):
 
 def test_expected_gradients(transformers, few, narrow, agree, monkeypatch):
     network, torch_network = transformers
-    others, draws = narrow[0][-5:], [keyed_generator(0, place, "ExpectedGradients") for place in range(PHOTOS)]
-    drawn = [(one.integers(5, size=SAMPLES), one.random(SAMPLES, np.float32)) for one in draws]
-    which, places = (np.concatenate(of) for of in zip(*drawn, strict=True))
-    monkeypatch.setattr(np.random, "choice", lambda *_: which)
-    monkeypatch.setattr(np.random, "uniform", lambda *_: places)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = GradientShap(torch_network).attribute(
-            torch.tensor(few[0]), torch.tensor(others), n_samples=SAMPLES, stdevs=0.0, target=torch.tensor(few[1])
-        )
+    others = narrow[0][-5:]
+    theirs = gradient_shap(torch_network, *few, others, SAMPLES, monkeypatch)
     found = ours(ExpectedGradients(network, others, SAMPLES), *few)
-    agree("ExpectedGradients", "captum GradientShap", found, theirs.detach().sum(1).numpy(), how="same draws, no noise")
+    agree("ExpectedGradients", "captum GradientShap", found, theirs, how="same draws, no noise")
 
 
 def test_guided_ig_on_the_same_gradients(transformers, few, agree):
@@ -153,20 +140,10 @@ def test_occlusion(transformers, few, agree):
 def test_shapley_values(transformers, few, agree):
     network, torch_network = transformers
     images, labels = (of[:4] for of in few)
-    owen = PartitionSHAP(network, nn.Softmax(), segmentation=eight, hide_color=HIDE)
-    drawn = ShapleyValueSampling(network, nn.Softmax(), 4_000, segmentation=eight, hide_color=HIDE)
-    mine = [one.explain(Tensor(images), Tensor(labels.astype(np.int32))) for one in (owen, drawn)]
-    says = [game(torch_network, image, label, one.segments)
-            for image, label, one in zip(images, labels, mine[0], strict=True)]  # fmt: skip
-    trees = [SegmentTree.of(one.segments) for one in mine[0]]
-    exact = np.array([owen_values(*pair) for pair in zip(says, trees, strict=True)])
-    found = np.array([one.weights for one in mine[0]])
-    agree("PartitionSHAP", "PyTorch's probabilities", found, exact, how="all orders of eight segments")
-    exact, errors = np.array([shapley_values(one) for one in says]), np.array([one.errors for one in mine[1]])
-    allowed = float((4 * errors / np.abs(exact).max(axis=1, keepdims=True)).max())
+    owen, sampled = beside_enumeration(network, torch_network, images, labels, 4_000)
+    agree("PartitionSHAP", "PyTorch's probabilities", *owen, how="all orders of eight segments")
     how = "4,000 orders of eight segments; allowed are 4 standard errors"
-    found = np.array([one.weights for one in mine[1]])
-    agree("ShapleyValueSampling", "PyTorch's probabilities", found, exact, round(allowed, 3), how=how)
+    agree("ShapleyValueSampling", "PyTorch's probabilities", *sampled, how=how)
 
 
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
