@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import mint, nn
 
+from ...summary_format.problem import Problem
 from ..arguments import yes_or_no
 from ..core.view import View
 from ..network.rows import tolerance
@@ -57,11 +58,13 @@ class CAM(ActivationMap):
     ) -> None:
         super().__init__(network, layer, name, reshape=reshape)
         if len(self.layer) > 1:
-            raise ValueError(f"CAM reads one layer, the one that is pooled, got {len(self.layer)}")
+            words = "CAM reads one layer, the one that is pooled, got {given}"
+            raise ValueError(Problem.of("pooled-layers-several", words, given=len(self.layer)))
         self.head = head if head is not None else _only_dense(network)
         found = find_layer(network, self.head)
         if not isinstance(found, _DENSE):
-            raise ValueError(f"head must be a dense layer, {self.head!r} is a {type(found).__name__}")
+            words = "head must be a dense layer, {head!r} is a {kind}"
+            raise ValueError(Problem.of("head-not-dense", words, head=self.head, kind=type(found).__name__))
 
     def maps(self, view: View) -> dict[str, FloatArray]:
         (layer,) = self.layer
@@ -77,11 +80,12 @@ class CAM(ActivationMap):
             raise ValueError(self._refused("whose weights are not the logits' gradients"))
         return {layer: self.summed(weighed(rows, activation))}
 
-    def _refused(self, why: str) -> str:
-        return (
-            f"CAM needs a network that ends in {self.layer[0]!r}, the mean over its places and one dense layer, and "
-            f"finds {self.head!r}, {why}; GradCAM takes any network"
+    def _refused(self, why: str) -> Problem:
+        words = (
+            "CAM needs a network that ends in {layer!r}, the mean over its places and one dense layer, and finds "
+            "{head!r}, {why}; GradCAM takes any network"
         )
+        return Problem.of("mean-pooling-missing", words, layer=self.layer[0], head=self.head, why=why)
 
 
 class GradCAM(DifferentiatedMap):
@@ -260,8 +264,6 @@ def _only_dense(network: nn.Cell) -> str:
     dense = [name for name, cell in network.cells_and_names() if isinstance(cell, _DENSE)]
     if len(dense) != 1:
         found = f"has {', '.join(map(repr, dense))}" if dense else "has none"
-        raise ValueError(
-            f"CAM needs a network with one dense layer, {type(network).__name__} {found}; name it with head, or take "
-            "GradCAM"
-        )
+        words = "CAM needs a network with one dense layer, {network} {found}; name it with head, or take GradCAM"
+        raise ValueError(Problem.of("one-dense-layer", words, network=type(network).__name__, found=found))
     return str(dense[0])

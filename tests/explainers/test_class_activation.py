@@ -176,23 +176,22 @@ def test_cam_is_the_sum_of_feature_maps_by_the_labels_row():
     assert np.array_equal(large, resized(found[:1], (4, 6))[0])
 
 
-def test_networks_that_do_not_end_in_mean_pooling_and_one_dense_layer_are_refused(two_channels):
-    refused = "CAM needs a network that ends in 'maps', the mean over its places and one dense layer"
-    with pytest.raises(ValueError, match=refused):
+def test_networks_that_do_not_end_in_mean_pooling_and_one_dense_layer_are_refused(two_channels, raising):
+    with raising(ValueError, "mean-pooling-missing", layer="maps", head="head"):
         CAM(Pooled("max"), "maps")(Tensor(IMAGE), 1)
-    with pytest.raises(ValueError, match="which takes 16 features; GradCAM takes any network"):
+    with raising(ValueError, "mean-pooling-missing", why="which takes 16 features"):
         CAM(two_channels(), "relu")(Tensor(two_channels.IMAGE), 1)
     CAM(Pooled("relu"), "maps")(Tensor(IMAGE), 1)  # positive means: the same network here
-    with pytest.raises(ValueError, match=refused):
+    with raising(ValueError, "mean-pooling-missing", why="whose weights are not the logits' gradients"):
         CAM(Pooled("relu"), "maps")(Tensor(np.where(IMAGE < 20, -IMAGE - 40, IMAGE)), 1)
     two = Pooled()
     two.other = nn.Dense(3, 3)
-    with pytest.raises(ValueError, match=r"one dense layer, Pooled has 'head', 'other'; name it with head"):
+    with raising(ValueError, "one-dense-layer", network="Pooled", found="has 'head', 'other'"):
         CAM(two, "maps")
     CAM(two, "maps", head="head")(Tensor(IMAGE), 1)
-    with pytest.raises(ValueError, match="head must be a dense layer, 'maps' is a Identity"):
+    with raising(ValueError, "head-not-dense", head="maps", kind="Identity"):
         CAM(two, "maps", head="maps")
-    with pytest.raises(ValueError, match="CAM reads one layer, the one that is pooled, got 2"):
+    with raising(ValueError, "pooled-layers-several", given=2):
         CAM(two, ["maps", "pool"], head="head")
 
 

@@ -14,14 +14,14 @@ import torch
 from mindspore import nn, ops
 from tabulate import tabulate
 
-from explainrun.explainers.core.view import keyed_generator
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import small_transformer
 from benchmarking.sides.networks import resnet20
 from benchmarking.sides.torch_networks import RectifiedLinear6, torch_resnet20
+from cam_libraries import Subject
+from draws import tunnel_draws
 
 HEIGHT, WIDTH = 32, 26
 _USUAL = 1e-4  # of a map's largest value
@@ -52,9 +52,9 @@ Written by `scripts/test_oracles --agreements docs/agreements.md`, on CPU, with 
 0.5.0, torchray 1.0.0.2, saliency 0.2.1 and shap 0.49.1 on PyTorch. Maps of real photos (32 x 24, some 32 x 26) by a
 ResNet-20 trained on CIFAR-10, or by a small vision transformer, or of photographs (224 x 224) by EfficientNet-Lite0
 trained on ImageNet, the same weights in both frameworks. The photos (and the ways to them, for integrated gradients)
-are those whose ReLU inputs keep off zero, where right implementations differ by rounding. Of the photographs those are
-compared whose inputs of ReLU6 are on the same side of 0 and 6 in both frameworks; the table says how many are. Masks
-that are optimised are compared after as many steps. A difference is the largest of
+are those whose ReLU inputs keep off zero, where right implementations differ by rounding. For methods that take
+derivatives, those photographs are compared whose inputs of ReLU6 are on the same side of 0 and 6 in both frameworks;
+the table says how many are. Masks that are optimised are compared after as many steps. A difference is the largest of
 any value, as a share of the largest value of its map. Maps are compared as they are before they are brought to the
 image's size, where "resized" does not say otherwise.
 
@@ -220,6 +220,13 @@ def sixteen(data, torch_network):
     return images[best], labels[best]
 
 
+@pytest.fixture
+def subject(network, torch_network, sixteen):
+    """The third layer, on those photos."""
+    images, labels = sixteen
+    return Subject(network=network, torch_network=torch_network, images=images, labels=labels, layer="layer3")
+
+
 @pytest.fixture(scope="session")
 def noisy(data, torch_network):
     """8 photos of 32 x 24, their labels, NoiseTunnel's ``stdevs`` and two draws of its noise each, (8, 2, 3, 32, 24).
@@ -227,11 +234,7 @@ def noisy(data, torch_network):
     Of 50 photos in each place, the one whose noisy copies keep off kinks the most.
     """
     images, labels = narrow_photos(data)
-    draws = np.stack([
-        keyed_generator(0, place, "NoiseTunnel").standard_normal((2, *images.shape[1:]), np.float32)
-        for place in range(8)
-    ])  # fmt: skip
-    best, stdevs = [], 0.1
+    draws, best, stdevs = tunnel_draws(images[:8], 2), [], 0.1
     for place, draw in enumerate(draws):
         candidates = np.arange(place, len(images), len(draws))
         copies = [images[candidates] + np.float32(stdevs) * noise for noise in draw]
@@ -276,51 +279,6 @@ def nearest_kinks(torch_network, versions, kinks=(0.0,)):
     for hook in hooks:
         hook.remove()
     return nearest.numpy()
-
-
-@pytest.fixture(scope="session")
-def full_gradient():
-    """Gives FullGrad's maps (N, H, W) by PyTorch's gradients, the sums of all products, and the logits."""
-    return torch_full_gradient
-
-
-def torch_full_gradient(network, images, labels):
-    """By the outputs of all layers with biases and of all rectifiers, whose gradients PyTorch keeps."""
-    added, handles = [], []
-
-    def note(module, _inputs, output):
-        output.retain_grad()
-        if isinstance(module, torch.nn.BatchNorm2d):
-            bias = module.bias - module.weight * module.running_mean / torch.sqrt(module.running_var + module.eps)
-        elif isinstance(module, torch.nn.ReLU):  # our ReLU6 derives from it
-            bias = torch.where(output >= 6, 6.0, 0.0) if isinstance(module, RectifiedLinear6) else torch.zeros(1)
-        else:
-            bias = torch.zeros(1) if module.bias is None else module.bias
-        added.append((bias.detach(), output))
-
-    kinds = (torch.nn.BatchNorm2d, torch.nn.Conv2d, torch.nn.Linear, torch.nn.ReLU)
-    for module in network.modules():
-        if isinstance(module, kinds):
-            handles.append(module.register_forward_hook(note))
-    inputs = torch.tensor(images, requires_grad=True)
-    logits = network(inputs).gather(1, torch.tensor(labels)[:, None])[:, 0]
-    logits.sum().backward()
-    for handle in handles:
-        handle.remove()
-    terms = [(inputs * inputs.grad).detach()]
-    for bias, output in added:
-        shaped = bias if bias.ndim == 4 else bias.reshape(1, -1, *[1] * (output.ndim - 2))
-        terms.append(shaped * output.grad)
-    maps = sum(stretched_channels(term, images.shape[2:]) for term in terms if term.ndim == 4)
-    return maps.numpy(), sum(term.flatten(1).sum(1) for term in terms).numpy(), logits.detach().numpy()
-
-
-def stretched_channels(term, size):
-    """Sizes of each channel brought to 0..1 and to the image's size, and summed."""
-    sizes = term.abs()
-    least, most = sizes.amin((2, 3), keepdim=True), sizes.amax((2, 3), keepdim=True)
-    each = torch.where(most > least, (sizes - least) / (most - least), 0.0)
-    return torch.nn.functional.interpolate(each, size, mode="bilinear", align_corners=False).sum(1)
 
 
 @pytest.fixture(scope="session")

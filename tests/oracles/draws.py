@@ -1,4 +1,4 @@
-"""Expected gradients by captum, of the baselines and places on the way that ours draw."""
+"""What ours draw: noise, baselines and places on the way from them; and expected gradients of these by captum."""
 
 import warnings
 
@@ -7,6 +7,13 @@ import torch
 from captum.attr import GradientShap
 
 from explainrun.explainers.core.view import keyed_generator
+
+
+def tunnel_draws(images, samples):
+    """The noise (N, samples, C, H, W) that our NoiseTunnel draws, in units of its deviation."""
+    draws = [keyed_generator(0, place, "NoiseTunnel").standard_normal((samples, *images.shape[1:]), np.float32)
+             for place in range(len(images))]  # fmt: skip
+    return np.stack(draws)
 
 
 def drawn(place, references, samples):

@@ -11,10 +11,11 @@ import pytest
 import torch
 from captum.attr import DeepLift as CaptumDeepLift
 from captum.attr import DeepLiftShap as CaptumDeepLiftShap
+from captum_comparisons import contrast, ours
 from draws import all_drawn, drawn, gradient_shap
 from mindspore import Tensor, nn
 
-from explainrun.explainers import Contrast, DeepLift, DeepLiftShap, ExpectedGradients, GradCAM, InputXGradient
+from explainrun.explainers import Contrast, DeepLift, DeepLiftShap, ExpectedGradients, GradCAM
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap calls what matplotlib is going to drop
@@ -28,10 +29,6 @@ def compared(all_narrow):
     """8 photos of 32 x 24, their labels, and 5 others to compare them with."""
     images, labels = all_narrow
     return images[:8], labels[:8], images[-5:]
-
-
-def ours(explainer, images, labels):
-    return explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
 
 
 def quietly(attribute, *args, **options):
@@ -154,12 +151,5 @@ def test_deep_lift_with_maxima(compared, name):
 
 def test_contrasts(network, torch_network, compared, agree):
     images, labels, _ = compared
-    inputs = torch.tensor(images, requires_grad=True)
-    logits, rows = torch_network(inputs), np.arange(8)
-    (gradient,) = torch.autograd.grad((logits[rows, labels] - logits[rows, 2]).sum(), inputs)
-    found = ours(Contrast(InputXGradient(network), 2), images, labels)
-    seen = labels != 2
-    theirs = (inputs * gradient).detach().sum(1).numpy()
-    agree("Contrast(InputXGradient)", "PyTorch's gradient", found[seen], theirs[seen], how="label less 2")
-    assert not found[~seen].any()
+    contrast(network, torch_network, images, labels, agree)
     assert ours(Contrast(GradCAM(network, "layer3"), 2), images, labels).max() > 0

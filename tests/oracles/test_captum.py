@@ -1,16 +1,21 @@
 """Our maps against captum's on the same trained network and real photos."""
 
-import warnings
-
-import captum.attr
 import numpy as np
 import pytest
 import torch
-from captum.attr import GuidedGradCam, LayerAttribution, LayerGradCam, Saliency
-from captum.attr import InputXGradient as CaptumInputXGradient
+from cam_comparisons import beside_captum
+from cam_libraries import Subject
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
-from captum.attr import NoiseTunnel as CaptumNoiseTunnel
+from captum.attr import LayerAttribution, LayerGradCam
 from captum.attr import Occlusion as CaptumOcclusion
+from captum_comparisons import (
+    gradient,
+    guided_grad_cam,
+    input_x_gradient,
+    noise_tunnel,
+    ours,
+    rectified,
+)
 from mindspore import Tensor, nn
 
 from explainrun.explainers import (
@@ -18,7 +23,6 @@ from explainrun.explainers import (
     GradCAM,
     Gradient,
     GuidedBackprop,
-    GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
     Network,
@@ -37,42 +41,24 @@ def test_logits(network, torch_network, photos):
 
 
 def test_gradient(network, torch_network, photos, agree):
-    images, labels = photos
-    theirs = Saliency(torch_network).attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
-    ours = Gradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    agree("Gradient", "captum Saliency", ours, theirs.amax(1).numpy())
+    gradient(network, torch_network, *photos, agree)
 
 
 def test_input_x_gradient(network, torch_network, photos, agree):
-    images, labels = photos
-    method = CaptumInputXGradient(torch_network)
-    theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels)).detach()
-    ours = InputXGradient(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    agree("InputXGradient", "captum InputXGradient", ours, theirs.sum(1).numpy())
+    input_x_gradient(network, torch_network, *photos, agree)
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer3", "layer3.1"])
 def test_gradcam(network, torch_network, photos, layer, agree):
     images, labels = photos
-    method = LayerGradCam(torch_network, torch_network.get_submodule(layer))
-    theirs = method.attribute(torch.tensor(images), torch.tensor(labels), relu_attributions=True)
-    theirs = LayerAttribution.interpolate(theirs, images.shape[2:], "bilinear").detach().numpy()[:, 0]
-    ours = GradCAM(network, layer=layer)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    seen = theirs.max(axis=(1, 2)) > 0  # an all-zero map has no scale: there ours must be zero too
-    assert seen.mean() > 0.5
-    assert not ours[~seen].any()
-    agree("GradCAM", "captum LayerGradCam", ours[seen], theirs[seen])
+    beside_captum(
+        Subject(network=network, torch_network=torch_network, images=images, labels=labels, layer=layer), agree
+    )
 
 
 @pytest.mark.parametrize("explainer", [GuidedBackprop, Deconvolution])
 def test_rectified_rules(variant, explainer, agree):
-    network, torch_network, images, labels = variant
-    method = getattr(captum.attr, explainer.__name__)(torch_network)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum warns that it sets hooks
-        theirs = method.attribute(torch.tensor(images, requires_grad=True), torch.tensor(labels))
-    ours = explainer(network)(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    agree(explainer.__name__, f"captum {explainer.__name__}", ours, theirs.abs().amax(1).numpy())
+    rectified(*variant, explainer, agree)
 
 
 # Where windows overlap captum's sum runs over the same ones, so it agrees there too; channels of ours are averaged.
@@ -103,24 +89,9 @@ def test_occlusion(network, torch_network, photos, window, stride, baseline, agr
     agree("Occlusion", "captum Occlusion", ours[moved], theirs[moved])
 
 
-def ours(explainer, sixteen):
-    images, labels = sixteen
-    return explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-
-
 @pytest.mark.parametrize("layer", ["layer2", "layer3"])
 def test_guided_gradcam(network, torch_network, sixteen, layer, agree):
-    images, labels = sixteen
-    method = GuidedGradCam(torch_network, torch_network.get_submodule(layer))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum warns that it sets hooks
-        theirs = method.attribute(torch.tensor(images), torch.tensor(labels), interpolate_mode="bilinear")
-    theirs = theirs.detach().abs().amax(1).numpy()
-    mine = ours(GuidedGradCAM(network, layer), sixteen)
-    seen = theirs.max(axis=(1, 2)) > 0
-    assert seen.mean() > 0.5
-    assert not mine[~seen].any()
-    agree("GuidedGradCAM", "captum GuidedGradCam", mine[seen], theirs[seen], how="bilinear")
+    guided_grad_cam(network, torch_network, *sixteen, layer, agree)
 
 
 def captum_integrated(torch_network, sixteen, baseline, steps):
@@ -142,7 +113,7 @@ def test_integrated_gradients_and_their_completeness_error(network, torch_networ
     chosen = on_the_way([cover], 6)
     theirs, delta = captum_integrated(torch_network, chosen, cover(chosen[0]), 6)
     explainer = IntegratedGradients(network, steps=6, baselines=baseline)
-    agree("IntegratedGradients", "captum IntegratedGradients", ours(explainer, chosen), theirs.sum(1))
+    agree("IntegratedGradients", "captum IntegratedGradients", ours(explainer, *chosen), theirs.sum(1))
     error = explainer.completeness_error(Tensor(chosen[0]), Tensor(chosen[1].astype(np.int32)))[1][:, 0]
     print(f"completeness errors are {np.abs(error - delta).max():.1e} apart, at most {np.abs(delta).max():.2f}")
     assert np.abs(error - delta).max() < 1e-3
@@ -153,7 +124,7 @@ def test_integrated_gradients_and_their_completeness_error(network, torch_networ
 def test_several_baselines_are_a_mean(network, torch_network, on_the_way, agree):
     chosen = on_the_way([lambda _: 0.0, lambda _: 1.0], 3)
     theirs = np.mean([captum_integrated(torch_network, chosen, of, 3)[0] for of in (0.0, 1.0)], axis=0)
-    mine = ours(IntegratedGradients(network, steps=3, baselines=[0.0, 1.0]), chosen)
+    mine = ours(IntegratedGradients(network, steps=3, baselines=[0.0, 1.0]), *chosen)
     agree("IntegratedGradients", "captum IntegratedGradients", mine, theirs.sum(1), how="mean of two baselines")
 
 
@@ -171,26 +142,9 @@ def test_completeness_error_falls_as_steps_grow(network, sixteen):
 
 @pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
 @pytest.mark.parametrize("method", [Gradient, InputXGradient, GuidedBackprop])
-def test_noise_tunnel_with_the_same_noise(network, torch_network, noisy, kind, method, agree, monkeypatch):
-    """Captum takes sizes before means of Saliency unless ``abs=False`` is given."""
+def test_noise_tunnel_with_the_same_noise(network, torch_network, noisy, kind, method, agree):
     images, labels, std, draws = noisy
-    samples = draws.shape[1]
-    noise = torch.tensor(np.concatenate(draws))
-    monkeypatch.setattr(torch, "normal", lambda mean, std: mean + std * noise)
-    inner, options = {
-        Gradient: (Saliency, {"abs": False}),
-        InputXGradient: (CaptumInputXGradient, {}),
-        GuidedBackprop: (captum.attr.GuidedBackprop, {}),
-    }[method]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum warns that it sets hooks
-        theirs = CaptumNoiseTunnel(inner(torch_network)).attribute(
-            torch.tensor(images), nt_type=kind, nt_samples=samples, stdevs=std, target=torch.tensor(labels), **options
-        )
-    theirs = theirs.detach()
-    theirs = (theirs.sum(1) if method is InputXGradient else theirs.abs().amax(1)).numpy()
-    mine = ours(NoiseTunnel(method(network), kind, samples, std), (images, labels))
-    agree(f"NoiseTunnel({method.__name__})", f"captum NoiseTunnel {kind}", mine, theirs, 1e-3, "same noise")
+    noise_tunnel(torch_network, NoiseTunnel(method(network), kind, draws.shape[1], std), images, labels, agree)
 
 
 def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_network, noisy, agree):
@@ -198,13 +152,13 @@ def test_noise_tunnel_over_integrated_gradients_and_gradcam(network, torch_netwo
     samples = draws.shape[1]
     copies = (images[:, None] + np.float32(std) * draws).swapaxes(0, 1)
     theirs = [captum_integrated(torch_network, (copy, labels), np.float32(0), 8)[0] for copy in copies]
-    mine = ours(NoiseTunnel(IntegratedGradients(network, steps=8), nt_samples=samples, stdevs=std), (images, labels))
+    mine = ours(NoiseTunnel(IntegratedGradients(network, steps=8), nt_samples=samples, stdevs=std), images, labels)
     theirs = np.mean(theirs, axis=0).sum(1)
     agree("NoiseTunnel(IntegratedGradients)", "captum NoiseTunnel smoothgrad", mine, theirs, 1e-3, "same noise")
     method = LayerGradCam(torch_network, torch_network.layer3)
     maps = [method.attribute(torch.tensor(copy), torch.tensor(labels), relu_attributions=True) for copy in copies]
     theirs = torch.stack([LayerAttribution.interpolate(one, (32, 24), "bilinear") for one in maps]).mean(0)
-    mine = ours(NoiseTunnel(GradCAM(network, "layer3"), nt_samples=samples, stdevs=std), (images, labels))
+    mine = ours(NoiseTunnel(GradCAM(network, "layer3"), nt_samples=samples, stdevs=std), images, labels)
     theirs = theirs.detach().numpy()[:, 0]
     agree("NoiseTunnel(GradCAM)", "captum LayerGradCam", mine, theirs, 1e-3, "same noise, mean")
 
@@ -216,5 +170,5 @@ def test_gradient_of_the_loss(network, torch_network, sixteen, agree):
     theirs = inputs.grad.abs().amax(1).numpy()
     surely = theirs.max(axis=(1, 2)) > 1e-4  # of some photos the network is too sure for a loss to have a gradient
     assert surely.sum() >= 8
-    mine = ours(Gradient(network, loss=True), sixteen)
+    mine = ours(Gradient(network, loss=True), *sixteen)
     agree("Gradient", "PyTorch's cross entropy", mine[surely], theirs[surely], tolerance=1e-3, how="loss=True")

@@ -9,18 +9,13 @@ import io
 
 import numpy as np
 import torch
+from full_gradients import by_torch, ours
 from mindspore import Tensor
 from pytorch_grad_cam import FullGrad as TheirFullGrad
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from explainrun.explainers import FullGrad, Network, View
+from explainrun.explainers import FullGrad
 from explainrun.explainers.core.resize import stretched
-
-
-def ours(network, images, labels):
-    explainer = FullGrad(network)
-    view = View(Network(network), images, np.arange(len(images)), labels, needs=explainer.needs)
-    return explainer.estimate(view)
 
 
 def test_grad_cam(network, torch_network, sixteen, agree):
@@ -42,11 +37,11 @@ def test_grad_cam(network, torch_network, sixteen, agree):
     agree("FullGrad", "grad-cam FullGrad", mine, theirs, how="0..1, logits times 300")
 
 
-def test_pytorchs_gradients(variant, full_gradient, agree):
+def test_pytorchs_gradients(variant, agree):
     """ReLU and ReLU6, as cells and functions, one of them shared."""
     network, torch_network, images, labels = variant
     images, labels = images[:16], labels[:16]
-    maps, sums, logits = full_gradient(torch_network, images, labels)
+    maps, sums, logits = by_torch(torch_network, images, labels)
     found = ours(network, images, labels)
     agree("FullGrad", "PyTorch's gradients", found.maps, maps)
     np.testing.assert_allclose(sums, logits, atol=1e-4)

@@ -8,24 +8,21 @@ import pytorch_grad_cam.base_cam
 import pytorch_grad_cam.layer_cam
 import torch
 import torchcam.methods
-from cam_libraries import grad_cams, ours, seen, signed_grad_cams, torchcams
-from mindspore import Tensor
-from pytorch_grad_cam import EigenGradCAM as TheirEigenGradCAM
+from cam_comparisons import augmented_cam, beside_torchcam, eigen_grad_cam, shapley_cam, smoothed
+from cam_libraries import grad_cams, ours, seen
+from captum_comparisons import ours as at_the_images_size
 from pytorch_grad_cam import FinerCAM as TheirFinerCAM
 from pytorch_grad_cam import GradCAM as TheirGradCAM
-from pytorch_grad_cam import LayerCAM as TheirLayerCAM
 from pytorch_grad_cam import ScoreCAM as TheirScoreCAM
 from pytorch_grad_cam import ShapleyCAM as TheirShapleyCAM
 from pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputReST,
-    ClassifierOutputTarget,
     FinerWeightedTarget,
 )
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 
 from explainrun.explainers import (
     AugmentedCAM,
-    EigenGradCAM,
     FinerCAM,
     GradCAM,
     LayerCAM,
@@ -39,20 +36,14 @@ OTHERS = [1, 7, 4]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_eigen_grad_cam(network, torch_network, sixteen, layer, agree):
-    theirs = signed_grad_cams(TheirEigenGradCAM, sixteen, torch_network, layer)
-    mine = ours(EigenGradCAM(network, layer), sixteen)
-    sign = np.sign((mine * theirs).sum(axis=(1, 2), keepdims=True))
-    agree("EigenGradCAM", "grad-cam EigenGradCAM", mine, sign * theirs, how="either sign")
+def test_eigen_grad_cam(subject, layer, agree):
+    eigen_grad_cam(subject.at(layer), agree)
 
 
 @pytest.mark.parametrize("layer", TWICE)
 @pytest.mark.parametrize("utility", ["rest", "logit"])
-def test_shapley_cam(network, torch_network, sixteen, layer, utility, agree):
-    target = {"rest": ClassifierOutputReST, "logit": ClassifierOutputTarget}[utility]
-    theirs = grad_cams(TheirShapleyCAM, sixteen, torch_network, layer, target)
-    mine = ours(ShapleyCAM(network, layer, utility), sixteen)
-    seen("ShapleyCAM", mine, theirs, agree, "grad-cam ShapleyCAM", how=f"utility={utility}")
+def test_shapley_cam(subject, layer, utility, agree):
+    shapley_cam(subject.at(layer), utility, agree, f"utility={utility}")
 
 
 @pytest.mark.parametrize("layer", TWICE)
@@ -67,9 +58,8 @@ def test_the_second_order_counts(network, torch_network, sixteen, layer):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_finer_cam_of_torchcam(network, torch_network, sixteen, layer, agree):
-    theirs = torchcams(torchcam.methods.FinerCAM, sixteen, torch_network, target_layer=layer)
-    seen("FinerCAM", ours(FinerCAM(network, layer), sixteen), theirs, agree, "torchcam FinerCAM")
+def test_finer_cam_of_torchcam(subject, layer, agree):
+    beside_torchcam(subject.at(layer), FinerCAM, agree)
 
 
 def test_finer_cam_of_torchcam_with_others_that_are_named(network, torch_network, sixteen, agree):
@@ -118,14 +108,6 @@ def signed_components(monkeypatch):
         monkeypatch.setattr(module, "get_2d_projection", projected)
 
 
-def smoothed(method, sixteen, network, layer, **how):
-    """grad-cam's maps at the images' size."""
-    targets = [ClassifierOutputTarget(label) for label in sixteen[1].tolist()]
-    with method(network, [network.get_submodule(layer)]) as cam:
-        cam.batch_size = 16
-        return cam(torch.tensor(sixteen[0]), targets, **how)
-
-
 SMOOTHING = [
     {"aug_smooth": True},
     {"eigen_smooth": True},
@@ -134,24 +116,15 @@ SMOOTHING = [
 
 
 @pytest.mark.parametrize("how", SMOOTHING, ids=" ".join)
-@pytest.mark.parametrize(("method", "theirs"), [(GradCAM, TheirGradCAM), (LayerCAM, TheirLayerCAM)])
-def test_augmented_cam(network, torch_network, sixteen, method, theirs, how, signed_components, agree):
-    images, labels = sixteen
-    found = smoothed(theirs, sixteen, torch_network, "layer3", **how)
-    copies = {} if "aug_smooth" in how else {"flip": False, "factors": [1.0]}
-    explainer = AugmentedCAM(method(network, "layer3"), **copies, eigen_smooth="eigen_smooth" in how)
-    mine = explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
-    there = found.max(axis=(1, 2)) > 0.1
-    assert there.sum() >= 8
-    name = f"grad-cam {theirs.__name__}"
-    agree(f"AugmentedCAM({method.__name__})", name, mine[there], found[there], how=" and ".join(how))
+@pytest.mark.parametrize("method", [GradCAM, LayerCAM])
+def test_augmented_cam(subject, method, how, signed_components, agree):
+    augmented_cam(subject, method, how, agree)
 
 
 @pytest.mark.long
-def test_augmented_score_cam(network, torch_network, sixteen, monkeypatch, agree):
+def test_augmented_score_cam(subject, monkeypatch, agree):
     monkeypatch.setattr(torch.nn, "UpsamplingBilinear2d", lambda size: torch.nn.Upsample(size, mode="bilinear"))
-    four = tuple(of[:4] for of in sixteen)
-    found = smoothed(TheirScoreCAM, four, torch_network, "layer3", aug_smooth=True)
-    explainer = AugmentedCAM(ScoreCAM(network, "layer3"))
-    mine = explainer(Tensor(four[0]), Tensor(four[1].astype(np.int32))).asnumpy()[:, 0]
+    four = subject.of(slice(4))
+    found = smoothed(four, TheirScoreCAM, aug_smooth=True)
+    mine = at_the_images_size(AugmentedCAM(ScoreCAM(four.network, "layer3")), *four.pair)
     agree("AugmentedCAM(ScoreCAM)", "grad-cam ScoreCAM", mine, found, how="aug_smooth, half-pixel centres")

@@ -1,24 +1,25 @@
 """Methods that need no layer, on a small vision transformer: nothing of it has kinks, so all photos are compared."""
 
+import full_gradients
 import numpy as np
 import pytest
 import saliency.core as saliency
 import torch
-from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import Occlusion as CaptumOcclusion
-from captum.attr import Saliency
+from captum_comparisons import contrast, gradient, input_x_gradient, noise_tunnel, ours
 from draws import gradient_shap
+from edges import sobel_edges
 from enumeration import beside_enumeration
 from masks import correlations, extremal_masks, meaningful_masks
-from mindspore import Tensor, nn
+from mindspore import nn
 from pair import by_torch, map_of, shared_out
+from superpixels import kernel_shap, lime
 
 from explainrun.explainers import (
     IDGI,
     XRAI,
     BlurIG,
-    Contrast,
     Deconvolution,
     DeepLift,
     DeepLiftShap,
@@ -29,6 +30,7 @@ from explainrun.explainers import (
     InputXGradient,
     IntegratedGradients,
     Network,
+    NoiseTunnel,
     Occlusion,
 )
 from explainrun.explainers.gradients.regions import over_segmented, regions_of
@@ -43,27 +45,26 @@ def few(narrow):
     return images[:PHOTOS], labels[:PHOTOS]
 
 
-def ours(explainer, images, labels):
-    return explainer(Tensor(images), Tensor(labels.astype(np.int32))).asnumpy()[:, 0]
+@pytest.mark.parametrize("comparison", [gradient, input_x_gradient, contrast])
+def test_gradients(transformers, few, comparison, agree):
+    comparison(*transformers, *few, agree)
 
 
-def test_gradients(transformers, few, agree):
+@pytest.mark.parametrize("method", [Gradient, InputXGradient])
+@pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
+def test_noise_tunnel(transformers, few, method, kind, agree):
     network, torch_network = transformers
-    given = torch.tensor(few[0], requires_grad=True), torch.tensor(few[1])
-    theirs = Saliency(torch_network).attribute(*given).amax(1).numpy()
-    agree("Gradient", "captum Saliency", ours(Gradient(network), *few), theirs)
-    theirs = CaptumInputXGradient(torch_network).attribute(*given).detach().sum(1).numpy()
-    agree("InputXGradient", "captum InputXGradient", ours(InputXGradient(network), *few), theirs)
+    noise_tunnel(torch_network, NoiseTunnel(method(network), kind, 3, 0.2), *few, agree)
 
 
-def test_contrasts(transformers, few, agree):
+def test_full_grad(transformers, few, agree):
+    """What layer norm and attention do is not linear in pieces: the products do not add up to the logit."""
     network, torch_network = transformers
-    inputs = torch.tensor(few[0], requires_grad=True)
-    logits, seen = torch_network(inputs), few[1] != 2
-    (logits[np.arange(PHOTOS), few[1]] - logits[:, 2]).sum().backward()
-    theirs = (inputs * inputs.grad).detach().sum(1).numpy()[seen]
-    found = ours(Contrast(InputXGradient(network), 2), *few)[seen]
-    agree("Contrast(InputXGradient)", "PyTorch's gradient", found, theirs, how="label less 2")
+    maps, sums, logits = full_gradients.by_torch(torch_network, *few)
+    found = full_gradients.ours(network, *few)
+    agree("FullGrad", "PyTorch's gradients", found.maps, maps, how="with the same biases")
+    np.testing.assert_allclose(found.errors, sums - logits, atol=1e-4)
+    assert np.abs(found.errors).max() > 0.1
 
 
 def test_integrated_gradients(transformers, few, agree):
@@ -144,6 +145,15 @@ def test_shapley_values(transformers, few, agree):
     agree("PartitionSHAP", "PyTorch's probabilities", *owen, how="all orders of eight segments")
     how = "4,000 orders of eight segments; allowed are 4 standard errors"
     agree("ShapleyValueSampling", "PyTorch's probabilities", *sampled, how=how)
+
+
+def test_superpixels(transformers, few, agree):
+    kernel_shap(*transformers, *few, None, agree)
+    lime(*transformers, *few, None, agree)
+
+
+def test_sobel_edges(transformers, few, agree):
+    sobel_edges(transformers[0], *few, agree)
 
 
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
