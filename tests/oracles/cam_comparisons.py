@@ -79,6 +79,21 @@ def grad_cam_plus_plus(subject, agree):
     seen("GradCAMpp", mine, theirs, agree, "grad-cam GradCAMPlusPlus", how=subject.how("logits times 300"))
 
 
+def grad_cam_plus_plus_by_the_formula(subject, agree):
+    """For layers where the divisor passes zero as logits become louder, and grad-cam's constant counts as they are."""
+    slopes = subject.slopes(subject.images).astype(np.float64)
+    theirs = second_order_maps(subject.output(), slopes, slopes**2, slopes**3)
+    name = "the paper's formula in PyTorch"
+    seen("GradCAMpp", subject.ours(GradCAMpp), theirs, agree, name, how=subject.how())
+
+
+def second_order_maps(activation, first, second, third):
+    """Those of Grad-CAM++ from a layer's output and derivatives of any logit, (N, channels, h, w) all."""
+    alpha = second / (2 * second + activation.sum((2, 3), keepdims=True) * third)
+    weights = (alpha * np.maximum(first, 0)).sum((2, 3), keepdims=True)
+    return np.maximum((weights * activation).sum(1), 0)
+
+
 def eigen_cam(subject, agree):
     """Their sign is that of the decomposition of the day, so both parts of theirs are looked at."""
     mine, theirs = subject.ours(EigenCAM, centered=True), subject.signed_grad_cams(TheirEigenCAM)
@@ -172,13 +187,8 @@ def smooth_grad_cam_plus_plus(subject, samples, std, agree):
     """With the same noise, by the paper's formula."""
     mine = subject.ours(SmoothGradCAMpp, num_samples=samples, std=std)
     slopes = [subject.slopes(subject.images + noise) for noise in smooth_noise(subject.images, samples, std)]
-    first, second, third = (
-        np.mean([slope.astype(np.float64) ** power for slope in slopes], axis=0) for power in (1, 2, 3)
-    )
-    activation = subject.output()
-    alpha = second / (2 * second + activation.sum((2, 3), keepdims=True) * third)
-    weights = (alpha * np.maximum(first, 0)).sum((2, 3), keepdims=True)
-    theirs = np.maximum((weights * activation).sum(1), 0)
+    moments = (np.mean([slope.astype(np.float64) ** power for slope in slopes], axis=0) for power in (1, 2, 3))
+    theirs = second_order_maps(subject.output(), *moments)
     how = subject.how("same noise", "the paper's formula")
     seen("SmoothGradCAMpp", mine, theirs, agree, "PyTorch's gradients", tolerance=1e-3, how=how)
 

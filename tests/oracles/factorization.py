@@ -1,10 +1,13 @@
 """grad-cam's concepts of a layer, brought to our scale and order, beside ours."""
 
+import warnings
+
 import numpy as np
 import pytest
 from mindspore import Tensor
 from pytorch_grad_cam.feature_factorization import deep_feature_factorization as library
 from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
 
 from explainrun.explainers import DeepFeatureFactorization
 
@@ -33,7 +36,8 @@ def factorized(activations, components):
 def from_the_same_start(subject, components, agree):
     """NMF has many solutions, and grad-cam starts from random ones: it is given our start."""
     mine = concepts_of(subject, components)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # theirs stop after as many steps as ours
         patch.setattr(library, "NMF", lambda n_components, **_: NMF(n_components, init="nndsvda", max_iter=1000,
                                                                      random_state=0))  # fmt: skip
         theirs = [factorized(one[None], components) for one in outputs(subject)]
