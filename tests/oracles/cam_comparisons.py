@@ -89,7 +89,8 @@ def grad_cam_plus_plus_by_the_formula(subject, agree):
 
 def second_order_maps(activation, first, second, third):
     """Those of Grad-CAM++ from a layer's output and derivatives of any logit, (N, channels, h, w) all."""
-    alpha = second / (2 * second + activation.sum((2, 3), keepdims=True) * third)
+    divisor = 2 * second + activation.sum((2, 3), keepdims=True) * third
+    alpha = np.divide(second, divisor, out=np.zeros_like(second), where=second != 0)
     weights = (alpha * np.maximum(first, 0)).sum((2, 3), keepdims=True)
     return np.maximum((weights * activation).sum(1), 0)
 
