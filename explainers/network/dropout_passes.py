@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -12,23 +13,28 @@ import numpy as np
 from mindspore import Tensor
 
 from ...summary_format.problem import Problem
+from .graphs.masking import DropoutProgram
+from .graphs.programs import check_single_runs
+from .graphs.swapping import MaskedPlace
 from .mc_dropout import (
     MIXED_IMAGES,
     Draws,
     DropoutPlaces,
     UnsharedDropoutError,
     dropout_hooks,
+    masked_layers,
     unshared_errors,
     watching_dropout,
 )
-from .passes import PassMaker
-from .rows import agree
+from .passes import GRAPH_TRIAL, GraphMaker
+from .rows import agree, check_same_values
 from .tensors import FloatArray, as_array
+from .tensors.layers import LayerRun
 
 Generators = Sequence[Sequence[np.random.Generator]]
 
 
-class Service(PassMaker, Protocol):
+class Service(GraphMaker, Protocol):
     """What is asked of the network here."""
 
     dropout: DropoutPlaces
@@ -66,10 +72,71 @@ def find_places(network: Service, first: FloatArray, samples: int) -> None:
 
 def dropped_logits(network: Service, images: FloatArray, generators: Generators) -> FloatArray:
     """Logits (samples, N, classes) of a pass of images."""
-    full = Tensor(network.filled(images))
+    full, program = network.prepared(images, ("dropout", network.dropout), partial(_tried_program, network))
+    if program is not None:
+        return _dropped_in_graphs(network, program, full, len(images), generators)
     if network.dropout.shared:
-        return _dropped_together(network, full, len(images), generators)
-    return _dropped_one_by_one(network, full, len(images), generators)
+        return _dropped_together(network, Tensor(full), len(images), generators)
+    return _dropped_one_by_one(network, Tensor(full), len(images), generators)
+
+
+def _dropped_in_graphs(
+    network: Service, program: MaskedPasses, full: FloatArray, images: int, generators: Generators
+) -> FloatArray:
+    """Each sample's from what follows the first mask, or from a whole pass where that is not shared."""
+    samples = [*zip(*generators, strict=True)]
+    found: list[FloatArray] = []
+    for together in [samples] if network.dropout.shared else [[one] for one in samples]:
+        with network.running("dropout", images, in_graphs=True):
+            found += program(full, together)
+    return np.stack([logits[:images] for logits in found])
+
+
+class MaskedPasses:
+    """Passes under masks as graphs.
+
+    Args:
+        network: where they run.
+        places: where masks come in, in running order.
+        images: (N, C, H, W), of the shape of all passes.
+
+    Raises:
+        GraphRefusedError: if a layer runs several times, since a graph does not keep runs apart, or there is no graph.
+    """
+
+    def __init__(self, network: Service, places: Sequence[MaskedPlace], images: FloatArray) -> None:
+        runs = Counter(place.name for place in places)
+        check_single_runs({place.name: LayerRun(place.shape, place.type, runs[place.name]) for place in places})
+        self._layers = masked_layers(network.cell, runs)
+        self._shapes, self._images = [place.masked for place in places], len(images)
+        shared = network.dropout.shared
+        self._program = DropoutProgram(network.reading(), places, self._masks([]), images, shared=shared)
+
+    def __call__(self, images: FloatArray, samples: Iterable[Sequence[np.random.Generator]]) -> Iterator[FloatArray]:
+        """Logits (N, classes) of each sample, given by the generators of the images."""
+        return self._program(images, map(self._masks, samples))
+
+    def _masks(self, generators: Sequence[np.random.Generator]) -> list[FloatArray]:
+        """Those of all places; each generator draws them in the order in which the network runs."""
+        draws = Draws(generators, self._images)
+        return [draws.mask(shape, layer) for shape, layer in zip(self._shapes, self._layers, strict=True)]
+
+
+def _tried_program(network: Service, images: FloatArray) -> MaskedPasses:
+    """Passes under masks as graphs, tried on one mask for each image.
+
+    Raises:
+        GraphRefusedError: if there are none, or they give other logits.
+    """
+    images = network.trial_images(images)
+    draws = Draws([_trial(row, 0) for row in range(len(images))], len(images))
+    with network.running(GRAPH_TRIAL, len(images)), dropout_hooks(network.cell, network.dropout, draws):
+        expected = as_array(network.through(Tensor(images)))
+    with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
+        program = MaskedPasses(network, draws.places, images)
+        (found,) = program(images, [[_trial(row, 0) for row in range(len(images))]])
+    check_same_values(expected, found, "logits under dropout", network.type)
+    return program
 
 
 def _dropped_together(network: Service, full: Tensor, images: int, generators: Generators) -> FloatArray:
