@@ -67,6 +67,7 @@ def test_all_of_them_score_and_the_passes_made_are_those_needed(runner, tmp_path
     assert costs["images"]["mask"] == masked
 
 
+@pytest.mark.slow
 def test_parts_and_shards_change_nothing(runner, tmp_path, how_runs_differ, monkeypatch):
     whole = runner("whole").run()
     for number in (1, 2, 3):

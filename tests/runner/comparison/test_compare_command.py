@@ -269,6 +269,7 @@ def test_a_terminal_of_another_encoding(runs, make_run):
     assert done.stdout.splitlines()[1].endswith("d\\xf6g")
 
 
+@pytest.mark.slow
 def test_no_mindspore(runs):
     code = (
         "import sys; from explainrun.runner.cli.main import main\n"
