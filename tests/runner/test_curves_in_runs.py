@@ -125,7 +125,7 @@ def test_scores_are_made_of_the_curves_that_are_kept(run, tmp_path):
     np.testing.assert_allclose(found, results.scores("InputXGradient", "IROF"), atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_kind_is_kept(run, tmp_path):
     kinds = [
         DeletionAUC(2, SIGMOID, curves=True),
@@ -157,7 +157,7 @@ def test_in_parts_and_shards_as_whole(run, tmp_path, how_runs_differ):
 
 
 @pytest.mark.parametrize(
-    "commits", [2, pytest.param(4, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow)]
+    "commits", [2, pytest.param(4, marks=pytest.mark.long), pytest.param(7, marks=pytest.mark.long)]
 )
 def test_killed_between_parts_as_whole(run, kill, tmp_path, how_runs_differ, commits):
     run("whole")
@@ -226,7 +226,7 @@ def test_grown_by_samples_and_back_as_at_once(run, tmp_path, how_runs_differ):
     assert len(widths) > 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_shards_grow_by_curves_and_merge_again(run, tmp_path, how_runs_differ):
     run("whole")
     for kept in ({}, KEPT):
@@ -235,7 +235,7 @@ def test_shards_grow_by_curves_and_merge_again(run, tmp_path, how_runs_differ):
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_growing_can_be_killed(run, kill, tmp_path, how_runs_differ):
     run("whole")
     run(kept={})

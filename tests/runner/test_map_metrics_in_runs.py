@@ -80,7 +80,7 @@ def test_parts_and_shards_change_nothing(runner, tmp_path, how_runs_differ, monk
     assert in_parts.costs["images"] == whole.costs["images"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_ends_as_if_it_had_not_been(runner, tmp_path, kill, how_runs_differ, monkeypatch):
     monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 8)
     runner("whole").run()
