@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -21,6 +21,7 @@ from .mc_dropout import (
     Draws,
     DropoutPlaces,
     UnsharedDropoutError,
+    dense_layers,
     dropout_hooks,
     masked_layers,
     unshared_errors,
@@ -72,24 +73,25 @@ def find_places(network: Service, first: FloatArray, samples: int) -> None:
 
 def dropped_logits(network: Service, images: FloatArray, generators: Generators) -> FloatArray:
     """Logits (samples, N, classes) of a pass of images."""
-    full, program = network.prepared(images, ("dropout", network.dropout), partial(_tried_program, network))
+    samples = [*zip(*generators, strict=True)]
+    key = ("dropout", network.dropout, len(samples) if network.dropout.shared else 1)
+    full, program = network.prepared(images, key, partial(_tried_program, network, key[-1]))
     if program is not None:
-        return _dropped_in_graphs(network, program, full, len(images), generators)
+        return _dropped_in_graphs(network, program, full, len(images), samples)
     if network.dropout.shared:
         return _dropped_together(network, Tensor(full), len(images), generators)
     return _dropped_one_by_one(network, Tensor(full), len(images), generators)
 
 
 def _dropped_in_graphs(
-    network: Service, program: MaskedPasses, full: FloatArray, images: int, generators: Generators
+    network: Service, program: MaskedPasses, full: FloatArray, images: int, samples: Generators
 ) -> FloatArray:
-    """Each sample's from what follows the first mask, or from a whole pass where that is not shared."""
-    samples = [*zip(*generators, strict=True)]
-    found: list[FloatArray] = []
-    for together in [samples] if network.dropout.shared else [[one] for one in samples]:
+    """Those of all samples from one pass where they can share it, else each from its own."""
+    found = []
+    for first in range(0, len(samples), program.samples):
         with network.running("dropout", images, in_graphs=True):
-            found += program(full, together)
-    return np.stack([logits[:images] for logits in found])
+            found.append(program(full, samples[first : first + program.samples])[:, :images])
+    return np.concatenate(found)
 
 
 class MaskedPasses:
@@ -99,31 +101,33 @@ class MaskedPasses:
         network: where they run.
         places: where masks come in, in running order.
         images: (N, C, H, W), of the shape of all passes.
+        samples: how many share a pass.
 
     Raises:
         GraphRefusedError: if a layer runs several times, since a graph does not keep runs apart, or there is no graph.
     """
 
-    def __init__(self, network: Service, places: Sequence[MaskedPlace], images: FloatArray) -> None:
+    def __init__(self, network: Service, places: Sequence[MaskedPlace], images: FloatArray, samples: int) -> None:
         runs = Counter(place.name for place in places)
         check_single_runs({place.name: LayerRun(place.shape, place.type, runs[place.name]) for place in places})
         self._layers = masked_layers(network.cell, runs)
-        self._shapes, self._images = [place.masked for place in places], len(images)
-        shared = network.dropout.shared
-        self._program = DropoutProgram(network.reading(), places, self._masks([]), images, shared=shared)
+        self._shapes, self._images, self.samples = [place.masked for place in places], len(images), samples
+        dense, masks = dense_layers(network.cell), self._masks([[]] * samples)
+        self._program = DropoutProgram(network.reading(), places, masks, images, dense=dense, samples=samples)
 
-    def __call__(self, images: FloatArray, samples: Iterable[Sequence[np.random.Generator]]) -> Iterator[FloatArray]:
-        """Logits (N, classes) of each sample, given by the generators of the images."""
-        return self._program(images, map(self._masks, samples))
+    def __call__(self, images: FloatArray, samples: Generators) -> FloatArray:
+        """Logits (samples, N, classes), where each sample is given by the generators of the images."""
+        return self._program(images, self._masks(samples))
 
-    def _masks(self, generators: Sequence[np.random.Generator]) -> list[FloatArray]:
-        """Those of all places; each generator draws them in the order in which the network runs."""
-        draws = Draws(generators, self._images)
-        return [draws.mask(shape, layer) for shape, layer in zip(self._shapes, self._layers, strict=True)]
+    def _masks(self, samples: Generators) -> list[FloatArray]:
+        """Those of each place, of all samples; generators draw them in the order in which the network runs."""
+        places = [*zip(self._shapes, self._layers, strict=True)]
+        drawn = [[draws.mask(*place) for place in places] for draws in (Draws(one, self._images) for one in samples)]
+        return [np.concatenate(of_place) for of_place in zip(*drawn, strict=True)]
 
 
-def _tried_program(network: Service, images: FloatArray) -> MaskedPasses:
-    """Passes under masks as graphs, tried on one mask for each image.
+def _tried_program(network: Service, samples: int, images: FloatArray) -> MaskedPasses:
+    """Passes under masks as graphs, tried on one mask for each image, which all samples get.
 
     Raises:
         GraphRefusedError: if there are none, or they give other logits.
@@ -133,9 +137,9 @@ def _tried_program(network: Service, images: FloatArray) -> MaskedPasses:
     with network.running(GRAPH_TRIAL, len(images)), dropout_hooks(network.cell, network.dropout, draws):
         expected = as_array(network.through(Tensor(images)))
     with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
-        program = MaskedPasses(network, draws.places, images)
-        (found,) = program(images, [[_trial(row, 0) for row in range(len(images))]])
-    check_same_values(expected, found, "logits under dropout", network.type)
+        program = MaskedPasses(network, draws.places, images, samples)
+        found = program(images, [[_trial(row, 0) for row in range(len(images))] for _ in range(samples)])
+    check_same_values(np.stack([expected] * samples), found, "logits under dropout", network.type)
     return program
 
 

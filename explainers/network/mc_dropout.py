@@ -178,6 +178,11 @@ def masked_layers(network: nn.Cell, names: Iterable[str]) -> list[Dropout]:
     return [known[name] for name in names]
 
 
+def dense_layers(network: nn.Cell) -> list[str]:
+    """Their names."""
+    return [place.name for place in _candidates(network)[1]]
+
+
 @contextmanager
 def dropout_hooks(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
     """Within, dropout acts in these places with these masks."""

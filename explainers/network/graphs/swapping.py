@@ -103,25 +103,51 @@ class MaskedLayer(nn.Cell):
     Args:
         layer: the user's.
         place: where the mask comes in.
-        mask: the shape of the mask.
-        given: what the mask multiplies, whatever comes in; None for what comes.
+        mask: the shape of the mask, which is of all samples.
+        samples: how many; what the mask multiplies is repeated as often, unless it has all their rows.
+
+    Attributes:
+        give: whether the mask multiplies what was handed over, whatever comes in.
     """
 
-    def __init__(self, layer: nn.Cell, place: MaskedPlace, mask: Sequence[int], given: Parameter | None) -> None:
+    def __init__(self, layer: nn.Cell, place: MaskedPlace, mask: Sequence[int], samples: int) -> None:
         super().__init__(auto_prefix=False)
-        self._cells["layer"], self.before, self.giving = layer, place.before, given is not None
+        self._cells["layer"], self.before, self.give = layer, place.before, False
         self.mask = _variable(mask, place.type, f"{place.name}.mask")
-        self.given = self.mask if given is None else given
+        self.given = _variable(place.shape, place.type, f"{place.name}.given")
+        self.samples = samples
 
     def construct(self, inputs: Tensor) -> Tensor:
-        if self.giving:
+        if self.give:
             values = self.given
         elif self.before:
             values = inputs
         else:
             values = self.layer(inputs)
+        if values.shape[0] * self.samples == self.mask.shape[0]:
+            values = ops.tile(values, (self.samples,) + (1,) * (values.ndim - 1))
         masked = values * self.mask
         return self.layer(masked) if self.before else masked
+
+
+class PiecewiseLayer(nn.Cell):
+    """A layer that runs on the rows of one sample after the other, where its input has those of all.
+
+    Args:
+        layer: the user's.
+        images: of a pass.
+        samples: how many.
+    """
+
+    def __init__(self, layer: nn.Cell, images: int, samples: int) -> None:
+        super().__init__(auto_prefix=False)
+        self._cells["layer"], self.images, self.samples = layer, images, samples
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        rows = inputs.shape[0]
+        if rows % (self.images * self.samples):
+            return self.layer(inputs)
+        return ops.cat([self.layer(piece) for piece in ops.split(inputs, rows // self.samples)])
 
 
 class RectifiedLinear6(nn.Cell):
