@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -12,32 +12,22 @@ import numpy as np
 from .attention.blocks import AttentionBlock
 from .attention.search import AttentionFinder, tapped_attention
 from .backward.rectified import UNRECTIFIED, Rule, backward_rule
-from .graphs.library import Key
-from .graphs.programs import GradientProgram, Reading, check_single_runs
-from .passes import GRAPH_TRIAL, PassMaker
+from .graphs.programs import GradientProgram, check_single_runs
+from .passes import GRAPH_TRIAL, GraphMaker
 from .rows import check_same_values, filled_up
 from .taps import Derivatives, differentiated, joined_derivatives
 from .tensors import FloatArray, IntArray, Targets, require_pynative
 from .tensors.layers import INPUT_LAYER, LayerRun
 
 
-class Service(PassMaker, Protocol):
+class Service(GraphMaker, Protocol):
     """What is asked of the network here."""
 
     pass_size: int
     attention: AttentionFinder
 
-    def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
-        """The images of a pass, and its graph, if there is one."""
-
-    def trial_images(self, images: FloatArray) -> FloatArray:
-        """The images on which graphs are tried, of the shape of these."""
-
     def trial_labels(self, labels: IntArray, count: int) -> IntArray:
         """The labels by which graphs are tried."""
-
-    def reading(self) -> Reading:
-        """How it is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

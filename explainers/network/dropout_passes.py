@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,23 +13,29 @@ import numpy as np
 from mindspore import Tensor
 
 from ...summary_format.problem import Problem
+from .graphs.masking import DropoutProgram
+from .graphs.programs import check_single_runs
+from .graphs.swapping import MaskedPlace
 from .mc_dropout import (
     MIXED_IMAGES,
     Draws,
     DropoutPlaces,
     UnsharedDropoutError,
+    dense_layers,
     dropout_hooks,
+    masked_layers,
     unshared_errors,
     watching_dropout,
 )
-from .passes import PassMaker
-from .rows import agree
+from .passes import GRAPH_TRIAL, GraphMaker
+from .rows import agree, check_same_values
 from .tensors import FloatArray, as_array
+from .tensors.layers import LayerRun
 
 Generators = Sequence[Sequence[np.random.Generator]]
 
 
-class Service(PassMaker, Protocol):
+class Service(GraphMaker, Protocol):
     """What is asked of the network here."""
 
     dropout: DropoutPlaces
@@ -66,10 +73,74 @@ def find_places(network: Service, first: FloatArray, samples: int) -> None:
 
 def dropped_logits(network: Service, images: FloatArray, generators: Generators) -> FloatArray:
     """Logits (samples, N, classes) of a pass of images."""
-    full = Tensor(network.filled(images))
+    samples = [*zip(*generators, strict=True)]
+    key = ("dropout", network.dropout, len(samples) if network.dropout.shared else 1)
+    full, program = network.prepared(images, key, partial(_tried_program, network, key[-1]))
+    if program is not None:
+        return _dropped_in_graphs(network, program, full, len(images), samples)
     if network.dropout.shared:
-        return _dropped_together(network, full, len(images), generators)
-    return _dropped_one_by_one(network, full, len(images), generators)
+        return _dropped_together(network, Tensor(full), len(images), generators)
+    return _dropped_one_by_one(network, Tensor(full), len(images), generators)
+
+
+def _dropped_in_graphs(
+    network: Service, program: MaskedPasses, full: FloatArray, images: int, samples: Generators
+) -> FloatArray:
+    """Those of all samples from one pass where they can share it, else each from its own."""
+    found = []
+    for first in range(0, len(samples), program.samples):
+        with network.running("dropout", images, in_graphs=True):
+            found.append(program(full, samples[first : first + program.samples])[:, :images])
+    return np.concatenate(found)
+
+
+class MaskedPasses:
+    """Passes under masks as graphs.
+
+    Args:
+        network: where they run.
+        places: where masks come in, in running order.
+        images: (N, C, H, W), of the shape of all passes.
+        samples: how many share a pass.
+
+    Raises:
+        GraphRefusedError: if a layer runs several times, since a graph does not keep runs apart, or there is no graph.
+    """
+
+    def __init__(self, network: Service, places: Sequence[MaskedPlace], images: FloatArray, samples: int) -> None:
+        runs = Counter(place.name for place in places)
+        check_single_runs({place.name: LayerRun(place.shape, place.type, runs[place.name]) for place in places})
+        self._layers = masked_layers(network.cell, runs)
+        self._shapes, self._images, self.samples = [place.masked for place in places], len(images), samples
+        dense, masks = dense_layers(network.cell), self._masks([[]] * samples)
+        self._program = DropoutProgram(network.reading(), places, masks, images, dense=dense, samples=samples)
+
+    def __call__(self, images: FloatArray, samples: Generators) -> FloatArray:
+        """Logits (samples, N, classes), where each sample is given by the generators of the images."""
+        return self._program(images, self._masks(samples))
+
+    def _masks(self, samples: Generators) -> list[FloatArray]:
+        """Those of each place, of all samples; generators draw them in the order in which the network runs."""
+        places = [*zip(self._shapes, self._layers, strict=True)]
+        drawn = [[draws.mask(*place) for place in places] for draws in (Draws(one, self._images) for one in samples)]
+        return [np.concatenate(of_place) for of_place in zip(*drawn, strict=True)]
+
+
+def _tried_program(network: Service, samples: int, images: FloatArray) -> MaskedPasses:
+    """Passes under masks as graphs, tried on one mask for each image, which all samples get.
+
+    Raises:
+        GraphRefusedError: if there are none, or they give other logits.
+    """
+    images = network.trial_images(images)
+    draws = Draws([_trial(row, 0) for row in range(len(images))], len(images))
+    with network.running(GRAPH_TRIAL, len(images)), dropout_hooks(network.cell, network.dropout, draws):
+        expected = as_array(network.through(Tensor(images)))
+    with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
+        program = MaskedPasses(network, draws.places, images, samples)
+        found = program(images, [[_trial(row, 0) for row in range(len(images))] for _ in range(samples)])
+    check_same_values(np.stack([expected] * samples), found, "logits under dropout", network.type)
+    return program
 
 
 def _dropped_together(network: Service, full: Tensor, images: int, generators: Generators) -> FloatArray:

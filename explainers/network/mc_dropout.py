@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
@@ -18,7 +18,9 @@ from mindspore.ops import Primitive
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
+from .graphs.swapping import MaskedPlace
 from .passes import OutOfMemoryError
+from .tensors import FloatArray
 
 RATE_WITHOUT_LAYER = 0.5  # of the dropout put before the last dense layer of a network that has none
 _BY_CHANNEL = (nn.Dropout2d, nn.Dropout3d)
@@ -76,7 +78,7 @@ def unshared_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Dropout:
+class Dropout:
     """Where masks come in: after a dropout layer, or before a dense one."""
 
     name: str
@@ -95,33 +97,46 @@ class Draws:
             pass, stay whole.
         images: rows of the pass.
         repeats: how many rows follow the first dropout for each image.
+        places: where they came in so far, in running order.
     """
 
     generators: Sequence[np.random.Generator]
     images: int
     repeats: int = 1
+    places: list[MaskedPlace] = field(default_factory=list)
 
-    def masked(self, values: Tensor, dropout: _Dropout) -> Tensor:
+    def masked(self, values: Tensor, dropout: Dropout) -> Tensor:
         """Values dropped at a layer's rate, what is left scaled up.
 
         Raises:
             ValueError: if their first axis does not hold the images, each in so many rows.
         """
-        values = self._repeated(values)
-        rows, owners = values.shape[0], self.images * self.repeats
+        repeated = self._repeated(values)
+        mask = self.mask(repeated.shape, dropout)
+        shapes = {"shape": values.shape, "masked": repeated.shape}
+        self.places.append(MaskedPlace(name=dropout.name, before=dropout.before, type=values.dtype, **shapes))
+        return repeated * Tensor(mask).astype(repeated.dtype)
+
+    def mask(self, shape: Sequence[int], dropout: Dropout) -> FloatArray:
+        """What values of a shape are multiplied by.
+
+        Raises:
+            ValueError: if their first axis does not hold the images, each in so many rows.
+        """
+        rows, owners = shape[0], self.images * self.repeats
         if rows % owners:
             words = (
                 "dropout layer {layer!r} gets {rows} rows for {images} images; uncertainty needs the images along the "
                 "first axis"
             )
             raise ValueError(Problem.of("dropout-rows", words, layer=dropout.name, rows=rows, images=owners))
-        axes = values.shape[1:2] + (1,) * (values.ndim - 2) if dropout.by_channel else values.shape[1:]
+        axes = (*shape[1:2], *[1] * (len(shape) - 2)) if dropout.by_channel else shape[1:]
         masks = np.ones((owners, rows // owners, *axes), np.float32)  # an image's rows, such as its tokens, follow it
         for mask, generator in zip(masks, self.generators, strict=False):
             generator.random(out=mask, dtype=np.float32)
         drawn = masks[: len(self.generators)]
         np.multiply(drawn >= dropout.rate, np.float32(1.0 / max(1.0 - dropout.rate, 1e-12)), out=drawn)
-        return values * Tensor(masks.reshape(rows, *axes)).astype(values.dtype)
+        return masks.reshape(rows, *axes)
 
     def chunked_dense(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """A dense layer's output for repeated rows, computed in pieces of a pass.
@@ -156,6 +171,18 @@ def check_droppable(network: nn.Cell) -> None:
     _candidates(network)
 
 
+def masked_layers(network: nn.Cell, names: Iterable[str]) -> list[Dropout]:
+    """How the layers of these names drop."""
+    layers, dense = _candidates(network)
+    known = {place.name: place for place in layers + dense}
+    return [known[name] for name in names]
+
+
+def dense_layers(network: nn.Cell) -> list[str]:
+    """Their names."""
+    return [place.name for place in _candidates(network)[1]]
+
+
 @contextmanager
 def dropout_hooks(network: nn.Cell, places: DropoutPlaces, draws: Draws) -> Iterator[None]:
     """Within, dropout acts in these places with these masks."""
@@ -180,7 +207,7 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
             chosen, or neither a dropout layer nor a dense one runs.
     """
     layers, dense = _candidates(network)
-    ran: list[_Dropout] = []
+    ran: list[Dropout] = []
     chosen: list[DropoutPlaces] = []
     own = {id(layer.cell) for layer in layers}
     with ExitStack() as stack:
@@ -204,7 +231,7 @@ def watching_dropout(network: nn.Cell) -> Iterator[list[DropoutPlaces]]:
     chosen.append(DropoutPlaces(tuple(names), added=not dropped))
 
 
-def _note(ran: list[_Dropout], place: _Dropout, _cell: nn.Cell, _inputs: Any, _output: Any) -> None:
+def _note(ran: list[Dropout], place: Dropout, _cell: nn.Cell, _inputs: Any, _output: Any) -> None:
     ran.append(place)
 
 
@@ -233,7 +260,7 @@ def _watching_functions(layers: set[int]) -> Iterator[set[str]]:
         sys.setprofile(None)
 
 
-def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
+def _candidates(network: nn.Cell) -> tuple[list[Dropout], list[Dropout]]:
     """The dropout layers, and the dense ones before which dropout may be put.
 
     Raises:
@@ -243,21 +270,21 @@ def _candidates(network: nn.Cell) -> tuple[list[_Dropout], list[_Dropout]]:
     for name, cell in network.cells_and_names():
         if isinstance(cell, _WHOLE):
             rate = getattr(cell, "p", None)
-            found.append(_Dropout(name, cell, float(1.0 - cell.keep_prob if rate is None else rate)))
+            found.append(Dropout(name, cell, float(1.0 - cell.keep_prob if rate is None else rate)))
         elif isinstance(cell, _BY_CHANNEL):
-            found.append(_Dropout(name, cell, float(1.0 - cell.keep_prob), by_channel=True))
+            found.append(Dropout(name, cell, float(1.0 - cell.keep_prob), by_channel=True))
         elif "dropout" in type(cell).__name__.lower():
             words = "uncertainty does not know how layer {layer!r} ({kind}) drops"
             raise ValueError(Problem.of("dropout-unknown", words, layer=name, kind=type(cell).__name__))
         elif isinstance(cell, _DENSE):
-            dense.append(_Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
+            dense.append(Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
     if not (found or dense):
         words = "uncertainty needs a dropout layer, or a dense one to put dropout before"
         raise ValueError(Problem.of("no-dropout-layer", words))
     return found, dense
 
 
-def _hooked(dropout: _Dropout, draws: Draws) -> Any:
+def _hooked(dropout: Dropout, draws: Draws) -> Any:
     """Have a place of the network masked; returns what takes the hook off."""
 
     def before(_cell: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,9 +20,11 @@ from ...summary_format.exit_codes import EXIT_RESUMABLE
 from ...summary_format.problem import Problem
 from .backward.rectified import Rule
 from .graphs.compiling import OUT_OF_MEMORY
+from .graphs.library import Key
+from .graphs.programs import Reading
 from .modes import evaluating
 from .outputs import NetworkRefusedError
-from .tensors import exact_bytes
+from .tensors import FloatArray, exact_bytes
 
 GRAPH_TRIAL = "graph trial"
 WEIGHT_ORDER, SHIFT_TRIAL, UNIFORM = "weight order", "shift trial", "uniform"
@@ -45,6 +47,19 @@ class PassMaker(Protocol):
         self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None
     ) -> AbstractContextManager[None]:
         """One pass runs within."""
+
+
+class GraphMaker(PassMaker, Protocol):
+    """What modules that make passes of which graphs are made ask of the network too."""
+
+    def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
+        """The images of a pass, and its graph, if there is one."""
+
+    def trial_images(self, images: FloatArray) -> FloatArray:
+        """The images on which graphs are tried, of the shape of these."""
+
+    def reading(self) -> Reading:
+        """How it is asked."""
 
 
 class OutOfMemoryError(ExplainrunError, RuntimeError):

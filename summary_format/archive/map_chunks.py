@@ -1,7 +1,8 @@
 """Maps of an archive: a chunk of HDF5 each, packed by threads.
 
-HDF5 packs one chunk after the other, and gradient maps, which are mostly noise, take as long to pack as a small network
-takes to make them. What is written here is byte for byte what HDF5 would write.
+HDF5 packs one chunk after the other and looks for what repeats. Gradient maps are mostly noise, in which little does,
+and take as long to pack as a small network takes to make them. So threads pack here, and look for runs of one byte
+alone where few neighbours are equal: in half the time, and hardly larger. HDF5 reads both as its gzip.
 """
 
 from __future__ import annotations
@@ -63,6 +64,13 @@ class ChunkWriter:
 
 
 def packed(saliency: Array) -> bytes:
-    """A map (H, W) as HDF5 packs a chunk: the first bytes of all values, then the second ones, and so on, deflated."""
+    """A map (H, W) as a chunk of HDF5: the first bytes of all values, then the second ones, and so on, deflated."""
     values = np.ascontiguousarray(saliency, "<f4")
-    return zlib.compress(values.view(np.uint8).reshape(-1, 4).T.tobytes(), _LEVEL)
+    shuffled = values.view(np.uint8).reshape(-1, 4).T.tobytes()
+    flat = values.ravel()
+    alike = (
+        2 * np.count_nonzero(flat[1:] == flat[:-1]) > flat.size
+    )  # such as windows of Occlusion, which repeat in rows
+    strategy = zlib.Z_DEFAULT_STRATEGY if alike else zlib.Z_RLE
+    stream = zlib.compressobj(_LEVEL, strategy=strategy)
+    return stream.compress(shuffled) + stream.flush()

@@ -211,6 +211,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "kind"), [(rule, kind) for rule, kinds in BROKEN.items() for kind in kinds])
 def test_a_broken_rule_is_named(rule, kind):
     with pytest.raises(ContractError) as caught:

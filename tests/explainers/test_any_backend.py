@@ -37,7 +37,7 @@ def test_a_backend_that_is_not_there(monkeypatch, named):
     assert os.environ["MPLBACKEND"] == named
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("named", ["nonsense", "module://not.there", "svg"])
 def test_pictures_are_written_whatever_backend_is_named(tmp_path, named):
     code = (

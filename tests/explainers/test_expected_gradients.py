@@ -68,6 +68,7 @@ def test_standard_errors_as_a_slow_twin():
     assert np.isnan(one.errors).all()
 
 
+@pytest.mark.slow
 def test_maps_sum_up_to_the_fall_of_the_logit_as_samples_get_many():
     network = Powers()
     found = ExpectedGradients(network, OTHERS, 4000)(Tensor(IMAGE), 2).asnumpy()[0, 0]

@@ -148,6 +148,7 @@ def test_a_baseline_that_does_not_fit_is_refused_before_the_first_pass(linear):
     assert not cell.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"areas": [0.1, 0.3]}, {"variant": "delete"}, {"baseline": 0.0}], ids=str)
 @pytest.mark.parametrize("rule", [one for one in EXPLAINER_RULES if one.name in ("passes", "neighbours")], ids=str)
 def test_keeps_to_the_contract(rule, options):

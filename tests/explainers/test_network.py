@@ -228,7 +228,7 @@ def test_threads_take_turns(linear):
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "AVX2"), ("AVX512_CORE", "AVX512_CORE")])
-@pytest.mark.slow
+@pytest.mark.long
 def test_fast_convolutions_are_chosen_unless_the_user_chose(given, expected):
     environment = {key: value for key, value in os.environ.items() if key != "ONEDNN_MAX_CPU_ISA"}
     if given:

@@ -29,7 +29,7 @@ from explainrun.explainers.core.windows import choose, copy_windows
 from explainrun.explainers.hierarchical_occlusion.counterfactual import Box, composite
 from explainrun.explainers.hierarchical_occlusion.greedy_search import SharedFirstLayer
 from explainrun.explainers.network import Block, asked_columns, by_image, in_passes, logits_from
-from explainrun.explainers.network.mc_dropout import Draws, _Dropout
+from explainrun.explainers.network.mc_dropout import Draws, Dropout
 from explainrun.explainers.perturbation.baselines import baseline_image
 
 SHAPE = (3, 7, 5)
@@ -295,7 +295,7 @@ def test_composites_of_a_search():
 
 def test_dropout_masks():
     generators = [np.random.default_rng(seed) for seed in (1, 2, 3)]
-    place = _Dropout("drop", nn.Dropout(p=0.3), 0.3)
+    place = Dropout("drop", nn.Dropout(p=0.3), 0.3)
     found = Draws(generators, 4).masked(Tensor(np.ones((8, 3, 5), np.float32)), place).asnumpy()
     expected = np.ones((4, 2, 3, 5), np.float32)
     for mask, seed in zip(expected, (1, 2, 3), strict=False):

@@ -162,6 +162,7 @@ def test_a_utility_is_one_of_two(raising):
         ShapleyCAM(Curved(), "layer", utility="softmax")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [one for one in EXPLAINER_RULES if one.name in ("passes", "neighbours")], ids=str)
 def test_several_layers_keep_to_the_contract(rule):
     rule(ShapleyCAM, layer=["relu", "features"])

@@ -80,6 +80,7 @@ def test_resumed_in_shards_or_grown_it_ends_as_a_run_made_at_once(runner, kill, 
         assert np.ptp(Results(tmp_path / "whole").maps(name), axis=(1, 2)).all()
 
 
+@pytest.mark.slow
 def test_passes_that_are_foretold_are_those_made(runner):
     others = [lambda network: NoiseTunnel(LeGrad(network), nt_samples=2, name="noisy"),
               lambda network: Contrast(AttentionRelevance(network), name="why not the other")]  # fmt: skip

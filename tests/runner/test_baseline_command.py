@@ -223,7 +223,7 @@ def test_without_mindspore(make, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.slow
+@pytest.mark.long
 def test_standard_output_that_takes_nothing(make, tmp_path):
     """1 would say that explanations got worse."""
     run, file = make("run"), tmp_path / "kept.json"

@@ -149,7 +149,7 @@ def test_bad_input_is_told_in_lines_without_traceback(quickstart, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sample_that_does_not_fit_is_bad_input_however_late(quickstart, tmp_path, monkeypatch):
     (tmp_path / "odd_rows.py").write_text(
         "import mindspore.dataset as ds, numpy as np\n"
@@ -359,7 +359,7 @@ def test_help_comes_without_what_takes_long_to_import(command):
     assert told.splitlines()[-1] == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_files_named_in_a_config(quickstart, tmp_path):
     DigitScenes("test", 2, first=1).write_hdf5(tmp_path / "scenes.h5")
     (tmp_path / "names.txt").write_text("\n".join("0123456789"))

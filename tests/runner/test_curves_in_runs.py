@@ -80,6 +80,7 @@ def datasets(folder):
     return found, {key: value for key, value in plan.items() if key != "summary_dir"}, version
 
 
+@pytest.mark.slow
 def test_runs_that_keep_none_are_as_before(run, tmp_path):
     run("run")
     run("without", kept={})
@@ -124,7 +125,7 @@ def test_scores_are_made_of_the_curves_that_are_kept(run, tmp_path):
     np.testing.assert_allclose(found, results.scores("InputXGradient", "IROF"), atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_kind_is_kept(run, tmp_path):
     kinds = [
         DeletionAUC(2, SIGMOID, curves=True),
@@ -145,6 +146,7 @@ def test_every_kind_is_kept(run, tmp_path):
     assert parts.costs["needed"] == whole.costs["needed"]
 
 
+@pytest.mark.slow
 def test_in_parts_and_shards_as_whole(run, tmp_path, how_runs_differ):
     run("whole")
     run("parts", passes=5)
@@ -155,7 +157,7 @@ def test_in_parts_and_shards_as_whole(run, tmp_path, how_runs_differ):
 
 
 @pytest.mark.parametrize(
-    "commits", [2, pytest.param(4, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow)]
+    "commits", [2, pytest.param(4, marks=pytest.mark.long), pytest.param(7, marks=pytest.mark.long)]
 )
 def test_killed_between_parts_as_whole(run, kill, tmp_path, how_runs_differ, commits):
     run("whole")
@@ -195,6 +197,7 @@ def test_wanted_later_they_are_made_with_the_scores_and_maps_are_taken(run, tmp_
     assert run().finished_before
 
 
+@pytest.mark.slow
 def test_no_longer_wanted_they_are_hidden_and_come_back_without_passes(run, tmp_path, how_runs_differ):
     run("whole")
     run("irof", kept={"IROF": True})
@@ -207,6 +210,7 @@ def test_no_longer_wanted_they_are_hidden_and_come_back_without_passes(run, tmp_
     assert how_runs_differ(tmp_path / "whole", tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_grown_by_samples_and_back_as_at_once(run, tmp_path, how_runs_differ):
     run("whole")
     run(limit=3)
@@ -222,7 +226,7 @@ def test_grown_by_samples_and_back_as_at_once(run, tmp_path, how_runs_differ):
     assert len(widths) > 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_shards_grow_by_curves_and_merge_again(run, tmp_path, how_runs_differ):
     run("whole")
     for kept in ({}, KEPT):
@@ -231,7 +235,7 @@ def test_shards_grow_by_curves_and_merge_again(run, tmp_path, how_runs_differ):
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_growing_can_be_killed(run, kill, tmp_path, how_runs_differ):
     run("whole")
     run(kept={})

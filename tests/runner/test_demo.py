@@ -37,7 +37,7 @@ def test_it_leaves_a_picture_a_page_and_a_run(few):
     assert "finished before" in again.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_another_demo_left_is_replaced(few, monkeypatch):
     assert CliRunner().invoke(main, ["demo"]).exit_code == 0
     other = replace(demo.DIGITS, changes={**demo.DIGITS.changes, "seed": 1})

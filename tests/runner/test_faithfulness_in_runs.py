@@ -55,7 +55,7 @@ def test_all_are_there():
     assert len(NAMES) == 19
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_parts_and_shards_as_whole(run, tmp_path, how_runs_differ):
     whole, parts = run("whole"), run("parts", passes=30)
     assert how_runs_differ(tmp_path / "whole", tmp_path / "parts") == []

@@ -122,7 +122,7 @@ def test_a_fault_in_any_write(linear, dataset, scenes, monkeypatch, tmp_path, ho
     assert faults * every(23) > 100
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fault_in_any_write_of_growth(linear, dataset, scenes, monkeypatch, tmp_path, how_runs_differ, every):
     """From the first link of an archive to the last file of the earlier run that goes."""
     network, rows = linear(np.ones((2, 1, 2, 4))), list(scenes(5))

@@ -140,6 +140,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("explainers", "metrics"), PARTS)
 def test_passes_are_exact_where_work_is_committed_in_parts(registered, monkeypatch, explainers, metrics):
     monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 4)

@@ -174,7 +174,7 @@ def test_alone_it_runs_in_both_modes(dataset, linear, tmp_path, graph, caplog):
 
 
 @pytest.mark.parametrize("saliency", [True, pytest.param(False, marks=pytest.mark.long)])
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_stopped_before_a_search_was_committed_goes_on(
     dataset, linear, tmp_path, monkeypatch, how_runs_differ, saliency
 ):

@@ -179,6 +179,7 @@ STRANGE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_strange_class_names_come_back(two_channels, dataset, tmp_path, scenes):
     network, folder = two_channels(), tmp_path / 'it\'s "a"\nfolder \U0001f600 <b>'
     for pair in range(0, len(STRANGE) - 1, 2):

@@ -67,6 +67,7 @@ def test_all_of_them_score_and_the_passes_made_are_those_needed(runner, tmp_path
     assert costs["images"]["mask"] == masked
 
 
+@pytest.mark.slow
 def test_parts_and_shards_change_nothing(runner, tmp_path, how_runs_differ, monkeypatch):
     whole = runner("whole").run()
     for number in (1, 2, 3):
@@ -79,7 +80,7 @@ def test_parts_and_shards_change_nothing(runner, tmp_path, how_runs_differ, monk
     assert in_parts.costs["images"] == whole.costs["images"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_ends_as_if_it_had_not_been(runner, tmp_path, kill, how_runs_differ, monkeypatch):
     monkeypatch.setattr(part_sizes, "PASSES_A_COMMIT", 8)
     runner("whole").run()

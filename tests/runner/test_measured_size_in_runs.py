@@ -63,6 +63,7 @@ def test_it_is_fixed_in_the_plan_and_measured_passes_are_needed(runner, seconds,
             np.testing.assert_array_equal(found.map(name, *question), expected.map(name, *question))
 
 
+@pytest.mark.slow
 def test_a_later_start_takes_it_from_the_folder(runner, seconds, kill, tmp_path, how_runs_differ, caplog, raising):
     runner("whole").run()
     kill(runner().run, 1, 1)

@@ -111,7 +111,7 @@ def test_in_parts_and_killed_it_ends_as_if_it_had_not_been(runner, kill, tmp_pat
     assert needed == once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_shards_are_the_whole_run(runner, tmp_path, how_runs_differ):
     runner("whole").run()
     for number in (1, 2, 3):
@@ -120,7 +120,7 @@ def test_shards_are_the_whole_run(runner, tmp_path, how_runs_differ):
     assert how_runs_differ(tmp_path / "whole", tmp_path / "merged") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_grows_by_them(runner, tmp_path, how_runs_differ):
     runner("run", ("EigenGradCAM",)).run(limit=5)
     runner("run").run()

@@ -152,6 +152,7 @@ def of_other_samples(path):
 RARE = [pytest.param(change, marks=pytest.mark.slow) for change in (cut_short, of_other_samples)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [damage, of_another_run, *RARE])
 def test_a_part_that_does_not_belong_is_reported_and_made_again(
     run, whole, kill, tmp_path, how_runs_differ, caplog, change

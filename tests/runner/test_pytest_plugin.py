@@ -154,7 +154,7 @@ def judged(updated):
     return project, project.pytest("--explainrun-summary-dir", "runs"), project.made.runs - made_before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_baselines_are_made(updated):
     project, (code, printed, said) = updated
     assert (code, said) == (0, {"test_good": "", "test_by_config[gate.yaml]": ""}), printed
@@ -255,7 +255,7 @@ def project(gated_project, tmp_path):
     return Project(gated_project(tmp_path / "project"), ONE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_stale_scores_are_judged(project):
     """A summary folder that holds a finished run of the network of before."""
     kept = ("--explainrun-summary-dir", "runs")
@@ -282,7 +282,7 @@ def test_changes_of_baselines_are_shown(project):
     assert (project.folder / "baselines" / "gate.json").read_text() != before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_signals_end_the_session(project):
     """The network sends one, once, in the middle of a pass."""
     path = project.folder / "gated_network.py"

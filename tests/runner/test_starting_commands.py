@@ -41,6 +41,7 @@ def test_the_schema_takes_every_bundled_config(schema, repository):
         assert list(schema.iter_errors(yaml.safe_load(path.read_text("utf-8")))) == [], path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

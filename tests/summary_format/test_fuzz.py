@@ -50,7 +50,7 @@ def test_the_harness_notices_what_it_looks_for(harness, tmp_path, monkeypatch):
     assert reader(lambda _: len(b"x" * mapped)).memory > mapped // 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_reader_that_dies_or_hangs_is_a_fault_and_another_goes_on(harness, tmp_path, monkeypatch):
     worker = harness.Worker(tmp_path, seed=0)
     monkeypatch.setattr(harness, "_HANGS", 1.0)

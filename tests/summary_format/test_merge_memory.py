@@ -19,7 +19,7 @@ def write_shard(repository, monkeypatch):
     return module.write_shard
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_shards(write_shard, tmp_path):
     """64 samples are merged at a time, and the next ones read beside them; maps are most of what is held."""
     peaks = {}

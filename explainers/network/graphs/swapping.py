@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import mindspore as ms
@@ -53,6 +54,100 @@ class GivingLayer(nn.Cell):
 
     def construct(self, inputs: Tensor) -> Tensor:
         return self.given + 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedPlace:
+    """Where a dropout mask comes in, and what it multiplies.
+
+    Attributes:
+        name: of the layer.
+        before: whether that is what the layer gets, not what it gives.
+        shape: of it in a pass.
+        masked: its shape once it is multiplied, which has a row for each image.
+        type: of both.
+    """
+
+    name: str
+    before: bool
+    shape: tuple[int, ...]
+    masked: tuple[int, ...]
+    type: Any
+
+
+class KeepingLayer(nn.Cell):
+    """A layer that keeps what a mask is going to multiply.
+
+    Args:
+        layer: the user's.
+        place: where masks come in.
+    """
+
+    def __init__(self, layer: nn.Cell, place: MaskedPlace) -> None:
+        super().__init__(auto_prefix=False)
+        self._cells["layer"], self.before = layer, place.before
+        self.kept = _variable(place.shape, place.type, f"{place.name}.kept")
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        if self.before:
+            ops.assign(self.kept, inputs)
+            return self.layer(inputs)
+        output = self.layer(inputs)
+        ops.assign(self.kept, output)
+        return output
+
+
+class MaskedLayer(nn.Cell):
+    """A layer that a mask acts on.
+
+    Args:
+        layer: the user's.
+        place: where the mask comes in.
+        mask: the shape of the mask, which is of all samples.
+        samples: how many; what the mask multiplies is repeated as often, unless it has all their rows.
+
+    Attributes:
+        give: whether the mask multiplies what was handed over, whatever comes in.
+    """
+
+    def __init__(self, layer: nn.Cell, place: MaskedPlace, mask: Sequence[int], samples: int) -> None:
+        super().__init__(auto_prefix=False)
+        self._cells["layer"], self.before, self.give = layer, place.before, False
+        self.mask = _variable(mask, place.type, f"{place.name}.mask")
+        self.given = _variable(place.shape, place.type, f"{place.name}.given")
+        self.samples = samples
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        if self.give:
+            values = self.given
+        elif self.before:
+            values = inputs
+        else:
+            values = self.layer(inputs)
+        if values.shape[0] * self.samples == self.mask.shape[0]:
+            values = ops.tile(values, (self.samples,) + (1,) * (values.ndim - 1))
+        masked = values * self.mask
+        return self.layer(masked) if self.before else masked
+
+
+class PiecewiseLayer(nn.Cell):
+    """A layer that runs on the rows of one sample after the other, where its input has those of all.
+
+    Args:
+        layer: the user's.
+        images: of a pass.
+        samples: how many.
+    """
+
+    def __init__(self, layer: nn.Cell, images: int, samples: int) -> None:
+        super().__init__(auto_prefix=False)
+        self._cells["layer"], self.images, self.samples = layer, images, samples
+
+    def construct(self, inputs: Tensor) -> Tensor:
+        rows = inputs.shape[0]
+        if rows % (self.images * self.samples):
+            return self.layer(inputs)
+        return ops.cat([self.layer(piece) for piece in ops.split(inputs, rows // self.samples)])
 
 
 class RectifiedLinear6(nn.Cell):

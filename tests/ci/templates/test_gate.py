@@ -109,7 +109,7 @@ def test_as_good_as_ever(project, workflow):
     assert (len(cases), any(case.find("failure") is not None for case in cases)) == (4, False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_worse(project, workflow):
     """And the baseline that it leaves is what a reviewer would take on."""
     shutil.rmtree(project.folder / "runs", ignore_errors=True)

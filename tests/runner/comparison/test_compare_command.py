@@ -248,7 +248,7 @@ def shell(command, runs, **environment):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.slow
+@pytest.mark.long
 def test_standard_output_that_takes_nothing(runs):
     for line, why in (
         ("{command} {a} {b} > /dev/full", "No space left on device"),
@@ -261,7 +261,7 @@ def test_standard_output_that_takes_nothing(runs):
         assert why in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_terminal_of_another_encoding(runs, make_run):
     runs["b"] = make_run("dög").root
     done = shell("{command} {a} {b}", runs, PYTHONIOENCODING="ascii")
@@ -269,6 +269,7 @@ def test_a_terminal_of_another_encoding(runs, make_run):
     assert done.stdout.splitlines()[1].endswith("d\\xf6g")
 
 
+@pytest.mark.slow
 def test_no_mindspore(runs):
     code = (
         "import sys; from explainrun.runner.cli.main import main\n"

@@ -18,7 +18,7 @@ def simulation(repository):
 
 
 @pytest.mark.parametrize("pairs", [20, pytest.param(150, marks=pytest.mark.long)])
-@pytest.mark.slow
+@pytest.mark.long
 def test_promises_are_kept(simulation, pairs):
     """Errors at most as often as is said, and falls found as often: none is excluded by a binomial bound of 99 %."""
     rates = list(simulation.simulated(pairs, seed=1, sizes=(24,)))

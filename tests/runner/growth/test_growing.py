@@ -61,7 +61,7 @@ def grown_in_order(order, grow, counting, killed_at, more):
     return plan
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("order", THREE, ids=" ".join)
 def test_grows_in_any_order_killed_twice(order, grow, counting, killed_at, more, is_made_at_once):
     is_made_at_once(**grown_in_order(order, grow, counting, killed_at, more))

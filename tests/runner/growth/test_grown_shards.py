@@ -19,6 +19,7 @@ def shards(grow, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_grown_shards_merge_over_what_they_gave_before(grow, shards, checks, tmp_path, how_runs_differ):
     merged = tmp_path / "merged"
     first = merge(merged, shards())

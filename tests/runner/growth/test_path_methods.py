@@ -40,6 +40,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_passes_are_those_needed(name, grow, counting, nearly_fewest, tmp_path):
     """Eight samples in a batch, two images a pass; what is counted is what the network ran."""

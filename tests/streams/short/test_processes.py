@@ -9,7 +9,7 @@ import pytest
 from explainrun.summary_format import Results, inspect_run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_with_closed_descriptors(started, places):
     """Its lock and event file would get their numbers, and native log lines with them."""
     done = started(

@@ -1,0 +1,196 @@
+"""Monte Carlo dropout as graphs: the masks and numbers of passes as they are, in fewer and faster ones."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from explainrun.explainers import Network
+from explainrun.explainers.core.view import dropout_generators
+from explainrun.explainers.network import UnsharedDropoutError
+
+SAMPLES = 7
+
+
+def _values(*shape):
+    return Tensor(np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32))
+
+
+def pictures(count):
+    return np.random.default_rng(3).normal(size=(count, 2, 3, 5)).astype(np.float32)
+
+
+def generators(ids):
+    return [dropout_generators(0, i, SAMPLES) for i in ids]
+
+
+class Body(nn.Cell):
+    """A convolution, pooled to (N, 6), then whatever drops; keeps how many images its body got when Python ran it."""
+
+    def __init__(self, tail):
+        super().__init__()
+        self.body, self.tail = nn.Conv2d(2, 6, 3, weight_init=_values(6, 2, 3, 3)), tail
+
+    def construct(self, x):
+        return self.tail(ops.tanh(self.body(x)).mean((2, 3)))
+
+
+class Maps(nn.Cell):
+    """Drops whole channels of feature maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.drop = nn.Conv2d(2, 6, 3, weight_init=_values(6, 2, 3, 3)), nn.Dropout2d(p=0.3)
+        self.head = nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        return self.head(self.drop(ops.tanh(self.body(x))).mean((2, 3)))
+
+
+class Branches(nn.Cell):
+    """Two dropouts beside each other, joined, and a third after them."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.after = nn.Dropout(p=0.4), nn.Dropout(p=0.2), nn.Dropout(p=0.3)
+        self.head = nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        return self.head(self.after(self.left(x) - ops.relu(self.right(x))))
+
+
+class Residual(nn.Cell):
+    """What is dropped is added to what is not, so it is not shared."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.head = nn.Dropout(p=0.4), nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        return self.head(x + self.drop(x))
+
+
+class Twice(nn.Cell):
+    """One layer that drops in two places, which a graph does not keep apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.head = nn.Dropout(p=0.4), nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        return self.head(self.drop(ops.tanh(self.drop(x))))
+
+
+class Positions(nn.Cell):
+    """Tokens (5 an image) whose places, the same for all images, are dropped too."""
+
+    def __init__(self):
+        super().__init__()
+        self.places, self.first, self.second = _values(1, 5, 6), nn.Dropout(p=0.4), nn.Dropout(p=0.3)
+        self.head = nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        tokens = x.reshape(x.shape[0], 5, 6)
+        tokens = ops.tanh(tokens + self.first(self.places))
+        folded = self.second(tokens.reshape(-1, 6))
+        return self.head(folded.reshape(x.shape[0], 5, 6).mean(1))
+
+
+def several():
+    dense = nn.Dense(6, 5, weight_init=_values(5, 6)), nn.Dense(5, 2, weight_init=_values(2, 5))
+    return nn.SequentialCell(nn.Dropout(p=0.5), dense[0], nn.ReLU(), nn.Dropout(p=0.2), dense[1])
+
+
+def dense():
+    return nn.Dense(6, 2, weight_init=_values(2, 6))
+
+
+CASES = {
+    "one": (lambda: Body(nn.Dropout(p=0.5)), True),
+    "several": (lambda: Body(several()), True),
+    "no layer": (lambda: Body(dense()), True),
+    "branches": (lambda: Body(Branches()), True),
+    "channels": (Maps, True),
+    "residual": (lambda: Body(Residual()), False),
+    "positions": (Positions, False),
+}
+
+
+def prepared(cell, jit, **options):
+    network = Network(cell, 4, fill=True, jit=jit, **options)
+    try:
+        network.prepare_dropout(pictures(4), SAMPLES)
+    except UnsharedDropoutError:
+        assert not network.dropout.shared
+    network.passes.drained()
+    return network
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_logits_are_those_of_passes_as_they_are(case, state):
+    make, shared = CASES[case]
+    cell = make()
+    cell.set_train(True)
+    before = state(cell)
+    plain, graphs = prepared(cell, "off"), prepared(cell, "on")
+    expected = plain.dropout_logits(pictures(10), generators(range(10)))
+    found = graphs.dropout_logits(pictures(10), generators(range(10)))
+    assert graphs.graphs.refused == {}
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert (found.std(axis=0).max(axis=1) > 0).all()
+    passes = 3 if shared else 3 * SAMPLES
+    assert dict(graphs.passes.made) == {"graph trial": 2, "dropout": passes}
+    assert graphs.passes.compiled["dropout"] == passes
+    assert dict(plain.passes.made) == {"dropout": passes}
+    assert state(cell) == before
+
+
+def test_an_images_logits_do_not_depend_on_its_neighbours_or_its_place():
+    graphs = prepared(Body(several()), "on")
+    together = graphs.dropout_logits(pictures(4), generators(range(4)))
+    for i in range(4):
+        assert np.array_equal(graphs.dropout_logits(pictures(4)[i : i + 1], generators([i]))[:, 0], together[:, i])
+
+
+def test_what_comes_before_the_first_mask_runs_once_for_all_samples(monkeypatch):
+    """In the graph after it nothing of the image is left."""
+    graphs = prepared(Body(several()), "on")
+    first = graphs.dropout_logits(pictures(4), generators(range(4)))
+    (program,) = [one for one in graphs.graphs._opened().programs.values() if hasattr(one, "_program")]
+    program._program._head = lambda _: None
+    assert np.array_equal(graphs.dropout_logits(10 * pictures(4), generators(range(4))), first)
+
+
+def test_a_layer_that_drops_in_two_places_is_not_compiled():
+    cell = Body(Twice())
+    plain, graphs = prepared(cell, "off"), prepared(cell, "on")
+    expected = plain.dropout_logits(pictures(4), generators(range(4)))
+    assert np.array_equal(graphs.dropout_logits(pictures(4), generators(range(4))), expected)
+    assert graphs.graphs.refused == {"dropout": "layer 'tail.drop' runs 2 times in a pass"}
+    assert graphs.passes.compiled["dropout"] == 0
+
+
+def test_other_weights_give_other_logits():
+    cell = Body(several())
+    graphs = prepared(cell, "on")
+    before = graphs.dropout_logits(pictures(4), generators(range(4)))
+    cell.body.weight.set_data(Tensor(0.5 * cell.body.weight.asnumpy()))
+    found = prepared(cell, "on").dropout_logits(pictures(4), generators(range(4)))
+    expected = prepared(cell, "off").dropout_logits(pictures(4), generators(range(4)))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert np.abs(found - before).max() > 1e-2
+
+
+@pytest.mark.parametrize("case", ["several", "no layer", "residual"])
+def test_graphs_do_not_keep_a_network_alive(case):
+    cell = CASES[case][0]()
+    graphs = prepared(cell, "on", own_graphs=True)
+    graphs.dropout_logits(pictures(4), generators(range(4)))
+    (program,) = [one for one in graphs.graphs._opened().programs.values() if one is not None]
+    gone = weakref.ref(cell)
+    del cell, graphs
+    gc.collect()
+    assert gone() is None
+    assert program is not None
