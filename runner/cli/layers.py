@@ -29,10 +29,15 @@ def layers(network: str, input_shape: str | None) -> None:
         import numpy as np  # noqa: PLC0415
 
         from ...explainers import Network  # noqa: PLC0415
+        from ..execution.preflight import refusal  # noqa: PLC0415
+        from ..problems import PlanError  # noqa: PLC0415
 
         cell, shape = _cell_and_shape(network, input_shape)
         asked = Network(cell)
-        rows = asked.layers(np.zeros((1, *shape), np.float32))
+        try:
+            rows = asked.layers(np.zeros((1, *shape), np.float32))
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise PlanError(refusal(error, shape)) from error
         shown = [
             (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
         ]

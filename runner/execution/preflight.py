@@ -103,7 +103,7 @@ def preflight_check(
         inference = inferred(replace(plan, dropout_samples=0, nearest=None) if problems else plan, network, samples)
         check()
     except (ValueError, TypeError, RuntimeError) as error:
-        problems += _refusal(error, first_pass_images.shape[1:])
+        problems += refusal(error, first_pass_images.shape[1:])
         return PreflightResult(plan=plan, problems=problems, first=None, groups=groups)
     first = Batch(samples, inference)
     problems += output_problems(plan, first) or activation_problems(plan, network, first)
@@ -156,7 +156,7 @@ def _explained(plan: Plan, network: Network, first: Batch, total: int | None, pr
     return first
 
 
-def _refusal(error: Exception, shape: tuple[int, ...]) -> Sequence[Problem]:
+def refusal(error: Exception, shape: tuple[int, ...]) -> Sequence[Problem]:
     """Why a network cannot be asked about images (C, H, W)."""
     if isinstance(error, NetworkRefusedError):
         return error.problems

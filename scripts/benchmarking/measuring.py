@@ -125,18 +125,22 @@ def beside(row: Row, ours: Worker, theirs: Worker, effort: Effort, sizes: BatchS
 
 
 def _best_batch(row: Row, side: Worker, sizes: BatchSizes, effort: Effort) -> int:
-    """Of the row's own work. Ours compiles for each size, which is not counted."""
-    side.ask("direct", row=row.key, batch=sizes.tried[0], trial=True)
-    if side.side == "ours" and not side.ask("sized")["sized"]:
+    """Of the row's own work. Ours makes its graphs for each size first, which is not counted."""
+    asked: dict[str, Any] = {"row": row.key, "trial": True}
+    ours = side.side == "ours"
+    if ours and not side.ask("sized")["sized"]:
+        side.ask("direct", batch=sizes.tried[0], **asked)
         return sizes.tried[0]
+    first = {"jit": "on"} if ours else {}
+    side.ask("direct", batch=sizes.tried[0], **asked, **first)
 
     def once(batch: int) -> float:
-        tried = side.ask("direct", row=row.key, batch=batch, trial=True)
+        tried = side.ask("direct", batch=batch, **asked)
         return float(tried["seconds"]) / float(tried["images"])
 
     def per_image(batch: int) -> float:
-        if side.side == "ours":
-            once(batch)
+        if ours:
+            side.ask("direct", batch=batch, **asked, **first)
         found: list[float] = []
         Effort(3, _TRIAL_SECONDS, effort.clock).repeated(lambda: found.append(once(batch)))
         return min(found)

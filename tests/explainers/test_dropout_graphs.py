@@ -10,6 +10,7 @@ from mindspore import Tensor, nn, ops
 from explainrun.explainers import Network
 from explainrun.explainers.core.view import dropout_generators
 from explainrun.explainers.network import UnsharedDropoutError
+from explainrun.explainers.network.graphs.masking import DropoutProgram
 
 SAMPLES = 7
 
@@ -148,10 +149,25 @@ def test_logits_are_those_of_passes_as_they_are(case, state):
 
 
 def test_an_images_logits_do_not_depend_on_its_neighbours_or_its_place():
-    graphs = prepared(Body(several()), "on")
-    together = graphs.dropout_logits(pictures(4), generators(range(4)))
-    for i in range(4):
-        assert np.array_equal(graphs.dropout_logits(pictures(4)[i : i + 1], generators([i]))[:, 0], together[:, i])
+    """Of 320 rows of a dense layer, a few differ in their last bit by where they stand."""
+    tail = nn.SequentialCell(nn.Dropout(p=0.5), nn.Dense(6, 10, weight_init=_values(10, 6)))
+    graphs = Network(Body(tail), 16, fill=True, jit="on")
+    graphs.prepare_dropout(pictures(16), 20)
+    seeds = [dropout_generators(0, i, 20) for i in range(16)]
+    together = graphs.dropout_logits(pictures(16), seeds)
+    for i in range(16):
+        alone = graphs.dropout_logits(pictures(16)[i : i + 1], [dropout_generators(0, i, 20)])
+        assert np.array_equal(alone[:, 0], together[:, i])
+
+
+def test_a_graph_that_gives_other_logits_is_not_used(monkeypatch):
+    wrong = DropoutProgram.__call__
+    monkeypatch.setattr(DropoutProgram, "__call__", lambda self, images, masks: 1.001 * wrong(self, images, masks))
+    cell = Body(several())
+    plain, graphs = prepared(cell, "off"), prepared(cell, "on")
+    expected = plain.dropout_logits(pictures(4), generators(range(4)))
+    assert np.array_equal(graphs.dropout_logits(pictures(4), generators(range(4))), expected)
+    assert "logits under dropout" in graphs.graphs.refused["dropout"]
 
 
 def test_what_comes_before_the_first_mask_runs_once_for_all_samples(monkeypatch):

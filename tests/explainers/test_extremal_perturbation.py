@@ -51,6 +51,16 @@ def test_masks_have_their_areas(spotting):
     assert masks[0][BOX].mean() > 0.85
 
 
+def test_each_question_is_about_its_own_image(spotting):
+    """Two images, of which the second has the board moved: masks of both at once are those of each alone."""
+    images = Tensor(np.stack([board(), -0.5 * board()[::-1]])[:, None])
+    explainer = ExtremalPerturbation(spotting, areas=[0.2], steps=6, **FAST)
+    together = explainer(images, [0, 1]).asnumpy()
+    for row in range(2):
+        np.testing.assert_allclose(explainer(images[row : row + 1], row).asnumpy()[0], together[row], atol=1e-5)
+    assert np.abs(together[0] - together[1]).max() > 1e-2
+
+
 def test_delete_hides_where_the_label_is(spotting):
     map_ = ExtremalPerturbation(spotting, 0.2, 80, "delete", **FAST)(Tensor(board()[None, None]), 0).asnumpy()[0, 0]
     assert map_[BOX].sum() / map_.sum() > 0.7

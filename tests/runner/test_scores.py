@@ -105,6 +105,11 @@ def test_what_noise_may_part_shares_a_place():
     ]
 
 
+def test_a_sample_with_the_scores_of_one_explainer_compares_nothing():
+    few = scored({"level": LEVEL[:6], "above": [*ABOVE[:5], np.nan]})
+    assert (few.ranking("M").samples, few.ranking("M").too_few) == (5, True)
+
+
 def test_ties_may_overlap():
     """The middle one differs from neither, the outer ones do from each other."""
     assert tied("ABC", {"A": set(), "B": set(), "C": {"A"}}) == (("A", "B"), ("B", "C"))

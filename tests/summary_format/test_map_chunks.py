@@ -33,7 +33,7 @@ def test_chunks_hold_what_hdf5s_do_and_are_no_larger(map_, same, tmp_path):
 def test_maps_come_back_in_order_from_parts_of_any_size(tmp_path):
     checks = []
     with h5py.File(tmp_path / "maps.h5", "w") as file, ChunkWriter() as writer:
-        writer.write(file, "a/maps", 5, iter([MAPS[:2], MAPS[2:2], MAPS[2:]]), lambda: checks.append(1))
+        writer.write(file, "a/maps", 5, iter([MAPS[:3], MAPS[3:3], MAPS[3:]]), lambda: checks.append(1))
         writer.write(file, "none", 0, iter([]), lambda: checks.append(1))
         assert np.array_equal(file["a/maps"][:], MAPS)
         assert (file["a/maps"].chunks, file["none"].shape, len(checks)) == ((1, 7, 3), (0, 0, 0), 3)

@@ -42,6 +42,7 @@ it held before. {worst}
     BESIDE: """## Beside other libraries
 
 The same maps by direct calls of ours and of captum, grad-cam or torchcam on PyTorch, in two processes that take turns.
+Our graphs are there: a call with `jit="on"` made them, as a few calls without it would, and that is not counted.
 Each side has the batch size, of 1, 4, 8, 16 and 32, that is best for the row. Frameworks differ in how fast a pass is,
 by machine and by network; *bare* is our time for an image in a bare pass (forward for methods that hide parts, else
 forward and backward) over theirs. *Per bare* is ours / theirs divided by that: 1 where only the frameworks differ, less

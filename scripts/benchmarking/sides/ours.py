@@ -81,12 +81,15 @@ class Ours:
         passes, bare = grouped(made), self._passes(self._images(one, 1))
         return {"seconds": bare.seconds(passes, taps_of(explainers), BARE_LIMIT), "passes": sum(passes.values())}
 
-    def direct(self, row: str, batch: int, *, trial: bool) -> Answer:
-        """Make the maps of a row by direct calls, with passes of that size where calls take one."""
+    def direct(self, row: str, batch: int, *, trial: bool, jit: str = "auto") -> Answer:
+        """Make the maps of a row by direct calls, with passes of that size where calls take one.
+
+        With ``jit="on"`` graphs are made that later calls use; else that waits until they pay back their compilation.
+        """
         one = row_of(row)
         images, labels = images_of(self._subject, called_images(one, self._subject, trial=trial))
         explainer = self._explainers.setdefault(row, explainer_of(one, self._subject, self._network))
-        options: dict[str, Any] = {"jit": "auto", "pass_size": batch} if takes_pass_size() else {}
+        options: dict[str, Any] = {"jit": jit, "pass_size": batch} if takes_pass_size() else {}
         given = Tensor(images), Tensor(labels.astype("int32"))
         with watched_memory() as peak:
             began = time.perf_counter()

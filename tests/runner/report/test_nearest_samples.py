@@ -25,6 +25,15 @@ def test_those_of_the_samples_shown(make_run, data_of, tmp_path):
     assert (summary["nearest_samples"]["layer"], summary["nearest_samples"]["pool"]) == ("conv", 5)
 
 
+def test_the_nearest_come_first_whatever_their_ids(make_run, data_of, tmp_path):
+    """Near to each sample are the next ones, round about 5; the last place is empty."""
+    write_report(make_run(nearest=3), tmp_path / "page", Choice(limit=5))
+    found = data_of(tmp_path / "page", "run/nearest")
+    ids = np.array([one["id"] for one in found["samples"]])
+    assert ids[values(found["place"])[:, :2]].tolist() == [[1, 2], [2, 3], [3, 4], [4, 0], [0, 1]]
+    assert (values(found["place"])[:, 2] == -1).all()
+
+
 def test_a_picture_that_is_gone_is_named_once(make_run, data_of, tmp_path):
     folder = make_run(nearest=2)
     next(folder.rglob("origin_images/*/1.jpg")).unlink()

@@ -1,0 +1,26 @@
+"""The ``layers`` command on a network with attention, and on images that it does not take."""
+
+from click.testing import CliRunner
+
+from explainrun.runner.cli.main import main
+
+TRANSFORMER = "explainrun.explainers.contract.bundled:TinyTransformer"
+
+
+def layers(shape):
+    return CliRunner().invoke(main, ["layers", TRANSFORMER, "--input-shape", shape])
+
+
+def test_attention_is_shown_by_its_grid_of_tokens():
+    """A class token, then rows of tokens from top to bottom."""
+    done = layers("3,12,16")
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.output.splitlines()]
+    assert ["blocks.1.attention", "2", "13", "13:", "1", "+", "3x4", "blocks.1", "yes"] in rows
+    assert ["blocks.0.mlp.0", "Dense", "13x8"] in rows
+
+
+def test_images_that_the_network_does_not_take_are_bad_input():
+    done = layers("1,12,16")
+    assert done.exit_code == 2
+    assert "the network cannot take images of shape (1, 12, 16)" in done.output
