@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,6 @@ from PIL import Image
 from .map_scale import holds_negatives, shown_values, unit_values
 from .problem import Problem
 
-_RUNS = 3  # zlib's Z_RLE
 Statistics = Sequence[float] | float
 
 
@@ -94,7 +94,7 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def png(picture: Image.Image) -> bytes:
     """The picture as PNG, exact; quick to pack, since of maps little repeats but runs of one level."""
-    return _encoded(picture, "PNG", compress_level=1, compress_type=_RUNS)
+    return _encoded(picture, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
 
 
 def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import numpy as np
 from mindspore import Tensor
 
 from ...summary_format.problem import Problem
+from .graphs.compiling import GraphRefusedError
 from .graphs.masking import DropoutProgram
 from .graphs.programs import check_single_runs
 from .graphs.swapping import MaskedPlace
@@ -23,7 +25,8 @@ from .mc_dropout import (
     UnsharedDropoutError,
     dense_layers,
     dropout_hooks,
-    masked_layers,
+    how_they_drop,
+    masked_shape,
     unshared_errors,
     watching_dropout,
 )
@@ -33,6 +36,9 @@ from .tensors import FloatArray, as_array
 from .tensors.layers import LayerRun
 
 Generators = Sequence[Sequence[np.random.Generator]]
+
+_MASK_BYTES = 1 << 28  # what the masks of a call may take
+_DENSE_CALLS = 128  # of dense layers in a graph, which has each of them once for each sample
 
 
 class Service(GraphMaker, Protocol):
@@ -74,8 +80,10 @@ def find_places(network: Service, first: FloatArray, samples: int) -> None:
 def dropped_logits(network: Service, images: FloatArray, generators: Generators) -> FloatArray:
     """Logits (samples, N, classes) of a pass of images."""
     samples = [*zip(*generators, strict=True)]
-    key = ("dropout", network.dropout, len(samples) if network.dropout.shared else 1)
-    full, program = network.prepared(images, key, partial(_tried_program, network, key[-1]))
+    shared = len(samples) if network.dropout.shared else 0
+    full, program = network.prepared(
+        images, ("dropout", network.dropout, shared), partial(_tried_program, network, max(1, shared))
+    )
     if program is not None:
         return _dropped_in_graphs(network, program, full, len(images), samples)
     if network.dropout.shared:
@@ -88,9 +96,9 @@ def _dropped_in_graphs(
 ) -> FloatArray:
     """Those of all samples from one pass where they can share it, else each from its own."""
     found = []
-    for first in range(0, len(samples), program.samples):
+    for together in [samples] if network.dropout.shared else [[one] for one in samples]:
         with network.running("dropout", images, in_graphs=True):
-            found.append(program(full, samples[first : first + program.samples])[:, :images])
+            found.append(program(full, together)[:, :images])
     return np.concatenate(found)
 
 
@@ -104,42 +112,83 @@ class MaskedPasses:
         samples: how many share a pass.
 
     Raises:
-        GraphRefusedError: if a layer runs several times, since a graph does not keep runs apart, or there is no graph.
+        GraphRefusedError: if a layer runs several times, since a graph does not keep runs apart; if masks take too much
+            memory; or if there is no graph.
     """
 
     def __init__(self, network: Service, places: Sequence[MaskedPlace], images: FloatArray, samples: int) -> None:
         runs = Counter(place.name for place in places)
         check_single_runs({place.name: LayerRun(place.shape, place.type, runs[place.name]) for place in places})
-        self._layers = masked_layers(network.cell, runs)
-        self._shapes, self._images, self.samples = [place.masked for place in places], len(images), samples
-        dense, masks = dense_layers(network.cell), self._masks([[]] * samples)
-        self._program = DropoutProgram(network.reading(), places, masks, images, dense=dense, samples=samples)
+        dense = dense_layers(network.cell)
+        if "" in (*runs, *dense):
+            raise GraphRefusedError("the network itself is a layer that drops, or a dense one")
+        self._layers = how_they_drop(network.cell, runs)
+        self._shapes, self._images = [place.masked for place in places], len(images)
+        self._samples = _at_a_time(samples, self._of_one_sample(), len(dense))
+        masks = [(shape[0] * self._samples, *shape[1:]) for shape in self._of_one_sample()]
+        self._program = DropoutProgram(
+            network.reading(),
+            places,
+            masks,
+            images,
+            dense=dense,
+            shared=network.dropout.shared,
+            samples=self._samples,
+        )
 
     def __call__(self, images: FloatArray, samples: Generators) -> FloatArray:
         """Logits (samples, N, classes), where each sample is given by the generators of the images."""
-        return self._program(images, self._masks(samples))
+        groups = (samples[first : first + self._samples] for first in range(0, len(samples), self._samples))
+        return np.concatenate([*self._program(images, map(self._masks, groups))])[: len(samples)]
+
+    def _of_one_sample(self) -> list[tuple[int, ...]]:
+        """The shapes of its masks."""
+        return [masked_shape(shape, layer) for shape, layer in zip(self._shapes, self._layers, strict=True)]
 
     def _masks(self, samples: Generators) -> list[FloatArray]:
-        """Those of each place, of all samples; generators draw them in the order in which the network runs."""
-        places = [*zip(self._shapes, self._layers, strict=True)]
-        drawn = [[draws.mask(*place) for place in places] for draws in (Draws(one, self._images) for one in samples)]
-        return [np.concatenate(of_place) for of_place in zip(*drawn, strict=True)]
+        """Those of each place, of all samples; generators draw them in the order in which the network runs.
+
+        Of samples that are missing in a last group, all values stay.
+        """
+        found = [np.ones((self._samples, *shape), np.float32) for shape in self._of_one_sample()]
+        for number, generators in enumerate(samples):
+            draws = Draws(generators, self._images)
+            for of_place, shape, layer in zip(found, self._shapes, self._layers, strict=True):
+                of_place[number] = draws.mask(shape, layer)
+        return [of_place.reshape(-1, *of_place.shape[2:]) for of_place in found]
+
+
+def _at_a_time(samples: int, masks: Sequence[tuple[int, ...]], dense: int) -> int:
+    """How many of so many samples a graph takes at a time, as evenly as can be.
+
+    Raises:
+        GraphRefusedError: if the masks of one are too large.
+    """
+    size = sum(4 * math.prod(shape) for shape in masks)
+    if size > _MASK_BYTES:
+        raise GraphRefusedError(f"the masks of a pass take {size:,} B")
+    most = max(1, min(_MASK_BYTES // size, _DENSE_CALLS // max(1, dense)))
+    return math.ceil(samples / math.ceil(samples / most))
 
 
 def _tried_program(network: Service, samples: int, images: FloatArray) -> MaskedPasses:
-    """Passes under masks as graphs, tried on one mask for each image, which all samples get.
+    """Passes under masks as graphs. The first of so many samples is tried; where others follow, it comes last again.
 
     Raises:
         GraphRefusedError: if there are none, or they give other logits.
     """
     images = network.trial_images(images)
-    draws = Draws([_trial(row, 0) for row in range(len(images))], len(images))
+    rows = range(len(images))
+    draws = Draws([_trial(row, 0) for row in rows], len(images))
     with network.running(GRAPH_TRIAL, len(images)), dropout_hooks(network.cell, network.dropout, draws):
         expected = as_array(network.through(Tensor(images)))
+    seeds = [*range(samples - 1), 0 if samples != 2 else 1]
     with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
         program = MaskedPasses(network, draws.places, images, samples)
-        found = program(images, [[_trial(row, 0) for row in range(len(images))] for _ in range(samples)])
-    check_same_values(np.stack([expected] * samples), found, "logits under dropout", network.type)
+        found = program(images, [[_trial(row, seed) for row in rows] for seed in seeds])
+    for seed, logits in zip(seeds, found, strict=True):
+        if seed == 0:
+            check_same_values(expected, logits, "logits under dropout", network.type)
     return program
 
 

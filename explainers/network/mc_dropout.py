@@ -78,6 +78,21 @@ def unshared_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Dropping:
+    """How a layer drops.
+
+    Attributes:
+        name: its own.
+        rate: how likely each value, or each channel, is dropped.
+        by_channel: whether whole channels are.
+    """
+
+    name: str
+    rate: float
+    by_channel: bool = False
+
+
+@dataclass(frozen=True)
 class Dropout:
     """Where masks come in: after a dropout layer, or before a dense one."""
 
@@ -117,7 +132,7 @@ class Draws:
         self.places.append(MaskedPlace(name=dropout.name, before=dropout.before, type=values.dtype, **shapes))
         return repeated * Tensor(mask).astype(repeated.dtype)
 
-    def mask(self, shape: Sequence[int], dropout: Dropout) -> FloatArray:
+    def mask(self, shape: Sequence[int], dropout: Dropout | Dropping) -> FloatArray:
         """What values of a shape are multiplied by.
 
         Raises:
@@ -130,13 +145,13 @@ class Draws:
                 "first axis"
             )
             raise ValueError(Problem.of("dropout-rows", words, layer=dropout.name, rows=rows, images=owners))
-        axes = (*shape[1:2], *[1] * (len(shape) - 2)) if dropout.by_channel else shape[1:]
-        masks = np.ones((owners, rows // owners, *axes), np.float32)  # an image's rows, such as its tokens, follow it
+        shape = masked_shape(shape, dropout)
+        masks = np.ones((owners, rows // owners, *shape[1:]), np.float32)  # an image's rows, as of tokens, follow it
         for mask, generator in zip(masks, self.generators, strict=False):
             generator.random(out=mask, dtype=np.float32)
         drawn = masks[: len(self.generators)]
         np.multiply(drawn >= dropout.rate, np.float32(1.0 / max(1.0 - dropout.rate, 1e-12)), out=drawn)
-        return masks.reshape(rows, *axes)
+        return masks.reshape(shape)
 
     def chunked_dense(self, cell: nn.Cell, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """A dense layer's output for repeated rows, computed in pieces of a pass.
@@ -162,6 +177,12 @@ class Draws:
         return ops.repeat_interleave(values, self.repeats, 0)
 
 
+def masked_shape(shape: Sequence[int], dropout: Dropout | Dropping) -> tuple[int, ...]:
+    """The shape of the mask for values of a shape."""
+    ones = [1] * (len(shape) - 2)
+    return (*shape[:2], *ones) if dropout.by_channel else tuple(shape)
+
+
 def check_droppable(network: nn.Cell) -> None:
     """Make sure that there is somewhere to put Monte Carlo dropout.
 
@@ -171,11 +192,11 @@ def check_droppable(network: nn.Cell) -> None:
     _candidates(network)
 
 
-def masked_layers(network: nn.Cell, names: Iterable[str]) -> list[Dropout]:
+def how_they_drop(network: nn.Cell, names: Iterable[str]) -> list[Dropping]:
     """How the layers of these names drop."""
     layers, dense = _candidates(network)
     known = {place.name: place for place in layers + dense}
-    return [known[name] for name in names]
+    return [Dropping(name, known[name].rate, known[name].by_channel) for name in names]
 
 
 def dense_layers(network: nn.Cell) -> list[str]:

@@ -29,14 +29,19 @@ def layers(network: str, input_shape: str | None) -> None:
         import numpy as np  # noqa: PLC0415
 
         from ...explainers import Network  # noqa: PLC0415
+        from ...explainers.network.tensors import require_pynative  # noqa: PLC0415
+        from ...summary_format.errors import ExplainrunError  # noqa: PLC0415
         from ..execution.preflight import refusal  # noqa: PLC0415
         from ..problems import PlanError  # noqa: PLC0415
 
         cell, shape = _cell_and_shape(network, input_shape)
         asked = Network(cell)
+        require_pynative("looking at layers")
         try:
             rows = asked.layers(np.zeros((1, *shape), np.float32))
-        except (ValueError, TypeError, RuntimeError) as error:
+        except ExplainrunError:
+            raise
+        except Exception as error:  # whatever the user's code raises
             raise PlanError(refusal(error, shape)) from error
         shown = [
             (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows
@@ -52,7 +57,7 @@ def _attention(network: Network, shape: tuple[int, ...]) -> Iterator[str]:
 
     try:
         found = network.attention.found(fixed_images(shape))
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         yield f"attention is not read: {error}"
         return
     rows = [_attention_row(block, (shape[1], shape[2])) for block in found.blocks]

@@ -9,8 +9,8 @@ from mindspore import Tensor, nn, ops
 
 from explainrun.explainers import Network
 from explainrun.explainers.core.view import dropout_generators
-from explainrun.explainers.network import UnsharedDropoutError
-from explainrun.explainers.network.graphs.masking import DropoutProgram
+from explainrun.explainers.network import UnsharedDropoutError, dropout_passes
+from explainrun.explainers.network.dropout_passes import MaskedPasses
 
 SAMPLES = 7
 
@@ -28,7 +28,7 @@ def generators(ids):
 
 
 class Body(nn.Cell):
-    """A convolution, pooled to (N, 6), then whatever drops; keeps how many images its body got when Python ran it."""
+    """A convolution, pooled to (N, 6), then whatever drops."""
 
     def __init__(self, tail):
         super().__init__()
@@ -99,6 +99,51 @@ class Positions(nn.Cell):
         return self.head(folded.reshape(x.shape[0], 5, 6).mean(1))
 
 
+class LatePositions(nn.Cell):
+    """Tokens (5 an image) that are dropped, and after that their places, the same for all images."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.places, self.second = nn.Dropout(p=0.4), _values(1, 5, 6), nn.Dropout(p=0.3)
+        self.head = nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        tokens = self.first(x.reshape(x.shape[0], 5, 6))
+        return self.head(ops.tanh(tokens + self.second(self.places)).mean(1))
+
+
+class Folded(nn.Cell):
+    """Tokens (5 an image) that become rows of their own behind the first dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Dropout(p=0.4), nn.Dropout(p=0.3)
+        self.inner, self.head = nn.Dense(6, 6, weight_init=_values(6, 6)), nn.Dense(6, 3, weight_init=_values(3, 6))
+
+    def construct(self, x):
+        tokens = self.first(x.reshape(x.shape[0], 5, 6)).reshape(-1, 6)
+        return self.head(self.second(ops.tanh(self.inner(tokens))).reshape(-1, 5, 6).mean(1))
+
+
+class ByDictionary(nn.Cell):
+    """Runs a layer that it holds in a dictionary too, where a graph does not find it."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.head = nn.Dropout(p=0.4), nn.Dense(6, 3, weight_init=_values(3, 6))
+        self.parts = {"drop": self.drop}
+
+    def construct(self, x):
+        return self.head(self.parts["drop"](x))
+
+
+class Root(nn.Dense):
+    """A dense layer that is the network."""
+
+    def construct(self, x):
+        return super().construct(x.reshape(x.shape[0], -1))
+
+
 def several():
     dense = nn.Dense(6, 5, weight_init=_values(5, 6)), nn.Dense(5, 2, weight_init=_values(2, 5))
     return nn.SequentialCell(nn.Dropout(p=0.5), dense[0], nn.ReLU(), nn.Dropout(p=0.2), dense[1])
@@ -116,6 +161,8 @@ CASES = {
     "channels": (Maps, True),
     "residual": (lambda: Body(Residual()), False),
     "positions": (Positions, False),
+    "late positions": (LatePositions, True),
+    "folded": (Folded, True),
 }
 
 
@@ -160,9 +207,47 @@ def test_an_images_logits_do_not_depend_on_its_neighbours_or_its_place():
         assert np.array_equal(alone[:, 0], together[:, i])
 
 
+@pytest.mark.parametrize(("bound", "value"), [("_DENSE_CALLS", 6), ("_MASK_BYTES", 4 * 4 * 11 * 3)])
+def test_few_samples_at_a_time_are_as_all_at_once(bound, value, monkeypatch):
+    """3 of 7: two dense layers run 6 times in a call, and masks are of 6 and 5 values."""
+    cell = Body(several())
+    expected = prepared(cell, "on").dropout_logits(pictures(10), generators(range(10)))
+    monkeypatch.setattr(dropout_passes, bound, value)
+    graphs = prepared(cell, "on", own_graphs=True)
+    found = graphs.dropout_logits(pictures(10), generators(range(10)))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert (graphs.graphs.refused, dict(graphs.passes.made)) == ({}, {"graph trial": 2, "dropout": 3})
+    (program,) = [one for one in graphs.graphs._opened().programs.values() if one is not None]
+    assert program._samples == 3
+
+
+def refusal_of(cell):
+    """Why a network runs as it is, with the logits that it then gives."""
+    rows = pictures(4)
+    graphs, plain = Network(cell, 4, fill=True, jit="on"), Network(cell, 4, fill=True)
+    for network in (graphs, plain):
+        network.prepare_dropout(rows, SAMPLES)
+    found, expected = (one.dropout_logits(rows, generators(range(4))) for one in (graphs, plain))
+    assert np.array_equal(found, expected)
+    return graphs.graphs.refused.get("dropout", "")
+
+
+def test_masks_that_would_take_much_memory_are_drawn_one_by_one(monkeypatch):
+    monkeypatch.setattr(dropout_passes, "_MASK_BYTES", 4 * 4 * 11 - 1)
+    assert "masks of a pass take 176 B" in refusal_of(Body(several()))
+
+
+def test_a_network_that_is_a_dense_layer_runs_as_it_is():
+    assert refusal_of(Root(30, 3, weight_init=_values(3, 30)))
+
+
+def test_a_layer_that_graphs_do_not_find_runs_as_it_is():
+    refusal_of(Body(ByDictionary()))
+
+
 def test_a_graph_that_gives_other_logits_is_not_used(monkeypatch):
-    wrong = DropoutProgram.__call__
-    monkeypatch.setattr(DropoutProgram, "__call__", lambda self, images, masks: 1.001 * wrong(self, images, masks))
+    wrong = MaskedPasses.__call__
+    monkeypatch.setattr(MaskedPasses, "__call__", lambda self, images, masks: 1.001 * wrong(self, images, masks))
     cell = Body(several())
     plain, graphs = prepared(cell, "off"), prepared(cell, "on")
     expected = plain.dropout_logits(pictures(4), generators(range(4)))
@@ -205,8 +290,8 @@ def test_graphs_do_not_keep_a_network_alive(case):
     graphs = prepared(cell, "on", own_graphs=True)
     graphs.dropout_logits(pictures(4), generators(range(4)))
     (program,) = [one for one in graphs.graphs._opened().programs.values() if one is not None]
-    gone = weakref.ref(cell)
+    gone = [weakref.ref(one) for _, one in cell.cells_and_names()]
     del cell, graphs
     gc.collect()
-    assert gone() is None
+    assert [one() for one in gone] == [None] * len(gone)
     assert program is not None

@@ -52,7 +52,7 @@ def test_masks_have_their_areas(spotting):
 
 
 def test_each_question_is_about_its_own_image(spotting):
-    """Two images, of which the second has the board moved: masks of both at once are those of each alone."""
+    """Two images, of which the second is turned over and negated: masks of both at once are those of each alone."""
     images = Tensor(np.stack([board(), -0.5 * board()[::-1]])[:, None])
     explainer = ExtremalPerturbation(spotting, areas=[0.2], steps=6, **FAST)
     together = explainer(images, [0, 1]).asnumpy()

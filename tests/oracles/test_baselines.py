@@ -88,6 +88,7 @@ def test_deep_lift_shap_beside_captum(network, torch_network, compared, agree):
     agree("DeepLiftShap", "captum DeepLiftShap", found, theirs.detach().sum(1).numpy())
 
 
+@pytest.mark.long
 def test_deep_lift_shap_beside_shap(network, torch_network, compared, agree):
     images, labels, others = compared
     explainer = quietly(shap.DeepExplainer, torch_network, torch.tensor(others))

@@ -8,7 +8,7 @@ from explainrun.explainers import Gradient, Network
 from explainrun.explainers.core.view import dropout_generators
 from explainrun.explainers.dropout_uncertainty import spread
 from explainrun.runner import ImageClassificationRunner, PlanError
-from explainrun.summary_format import Results, Segments, read_summary
+from explainrun.summary_format import Results, Segments, merge, read_summary
 
 
 def test_every_label_has_the_spread_of_its_own_sample_and_column(two_channels, dataset, tmp_path):
@@ -38,6 +38,24 @@ class Shared(nn.Cell):
 
     def construct(self, x):
         return self.head(self.dropout(x.reshape(x.shape[0], -1)))
+
+
+class Deep(nn.Cell):
+    """The same with a convolution before and a second dropout behind."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(1, 3, 3, weight_init=_values(3, 1, 3, 3))
+        self.first, self.second = nn.Dropout(p=0.5), nn.Dropout(p=0.2)
+        self.inner, self.head = nn.Dense(24, 6, weight_init=_values(6, 24)), nn.Dense(6, 2, weight_init=_values(2, 6))
+
+    def construct(self, x):
+        x = self.first(ops.tanh(self.body(x)).reshape(x.shape[0], -1))
+        return self.head(self.second(ops.tanh(self.inner(x))))
+
+
+def _values(*shape):
+    return Tensor(np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32))
 
 
 def uncertain(network, dataset, folder, count=70, **options):
@@ -76,6 +94,26 @@ def test_a_run_goes_on_as_it_began(dataset, tmp_path, monkeypatch):
     assert np.array_equal(Results(broken).uncertainty, Results(whole).uncertainty)
     assert result.costs["made"]["dropout"] == result.costs["needed"]["dropout"] == 5
     assert result.costs["made"]["dropout trial"] == result.costs["needed"]["dropout trial"] == 4
+
+
+@pytest.mark.slow
+def test_compiled_it_ends_alike_killed_or_in_shards(dataset, tmp_path, kill, how_runs_differ):
+    network = Deep()
+    whole = uncertain(network, dataset, tmp_path / "whole", jit="on").run()
+    assert whole.costs["compiled"]["dropout"] == whole.costs["made"]["dropout"] == 5
+    kill(uncertain(network, dataset, tmp_path / "killed", jit="on").run, batch=1, commits=1)
+    uncertain(network, dataset, tmp_path / "killed", jit="on").run()
+    parts = [uncertain(network, dataset, tmp_path / f"parts/{one}", jit="on").run(shard=(one, 2)).summary_dir
+             for one in (1, 2)]  # fmt: skip
+    merge(tmp_path / "merged", parts)
+    for other in ("killed", "merged"):
+        assert list(how_runs_differ(tmp_path / "whole", tmp_path / other)) == []
+    plain = uncertain(network, dataset, tmp_path / "plain", jit="off").run()
+    assert plain.costs["made"]["dropout"] == 5
+    for one, other in zip(
+        Results(tmp_path / "whole").uncertainty, Results(tmp_path / "plain").uncertainty, strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_what_cannot_be_shared_is_told_in_one_line(two_channels, dataset, tmp_path, caplog):

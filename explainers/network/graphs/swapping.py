@@ -105,17 +105,14 @@ class MaskedLayer(nn.Cell):
         place: where the mask comes in.
         mask: the shape of the mask, which is of all samples.
         samples: how many; what the mask multiplies is repeated as often, unless it has all their rows.
-
-    Attributes:
         give: whether the mask multiplies what was handed over, whatever comes in.
     """
 
-    def __init__(self, layer: nn.Cell, place: MaskedPlace, mask: Sequence[int], samples: int) -> None:
+    def __init__(self, layer: nn.Cell, place: MaskedPlace, mask: Sequence[int], samples: int, *, give: bool) -> None:
         super().__init__(auto_prefix=False)
-        self._cells["layer"], self.before, self.give = layer, place.before, False
+        self._cells["layer"], self.before, self.give, self.samples = layer, place.before, give, samples
         self.mask = _variable(mask, place.type, f"{place.name}.mask")
-        self.given = _variable(place.shape, place.type, f"{place.name}.given")
-        self.samples = samples
+        self.given = _variable(place.shape, place.type, f"{place.name}.given") if give else self.mask
 
     def construct(self, inputs: Tensor) -> Tensor:
         if self.give:

@@ -42,7 +42,7 @@ it held before. {worst}
     BESIDE: """## Beside other libraries
 
 The same maps by direct calls of ours and of captum, grad-cam or torchcam on PyTorch, in two processes that take turns.
-Our graphs are there: a call with `jit="on"` made them, as a few calls without it would, and that is not counted.
+Our graphs are made beforehand, by a call with `jit="on"` that is not timed; without it the first few calls make them.
 Each side has the batch size, of 1, 4, 8, 16 and 32, that is best for the row. Frameworks differ in how fast a pass is,
 by machine and by network; *bare* is our time for an image in a bare pass (forward for methods that hide parts, else
 forward and backward) over theirs. *Per bare* is ours / theirs divided by that: 1 where only the frameworks differ, less
@@ -84,7 +84,8 @@ def _measured(result: Mapping[str, Any]) -> str:
     if machine["load"][0] > machine["cores"] + 1:
         load += " **Other work ran beside it: measure again before relying on these numbers.**"
     said = (
-        f"{trial}Measured {when} at commit {machine['commit']}, on {' and on '.join(devices)}, with {versions}. {load}"
+        f"{trial}Measured {when}, the last rows at commit {machine['commit']}, on {' and on '.join(devices)}, with "
+        f"{versions}. {load}"
     )
     return fill(said, 120, break_long_words=False, break_on_hyphens=False)
 
