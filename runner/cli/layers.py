@@ -41,7 +41,7 @@ def layers(network: str, input_shape: str | None) -> None:
             rows = asked.layers(np.zeros((1, *shape), np.float32))
         except ExplainrunError:
             raise
-        except Exception as error:  # whatever the user's code raises
+        except (ValueError, TypeError, RuntimeError) as error:
             raise PlanError(refusal(error, shape)) from error
         shown = [
             (name, kind, "not run" if found is None else "x".join(map(str, found[1:]))) for name, kind, found in rows

@@ -139,5 +139,5 @@ def test_an_operator_that_the_device_lacks_is_named(cell, kind, layer, operator,
 
 def test_a_head_of_mint_may_be_named(raising):
     assert CAM(Small(mint.nn.Linear), "relu", head="head").head == "head"
-    with raising(ValueError, "other"):
+    with raising(ValueError, "head-not-dense"):
         CAM(Small(), "relu", head="conv")

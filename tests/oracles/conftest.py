@@ -66,7 +66,7 @@ themselves; the docstring of each explainer says which way it goes, and a test i
 MATRIX = """## By network
 
 The largest difference of each method from any other implementation, by network; where it draws or optimises and more
-than 0.0001 is allowed, also what is allowed. *Not defined*: it is refused, with the reason; empty: not compared there.
+than 0.0001 is allowed, also what is allowed. *Not defined*: it is refused, with the reason.
 """
 
 

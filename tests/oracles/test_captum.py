@@ -168,7 +168,8 @@ def test_gradient_of_the_loss(network, torch_network, sixteen, agree):
     inputs = torch.tensor(images, requires_grad=True)
     torch.nn.functional.cross_entropy(torch_network(inputs), torch.tensor(labels), reduction="sum").backward()
     theirs = inputs.grad.abs().amax(1).numpy()
-    surely = theirs.max(axis=(1, 2)) > 1e-4  # of some photos the network is too sure for a loss to have a gradient
-    assert surely.sum() >= 8
+    doubting = theirs.max(axis=(1, 2)) > 1e-2  # where it is surer the loss is a small difference of large numbers
+    assert doubting.sum() >= 6
     mine = ours(Gradient(network, loss=True), *sixteen)
-    agree("Gradient", "PyTorch's cross entropy", mine[surely], theirs[surely], tolerance=1e-3, how="loss=True")
+    np.testing.assert_allclose(mine, theirs, atol=1e-5 * theirs.max())
+    agree("Gradient", "PyTorch's cross entropy", mine[doubting], theirs[doubting], how="loss=True")
