@@ -122,10 +122,11 @@ class MaskedPasses:
         dense = dense_layers(network.cell)
         if "" in (*runs, *dense):
             raise GraphRefusedError("the network itself is a layer that drops, or a dense one")
-        self._layers = how_they_drop(network.cell, runs)
-        self._shapes, self._images = [place.masked for place in places], len(images)
-        self._samples = _at_a_time(samples, self._of_one_sample(), len(dense))
-        masks = [(shape[0] * self._samples, *shape[1:]) for shape in self._of_one_sample()]
+        self._images = len(images)
+        self._places = [*zip((place.masked for place in places), how_they_drop(network.cell, runs), strict=True)]
+        self._of_one_sample = [masked_shape(*place) for place in self._places]
+        self._samples = _at_a_time(samples, self._of_one_sample, len(dense))
+        masks = [(self._samples * shape[0], *shape[1:]) for shape in self._of_one_sample]
         self._program = DropoutProgram(
             network.reading(),
             places,
@@ -141,20 +142,16 @@ class MaskedPasses:
         groups = (samples[first : first + self._samples] for first in range(0, len(samples), self._samples))
         return np.concatenate([*self._program(images, map(self._masks, groups))])[: len(samples)]
 
-    def _of_one_sample(self) -> list[tuple[int, ...]]:
-        """The shapes of its masks."""
-        return [masked_shape(shape, layer) for shape, layer in zip(self._shapes, self._layers, strict=True)]
-
     def _masks(self, samples: Generators) -> list[FloatArray]:
         """Those of each place, of all samples; generators draw them in the order in which the network runs.
 
         Of samples that are missing in a last group, all values stay.
         """
-        found = [np.ones((self._samples, *shape), np.float32) for shape in self._of_one_sample()]
+        found = [np.ones((self._samples, *shape), np.float32) for shape in self._of_one_sample]
         for number, generators in enumerate(samples):
             draws = Draws(generators, self._images)
-            for of_place, shape, layer in zip(found, self._shapes, self._layers, strict=True):
-                of_place[number] = draws.mask(shape, layer)
+            for of_place, place in zip(found, self._places, strict=True):
+                of_place[number] = draws.mask(*place)
         return [of_place.reshape(-1, *of_place.shape[2:]) for of_place in found]
 
 

@@ -77,7 +77,7 @@ def unshared_errors() -> Iterator[None]:
         raise UnsharedDropoutError(Problem.of("dropout-residual", words)) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dropping:
     """How a layer drops.
 
@@ -92,14 +92,11 @@ class Dropping:
     by_channel: bool = False
 
 
-@dataclass(frozen=True)
-class Dropout:
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Dropping):
     """Where masks come in: after a dropout layer, or before a dense one."""
 
-    name: str
     cell: nn.Cell
-    rate: float
-    by_channel: bool = False
     before: bool = False
 
 
@@ -132,7 +129,7 @@ class Draws:
         self.places.append(MaskedPlace(name=dropout.name, before=dropout.before, type=values.dtype, **shapes))
         return repeated * Tensor(mask).astype(repeated.dtype)
 
-    def mask(self, shape: Sequence[int], dropout: Dropout | Dropping) -> FloatArray:
+    def mask(self, shape: Sequence[int], dropout: Dropping) -> FloatArray:
         """What values of a shape are multiplied by.
 
         Raises:
@@ -177,7 +174,7 @@ class Draws:
         return ops.repeat_interleave(values, self.repeats, 0)
 
 
-def masked_shape(shape: Sequence[int], dropout: Dropout | Dropping) -> tuple[int, ...]:
+def masked_shape(shape: Sequence[int], dropout: Dropping) -> tuple[int, ...]:
     """The shape of the mask for values of a shape."""
     ones = [1] * (len(shape) - 2)
     return (*shape[:2], *ones) if dropout.by_channel else tuple(shape)
@@ -193,10 +190,10 @@ def check_droppable(network: nn.Cell) -> None:
 
 
 def how_they_drop(network: nn.Cell, names: Iterable[str]) -> list[Dropping]:
-    """How the layers of these names drop."""
+    """How the layers of these names drop, without the layers: programs hold no cell."""
     layers, dense = _candidates(network)
     known = {place.name: place for place in layers + dense}
-    return [Dropping(name, known[name].rate, known[name].by_channel) for name in names]
+    return [Dropping(name=name, rate=known[name].rate, by_channel=known[name].by_channel) for name in names]
 
 
 def dense_layers(network: nn.Cell) -> list[str]:
@@ -291,14 +288,15 @@ def _candidates(network: nn.Cell) -> tuple[list[Dropout], list[Dropout]]:
     for name, cell in network.cells_and_names():
         if isinstance(cell, _WHOLE):
             rate = getattr(cell, "p", None)
-            found.append(Dropout(name, cell, float(1.0 - cell.keep_prob if rate is None else rate)))
+            rate = float(1.0 - cell.keep_prob if rate is None else rate)
+            found.append(Dropout(name=name, cell=cell, rate=rate))
         elif isinstance(cell, _BY_CHANNEL):
-            found.append(Dropout(name, cell, float(1.0 - cell.keep_prob), by_channel=True))
+            found.append(Dropout(name=name, cell=cell, rate=float(1.0 - cell.keep_prob), by_channel=True))
         elif "dropout" in type(cell).__name__.lower():
             words = "uncertainty does not know how layer {layer!r} ({kind}) drops"
             raise ValueError(Problem.of("dropout-unknown", words, layer=name, kind=type(cell).__name__))
         elif isinstance(cell, _DENSE):
-            dense.append(Dropout(name, cell, RATE_WITHOUT_LAYER, before=True))
+            dense.append(Dropout(name=name, cell=cell, rate=RATE_WITHOUT_LAYER, before=True))
     if not (found or dense):
         words = "uncertainty needs a dropout layer, or a dense one to put dropout before"
         raise ValueError(Problem.of("no-dropout-layer", words))

@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
@@ -219,6 +220,31 @@ def test_few_samples_at_a_time_are_as_all_at_once(bound, value, monkeypatch):
     assert (graphs.graphs.refused, dict(graphs.passes.made)) == ({}, {"graph trial": 2, "dropout": 3})
     (program,) = [one for one in graphs.graphs._opened().programs.values() if one is not None]
     assert program._samples == 3
+
+
+class Half(nn.Cell):
+    """In float16: dense layers with a dropout of values and one of channels between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Dense(30, 8, weight_init=_values(8, 30)), nn.Dense(8, 3, weight_init=_values(3, 8))
+        self.values, self.channels = nn.Dropout(p=0.4), nn.Dropout2d(p=0.3)
+        for parameter in self.get_parameters():
+            parameter.set_dtype(ms.float16)
+
+    def construct(self, x):
+        x = self.values(ops.tanh(self.inner(x.reshape(x.shape[0], -1))))
+        return self.head(self.channels(x.reshape(-1, 2, 2, 2)).reshape(-1, 8))
+
+
+def test_a_network_in_half_precision_has_the_masks_of_passes_as_they_are():
+    cell = Half()
+    plain, graphs = prepared(cell, "off"), prepared(cell, "on")
+    assert graphs.type == ms.float16
+    found, expected = (one.dropout_logits(pictures(6), generators(range(6))) for one in (graphs, plain))
+    assert graphs.graphs.refused == {}
+    np.testing.assert_allclose(found, expected, atol=1e-2 * np.abs(expected).max())
+    assert found.std(axis=0).max() > 0.1
 
 
 def refusal_of(cell):

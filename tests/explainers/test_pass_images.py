@@ -295,7 +295,7 @@ def test_composites_of_a_search():
 
 def test_dropout_masks():
     generators = [np.random.default_rng(seed) for seed in (1, 2, 3)]
-    place = Dropout("drop", nn.Dropout(p=0.3), 0.3)
+    place = Dropout(name="drop", cell=nn.Dropout(p=0.3), rate=0.3)
     found = Draws(generators, 4).masked(Tensor(np.ones((8, 3, 5), np.float32)), place).asnumpy()
     expected = np.ones((4, 2, 3, 5), np.float32)
     for mask, seed in zip(expected, (1, 2, 3), strict=False):

@@ -138,7 +138,7 @@ def parameters_by_place(text):
 # Of geometry and small public results, which are shorter to read without names; a class of ten numbers is not.
 BY_PLACE = {
     *("Box", "Counterfactual", "Factors", "Node", "NotComputed", "Part", "Progress", "Sample"),
-    *("SampleRecord", "Sizes", "SuperpixelExplanation", "Dropout", "_Session", "PictureRequest"),
+    *("SampleRecord", "Sizes", "SuperpixelExplanation", "_Session", "PictureRequest"),
 }
 
 
