@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -177,9 +179,9 @@ def _file_sizes(explanation: Explanation, question: int, curve: Curve) -> npt.ND
     key = ("file sizes", explanation.explainer.name, question, curve)
     if key not in explanation.memory:
         block, untouched = explanation.covered_images(question, curve), explanation.image_of(question).image
-        sizes = (
-            [] if block is None else [_compressed_size(image, untouched) for part in block.parts() for image in part]
-        )
+        size_of = partial(_compressed_size, untouched=untouched)
+        with ThreadPoolExecutor(thread_name_prefix="explainrun-webp") as threads:  # a file can take as long as a pass
+            sizes = [] if block is None else [size for part in block.parts() for size in threads.map(size_of, part)]
         explanation.memory[key] = np.array(sizes, np.float64)
     found: npt.NDArray[np.float64] = explanation.memory[key]
     return found

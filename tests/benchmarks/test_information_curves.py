@@ -103,3 +103,14 @@ def test_size_is_that_of_a_lossless_webp_file_over_the_range_of_the_whole_image(
     assert information_curves._compressed_size(image.astype(np.float32), untouched) == len(file.getvalue())
     with Image.open(file) as back:
         np.testing.assert_array_equal(np.asarray(back)[..., 0], rows.reshape(*rows.shape[:2], -1)[..., 0])
+
+
+def test_files_of_many_images_are_counted_in_order(linear, explained, same):
+    rng = np.random.default_rng(1)
+    image = rng.normal(size=(1, 1, 5, 8)).astype(np.float32)
+    found = explained(linear(np.ones((1, 1, 5, 8), np.float32)), image, rng.random((1, 5, 8)))
+    metric = SIC(1, same, shares=[k / 40 for k in range(1, 40)], removal="value")
+    block = found.covered_images(0, metric._curve)
+    expected = [information_curves._compressed_size(one, image[0]) for part in block.parts(1) for one in part]
+    assert len(expected) == 41
+    np.testing.assert_array_equal(information_curves._file_sizes(found, 0, metric._curve), expected)
