@@ -24,15 +24,18 @@ from ..rows import (
     OPTIMIZED,
     PATHS,
     PERTURBATIONS,
-    RANDOMIZATION,
     STABILITY,
     SUPERPIXELS,
+    WITHOUT_PASSES,
     Row,
 )
 from ..rows import METRICS as METRIC_NAMES
 from ..sizes import samples_of_channels
 from ..subjects import CONFIGS, PASS_SIZE, Subject
 from .networks import activation_of
+
+_OF_A_PASS = ("AverageDrop", "AverageIncrease", "AverageGain", "PointingGame", "IoSR", "ClassSensitivity")
+_LABELS = 10  # that RandomLogit explains
 
 
 @dataclass(frozen=True)
@@ -138,28 +141,41 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
 
 
 def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
-    explainers = [Gradient(network)]
-    if row.method in CURVES:
-        options = {"steps": subject.copies // 4, "samples": subject.copies // 4}
-        taken = {name: value for name, value in options.items() if name in signature(METRICS[row.method]).parameters}
-        metric = METRICS[row.method](subject.classes, activation_of(subject), **taken)
-        return Job(subject.few, "top-4", explainers, [metric])
-    if row.method in ("Robustness", "Sufficiency"):
-        given = {"activation_fn": activation_of(subject)} if row.method == "Robustness" else {}
-        metric = METRICS[row.method](subject.classes, samples=3, **given)
-        return Job(max(1, subject.many // 4), f"top-{subject.labels}", explainers, [metric])
-    if row.method == "ClassSensitivity":
-        return Job(
-            max(1, subject.many // 2), f"top-{subject.labels}", explainers, [METRICS[row.method](subject.classes)]
-        )
-    if row.method == "Focus":
-        return Job(subject.many, "truth", explainers, [METRICS[row.method](images_of(subject, subject.many))])
-    options_of: dict[str, dict[str, Any]] = {
-        "RandomLogit": {"num_labels": subject.classes},
-        "RelativeRepresentationStability": {"layer": subject.layer, "samples": 3},
-        **{method: {"samples": 3} for method in STABILITY[:-1]},
+    """A run of gradients that a metric scores: of few samples where it covers much of each, else of many."""
+    name, few, many, every_label = row.method, subject.few, subject.many, f"top-{subject.labels}"
+    samples, labels = {
+        **dict.fromkeys(CURVES, (4 * few, "truth")),
+        **dict.fromkeys(("SIC", "AIC"), (10 * few, "truth")),
+        **dict.fromkeys((*WITHOUT_PASSES, *AXIOMATIC, *_OF_A_PASS), (many, every_label)),
+        **dict.fromkeys(STABILITY, (many // 4, "truth")),
+        **dict.fromkeys(("Robustness", "Sufficiency"), (many // 4, every_label)),
+        **dict.fromkeys(("ModelParameterRandomization", "SmoothMPRT"), (2 * many, "truth")),
+        **dict.fromkeys(("Focus", "EfficientMPRT"), (4 * many, "truth")),
+        "RandomLogit": (many, "truth"),
+        "NonSensitivity": (few, "truth"),
+    }[name]
+    return Job(max(1, samples), labels, [Gradient(network)], [_metric(name, subject)])
+
+
+def _metric(name: str, subject: Subject) -> Metric:
+    """A metric of so much work for each map that its passes are many."""
+    steps, options = subject.copies // 4, dict[str, Any]()
+    taken = signature(METRICS[name]).parameters
+    if name in CURVES:
+        options = {"steps": steps, "samples": steps}
+    if name in STABILITY:
+        options = {"samples": steps // 2 - 1, "layer": subject.layer}
+    few_copies: dict[str, dict[str, Any]] = {
+        "MonotonicityCorrelation": {"samples": 1, "patch_size": subject.shape[1] // 8},
+        "SensitivityN": {"samples": max(1, steps // 16), "sizes": [2, 4, 8, 16] * 4},
+        "Robustness": {"samples": 3},
+        "Sufficiency": {"samples": 3},
+        "Focus": {"partners": images_of(subject, subject.many)},
+        "RandomLogit": {"num_labels": min(subject.classes, _LABELS)},
         "ModelParameterRandomization": {"layers": 3},
         "SmoothMPRT": {"layers": 2, "samples": 2},
+        "NonSensitivity": {"patch_size": subject.shape[1] // 8},
     }
-    samples = max(1, subject.many // 4) if row.method in (*STABILITY, *RANDOMIZATION, *AXIOMATIC) else subject.many
-    return Job(samples, "truth", explainers, [METRICS[row.method](**options_of.get(row.method, {}))])
+    given = {"num_labels": subject.classes, "activation_fn": activation_of(subject)} | options
+    given |= few_copies.get(name, {})
+    return METRICS[name](**{option: value for option, value in given.items() if option in taken})
