@@ -74,9 +74,9 @@ def packed(saliency: Array) -> bytes:
     values = np.ascontiguousarray(saliency, "<f4")
     planes = np.ascontiguousarray(np.moveaxis(values.view(np.uint8).reshape(*values.shape, 4), 2, 0))
     if planes.nbytes <= _SMALL or not _suit_runs(planes[_TRIED_PLANE]):
-        return zlib.compress(planes, _LEVEL)  # as HDF5 does
+        return zlib.compress(planes.tobytes(), _LEVEL)  # as HDF5 does
     parts = [_deflated(plane, zlib.Z_RLE) for plane in planes]
-    return b"".join([_HEADER, *parts, _END, zlib.adler32(planes).to_bytes(4, "big")])
+    return b"".join([_HEADER, *parts, _END, zlib.adler32(planes.tobytes()).to_bytes(4, "big")])
 
 
 def _suit_runs(plane: Array) -> bool:
@@ -91,4 +91,4 @@ def _suit_runs(plane: Array) -> bool:
 def _deflated(values: Array, strategy: int) -> bytes:
     """Blocks of a deflate stream, which end at a whole byte, so that others can follow."""
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, strategy=strategy)
-    return stream.compress(values) + stream.flush(zlib.Z_SYNC_FLUSH)
+    return stream.compress(values.tobytes()) + stream.flush(zlib.Z_SYNC_FLUSH)

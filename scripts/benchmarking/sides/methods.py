@@ -178,4 +178,5 @@ def _metric(name: str, subject: Subject) -> Metric:
     }
     given = {"num_labels": subject.classes, "activation_fn": activation_of(subject)} | options
     given |= few_copies.get(name, {})
-    return METRICS[name](**{option: value for option, value in given.items() if option in taken})
+    made: Metric = METRICS[name](**{option: value for option, value in given.items() if option in taken})
+    return made
