@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,9 @@ class Remover:
         if self._noise is None:
             choose(removed, self._whole, self._image, out)
             return
-        for mask, copy in zip(removed, out, strict=True):  # each takes its own equations
-            copy[...] = self._imputed(mask)
+        with ThreadPoolExecutor(thread_name_prefix="explainrun-impute") as threads:  # each takes its own equations
+            for copy, made in zip(out, threads.map(self._imputed, removed), strict=True):
+                copy[...] = made
 
     def blended(self, shares: FloatArray) -> FloatArray:
         """The image (C, H, W) where shares (H, W) are 1, what stands for it where they are 0, and between a mean."""
