@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..core.view import View
 from ..network.tensors import FloatArray, IntArray
 from .path_method import PASS_KIND, PathMethod, Values, Visited, falls_from, visited
 
+Blurs = Callable[[int, int], Values]
 _REACH = 4.0  # deviations, after which the Gaussian is cut off
 _ENDED = 1e-15  # a deviation that blurs nothing
 
@@ -71,7 +72,8 @@ class BlurIG(PathMethod):
         return self.with_errors(attributed, falls_from(view, view.asked_values(logits[places.reshape(-1)])[:, None]))
 
     def walk(self, view: View) -> Iterator[Visited]:
-        for _, found in self._visits(view, self._sigmas[:0:-1]):
+        sigmas = self._sigmas[:0:-1]
+        for _, found in self._visits(view, _blurs(view, sigmas), len(sigmas)):
             yield found
 
     def images_needed(self, images: int, questions: int, shape: tuple[int, ...]) -> Mapping[str, int]:
@@ -83,19 +85,22 @@ class BlurIG(PathMethod):
     def _attributed(self, view: View) -> Values:
         """(Q, C, H, W)."""
         attributed = np.zeros((len(view.rows), *view.images.shape[1:]))
-        widths, sigmas = np.diff(self._sigmas), self._sigmas.tolist()
-        slope = lru_cache(1)(lambda row, place: widths[place] * self._slope(view.images[row], sigmas[place]))
-        for places, found in self._visits(view, self._sigmas[:-1]):
+        widths, sigmas = np.diff(self._sigmas), self._sigmas[:-1]
+        blur = _blurs(view, sigmas)
+
+        @lru_cache(1)
+        def slope(row: int, place: int) -> Values:
+            """How the blurred image changes with its deviation, over the step."""
+            further = blurred(view.images[row], float(sigmas[place]) + self.grad_step)
+            change: Values = widths[place] * ((further - blur(row, place)) / self.grad_step)
+            return change
+
+        for places, found in self._visits(view, blur, len(sigmas)):
             for question, place, gradient in zip(found.paths.tolist(), places.tolist(), found.gradients, strict=True):
                 attributed[question] -= slope(int(view.rows[question]), place) * gradient
         return attributed
 
-    def _slope(self, image: FloatArray, sigma: float) -> Values:
-        """(C, H, W) how the blurred image changes with its deviation."""
-        slope: Values = (blurred(image, sigma + self.grad_step) - blurred(image, sigma)) / self.grad_step
-        return slope
-
-    def _visits(self, view: View, sigmas: Values) -> Iterator[tuple[IntArray, Visited]]:
+    def _visits(self, view: View, blur: Blurs, count: int) -> Iterator[tuple[IntArray, Visited]]:
         """Every question at every deviation, the questions on an image one after the other at each.
 
         Yields:
@@ -104,16 +109,20 @@ class BlurIG(PathMethod):
         turns = np.array([
             (question, place)
             for row in np.unique(view.rows).tolist()
-            for place in range(len(sigmas))
+            for place in range(count)
             for question in view.questions_about(row).tolist()
         ])  # fmt: skip
-        each = sigmas.tolist()
-        blur = lru_cache(1)(lambda row, place: blurred(view.images[row], each[place]).astype(np.float32))
         for first in range(0, len(turns), view.network.pass_size):
             questions, places = turns[first : first + view.network.pass_size].T
             pairs = zip(view.rows[questions].tolist(), places.tolist(), strict=True)
-            images = np.stack([blur(row, place) for row, place in pairs])
+            images = np.stack([blur(row, place) for row, place in pairs]).astype(np.float32)
             yield places, visited(view, questions, images, 1)
+
+
+def _blurs(view: View, sigmas: Values) -> Blurs:
+    """What gives an image (C, H, W) behind a deviation, by their places; those of the last pass are kept."""
+    each = sigmas.tolist()
+    return lru_cache(view.network.pass_size)(lambda row, place: blurred(view.images[row], each[place]))
 
 
 def blurred(image: FloatArray, sigma: float) -> Values:
@@ -126,6 +135,7 @@ def blurred(image: FloatArray, sigma: float) -> Values:
     return smooth
 
 
+@lru_cache(2)  # for both sides of a square image, or those of another
 def _smoothing(side: int, sigma: float) -> Values:
     """The symmetric matrix (side, side) that blurs a line of pixels."""
     reach = int(_REACH * sigma + 0.5)

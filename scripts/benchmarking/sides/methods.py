@@ -130,7 +130,7 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
     """How many samples an explainer is asked about, and for which labels of each."""
     if method in CHANNELS:
         return samples_of_channels(method, subject), "truth"
-    if method in (*PERTURBATIONS, *PATHS, "IntegratedGradients"):
+    if method in (*PERTURBATIONS, *PATHS, "IntegratedGradients", "ExpectedGradients", "DeepLiftShap"):
         return subject.few, "predicted"
     if method in CONTROLS:
         return subject.many, "truth"
