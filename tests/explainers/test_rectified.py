@@ -64,6 +64,71 @@ def test_every_way_to_call_a_rectifier(explainer, way):
     np.testing.assert_array_equal(maps.ravel(), np.abs(EXPECTED[explainer]))
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("explainer", [GuidedBackprop, Deconvolution])
+def test_graphs_follow_the_rule_where_cells_rectify_and_are_refused_where_functions_do(explainer, way, state):
+    cell = Rectifying(way)
+    before, network = state(cell), Network(cell, jit="on")
+    for factor in (1, 2):  # the trial, and a pass of the graph
+        image = np.float32(factor) * IMAGE
+        found = network.differentiate(image, np.array([0]), rule=explainer.rule)
+        expected = Network(cell).differentiate(image, np.array([0]), rule=explainer.rule)
+        np.testing.assert_array_equal(found.input_gradient, expected.input_gradient)
+        np.testing.assert_array_equal(found.logits, expected.logits)
+    assert ("by functions" in network.graphs.refused.get(explainer.rule, "")) == (not way.endswith("cell"))
+    assert state(cell) == before
+
+
+class Agreeing(nn.Cell):
+    """Rectifies by a cell, and by a function whose gradient is the plain one under every rule as long as x > 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.rectify = nn.ReLU()
+
+    def construct(self, x):
+        return (self.rectify(x) + ops.relu(x)).sum((1, 2, 3)).reshape(-1, 1)
+
+
+def test_a_trial_in_which_a_function_happens_to_agree_makes_no_graph():
+    network = Network(Agreeing(), jit="on")
+    network.differentiate(np.abs(IMAGE), np.array([0]), rule="guided")
+    found = network.differentiate(IMAGE, np.array([0]), rule="guided")
+    np.testing.assert_array_equal(found.input_gradient.ravel(), [2, 2, 0, 2])
+    assert "by functions" in network.graphs.refused["guided"]
+
+
+def test_graphs_of_rules_read_layers_too(state):
+    """Rectifiers that are tapped, that lie in a tapped block, and that a list holds."""
+
+    class Listed(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.first, self.full = nn.ReLU(), nn.ReLU6()
+            self.steps = nn.CellList([nn.SequentialCell(self.first), self.full])
+            self.fc = nn.Dense(4, 2, weight_init=Tensor([[1.0, -2.0, 3.0, -4.0], [-1.0, 2.0, 1.0, 1.0]]))
+
+        def construct(self, x):
+            for step in self.steps:
+                x = step(2 * x - 0.25)
+            return self.fc(x.reshape(-1, 4))
+
+    cell = Listed()
+    before, network, plain = state(cell), Network(cell, 2, jit="on"), Network(cell, 2)
+    rows, labels = np.concatenate([IMAGE, 0.3 * IMAGE[..., ::-1]]), np.array([0, 1])
+    for layers in ([], ["full"], ["steps.0"], ["first", "full"]):
+        for rule in ("guided", "deconvolution"):
+            for _ in range(2):
+                found, expected = (one.differentiate(rows, labels, layers, rule) for one in (network, plain))
+                np.testing.assert_array_equal(found.input_gradient, expected.input_gradient)
+                for name in layers:
+                    np.testing.assert_array_equal(found.gradients[name], expected.gradients[name])
+                    np.testing.assert_array_equal(found.activations[name], expected.activations[name])
+            assert found.input_gradient.any()
+    assert network.graphs.refused == {}
+    assert state(cell) == before
+
+
 class Saturating(nn.Cell):
     def __init__(self, rectify):
         super().__init__()

@@ -171,6 +171,17 @@ def test_passes_are_grouped_as_they_are_made_bare():
     made = {"occlude": 64, "infer": 2, "network probe": 1, "integrate": 5, "differentiate": 3, "guided": 4,
             "dropout": 6, "ablate": 7, "compile": 2}  # fmt: skip
     assert bare.grouped(made) == {"forward": 67, "plain": 8, "guided": 4, "forward as written": 13}
+    assert bare.grouped({"expect": 3, "rescale": 2}) == {"plain": 3, "rescale": 2}
+    assert bare.grouped({"differentiate": 3, "infer": 1}, biases=True) == {"plain with biases": 3, "forward": 1}
+
+
+def test_passes_of_other_rules_are_made_bare(tiny_network):
+    import numpy as np  # noqa: PLC0415
+
+    images = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    passes = bare.BarePasses(tiny_network, images, 4, compiled=False)
+    assert passes.seconds({"rescale": 2, "plain with biases": 2}, {}, 1.0) > 0
+    assert passes._service.passes.made["rescale"] == passes._service.passes.made["differentiate"] == 3
 
 
 def test_layers_are_read_in_bare_passes_too(tiny_network):

@@ -11,18 +11,19 @@ import numpy as np
 from mindspore import nn
 
 from explainrun.explainers import Explainer, Network, Rule
+from explainrun.explainers.network.variants.rescaled import RESCALE, Pair, rescaled_by_pass
 
 from ..images import Array
 from ..subjects import PASS_SIZE
 
 RULES: Mapping[str, Rule] = {
     "differentiate": "plain", "integrate": "plain", "smooth": "plain", "finer": "plain", "second order": "plain",
-    "optimize": "plain",
+    "optimize": "plain", "expect": "plain",
     "guided": "guided", "deconvolution": "deconvolution", "loss": "loss",
 }  # fmt: skip
 UNCOMPILED = ("activate", "ablate", "concept", "dropout", "dropout trial", "layer choice", "layer check", "nearest",
               "nearest pool", "place trial", "repeat trial")  # fmt: skip
-FORWARD, PLAIN_FORWARD = "forward", "forward as written"
+FORWARD, PLAIN_FORWARD, BIASES = "forward", "forward as written", "plain with biases"
 _LEAST_PASSES = 2
 
 
@@ -31,13 +32,26 @@ def is_compiling(kind: str) -> bool:
     return kind in ("compile", "graph trial")
 
 
-def grouped(made: Mapping[str, float]) -> Counter[str]:
-    """Passes by how they are made bare: by their backward rule, or forward, compiled or as the network is written."""
+def grouped(made: Mapping[str, float], *, biases: bool = False) -> Counter[str]:
+    """Passes by how they are made bare: by their backward rule, or forward, compiled or as the network is written.
+
+    Args:
+        made: passes by kind.
+        biases: whether those that differentiate note biases too, as FullGrad's do.
+    """
     found: Counter[str] = Counter()
     for kind, times in made.items():
         if not is_compiling(kind):
-            found[RULES.get(kind) or (PLAIN_FORWARD if kind in UNCOMPILED else FORWARD)] += int(times)
+            found[_group(kind, biases)] += int(times)
     return found
+
+
+def _group(kind: str, biases: bool) -> str:
+    if kind == RESCALE:
+        return RESCALE
+    if kind == "differentiate" and biases:
+        return BIASES
+    return RULES.get(kind) or (PLAIN_FORWARD if kind in UNCOMPILED else FORWARD)
 
 
 def taps_of(explainers: Iterable[Explainer]) -> dict[str, set[str]]:
@@ -105,5 +119,10 @@ class BarePasses:
             return lambda: self._service.logits(self.images)
         if group == PLAIN_FORWARD:
             return lambda: self._plain.logits(self.images)
+        if group == RESCALE:
+            pairs = [Pair(image, np.zeros_like(image), 0, row) for row, image in enumerate(self.images[1:])]
+            return lambda: list(rescaled_by_pass(self._service, pairs, self._labels))
+        if group == BIASES:
+            return lambda: self._service.differentiate(self.images, self._labels, taps, biases=True)
         rule = RULES[group if group in RULES else "differentiate"]
         return lambda: self._service.differentiate(self.images, self._labels, taps, rule)

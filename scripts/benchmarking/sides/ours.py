@@ -78,7 +78,8 @@ class Ours:
         one = row_of(row)
         with tempfile.TemporaryDirectory() as folder:
             _, _, explainers = self._runner(one, Path(folder) / "run")
-        passes, bare = grouped(made), self._passes(self._images(one, 1))
+        biases = any(explainer.needs.biases for explainer in explainers)
+        passes, bare = grouped(made, biases=biases), self._passes(self._images(one, 1))
         return {"seconds": bare.seconds(passes, taps_of(explainers), BARE_LIMIT), "passes": sum(passes.values())}
 
     def direct(self, row: str, batch: int, *, trial: bool, jit: str = "auto") -> Answer:
