@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -138,6 +139,17 @@ class Graphs:
         """Whether there is a graph of a kind of pass."""
         with ONE_AT_A_TIME:
             return self._possible and self._opened().programs.get(key) is not None
+
+    def held(self) -> Graphs:
+        """The same graphs for passes while parameters are others, from before these are written where they lie.
+
+        What a graph holds besides parameters stays as it is then, so that nothing is verified until they are back.
+        """
+        with ONE_AT_A_TIME:
+            self._opened()
+        held = copy(self)
+        held._alone = held._verified = True
+        return held
 
     def compiles(self, forward: object) -> bool:
         """Whether a forward pass runs compiled: as a graph, or since MindSpore compiles every cell that is called."""
