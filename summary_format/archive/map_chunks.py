@@ -80,7 +80,7 @@ def packed(saliency: Array) -> bytes:
 
 
 def _suit_runs(plane: Array) -> bool:
-    """Whether the middle rows of bytes (H, W) are no larger where runs of one byte alone are looked for."""
+    """Whether looking for runs of one byte alone makes the middle rows of bytes (H, W) as small as anything."""
     height, width = plane.shape
     above = max(0, height - max(1, _TRIED // width)) // 2
     rows = plane[above : height - above]
