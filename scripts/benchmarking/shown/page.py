@@ -38,6 +38,11 @@ made* are passes of 16 images; in parentheses stands how many are needed, where 
 time that the same passes take alone: same network, same shape, compiled alike, in the same process. Compilation is in a
 column of its own and not in the run's time. *MiB* is the most memory that the process held during the run, above what
 it held before. {worst}
+
+What is not passes is work for each map, a picture and its place in the archive, some 2 ms at 112 x 112, which weighs
+most where a network takes only a few for an image; and what metrics compute beside passes: `SIC` and `AIC` pack every
+image as a file, `ROAD` solves equations for it, randomisation tests rank pixels. From one time to the next rows differ
+by some 10 %.
 """,
     BESIDE: """## Beside other libraries
 
