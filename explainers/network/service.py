@@ -202,7 +202,7 @@ class Network:
         return other
 
     def with_other_weights(self, graphs: Graphs | None = None) -> Network:
-        """This network while its parameters are others: of what memory holds of it, graphs that hold then are used."""
+        """This network while its parameters are others: of what is remembered, graphs that hold then are used."""
         other = Network(self.cell, self.pass_size, fill=self._fill, output=self._asks[0], classes=self._asks[1])
         other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
         other.attention = self.attention  # other weights attend at the same places

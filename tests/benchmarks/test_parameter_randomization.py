@@ -283,6 +283,21 @@ class TestScores:
                 np.testing.assert_allclose(found[layer], similarity, atol=1e-6)
             assert state(network) == before
 
+    def test_weights_that_were_replaced_are_not_read_from_where_they_were(self, state):
+        """As by a checkpoint that is loaded once more: a graph reads memory, and not the parameter."""
+        network, metric = TwoLayers(), ModelParameterRandomization()
+        asked = (InputXGradient(network), Tensor(IMAGES), [[0, 2], [1, 0]])
+        expected = metric.by_layer(*asked, jit="off")
+        InputXGradient(network)(Tensor(IMAGES), [[0, 2], [1, 0]], show=False, jit="on")
+        for parameter in network.get_parameters():
+            parameter.set_data(Tensor(parameter.asnumpy().copy()))
+        before = state(network)
+        for _ in range(2):
+            found = metric.by_layer(*asked, jit="on")
+            for layer, similarity in expected.items():
+                np.testing.assert_allclose(found[layer], similarity, atol=1e-6)
+        assert state(network) == before
+
     def test_similarity_by_layer(self):
         network, seen = TwoLayers(), []
         for metric in (ModelParameterRandomization("top_down"), ModelParameterRandomization("bottom_up", "ssim")):
