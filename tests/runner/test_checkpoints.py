@@ -277,6 +277,11 @@ def test_a_file_with_any_byte_changed_is_read_or_refused(reader, content):
     assert refused > len(content)
 
 
+def test_odd_escapes_in_a_damaged_file_are_no_warning():
+    with pytest.raises(ValueError, match="pickle"):
+        pytorch_tensors(b"c\\q\nname\n.")
+
+
 class Normed(nn.Cell):
     def __init__(self):
         super().__init__()
