@@ -138,8 +138,8 @@ class ModelParameterRandomization(_OfLayers):
     Weights are drawn around 0, as wide as those learned, biases and scales like their own mean and deviation; what
     batch norm has measured stays. They are keyed by the run's seed and the layer, the same for all samples. Layers are
     cells with a parameter of two or more axes, and the normalisation behind them. A map that becomes constant counts 0;
-    NaN where the map itself is constant, or one is not finite. Costs a map more for each layer, of passes that are
-    compiled where others are and the parameters are float32; the network is put back bit for bit.
+    NaN where the map itself is constant, or one is not finite. Costs a map more for each layer, of passes that are not
+    compiled; the network is put back bit for bit.
 
     It says that a map depends on the weights. It does not say that the map is right, only that it could be: noise
     passes too. The architecture alone makes many right maps alike from layer to layer, edges above all.

@@ -11,6 +11,7 @@ from mindspore import nn
 from ..arguments import positive_number, whole_number, yes_or_no
 from ..core.together import Estimate
 from ..core.view import View
+from ..network import DEFAULT_PASS_SIZE
 from ..network.tensors import FloatArray, IntArray
 from .path_method import PASS_KIND, PathMethod, Values, Visited, falls_from, visited
 
@@ -120,9 +121,11 @@ class BlurIG(PathMethod):
 
 
 def _blurs(view: View, sigmas: Values) -> Blurs:
-    """What gives an image (C, H, W) behind a deviation, by their places; those of the last pass are kept."""
+    """What gives an image (C, H, W) behind a deviation, by their places; as many as in a usual pass are kept."""
     each = sigmas.tolist()
-    return lru_cache(view.network.pass_size)(lambda row, place: blurred(view.images[row], each[place]))
+    return lru_cache(min(view.network.pass_size, DEFAULT_PASS_SIZE))(
+        lambda row, place: blurred(view.images[row], each[place])
+    )
 
 
 def blurred(image: FloatArray, sigma: float) -> Values:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .attention.blocks import AttentionBlock
 from .attention.search import AttentionFinder, tapped_attention
-from .backward.rectified import UNRECTIFIED, Rectifiers, Rule, backward_rule
+from .backward.rectified import UNRECTIFIED, Rule, backward_rule
 from .graphs.programs import GradientProgram, check_single_runs
 from .passes import GRAPH_TRIAL, GraphMaker
 from .rows import check_same_values, filled_up
@@ -72,8 +72,6 @@ def derivatives(
     blocks = [block for block in network.attention.tapped(taps, images) if block.scored or asked.rule != "blocks"]
     layers = tuple(sorted(tap for tap in taps if tap != INPUT_LAYER and tapped_attention(tap) is None))
     of_image = asked.image or INPUT_LAYER in taps or not layers or bool(blocks)
-    # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
-    of_image |= asked.rule not in UNRECTIFIED
     asked = replace(asked, layers=layers, image=of_image, attention=tuple(blocks))
     found = joined_derivatives(list(derivatives_by_pass(network, images, targets, asked)))
     if INPUT_LAYER in taps:
@@ -99,22 +97,22 @@ def _prepared(
     network: Service, images: FloatArray, targets: Targets, asked: Asked
 ) -> tuple[FloatArray, GradientProgram | None]:
     """The images of a pass, and the graph for their shape, if there is one."""
-    if asked.rule == "blocks" or asked.biases or asked.attention:
+    if asked.rule not in ("plain", "loss") or asked.biases or asked.attention:
         return network.filled(images), None
-    what = "gradient" if asked.rule in UNRECTIFIED else asked.rule
-    kind = (what, asked.layers, asked.rule, asked.image)
+    kind = ("gradient", asked.layers, asked.rule, asked.image)
     return network.prepared(images, kind, lambda full: _tried(network, full, targets, asked))
 
 
 def _as_it_is(
     network: Service, full: FloatArray, targets: Targets, asked: Asked, rows: int, kind: str | None = None
-) -> tuple[Derivatives, dict[str, LayerRun], Rectifiers]:
+) -> tuple[Derivatives, dict[str, LayerRun]]:
     """A pass that runs operation by operation."""
     through = partial(network.through, rule=asked.rule)
-    options: Any = {"image": asked.image, "biases": asked.biases, "attention": asked.attention}
-    with network.running(kind or asked.kind, rows), backward_rule(asked.rule) as rectifiers:
-        found = differentiated(network.cell, through, full, targets, asked.layers, rows, asked.rule, **options)
-    return *found, rectifiers
+    # The rules of other rectifiers hang on every operation on the way, so those passes go back to the image.
+    image = asked.image or asked.rule not in UNRECTIFIED
+    options: Any = {"image": image, "biases": asked.biases, "attention": asked.attention}
+    with network.running(kind or asked.kind, rows), backward_rule(asked.rule):
+        return differentiated(network.cell, through, full, targets, asked.layers, rows, asked.rule, **options)
 
 
 def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked) -> GradientProgram:
@@ -126,14 +124,13 @@ def _tried(network: Service, images: FloatArray, targets: Targets, asked: Asked)
     images = network.trial_images(images)
     labels = targets.astype(np.int64, copy=False) if targets.ndim == 1 else targets.argmax(axis=1)
     labels = network.trial_labels(labels, len(images))
-    expected, layers, rectifiers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
+    expected, layers = _as_it_is(network, images, labels, asked, len(images), GRAPH_TRIAL)
     check_single_runs(layers)
     reading = network.reading()
     with network.running(GRAPH_TRIAL, len(images), in_graphs=True):
         program = GradientProgram(
             reading,
             layers,
-            rectifiers.in_graphs(network.cell),
             image=asked.image,
             loss=asked.rule == "loss",
             images=images,

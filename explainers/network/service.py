@@ -201,13 +201,11 @@ class Network:
         other.passes, other.after_pass = self.passes, self.after_pass
         return other
 
-    def with_other_weights(self, graphs: Graphs | None = None) -> Network:
-        """This network while its parameters are others: of what is remembered, graphs that hold then are used."""
+    def with_other_weights(self) -> Network:
+        """This network while its parameters are others: nothing that graphs or memory hold of it now is used there."""
         other = Network(self.cell, self.pass_size, fill=self._fill, output=self._asks[0], classes=self._asks[1])
         other.passes, other.after_pass, other._activations = self.passes, self.after_pass, self._activations
         other.attention = self.attention  # other weights attend at the same places
-        if graphs is not None:
-            other.graphs, other._forward, other.trial = graphs, self._forward, self.trial
         return other
 
     def uniform_logits(self, value: float, shape: tuple[int, ...], kind: str = "perturb") -> FloatArray:

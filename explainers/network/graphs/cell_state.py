@@ -28,11 +28,6 @@ def cell_state(network: nn.Cell) -> int:
     return state.checksum
 
 
-def memory_of(network: nn.Cell) -> tuple[int, ...]:
-    """Where the network's parameters lie, whose memory graphs read; () where MindSpore does not say."""
-    return tuple(one.data_ptr() for one in network.get_parameters() if hasattr(one, "data_ptr"))
-
-
 class _State:
     def __init__(self) -> None:
         self.checksum = 0

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -17,7 +16,7 @@ from mindspore import nn
 from ....summary_format.errors import ExplainrunError
 from ....summary_format.problem import Problem
 from ...arguments import plain_text
-from .cell_state import cell_state, memory_of
+from .cell_state import cell_state
 from .compiling import ONE_AT_A_TIME, Graph, GraphRefusedError, first_words, may_compile
 from .for_each_network import ForEachNetwork
 
@@ -63,13 +62,11 @@ class Library:
         state: of the network for which they hold.
         programs: by what they compute; None where the network does not compile or gives other numbers.
         seen: what graphs would have saved in the passes of each kind so far, in values of images.
-        memory: where the parameters lay when they were made, once one was; () where that was not always the same.
     """
 
     state: int | None = None
     programs: dict[Key, Any] = field(default_factory=dict)
     seen: Counter[Key] = field(default_factory=Counter)
-    memory: tuple[int, ...] | None = None
 
 
 _libraries = ForEachNetwork(Library)  # that all direct calls on a network share
@@ -134,7 +131,6 @@ class Graphs:
             if library.programs.get(key) is None:
                 if not self._alone:
                     self._verify(library)
-                self._note_memory()
                 library.programs[key] = make()
             return library.programs[key]
 
@@ -142,20 +138,6 @@ class Graphs:
         """Whether there is a graph of a kind of pass."""
         with ONE_AT_A_TIME:
             return self._possible and self._opened().programs.get(key) is not None
-
-    def held(self) -> Graphs | None:
-        """The same graphs for passes while parameters are others, from before these are written where they lie.
-
-        What a graph holds besides parameters stays as it is then, so that nothing is verified until they are back. None
-        where some do not lie any more where graphs read them, as after ``Parameter.set_data``.
-        """
-        with ONE_AT_A_TIME:
-            library, now = self._opened(), memory_of(self._cell)
-        if not now or library.memory not in (None, now):
-            return None
-        held = copy(self)
-        held._alone = held._verified = True
-        return held
 
     def compiles(self, forward: object) -> bool:
         """Whether a forward pass runs compiled: as a graph, or since MindSpore compiles every cell that is called."""
@@ -190,13 +172,7 @@ class Graphs:
         if library.state not in (None, state):
             library.programs.clear()
             library.seen.clear()
-            library.memory = None
         library.state = state
-
-    def _note_memory(self) -> None:
-        """Note where the parameters lie, of which a graph is about to be made."""
-        library, now = self._opened(), memory_of(self._cell)
-        library.memory = now if library.memory in (None, now) else ()
 
     def _made(self, what: str, make: Callable[[], Any]) -> Any:
         """A graph; None where it is refused, or fails.
@@ -218,8 +194,7 @@ class Graphs:
 
     @contextmanager
     def noting_refusal(self, what: str) -> Iterator[None]:
-        """Keep why passes of a kind are not compiled, if that is what is found within, where their graph is made."""
-        self._note_memory()
+        """Keep why passes of a kind are not compiled, if that is what is found within."""
         try:
             yield
         except GraphRefusedError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import mindspore as ms
@@ -142,7 +141,6 @@ class GradientProgram:
     Args:
         reading: how the network is asked.
         layers: what each tapped layer gives.
-        rectifiers: by name, cells with another gradient that stand for those of the network.
         image: whether the image's gradient is wanted; else the pass back ends at the lowest of the layers.
         loss: whether it is the cross entropy that is differentiated.
         images: (N, C, H, W), of the shape of all passes.
@@ -157,7 +155,6 @@ class GradientProgram:
         self,
         reading: Reading,
         layers: Mapping[str, LayerRun],
-        rectifiers: Mapping[str, nn.Cell],
         *,
         image: bool,
         loss: bool,
@@ -165,13 +162,12 @@ class GradientProgram:
         targets: Targets,
         classes: int,
     ) -> None:
-        taps = _taps(reading.cell, layers, rectifiers)
+        taps = _taps(reading.cell, layers)
         self._kept = {name: tap.kept for name, tap in taps.items()}
         self._names, self._image, self._classes = list(taps), image, classes
         method = _Gradient(reading, [tap.zeros for tap in taps.values()], image=image, loss=loss)
         asked = logit_weights(targets, classes)
-        instead = {**rectifiers, **taps}
-        self.graph = graph_of(reading.cell, instead, method, Tensor(other_images(images)), Tensor(asked))
+        self.graph = graph_of(reading.cell, taps, method, Tensor(other_images(images)), Tensor(asked))
 
     def __call__(self, images: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
         """Logits, the image's gradient, and for each layer output and gradient."""
@@ -280,12 +276,8 @@ def _twice_differentiable(cell: nn.Cell) -> dict[str, nn.Cell]:
     return {name: kinds[type(one)]() for name, one in cell.cells_and_names() if name and type(one) in kinds}
 
 
-def _taps(
-    cell: nn.Cell, layers: Mapping[str, LayerRun], instead: Mapping[str, nn.Cell] = MappingProxyType({})
-) -> dict[str, TappedLayer]:
-    """Taps on layers, or on what stands for them."""
-    tapped = {name: instead[name] if name in instead else find_layer(cell, name) for name in layers}
-    return {name: TappedLayer(tapped[name], name, of.shape, of.type) for name, of in layers.items()}
+def _taps(cell: nn.Cell, layers: Mapping[str, LayerRun]) -> dict[str, TappedLayer]:
+    return {name: TappedLayer(find_layer(cell, name), name, of.shape, of.type) for name, of in layers.items()}
 
 
 def graph_of(cell: nn.Cell, instead: Mapping[str, nn.Cell], method: Any, *arguments: Tensor) -> Graph:

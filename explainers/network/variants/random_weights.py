@@ -8,10 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 import numpy.typing as npt
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from ....summary_format.problem import Problem
 from ..passes import WEIGHT_ORDER, OutOfMemoryError
@@ -85,8 +84,6 @@ class RandomWeights:
     def __init__(self, network: Network, generator: Callable[[str], np.random.Generator]) -> None:
         self._network, self._generator, self._owners = network, generator, _owners(network.cell)
         self._kept: dict[WeightLayer, list[tuple[Parameter, npt.NDArray[Any]]]] = {}
-        in_place = all(_lies_where_graphs_read(one) for owned in self._owners.values() for one in owned)
-        self._graphs = network.graphs.held() if in_place else None
 
     def of(self, layers: Sequence[WeightLayer]) -> Network:
         """The network with random weights in these layers alone: those that have them keep them, others are put back.
@@ -98,7 +95,7 @@ class RandomWeights:
         for layer in layers:
             if layer not in self._kept:
                 self._draw(layer)
-        return self._network.with_other_weights(self._graphs)
+        return self._network.with_other_weights()
 
     def put_back(self, but: Sequence[WeightLayer] = ()) -> None:
         """Give all layers but these the weights that they had."""
@@ -140,16 +137,7 @@ def random_weights(network: Network, generator: Callable[[str], np.random.Genera
 
 
 def _write(parameter: Parameter, values: npt.NDArray[Any]) -> None:
-    given = Tensor(values.copy(), parameter.dtype)
-    if _lies_where_graphs_read(parameter):
-        ops.assign(parameter, given)
-    else:
-        parameter.set_data(given)
-
-
-def _lies_where_graphs_read(parameter: Parameter) -> bool:
-    """Whether values are written into a parameter's own memory; MindSpore does not assign all types on a CPU."""
-    return bool(parameter.dtype == ms.float32)
+    parameter.set_data(Tensor(values.copy(), parameter.dtype))
 
 
 def _drawn(values: npt.NDArray[Any], numbers: np.random.Generator) -> npt.NDArray[Any]:
