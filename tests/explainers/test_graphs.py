@@ -16,6 +16,7 @@ from explainrun.explainers.network import layer_outputs, logits_from
 from explainrun.explainers.network.graphs import compiling, library
 from explainrun.explainers.network.graphs.cell_state import cell_state
 from explainrun.explainers.network.graphs.swapping import TappedLayer, swapped
+from explainrun.explainers.network.tensors.layers import find_layer
 
 LABELS = np.array([0, 2, 1, 2])
 
@@ -80,6 +81,25 @@ def test_gradients_are_those_of_passes_as_they_are(rule, layers, returns, state)
     assert state(cell) == before
     assert cell.held is held
     assert held[1] is cell.block
+
+
+@pytest.mark.parametrize(("layer", "most"), [("block.1", 0.5), ("", 4.0)])
+def test_a_hook_that_changes_nothing_on_the_trial_makes_no_graph(layer, most):
+    cell = Branching()
+    of_layer = find_layer(cell, layer) if layer else cell
+    of_layer.register_forward_hook(lambda _cell, _given, output: ops.minimum(output, Tensor(most)))
+    plain, graphs = both(cell)
+    small, large = 0.01 * images(), 100 * images()
+    for rows in (small, large):
+        found, expected = (one.differentiate(rows, LABELS) for one in (graphs, plain))
+        np.testing.assert_array_equal(found.input_gradient, expected.input_gradient)
+        np.testing.assert_array_equal(found.logits, expected.logits)
+        np.testing.assert_array_equal(graphs.logits(rows), plain.logits(rows))
+    assert graphs.graphs.refused.keys() == {"gradient", "forward"}
+    with pytest.raises(ValueError, match="hook"):
+        graphs.compile(small)
+    unhooked = Network(Branching())
+    assert [np.array_equal(plain.logits(rows), unhooked.logits(rows)) for rows in (small, large)] == [True, False]
 
 
 def test_only_tensors_of_layers_below_are_not_differentiated():

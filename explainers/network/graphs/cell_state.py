@@ -28,6 +28,12 @@ def cell_state(network: nn.Cell) -> int:
     return state.checksum
 
 
+def hooked_layer(network: nn.Cell) -> str | None:
+    """The name of the first layer with a hook, of whatever kind; "" is the network itself, None where there is none."""
+    hooked = (name for name, cell in network.cells_and_names() if any(_hooks(cell)))
+    return next(hooked, None)
+
+
 class _State:
     def __init__(self) -> None:
         self.checksum = 0
@@ -89,12 +95,16 @@ def _flags(cell: nn.Cell) -> Iterator[tuple[str, str]]:
     yield from ((name, repr(value)) for name, value in flags.items() if name != "training")
 
 
+def _hooks(cell: nn.Cell) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """The tables of hooks that hold some; an empty one comes with a first call."""
+    tables = [(name, value) for name, value in vars(cell).items() if name.endswith("_hook")]
+    yield from ((name, value) for name, value in tables if isinstance(value, Mapping) and value)
+
+
 def _attributes(cell: nn.Cell) -> Iterator[tuple[str, Any]]:
+    yield from ((name, [id(hook) for hook in table.values()]) for name, table in _hooks(cell))
     for name, value in vars(cell).items():
-        if name.endswith("_hook") and isinstance(value, Mapping):
-            if value:  # an empty table comes with a first call
-                yield name, [id(hook) for hook in value.values()]
-        elif name == "_buffers":
+        if name == "_buffers":
             yield from (value or {}).items()
         elif name not in _OF_EVERY_CELL and name not in _ELSEWHERE and not name.endswith("_hook"):
             yield name, value

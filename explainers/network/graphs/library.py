@@ -16,7 +16,7 @@ from mindspore import nn
 from ....summary_format.errors import ExplainrunError
 from ....summary_format.problem import Problem
 from ...arguments import plain_text
-from .cell_state import cell_state
+from .cell_state import cell_state, hooked_layer
 from .compiling import ONE_AT_A_TIME, Graph, GraphRefusedError, first_words, may_compile
 from .for_each_network import ForEachNetwork
 
@@ -194,8 +194,14 @@ class Graphs:
 
     @contextmanager
     def noting_refusal(self, what: str) -> Iterator[None]:
-        """Keep why passes of a kind are not compiled, if that is what is found within."""
+        """Keep why passes of a kind are not compiled, if that is what is found within, or before that a hook.
+
+        A trial does not show one that changes nothing on its images.
+        """
         try:
+            if (hooked := hooked_layer(self._cell)) is not None:
+                where = f"layer {hooked!r}" if hooked else "it"
+                raise GraphRefusedError(f"{where} has a hook, which a graph does not run")
             yield
         except GraphRefusedError as error:
             self.refused[what] = str(error)
