@@ -14,7 +14,7 @@ from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient
 from explainrun.explainers.core.view import Needs, View
 from explainrun.explainers.network import layer_outputs, logits_from
 from explainrun.explainers.network.graphs import compiling, library
-from explainrun.explainers.network.graphs.cell_state import cell_state
+from explainrun.explainers.network.graphs.cell_state import cell_state, hooked_layer
 from explainrun.explainers.network.graphs.swapping import TappedLayer, swapped
 from explainrun.explainers.network.tensors.layers import find_layer
 
@@ -100,6 +100,17 @@ def test_a_hook_that_changes_nothing_on_the_trial_makes_no_graph(layer, most):
         graphs.compile(small)
     unhooked = Network(Branching())
     assert [np.array_equal(plain.logits(rows), unhooked.logits(rows)) for rows in (small, large)] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["forward_pre", "forward", "backward_pre", "backward"])
+def test_hooks_of_every_kind_are_seen_until_they_are_gone(kind):
+    cell = Branching()
+    cell(Tensor(images()))  # which makes tables for hooks that hold none
+    assert hooked_layer(cell) is None
+    hook = getattr(cell.block, f"register_{kind}_hook")(lambda *_: None)
+    assert hooked_layer(cell) == "block"
+    hook.remove()
+    assert hooked_layer(cell) is None
 
 
 def test_only_tensors_of_layers_below_are_not_differentiated():

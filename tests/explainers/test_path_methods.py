@@ -22,6 +22,7 @@ from explainrun.explainers import (
 )
 from explainrun.explainers.batched_search import side_by_side
 from explainrun.explainers.core.together import attribute_together
+from explainrun.explainers.gradients import blur_ig
 from explainrun.explainers.gradients.blur_ig import blurred
 
 SHAPE = (2, 3, 5)
@@ -220,6 +221,18 @@ class TestBlurIG:
         images = Tensor(pictures(4))
         errors = [np.abs(BlurIG(Curved(), steps, 3.0).completeness_error(images, 2)[1]).max() for steps in (4, 64)]
         assert errors[1] < errors[0] / 5
+
+    def test_an_image_is_blurred_twice_a_step_whatever_passes_and_labels(self, monkeypatch):
+        """At the step's deviation and beside it, once for all labels; and once more for what the error begins from."""
+        images, seen = pictures(2), []
+        monkeypatch.setattr(blur_ig, "blurred", lambda image, sigma: seen.append(sigma) or blurred(image, sigma))
+        explainer, rows, labels = BlurIG(Curved(), 5, 2.5), np.array([0, 0, 1, 1]), np.array([0, 2, 1, 2])
+        view = View(Network(explainer.network, 3), images, rows, labels, needs=explainer.needs)
+        maps, _ = explainer.estimate(view)
+        assert len(seen) == 2 * 5 * 2 + 2
+        for question, (row, label) in enumerate(zip(rows, labels, strict=True)):
+            alone = direct(explainer, images[row : row + 1], label)[0, 0]
+            np.testing.assert_allclose(maps[question], alone, atol=1e-6 * np.abs(alone).max())
 
     def test_it_sums_up_to_the_fall_to_the_blurred_image(self, linear):
         """On a linear network, whose gradient is the same everywhere, but for steps of the derivative."""

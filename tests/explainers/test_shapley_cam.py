@@ -95,6 +95,14 @@ def test_a_network_that_does_not_compile_is_refused(raising):
         ShapleyCAM(Python(), "layer")(Tensor(IMAGE), 0)
 
 
+def test_a_hook_is_not_lost_without_a_word(raising):
+    network = Curved()
+    network.layer.register_forward_hook(lambda _cell, _given, output: ops.minimum(output, Tensor(100.0)))
+    with raising(ValueError, "second-derivatives-uncompiled", network="Curved") as problem:
+        ShapleyCAM(network, "layer")(Tensor(IMAGE), 0)
+    assert "'layer' has a hook" in str(problem.value)
+
+
 class Steep(nn.Cell):
     """Batch norm, ReLU6, convolution and a dense layer, with pooling in between: what ends networks."""
 

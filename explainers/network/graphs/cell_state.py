@@ -30,8 +30,7 @@ def cell_state(network: nn.Cell) -> int:
 
 def hooked_layer(network: nn.Cell) -> str | None:
     """The name of the first layer with a hook, of whatever kind; "" is the network itself, None where there is none."""
-    hooked = (name for name, cell in network.cells_and_names() if any(_hooks(cell)))
-    return next(hooked, None)
+    return next((name for name, cell in network.cells_and_names() if any(_hooks(cell))), None)
 
 
 class _State:

@@ -129,6 +129,7 @@ class Graphs:
         with ONE_AT_A_TIME:
             library = self._opened()
             if library.programs.get(key) is None:
+                self._refuse_hooks()
                 if not self._alone:
                     self._verify(library)
                 library.programs[key] = make()
@@ -194,15 +195,21 @@ class Graphs:
 
     @contextmanager
     def noting_refusal(self, what: str) -> Iterator[None]:
-        """Keep why passes of a kind are not compiled, if that is what is found within, or before that a hook.
-
-        A trial does not show one that changes nothing on its images.
-        """
+        """Keep why passes of a kind are not compiled, if that is what is found within, or before that a hook."""
         try:
-            if (hooked := hooked_layer(self._cell)) is not None:
-                where = f"layer {hooked!r}" if hooked else "it"
-                raise GraphRefusedError(f"{where} has a hook, which a graph does not run")
+            self._refuse_hooks()
             yield
         except GraphRefusedError as error:
             self.refused[what] = str(error)
             raise
+
+    def _refuse_hooks(self) -> None:
+        """Refuse to compile a network with hooks; a trial does not show one that changes nothing on its images.
+
+        Raises:
+            GraphRefusedError: then.
+        """
+        hooked = hooked_layer(self._cell)
+        if hooked is not None:
+            where = f"layer {hooked!r}" if hooked else "it"
+            raise GraphRefusedError(f"{where} has a hook, which a graph does not run")
