@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 
 from explainrun.configs.digit_network import DigitNetwork
 from explainrun.configs.digit_scenes import SIDE, DigitScenes, Scene, normalized
-from explainrun.explainers.network.tensors import choose_fast_convolutions
+from explainrun.explainers.network.tensors import set_up_processor
 
 BUNDLED = Path(__file__).resolve().parent.parent / "configs" / "digit_network.ckpt"
 REQUIRED_PRECISION = 0.97
@@ -33,7 +33,7 @@ def main() -> int:
     arguments.add_argument("--minutes", type=float, default=13.0, help="how long to train (default 13)")
     arguments.add_argument("--output", type=Path, default=BUNDLED)
     options = arguments.parse_args()
-    choose_fast_convolutions()
+    set_up_processor()
     ms.set_context(mode=ms.GRAPH_MODE)  # half the time of PyNative here
     ms.set_seed(0)
     network = DigitNetwork()

@@ -33,9 +33,10 @@ from .tensors import (
     Targets,
     as_array,
     checked_network,
-    choose_fast_convolutions,
     input_type,
+    place_workers,
     require_pynative,
+    set_up_processor,
 )
 from .tensors.layers import LayerRun
 
@@ -87,7 +88,7 @@ class Network:
     ) -> None:
         if pass_size < 1:
             raise ValueError(f"pass_size must be at least 1, got {pass_size}")
-        choose_fast_convolutions()
+        set_up_processor()
         self.cell, self.pass_size = checked_network(cell), pass_size
         self.passes, self.dropout = Passes(), DropoutPlaces()
         self.after_pass: Callable[[], None] = lambda: None
@@ -138,7 +139,7 @@ class Network:
     def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
         """The images of a pass in the shape in which it runs, and its graph; None where it runs as it is.
 
-        They are filled up where a graph of full passes runs them sooner: as it is, a pass takes about thrice.
+        They are filled up where a graph of full passes runs them about as soon: as it is, a pass takes longer.
 
         Args:
             images: (N, C, H, W).
@@ -146,7 +147,7 @@ class Network:
             make: makes the graph for images of a shape; see ``Graphs.program``.
         """
         kind, shape = (*kind, *self._asks), (self.pass_size, *images.shape[1:])
-        full = self.filled(images, always=3 * len(images) >= shape[0] and self.graphs.has((*kind, shape)))
+        full = self.filled(images, always=2 * len(images) >= shape[0] and self.graphs.has((*kind, shape)))
         return full, self.graphs.program((*kind, full.shape), full.size, partial(make, full))
 
     def _forward_graph(self, images: FloatArray, kind: str = GRAPH_TRIAL) -> Graph:
@@ -387,6 +388,7 @@ class Network:
                 nullcontext() if in_graphs else uncompiled(),
             ):
                 yield
+            place_workers()
             self.after_pass()
         except Exception as error:
             if (clearer := device_error(error, self.cell, self._latest, self.pass_size)) is not None:

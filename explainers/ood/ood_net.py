@@ -17,7 +17,7 @@ from mindspore.train import Callback
 from ..network import evaluating, keeping_flags
 from ..network.backward.recorder import forgetting_errors
 from ..network.outputs import only_part
-from ..network.tensors import checked_network, choose_fast_convolutions, input_type, require_pynative
+from ..network.tensors import checked_network, input_type, require_pynative, set_up_processor
 from .checkpoints import read_checkpoint
 from .training import (
     CallbackArguments,
@@ -63,7 +63,7 @@ class OoDNet(nn.Cell):
 
     def __init__(self, underlying: nn.Cell, num_classes: int, *, seed: int = 0) -> None:
         super().__init__(auto_prefix=False)  # a prefix would rename the classifier's parameters
-        choose_fast_convolutions()
+        set_up_processor()
         self.underlying = _checked_underlying(underlying)
         self.num_classes = _checked_count("num_classes", num_classes)
         self.num_features = int(underlying.num_features)

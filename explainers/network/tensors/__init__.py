@@ -11,7 +11,6 @@ from .arrays import (
     check_labels,
     checked_activation,
     checked_network,
-    choose_fast_convolutions,
     exact_array,
     exact_bytes,
     input_type,
@@ -19,6 +18,7 @@ from .arrays import (
     one_hot,
     require_pynative,
 )
+from .processor import place_workers, set_up_processor
 
 __all__ = [
     "FLOATING",
@@ -31,11 +31,12 @@ __all__ = [
     "check_labels",
     "checked_activation",
     "checked_network",
-    "choose_fast_convolutions",
     "exact_array",
     "exact_bytes",
     "input_type",
     "logit_weights",
     "one_hot",
+    "place_workers",
     "require_pynative",
+    "set_up_processor",
 ]

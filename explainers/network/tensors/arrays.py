@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +17,6 @@ IntArray = npt.NDArray[np.int64]
 Targets = IntArray | FloatArray  # labels (N,), or weights (N, classes) of a sum of logits
 Activation = Callable[[Tensor], Tensor]
 FLOATING = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
-
-_log = logging.getLogger("explainrun")
 
 
 def checked_network(network: Any) -> nn.Cell:
@@ -51,19 +47,6 @@ def checked_activation(activation_fn: Any) -> Activation:
     return checked
 
 
-def choose_fast_convolutions() -> None:
-    """On CPU, keep oneDNN off the AVX-512 code whose convolutions are 60 to 100 times slower, unless the user chose.
-
-    It helps only before the process's first convolution, hence also when this module is imported.
-    """
-    if "ONEDNN_MAX_CPU_ISA" not in os.environ and ms.get_context("device_target") == "CPU":
-        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-        _log.info("Explainrun has set ONEDNN_MAX_CPU_ISA=AVX2, since MindSpore's CPU convolutions crawl with AVX-512")
-
-
-choose_fast_convolutions()
-
-
 def require_pynative(what: str = "a gradient explainer") -> None:
     """Refuse graph mode, where MindSpore ignores hooks and switched flags without a word.
 
@@ -82,9 +65,12 @@ def require_pynative(what: str = "a gradient explainer") -> None:
 
 
 def as_array(values: Any) -> FloatArray:
-    """A Tensor of any precision, or an array, as float32."""
+    """A Tensor of any precision, or an array, as float32.
+
+    A conversion by MindSpore would begin while the graph still runs that gives the values, and slow it down.
+    """
     if isinstance(values, Tensor):
-        values = values.astype(ms.float32).asnumpy()
+        values = (values.astype(ms.float32) if values.dtype == ms.bfloat16 else values).asnumpy()
     array: FloatArray = np.asarray(values, np.float32)
     return array
 
