@@ -12,7 +12,7 @@ from mindspore import Tensor
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, plain_text
-from .tensors import FLOATING, both_classes
+from .tensors import FLOATING, both_classes, exact_array
 
 Output = int | str | Callable[[Any], Any] | None
 
@@ -74,8 +74,12 @@ class Logits:
         """
         picked = self._picked(returned, images)
         self.place = _place(returned, picked)
-        logits = self._float32(picked)
-        self.doubled = self._classes == 2 and logits.shape[1] == 1
+        self.doubled = self._classes == 2 and picked.shape[1] == 1
+        if picked.dtype == ms.float32 and not self.doubled:
+            return picked
+        if ms.get_context("device_target") == "CPU":
+            exact_array(picked)  # a conversion that begins while a graph runs has it take twice as long
+        logits = picked.astype(ms.float32)
         return both_classes(logits) if self.doubled else logits
 
     def _picked(self, returned: Any, images: int | None) -> Tensor:
@@ -124,9 +128,6 @@ class Logits:
             words = "{network} must return logits of shape (N, classes), it returned {returned}"
             raise NetworkRefusedError(Problem.of("output-no-logits", words, network=self._network, returned=what))
         return logits
-
-    def _float32(self, logits: Tensor) -> Tensor:
-        return logits if logits.dtype == ms.float32 else logits.astype(ms.float32)
 
     def _said(self, returned: Any) -> dict[str, str]:
         """The network's name, and what it returned in words."""

@@ -83,15 +83,25 @@ class _Gradient(Method):
             differentiate = ms.value_and_grad(self.chosen, self.position, self.variables, has_aux=True)
         else:
             differentiate = ms.value_and_grad(self.chosen, self.position, None, has_aux=True)
-        return differentiate(images, asked)
+        (_, logits), gradients = differentiate(images, asked)
+        if not self.variables:
+            return numbers_of([logits, gradients]), logits, gradients, ()
+        if self.position is None:
+            return numbers_of([logits, *gradients]), logits, None, gradients
+        return numbers_of([logits, gradients[0], *gradients[1]]), logits, gradients[0], gradients[1]
+
+
+def numbers_of(values: Sequence[Tensor]) -> Tensor:
+    """A number of each, for a graph to return: whoever reads them first waits until the whole graph has run.
+
+    What begins sooner, the reading of another output included, runs beside it, which takes two or three times as long
+    then.
+    """
+    return ops.stack([one.reshape(-1)[0].astype(ms.float32) for one in values])
 
 
 class OutputsMethod(Method):
-    """What layers give, kept by taps; the graph ends there, since nothing else is asked of it.
-
-    It returns numbers of all that is kept: whoever reads them waits until all of it is there. What begins sooner runs
-    beside the graph, which takes three times as long then.
-    """
+    """What layers give, kept by taps; the graph ends there, since nothing else is asked of it."""
 
     def __init__(self, reading: Reading, kept: Iterable[Parameter]) -> None:
         super().__init__(reading)
@@ -99,7 +109,7 @@ class OutputsMethod(Method):
 
     def run(self, images: Tensor) -> Tensor:
         self.logits(images)
-        return ops.stack([kept.reshape(-1)[0].astype(ms.float32) for kept in self.kept])
+        return numbers_of(self.kept)
 
 
 class LogitsMethod(Method):
@@ -132,7 +142,11 @@ class _SecondOrder(Method):
         return (gradient.astype(ms.float32) * direction).sum(), gradient
 
     def run(self, images: Tensor, asked: Tensor, direction: Tensor) -> Any:
-        return ms.value_and_grad(self.along, self.position, self.variables, has_aux=True)(images, asked, direction)
+        differentiate = ms.value_and_grad(self.along, self.position, self.variables, has_aux=True)
+        (_, gradient), product = differentiate(images, asked, direction)
+        if self.variables:
+            product = product[0]
+        return numbers_of([gradient, product]), gradient, product
 
 
 class GradientProgram:
@@ -171,10 +185,11 @@ class GradientProgram:
 
     def __call__(self, images: FloatArray, targets: Targets) -> tuple[FloatArray, FloatArray | None, Arrays, Arrays]:
         """Logits, the image's gradient, and for each layer output and gradient."""
-        (_, logits), gradients = self.graph(Tensor(images), Tensor(logit_weights(targets, self._classes)))
-        by_image, by_layer = gradients if self._image and self._names else (gradients, gradients)
+        asked = Tensor(logit_weights(targets, self._classes))
+        done, logits, by_image, by_layer = self.graph(Tensor(images), asked)
+        as_array(done)
         activations = {name: copied(kept) for name, kept in self._kept.items()}
-        slopes = dict(zip(self._names, map(copied, by_layer), strict=True)) if self._names else {}
+        slopes = dict(zip(self._names, map(copied, by_layer), strict=True))
         return copied(logits), copied(by_image) if self._image else None, activations, slopes
 
 
@@ -262,8 +277,9 @@ class SecondOrderProgram:
         if self._given is not None:
             hand_over(self._given, Tensor(outputs))
         asked = Tensor(one_hot(labels, self._classes))
-        (_, gradient), product = self.graph(Tensor(images), asked, Tensor(outputs))
-        return copied(gradient), copied(product[0] if isinstance(product, tuple) else product)
+        done, gradient, product = self.graph(Tensor(images), asked, Tensor(outputs))
+        as_array(done)
+        return copied(gradient), copied(product)
 
 
 def _within(name: str, layer: str) -> bool:
