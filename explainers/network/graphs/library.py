@@ -23,18 +23,16 @@ from .for_each_network import ForEachNetwork
 Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
 
-# What a graph saves in a pass goes by the values of its images, and by the cells that Python no longer calls: one of
-# those is worth so many values.
-VALUES_A_CELL = 6_000
-# Worth of the passes after which a graph has paid for its compilation: three passes of 16 photos of 224 pixels through
-# EfficientNet-Lite0 (a gradient costs 1.2 seconds less there, and 3 to compile), or 19 of CIFAR's through a ResNet-20
-# (where a forward pass costs 0.05 seconds less, and 0.7 to compile).
-PAYS_BACK = 8_000_000
-# How many times as much a pass of a kind saves as a gradient does: of a tail, most of it.
+# How many passes a direct call sees of a kind before it compiles them. A graph saves what it takes to begin every
+# operation, and what it costs goes by their number too, so that hardly any network stands out: on two cores a forward
+# graph has paid after 35 to 75 passes, one of gradients after 40 to 200.
+PAYS_BACK = 64
+# How many times as much a pass of a kind saves as others do: of a tail, most of it.
 WORTH = {"tail": 8}
-# Worth of one pass from which on a run compiles what it asks for more than logits; it must not matter there how many
-# samples there are, since runs grow and are sharded.
+# Worth of one pass from which on a run compiles what it asks for more than logits, in values of its images and so many
+# for each cell; it must not matter there how many samples there are, since runs grow and are sharded.
 PAYS_IN_RUNS = 100_000
+VALUES_A_CELL = 6_000
 
 _log = logging.getLogger("explainrun")
 
@@ -61,7 +59,7 @@ class Library:
     Attributes:
         state: of the network for which they hold.
         programs: by what they compute; None where the network does not compile or gives other numbers.
-        seen: what graphs would have saved in the passes of each kind so far, in values of images.
+        seen: what graphs would have saved in the passes of each kind so far, in passes.
     """
 
     state: int | None = None
@@ -107,9 +105,8 @@ class Graphs:
             library = self._opened()
             if key in library.programs:
                 return library.programs[key]
-            worth = WORTH.get(str(key[0]), 1) * (values + self._in_cells)
-            library.seen[key] += worth
-            if not self._pays(library.seen[key], worth):
+            library.seen[key] += WORTH.get(str(key[0]), 1)
+            if not self._pays(library.seen[key], values):
                 return None
             if not self._alone:
                 self._verify(library)
@@ -151,13 +148,13 @@ class Graphs:
 
     @cached_property
     def _in_cells(self) -> int:
-        """What the network's cells are worth, in values of images."""
+        """What the network's cells are worth to a run, in values of images."""
         return VALUES_A_CELL * sum(1 for _ in self._cell.cells_and_names())
 
-    def _pays(self, seen: int, worth: int) -> bool:
+    def _pays(self, seen: int, values: int) -> bool:
         if self.mode == "on":
             return True
-        return worth >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
+        return values + self._in_cells >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
 
     def _opened(self) -> Library:
         """The library, empty where the network is not the one any more that it was made for: that must pay again."""
