@@ -33,8 +33,10 @@ class Block(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        if self.added:  # on CPU strided slices have no gradient, and that of ``ops.pad`` is wrong when compiled
-            x = ops.max_pool2d(x, 1, self.stride)
+        if self.added:
+            # On CPU strided slices have no gradient, that of ``ops.pad`` is wrong when compiled, and that of
+            # ``ops.max_pool2d`` compares each pixel with each place of a window.
+            x = ops.avg_pool2d(x, 1, self.stride)
             nothing = ops.zeros_like(x)[:, : self.added // 2]
             x = ops.concat((nothing, x, nothing), 1)
         return self.relu2(out + x)
