@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,19 +164,26 @@ def _checked_indices(sample_id: int, indices: npt.NDArray[Any], num_classes: int
 def _check_boxes(sample_id: int, boxes: FloatArray, size: tuple[int, int]) -> None:
     """Refuse boxes that are not x, y, width, height in pixels; one of no size says that a label has none."""
     height, width = size
-    for x, y, box_width, box_height in boxes:
-        box = [float(f"{v:g}") for v in (x, y, box_width, box_height)]
-        if not np.isfinite([x, y, box_width, box_height]).all() or box_width < 0 or box_height < 0:
+    for box in boxes.tolist():
+        x, y, box_width, box_height = box
+        if not all(map(math.isfinite, box)) or box_width < 0 or box_height < 0:
             words = "sample {sample}: the box {box} must be finite, of a width and height not below 0"
-            raise SampleError(Problem.of("box-not-finite", words, sample=sample_id, box=box))
+            raise SampleError(Problem.of("box-not-finite", words, sample=sample_id, box=_short(box)))
         if 0 < box_width < 1 and 0 < box_height < 1:
             words = (
                 "sample {sample}: the box {box} is smaller than a pixel; boxes are in pixels, not shares of the image"
             )
-            raise SampleError(Problem.of("box-below-a-pixel", words, sample=sample_id, box=box))
+            raise SampleError(Problem.of("box-below-a-pixel", words, sample=sample_id, box=_short(box)))
         if box_width and box_height and (x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0):
             words = (
                 "sample {sample}: the box {box} lies outside the image of {width} x {height} pixels; boxes are x, y, "
                 "width, height"
             )
-            raise SampleError(Problem.of("box-outside", words, sample=sample_id, box=box, width=width, height=height))
+            raise SampleError(
+                Problem.of("box-outside", words, sample=sample_id, box=_short(box), width=width, height=height)
+            )
+
+
+def _short(numbers: list[float]) -> list[float]:
+    """Numbers with the digits that messages show."""
+    return [float(f"{number:g}") for number in numbers]

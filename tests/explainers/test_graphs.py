@@ -13,7 +13,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, Network
 from explainrun.explainers.core.view import Needs, View
 from explainrun.explainers.network import layer_outputs, logits_from
-from explainrun.explainers.network.graphs import compiling, library
+from explainrun.explainers.network.graphs import compiling, library, programs
 from explainrun.explainers.network.graphs.cell_state import cell_state, hooked_layer
 from explainrun.explainers.network.graphs.swapping import TappedLayer, swapped
 from explainrun.explainers.network.tensors.layers import find_layer
@@ -81,6 +81,18 @@ def test_gradients_are_those_of_passes_as_they_are(rule, layers, returns, state)
     assert state(cell) == before
     assert cell.held is held
     assert held[1] is cell.block
+
+
+@pytest.mark.parametrize(
+    ("layers", "image", "outputs"), [([], True, 2), (["block"], True, 3), (["block", "first"], False, 3)]
+)
+def test_what_comes_from_all_outputs_is_read_first(layers, image, outputs, monkeypatch):
+    network, read, as_array = Network(Branching(), 4, jit="on"), [], programs.as_array
+    network.differentiate(images(), LABELS, layers, image=image)
+    monkeypatch.setattr(programs, "as_array", lambda values: read.append(values.shape) or as_array(values))
+    network.differentiate(images(), LABELS, layers, image=image)
+    assert read[0] == (outputs,)  # read while the graph runs, others slow it down
+    assert len(read) == 1 + outputs + len(layers)
 
 
 @pytest.mark.parametrize(("layer", "most"), [("block.1", 0.5), ("", 4.0)])
