@@ -19,6 +19,9 @@ if hasattr(os, "sched_setaffinity"):
         # One each, before MindSpore starts its threads: it takes all cores it sees, and two workers then take turns.
         os.sched_setaffinity(0, {CORES[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(CORES)]})
 
+if "EXPLAINRUN_EVERY_CALL" in os.environ:  # as where explainrun is imported too late to choose
+    os.environ["EXPLAINRUN_KEEP_THREADS"] = "1"
+
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
@@ -28,11 +31,6 @@ from mindspore import Tensor, nn, ops
 from explainrun import ExplainrunError
 from explainrun.explainers.contract.network_state import network_state
 from explainrun.summary_format.problem import Problem
-
-if "EXPLAINRUN_EVERY_CALL" not in os.environ:
-    # One operation after the other, which gives the same numbers: on one core, the threads that would prepare the next
-    # ones wait for each other, and take three times as long.
-    ms.runtime.launch_blocking()
 
 
 class Linear(nn.Cell):

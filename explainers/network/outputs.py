@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import mindspore as ms
@@ -12,7 +13,7 @@ from mindspore import Tensor
 from ...summary_format.errors import ExplainrunError
 from ...summary_format.problem import Problem
 from ..arguments import is_whole, plain_text
-from .tensors import FLOATING, both_classes, exact_array
+from .tensors import FLOATING, both_classes
 
 Output = int | str | Callable[[Any], Any] | None
 
@@ -78,7 +79,8 @@ class Logits:
         if picked.dtype == ms.float32 and not self.doubled:
             return picked
         if ms.get_context("device_target") == "CPU":
-            exact_array(picked)  # a conversion that begins while a graph runs has it take twice as long
+            with suppress(TypeError, ValueError):  # a type that NumPy lacks
+                picked.asnumpy()  # a conversion that begins while a graph runs has it take twice as long
         logits = picked.astype(ms.float32)
         return both_classes(logits) if self.doubled else logits
 

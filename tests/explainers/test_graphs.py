@@ -297,6 +297,19 @@ def test_a_graph_is_made_where_it_pays_and_no_earlier(monkeypatch):
     assert off.passes.made == {"differentiate": 1}
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("kind", "passes"), [("tail", 1), ("gradient", 8)])
+def test_a_tail_is_worth_eight_other_passes(own, kind, passes, monkeypatch):
+    cell = Branching()
+    worth = 280 + library.VALUES_A_CELL * sum(1 for _ in cell.cells_and_names())  # of a pass, in runs
+    monkeypatch.setattr(library, "PAYS_BACK", 8)
+    monkeypatch.setattr(library, "PAYS_IN_RUNS", 8 * worth)
+    graphs = library.Graphs(cell, "auto", own=own)
+    found = [graphs.program((kind, "block"), 280, lambda: "graph") for _ in range(passes)]
+    of_runs = kind == "tail"  # which do not count passes
+    assert found == [None] * (passes - 1) + ["graph" if of_runs or not own else None]
+
+
 def test_a_graph_lives_as_long_as_the_network_stays_the_same():
     cell = Branching()
     maps = Gradient(cell)(Tensor(images()), LABELS, jit="on").asnumpy()

@@ -63,9 +63,6 @@ def test_are_listed_and_run(environment, repository, tmp_path):
 
 
 CHECKED = """
-import mindspore
-mindspore.runtime.launch_blocking()  # as in conftest.py
-
 from explainrun.testing import check_explainer, check_metric
 from third_party_maps import Spread, SquaredGradient
 

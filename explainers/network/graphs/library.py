@@ -24,8 +24,8 @@ Jit = Literal["auto", "on", "off"]
 Key = tuple[Hashable, ...]
 
 # How many passes a direct call sees of a kind before it compiles them. A graph saves what it takes to begin every
-# operation, and what it costs goes by their number too, so that hardly any network stands out: on two cores a forward
-# graph has paid after 35 to 75 passes, one of gradients after 40 to 200.
+# operation, and what it costs goes by their number too: on two cores a forward graph has paid after 35 to 75 passes,
+# one of gradients after 40 (a small network) to 200 (EfficientNet-Lite0).
 PAYS_BACK = 64
 # How many times as much a pass of a kind saves as others do: of a tail, most of it.
 WORTH = {"tail": 8}
@@ -105,8 +105,9 @@ class Graphs:
             library = self._opened()
             if key in library.programs:
                 return library.programs[key]
-            library.seen[key] += WORTH.get(str(key[0]), 1)
-            if not self._pays(library.seen[key], values):
+            worth = WORTH.get(str(key[0]), 1)
+            library.seen[key] += worth
+            if not self._pays(library.seen[key], worth * (values + self._in_cells)):
                 return None
             if not self._alone:
                 self._verify(library)
@@ -154,7 +155,7 @@ class Graphs:
     def _pays(self, seen: int, values: int) -> bool:
         if self.mode == "on":
             return True
-        return values + self._in_cells >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
+        return values >= PAYS_IN_RUNS if self.own else seen >= PAYS_BACK
 
     def _opened(self) -> Library:
         """The library, empty where the network is not the one any more that it was made for: that must pay again."""

@@ -92,10 +92,9 @@ class _Gradient(Method):
 
 
 def numbers_of(values: Sequence[Tensor]) -> Tensor:
-    """A number of each, for a graph to return: whoever reads them first waits until the whole graph has run.
+    """A number of each, for a graph to return: to read these before anything else is to wait for the whole graph.
 
-    What begins sooner, the reading of another output included, runs beside it, which takes two or three times as long
-    then.
+    What begins sooner, even reading another output, runs beside the graph, which then takes two or three times as long.
     """
     return ops.stack([one.reshape(-1)[0].astype(ms.float32) for one in values])
 
