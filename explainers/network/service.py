@@ -139,8 +139,7 @@ class Network:
     def prepared(self, images: FloatArray, kind: Key, make: Callable[[FloatArray], Any]) -> tuple[FloatArray, Any]:
         """The images of a pass in the shape in which it runs, and its graph; None where it runs as it is.
 
-        A pass that is at least half full is filled up where there is a graph of full ones: uncompiled, or compiled for
-        its own size, it would hardly take less.
+        A pass at least half full is filled up where there is a graph of full ones: as it is it would hardly take less.
 
         Args:
             images: (N, C, H, W).

@@ -137,8 +137,10 @@ def test_operations_run_where_they_are_called_on_cpu_alone(monkeypatch, device, 
     monkeypatch.setattr(ms.runtime, "launch_blocking", lambda: called.append(True))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     monkeypatch.delenv(processor.KEEP_THREADS, raising=False)
+    processor._run_operations_where_called.cache_clear()
     if kept:
         monkeypatch.setenv(processor.KEEP_THREADS, kept)
+    processor.set_up_processor()
     processor.set_up_processor()
     assert called == expected
 

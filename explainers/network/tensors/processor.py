@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import mindspore as ms
@@ -31,8 +32,13 @@ def set_up_processor() -> None:
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
         _log.info("Explainrun has set ONEDNN_MAX_CPU_ISA=AVX2, since MindSpore's CPU convolutions crawl with AVX-512")
     if KEEP_THREADS not in os.environ:
-        ms.runtime.launch_blocking()
-        _log.info("Explainrun has called mindspore.runtime.launch_blocking(), unless %s is set", KEEP_THREADS)
+        _run_operations_where_called()
+
+
+@cache
+def _run_operations_where_called() -> None:
+    ms.runtime.launch_blocking()
+    _log.info("Explainrun has called mindspore.runtime.launch_blocking(), since %s is not set", KEEP_THREADS)
 
 
 def place_workers() -> None:
