@@ -37,7 +37,8 @@ Each row is a run with one explainer, one metric (of Gradient's maps), uncertain
 made* are passes of 16 images; in parentheses stands how many are needed, where that is another number. *Bare* is the
 time that the same passes take alone: same network, same shape, compiled alike, in the same process. Compilation is in a
 column of its own and not in the run's time. *MiB* is the most memory that the process held during the run, above what
-it held before. {worst}
+it held before. *Measured* says when, in UTC: a row holds for the code of that time, and the changelog says what became
+faster after it. {worst}
 
 What is not passes is work for each map, a picture and its place in the archive, some 2 ms at 112 x 112, which weighs
 most where a network takes only a few for an image; and what metrics compute beside passes: `SIC` and `AIC` pack every

@@ -73,8 +73,8 @@ def tables(result: Mapping[str, Any], style: str = "simple") -> Iterable[tuple[s
     order = {WHOLE: 0, OVERHEAD: 1, BESIDE: 2}
     for (network, section, device), rows in sorted(groups.items(), key=lambda item: (order[item[0][1]], item[0])):
         cells, titles = (call_cells, CALL_TITLES) if section == BESIDE else (run_cells, RUN_TITLES)
-        lines = [cells(row) for row in rows]
-        yield network, section, device, tabulate(lines, titles, tablefmt=style, disable_numparse=True)
+        lines = [[*cells(row), row["at"][5:16]] for row in rows]
+        yield network, section, device, tabulate(lines, [*titles, "measured"], tablefmt=style, disable_numparse=True)
 
 
 def compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
