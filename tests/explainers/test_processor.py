@@ -1,4 +1,4 @@
-"""What MindSpore is told on a CPU, and where its worker threads run."""
+"""What is set in MindSpore on a CPU, and where its worker threads run."""
 
 import os
 import subprocess
@@ -167,9 +167,9 @@ def test_a_pass_places_real_workers_and_hands_no_operation_to_a_queue(all_cores,
         pytest.skip("one core is all workers' own")
     environment = {name: value for name, value in os.environ.items() if name != processor.KEEP_THREADS}
     environment |= {processor.KEEP_THREADS: "1"} if kept else {}
-    told = subprocess.run([sys.executable, "-c", _PASSES], env=environment, capture_output=True, text=True, check=True)
-    said = [line.split()[1:] for line in told.stdout.splitlines() if line.startswith("thread ")]
-    workers = [tuple(map(int, cores)) for name, *cores in said if name.startswith(("ActorThread", "KernelThread"))]
+    done = subprocess.run([sys.executable, "-c", _PASSES], env=environment, capture_output=True, text=True, check=True)
+    threads = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("thread ")]
+    workers = [tuple(map(int, cores)) for name, *cores in threads if name.startswith(("ActorThread", "KernelThread"))]
     assert len(workers) >= len(all_cores)
     assert set(workers) == ({tuple(all_cores)} if kept else {(core,) for core in all_cores})
-    assert ("frontend_queue" in [name for name, *_ in said]) == kept
+    assert ("frontend_queue" in [name for name, *_ in threads]) == kept

@@ -233,6 +233,18 @@ def test_lines_of_the_tables():
     ]  # fmt: skip
 
 
+def test_each_line_ends_with_when_it_was_measured():
+    later = {**of_run(), "at": "2026-11-28 21:05 UTC", "method": "LIME"}
+    for measured, last in (
+        (result(of_run(), later), [" 11-27 20:00", " 11-28 21:05"]),
+        (result(of_call()), [" 11-27 20:00"]),
+    ):
+        ((*_, table),) = tables.tables(measured)
+        titles, _, *lines = table.splitlines()
+        assert titles.rstrip().endswith(" measured")
+        assert [line.rstrip()[-12:] for line in lines] == last
+
+
 def test_the_page_is_what_the_measurement_in_docs_makes():
     measured = results.read(ROOT / "docs" / "costs.json")
     assert page.PAGE.read_text("utf-8") == page.page(measured)

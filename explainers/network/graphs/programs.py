@@ -68,7 +68,7 @@ class _Gradient(Method):
 
     def __init__(self, reading: Reading, variables: Sequence[Any], *, image: bool, loss: bool) -> None:
         super().__init__(reading)
-        self.variables, self.loss = list(variables), loss
+        self.variables, self.loss = list(variables) or None, loss
         self.position = 0 if image else None
 
     def chosen(self, images: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,10 +79,7 @@ class _Gradient(Method):
         return value, logits
 
     def run(self, images: Tensor, asked: Tensor) -> Any:
-        if self.variables:
-            differentiate = ms.value_and_grad(self.chosen, self.position, self.variables, has_aux=True)
-        else:
-            differentiate = ms.value_and_grad(self.chosen, self.position, None, has_aux=True)
+        differentiate = ms.value_and_grad(self.chosen, self.position, self.variables, has_aux=True)
         (_, logits), gradients = differentiate(images, asked)
         if not self.variables:
             return numbers_of([logits, gradients]), logits, gradients, ()
