@@ -50,6 +50,21 @@ def test_what_suits_runs_is_smaller_than_hdf5s_and_all_else_the_same(kind):
         assert packed(map_) == theirs
 
 
+def test_bytes_that_no_code_makes_smaller_are_not_packed(monkeypatch):
+    levels = []
+
+    def made(level, *args, **options):
+        levels.append(level)
+        return zlib_compressobj(level, *args, **options)
+
+    zlib_compressobj = zlib.compressobj
+    monkeypatch.setattr(zlib, "compressobj", made)
+    packed(KINDS["noise"].astype(np.float32))
+    packed(KINDS["sparse"].astype(np.float32))
+    tried = [1, 1]  # two ways, on some rows
+    assert levels == [*tried, 0, 0, 0, 1, *tried, 1, 1, 1, 1]  # the last bytes are exponents
+
+
 def test_maps_come_back_in_order_from_parts_of_any_size(tmp_path):
     checks = []
     with h5py.File(tmp_path / "maps.h5", "w") as file, ChunkWriter() as writer:
