@@ -31,7 +31,8 @@ class OwnFolder:
     Args:
         root: the summary folder.
         token: the writer's; None for one that holds no lock, such as a test. Its folder is made when it is needed.
-        check: called before each rename; raises where the summary folder is not this writer's any more.
+        check: called before each rename that is durable; raises where the summary folder is not this writer's any
+            more.
     """
 
     def __init__(self, root: Path, token: str | None = None, check: Callable[[], None] = lambda: None) -> None:
@@ -65,7 +66,8 @@ class OwnFolder:
             FolderInUseError: if the summary folder is another writer's by now.
             OSError: if it cannot be renamed.
         """
-        self._check()
+        if durable:  # else what makes the name count looks: pictures are many, and a look reads the disk
+            self._check()
         try:
             replace(made, target, durable=durable)
         except FileNotFoundError:

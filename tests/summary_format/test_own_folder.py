@@ -68,6 +68,27 @@ def test_a_file_made_before_the_takeover_gets_no_name(tmp_path, enter, between, 
     assert path.read_bytes() == b"of the second"
 
 
+def test_a_picture_made_before_the_takeover_gets_no_name(tmp_path, enter, raising):
+    first, path = enter(tmp_path), tmp_path / "picture"
+    made = first.own.fresh()
+    write_new(made, b"of the first")
+    enter(tmp_path)
+    path.write_bytes(b"of the second")
+    with raising(FolderInUseError, "lock-lost"):
+        first.own.put(made, path, durable=False)
+    assert path.read_bytes() == b"of the second"
+
+
+def test_the_lock_is_not_read_for_each_picture(tmp_path):
+    looks = []
+    own = writer_folder.OwnFolder(tmp_path, "0123456789abcdef", lambda: looks.append(1))
+    own.make()
+    for place in range(5):
+        write_new(made := own.fresh(), b"")
+        own.put(made, tmp_path / str(place), durable=place == 4)
+    assert len(looks) == 2  # when the folder was made, and at what is durable
+
+
 def test_a_file_made_after_the_takeover_cannot_be_made(tmp_path, enter, raising):
     first, path = enter(tmp_path), tmp_path / "picture"
     enter(tmp_path)
