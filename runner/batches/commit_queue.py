@@ -16,8 +16,9 @@ from ...summary_format.archive.picture_checksums import checksum
 from ...summary_format.growth.earlier import EarlierPicture
 from ...summary_format.storage.durable import copy, remove, sync_folder
 
-_DRAWING_THREADS = 4  # drawing is short, waiting for the disk is not
-_PENDING = 2  # pieces of work that may wait for the disk before passes wait for them
+_DRAWING_THREADS = 2  # one draws while the other waits for the disk; more wait for one another
+_PENDING = 8  # pieces of work that may wait for the disk before passes wait for them
+_PICTURED = 2  # of these, pieces with pictures, which hold maps
 
 Step = Callable[[list[int]], None]  # takes the checksums of the pictures that were written for it
 
@@ -36,6 +37,13 @@ class Picture(NamedTuple):
     earlier: EarlierPicture | None = None
 
 
+class _Piece(NamedTuple):
+    """A piece of work on its way, and whether it has pictures."""
+
+    work: Future[None]
+    pictured: bool
+
+
 class Committer:
     """Draws pictures, writes them and then commits what they belong to, one piece of work after the other.
 
@@ -48,7 +56,7 @@ class Committer:
 
     def __init__(self, run: RunFolder, check: Callable[[], None]) -> None:
         self._run, self._check = run, check
-        self._pending: deque[Future[None]] = deque()
+        self._pending: deque[_Piece] = deque()
         self._commits = ThreadPoolExecutor(1, "explainrun-commit")
         self._drawings = ThreadPoolExecutor(_DRAWING_THREADS, "explainrun-draw")
 
@@ -62,9 +70,11 @@ class Committer:
         Raises:
             OSError: if an earlier piece could not be written.
         """
-        while self._pending and (len(self._pending) >= _PENDING or self._pending[0].done()):
-            self._pending.popleft().result()
-        self._pending.append(self._commits.submit(self._work, list(pictures), then, tuple(self._pending)))
+        drawn = list(pictures)
+        while self._pending and (self._pending[0].work.done() or self._full(pictured=bool(drawn))):
+            self._pending.popleft().work.result()
+        before = [piece.work for piece in self._pending]
+        self._pending.append(_Piece(self._commits.submit(self._work, drawn, then, before), bool(drawn)))
 
     def drain(self) -> None:
         """Wait until all is on the disk.
@@ -73,7 +83,7 @@ class Committer:
             OSError: if something could not be written.
         """
         while self._pending:
-            self._pending.popleft().result()
+            self._pending.popleft().work.result()
 
     def __enter__(self) -> Committer:
         return self
@@ -88,7 +98,12 @@ class Committer:
             self._commits.shutdown()
             self._drawings.shutdown()
 
-    def _work(self, pictures: list[Picture], then: Step, before: tuple[Future[None], ...]) -> None:
+    def _full(self, *, pictured: bool) -> bool:
+        """Whether a piece, with pictures or without, must wait."""
+        with_pictures = sum(piece.pictured for piece in self._pending)
+        return len(self._pending) >= _PENDING or (pictured and with_pictures >= _PICTURED)
+
+    def _work(self, pictures: list[Picture], then: Step, before: list[Future[None]]) -> None:
         for earlier in before:
             earlier.result()  # raises what ended the work before this one
         drawn = list(self._drawings.map(self._draw, pictures))
