@@ -44,7 +44,7 @@ class PassMaker(Protocol):
         """Logits, within a pass."""
 
     def running(
-        self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None
+        self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None, calls: bool = True
     ) -> AbstractContextManager[None]:
         """One pass runs within."""
 

@@ -26,19 +26,9 @@ from .outputs import Logits, Output
 from .passes import GRAPH_TRIAL, Passes, device_error, pass_kind
 from .rows import ACTIVATED_TOGETHER, Block, check_agreement, filled_up, gathered, in_passes
 from .taps import Derivatives, noting_shapes
-from .tensors import (
-    Activation,
-    FloatArray,
-    IntArray,
-    Targets,
-    as_array,
-    checked_network,
-    input_type,
-    place_workers,
-    require_pynative,
-    set_up_processor,
-)
+from .tensors import Activation, FloatArray, IntArray, Targets, as_array, checked_network, input_type, require_pynative
 from .tensors.layers import LayerRun
+from .tensors.processor import place_workers, set_up_processor
 
 DEFAULT_PASS_SIZE = 16
 
@@ -131,7 +121,8 @@ class Network:
             full, forward = self.filled(chunk), self._forward
             if forward is None:
                 full, forward = self.prepared(chunk, ("forward",), self._forward_graph)
-            with self.running(kind, len(chunk), in_graphs=True, graph=self.graphs.compiles(forward)):
+            compiled, calls = self.graphs.compiles(forward), not isinstance(forward, Graph)
+            with self.running(kind, len(chunk), in_graphs=True, graph=compiled, calls=calls):
                 returned = (forward or self.cell)(self.input(Tensor(full)))
                 logits = as_array(self._logits(returned, len(full)))[: len(chunk)]
             yield logits
@@ -364,7 +355,9 @@ class Network:
         return [(name, type(cell).__name__, shapes.get(name)) for name, cell in self.cell.cells_and_names() if name]
 
     @contextmanager
-    def running(self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None) -> Iterator[None]:
+    def running(
+        self, kind: str, images: int, *, in_graphs: bool = False, graph: bool | None = None, calls: bool = True
+    ) -> Iterator[None]:
         """One pass of that kind, over so many images, runs within.
 
         Args:
@@ -373,6 +366,7 @@ class Network:
             in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
                 written, since compiled code skips hooks and rules.
             graph: whether it is counted as a compiled graph; by default where what is compiled runs so.
+            calls: whether the network is called, in inference mode then; a graph that is made does not call it.
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
@@ -383,7 +377,7 @@ class Network:
                 ONE_AT_A_TIME,
                 self.passes.counted(kind, images, compiled=in_graphs if graph is None else graph),
                 self.written.put_back(),
-                evaluating(self.cell),
+                evaluating(self.cell) if calls else nullcontext(),
                 forgetting_errors(),
                 nullcontext() if in_graphs else uncompiled(),
             ):

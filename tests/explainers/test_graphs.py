@@ -12,7 +12,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from explainrun.explainers import AblationCAM, GradCAM, Gradient, InputXGradient, Network
 from explainrun.explainers.core.view import Needs, View
-from explainrun.explainers.network import layer_outputs, logits_from
+from explainrun.explainers.network import layer_outputs, logits_from, service
 from explainrun.explainers.network.graphs import compiling, library, programs
 from explainrun.explainers.network.graphs.cell_state import cell_state, hooked_layer
 from explainrun.explainers.network.graphs.swapping import TappedLayer, swapped
@@ -377,6 +377,28 @@ def test_what_changes_a_network_changes_its_state(change):
     assert cell_state(cell) == before
     change(cell)
     assert cell_state(cell) != before
+
+
+def test_graphs_that_are_made_leave_the_cells_alone(state, monkeypatch):
+    cell = Branching()
+    cell.set_train(True)
+    network = Network(cell, pass_size=4, fill=True, jit="on")
+
+    def answers():
+        outputs = layer_outputs(network, images(), ["block"])["block"]
+        found = network.differentiate(images(), LABELS, ["block"])
+        tail = np.concatenate(list(logits_from(network, "block", zip(images(), outputs, strict=True), "ablate")))
+        return network.logits(images()), found.logits, found.input_gradient, found.gradients["block"], outputs, tail
+
+    first, before = answers(), state(cell)
+
+    def called(_):
+        raise AssertionError("put into inference mode")
+
+    monkeypatch.setattr(service, "evaluating", called)
+    for one, other in zip(first, answers(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert state(cell) == before
 
 
 def test_a_graph_does_not_keep_a_network_alive():

@@ -18,7 +18,7 @@ from .arrays import (
     one_hot,
     require_pynative,
 )
-from .processor import place_workers, set_up_processor
+from .processor import set_up_processor
 
 __all__ = [
     "FLOATING",
@@ -36,7 +36,6 @@ __all__ = [
     "input_type",
     "logit_weights",
     "one_hot",
-    "place_workers",
     "require_pynative",
     "set_up_processor",
 ]
