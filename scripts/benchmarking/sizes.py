@@ -8,7 +8,7 @@ from .subjects import PASS_SIZE, Subject
 BATCHES = (16, 8, 32, 4, 1)  # that are tried for the best, the likeliest first
 FULL_PASSES = 64
 _COPIES_OF_CHANNELS = {"SSCAM": 2, "ISCAM": 2}
-_IMAGES_A_MAP = {"IntegratedGradients": 8, "NoiseTunnel": 4}
+_IMAGES_A_MAP = {"IntegratedGradients": 32, "NoiseTunnel": 16}
 
 
 def samples_of_channels(method: str, subject: Subject) -> int:
@@ -24,7 +24,8 @@ def paired_images(row: Row, subject: Subject) -> int:
         return subject.few
     if row.method in CHANNELS:
         return samples_of_channels(row.method, subject)
-    return max(1, subject.pair // _IMAGES_A_MAP.get(row.method, 1))
+    images = _IMAGES_A_MAP.get(row.method)
+    return max(subject.few, subject.pair // images) if images else subject.pair
 
 
 def called_images(row: Row, subject: Subject, *, trial: bool) -> int:

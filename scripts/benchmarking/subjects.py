@@ -48,7 +48,7 @@ class Subject:
     many: int = 128
     labels: int = 8
     window: int = 32
-    pair: int = 64
+    pair: int = 1024
     is_quick: bool = False
 
     @property
@@ -65,9 +65,13 @@ class Subject:
 SUBJECTS = {
     one.name: one
     for one in (
-        Subject("digits", "bundled digit network, 112 x 112", (3, 112, 112), 10, "block6", "block6", 128, "sigmoid"),
         Subject(
-            "resnet20", "ResNet-20 (CIFAR-10), 32 x 32", (3, 32, 32), 10, "layer3", "layer3", 64, needs=DATA, window=4
+            "digits", "bundled digit network, 112 x 112", (3, 112, 112), 10, "block6", "block6", 128, "sigmoid",
+            few=16, many=256,
+        ),
+        Subject(
+            "resnet20", "ResNet-20 (CIFAR-10), 32 x 32", (3, 32, 32), 10, "layer3", "layer3", 64, needs=DATA, window=4,
+            few=48, many=768,
         ),
         Subject(
             "lite0", "EfficientNet-Lite0 (ImageNet), 224 x 224", (3, 224, 224), 1000, "head", "head", 1280,

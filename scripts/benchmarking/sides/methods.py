@@ -136,7 +136,7 @@ def _asked(method: str, subject: Subject) -> tuple[int, str]:
         return subject.many, "truth"
     if method in OPTIMIZED:
         return min(subject.many, PASS_SIZE), "truth"
-    copies = {"NoiseTunnel": 16, "AugmentedCAM": 6, "SmoothGradCAMpp": 4}.get(method, 1)
+    copies = {"NoiseTunnel": 16, "AugmentedCAM": 6, "SmoothGradCAMpp": 4, "DeepLift": 4}.get(method, 1)
     return max(1, subject.many // copies), f"top-{subject.labels}"
 
 
@@ -145,7 +145,7 @@ def _scored(row: Row, subject: Subject, network: nn.Cell) -> Job:
     name, few, many, every_label = row.method, subject.few, subject.many, f"top-{subject.labels}"
     samples, labels = {
         **dict.fromkeys(CURVES, (4 * few, "truth")),
-        **dict.fromkeys(("SIC", "AIC"), (10 * few, "truth")),
+        **dict.fromkeys(("SIC", "AIC"), (5 * few, "truth")),
         **dict.fromkeys((*WITHOUT_PASSES, *AXIOMATIC, *_OF_A_PASS), (many, every_label)),
         **dict.fromkeys(STABILITY, (many // 4, "truth")),
         **dict.fromkeys(("Robustness", "Sufficiency"), (many // 4, every_label)),

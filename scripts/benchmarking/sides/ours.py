@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mindspore as ms
@@ -46,6 +47,8 @@ class Ours:
         self._network = network_of(subject)
         self._bare: dict[tuple[int, int], BarePasses] = {}
         self._explainers: dict[str, Explainer] = {}
+        # Folders of runs stay until the process ends: ext4 makes new files slowly where many have just been removed.
+        self._folder, self._runs = TemporaryDirectory(), itertools.count()
         self._warm = False
 
     def warm(self, row: str) -> Answer:
@@ -61,12 +64,11 @@ class Ours:
 
     def run(self, row: str, limit: int | None = None) -> Answer:
         """Make the run of a row: wall time without compilation, passes made and needed, memory."""
-        with tempfile.TemporaryDirectory() as folder:
-            runner, count, _ = self._runner(row_of(row), Path(folder) / "run")
-            with watched_memory() as peak:
-                began = time.perf_counter()
-                result = runner.run(limit=limit or count)
-                seconds = time.perf_counter() - began
+        runner, count, _ = self._runner(row_of(row), self._new_folder())
+        with watched_memory() as peak:
+            began = time.perf_counter()
+            result = runner.run(limit=limit or count)
+            seconds = time.perf_counter() - began
         compiling = sum(took for kind, took in result.costs["pass_seconds"].items() if is_compiling(kind))
         costs = {
             what: {kind: int(of) for kind, of in result.costs[what].items()} for what in ("made", "images", "needed")
@@ -76,8 +78,7 @@ class Ours:
     def bare_of(self, row: str, made: Mapping[str, float]) -> Answer:
         """Seconds of the passes that a run made."""
         one = row_of(row)
-        with tempfile.TemporaryDirectory() as folder:
-            _, _, explainers = self._runner(one, Path(folder) / "run")
+        _, _, explainers = self._runner(one, self._new_folder())
         biases = any(explainer.needs.biases for explainer in explainers)
         passes, bare = grouped(made, biases=biases), self._passes(self._images(one, 1))
         return {"seconds": bare.seconds(passes, taps_of(explainers), BARE_LIMIT), "passes": sum(passes.values())}
@@ -108,6 +109,9 @@ class Ours:
         group = {"forward": "forward", "gradient": "plain"}[kind]
         seconds = self._passes(images, batch).each(group, 1000, limit)
         return {"seconds": seconds / batch}
+
+    def _new_folder(self) -> Path:
+        return Path(self._folder.name) / str(next(self._runs))
 
     def _passes(self, images: Array, pass_size: int = PASS_SIZE) -> BarePasses:
         key = (pass_size, images.shape[2])
