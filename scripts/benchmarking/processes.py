@@ -31,13 +31,14 @@ class Worker:
         command = [sys.executable, "-m", "benchmarking.worker", side, network, device, *["--quick"] * quick]
         path = os.pathsep.join([str(ROOT / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # removed with all that it leaves
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": self._scratch.name},
         )
         self.side = side
 
@@ -85,6 +86,7 @@ class Worker:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._said.close()
+        self._scratch.cleanup()
 
     def __enter__(self) -> Worker:
         return self

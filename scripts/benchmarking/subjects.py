@@ -67,11 +67,10 @@ SUBJECTS = {
     for one in (
         Subject(
             "digits", "bundled digit network, 112 x 112", (3, 112, 112), 10, "block6", "block6", 128, "sigmoid",
-            few=16, many=256,
         ),
         Subject(
             "resnet20", "ResNet-20 (CIFAR-10), 32 x 32", (3, 32, 32), 10, "layer3", "layer3", 64, needs=DATA, window=4,
-            few=48, many=768,
+            few=16, many=256,
         ),
         Subject(
             "lite0", "EfficientNet-Lite0 (ImageNet), 224 x 224", (3, 224, 224), 1000, "head", "head", 1280,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import mindspore as ms
@@ -47,8 +46,6 @@ class Ours:
         self._network = network_of(subject)
         self._bare: dict[tuple[int, int], BarePasses] = {}
         self._explainers: dict[str, Explainer] = {}
-        # Folders of runs stay until the process ends: ext4 makes new files slowly where many have just been removed.
-        self._folder, self._runs = TemporaryDirectory(), itertools.count()
         self._warm = False
 
     def warm(self, row: str) -> Answer:
@@ -64,7 +61,8 @@ class Ours:
 
     def run(self, row: str, limit: int | None = None) -> Answer:
         """Make the run of a row: wall time without compilation, passes made and needed, memory."""
-        runner, count, _ = self._runner(row_of(row), self._new_folder())
+        # Its folder stays until the process ends: ext4 makes new files slowly where many have just been removed.
+        runner, count, _ = self._runner(row_of(row), _new_folder())
         with watched_memory() as peak:
             began = time.perf_counter()
             result = runner.run(limit=limit or count)
@@ -78,7 +76,7 @@ class Ours:
     def bare_of(self, row: str, made: Mapping[str, float]) -> Answer:
         """Seconds of the passes that a run made."""
         one = row_of(row)
-        _, _, explainers = self._runner(one, self._new_folder())
+        _, _, explainers = self._runner(one, _new_folder())
         biases = any(explainer.needs.biases for explainer in explainers)
         passes, bare = grouped(made, biases=biases), self._passes(self._images(one, 1))
         return {"seconds": bare.seconds(passes, taps_of(explainers), BARE_LIMIT), "passes": sum(passes.values())}
@@ -109,9 +107,6 @@ class Ours:
         group = {"forward": "forward", "gradient": "plain"}[kind]
         seconds = self._passes(images, batch).each(group, 1000, limit)
         return {"seconds": seconds / batch}
-
-    def _new_folder(self) -> Path:
-        return Path(self._folder.name) / str(next(self._runs))
 
     def _passes(self, images: Array, pass_size: int = PASS_SIZE) -> BarePasses:
         key = (pass_size, images.shape[2])
@@ -147,6 +142,10 @@ class Ours:
         if job.hierarchical_occlusion:
             runner.register_hierarchical_occlusion()
         return runner
+
+
+def _new_folder() -> Path:
+    return Path(mkdtemp()) / "run"
 
 
 def takes_pass_size() -> bool:
