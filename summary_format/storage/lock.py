@@ -5,7 +5,8 @@ next start on the same host, or on another one where the file system passes lock
 not, the file's age decides: its holder touches it every few seconds, and one left alone for ``STALE_SECONDS`` is free.
 
 Whose token the file holds owns the folder. An owner that stood still for too long may have been taken over without
-noticing, so it looks into the file before each change, and makes each change from its own folder (see ``own_folder``).
+noticing, so it reads the file before each change, of pictures before the commit that they belong to, and makes each
+change from its own folder (see ``writer_folder``).
 
 The package filelock has neither a sign of life for file systems that pass no locks on, nor the holder's name for those
 who are refused.

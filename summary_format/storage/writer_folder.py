@@ -31,8 +31,7 @@ class OwnFolder:
     Args:
         root: the summary folder.
         token: the writer's; None for one that holds no lock, such as a test. Its folder is made when it is needed.
-        check: called before each rename that is durable; raises where the summary folder is not this writer's any
-            more.
+        check: called before each durable rename; raises where the summary folder is not this writer's any more.
     """
 
     def __init__(self, root: Path, token: str | None = None, check: Callable[[], None] = lambda: None) -> None:
@@ -63,10 +62,11 @@ class OwnFolder:
             durable: make the name durable at once.
 
         Raises:
-            FolderInUseError: if the summary folder is another writer's by now.
+            FolderInUseError: if the summary folder is another writer's by now; of a name that is not made durable, if
+                that writer has begun.
             OSError: if it cannot be renamed.
         """
-        if durable:  # else what makes the name count looks: pictures are many, and a look reads the disk
+        if durable:  # else the commit checks that it belongs to: pictures are many, and each check reads the disk
             self._check()
         try:
             replace(made, target, durable=durable)
