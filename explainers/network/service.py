@@ -121,7 +121,8 @@ class Network:
             full, forward = self.filled(chunk), self._forward
             if forward is None:
                 full, forward = self.prepared(chunk, ("forward",), self._forward_graph)
-            compiled, calls = self.graphs.compiles(forward), not isinstance(forward, Graph)
+            compiled = self.graphs.compiles(forward)
+            calls = not isinstance(forward, Graph) or callable(self._asks[0])  # which may call layers of the network
             with self.running(kind, len(chunk), in_graphs=True, graph=compiled, calls=calls):
                 returned = (forward or self.cell)(self.input(Tensor(full)))
                 logits = as_array(self._logits(returned, len(full)))[: len(chunk)]
@@ -366,7 +367,7 @@ class Network:
             in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
                 written, since compiled code skips hooks and rules.
             graph: whether it is counted as a compiled graph; by default where what is compiled runs so.
-            calls: whether the network is called, in inference mode then; a graph that is made does not call it.
+            calls: whether cells are called, in inference mode then; a finished graph calls none.
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.

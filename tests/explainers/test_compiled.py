@@ -49,6 +49,31 @@ def test_compiled_passes_give_the_same_numbers_and_leave_the_network(two_channel
     np.testing.assert_array_equal(Network(copied).logits(images(3)), Network(cell).logits(images(3)))
 
 
+class Headless(nn.Cell):
+    """Returns what comes before its head, which drops and normalises by the batch while it trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.SequentialCell(nn.BatchNorm1d(2, momentum=0.5), nn.Dropout(p=0.5))
+
+    def construct(self, x):
+        return x.reshape(x.shape[0], -1)[:, :2] * 2
+
+
+@pytest.mark.parametrize("jit", ["on", "off"])
+def test_a_function_that_reads_logits_calls_layers_in_inference_mode(state, jit):
+    cell = Headless()
+    cell.set_train(True)
+    network = Network(cell, pass_size=4, fill=True, output=cell.head, jit=jit)
+    before = state(cell)
+    first, second = network.logits(images(4)), network.logits(images(4))
+    expected = images(4).reshape(4, -1)[:, :2] * 2 / np.sqrt(1 + cell.head[0].eps)
+    np.testing.assert_allclose(first, expected, rtol=1e-5)
+    np.testing.assert_array_equal(first, second)
+    assert network.passes.compiled["infer"] == (2 if jit == "on" else 0)
+    assert state(cell) == before
+
+
 def test_the_compiler_leaves_no_mark(two_channels):
     cell, compiled = two_channels(), two_channels()
     cell(Tensor(images(4)))  # a first call makes attributes that are nobody's mark
