@@ -136,7 +136,7 @@ class BatchLoop:
         if index >= self._recorded:
             whole = len(explained) == len(every) and (revealed is not None) == self.segments.searching
             results = BatchResults(batch.inference, explained, revealed) if whole else None
-            self._commit([], lambda _: self._write_records(results or self.segments.results(index)))
+            self._commit([], lambda _: self._write_records(results or self.segments.results(index)), light=True)
 
     def _known(self, samples: list[Sample]) -> KnownBatch | None:
         """What earlier runs know of a batch, if the dataset gave them these samples.
@@ -212,10 +212,10 @@ class BatchLoop:
             checkpoints.keep(None, "searched", part, asked | {table: getattr(found, table) for table in SEARCHED})
         return found
 
-    def _commit(self, pictures: Iterable[Picture], then: Step) -> None:
+    def _commit(self, pictures: Iterable[Picture], then: Step, *, light: bool = False) -> None:
         """Hand work to the disk, and stop here if the run shall."""
         with self._profile.timed("waiting for the disk"):
-            self._committer.commit(pictures, then)
+            self._committer.commit(pictures, then, light=light)
         self._stop()
 
     def _checkpoints(self, index: int) -> Checkpoints:

@@ -17,8 +17,7 @@ from ...summary_format.growth.earlier import EarlierPicture
 from ...summary_format.storage.durable import copy, remove, sync_folder
 
 _DRAWING_THREADS = 2  # one draws while the other waits for the disk; more wait for one another
-_PENDING = 8  # pieces of work that may wait for the disk before passes wait for them
-_PICTURED = 2  # of these, pieces with pictures, which hold maps
+_PENDING = 2  # pieces of work with images or maps that may wait for the disk before passes wait for them
 
 Step = Callable[[list[int]], None]  # takes the checksums of the pictures that were written for it
 
@@ -38,10 +37,10 @@ class Picture(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A piece of work on its way, and whether it has pictures."""
+    """A piece of work on its way, and whether it holds little."""
 
     work: Future[None]
-    pictured: bool
+    light: bool
 
 
 class Committer:
@@ -60,21 +59,21 @@ class Committer:
         self._commits = ThreadPoolExecutor(1, "explainrun-commit")
         self._drawings = ThreadPoolExecutor(_DRAWING_THREADS, "explainrun-draw")
 
-    def commit(self, pictures: Iterable[Picture], then: Step) -> None:
+    def commit(self, pictures: Iterable[Picture], then: Step, *, light: bool = False) -> None:
         """Hand in a piece of work; waits while too many are on their way.
 
         Args:
             pictures: drawn and written first.
             then: called after that, with their checksums.
+            light: whether it holds neither images nor maps, so that any number may wait.
 
         Raises:
             OSError: if an earlier piece could not be written.
         """
-        drawn = list(pictures)
-        while self._pending and (self._pending[0].work.done() or self._full(pictured=bool(drawn))):
+        while self._pending and (self._pending[0].work.done() or (self._is_full() and not light)):
             self._pending.popleft().work.result()
         before = [piece.work for piece in self._pending]
-        self._pending.append(_Piece(self._commits.submit(self._work, drawn, then, before), bool(drawn)))
+        self._pending.append(_Piece(self._commits.submit(self._work, list(pictures), then, before), light))
 
     def drain(self) -> None:
         """Wait until all is on the disk.
@@ -98,10 +97,9 @@ class Committer:
             self._commits.shutdown()
             self._drawings.shutdown()
 
-    def _full(self, *, pictured: bool) -> bool:
-        """Whether a piece, with pictures or without, must wait."""
-        with_pictures = sum(piece.pictured for piece in self._pending)
-        return len(self._pending) >= _PENDING or (pictured and with_pictures >= _PICTURED)
+    def _is_full(self) -> bool:
+        """Whether another piece that is not light must wait."""
+        return sum(not piece.light for piece in self._pending) >= _PENDING
 
     def _work(self, pictures: list[Picture], then: Step, before: list[Future[None]]) -> None:
         for earlier in before:
