@@ -40,10 +40,11 @@ column of its own and not in the run's time. *MiB* is the most memory that the p
 it held before. *Measured* says when, in UTC: a row holds for the code of that time, and the changelog says what became
 faster after it. {worst}
 
-What is not passes is work for each map, a picture and its place in the archive, some 2 ms at 112 x 112, which weighs
-most where a network takes only a few for an image; and what metrics compute beside passes: `SIC` and `AIC` pack every
-image as a file, `ROAD` solves equations for it, randomisation tests rank pixels. From one time to the next rows differ
-by some 10 %.
+What is not passes is work for each map, a picture and its place in the archive, some 1 ms at 32 x 32 and 2 ms at
+112 x 112, which weighs most where a network takes only a few for an image, since passes want the same two cores; and
+what metrics compute beside passes: `SIC` and `AIC` pack every image as a file, `ROAD` solves equations for it,
+randomisation tests rank pixels. Passes with random weights are not compiled, and *bare* takes them for compiled ones.
+From one time to the next rows differ by some 10 %, and by 30 % on a machine that others use too.
 """,
     BESIDE: """## Beside other libraries
 
