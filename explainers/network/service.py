@@ -122,7 +122,7 @@ class Network:
             if forward is None:
                 full, forward = self.prepared(chunk, ("forward",), self._forward_graph)
             compiled = self.graphs.compiles(forward)
-            calls = not isinstance(forward, Graph) or callable(self._asks[0])  # which may call layers of the network
+            calls = not isinstance(forward, Graph) or callable(self._asks[0])  # a function may call layers
             with self.running(kind, len(chunk), in_graphs=True, graph=compiled, calls=calls):
                 returned = (forward or self.cell)(self.input(Tensor(full)))
                 logits = as_array(self._logits(returned, len(full)))[: len(chunk)]

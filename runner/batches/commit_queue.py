@@ -16,7 +16,7 @@ from ...summary_format.archive.picture_checksums import checksum
 from ...summary_format.growth.earlier import EarlierPicture
 from ...summary_format.storage.durable import copy, remove, sync_folder
 
-_DRAWING_THREADS = 2  # one draws while the other waits for the disk; more wait for one another
+_DRAWING_THREADS = 4  # drawing is short, waiting for the disk is not
 _PENDING = 2  # pieces of work with images or maps that may wait for the disk before passes wait for them
 
 Step = Callable[[list[int]], None]  # takes the checksums of the pictures that were written for it

@@ -55,8 +55,8 @@ runner.register_saliency([Gradient(net), GradCAM(net)], [InsertionAUC(2, nn.Soft
 if "kill" in given:
     commit, commits = BatchLoop._commit, []
 
-    def counted(self, *work):
-        commit(self, *work)
+    def counted(self, *work, **options):
+        commit(self, *work, **options)
         commits.append(1)
         if len(commits) == given["kill"]:
             self._committer.drain()

@@ -88,8 +88,8 @@ def kill(monkeypatch):
             now["batch"] = index
             begin(self, index, *rest)
 
-        def counted(self, pictures, *then):
-            commit(self, pictures, *then)
+        def counted(self, *work, **options):
+            commit(self, *work, **options)
             if now["batch"] == batch:
                 now["commits"] += 1
                 if now["commits"] == commits:

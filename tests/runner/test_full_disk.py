@@ -53,12 +53,12 @@ def filled(monkeypatch):
     def full_after(commits, disk):
         done, commit = [], BatchLoop._commit
 
-        def until_full(self, *arguments):
+        def until_full(self, *work, **options):
             if len(done) == commits:
                 self._committer.drain()
                 fill(disk)
             done.append(1)
-            commit(self, *arguments)
+            commit(self, *work, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(BatchLoop, "_commit", until_full)

@@ -85,8 +85,8 @@ def commits_of(run, folder):
         now[0] = index
         begin(self, index, *rest)
 
-    def at_commit(self, *given):
-        commit(self, *given)
+    def at_commit(self, *work, **options):
+        commit(self, *work, **options)
         counted[now[0]] += 1
 
     with pytest.MonkeyPatch.context() as patch:
@@ -223,9 +223,9 @@ def test_a_map_that_is_not_finite_ends_a_strict_run_before_its_part_is_committed
 def test_a_signal_loses_the_part_at_hand_at_most(run, whole, tmp_path, how_runs_differ, monkeypatch):
     commit, parts = BatchLoop._commit, []
 
-    def stopping(self, *given):
+    def stopping(self, *work, **options):
         self._stop = lambda: parts.append(parts_of(tmp_path / "run")) or stop_with(self, parts)
-        commit(self, *given)
+        commit(self, *work, **options)
 
     def stop_with(loop, parts):
         loop._committer.drain()

@@ -19,8 +19,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from explainrun.runner.cli.main import main
 from explainrun.runner.batches.batch_loop import BatchLoop
 commit, left = BatchLoop._commit, [int(sys.argv.pop(1))]
-def waiting(self, *arguments):
-    commit(self, *arguments)
+def waiting(self, *work, **options):
+    commit(self, *work, **options)
     self._committer.drain()
     left[0] -= 1
     if left[0] == 0:

@@ -129,8 +129,8 @@ def killed_at(monkeypatch):
     def kill(run, commits):
         commit, done = BatchLoop._commit, []
 
-        def counted(self, pictures, *then):
-            commit(self, pictures, *then)
+        def counted(self, *work, **options):
+            commit(self, *work, **options)
             done.append(1)
             if len(done) == commits:
                 self._committer.drain()
