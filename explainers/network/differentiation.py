@@ -88,7 +88,7 @@ def derivatives_by_pass(network: Service, images: FloatArray, targets: Targets, 
         if program is None:
             yield _as_it_is(network, full, network.filled(targets[chunk]), asked, rows)[0]
             continue
-        with network.running(asked.kind, rows, in_graphs=True, calls=False):
+        with network.running(asked.kind, rows, calls=False):
             found = program(full, filled_up(targets[chunk], len(full)))
         yield _cut(_of_graph(found), rows)
 

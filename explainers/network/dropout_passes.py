@@ -97,7 +97,7 @@ def _dropped_in_graphs(
     """Those of all samples from one pass where they can share it, else each from its own."""
     found = []
     for together in [samples] if network.dropout.shared else [[one] for one in samples]:
-        with network.running("dropout", images, in_graphs=True, calls=False):
+        with network.running("dropout", images, calls=False):
             found.append(program(full, together)[:, :images])
     return np.concatenate(found)
 

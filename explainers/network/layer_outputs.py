@@ -55,7 +55,7 @@ def _outputs(
     if program is None:
         found, layers = _outputs_as_they_are(network, full, names, kind, len(images), blocks)
     else:
-        with network.running(kind, len(images), in_graphs=True, calls=False):
+        with network.running(kind, len(images), calls=False):
             found, layers = program(full), program.layers
     network.layer_runs.update(layers)
     return {name: output[: len(images)] for name, output in found.items()}
@@ -131,7 +131,7 @@ def _logits_of(network: Network, layer: str, images: FloatArray, outputs: FloatA
     full, program = network.prepared(images, tail, lambda full: _tried_tail(network, layer, full, as_full(full)))
     if program is None:
         return _full_pass(network, layer, full, as_full(full), kind, len(images))
-    with network.running(kind, len(images), in_graphs=True, calls=False):
+    with network.running(kind, len(images), calls=False):
         logits: FloatArray = program(full, as_full(full))[: len(images)]
         return logits
 

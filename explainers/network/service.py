@@ -367,12 +367,13 @@ class Network:
             in_graphs: whether what is compiled runs so. Else what the network's author has compiled runs as it is
                 written, since compiled code skips hooks and rules.
             graph: whether it is counted as a compiled graph; by default where what is compiled runs so.
-            calls: whether cells are called, in inference mode then; a finished graph calls none.
+            calls: whether cells are called, in inference mode then. A finished graph calls none, and runs compiled.
 
         Raises:
             OutOfMemoryError: if the device has no memory for it.
             NetworkRefusedError: if MindSpore lacks an operator of the network for the device.
         """
+        in_graphs = in_graphs or not calls
         try:
             with (
                 ONE_AT_A_TIME,

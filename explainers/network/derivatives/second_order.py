@@ -92,7 +92,7 @@ def second_order(
         full = _Pass(*(network.filled(values[chunk]) for values in (images, labels, outputs, logits)))
         with _saying_why(network):
             program = _program(network, layer, utility, full)
-            with network.running("second order", rows, in_graphs=True, calls=False):
+            with network.running("second order", rows, calls=False):
                 parts.append([values[:rows] for values in program(full.images, full.labels, full.outputs)])
     return SecondOrder(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
