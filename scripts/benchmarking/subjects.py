@@ -65,9 +65,7 @@ class Subject:
 SUBJECTS = {
     one.name: one
     for one in (
-        Subject(
-            "digits", "bundled digit network, 112 x 112", (3, 112, 112), 10, "block6", "block6", 128, "sigmoid",
-        ),
+        Subject("digits", "bundled digit network, 112 x 112", (3, 112, 112), 10, "block6", "block6", 128, "sigmoid"),
         Subject(
             "resnet20", "ResNet-20 (CIFAR-10), 32 x 32", (3, 32, 32), 10, "layer3", "layer3", 64, needs=DATA, window=4,
             few=16, many=256,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +15,11 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from benchmarking import __main__, command, measuring, results, rows  # noqa: E402
 from benchmarking.command import Session  # noqa: E402
 from benchmarking.measuring import BatchSizes, Effort  # noqa: E402
-from benchmarking.processes import RowError  # noqa: E402
+from benchmarking.processes import RowError, Worker  # noqa: E402
 from benchmarking.rows import Row  # noqa: E402
 from benchmarking.shown import page, tables  # noqa: E402
 from benchmarking.sides import bare  # noqa: E402
+from benchmarking.sizes import paired_images  # noqa: E402
 from benchmarking.subjects import SUBJECTS  # noqa: E402
 
 from explainrun.benchmarks import METRICS  # noqa: E402
@@ -139,6 +141,24 @@ def test_the_size_of_which_an_image_takes_least_is_found_once():
     assert sizes.best("theirs", "Occlusion", {}.__getitem__, clock) == 8
     slow = count(0, 30).__next__  # the limit is 40 seconds
     assert BatchSizes(tried=(16, 32, 8)).best("ours", "x", per_image.__getitem__, slow) == 16
+
+
+@pytest.mark.parametrize("network", ["digits", "resnet20"])
+@pytest.mark.parametrize(("method", "a_map"), [("Gradient", 1), ("IntegratedGradients", 32), ("NoiseTunnel", 16)])
+def test_calls_fill_64_passes_on_small_networks(network, method, a_map):
+    images = paired_images(Row(network, rows.BESIDE, method, rows.CAPTUM), SUBJECTS[network])
+    assert images * a_map == 64 * 16
+
+
+def test_what_a_process_leaves_goes_with_it(monkeypatch):
+    left = "import os, sys, tempfile; print(tempfile.mkdtemp(), flush=True); sys.stdin.read(); os._exit(0)"
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", left], **options))
+    with Worker("ours", "digits") as worker:
+        folder = Path(worker._process.stdout.readline().strip())
+        (folder / "picture").write_bytes(b"1")
+    assert not folder.parent.exists()
+    assert folder.parent != Path(tempfile.gettempdir())
 
 
 @pytest.mark.parametrize(("repeats", "seconds", "done"), [(3, 100.0, 3), (3, 1.5, 2), (5, 0.0, 1)])

@@ -6,7 +6,10 @@ from functools import partial
 
 import google_crc32c
 import pytest
+from mindspore import nn
 
+from explainrun.explainers import GradCAM, Gradient
+from explainrun.runner import ImageClassificationRunner
 from explainrun.runner.batches.commit_queue import Committer, Picture
 from explainrun.summary_format import RunFolder
 
@@ -106,3 +109,21 @@ def test_what_is_light_does_not_wait_for_pictures(tmp_path):
         go.set()
     give_up.cancel()
     assert done == ["pictured", "pictured", "light"]
+
+
+def test_of_a_run_records_alone_are_light(two_channels, dataset, scenes, tmp_path, monkeypatch):
+    pieces, commit = [], Committer.commit
+
+    def noted(self, pictures, then, *, light=False):
+        pictures = list(pictures)
+        pieces.append((light, len(pictures)))
+        commit(self, pictures, then, light=light)
+
+    monkeypatch.setattr(Committer, "commit", noted)
+    network, data = two_channels(), dataset(list(scenes(5)))
+    runner = ImageClassificationRunner(tmp_path, (data, ["zero", "one"]), network, nn.Sigmoid(), pass_size=2, jit="off")
+    runner.register_saliency([Gradient(network), GradCAM(network, "relu")])
+    runner.run()
+    # Of each batch its originals, the maps of two explainers, and its records.
+    assert [light for light, _ in pieces] == [False, False, False, True]
+    assert [pictures > 0 for _, pictures in pieces] == [True, True, True, False]
